@@ -1,0 +1,144 @@
+"""From an image to a model's input array: written once; training, evaluation, prediction and export all call it.
+
+Two steps, so that augmentation can stand between them: ``fit`` brings an image to the input size (uint8), and
+``normalise`` turns a batch of those into the numbers that the network reads (float32).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.choices import one_of
+from lince.errors import UsageError
+from lince.messages import _
+
+RESIZE_RULES = ("squash", "crop", "letterbox")
+CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
+STANDARDISE = ("none", "featurewise", "samplewise")
+LETTERBOX_GREY = 114
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # luma of ITU-R BT.601, as OpenCV and Pillow use it
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How an image becomes the input of a network; it travels in the model card.
+
+    ``resize``: ``squash`` ignores the aspect ratio, ``crop`` keeps the central part of the input's aspect,
+    ``letterbox`` keeps the whole image and pads with grey. ``mean`` and ``std`` are per channel, in 0..255, and
+    apply after ``channels``. With ``standardise = "samplewise"`` each image's own mean and deviation are used
+    instead; ``featurewise`` says that ``mean`` and ``std`` were measured on the training images.
+    """
+
+    height: int
+    width: int
+    resize: str = "squash"
+    channels: str = "rgb"
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (255.0, 255.0, 255.0)
+    standardise: str = "none"
+
+    def __post_init__(self) -> None:
+        one_of("resize", self.resize, RESIZE_RULES)
+        one_of("channels", self.channels, tuple(CHANNELS))
+        one_of("standardise", self.standardise, STANDARDISE)
+        if min(self.height, self.width) < 1:
+            raise UsageError(_("An input of {h} x {w} pixels cannot be.").format(h=self.height, w=self.width))
+        if not len(self.mean) == len(self.std) == self.depth:
+            raise UsageError(
+                _("{channels} input needs {count} means and deviations.").format(
+                    channels=self.channels, count=self.depth
+                )
+            )
+
+    @property
+    def depth(self) -> int:
+        """The number of channels of the input."""
+        return CHANNELS[self.channels]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The input's (channels, height, width)."""
+        return self.depth, self.height, self.width
+
+
+def fit(image: NDArray[np.uint8], spec: Preprocess) -> NDArray[np.uint8]:
+    """Return ``image`` (H, W, 3) brought to (spec.height, spec.width, 3), uint8 RGB, by the resize rule."""
+    if image.shape[:2] == (spec.height, spec.width):
+        return image
+    if spec.resize == "crop":
+        image = _central(image, spec.width / spec.height)
+    if spec.resize != "letterbox":
+        return _resize(image, spec.height, spec.width)
+    scale = min(spec.height / image.shape[0], spec.width / image.shape[1])
+    height = max(1, round(image.shape[0] * scale))
+    width = max(1, round(image.shape[1] * scale))
+    canvas = np.full((spec.height, spec.width, 3), LETTERBOX_GREY, np.uint8)
+    top, left = (spec.height - height) // 2, (spec.width - width) // 2
+    canvas[top : top + height, left : left + width] = _resize(image, height, width)
+    return canvas
+
+
+def matrix(height: int, width: int, spec: Preprocess) -> NDArray[np.float64]:
+    """Return the 3 x 3 matrix from pixels of an image of (height, width) to pixels of the input.
+
+    Coordinates are continuous, (0, 0) being the top left corner of the top left pixel.
+    """
+    sx, sy = spec.width / width, spec.height / height
+    if spec.resize != "squash":
+        sx = sy = (max if spec.resize == "crop" else min)(sx, sy)
+    dx, dy = (spec.width - width * sx) / 2, (spec.height - height * sy) / 2
+    return np.array([[sx, 0.0, dx], [0.0, sy, dy], [0.0, 0.0, 1.0]])
+
+
+def normalise(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], spec: Preprocess) -> NDArray[np.float32]:
+    """Return N uint8 RGB images of the input size as one float32 array (N, C, H, W), C-contiguous."""
+    out = np.empty((len(images), *spec.shape), np.float32)
+    for image, target in zip(images, out, strict=True):
+        _normalise_one(image, spec, target)
+    return out
+
+
+def prepare(images: Sequence[NDArray[np.uint8]], spec: Preprocess) -> NDArray[np.float32]:
+    """Return images (H, W, 3) of any sizes as the network's input (N, C, H, W): ``fit``, then ``normalise``."""
+    return normalise([fit(image, spec) for image in images], spec)
+
+
+def _normalise_one(image: NDArray[np.uint8], spec: Preprocess, out: NDArray[np.float32]) -> None:
+    planes: Sequence[NDArray[Any]]
+    if spec.channels == "grey":
+        planes = [image.astype(np.float32) @ _GREY]
+    else:
+        planes = cv2.split(image)[:: -1 if spec.channels == "bgr" else 1]
+    mean, std = spec.mean, spec.std
+    if spec.standardise == "samplewise":
+        mean, std = _own_statistics(planes)
+    for plane, target, m, s in zip(planes, out, mean, std, strict=True):
+        np.multiply(plane, np.float32(1 / s), out=target)
+        np.subtract(target, np.float32(m / s), out=target)
+
+
+def _own_statistics(planes: Sequence[NDArray[Any]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    # One mean and deviation for the whole image, as Keras's samplewise options; a flat image divides by one.
+    values = np.stack([np.asarray(plane, np.float32) for plane in planes])
+    mean, std = float(values.mean()), float(values.std())
+    return (mean,) * len(planes), (std if std > 1e-3 else 1.0,) * len(planes)
+
+
+def _central(image: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    keep_w = min(width, max(1, round(height * aspect)))
+    keep_h = min(height, max(1, round(width / aspect)))
+    top, left = (height - keep_h) // 2, (width - keep_w) // 2
+    return image[top : top + keep_h, left : left + keep_w]
+
+
+def _resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    shrinks = height < image.shape[0] or width < image.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
