@@ -1,0 +1,33 @@
+"""What tests share: the photos beside the checkout, and the folder name that breaks careless code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+AWKWARD = Path("Área de Trabalho") / "niño ç"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real photos and weights beside the checkout; tests that need it skip where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("no ../shared with real photos and weights beside this checkout")
+    return folder
+
+
+@pytest.fixture
+def awkward(tmp_path: Path) -> Path:
+    """A working folder with spaces and accents in its path."""
+    folder = tmp_path / AWKWARD
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the tests' cache out of the user's, and their messages in English."""
+    monkeypatch.setenv("LINCE_CACHE", str(tmp_path_factory.getbasetemp() / "lince-cache"))
+    monkeypatch.setenv("LINCE_LANG", "en")
