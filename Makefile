@@ -1,0 +1,55 @@
+# Everything a newcomer types. Each target sets up what it needs, asks nothing, and is quick the second time.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV ?= .venv
+LIGHT ?= .venv-light
+WORKERS ?= 2
+# One thread a worker: two workers that each take every core are slower than one.
+export OMP_NUM_THREADS ?= 1
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+PYTEST_OPTIONS ?= -q
+
+.PHONY: help setup setup-dev setup-light demo test test-light test-slow check bench clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
+
+setup:  ## make .venv with lince ready to train
+	@python=$$(sh scripts/find-python) && "$$python" scripts/environment.py $(VENV) train
+
+setup-dev:  ## the same, with the tools of development
+	@python=$$(sh scripts/find-python) && "$$python" scripts/environment.py $(VENV) train dev
+
+setup-light:
+	@python=$$(sh scripts/find-python) && "$$python" scripts/environment.py $(LIGHT) test
+
+demo: setup  ## train, evaluate and predict on a built-in set, in about a minute
+	@echo "Running: $(VENV)/bin/lince demo"
+	@env -u OMP_NUM_THREADS $(VENV)/bin/lince demo
+
+test: setup-dev  ## all tests, then the same ones where PyTorch is not installed
+	@echo "Tests, with everything installed:"
+	@$(ONE_THREAD) $(VENV)/bin/python -m pytest -n $(WORKERS) $(PYTEST_OPTIONS)
+	@$(MAKE) --no-print-directory test-light
+
+test-light: setup-light  ## the tests of the base install, which holds no PyTorch
+	@echo "Tests, with the base install alone (no PyTorch):"
+	@if $(LIGHT)/bin/python -c "import torch" 2>/dev/null; then \
+		echo "Found PyTorch in $(LIGHT), which must stay without it. Remove that folder and try again."; exit 1; fi
+	@$(ONE_THREAD) $(LIGHT)/bin/python -m pytest -n $(WORKERS) $(PYTEST_OPTIONS)
+
+test-slow: setup-dev  ## the tests that take minutes
+	@$(ONE_THREAD) $(VENV)/bin/python -m pytest -n $(WORKERS) $(PYTEST_OPTIONS) -m slow
+
+check:  ## format, lint, types, layers, catalogues and tests
+	@./check
+
+bench: setup-dev  ## list the benchmarks; run one with: make bench NAME=decode
+	@env -u OMP_NUM_THREADS $(VENV)/bin/python -m benchmarks $(NAME)
+
+clean:  ## remove the environments and everything that can be made again (runs stay)
+	rm -rf .venv .venv-light benchmarks/.venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache .grimp_cache build dist
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

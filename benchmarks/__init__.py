@@ -1,0 +1,1 @@
+"""Measures lince beside its peers or a floor: `python -m benchmarks NAME`."""
