@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import venv
+from collections import deque
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,13 +66,11 @@ def _make(folder: Path) -> None:
 
 def _install(folder: Path, extras: list[str]) -> int:
     what = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
-    size = "about 5 GB on Linux, with PyTorch" if "train" in extras else "about 400 MB"
+    size = "about 6 GB on Linux, with PyTorch" if "train" in extras else "about 500 MB"
     print(f"Installing lince and what it needs into {folder.name} ({size}; only the first time) ...", flush=True)
     (folder / STAMP).unlink(missing_ok=True)
-    constraints = str(ROOT / "constraints.txt")
-    command = [_python(folder), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-c", constraints]
-    result = subprocess.run([*command, "--editable", what], check=False)
-    if result.returncode:
+    pip = [_python(folder), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+    if not _followed([*pip, "-c", str(ROOT / "constraints.txt"), "--editable", what]):
         print("The installation stopped; the lines above say why.", file=sys.stderr)
         print("When that is mended, run the same command again: it starts afresh.", file=sys.stderr)
         return 1
@@ -82,5 +81,27 @@ def _install(folder: Path, extras: list[str]) -> int:
     return 0
 
 
+def _followed(command: list[str]) -> bool:
+    """Run pip, showing its downloads as they start and its last lines when it fails; return whether it went well."""
+    last: deque[str] = deque(maxlen=15)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as pip:
+        for line in pip.stdout or ():
+            last.append(line)
+            if line.lstrip().startswith("Installing collected packages:"):
+                print(f"  installing {line.count(',') + 1} packages", flush=True)
+            elif line.lstrip().startswith(("Downloading", "Using cached")) and " MB)" in line:
+                print(f"  {line.strip()}", flush=True)
+    if pip.returncode:
+        print("".join(last), end="", file=sys.stderr)
+    return pip.returncode == 0
+
+
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("Interrupted. Run the same command again: it starts afresh.", file=sys.stderr)
+        code = 130
+    raise SystemExit(code)
