@@ -1,0 +1,100 @@
+"""Runs a network file: the one place that knows ONNX Runtime, so that everything else asks for plain arrays."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort
+
+from lince.errors import ModelError
+from lince.messages import _
+
+_ERRORS = (ort.Fail, ort.InvalidArgument, ort.InvalidGraph, ort.InvalidProtobuf, ort.NoModel, ort.NoSuchFile,
+           ort.NotImplemented, ort.RuntimeException)  # fmt: skip
+_LOG_ERRORS_ONLY = 3
+
+
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Session:
+    """One network file, loaded and ready.
+
+    ``threads`` is the number of cores that one call may use; ``None`` means all that the process may use. It is
+    always told to ONNX Runtime, which otherwise pins threads to cores and complains where that is not allowed.
+    Raises ``ModelError`` when the file is missing, cut off, or not a network that lince can run.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        self.path = Path(path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or cores()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _LOG_ERRORS_ONLY
+        self._session = _open(self.path, options)
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1:
+            raise _foreign(self.path, _("it has {count} inputs").format(count=len(inputs)))
+        self._input = inputs[0].name
+        self.input_shape: tuple[Any, ...] = tuple(inputs[0].shape)
+        self.outputs: dict[str, tuple[Any, ...]] = {
+            item.name: tuple(item.shape) for item in self._session.get_outputs()
+        }
+
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str] = ("logits",)) -> list[NDArray[np.float32]]:
+        """Return the arrays called ``outputs`` for ``batch`` (N, C, H, W); raise ``ModelError`` if unfit."""
+        unknown = [name for name in outputs if name not in self.outputs]
+        if unknown:
+            raise _foreign(self.path, _("it has no output called {names}").format(names=", ".join(unknown)))
+        try:
+            return list(self._session.run(list(outputs), {self._input: batch}))
+        except _ERRORS as error:
+            raise _foreign(self.path, str(error)) from error
+
+    def measure(self, shape: Sequence[int], seconds: float = 1.0) -> float:
+        """Return the milliseconds per image that a batch of ``shape`` (N, C, H, W) takes: the median of the calls."""
+        batch = np.zeros(tuple(shape), np.float32)
+        names = list(self.outputs)[:1]
+        self.run(batch, names)
+        taken: list[float] = []
+        while not taken or sum(taken) < seconds:
+            start = time.perf_counter()
+            self.run(batch, names)
+            taken.append(time.perf_counter() - start)
+        return float(np.median(taken)) * 1000 / batch.shape[0]
+
+
+def _open(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    if not path.is_file():
+        raise ModelError(
+            _("There is no network file {path}.").format(path=path),
+            _("Expected model.onnx, as lince writes it at the end of a run."),
+            _("Give a run whose training has ended, or its model folder."),
+        )
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except _ERRORS as error:
+        raise ModelError(
+            _("{path} cannot be read as a network: it is cut off, or something else ({size} bytes).").format(
+                path=path, size=path.stat().st_size
+            ),
+            _("Expected a whole ONNX file."),
+            _("Copy the model folder again, or export the run again."),
+        ) from error
+
+
+def _foreign(path: Path, reason: str) -> ModelError:
+    return ModelError(
+        _("{path} is not a network that lince can use: {reason}.").format(path=path, reason=reason.rstrip(".")),
+        _("Expected one input of images and an output called logits."),
+        _("Give a model that lince trained or exported."),
+    )
