@@ -67,7 +67,7 @@ def _make(folder: Path) -> None:
 def _install(folder: Path, extras: list[str]) -> int:
     what = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
     size = "about 6 GB on Linux, with PyTorch" if "train" in extras else "about 500 MB"
-    print(f"Installing lince and what it needs into {folder.name} ({size}; only the first time) ...", flush=True)
+    print(f"Installing lince and what it needs into {folder.name} ({size} in all) ...", flush=True)
     (folder / STAMP).unlink(missing_ok=True)
     pip = [_python(folder), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     if not _followed([*pip, "-c", str(ROOT / "constraints.txt"), "--editable", what]):
