@@ -1,6 +1,17 @@
 """How good a model is, in figures that can be trusted: numpy only, so it runs where torch is absent."""
 
 from lince.evaluation.classification import Averages, ClassificationMetrics, ClassScore, evaluate
+from lince.evaluation.compare import Comparison, compare
 from lince.evaluation.interval import Interval
+from lince.evaluation.predictions import Predictions
 
-__all__ = ["Averages", "ClassScore", "ClassificationMetrics", "Interval", "evaluate"]
+__all__ = [
+    "Averages",
+    "ClassScore",
+    "ClassificationMetrics",
+    "Comparison",
+    "Interval",
+    "Predictions",
+    "compare",
+    "evaluate",
+]
