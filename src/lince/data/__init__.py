@@ -1,0 +1,19 @@
+"""Datasets: opened from any known format, divided, verified."""
+
+from lince.data.dataset import Dataset
+from lince.data.open import open_dataset
+from lince.data.source import ImageSource
+from lince.data.split import split_dataset
+from lince.labels import SPLITS, TEST, TRAIN, UNASSIGNED, VAL
+
+__all__ = [
+    "SPLITS",
+    "TEST",
+    "TRAIN",
+    "UNASSIGNED",
+    "VAL",
+    "Dataset",
+    "ImageSource",
+    "open_dataset",
+    "split_dataset",
+]

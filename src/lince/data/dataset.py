@@ -1,0 +1,121 @@
+"""A dataset: flat columns over lazily read images, with everything that is not used listed beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.annotations import UNLABELLED, Classes, Rejected
+from lince.data.source import FileImages, ImageSource, PixelImages
+from lince.errors import UsageError
+from lince.files import digest
+from lince.labels import Table
+from lince.labels.columns import class_order
+from lince.messages import _
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with their classes and splits, one row each.
+
+    ``class_ids`` int32 (N,), ``UNLABELLED`` (-1) where there is none; ``splits`` int8 (N,): UNASSIGNED (-1), TRAIN,
+    VAL or TEST; ``rejected`` holds what was found and is not used.
+    """
+
+    images: ImageSource
+    classes: Classes
+    class_ids: NDArray[np.int32]
+    splits: NDArray[np.int8]
+    rejected: tuple[Rejected, ...]
+    root: Path
+    format: str
+
+    def __post_init__(self) -> None:
+        if not len(self.images) == len(self.class_ids) == len(self.splits):
+            raise ValueError(
+                f"columns differ: {len(self.images)} images, {len(self.class_ids)} classes, {len(self.splits)} splits"
+            )
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+    @property
+    def total(self) -> int:
+        """How many images were found: used and rejected."""
+        return len(self) + len(self.rejected)
+
+    def indices(self, split: int) -> NDArray[np.int64]:
+        """Return the rows of ``split``, ascending."""
+        return np.flatnonzero(self.splits == split).astype(np.int64)
+
+    def select(self, indices: NDArray[Any] | Sequence[int]) -> Dataset:
+        """Return the dataset of the rows at ``indices`` alone; refusals stay with the whole."""
+        rows = np.asarray(indices, np.int64)
+        return replace(self._rows(rows), rejected=())
+
+    def without(self, refused: Mapping[int, Rejected]) -> Dataset:
+        """Return the dataset with the rows named in ``refused`` moved to ``rejected``."""
+        if not refused:
+            return self
+        keep = np.ones(len(self), bool)
+        keep[np.fromiter(refused, np.int64)] = False
+        added = tuple(refused[row] for row in sorted(refused))
+        return replace(self._rows(np.flatnonzero(keep)), rejected=self.rejected + added)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many images each class has, in the order of the classes."""
+        found = np.bincount(self.class_ids[self.class_ids != UNLABELLED], minlength=len(self.classes))
+        return dict(zip(self.classes.names, found.tolist(), strict=True))
+
+    def summary(self) -> str:
+        """Return the sentence "used 3,667 of 3,670"."""
+        return _("used {used:,} of {total:,}").format(used=len(self), total=self.total)
+
+    def fingerprint(self, keys: Iterable[str]) -> str:
+        """Return 32 hex digits that name this data: contents (``keys``, in order of the rows), classes and splits.
+
+        The order of the rows and where the files lie do not matter.
+        """
+        names = (*self.classes.names, "")  # the last one is for UNLABELLED
+        rows = zip(keys, self.class_ids.tolist(), self.splits.tolist(), strict=True)
+        lines = sorted(f"{key} {split} {names[class_id]}" for key, class_id, split in rows)
+        return digest("\n".join(lines).encode("utf-8"))
+
+    def merged(self, mapping: Mapping[str, Sequence[str]]) -> Dataset:
+        """Return the dataset with the classes of each group in ``mapping`` made one; classes not named stay.
+
+        Raise ``UsageError`` on an unknown class, on a class in two groups, or when fewer than two classes are left.
+        """
+        renamed: dict[str, str] = {}
+        for group, members in mapping.items():
+            for name in members:
+                self.classes.index(name)
+                if renamed.setdefault(name, group) != group:
+                    raise UsageError(
+                        _("Class '{name}' is merged into '{one}' and into '{other}'.").format(
+                            name=name, one=renamed[name], other=group
+                        ),
+                        _("A class belongs to one group."),
+                    )
+        new_names = [renamed.get(name, name) for name in self.classes.names]
+        classes = Classes(tuple(class_order(set(new_names))))
+        order = np.array([*map(classes.names.index, new_names), UNLABELLED], np.int32)
+        return replace(self, classes=classes, class_ids=order[self.class_ids])
+
+    def _rows(self, rows: NDArray[np.int64]) -> Dataset:
+        return replace(self, images=self.images.select(rows), class_ids=self.class_ids[rows], splits=self.splits[rows])
+
+
+def from_table(table: Table) -> Dataset:
+    """Return the dataset of what a format's reader found."""
+    images: ImageSource
+    if table.pixels is None:
+        images = FileImages(table.root, table.names)
+    else:
+        images = PixelImages(table.pixels, table.names, np.arange(len(table.names)))
+    return Dataset(images, table.classes, table.class_ids, table.splits, table.rejected, table.root, table.format)

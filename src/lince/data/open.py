@@ -1,0 +1,36 @@
+"""The door for data: any path in any known format, or the name of a built-in set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from lince.choices import one_of
+from lince.data import samples
+from lince.data.dataset import Dataset, from_table
+from lince.labels import Options, open_table
+from lince.progress import SILENT, Progress
+
+BUILT_IN: dict[str, Callable[[], Dataset]] = {"lince:digits": samples.digits}
+
+
+def open_dataset(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002  (the option's name on the command line)
+    pattern: str | None = None,
+    merge: Mapping[str, Sequence[str]] | None = None,
+    progress: Progress = SILENT,
+) -> Dataset:
+    """Return the dataset at ``path`` (a folder, a CSV, an idx file) or the built-in one of that name.
+
+    ``format`` says how to read it when several ways fit, ``pattern`` where the class stands in file names
+    (``{class}_{n}``), ``merge`` which classes become one. Raise ``UsageError`` or ``DataError``.
+    """
+    name = os.fspath(path)
+    if name.startswith("lince:"):
+        dataset = BUILT_IN[one_of("data", name, BUILT_IN)]()
+    else:
+        dataset = from_table(open_table(Path(name).expanduser(), format, Options(pattern), progress))
+    return dataset.merged(merge) if merge else dataset

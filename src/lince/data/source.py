@@ -1,0 +1,114 @@
+"""Where the images of a dataset come from: files read when asked for, or pixels that a label file held."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince import images
+from lince.files import digest
+from lince.labels import Strings
+from lince.labels.table import Pixels
+
+Array = NDArray[np.uint8]
+
+
+class ImageSource(Protocol):
+    """A column of images that are read only when asked for."""
+
+    @property
+    def grey(self) -> bool:
+        """Whether all images are known to be grey."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Return the path relative to the dataset's root, with '/', or the made-up name of an image without file."""
+
+    def path(self, index: int) -> Path | None:
+        """Return the file, or ``None`` for an image without one."""
+
+    def read(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
+        """Return uint8 RGB (H, W, 3); ``at_least`` as in ``images.decode``. Raise ``ImageError``."""
+
+    def key(self, index: int) -> str:
+        """Return the 32 hex digits that name the image's content. Raise ``ImageError``."""
+
+    def select(self, indices: NDArray[Any]) -> ImageSource:
+        """Return the images at ``indices``."""
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """Image files below ``root``."""
+
+    root: Path
+    names: Strings
+    grey: bool = False
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, index: int) -> str:
+        """Return the path relative to the root, with '/'."""
+        return self.names[index]
+
+    def path(self, index: int) -> Path:
+        """Return the file."""
+        return self.root / self.names[index]
+
+    def read(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
+        """Return uint8 RGB (H, W, 3)."""
+        return images.read(self._place(index), at_least)
+
+    def key(self, index: int) -> str:
+        """Return the digest of the file's bytes."""
+        return digest(images.read_bytes(self._place(index)))
+
+    def select(self, indices: NDArray[Any]) -> FileImages:
+        """Return the images at ``indices``."""
+        return FileImages(self.root, self.names.take(indices), self.grey)
+
+    def _place(self, index: int) -> str:
+        return os.path.join(self.root, self.names[index])
+
+
+@dataclass(frozen=True)
+class PixelImages:
+    """Grey images held in memory or mapped from one file; ``rows`` says which of them, in which order."""
+
+    pixels: Pixels
+    names: Strings
+    rows: NDArray[np.int64]
+    grey: bool = True
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, index: int) -> str:
+        """Return the made-up name."""
+        return self.names[index]
+
+    def path(self, index: int) -> None:
+        """Return ``None``: no image has a file of its own."""
+
+    def read(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
+        """Return uint8 RGB (H, W, 3)."""
+        return np.repeat(self._pixels(index)[:, :, None], 3, axis=2)
+
+    def key(self, index: int) -> str:
+        """Return the digest of the pixels and their shape."""
+        pixels = self._pixels(index)
+        return digest(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
+
+    def select(self, indices: NDArray[Any]) -> PixelImages:
+        """Return the images at ``indices``."""
+        return PixelImages(self.pixels, self.names.take(indices), self.rows[indices], self.grey)
+
+    def _pixels(self, index: int) -> Array:
+        return self.pixels[int(self.rows[index])]

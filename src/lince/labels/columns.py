@@ -1,0 +1,84 @@
+"""Growing a table row by row while a format is read: refusals set aside, classes put in order at the end."""
+
+from __future__ import annotations
+
+import unicodedata
+from array import array
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lince.annotations import Classes, Rejected
+from lince.labels import scan
+from lince.labels.table import Strings, Table
+from lince.messages import _
+from lince.progress import SILENT, Progress
+
+
+class Columns:
+    """The columns of a table under way; class ids are in order of appearance until ``table`` sorts them."""
+
+    def __init__(self) -> None:
+        self._blob = bytearray()
+        self._offsets = array("q", [0])
+        self._classes: dict[str, int] = {}
+        self._class_ids = array("i")
+        self._splits = array("b")
+        self._rejected: list[Rejected] = []
+
+    def __len__(self) -> int:
+        return len(self._class_ids)
+
+    def add(self, names: Iterable[str], class_name: str, split: int) -> None:
+        """Add a row for each of ``names``, all of one class and split; names that are not text are refused."""
+        class_id = self._class_id(class_name)
+        for name in names:
+            if scan.is_text(name):
+                self._blob += name.encode("utf-8")
+                self._offsets.append(len(self._blob))
+                self._class_ids.append(class_id)
+                self._splits.append(split)
+            else:
+                shown = name.encode("utf-8", "backslashreplace").decode()
+                self.reject(Rejected(shown, _("its name is not valid text"), _("rename it")))
+
+    def reject(self, refusal: Rejected) -> None:
+        """Set a refusal aside."""
+        self._rejected.append(refusal)
+
+    def table(self, root: Path, form: str, progress: Progress = SILENT) -> Table:
+        """Look at the files, refuse those that are not images, and return the rest with the classes in order."""
+        bounds = np.frombuffer(self._offsets, np.int64)
+        names = Strings(bytes(self._blob), bounds[:-1], bounds[1:])
+        refused = scan.rejections(root, names, progress)
+        keep = np.ones(len(names), bool)
+        keep[np.fromiter(refused, np.int64)] = False
+        ids = np.frombuffer(self._class_ids, np.int32)[keep]
+        classes, order = self._ordered(set(np.unique(ids).tolist()))
+        kept = names if not refused else names.take(np.flatnonzero(keep))
+        splits = np.frombuffer(self._splits, np.int8)[keep]
+        rejected = (*self._rejected, *refused.values())
+        return Table(root, form, kept, classes, order[ids], splits, rejected)
+
+    def _class_id(self, name: str) -> int:
+        # Two ways to write the same accented letter are one name.
+        return self._classes.setdefault(unicodedata.normalize("NFC", name), len(self._classes))
+
+    def _ordered(self, used: set[int]) -> tuple[Classes, np.ndarray[tuple[int], np.dtype[np.int32]]]:
+        names = class_order(name for name, class_id in self._classes.items() if class_id in used)
+        order = np.zeros(len(self._classes), np.int32)
+        for class_id, name in enumerate(names):
+            order[self._classes[name]] = class_id
+        return Classes(tuple(names)), order
+
+
+def class_order(names: Iterable[str]) -> list[str]:
+    """Return class names in the order that gives their ids: as people sort, case aside, 2 before 10."""
+    return sorted(names, key=lambda name: (scan.natural(name), name))
+
+
+def shorten(names: Sequence[str], count: int = 8) -> str:
+    """Return the first names, with commas, and how many more there are."""
+    shown = ", ".join(names[:count])
+    return shown if len(names) <= count else _("{shown} and {more} more").format(shown=shown, more=len(names) - count)

@@ -1,0 +1,129 @@
+"""A flat folder whose file names hold the class: ``Abyssinian_12.jpg``; the pattern is found or asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from lince.annotations import Rejected
+from lince.errors import UsageError
+from lince.labels import scan
+from lince.labels.columns import Columns, class_order, shorten
+from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
+from lince.messages import _
+from lince.progress import SILENT, Progress
+
+NAME = "names"
+# No name fits two of these: what stands before the number decides.
+PATTERNS = ("{class}_{n}", "{class}-{n}", "{class}.{n}", "{class} {n}", "{class} ({n})", "{class}_({n})")
+_SAMPLE = 1000
+# What cameras and programs call photos; a number after such a word is no class.
+_CAMERA = re.compile(
+    r"(img|image|imagen|imagem|dsc[fn]?|dscn?|pxl|mvimg|vid|frame|photo|foto|pic|picture|p|cam|screenshot|whatsapp.*"
+    r"|.*\d{6}.*|\d*)",
+    re.IGNORECASE,
+)
+
+
+def detect(path: Path) -> str | None:
+    """Return what speaks for file names that hold the class; ``None`` when no pattern fits every name."""
+    if not path.is_dir():
+        return None
+    stems = [_stem(name) for folder, _split in _levels(path) for name in scan.peek(folder, _SAMPLE)]
+    pattern = _find(stems)
+    if pattern is None:
+        return None
+    names = class_order({_class(compile_pattern(pattern), stem) or "" for stem in stems})
+    return _("file names such as {pattern}, classes {names}").format(pattern=pattern, names=shorten(names))
+
+
+def read(path: Path, options: Options, progress: Progress = SILENT) -> Table:
+    """Read file names by ``options.pattern``, or by the pattern that every image's name fits.
+
+    In a pattern ``{class}`` is the class, ``{n}`` a number, any other ``{word}`` some text, and the rest stands for
+    itself; the ending is left aside. Raise ``UsageError`` when no pattern was given and none fits.
+    """
+    expression = compile_pattern(options.pattern or _found(path))
+    columns = Columns()
+    for folder, split in _levels(path):
+        prefix = "" if folder == path else f"{folder.relative_to(path).as_posix()}/"
+        for name in scan.files(folder):
+            class_name = _class(expression, _stem(name))
+            if class_name is not None:
+                columns.add([prefix + name], class_name, split)
+            elif scan.looks_like_image(name):
+                columns.reject(Rejected(prefix + name, _("its name does not fit the pattern"), _("rename it")))
+            else:
+                columns.reject(scan.not_an_image(prefix + name))
+    return columns.table(path, NAME, progress)
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Return the expression for a pattern such as ``{class}_{n}``; raise ``UsageError`` when it names no class."""
+    parts = re.split(r"\{(\w+)\}", pattern)
+    if parts[1::2].count("class") != 1:
+        raise UsageError(
+            _("The pattern '{pattern}' does not say where the class stands.").format(pattern=pattern),
+            _("Expected {class_word} once, such as {example}.").format(class_word="{class}", example="{class}_{n}"),
+        )
+    words = {"class": "(?P<name>.+?)", "n": "[0-9]+"}
+    pieces = [re.escape(part) if i % 2 == 0 else words.get(part, ".+?") for i, part in enumerate(parts)]
+    return re.compile("".join(pieces), re.DOTALL)
+
+
+def _found(path: Path) -> str:
+    stems = [_stem(name) for name in _image_names(path)]
+    pattern = _find(stems)
+    if pattern is not None:
+        return pattern
+    odd = _odd_one(stems)
+    raise UsageError(
+        _("The file names in {path} show no class by themselves, '{example}' for one.").format(path=path, example=odd),
+        _("Expected every name to fit one of: {patterns}.").format(patterns=", ".join(PATTERNS)),
+        _("Say where the class stands with --pattern, such as {example}.").format(example="{class}_{n}"),
+    )
+
+
+def _find(stems: list[str]) -> str | None:
+    """Return the pattern that every one of ``stems`` fits and that gives at least two likely classes."""
+    for pattern in PATTERNS:
+        expression = compile_pattern(pattern)
+        found = [_class(expression, stem) for stem in stems]
+        names = {name for name in found if name is not None}
+        if None not in found and 2 <= len(names) <= len(stems) // 2 and not any(map(_CAMERA.fullmatch, names)):
+            return pattern
+    return None
+
+
+def _odd_one(stems: list[str]) -> str:
+    best = max(PATTERNS, key=lambda pattern: sum(_class(compile_pattern(pattern), stem) is not None for stem in stems))
+    expression = compile_pattern(best)
+    return next((stem for stem in stems if _class(expression, stem) is None), stems[0] if stems else "")
+
+
+def _class(expression: re.Pattern[str], stem: str) -> str | None:
+    match = expression.fullmatch(stem)
+    return match["name"].strip() or None if match else None
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0]
+
+
+def _image_names(path: Path) -> Iterator[str]:
+    for folder, _split in _levels(path):
+        yield from filter(scan.looks_like_image, scan.files(folder))
+
+
+def _levels(path: Path) -> list[tuple[Path, int]]:
+    """Return (folder of images, split): the folder itself, its folder ``images``, or train, val and test below it."""
+    if scan.peek(path, 1):
+        return [(path, UNASSIGNED)]
+    names = {name.lower(): name for name in scan.folders(path)}
+    splits = [(path / name, SPLIT_WORDS[word]) for word, name in names.items() if word in SPLIT_WORDS]
+    splits = [(folder, split) for folder, split in splits if scan.peek(folder, 1)]
+    if splits or "images" not in names:
+        return splits
+    return _levels(path / names["images"])
