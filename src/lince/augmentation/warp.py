@@ -1,0 +1,131 @@
+"""All geometry of one image as one matrix and one warp, from the source's pixels straight to the input's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.augmentation.policy import Drawn
+
+Matrix = NDArray[np.float64]
+BORDERS = {
+    "reflect": cv2.BORDER_REFLECT,
+    "nearest": cv2.BORDER_REPLICATE,
+    "wrap": cv2.BORDER_WRAP,
+    "constant": cv2.BORDER_CONSTANT,
+}
+_LONGEST = 32_000  # OpenCV's warps count source pixels in 16 bits
+_TO_CENTRES = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
+_FROM_CENTRES = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
+
+
+def compose(drawn: Drawn, height: int, width: int) -> Matrix:
+    """Return the matrix (3, 3) of the geometric operations in ``drawn`` within a frame of (height, width).
+
+    They act in the order of the table of operations read backwards: crop and perspective first, the shift and the
+    rotation last; all but those two turn around the frame's centre.
+    """
+    whole = np.eye(3)
+    for name, build in _FRAME.items():
+        if name in drawn:
+            whole = build(drawn[name], height, width) @ whole
+    centred = np.eye(3)
+    for name, turn in _CENTRED.items():
+        if name in drawn:
+            centred = turn(*drawn[name]) @ centred
+    dx = drawn.get("shift_x", (0.0,))[0] * width + width / 2
+    dy = drawn.get("shift_y", (0.0,))[0] * height + height / 2
+    return _move(dx, dy) @ centred @ _move(-width / 2, -height / 2) @ whole
+
+
+def warp(
+    image: NDArray[np.uint8], matrix: Matrix, size: tuple[int, int], fill: str, value: int = 0
+) -> NDArray[np.uint8]:
+    """Return ``image`` (H, W, 3) moved by ``matrix`` into a frame of ``size`` (height, width), bilinear.
+
+    ``matrix`` leads from the image's continuous coordinates to the frame's. An image that shrinks to half or less is
+    first averaged over whole blocks of pixels, so that fine patterns don't flicker.
+    """
+    image, matrix = _shrink(image, matrix)
+    pixels = _TO_CENTRES @ matrix @ _FROM_CENTRES
+    border, colour = BORDERS[fill], (value, value, value)
+    if np.array_equal(matrix[2], (0.0, 0.0, 1.0)):
+        moved = cv2.warpAffine(
+            image, pixels[:2], size[::-1], flags=cv2.INTER_LINEAR, borderMode=border, borderValue=colour
+        )
+    else:
+        moved = cv2.warpPerspective(
+            image, pixels, size[::-1], flags=cv2.INTER_LINEAR, borderMode=border, borderValue=colour
+        )
+    return np.asarray(moved, np.uint8)
+
+
+def _shrink(image: NDArray[np.uint8], matrix: Matrix) -> tuple[NDArray[np.uint8], Matrix]:
+    height, width = image.shape[:2]
+    kx = _block(width, float(np.hypot(matrix[0, 0], matrix[1, 0])))
+    ky = _block(height, float(np.hypot(matrix[0, 1], matrix[1, 1])))
+    if kx == ky == 1:
+        return image, matrix
+    # Whole blocks only: OpenCV averages those ten times faster, and what is cut off is less than one output pixel.
+    whole = image[: height - height % ky, : width - width % kx]
+    small = cv2.resize(whole, (width // kx, height // ky), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), matrix @ np.diag([kx, ky, 1.0])
+
+
+def _block(side: int, scale: float) -> int:
+    wanted = int(1 / max(scale, 1e-6) + 0.2)
+    return min(side, max(1, wanted, math.ceil(side / _LONGEST)))
+
+
+def _move(dx: float, dy: float) -> Matrix:
+    return np.array([[1.0, 0.0, dx], [0.0, 1.0, dy], [0.0, 0.0, 1.0]])
+
+
+def _linear(a: float, b: float, c: float, d: float) -> Matrix:
+    return np.array([[a, b, 0.0], [c, d, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _rotation(degrees: float) -> Matrix:
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return _linear(cos, sin, -sin, cos)
+
+
+def _quarter_turn(which: float) -> Matrix:
+    cos, sin = ((0, 1), (-1, 0), (0, -1))[min(int(which * 3), 2)]
+    return _linear(cos, sin, -sin, cos)
+
+
+def _stretch(change: float) -> Matrix:
+    wider = math.sqrt(1 + change)
+    return _linear(wider, 0.0, 0.0, 1 / wider)
+
+
+def _crop(numbers: tuple[float, ...], height: int, width: int) -> Matrix:
+    share, across, down = numbers
+    side = math.sqrt(share)
+    dx, dy = across * (1 - side) * width, down * (1 - side) * height
+    return _linear(1 / side, 0.0, 0.0, 1 / side) @ _move(-dx, -dy)
+
+
+def _perspective(numbers: tuple[float, ...], height: int, width: int) -> Matrix:
+    amount, *where = numbers
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]) * (width, height)
+    moved = corners + amount * (2 * np.reshape(where, (4, 2)) - 1) * (width, height)
+    return np.asarray(cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32)), np.float64)
+
+
+_FRAME: dict[str, Callable[[tuple[float, ...], int, int], Matrix]] = {"perspective": _perspective, "crop": _crop}
+_CENTRED: dict[str, Callable[..., Matrix]] = {
+    "flip_x": lambda: _linear(-1.0, 0.0, 0.0, 1.0),
+    "flip_y": lambda: _linear(1.0, 0.0, 0.0, -1.0),
+    "stretch": _stretch,
+    "zoom": lambda change: _linear(1 + change, 0.0, 0.0, 1 + change),
+    "shear_y": lambda degrees: _linear(1.0, 0.0, math.tan(math.radians(degrees)), 1.0),
+    "shear_x": lambda degrees: _linear(1.0, math.tan(math.radians(degrees)), 0.0, 1.0),
+    "quarter_turn": _quarter_turn,
+    "rotation": _rotation,
+}
