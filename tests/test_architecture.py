@@ -1,0 +1,184 @@
+"""What the house promises about itself: sizes, names, layers, silence on the network, and licences."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "src" / "lince").rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+HEAVY = ("torch", "torchvision", "timm", "lightning_fabric", "onnxscript", "sklearn")
+# Reports to others about the use of a program have no place here, not even switched off.
+TELEMETRY = {
+    "sentry-sdk",
+    "posthog",
+    "mixpanel",
+    "amplitude-analytics",
+    "analytics-python",
+    "segment-analytics-python",
+    "wandb",
+    "comet-ml",
+    "clearml",
+    "scarf-sdk",
+    "opentelemetry-sdk",
+    "datadog",
+    "ddtrace",
+    "rollbar",
+    "bugsnag",
+}
+
+# Licences that are not plainly permissive, each with the reason why it is accepted.
+ACCEPTED = {
+    "tqdm": "MIT and MPL-2.0; the MPL binds changes to tqdm's own files alone",
+    "certifi": "MPL-2.0 on a list of certificates; binds changes to that list alone",
+}
+NVIDIA = re.compile(r"^(nvidia|cuda)-")  # runtime libraries that PyTorch brings on Linux; proprietary, free to use
+PERMISSIVE = re.compile(
+    r"\b(MIT|BSD|0BSD|Apache|ISC|PSF|Python Software Foundation|HPND|MIT-CMU|Zlib|BSL-1\.0|CC0|Unlicense)",
+    re.IGNORECASE,
+)
+COPYLEFT = re.compile(r"(GPL|General Public|MPL|Mozilla|EUPL|CDDL|SSPL|Commons Clause|Proprietary)", re.IGNORECASE)
+
+BLOCK = """
+import sys
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        raise SystemExit(f"touched the network: {event} {arguments}")
+sys.addaudithook(refuse)
+"""
+
+
+def child(code: str, *arguments: str) -> str:
+    """Run ``code`` in a Python of its own; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_keeps_its_budget(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text)), "the first line says why the file exists"
+    assert not {"utils", "util", "helpers", "helper", "common", "misc"} & set(path.with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_command_line_prints_and_nothing_is_unpickled(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id != "print" or "cli" in path.parts
+            assert node.func.id not in ("eval", "exec")
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+            assert not names & {"pickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
+
+
+def light_rooms() -> list[str]:
+    """Return the rooms that the layers' contract keeps free of torch, so far as they are built."""
+    contracts = PROJECT["tool"]["importlinter"]["contracts"]
+    rooms = next(item["source_modules"] for item in contracts if "torch" in item.get("forbidden_modules", ()))
+    return [room for room in rooms if list((ROOT / "src").glob(room.replace(".", "/") + "*"))]
+
+
+def modules_of(rooms: list[str]) -> list[str]:
+    """Return the dotted names of every module in ``rooms``."""
+    dotted = [
+        ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__") for path in SOURCES
+    ]
+    return [name for name in dotted if any(name == room or name.startswith(f"{room}.") for room in rooms)]
+
+
+def test_light_rooms_load_no_torch() -> None:
+    names = modules_of(light_rooms())
+    assert len(names) > 30
+    code = f"import sys, importlib\nfor name in {names}: importlib.import_module(name)\n"
+    code += f"print([name for name in {HEAVY} if name in sys.modules])"
+    assert child(code) == "[]"
+
+
+def test_import_lince_costs_nothing() -> None:
+    loaded = child("import sys\nbefore = set(sys.modules)\nimport lince\nprint(sorted(set(sys.modules) - before))")
+    assert not re.search(r"numpy|cv2|PIL|onnxruntime|rich|jinja2|torch", loaded)
+
+
+def test_no_module_touches_the_network_when_imported() -> None:
+    rooms = ["lince"] if "torch" in installed() else light_rooms()
+    names = [name for name in modules_of(rooms) if not name.endswith("__main__")]
+    assert (
+        child(f"{BLOCK}\nimport importlib\nfor name in {names}: importlib.import_module(name)\nprint('quiet')")
+        == "quiet"
+    )
+
+
+def test_the_block_of_the_network_works() -> None:
+    code = f"{BLOCK}\nimport socket\nsocket.create_connection(('127.0.0.1', 9), timeout=1)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "touched the network" in done.stderr
+
+
+def installed() -> set[str]:
+    return {canonicalize_name(item.name) for item in metadata.distributions()}
+
+
+def dependencies(extras: tuple[str, ...]) -> set[str]:
+    """Return the names of everything that lince brings with ``extras``, directly or not, so far as it is installed."""
+    present, found, queue = installed(), set[str](), [("lince", ("", *extras))]
+    while queue:
+        name, chosen = queue.pop()
+        for line in metadata.requires(name) or []:
+            need = Requirement(line)
+            wanted = need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in chosen)
+            key = canonicalize_name(need.name)
+            if wanted and key in present and key not in found:
+                found.add(key)
+                queue.append((key, ("", *need.extras)))
+    return found
+
+
+def test_no_telemetry_library_comes_along() -> None:
+    assert not TELEMETRY & dependencies(("train",))
+    pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
+    assert not TELEMETRY & pinned
+
+
+def licence(name: str) -> str:
+    """Return what a distribution says of its licence: its expression, else its classifiers, else the text's start."""
+    facts = metadata.metadata(name)
+    classifiers = [item for item in facts.get_all("Classifier") or [] if item.startswith("License ::")]
+    stated = facts.get("License-Expression") or "; ".join(classifiers)
+    return stated or (facts.get("License") or "")[:60]
+
+
+def test_dependencies_are_permissive() -> None:
+    names = dependencies(("train",))
+    assert {"numpy", "onnxruntime", "pillow"} <= names
+    for name in sorted(names - set(ACCEPTED)):
+        if NVIDIA.match(name):
+            continue
+        stated = licence(name)
+        assert PERMISSIVE.search(stated), f"{name}: {stated!r}"
+        assert not COPYLEFT.search(stated), f"{name}: {stated!r}"
+
+
+def test_every_dependency_is_pinned() -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pinned = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
+    free = {
+        name for name in dependencies(("train", "dev", "test")) if NVIDIA.match(name) or name in ("triton", "lince")
+    }
+    assert dependencies(("train", "dev", "test")) - free <= pinned
+    assert all(re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line) for line in lines)
