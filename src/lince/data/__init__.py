@@ -4,6 +4,7 @@ from lince.data.dataset import Dataset
 from lince.data.open import open_dataset
 from lince.data.source import ImageSource
 from lince.data.split import split_dataset
+from lince.data.verify import keys, require_usable, verify
 from lince.labels import SPLITS, TEST, TRAIN, UNASSIGNED, VAL
 
 __all__ = [
@@ -14,6 +15,9 @@ __all__ = [
     "VAL",
     "Dataset",
     "ImageSource",
+    "keys",
     "open_dataset",
+    "require_usable",
     "split_dataset",
+    "verify",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lince.choices import one_of
 from lince.errors import AmbiguousError, UsageError
-from lince.labels import folders, names, scan
+from lince.labels import csvtable, folders, idx, names, scan
 from lince.labels.table import Options, Table
 from lince.messages import _
 from lince.progress import SILENT, Progress
@@ -27,6 +27,8 @@ class Format:
 FORMATS = {
     folders.NAME: Format(folders.detect, folders.read),
     names.NAME: Format(names.detect, names.read),
+    csvtable.NAME: Format(csvtable.detect, csvtable.read),
+    idx.NAME: Format(idx.detect, idx.read),
 }
 
 

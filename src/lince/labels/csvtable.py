@@ -1,0 +1,246 @@
+"""A table of files and classes (CSV), as a spreadsheet or a program writes it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lince.annotations import Rejected
+from lince.errors import AmbiguousError, DataError, UsageError
+from lince.labels import scan
+from lince.labels.columns import Columns
+from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
+from lince.messages import _
+from lince.progress import SILENT, Progress
+
+NAME = "csv"
+ENDINGS = (".csv", ".tsv")
+_DELIMITERS = ",;\t|"
+_ROLES = {
+    "file": (
+        "path",
+        "file_path",
+        "filepath",
+        "filename",
+        "file_name",
+        "file",
+        "image",
+        "image_path",
+        "image_name",
+        "img",
+    ),
+    "class": ("class", "class_name", "label", "category", "species"),
+    "split": ("split", "set", "subset", "partition"),
+}
+_BOX_COLUMNS = {"xmin", "x_min", "xmax", "x_max", "ymin", "y_min", "bbox", "x1", "y1"}
+_PROBE = 20
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Where the columns stand (``split`` is ``None`` when there is none) and how many there are."""
+
+    delimiter: str
+    width: int
+    file: int
+    label: int
+    split: int | None
+
+
+def detect(path: Path) -> str | None:
+    """Return what speaks for a table at ``path``, a file or a folder that holds one; ``None`` when nothing does.
+
+    Raise ``UsageError`` for a table of boxes when it was named itself.
+    """
+    tables = _candidates(path)
+    if not tables:
+        return None
+    return _("tables: {names}").format(names=", ".join(table.name for table in tables))
+
+
+def read(path: Path, options: Options, progress: Progress = SILENT) -> Table:
+    """Read the table at ``path``: one row per image, columns found by their names, delimiter sniffed.
+
+    A row that cannot be used is rejected with its line. Files are looked for beside the table, in ``images`` beside it,
+    and the same one folder up. Raise ``AmbiguousError`` when several tables or columns fit, ``DataError`` when it
+    cannot be read.
+    """
+    tables = _candidates(path)
+    if len(tables) != 1:
+        raise AmbiguousError(
+            _("{path} holds {count} tables: {names}.").format(
+                path=path, count=len(tables), names=", ".join(table.name for table in tables) or _("none")
+            ),
+            _("Expected one, with a column for the file and one for the class."),
+            _("Name the table itself as the data."),
+        )
+    table = tables[0]
+    text = _text(table)
+    header = _header(table, text)
+    rows = list(_rows(table, text, header))
+    root = _base(table.parent, [row for _line, row in rows if len(row) == header.width], header)
+    columns = _Reader(table.name, root, header).read(rows)
+    return columns.table(root, NAME, progress)
+
+
+class _Reader:
+    """Turns rows into columns; keeps what has been seen, so that an image counts once."""
+
+    def __init__(self, table: str, root: Path, header: _Header) -> None:
+        self.table = table
+        self.root = root
+        self.header = header
+        self.columns = Columns()
+
+    def read(self, rows: Sequence[tuple[int, list[str]]]) -> Columns:
+        """Return the columns of all ``rows``, given as (line, cells)."""
+        good = [(line, cells) for line, cells in rows if self._checked(line, cells)]
+        said: dict[str, set[str]] = {}
+        for _line, cells in good:
+            said.setdefault(self._name(cells), set()).add(cells[self.header.label].strip())
+        done: set[str] = set()
+        for line, cells in good:
+            name = self._name(cells)
+            if len(said[name]) > 1:
+                classes = ", ".join(sorted(said[name]))
+                self._reject(line, _("{name} has several classes: {classes}").format(name=name, classes=classes))
+            elif name in done:
+                self._reject(line, _("{name} stands twice").format(name=name))
+            else:
+                done.add(name)
+                self.columns.add([name], cells[self.header.label].strip(), self._split(cells))
+        return self.columns
+
+    def _checked(self, line: int, cells: list[str]) -> bool:
+        problem = self._problem(cells)
+        if problem:
+            self._reject(line, problem)
+        return not problem
+
+    def _problem(self, cells: list[str]) -> str:
+        header = self.header
+        if len(cells) != header.width:
+            return _("{found} columns instead of {expected}").format(found=len(cells), expected=header.width)
+        if not cells[header.label].strip():
+            return _("no class")
+        if not cells[header.file].strip():
+            return _("no file")
+        if header.split is not None and self._word(cells) not in {"", *SPLIT_WORDS}:
+            return _("unknown split '{word}'").format(word=self._word(cells))
+        if "\0" in cells[header.file] or not os.path.isfile(os.path.join(self.root, self._name(cells))):
+            return _("no such file: {name}").format(name=cells[header.file].strip())
+        return ""
+
+    def _reject(self, line: int, reason: str) -> None:
+        self.columns.reject(Rejected(self.table, reason, _("correct the line or remove it"), line))
+
+    def _name(self, cells: list[str]) -> str:
+        return _relative(self.root, cells[self.header.file])
+
+    def _word(self, cells: list[str]) -> str:
+        return cells[self.header.split].strip().lower() if self.header.split is not None else ""
+
+    def _split(self, cells: list[str]) -> int:
+        return SPLIT_WORDS.get(self._word(cells), UNASSIGNED)
+
+
+def _candidates(path: Path) -> list[Path]:
+    """Return the tables of files and classes at ``path``; a file that is named itself must be one."""
+    if path.is_dir():
+        tables = [path / name for name in scan.files(path) if name.lower().endswith(ENDINGS)]
+        return [table for table in tables if _is_table(table)]
+    if path.suffix.lower() not in ENDINGS:
+        return []
+    _header(path, _text(path))
+    return [path]
+
+
+def _is_table(path: Path) -> bool:
+    try:
+        _header(path, _text(path, 4096))
+    except AmbiguousError:
+        return True
+    except (UsageError, DataError):
+        return False
+    return True
+
+
+def _text(path: Path, count: int = -1) -> str:
+    """Return the file's text: UTF-8, UTF-16 with its mark, or else as older spreadsheets on Windows write it."""
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(count)
+    except OSError as error:
+        raise DataError(_("{path} cannot be read: {error}.").format(path=path, error=error.strerror)) from error
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def _header(path: Path, text: str) -> _Header:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(_DELIMITERS, key=first.count)
+    names = [name.strip().strip('"').lower().replace(" ", "_") for name in first.split(delimiter)]
+    boxes = _BOX_COLUMNS.intersection(names)
+    if boxes:
+        raise UsageError(
+            _("{path} is a table of boxes (columns {names}).").format(path=path, names=", ".join(sorted(boxes))),
+            _("Expected one class for each image: a column for the file and one for the class."),
+        )
+    found = {role: [i for i, name in enumerate(names) if name in words] for role, words in _ROLES.items()}
+    doubled = [names[i] for places in found.values() if len(places) > 1 for i in places]
+    if doubled:
+        raise AmbiguousError(
+            _("{path} has several columns that could be meant: {names}.").format(path=path, names=", ".join(doubled)),
+            _("Expected one column for the file, one for the class, at most one for the split."),
+            _("Remove or rename the others."),
+        )
+    if not found["file"] or not found["class"]:
+        raise UsageError(
+            _("{path} has the columns {names}.").format(path=path, names=", ".join(names)),
+            _("Expected one of {files} and one of {classes}.").format(
+                files=", ".join(_ROLES["file"]), classes=", ".join(_ROLES["class"])
+            ),
+            _("Name the columns in the first line."),
+        )
+    split = found["split"][0] if found["split"] else None
+    return _Header(delimiter, len(names), found["file"][0], found["class"][0], split)
+
+
+def _rows(path: Path, text: str, header: _Header) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, cells) of each row after the header; empty lines are passed over."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.delimiter)
+    try:
+        rows = ((reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells))
+        next(rows, None)
+        yield from rows
+    except csv.Error as error:
+        raise DataError(
+            _("{path}:{line} cannot be read: {error}.").format(path=path, line=reader.line_num, error=error)
+        ) from error
+
+
+def _base(folder: Path, rows: Sequence[list[str]], header: _Header) -> Path:
+    """Return the first likely folder in which one of the first files is found; the table's own otherwise."""
+    for base in (folder, folder / "images", folder.parent, folder.parent / "images"):
+        for row in rows[:_PROBE]:
+            name = _relative(base, row[header.file])
+            if "\0" not in name and os.path.isfile(os.path.join(base, name)):
+                return base
+    return folder
+
+
+def _relative(root: Path, cell: str) -> str:
+    """Return the file named in ``cell`` relative to ``root`` with '/'; one that lies elsewhere keeps its full path."""
+    name = cell.strip().replace("\\", "/")
+    if not os.path.isabs(name):
+        return name.removeprefix("./")
+    path = Path(name)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
