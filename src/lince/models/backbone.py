@@ -1,0 +1,155 @@
+"""Pretrained networks without their head: the one place that speaks to timm."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import timm
+import torch
+from timm.layers import Conv2dSame
+from timm.layers.pool2d_same import AvgPool2dSame, MaxPool2dSame
+from torch import Tensor, nn
+
+from lince.models.blocks import Block, blocks_of
+from lince.models.padding import Padded, same_pads
+from lince.models.registry import ModelEntry
+from lince.preprocess import Preprocess
+
+STAGES = 3
+_PADS_BY_SIZE = (Conv2dSame, MaxPool2dSame, AvgPool2dSame)
+
+
+class Backbone(nn.Module):
+    """A timm network up to its last feature map.
+
+    The embedding joins what the last map holds on average and at most with the averages of the stages below it:
+    a linear head on several levels beats one on the last average alone when photos are few.
+    """
+
+    def __init__(self, network: nn.Module, stages: int = STAGES) -> None:
+        super().__init__()
+        self.network = network
+        self.prefix_tokens = int(getattr(network, "num_prefix_tokens", 0))
+        self.taps = _taps(network, stages)
+        self.width = 0
+
+    def fit_to(self, spec: Preprocess) -> None:
+        """Learn the embedding's width by one dry run, and drop the parts of timm's head that it never reaches."""
+        called: set[nn.Module] = set()
+        handles = [one.register_forward_hook(lambda m, *_args: called.add(m)) for one in self.network.modules()]
+        self.eval()
+        with torch.no_grad():
+            self.width = self.embed(torch.zeros(1, *spec.shape))[0].shape[1]
+        self.train()
+        for handle in handles:
+            handle.remove()
+        for name, child in self.network.named_children():
+            if called.isdisjoint(child.modules()):
+                setattr(self.network, name, nn.Identity())
+
+    def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the embedding (N, D) and the last feature map (N, K, h, w) of images ``x`` (N, C, H, W)."""
+        last, lower, tokens = self._maps(x)
+        parts = [last.mean((2, 3)), last.amax((2, 3)), *(one.mean((2, 3)) for one in lower)]
+        return torch.cat(parts + tokens, 1), last
+
+    def blocks(self) -> list[Block]:
+        """Return the blocks from input to the last map."""
+        return blocks_of(self.network)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the embedding (N, D) of images ``x`` (N, C, H, W)."""
+        return self.embed(x)[0]
+
+    def _maps(self, x: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        # timm's networks answer with maps (N, K, h, w), with maps (N, h, w, K), or with tokens (N, L, K).
+        network: Any = self.network
+        if not self.taps:
+            return _as_map(network.forward_features(x), network), [], []
+        final, lower = network.forward_intermediates(x, indices=self.taps)
+        if final.ndim == 3:
+            patches = final[:, self.prefix_tokens :]
+            last = patches.transpose(1, 2).reshape(len(final), -1, *lower[-1].shape[2:])
+            return last, lower[:-1], [final[:, 0]] if self.prefix_tokens else []
+        last = _as_map(final, network)
+        # Without a projection after the last stage, the last tap is the last map itself and would count twice.
+        return last, lower[:-1] if last.shape[1:] == lower[-1].shape[1:] else lower, []
+
+
+def _taps(network: nn.Module, stages: int) -> list[int]:
+    # Stages end where the map shrinks; a transformer of equal blocks is tapped at thirds of its depth.
+    info = getattr(network, "feature_info", None)
+    if not hasattr(network, "forward_intermediates") or not info:
+        return []
+    count = len(info)
+    if count <= 6:
+        return list(range(max(0, count - stages), count))
+    step = count / stages
+    return [round(step * (stage + 1)) - 1 for stage in range(stages)]
+
+
+def _as_map(x: Tensor, network: nn.Module) -> Tensor:
+    if x.ndim == 2:
+        return x[:, :, None, None]
+    if x.ndim == 3:
+        return x.transpose(1, 2).unsqueeze(-1)
+    channels = int(getattr(network, "num_features", 0))
+    if x.shape[1] != channels and x.shape[-1] == channels:
+        return x.permute(0, 3, 1, 2)
+    return x
+
+
+def create(entry: ModelEntry, spec: Preprocess) -> Backbone:
+    """Return the backbone of ``entry`` for inputs of ``spec``, at random weights."""
+    options: dict[str, Any] = {"pad_type": entry.pad_type} if entry.pad_type else {}
+    if _takes_size(entry):
+        options["img_size"] = (spec.height, spec.width)
+    network: nn.Module = timm.create_model(entry.architecture, num_classes=0, in_chans=spec.depth, **options)
+    backbone = Backbone(network)
+    backbone.fit_to(spec)
+    return backbone
+
+
+def _takes_size(entry: ModelEntry) -> bool:
+    # Only networks whose positions are learned for one size take it when built.
+    config = timm.get_pretrained_cfg(entry.architecture)
+    return config is not None and bool(config.fixed_input_size)
+
+
+def adapt(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Return ``state`` as timm renames and resamples published weights for ``network``; unchanged if it does not."""
+    rename = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if rename is None:
+        return state
+    adapted: dict[str, Tensor] = rename(dict(state), network)
+    return adapted
+
+
+def fix_padding(network: nn.Module, x: Tensor) -> None:
+    """Replace, in place, every layer that pads by its input's size with a fixed one, right for inputs like ``x``.
+
+    A traced graph then holds plain padding instead of the arithmetic on shapes that finds its width.
+    """
+    sizes: dict[nn.Module, torch.Size] = {}
+    same = {name: one for name, one in network.named_modules() if isinstance(one, _PADS_BY_SIZE)}
+    handles = [one.register_forward_pre_hook(lambda m, args: sizes.update({m: args[0].shape})) for one in same.values()]
+    with torch.no_grad():
+        network(x)
+    for handle in handles:
+        handle.remove()
+    for name, layer in same.items():
+        network.set_submodule(name, _fixed(layer, sizes[layer]))
+
+
+def _fixed(layer: Any, size: torch.Size) -> nn.Module:
+    pads = same_pads(size[2], size[3], layer)
+    if isinstance(layer, Conv2dSame):
+        shape = (layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, 0, layer.dilation)
+        plain = nn.Conv2d(*shape, groups=layer.groups, bias=layer.bias is not None)
+        plain.weight, plain.bias = layer.weight, layer.bias
+        return Padded(pads, plain)
+    if isinstance(layer, MaxPool2dSame):
+        pool = nn.MaxPool2d(layer.kernel_size, layer.stride, 0, layer.dilation, ceil_mode=layer.ceil_mode)
+        return Padded(pads, pool, float("-inf"))
+    return Padded(pads, nn.AvgPool2d(layer.kernel_size, layer.stride, 0, layer.ceil_mode, layer.count_include_pad))

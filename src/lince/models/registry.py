@@ -1,0 +1,194 @@
+"""Which networks there are: the presets, every timm backbone by name, and ``cnn``. No torch is loaded here."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+
+from lince.errors import UsageError
+from lince.messages import _
+
+CNN = "cnn"
+# The small network that ``cnn`` alone stands for.
+DEFAULT_CNN = "conv 32 3, norm, pool, conv 64 3, norm, pool, conv 128 3, norm, pool, conv 256 3, norm, gap, dropout 0.2"
+CNN_SIZE = 150
+PAD_TYPES = ("same",)
+PERMISSIVE = ("apache-2.0", "bsd-3-clause", "mit")
+Triple = tuple[float, float, float]
+_MIDDLE: Triple = (127.5, 127.5, 127.5)
+_NORMALISATIONS = {
+    "imagenet": "0.485 0.456 0.406 0.229 0.224 0.225",
+    "half": "0.5 0.5 0.5 0.5 0.5 0.5",
+    "unit": "0 0 0 1 1 1",
+    "clip": "0.48145466 0.4578275 0.40821073 0.26862954 0.26130258 0.27577711",
+}
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One network that can be built: what it is called, what its published weights expect, what it costs.
+
+    ``architecture`` is timm's name or ``cnn``; ``tag`` names one of its published weights; ``pad_type`` is ``same``
+    for convolutions that pad as TensorFlow does; ``declaration`` holds the layers of a ``cnn``. ``size`` is the side
+    in pixels that the weights were made for, ``mean`` and ``std`` are per RGB channel in 0..255. ``repository`` is
+    where the hub keeps the weights, empty when nowhere. ``params``, ``macs`` (at ``size``) and ``top1`` (published,
+    ImageNet validation, percent) are known for the presets only.
+    """
+
+    name: str
+    architecture: str
+    tag: str = ""
+    pad_type: str = ""
+    declaration: str = ""
+    size: int = 224
+    mean: Triple = _MIDDLE
+    std: Triple = _MIDDLE
+    licence: str = "none"
+    repository: str = ""
+    params: int | None = None
+    macs: int | None = None
+    top1: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The text that ``find`` turns into this network again."""
+        if self.architecture == CNN:
+            return f"{CNN}: {self.declaration}"
+        return self.published + (f" pad_type={self.pad_type}" if self.pad_type else "")
+
+    @property
+    def published(self) -> str:
+        """The full name of the published weights, such as ``resnet18.a1_in1k``."""
+        return f"{self.architecture}.{self.tag}" if self.tag else self.architecture
+
+    @property
+    def permissive(self) -> bool:
+        """Whether the published weights may be used for anything."""
+        return self.licence in PERMISSIVE
+
+    def padded_same(self) -> ModelEntry:
+        """Return the variant with TensorFlow's padding; weights made that way expect pixels from -1 to 1."""
+        return replace(self, pad_type="same", mean=_MIDDLE, std=_MIDDLE)
+
+
+@dataclass(frozen=True)
+class _Preset:
+    published: str
+    params: int
+    macs: int
+    top1: float
+
+
+_PRESETS = {
+    # For old machines and phones: a quarter of the next one's cost per point of accuracy.
+    "nano": _Preset("mobilenetv4_conv_small.e2400_r224_in1k", 3_774_024, 184_000_000, 73.8),
+    # The default: a photo costs some 10 ms on one core.
+    "small": _Preset("mobilenetv3_large_100.ra_in1k", 5_483_032, 217_000_000, 75.8),
+    # Pretrained on 12,000 classes, so that its features suit more than ImageNet's thousand.
+    "medium": _Preset("convnext_nano.in12k_ft_in1k", 15_593_800, 2_455_000_000, 82.3),
+    # The largest that still trains in an evening on a laptop; better served by a GPU.
+    "large": _Preset("convnext_small.in12k_ft_in1k", 50_223_688, 8_687_000_000, 84.6),
+}
+
+
+def presets() -> dict[str, ModelEntry]:
+    """Return the four named choices, cheapest first; the weights of each may be used for anything."""
+    return {name: find(name) for name in _PRESETS}
+
+
+def find(name: str) -> ModelEntry:
+    """Return the network that ``name`` stands for.
+
+    ``name``: a preset, ``cnn`` or ``cnn: LAYERS``, or a timm backbone, with its tag or without, and with
+    ``pad_type=same`` after it for TensorFlow's padding. Raises ``UsageError`` with the closest names otherwise.
+    """
+    head, _colon, declaration = name.partition(":")
+    if head.strip() == CNN:
+        declaration = declaration.strip() or DEFAULT_CNN
+        return ModelEntry(CNN, CNN, declaration=declaration, size=CNN_SIZE)
+    wanted, *options = name.split()
+    entry = _preset(wanted) if wanted in _PRESETS else _published(wanted)
+    return _with_options(entry, options)
+
+
+def names() -> list[str]:
+    """Return every timm architecture that can be asked for, sorted."""
+    return sorted(_table())
+
+
+def _preset(name: str) -> ModelEntry:
+    preset = _PRESETS[name]
+    entry = _published(preset.published)
+    return replace(entry, name=name, params=preset.params, macs=preset.macs, top1=preset.top1)
+
+
+def _published(name: str) -> ModelEntry:
+    architecture, _dot, tag = name.partition(".")
+    rows = _table().get(architecture)
+    if rows is None:
+        _refuse(name, architecture, [*_PRESETS, CNN, *_table()])
+    if not tag:
+        return replace(rows[0], name=architecture)
+    by_tag = {row.tag: row for row in rows}
+    if tag not in by_tag:
+        _refuse(name, name, [row.published for row in rows])
+    return replace(by_tag[tag], name=name)
+
+
+def _refuse(name: str, near: str, known: list[str]) -> None:
+    close = get_close_matches(near, known, n=5, cutoff=0.5)
+    raise UsageError(
+        _("There is no model called '{name}'.").format(name=name),
+        _("Did you mean: {names}?").format(names=", ".join(close))
+        if close
+        else _("Expected one of {presets}, cnn, 'cnn: LAYERS', or a timm backbone.").format(
+            presets=", ".join(_PRESETS)
+        ),
+    )
+
+
+def _with_options(entry: ModelEntry, options: list[str]) -> ModelEntry:
+    for option in options:
+        key, _equals, value = option.partition("=")
+        if key != "pad_type" or value not in PAD_TYPES:
+            raise UsageError(
+                _("The model option '{option}' is not known.").format(option=option),
+                _("Expected pad_type=same or nothing after the model's name."),
+            )
+        entry = entry.padded_same()
+    return entry
+
+
+@cache
+def _table() -> dict[str, list[ModelEntry]]:
+    # Facts of timm's published weights, one line each, the default ones of an architecture first.
+    found: dict[str, list[ModelEntry]] = {}
+    text = resources.files("lince.models").joinpath("timm.csv").read_text("utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        found.setdefault(row["name"], []).append(_entry(row))
+    return found
+
+
+def _entry(row: dict[str, str]) -> ModelEntry:
+    mean, std = _normalisation(row["normalisation"])
+    published = f"{row['name']}.{row['tag']}"
+    repository = row["repository"] or f"timm/{published}"
+    return ModelEntry(
+        name=row["name"],
+        architecture=row["name"],
+        tag=row["tag"],
+        size=int(row["size"]),
+        mean=mean,
+        std=std,
+        licence=row["licence"],
+        repository="" if repository == "-" else repository,
+    )
+
+
+@cache
+def _normalisation(text: str) -> tuple[Triple, Triple]:
+    values = [round(255 * float(value), 5) for value in _NORMALISATIONS.get(text, text).split()]
+    return (values[0], values[1], values[2]), (values[3], values[4], values[5])
