@@ -57,8 +57,9 @@ def augment(
     else:
         out = preprocess.fit(image, spec)
     out = disturb(recolour(out, drawn), drawn, rng)
-    moved, kept = _follow(np.empty((0, 4)) if boxes is None else boxes, matrix, spec)
-    return Augmented(out, moved, kept, matrix)
+    if boxes is None:
+        return Augmented(out, np.empty((0, 4)), np.empty(0, np.bool_), matrix)
+    return Augmented(out, *_follow(boxes, matrix, spec), matrix)
 
 
 def _filling(policy: Policy, spec: Preprocess, has_boxes: bool) -> tuple[str, int]:
