@@ -123,6 +123,23 @@ def test_no_module_touches_the_network_when_imported() -> None:
     )
 
 
+def test_prediction_touches_neither_the_network_nor_torch(tmp_path: Path) -> None:
+    code = f"""{BLOCK}
+sys.path.insert(0, "tests")
+import pathlib, tiny
+from lince.runtime import predictor
+model = predictor.load(tiny.run_folder(pathlib.Path(sys.argv[1])))
+answer = model.predict(tiny.photo("green"))
+print(answer.label.class_id, [name for name in {HEAVY} if name in sys.modules])
+"""
+    assert child(code, str(tmp_path / "run")) == "1 []"
+
+
+def test_no_library_is_left_to_report_on_its_use() -> None:
+    session = (ROOT / "src" / "lince" / "runtime" / "session.py").read_text("utf-8")
+    assert "onnxruntime.disable_telemetry_events()" in session
+
+
 def test_the_block_of_the_network_works() -> None:
     code = f"{BLOCK}\nimport socket\nsocket.create_connection(('127.0.0.1', 9), timeout=1)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

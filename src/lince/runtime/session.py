@@ -80,6 +80,7 @@ def _open(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.Infere
             _("Expected model.onnx, as lince writes it at the end of a run."),
             _("Give a run whose training has ended, or its model folder."),
         )
+    onnxruntime.disable_telemetry_events()  # its builds for Windows send usage events otherwise
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except _ERRORS as error:
