@@ -1,7 +1,10 @@
 """A run told to people and programs: the record that the trainer fills, and the writers."""
 
 from lince.evaluation.report.document import document, write_json
+from lince.evaluation.report.markdown import render_markdown, write_markdown
+from lince.evaluation.report.page import render_comparison, render_html, write_html
 from lince.evaluation.report.record import DataFacts, ModelFacts, Picture, Pictures, RecipeRow, Report
+from lince.evaluation.report.side_by_side import compared_classes, compared_runs, render_comparison_markdown, verdicts
 
 __all__ = [
     "DataFacts",
@@ -10,6 +13,15 @@ __all__ = [
     "Pictures",
     "RecipeRow",
     "Report",
+    "compared_classes",
+    "compared_runs",
     "document",
+    "render_comparison",
+    "render_comparison_markdown",
+    "render_html",
+    "render_markdown",
+    "verdicts",
+    "write_html",
     "write_json",
+    "write_markdown",
 ]
