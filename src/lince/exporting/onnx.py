@@ -52,7 +52,6 @@ def _export(answers: nn.Module, spec: Preprocess, outputs: list[str], path: Path
     images = torch.zeros(2, *spec.shape)
     fix_padding(answers, images)
     model = _trace(answers, images, outputs)
-    graph.fold_padding(model)
     graph.write(model, path)
 
 

@@ -12,7 +12,7 @@ from timm.layers.pool2d_same import AvgPool2dSame, MaxPool2dSame
 from torch import Tensor, nn
 
 from lince.models.blocks import Block, blocks_of
-from lince.models.padding import Padded, same_pads
+from lince.models.padding import PaddedConv, PaddedPool, same_pads
 from lince.models.registry import ModelEntry
 from lince.preprocess import Preprocess
 
@@ -145,11 +145,8 @@ def fix_padding(network: nn.Module, x: Tensor) -> None:
 def _fixed(layer: Any, size: torch.Size) -> nn.Module:
     pads = same_pads(size[2], size[3], layer)
     if isinstance(layer, Conv2dSame):
-        shape = (layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, 0, layer.dilation)
-        plain = nn.Conv2d(*shape, groups=layer.groups, bias=layer.bias is not None)
-        plain.weight, plain.bias = layer.weight, layer.bias
-        return Padded(pads, plain)
+        return PaddedConv.around(layer, pads)
     if isinstance(layer, MaxPool2dSame):
         pool = nn.MaxPool2d(layer.kernel_size, layer.stride, 0, layer.dilation, ceil_mode=layer.ceil_mode)
-        return Padded(pads, pool, float("-inf"))
-    return Padded(pads, nn.AvgPool2d(layer.kernel_size, layer.stride, 0, layer.ceil_mode, layer.count_include_pad))
+        return PaddedPool(pads, pool, float("-inf"))
+    return PaddedPool(pads, nn.AvgPool2d(layer.kernel_size, layer.stride, 0, layer.ceil_mode, layer.count_include_pad))

@@ -10,7 +10,7 @@ from lince.errors import UsageError
 from lince.messages import _
 from lince.models.blocks import Block
 from lince.models.declaration import Layer, parse
-from lince.models.padding import Padded, same_pads
+from lince.models.padding import PaddedConv, same_pads
 from lince.preprocess import Preprocess
 
 Shape = tuple[int, ...]  # (C, H, W) of a map, (D,) of a vector
@@ -105,7 +105,7 @@ def _convolution(layer: Layer, shape: Shape) -> Built:
 def _same(convolution: nn.Conv2d, height: int, width: int) -> nn.Module:
     left, right, top, bottom = pads = same_pads(height, width, convolution)
     if (left, top) != (right, bottom):
-        return Padded(pads, convolution)
+        return PaddedConv.around(convolution, pads)
     convolution.padding = (top, left)
     return convolution
 

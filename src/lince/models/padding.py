@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 Pads = tuple[int, int, int, int]
@@ -21,17 +22,55 @@ def same_pads(height: int, width: int, layer: Any) -> Pads:
     )
 
 
-class Padded(nn.Module):
-    """A layer after a padding of fixed width."""
+class PaddedConv(nn.Conv2d):
+    """A convolution after a zero padding of fixed width; in an ONNX graph it is one node."""
 
-    def __init__(self, pads: Pads, layer: nn.Module, value: float = 0.0) -> None:
-        super().__init__()
-        self.pads, self.value = pads, value
-        self.layer = layer
+    pads: Pads
+
+    @classmethod
+    def around(cls, plain: nn.Conv2d, pads: Pads) -> PaddedConv:
+        """Return ``plain``, which pads nothing by itself, behind ``pads``; the two share their weights."""
+        shape = (plain.in_channels, plain.out_channels, plain.kernel_size, plain.stride, 0, plain.dilation)
+        padded = cls(*shape, groups=plain.groups, bias=plain.bias is not None, device="meta")
+        padded.weight, padded.bias, padded.pads = plain.weight, plain.bias, pads
+        return padded
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the layer makes of the padded ``x``."""
-        return self.layer(nn.functional.pad(x, self.pads, value=self.value))  # type: ignore[no-any-return]
+        """Return the convolution of the padded ``x``."""
+        if torch.onnx.is_in_onnx_export():
+            shape = (self.stride, self.dilation, self.groups)
+            return _OneNode.apply(x, self.weight, self.bias, self.pads, *shape)  # type: ignore[no-any-return]
+        return super().forward(nn.functional.pad(x, self.pads))
+
+
+class PaddedPool(nn.Module):
+    """A pooling after a padding of fixed width and value."""
+
+    def __init__(self, pads: Pads, pool: nn.Module, value: float = 0.0) -> None:
+        super().__init__()
+        self.pads, self.value = pads, value
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the pooling of the padded ``x``."""
+        return self.pool(nn.functional.pad(x, self.pads, value=self.value))  # type: ignore[no-any-return]
+
+
+class _OneNode(torch.autograd.Function):
+    """ONNX's Conv pads each side by itself, which torch's cannot say: so the node is written here."""
+
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Pads, *shape: Any) -> Tensor:
+        stride, dilation, groups = shape
+        return nn.functional.conv2d(nn.functional.pad(x, pads), weight, bias, stride, 0, dilation, groups)
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, weight: Any, bias: Any, pads: Pads, *shape: Any) -> Any:
+        stride, dilation, groups = shape
+        left, right, top, bottom = pads
+        inputs = [x, weight] if bias is None or bias.node().mustBeNone() else [x, weight, bias]
+        attributes = {"strides_i": stride, "dilations_i": dilation, "group_i": groups}
+        return g.op("Conv", *inputs, pads_i=[top, left, bottom, right], **attributes)
 
 
 def _around(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:

@@ -1,0 +1,237 @@
+"""Weights into a network: read without unpickling, matched name by name, everything that did not fit said."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from lince import files
+from lince.errors import WeightsError
+from lince.messages import _
+from lince.models import backbone
+from lince.models.classifier import Classifier
+from lince.models.cnn import Cnn
+from lince.models.sources import Source
+
+State = dict[str, Tensor]
+MOST = 0.9  # the share of the network's tensors that a file must fill
+_WRAPPERS = (
+    "state_dict_ema",
+    "model_ema",
+    "ema",
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "weights",
+)
+_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder.", "body.network.", "body.", "network.")
+_HEADS = ("classifier", "fc", "head", "head_dist", "last_linear", "pre_logits", "conv_head", "norm_head", "AuxLogits")
+_COUNTER = "num_batches_tracked"  # absent from old files, and of no use to a network that is evaluated
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What became of a weight file: ``fitted`` of ``total`` tensors of the network were filled from ``origin``.
+
+    ``wrong_shape`` holds (name, shape in the file, shape in the network); ``head`` names the tensors of the file's own
+    classifier, which is left out because it names other classes.
+    """
+
+    origin: str
+    licence: str
+    fitted: int
+    total: int
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    wrong_shape: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
+    head: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return the report as sentences, every key that did not fit named."""
+        if self.fitted == 0:
+            return [_("Weights: random.")]
+        text = [
+            _("Weights: {origin} (licence: {licence}), {fitted} of {total} tensors filled.").format(
+                origin=self.origin, licence=self.licence, fitted=self.fitted, total=self.total
+            ),
+            *self.notes,
+        ]
+        if self.head:
+            text.append(_("Left out, the file's own classifier: {names}.").format(names=", ".join(self.head)))
+        return text + self.misfits()
+
+    def misfits(self, most: int | None = None) -> list[str]:
+        """Return one sentence for each way in which keys did not fit, with ``most`` names in each."""
+        text = []
+        if self.missing:
+            text.append(_("Not in the file, left random: {names}.").format(names=_listed(self.missing, most)))
+        if self.unexpected:
+            text.append(_("In the file, not in the network: {names}.").format(names=_listed(self.unexpected, most)))
+        if self.wrong_shape:
+            shapes = _listed([f"{name} {found} / {expected}" for name, found, expected in self.wrong_shape], most)
+            text.append(_("Of another shape (file / network), left random: {shapes}.").format(shapes=shapes))
+        return text
+
+
+def _listed(names: Sequence[str], most: int | None) -> str:
+    if most is None or len(names) <= most:
+        return ", ".join(names)
+    return _("{names} and {count} more").format(names=", ".join(names[:most]), count=len(names) - most)
+
+
+def load(network: Classifier, source: Source) -> WeightsReport:
+    """Fill the body of ``network`` from ``source`` and return what fitted; its head stays as it is.
+
+    Raises ``WeightsError`` when the file is missing, cut off, holds more than tensors, or fills fewer than 90 % of the
+    body's tensors; the network is then unchanged.
+    """
+    body = network.body
+    target = body if isinstance(body, Cnn) else body.get_submodule("network")
+    if source.path is None:
+        return WeightsReport(source.origin, source.licence, 0, len(target.state_dict()))
+    state = _bare(read(source.path))
+    fitting, report = _match(state, target, source)
+    if report.fitted < MOST * report.total and not isinstance(body, Cnn):
+        # Files in another layout, or made for another size: as timm would bring them in.
+        fitting, report = _match(backbone.adapt(state, target), target, source)
+    if report.fitted < MOST * report.total:
+        raise _too_few(source, report)
+    target.load_state_dict(fitting, strict=False)
+    return report
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what the weight file at ``path`` holds, tensors on the CPU; nothing in it is ever executed."""
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
+    except FileNotFoundError as error:
+        raise WeightsError(_("There is no weight file {path}.").format(path=path)) from error
+    except (SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, OSError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(content, Mapping):
+        raise _unreadable(path, TypeError(type(content).__name__))
+    _check_hash(path)
+    return dict(content)
+
+
+def _read_torch(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)  # the error that follows says more
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _unreadable(path: Path, error: Exception) -> WeightsError:
+    again = _("Download or copy it again.")
+    if _is_cut_off(path, error):
+        return WeightsError(
+            _("{path} is cut off: it ends after {size:,} bytes.").format(path=path, size=path.stat().st_size),
+            _("Expected a whole weight file."),
+            again,
+        )
+    if isinstance(error, pickle.UnpicklingError) and "global" in str(error).lower():
+        return WeightsError(
+            _("{path} holds more than tensors, and loading it would run code from the file.").format(path=path),
+            _("Expected tensors only: a safetensors file, or one that torch.save wrote from a state_dict."),
+            _("Save it again with safetensors, where it was made."),
+        )
+    return WeightsError(
+        _("{path} is not a weight file: {error}.").format(path=path, error=str(error).partition("\n")[0][:200]),
+        _("Expected a safetensors file, or one that torch.save wrote from a state_dict."),
+        again,
+    )
+
+
+def _is_cut_off(path: Path, error: Exception) -> bool:
+    with open(path, "rb") as stream:
+        start = stream.read(4)
+    if start == b"PK\x03\x04":
+        return not zipfile.is_zipfile(path)
+    signs = (
+        "unexpected EOF",
+        "not fully covered",
+        "HeaderTooSmall",
+        "InvalidHeaderLength",
+        "ran out of data",
+        "truncated",
+    )
+    return isinstance(error, EOFError) or any(sign.lower() in str(error).lower() for sign in signs)
+
+
+def _check_hash(path: Path) -> None:
+    said = _HASH_IN_NAME.search(path.name)
+    if said and not files.sha256(path).startswith(said[1]):
+        raise WeightsError(
+            _("{path} is not the file that its name promises.").format(path=path),
+            _("Expected a SHA-256 that begins with {digits}.").format(digits=said[1]),
+            _("Download it again, or rename it if it was changed on purpose."),
+        )
+
+
+def _bare(content: dict[str, Any]) -> State:
+    """Return the tensors of a file without the wrappings that training scripts put around them."""
+    for key in _WRAPPERS:
+        inner = content.get(key)
+        if isinstance(inner, Mapping) and any(isinstance(value, Tensor) for value in inner.values()):
+            content = dict(inner)
+            break
+    state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    for prefix in _PREFIXES:
+        state = _without_prefix(state, prefix)
+    return state
+
+
+def _without_prefix(state: State, prefix: str) -> State:
+    begins = sum(name.startswith(prefix) for name in state)
+    if begins < MOST * max(1, len(state)):
+        return state
+    return {name.removeprefix(prefix): value for name, value in state.items()}
+
+
+def _match(state: State, target: nn.Module, source: Source) -> tuple[State, WeightsReport]:
+    wanted = {name: value for name, value in target.state_dict().items() if _COUNTER not in name}
+    fitting = {name: state[name] for name in wanted if name in state and state[name].shape == wanted[name].shape}
+    wrong = tuple(
+        (name, tuple(state[name].shape), tuple(wanted[name].shape))
+        for name in wanted
+        if name in state and name not in fitting
+    )
+    strangers = [name for name in state if name not in wanted and _COUNTER not in name]
+    head = tuple(name for name in strangers if name.partition(".")[0] in _HEADS)
+    report = WeightsReport(
+        origin=source.origin,
+        licence=source.licence,
+        fitted=len(fitting),
+        total=len(wanted),
+        missing=tuple(name for name in wanted if name not in state),
+        unexpected=tuple(name for name in strangers if name not in head),
+        wrong_shape=wrong,
+        head=head,
+        notes=source.notes,
+    )
+    return fitting, report
+
+
+def _too_few(source: Source, report: WeightsReport) -> WeightsError:
+    return WeightsError(
+        _("{path} fills {fitted} of the {total} tensors of {model}.").format(
+            path=source.path, fitted=report.fitted, total=report.total, model=source.entry.published
+        )
+        + "".join(f"\n{line}" for line in report.misfits(8)),
+        _("Expected at least {share:.0%}: weights of the same network.").format(share=MOST),
+        _("Give the file's own network with --model, or another file with --weights."),
+    )
