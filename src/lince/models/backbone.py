@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import timm
@@ -11,12 +13,30 @@ from timm.layers import Conv2dSame
 from timm.layers.pool2d_same import AvgPool2dSame, MaxPool2dSame
 from torch import Tensor, nn
 
+from lince.errors import UsageError
+from lince.messages import _
 from lince.models.blocks import Block, blocks_of
 from lince.models.padding import PaddedConv, PaddedPool, same_pads
 from lince.models.registry import ModelEntry
 from lince.preprocess import Preprocess
 
 STAGES = 3
+# What timm's networks call the layers after their last map.
+HEAD_PARTS = (
+    "classifier",
+    "fc",
+    "head",
+    "head_dist",
+    "last_linear",
+    "pre_logits",
+    "conv_head",
+    "norm_head",
+    "fc_norm",
+    "attn_pool",
+    "global_pool",
+    "head_drop",
+    "drop",
+)
 _PADS_BY_SIZE = (Conv2dSame, MaxPool2dSame, AvgPool2dSame)
 
 
@@ -45,7 +65,7 @@ class Backbone(nn.Module):
         for handle in handles:
             handle.remove()
         for name, child in self.network.named_children():
-            if called.isdisjoint(child.modules()):
+            if name in HEAD_PARTS and called.isdisjoint(child.modules()):
                 setattr(self.network, name, nn.Identity())
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,7 +90,7 @@ class Backbone(nn.Module):
         final, lower = network.forward_intermediates(x, indices=self.taps)
         if final.ndim == 3:
             patches = final[:, self.prefix_tokens :]
-            last = patches.transpose(1, 2).reshape(len(final), -1, *lower[-1].shape[2:])
+            last = patches.transpose(1, 2).reshape(final.shape[0], -1, *lower[-1].shape[2:])
             return last, lower[:-1], [final[:, 0]] if self.prefix_tokens else []
         last = _as_map(final, network)
         # Without a projection after the last stage, the last tap is the last map itself and would count twice.
@@ -101,13 +121,29 @@ def _as_map(x: Tensor, network: nn.Module) -> Tensor:
 
 
 def create(entry: ModelEntry, spec: Preprocess) -> Backbone:
-    """Return the backbone of ``entry`` for inputs of ``spec``, at random weights."""
+    """Return the backbone of ``entry`` for inputs of ``spec``, at random weights.
+
+    Raises ``UsageError`` when the installed timm does not have it, or when it cannot read images of that size.
+    """
+    if not timm.is_model(entry.architecture):
+        raise UsageError(
+            _("The installed timm {version} has no '{name}'.").format(version=timm.__version__, name=entry.name),
+            remedy=_("Install a newer timm, or choose another model."),
+        )
     options: dict[str, Any] = {"pad_type": entry.pad_type} if entry.pad_type else {}
     if _takes_size(entry):
         options["img_size"] = (spec.height, spec.width)
-    network: nn.Module = timm.create_model(entry.architecture, num_classes=0, in_chans=spec.depth, **options)
-    backbone = Backbone(network)
-    backbone.fit_to(spec)
+    try:
+        backbone = Backbone(timm.create_model(entry.architecture, num_classes=0, in_chans=spec.depth, **options))
+        backbone.fit_to(spec)
+    except (AssertionError, RuntimeError, ValueError, TypeError) as error:
+        raise UsageError(
+            _("{model} cannot be built for images of {h} x {w} pixels: {error}.").format(
+                model=entry.name, h=spec.height, w=spec.width, error=error
+            ),
+            _("Its published weights read {size} x {size}.").format(size=entry.size),
+            _("Choose another size, or another model."),
+        ) from error
     return backbone
 
 
@@ -131,15 +167,20 @@ def fix_padding(network: nn.Module, x: Tensor) -> None:
 
     A traced graph then holds plain padding instead of the arithmetic on shapes that finds its width.
     """
-    sizes: dict[nn.Module, torch.Size] = {}
     same = {name: one for name, one in network.named_modules() if isinstance(one, _PADS_BY_SIZE)}
-    handles = [one.register_forward_pre_hook(lambda m, args: sizes.update({m: args[0].shape})) for one in same.values()]
-    with torch.no_grad():
-        network(x)
-    for handle in handles:
-        handle.remove()
+    if not same:
+        return
+    sizes: dict[str, torch.Size] = {}
+    probe = deepcopy(network).to("meta")  # shapes flow, nothing is computed
+    for name in same:
+        probe.get_submodule(name).register_forward_pre_hook(partial(_note_size, sizes, name))
+    probe(x.to("meta"))
     for name, layer in same.items():
-        network.set_submodule(name, _fixed(layer, sizes[layer]))
+        network.set_submodule(name, _fixed(layer, sizes[name]))
+
+
+def _note_size(sizes: dict[str, torch.Size], name: str, _layer: nn.Module, args: tuple[Tensor, ...]) -> None:
+    sizes[name] = args[0].shape
 
 
 def _fixed(layer: Any, size: torch.Size) -> nn.Module:

@@ -38,7 +38,7 @@ _WRAPPERS = (
     "weights",
 )
 _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder.", "body.network.", "body.", "network.")
-_HEADS = ("classifier", "fc", "head", "head_dist", "last_linear", "pre_logits", "conv_head", "norm_head", "AuxLogits")
+_HEADS = (*backbone.HEAD_PARTS, "AuxLogits")
 _COUNTER = "num_batches_tracked"  # absent from old files, and of no use to a network that is evaluated
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 

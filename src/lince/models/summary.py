@@ -1,0 +1,129 @@
+"""What a network is made of and what it costs, block by block, as Keras prints it and with multiplications beside."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from lince.messages import _
+from lince.models.blocks import Block
+from lince.models.classifier import Classifier
+from lince.preprocess import Preprocess
+
+
+@dataclass(frozen=True)
+class Row:
+    """One block: its ``number`` as ``--from-layer`` counts, its output's ``shape`` for one image, what it costs.
+
+    ``macs`` are multiplications with addition for one image.
+    """
+
+    number: int
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    params: int
+    trainable: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The rows from input to head, and the totals; ``macs`` counts the whole network for one image."""
+
+    rows: tuple[Row, ...]
+    params: int
+    trainable: int
+    macs: int
+
+    @property
+    def frozen(self) -> int:
+        """The number of parameters that training leaves alone."""
+        return self.params - self.trainable
+
+    def lines(self) -> list[str]:
+        """Return the table as lines of text, columns aligned."""
+        header = ("#", _("layer"), _("kind"), _("output"), _("parameters"), _("MACs"))
+        table = [header, *(_cells(row) for row in self.rows)]
+        widths = [max(len(cells[column]) for cells in table) for column in range(len(header))]
+        body = ["  ".join(_aligned(cells, widths)).rstrip() for cells in table]
+        rule = "-" * max(map(len, body))
+        return [body[0], rule, *body[1:], rule, *self._totals()]
+
+    def _totals(self) -> list[str]:
+        return [
+            _("Parameters: {params:,} ({trainable:,} trained, {frozen:,} frozen).").format(
+                params=self.params, trainable=self.trainable, frozen=self.frozen
+            ),
+            _("Multiplications for one image: {macs:,}.").format(macs=self.macs),
+        ]
+
+
+def summary(network: Classifier, spec: Preprocess) -> Summary:
+    """Return the rows and totals of ``network`` for one image of ``spec``.
+
+    The shapes flow through a copy that holds no numbers, so nothing is computed and the network stays as it is.
+    """
+    probe = deepcopy(network).to("meta").eval()
+    counter = FlopCounterMode(display=False)
+    seen = [_Seen() for _block in probe.blocks()]
+    for one, (_name, module) in zip(seen, probe.blocks(), strict=True):
+        for part in _parts(module):
+            part.register_forward_pre_hook(partial(one.enter, counter))
+            part.register_forward_hook(partial(one.leave, counter))
+    with torch.no_grad(), counter:
+        probe(torch.zeros(1, *spec.shape, device="meta"))
+    rows = tuple(
+        _row(number, block, one) for number, (block, one) in enumerate(zip(network.blocks(), seen, strict=True), 1)
+    )
+    return Summary(rows, *_count(network), counter.get_total_flops() // 2)
+
+
+class _Seen:
+    """What passed through one block during the dry run."""
+
+    def __init__(self) -> None:
+        self.shape: tuple[int, ...] = ()
+        self.flops = 0
+        self._before = 0
+
+    def enter(self, counter: FlopCounterMode, _module: nn.Module, _args: Any) -> None:
+        self._before = counter.get_total_flops()
+
+    def leave(self, counter: FlopCounterMode, _module: nn.Module, _args: Any, output: Any) -> None:
+        self.flops += counter.get_total_flops() - self._before
+        if isinstance(output, Tensor):
+            self.shape = tuple(output.shape[1:])
+
+
+def _parts(block: nn.Module) -> list[nn.Module]:
+    # A group of layers was made for counting only; the network calls its members.
+    return list(block.children()) if type(block) is nn.Sequential else [block]
+
+
+def _row(number: int, block: Block, seen: _Seen) -> Row:
+    name, module = block
+    return Row(number, name, type(_parts(module)[0]).__name__, seen.shape, *_count(module), seen.flops // 2)
+
+
+def _count(module: nn.Module) -> tuple[int, int]:
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
+    return sum(size for size, _learns in sizes), sum(size for size, learns in sizes if learns)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    shape = " x ".join(map(str, row.shape))
+    return str(row.number), row.name, row.kind, shape, f"{row.params:,}", f"{row.macs:,}"
+
+
+def _aligned(cells: tuple[str, ...], widths: list[int]) -> list[str]:
+    return [
+        cell.ljust(width) if column in (1, 2, 3) else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
