@@ -1,5 +1,66 @@
-"""lince: from your own photos to a working recogniser, on your own machine."""
+"""lince: from your own photos to a working recogniser, on your own machine.
+
+Every public name is loaded when it is first touched, so that ``import lince`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from lince.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from lince.config import TrainConfig
+    from lince.data import open_dataset as open  # noqa: A004
+    from lince.errors import LinceError
+    from lince.runtime.predictor import load
+    from lince.verbs.judging import compare, evaluate
+    from lince.verbs.learning import demo, resume, train
+    from lince.verbs.looking import augment, doctor, models, summary
+
+_WHERE = {
+    "LinceError": "lince.errors:LinceError",
+    "TrainConfig": "lince.config:TrainConfig",
+    "augment": "lince.verbs.looking:augment",
+    "compare": "lince.verbs.judging:compare",
+    "demo": "lince.verbs.learning:demo",
+    "doctor": "lince.verbs.looking:doctor",
+    "evaluate": "lince.verbs.judging:evaluate",
+    "load": "lince.runtime.predictor:load",
+    "models": "lince.verbs.looking:models",
+    "open": "lince.data:open_dataset",
+    "resume": "lince.verbs.learning:resume",
+    "summary": "lince.verbs.looking:summary",
+    "train": "lince.verbs.learning:train",
+}
+
+__all__ = [
+    "LinceError",
+    "TrainConfig",
+    "__version__",
+    "augment",
+    "compare",
+    "demo",
+    "doctor",
+    "evaluate",
+    "load",
+    "models",
+    "open",
+    "resume",
+    "summary",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'lince' has no attribute '{name}'")
+    module, _colon, attribute = _WHERE[name].partition(":")
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

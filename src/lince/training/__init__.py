@@ -1,0 +1,1 @@
+"""From a dataset and choices to a finished run: features, heads, the loop, the recipes."""

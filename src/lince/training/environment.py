@@ -1,0 +1,42 @@
+"""What this machine is, for the report: enough to judge timings and to repeat the run, nothing that names a person."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lince.runtime.session import cores
+from lince.version import __version__
+
+_RECORDED = ("torch", "timm", "lightning-fabric", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions of lince, Python and the libraries, the system, the processor and its cores."""
+    return {
+        "lince": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": cpuinfo("model name") or platform.processor(),
+        "cores": cores(),
+        "packages": {name: found for name in _RECORDED if (found := _version(name))},
+    }
+
+
+def cpuinfo(field: str) -> str:
+    """Return a field of the first processor in /proc/cpuinfo; empty where there is none."""
+    path = Path("/proc/cpuinfo")
+    if not sys.platform.startswith("linux") or not path.exists():
+        return ""
+    lines = path.read_text("utf-8", "replace").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,89 @@
+"""The recipe ``finetune``: from the transfer head on, the whole network learns, gently; it is kept only if it is better.
+
+Linear probing, then fine-tuning (Kumar et al. 2022): a fitted head sends no wild gradients into the pretrained
+layers. Lower layers get lower rates, batch-norm statistics stay, and the validation images decide at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from lince.augmentation import Policy
+from lince.messages import _
+from lince.models.classifier import Classifier
+from lince.models.sources import Source
+from lince.training import fitting
+from lince.training.job import Job, Outcome
+from lince.training.logistic import LinearHead
+from lince.training.networks import facts, loaded
+from lince.training.plan import Plan
+from lince.training.transfer import Head, fit_head, score, transfer
+
+EPOCHS, BATCH, RATE = 5, 32, 3e-4
+DEPTH_DECAY = 0.8
+AUGMENT = "light"
+
+
+def finetune(job: Job, source: Source) -> Outcome:
+    """Fine-tune the network of ``source`` from the transfer head and write the better of the two as ``model.onnx``."""
+    head = fit_head(job)
+    network, _facts = loaded(source, job.spec, len(job.dataset.classes), job.config.seed)
+    network.head = as_module(head)
+    if job.config.from_layer is not None:
+        count = network.freeze_before(job.config.from_layer)
+        job.progress.say(_("Frozen: the first {count} layers.").format(count=count))
+    network.freeze_norms()
+    described = facts(network, source, job.spec, [])
+    policy = Policy.parse(job.config.augment or AUGMENT)
+    state = fitting.train(job, network, policy, lambda epoch_seconds: plan(job, epoch_seconds))
+    return _better(job, network, head, fitting.outcome(job, "finetune", network, state, policy, described))
+
+
+def plan(job: Job, epoch_seconds: float | None = None) -> Plan:
+    """Return the plan of a fine-tuning; a budget caps its epochs when the time of one is known."""
+    config = job.config
+    epochs = config.epochs or EPOCHS
+    if config.budget is not None and epoch_seconds:
+        epochs = max(1, min(config.epochs or 30, int(config.budget / epoch_seconds)))
+    return Plan(
+        epochs=epochs,
+        batch=config.batch or BATCH,
+        rate=config.rate or RATE,
+        seed=config.seed,
+        depth_decay=DEPTH_DECAY,
+        label_smoothing=0.1 if config.label_smoothing is None else config.label_smoothing,
+        ema=0.98,
+        monitor=config.monitor,
+        patience=config.patience or 5,
+    )
+
+
+def as_module(head: Head) -> nn.Module:
+    """Return a fitted head as torch layers with the same weights."""
+    modules: list[nn.Module] = []
+    for weight, bias in head.layers:
+        linear = nn.Linear(weight.shape[1], weight.shape[0])
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(weight))
+            linear.bias.copy_(torch.from_numpy(bias))
+        modules += [nn.ReLU(), linear]
+    return modules[1] if isinstance(head, LinearHead) else nn.Sequential(*modules[1:])
+
+
+def _better(job: Job, network: Classifier, head: Head, tuned: Outcome) -> Outcome:
+    features = job.features.rows[job.val] if job.features is not None else None
+    if features is None or not len(features):
+        return tuned
+    loss, accuracy = score(head.logits(features), job.labels(job.val))
+    told = _("Validation: transfer {before:.1%}, fine-tuned {after:.1%}.").format(
+        before=accuracy, after=tuned.val_accuracy
+    )
+    if (tuned.val_accuracy, -tuned.val_loss) > (accuracy, -loss):
+        return replace(tuned, notes=[*tuned.notes, told + " " + _("The fine-tuned network is kept.")])
+    kept = told + " " + _("Fine-tuning did not beat transfer, so the transfer model is kept.")
+    job.progress.say(kept)
+    base = transfer(job)
+    return replace(base, recipe="finetune", history=tuned.history, notes=[*base.notes, kept], policy=tuned.policy)

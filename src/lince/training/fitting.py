@@ -1,0 +1,119 @@
+"""What ``scratch`` and ``finetune`` share: the loop around a network, and the trained network made into an outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lince.augmentation import Policy
+from lince.exporting.onnx import export_classifier
+from lince.messages import _
+from lince.models.classifier import Classifier
+from lince.training import hardware, loop
+from lince.training.checkpoint import State
+from lince.training.job import Job, Outcome, Saliency
+from lince.training.loader import Loader
+from lince.training.loop import Course
+from lince.training.plan import Plan
+from lince.training.transfer import score
+
+PLAN = "plan.json"
+Make = Callable[[float | None], Plan]
+
+
+def train(job: Job, network: Classifier, policy: Policy, decide: Make) -> State:
+    """Train ``network`` on the job's training rows and leave it with its best weights.
+
+    ``decide`` makes the plan, given the seconds that one epoch takes here when there is a budget; a run that is
+    resumed keeps the plan that it started with.
+    """
+    device, why_device = hardware.choose_device(job.config.device)
+    precision, why_precision = hardware.choose_precision(job.config.precision, device)
+    workers, why_workers = hardware.choose_workers(job.config.workers)
+    path = job.folder / PLAN
+    if path.exists():
+        plan = Plan.load(path)
+    else:
+        plan = decide(_epoch_seconds(job, network, policy, decide(None), workers, device))
+        plan.save(path)
+    job.progress.say(_("Device: {device} ({reason})").format(device=device, reason=why_device))
+    job.progress.say(_("Precision: {precision} ({reason})").format(precision=precision, reason=why_precision))
+    job.progress.say(_("Threads that prepare images: {count} ({reason})").format(count=workers, reason=why_workers))
+    job.progress.say(
+        _("Up to {epochs} epochs, {batch} images a step, peak rate {rate:.1e}").format(
+            epochs=plan.epochs, batch=plan.batch, rate=plan.rate
+        )
+    )
+    train_loader = loader(job, job.train, plan, workers, policy)
+    val_loader = loader(job, job.val, plan, workers, None)
+    course = Course(
+        network, train_loader, val_loader, plan, job.folder / "checkpoints", device, precision, job.progress
+    )
+    return loop.run(course)
+
+
+def loader(job: Job, rows: NDArray[np.int64], plan: Plan, workers: int, policy: Policy | None) -> Loader:
+    """Return the loader of ``rows``; with a ``policy`` they are shuffled, altered and mixed, without one as they are."""
+    mixing = job.config.mix if policy is not None else "none"
+    return Loader(job.dataset, rows, job.spec, plan.batch, plan.seed, policy, mixing, workers)
+
+
+def outcome(job: Job, recipe: str, network: Classifier, state: State, policy: Policy, facts: dict[str, Any]) -> Outcome:
+    """Write ``model.onnx`` and return the outcome of a trained network, its test answers by the network itself."""
+    started = time.perf_counter()
+    export_classifier(network, job.spec, job.folder / "model" / "model.onnx")
+    exported = time.perf_counter()
+    workers, _reason = hardware.choose_workers(job.config.workers)
+    plan = Plan.load(job.folder / PLAN)
+
+    def logits(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.asarray(loop.logits(network, loader(job, rows, plan, workers, None)), np.float32)
+
+    sample = job.train[:: max(1, len(job.train) // 1000)]
+    _train_loss, train_accuracy = score(logits(sample), job.labels(sample))
+    val_loss, val_accuracy = score(logits(job.val), job.labels(job.val)) if len(job.val) else (float("nan"),) * 2
+    return Outcome(
+        recipe=recipe,
+        test_logits=logits(job.test) if len(job.test) else np.empty((0, len(job.dataset.classes)), np.float32),
+        train_accuracy=train_accuracy,
+        val_accuracy=val_accuracy,
+        val_loss=val_loss,
+        saliency=grad_cam(network),
+        facts=facts,
+        history=state.history,
+        timings={"train": state.seconds, "export": exported - started, "evaluate": time.perf_counter() - exported},
+        policy=str(policy),
+    )
+
+
+def grad_cam(network: Classifier) -> Saliency:
+    """Return Grad-CAM (Selvaraju et al. 2017) for any network that embeds by way of a map."""
+
+    def explain(inputs: NDArray[np.float32], class_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        network.eval()
+        embedding, maps = network.embed(torch.from_numpy(inputs).requires_grad_())
+        logits: Tensor = network.head(embedding)
+        chosen = logits.gather(1, torch.from_numpy(class_ids)[:, None]).sum()
+        (slopes,) = torch.autograd.grad(chosen, maps)
+        heat = (slopes.mean((2, 3), keepdim=True) * maps).sum(1).clamp_min(0)
+        peak = heat.amax((1, 2), keepdim=True)
+        return np.asarray((heat / torch.where(peak > 0, peak, 1.0)).detach().numpy(), np.float32)
+
+    return explain
+
+
+def _epoch_seconds(
+    job: Job, network: Classifier, policy: Policy, plan: Plan, workers: int, device: str
+) -> float | None:
+    """Return how long an epoch takes here, measured on a few steps of a network that is then thrown away."""
+    if job.config.budget is None:
+        return None
+    train_loader = loader(job, job.train, plan, workers, policy)
+    seconds = loop.time_steps(network, train_loader, device, steps=6)
+    return seconds * len(train_loader)

@@ -1,0 +1,97 @@
+"""What a recipe is given and what it gives back, so that the recipes read alike and can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.config import TrainConfig
+from lince.data import TEST, TRAIN, VAL, Dataset
+from lince.models.registry import ModelEntry
+from lince.preprocess import Preprocess
+from lince.progress import Progress
+from lince.training.features import Features
+
+Saliency = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network on disk: its ONNX file, and what the report tells of it (weights, licence, cost)."""
+
+    network: Path
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recipe's work: usable data with every row in a split, choices, network, input, and the run's folder.
+
+    ``features`` (of all rows) and ``backbone`` are there for the recipes that start from a frozen network.
+    """
+
+    dataset: Dataset
+    keys: list[str]
+    config: TrainConfig
+    entry: ModelEntry
+    spec: Preprocess
+    folder: Path
+    progress: Progress
+    backbone: Backbone | None = None
+    features: Features | None = None
+
+    @classmethod
+    def start(
+        cls, dataset: Dataset, config: TrainConfig, entry: ModelEntry, spec: Preprocess, progress: Progress
+    ) -> Job:
+        """Return a job whose images have not been looked at yet."""
+        return cls(dataset, [], config, entry, spec, Path(), progress)
+
+    def rows(self, split: int) -> NDArray[np.int64]:
+        """Return the rows of ``split``."""
+        return self.dataset.indices(split)
+
+    def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the class ids of ``rows``."""
+        return self.dataset.class_ids[rows].astype(np.int64)
+
+    @property
+    def train(self) -> NDArray[np.int64]:
+        """The rows to learn from."""
+        return self.rows(TRAIN)
+
+    @property
+    def val(self) -> NDArray[np.int64]:
+        """The rows to choose by."""
+        return self.rows(VAL)
+
+    @property
+    def test(self) -> NDArray[np.int64]:
+        """The rows that no training and no choice ever sees."""
+        return self.rows(TEST)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained model: its logits on the test rows, its figures, and what the report shows of how it came about.
+
+    ``model.onnx`` is written by the recipe. ``val_loss`` is the mean log loss in nats; ``saliency`` maps inputs
+    (N, C, H, W) and class ids (N,) to Grad-CAM maps (N, h, w) in [0, 1]; ``facts`` feed the report's model section.
+    """
+
+    recipe: str
+    test_logits: NDArray[np.float32]
+    train_accuracy: float
+    val_accuracy: float
+    val_loss: float
+    saliency: Saliency
+    facts: dict[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    policy: str = "none"

@@ -1,0 +1,64 @@
+"""All that the training loop needs to know, decided before it starts and kept in the run, so that resuming agrees."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lince import files
+from lince.errors import TrainingError
+from lince.messages import _
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The numbers of one fit. ``rate`` is the peak learning rate; ``warmup`` the share of the steps that rise to it.
+
+    ``decay`` is AdamW's weight decay, ``depth_decay`` the factor of the rate from one block to the one below it,
+    ``ema`` the decay of the averaged weights (0: none), ``clip`` the largest norm of the gradients, ``patience``
+    epochs without a better ``monitor``, ``seconds`` a budget for the whole fit or ``None``.
+    """
+
+    epochs: int
+    batch: int
+    rate: float
+    seed: int = 0
+    warmup: float = 0.1
+    decay: float = 0.02
+    depth_decay: float = 1.0
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    clip: float = 1.0
+    monitor: str = "val_loss"
+    patience: int = 5
+    seconds: float | None = None
+    checkpoint_seconds: float = 120.0
+
+    def save(self, path: Path) -> None:
+        """Write the plan to ``path`` as JSON."""
+        files.write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        """Read a plan; raise ``TrainingError`` when it is missing or broken."""
+        try:
+            return cls(**json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise TrainingError(
+                _("The plan of the run cannot be read from {path}: {error}.").format(path=path, error=error),
+                _("Expected the file that training wrote when it started."),
+                _("Train again in a new folder."),
+            ) from error
+
+
+def rate_at(step: int, steps: int, warmup: float) -> float:
+    """Return the share of the peak rate at ``step`` of ``steps``: a straight rise, then half a cosine to zero.
+
+    Loshchilov and Hutter 2017; the rise as in Goyal et al. 2017.
+    """
+    rising = max(1, round(warmup * steps))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1.0 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))

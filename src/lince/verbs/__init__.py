@@ -1,0 +1,1 @@
+"""What a user can ask of lince, each verb a few lines over the rooms below; ``lince`` itself loads them when touched."""

@@ -1,0 +1,89 @@
+"""The verbs that train: train, resume, demo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lince import files
+from lince.config import TrainConfig
+from lince.data import Dataset, open_dataset
+from lince.errors import MissingExtraError
+from lince.messages import _
+from lince.progress import SILENT, Progress
+from lince.training import run
+from lince.training.all_recipes import train_all
+from lince.training.run import Run
+from lince.training.train import Request
+from lince.training.train import train as train_one
+
+DIGITS = "lince:digits"
+DEMO = TrainConfig(recipe="scratch", model="cnn: conv 32 3, norm, conv 32 3, norm, pool, conv 64 3, norm, conv 64 3, "
+                   "norm, gap, dropout 0.2", size=16, epochs=20, batch=64, augment="rotation 10, shift_x 0.06, "
+                   "shift_y 0.06, zoom 0.1, fill constant 0")  # fmt: skip
+
+
+def train(  # noqa: PLR0913
+    data: str | Path | Dataset,
+    config: TrainConfig | None = None,
+    *,
+    out: str | Path | None = None,
+    format: str | None = None,  # noqa: A002
+    pattern: str | None = None,
+    merge: Mapping[str, Sequence[str]] | None = None,
+    allow_unusable: bool = False,
+    progress: Progress = SILENT,
+    **choices: Any,
+) -> Run:
+    """Train a recogniser on ``data`` (a path in any known format, or a dataset) and return the finished run.
+
+    ``choices`` are fields of ``TrainConfig`` (``recipe="finetune"``, ``epochs=5``) and go over those of ``config``.
+    The run is the new folder ``out``, or ``runs/train``, ``runs/train2``, ... Raises ``LinceError`` with what was
+    found, what was expected, and what to do next.
+    """
+    chosen = (config or TrainConfig()).but(**choices)
+    origin = {"format": format, "pattern": pattern, "merge": {k: list(v) for k, v in (merge or {}).items()}}
+    if isinstance(data, Dataset):
+        dataset, origin = data, {**origin, "path": str(data.root), "format": data.format}
+    else:
+        dataset = open_dataset(data, format=format, pattern=pattern, merge=merge, progress=progress)
+        origin = {**origin, "path": str(data) if str(data).startswith("lince:") else str(Path(data).absolute())}
+    target = run.create(out)
+    files.write_json(target.folder / run.ORIGIN, {**origin, "allow_unusable": allow_unusable})
+    chosen.save(target.folder / run.CONFIG)
+    return _train(Request(dataset, chosen, allow_unusable, progress), target)
+
+
+def resume(folder: str | Path, *, progress: Progress = SILENT) -> Run:
+    """Go on with an interrupted run to its end and return it; a finished one is returned as it is.
+
+    On a CPU the result has the same bits as that of a run that was never interrupted. Raises ``TrainingError`` when
+    its images have changed.
+    """
+    target = run.find(folder)
+    if target.is_finished:
+        progress.say(_("{run} is finished already.").format(run=target))
+        return target
+    origin, config = target.origin, target.config
+    dataset = open_dataset(
+        origin["path"], format=origin["format"], pattern=origin["pattern"], merge=origin["merge"], progress=progress
+    )
+    return _train(Request(dataset, config, origin["allow_unusable"], progress), target)
+
+
+def demo(*, out: str | Path | None = None, progress: Progress = SILENT) -> Run:
+    """Train a small network on scikit-learn's 1,797 handwritten digits and return the run: about a minute."""
+    return train(DIGITS, DEMO, out=out, progress=progress)
+
+
+def _train(request: Request, target: Run) -> Run:
+    try:
+        (train_all if request.config.recipe == "all" else train_one)(request, target)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            _("Training needs {module}, which is not installed.").format(module=error.name),
+            _("Expected lince with its training part."),
+            _('Install it with: pip install "lince[train]"'),
+        ) from error
+    return target

@@ -1,0 +1,87 @@
+"""The verbs that show: augment, models, summary, doctor."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lince import files, images
+from lince.augmentation import Policy, preview
+from lince.data import Dataset, open_dataset
+from lince.errors import MissingExtraError
+from lince.messages import _
+from lince.models import registry, sources
+from lince.models.registry import ModelEntry
+from lince.preprocess import Preprocess
+from lince.progress import SILENT, Progress
+from lince.training.environment import environment
+
+if TYPE_CHECKING:
+    from lince.models.summary import Summary
+
+_EXTRAS = {"train": ("torch", "timm", "lightning_fabric", "onnx"), "scale": ("ray",)}
+
+
+def augment(  # noqa: PLR0913
+    data: str | Path | Dataset,
+    policy: str = "medium",
+    *,
+    out: str | Path = "sheet.png",
+    size: int = 224,
+    count: int = 6,
+    copies: int = 6,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write a picture of ``count`` images beside ``copies`` altered ones each, and return its path.
+
+    The ending of ``out`` says whether it is a PNG or a JPEG.
+    """
+    parsed = Policy.parse(policy)
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, progress=progress)
+    rows = np.random.default_rng(seed).permutation(len(dataset))[:count]
+    originals = [dataset.images.read(int(row), (size, size)) for row in rows]
+    sheet = preview.sheet(originals, parsed, seed, copies, Preprocess(size, size))
+    encode = images.encode_jpeg if Path(out).suffix.lower() in (".jpg", ".jpeg") else images.encode_png
+    files.write_bytes(Path(out), encode(sheet))
+    return Path(out)
+
+
+def models() -> dict[str, ModelEntry]:
+    """Return the presets by name, cheapest first, with cost, published accuracy and licence."""
+    return registry.presets()
+
+
+def summary(model: str, *, size: int | None = None, classes: int = 10, grey: bool = False) -> Summary:
+    """Return the layers of ``model`` with shapes, parameters and multiply-accumulates, at random weights."""
+    entry = registry.find(model)
+    spec = sources.preprocess_for(sources.locate(entry, "none"), size, grey=grey)
+    try:
+        # torch takes seconds to load; listing the models does without.
+        from lince.models.classifier import build  # noqa: PLC0415
+        from lince.models.summary import summary as summarise  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            _("Building a network needs {module}, which is not installed.").format(module=error.name),
+            remedy=_('Install it with: pip install "lince[train]"'),
+        ) from error
+    return summarise(build(replace(entry), classes, spec), spec)
+
+
+def doctor() -> dict[str, Any]:
+    """Return what this machine is, what of lince is installed, and where its caches lie (JSON)."""
+    cache = files.cache_folder()
+    folder = next(path for path in (cache, *cache.parents) if path.exists())
+    return {
+        **environment(),
+        "extras": {
+            extra: all(importlib.util.find_spec(name) is not None for name in names) for extra, names in _EXTRAS.items()
+        },
+        "cache": str(cache),
+        "free_disk_bytes": shutil.disk_usage(folder).free,
+    }
