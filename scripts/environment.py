@@ -32,8 +32,9 @@ def main(arguments: list[str]) -> int:
         return 0
     if ready:
         extras |= set(ready["extras"])
+        print(f"Bringing {folder.name} up to date ...", flush=True)
     else:
-        _make(folder)
+        _make(folder, "about 6 GB on Linux, with PyTorch" if "train" in extras else "about 500 MB")
     return _install(folder, sorted(extras))
 
 
@@ -59,15 +60,14 @@ def _python(folder: Path) -> str:
     return str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, size: str) -> None:
     print(f"Making {folder.name} with Python {sys.version.split()[0]} ...", flush=True)
     venv.create(folder, clear=True, with_pip=True)
+    print(f"Installing lince and what it needs into {folder.name} ({size}) ...", flush=True)
 
 
 def _install(folder: Path, extras: list[str]) -> int:
     what = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
-    size = "about 6 GB on Linux, with PyTorch" if "train" in extras else "about 500 MB"
-    print(f"Installing lince and what it needs into {folder.name} ({size} in all) ...", flush=True)
     (folder / STAMP).unlink(missing_ok=True)
     pip = [_python(folder), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     if not _followed([*pip, "-c", str(ROOT / "constraints.txt"), "--editable", what]):
