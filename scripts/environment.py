@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("pyproject.toml", "constraints.txt", "scripts/environment.py")
 STAMP = "lince-ready.json"
+HOME = f"{ROOT} {sys.version}"
 
 
 def main(arguments: list[str]) -> int:
@@ -39,21 +40,21 @@ def main(arguments: list[str]) -> int:
 
 
 def _key() -> str:
-    """Return a digest of what decides the content: declared dependencies, their pins, the place, the Python."""
-    state = hashlib.sha256(f"{sys.version}\n{ROOT}\n".encode())
+    """Return a digest of what decides the content: the declared dependencies and their pins."""
+    state = hashlib.sha256()
     for name in SOURCES:
         state.update((ROOT / name).read_bytes())
     return state.hexdigest()
 
 
 def _stamp(folder: Path) -> dict[str, list[str] | str] | None:
-    """Return the stamp of a whole environment whose Python still runs; None when it has to be made anew."""
+    """Return the stamp of a whole environment; None when it must be made anew: half-way, moved, of another Python."""
     try:
         stamp = json.loads((folder / STAMP).read_text("utf-8"))
         subprocess.run([_python(folder), "-c", "import pip"], check=True, capture_output=True)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return None
-    return stamp if isinstance(stamp, dict) and {"key", "extras"} <= set(stamp) else None
+    return stamp if isinstance(stamp, dict) and stamp.get("home") == HOME else None
 
 
 def _python(folder: Path) -> str:
@@ -74,7 +75,7 @@ def _install(folder: Path, extras: list[str]) -> int:
         print("The installation stopped; the lines above say why.", file=sys.stderr)
         print("When that is mended, run the same command again: it starts afresh.", file=sys.stderr)
         return 1
-    stamp = json.dumps({"key": _key(), "extras": extras})
+    stamp = json.dumps({"home": HOME, "key": _key(), "extras": extras})
     aside = folder / f"{STAMP}.part"
     aside.write_text(stamp, "utf-8")
     aside.replace(folder / STAMP)
