@@ -207,3 +207,22 @@ def test_every_dependency_is_pinned() -> None:
     }
     assert dependencies(("train", "dev", "test")) - free <= pinned
     assert all(re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line) for line in lines)
+
+
+PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "compare", "demo", "doctor", "evaluate", "load",
+          "models", "open", "resume", "summary", "train"]  # fmt: skip
+
+
+def test_the_public_names_are_these_and_each_is_there() -> None:
+    code = f"""
+import sys, lince
+assert lince.__all__ == {PUBLIC}, lince.__all__
+missing = [name for name in lince.__all__ if not callable(getattr(lince, name)) and name != "__version__"]
+print(missing, [name for name in {HEAVY} if name in sys.modules])
+"""
+    assert child(code) == "[] []"
+
+
+def test_a_name_that_is_not_public_is_refused() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        __import__("lince").trian  # noqa: B018
