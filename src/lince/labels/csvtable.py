@@ -229,11 +229,11 @@ def _rows(path: Path, text: str, header: _Header) -> Iterator[tuple[int, list[st
 
 def _base(folder: Path, rows: Sequence[list[str]], header: _Header) -> Path:
     """Return the first likely folder in which one of the first files is found; the table's own otherwise."""
+    cells = [row[header.file] for row in rows[:_PROBE]]
+    names = [_relative(folder, cell) for cell in cells if "\0" not in cell and not os.path.isabs(cell.strip())]
     for base in (folder, folder / "images", folder.parent, folder.parent / "images"):
-        for row in rows[:_PROBE]:
-            name = _relative(base, row[header.file])
-            if "\0" not in name and os.path.isfile(os.path.join(base, name)):
-                return base
+        if any(os.path.isfile(os.path.join(base, name)) for name in names):
+            return base
     return folder
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import Classes
-from lince.errors import AmbiguousError, DataError
+from lince.errors import AmbiguousError, DataError, UsageError
 from lince.labels import scan
 from lince.labels.table import SPLITS, TEST, TRAIN, UNASSIGNED, VAL, Options, Pixels, Strings, Table
 from lince.messages import _
@@ -165,6 +165,11 @@ def _pairs(folder: Path, names: list[str]) -> list[_Pair]:
                 _("{folder} holds the same idx file twice: {name}.").format(folder=folder, name=match[0]),
                 _("Expected each one once, plain or gzipped."),
             )
+    if not found:
+        raise UsageError(
+            _("{folder} holds no idx files.").format(folder=folder),
+            _("Expected names such as {example}.").format(example="train-images-idx3-ubyte.gz"),
+        )
     pairs = [_pair(folder, name, partners) for name, partners in found.items()]
     if len({pair.split for pair in pairs}) < len(pairs):
         raise AmbiguousError(

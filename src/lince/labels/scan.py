@@ -23,6 +23,7 @@ SNIFF_AT_MOST = 200_000  # above this, endings are trusted, and reading finds th
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 _SYSTEM_FOLDERS = {"__macosx", "$recycle.bin", "system volume information", "@eadir", "__pycache__"}
 _BATCH = 4096
+_LOOK_INTO = 100
 
 
 def natural(text: str) -> list[tuple[int, str, int]]:
@@ -58,15 +59,19 @@ def files_below(path: Path) -> Iterator[str]:
 
 
 def peek(path: Path, count: int = 1000) -> list[str]:
-    """Return up to ``count`` names of image files in ``path`` itself, by ending, in no particular order."""
+    """Return up to ``count`` names of image files in ``path`` itself, in no particular order.
+
+    Endings decide; where no file ends as an image, the first hundred files are looked into.
+    """
     with _scan(path) as entries:
         found = (e.name for e in entries if looks_like_image(e.name) and not e.name.startswith(".") and _is_file(e))
-        return list(islice(found, count))
+        by_ending = list(islice(found, count))
+    return by_ending or [name for name in files(path)[:_LOOK_INTO] if _verdict(path, name) is None][:count]
 
 
 def holds_images(path: Path) -> bool:
-    """Whether ``path`` or a folder below it holds at least one file that ends as an image."""
-    return bool(peek(path, 1)) or any(looks_like_image(name) for name in files_below(path))
+    """Whether ``path`` or a folder below it holds an image, as far as ``peek`` looks."""
+    return bool(peek(path, 1)) or any(map(looks_like_image, files_below(path)))
 
 
 def rejections(root: Path, names: Strings, progress: Progress = SILENT) -> dict[int, Rejected]:

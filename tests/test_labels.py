@@ -1,0 +1,411 @@
+"""Every format on tiny sets made here, in a folder with an awkward name: what is read, what is refused, and why."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lince import images
+from lince.errors import AmbiguousError, DataError, LinceError, UsageError
+from lince.labels import FORMATS, TEST, TRAIN, UNASSIGNED, VAL, Options, Strings, Table, idx, names, open_table, scan
+
+PHOTO = images.encode_png(np.zeros((2, 3, 3), np.uint8))
+
+
+def photos(root: Path, *paths: str, data: bytes = PHOTO) -> Path:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+    return root
+
+
+def rows(table: Table) -> list[tuple[str, str, int]]:
+    said = [table.classes.names[i] for i in table.class_ids]
+    return list(zip(table.names, said, table.splits.tolist(), strict=True))
+
+
+def reasons(table: Table) -> dict[str, str]:
+    return {refusal.path: refusal.reason for refusal in table.rejected}
+
+
+# Class folders
+
+
+def test_class_folders(awkward: Path) -> None:
+    photos(awkward, "Zebra/1.png", "ñandú/a b.png", "ñandú/deep/é.jpg", "item 10/x", "item 2/x.gif")
+    table = open_table(awkward)
+    assert table.format == "folders"
+    assert table.classes.names == ("item 2", "item 10", "Zebra", "ñandú")
+    assert rows(table) == [
+        ("item 2/x.gif", "item 2", UNASSIGNED),
+        ("item 10/x", "item 10", UNASSIGNED),
+        ("Zebra/1.png", "Zebra", UNASSIGNED),
+        ("ñandú/a b.png", "ñandú", UNASSIGNED),
+        ("ñandú/deep/é.jpg", "ñandú", UNASSIGNED),
+    ]
+    assert table.rejected == ()
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [("train", "val", "test"), ("Train", "valid", "TEST"), ("training", "validation", "testing")],
+)
+def test_class_folders_below_splits(awkward: Path, train: str, val: str, test: str) -> None:
+    photos(awkward, f"{train}/a/1.png", f"{train}/b/1.png", f"{val}/a/1.png", f"{test}/b/1.png")
+    assert sorted(rows(open_table(awkward))) == sorted(
+        [
+            (f"{train}/a/1.png", "a", TRAIN),
+            (f"{train}/b/1.png", "b", TRAIN),
+            (f"{val}/a/1.png", "a", VAL),
+            (f"{test}/b/1.png", "b", TEST),
+        ]
+    )
+
+
+def test_a_class_may_be_called_train(awkward: Path) -> None:
+    table = open_table(photos(awkward, "train/1.png", "bus/1.png"))
+    assert table.classes.names == ("bus", "train")
+    assert set(table.splits.tolist()) == {UNASSIGNED}
+
+
+def test_split_folders_beside_class_folders_are_refused(awkward: Path) -> None:
+    photos(awkward, "train/a/1.png", "train/b/1.png", "more/1.png")
+    with pytest.raises(AmbiguousError, match="more"):
+        open_table(awkward)
+
+
+def test_what_is_not_used_is_named_and_what_the_system_left_is_passed_over(awkward: Path) -> None:
+    photos(awkward, "a/1.png", "b/1.png", "stray.png")
+    photos(awkward, "a/notes.txt", "a/fake.jpg", data=b"words")
+    photos(awkward, "b/cut.jpg", data=b"")
+    photos(awkward, "a/.DS_Store", "b/Thumbs.db", "__MACOSX/a/1.png", ".git/x.png", "a/._1.png", "b/desktop.ini")
+    (awkward / "empty").mkdir()
+    (awkward / "a" / "gone.png").symlink_to(awkward / "nowhere.png")
+    table = open_table(awkward)
+    assert [name for name, _class, _split in rows(table)] == ["a/1.png", "b/1.png"]
+    assert reasons(table) == {
+        "stray.png": "lies outside of any class folder",
+        "empty": "a folder without images",
+        "a/notes.txt": "not an image: .txt",
+        "a/fake.jpg": "not an image, in spite of its ending",
+        "b/cut.jpg": "the file is empty",
+        "a/gone.png": "cannot be opened: No such file or directory",
+    }
+    assert all(refusal.remedy for refusal in table.rejected)
+
+
+def test_links_are_followed_but_not_in_circles(awkward: Path) -> None:
+    photos(awkward, "store/x.png", "data/a/1.png", "data/b/1.png")
+    (awkward / "data/a/2.png").symlink_to(awkward / "store/x.png")
+    (awkward / "data/c").symlink_to(awkward / "store")
+    (awkward / "data/b/up").symlink_to(awkward / "data/b")
+    found = [name for name, _class, _split in rows(open_table(awkward / "data"))]
+    assert found == ["a/1.png", "a/2.png", "b/1.png", "c/x.png"]
+
+
+def test_two_spellings_of_an_accent_are_one_class(awkward: Path) -> None:
+    photos(awkward, "train/nin\u0303o/1.png", "test/ni\u00f1o/1.png", "train/b/1.png")
+    assert open_table(awkward).classes.names == ("b", "ni\u00f1o")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_a_name_that_is_not_text_is_refused(awkward: Path) -> None:
+    photos(awkward, "a/1.png", "b/1.png")
+    try:
+        Path(os.fsdecode(os.fsencode(awkward / "a") + b"/\xff.png")).write_bytes(PHOTO)
+    except OSError:
+        pytest.skip("this file system takes only Unicode names")
+    table = open_table(awkward)
+    assert len(table.names) == 2
+    assert [refusal.reason for refusal in table.rejected] == ["its name is not valid text"]
+
+
+def test_above_the_limit_endings_decide(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos(awkward, "a/1.png", "b/1.png", "b/notes.txt")
+    photos(awkward, "a/fake.jpg", data=b"words")
+    monkeypatch.setattr(scan, "SNIFF_AT_MOST", 3)
+    assert list(reasons(open_table(awkward))) == ["b/notes.txt"]
+
+
+# File names
+
+
+@pytest.mark.parametrize("form", ["{}_{}", "{}-{}", "{}.{}", "{} {}", "{} ({})"])
+def test_names_show_their_class(awkward: Path, form: str) -> None:
+    photos(awkward, *[form.format(name, i) + ".jpg" for name in ("cat", "big_dog") for i in (1, 20)])
+    table = open_table(awkward)
+    assert table.format == "names"
+    assert table.classes.names == ("big_dog", "cat")
+    assert len(table.names) == 4
+    assert all(said in name for name, said, _split in rows(table))
+
+
+def test_names_below_images_and_splits(awkward: Path) -> None:
+    photos(awkward, "images/train/a_1.png", "images/train/b_1.png", "images/train/b_2.png", "images/test/a_9.png")
+    photos(awkward, "annotations/x.xml", data=b"<xml/>")
+    assert rows(open_table(awkward)) == [
+        ("images/test/a_9.png", "a", TEST),
+        ("images/train/a_1.png", "a", TRAIN),
+        ("images/train/b_1.png", "b", TRAIN),
+        ("images/train/b_2.png", "b", TRAIN),
+    ]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        ["cat_1.png", "cat_2.png", "dog_1.png", "portrait.png"],
+        ["IMG_1.png", "IMG_2.png", "DSC_1.png", "DSC_2.png"],
+        ["IMG_20240102_1.png", "IMG_20240102_2.png", "IMG_20240103_1.png", "IMG_20240103_2.png"],
+        ["a_1.png", "b_1.png", "c_1.png"],
+        ["cat_1.png", "cat_2.png"],
+    ],
+    ids=["one does not fit", "cameras", "dates", "every class once", "one class"],
+)
+def test_names_that_do_not_show_a_class_are_asked_for(awkward: Path, found: list[str]) -> None:
+    photos(awkward, *found)
+    with pytest.raises(UsageError, match="--pattern"):
+        open_table(awkward)
+
+
+def test_a_given_pattern_rejects_what_does_not_fit(awkward: Path) -> None:
+    photos(awkward, "7_cat_front.png", "8_dog_back.png", "cover.png")
+    table = open_table(awkward, options=Options("{n}_{class}_{side}"))
+    assert rows(table) == [("7_cat_front.png", "cat", -1), ("8_dog_back.png", "dog", -1)]
+    assert reasons(table) == {"cover.png": "its name does not fit the pattern"}
+
+
+@pytest.mark.parametrize("pattern", ["{n}", "", "{class}{class}", "class_{n}"])
+def test_a_pattern_names_the_class_once(awkward: Path, pattern: str) -> None:
+    with pytest.raises(UsageError, match="pattern"):
+        open_table(photos(awkward, "a_1.png"), options=Options(pattern))
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_patterns_and_names_of_any_text(pattern: str, name: str) -> None:
+    with contextlib.suppress(UsageError):
+        names.compile_pattern(pattern).fullmatch(name)
+
+
+# Tables
+
+
+def table_of(root: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = root / "fotos de niños.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_tables_of_any_spreadsheet(awkward: Path, delimiter: str, encoding: str) -> None:
+    photos(awkward, "a.png", "sub/b.png", "ç.png")
+    lines = [["Filename", "note", "Class", "Split"], ["a.png", "x", "niño", "train"], ["sub\\b.png", "", "gato", ""]]
+    lines += [["./ç.png", "y", "niño", "Test"]]
+    path = table_of(awkward, "\r\n".join(delimiter.join(line) for line in lines) + "\r\n", encoding)
+    table = open_table(path)
+    assert table.format == "csv"
+    assert rows(table) == [("a.png", "niño", TRAIN), ("sub/b.png", "gato", UNASSIGNED), ("ç.png", "niño", TEST)]
+    assert open_table(awkward).names.blob == table.names.blob
+
+
+def test_rows_are_rejected_with_their_line(awkward: Path) -> None:
+    photos(awkward, "a.png", "b.png", "c.png", "d.png")
+    photos(awkward, "words.jpg", data=b"words")
+    path = table_of(
+        awkward,
+        'path,label,split\na.png,x,\ngone.png,x,\nb.png,,\nb.png,y\n\nc.png,x,holiday\n"b.png",y,train\n,y,\nb.png,y,\n'
+        "d.png,x,\nd.png,y,\nwords.jpg,x,\n",
+    )
+    table = open_table(path)
+    assert rows(table) == [("a.png", "x", UNASSIGNED), ("b.png", "y", TRAIN)]
+    found = {refusal.line: refusal.reason for refusal in table.rejected}
+    assert found == {
+        3: "no such file: gone.png",
+        4: "no class",
+        5: "2 columns instead of 3",
+        7: "unknown split 'holiday'",
+        9: "no file",
+        10: "b.png stands twice",
+        11: "d.png has several classes: x, y",
+        12: "d.png has several classes: x, y",
+        None: "not an image, in spite of its ending",
+    }
+    assert str(table.rejected[0]).startswith("fotos de niños.csv:3: no such file")
+
+
+def test_files_are_looked_for_beside_the_table(awkward: Path) -> None:
+    photos(awkward, "images/a.png", "images/b.png")
+    (awkward / "labels").mkdir()
+    path = table_of(awkward / "labels", f"file,class\na.png,x\n{awkward / 'images' / 'b.png'},y\n")
+    table = open_table(path)
+    assert rows(table) == [("a.png", "x", -1), ("b.png", "y", -1)]
+    assert table.root / table.names[0] == awkward / "images" / "a.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("filename,width,class,xmin,ymin\na.png,3,x,1,2\n", UsageError, "table of boxes"),
+        ("path,label,class\na.png,x,y\n", AmbiguousError, "label, class"),
+        ("one,two\na.png,x\n", UsageError, "columns one, two"),
+        ("", UsageError, "columns"),
+    ],
+)
+def test_tables_that_cannot_be_meant(awkward: Path, text: str, error: type[LinceError], words: str) -> None:
+    photos(awkward, "a.png")
+    with pytest.raises(error, match=words):
+        open_table(table_of(awkward, text))
+
+
+HEAD = b"path,label,split\n"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(HEAD.__add__), st.text(max_size=99).map(
+    lambda text: HEAD + text.encode("utf-8", "surrogatepass"))))  # fmt: skip
+@example(HEAD + b'"a\0b",x,\n')
+@example(HEAD + b'"open,x,\n')
+@example(b"\xff\xfe\x00")
+def test_any_bytes_as_a_table(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(data)
+    with contextlib.suppress(LinceError):
+        open_table(path)
+
+
+# idx
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+def mnist_like(root: Path, *, zipped: bool, sets: tuple[str, ...] = ("train", "t10k")) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    made = {}
+    for count, name in enumerate(sets, 3):
+        made[name] = rng.integers(0, 256, (count, 5, 4), np.uint8)
+        for what, array in {"images-idx3": made[name], "labels-idx1": np.arange(count) * 3}.items():
+            data = idx_bytes(array)
+            ending = ".gz" if zipped else ""
+            (root / f"{name}-{what}-ubyte{ending}").write_bytes(gzip.compress(data) if zipped else data)
+    return made
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_idx_files(awkward: Path, zipped: bool) -> None:
+    made = mnist_like(awkward, zipped=zipped)
+    table = open_table(awkward)
+    assert table.format == "idx"
+    assert table.classes.names == ("0", "3", "6", "9")
+    assert table.splits.tolist() == [TRAIN] * 3 + [TEST] * 4
+    assert table.class_ids.tolist() == [0, 1, 2, 0, 1, 2, 3]
+    assert table.pixels is not None
+    everything = [*made["train"], *made["t10k"]]
+    assert all(np.array_equal(table.pixels[i], image) for i, image in enumerate(everything))
+    with pytest.raises(IndexError):
+        table.pixels[7]
+    one = next(path for path in awkward.iterdir() if path.name.startswith("t10k-images"))
+    assert set(open_table(one).splits.tolist()) == {TEST}
+
+
+def spoil(path: Path, change: bytes | None, end: int | None = None) -> None:
+    data = path.read_bytes()
+    path.write_bytes((change or b"") + data[len(change or b"") : end])
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_spoilt_idx_files_are_refused(awkward: Path, zipped: bool) -> None:
+    ending = ".gz" if zipped else ""
+    made = idx_bytes(np.zeros((3, 5, 4)))
+    spoilt = {
+        "cut": made[:-1], "long": made + b"x", "type": b"\0\0\x0d" + made[3:], "head": made[:7], "empty": b"",
+        "huge": made[:4] + b"\xff" * 12 + made[16:], "flat": made[:12] + b"\0\0\0\0",
+    }  # fmt: skip
+    for name, data in spoilt.items():
+        mnist_like(awkward, zipped=zipped)
+        images_file = awkward / f"train-images-idx3-ubyte{ending}"
+        images_file.write_bytes(gzip.compress(data) if zipped else data)
+        with pytest.raises(DataError, match="train-images") as caught:
+            open_table(awkward)
+        assert caught.value.expected or caught.value.remedy or "asks for" in caught.value.found, name
+
+
+def test_a_gzip_that_is_cut_off_is_refused(awkward: Path) -> None:
+    mnist_like(awkward, zipped=True)
+    path = awkward / "train-images-idx3-ubyte.gz"
+    for data in (path.read_bytes()[:-9], b"plain", path.read_bytes()[:4]):
+        path.write_bytes(data)
+        with pytest.raises(DataError, match="train-images"):
+            open_table(awkward)
+
+
+def test_idx_files_need_their_partners(awkward: Path) -> None:
+    mnist_like(awkward, zipped=False)
+    (awkward / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(3)))
+    with pytest.raises(DataError, match="3 labels"):
+        open_table(awkward)
+    (awkward / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="without its partner"):
+        open_table(awkward)
+
+
+def test_several_idx_sets_in_one_folder_are_refused_until_one_is_named(awkward: Path) -> None:
+    mnist_like(awkward, zipped=False, sets=("letters-train", "digits-train"))
+    with pytest.raises(AmbiguousError, match="letters-train"):
+        open_table(awkward)
+    assert len(open_table(awkward / "digits-train-images-idx3-ubyte").names) == 4
+
+
+@given(st.binary(max_size=60))
+@example(idx_bytes(np.ones((2, 3))))
+def test_any_bytes_as_idx(data: bytes) -> None:
+    for content in (data, b"\0\0\x08" + data):
+        with contextlib.suppress(DataError):
+            assert idx_bytes(idx.parse(content)) == content
+
+
+# Which one
+
+
+def test_two_readings_are_refused_and_the_option_decides(awkward: Path) -> None:
+    photos(awkward, "cat_1.png", "cat_2.png", "dog_1.png", "dog_2.png", "x/1.png", "y/1.png")
+    with pytest.raises(AmbiguousError, match="--format") as caught:
+        open_table(awkward)
+    assert "folders: 2 class folders" in str(caught.value)
+    assert "names: file names" in str(caught.value)
+    assert open_table(awkward, "folders").classes.names == ("x", "y")
+    assert open_table(awkward, "names").classes.names == ("cat", "dog")
+
+
+def test_no_reading_says_what_is_there(awkward: Path) -> None:
+    photos(awkward, "hello.png", "sub/x.txt")
+    with pytest.raises(UsageError, match=r"1 x \.png; folders: sub"):
+        open_table(awkward)
+    with pytest.raises(UsageError, match="does not exist"):
+        open_table(awkward / "nowhere")
+    with pytest.raises(UsageError, match="format"):
+        open_table(awkward, "yolo9")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_refuses_an_empty_folder(awkward: Path, form: str) -> None:
+    with pytest.raises(LinceError):
+        open_table(awkward, form)
+
+
+@given(st.lists(st.text(max_size=12)), st.data())
+def test_strings_hold_any_text(texts: list[str], draw: st.DataObject) -> None:
+    column = Strings.of(texts)
+    assert list(column) == texts
+    order = draw.draw(st.permutations(range(len(texts))))
+    assert list(column.take(np.array(order, np.int64))) == [texts[i] for i in order]
