@@ -72,8 +72,14 @@ def compute(dataset: Dataset, network: Path, spec: Preprocess, progress: Progres
     known = cache.load(set(keys.values()))
     missing = {key: row for row, key in keys.items() if key not in known}
     if missing:
-        broken = _run(dataset, missing, Session(network), spec, cache, known, progress)
-        refused.update({row: broken[key] for row, key in keys.items() if key in broken})
+        work = _Computation(Session(network), spec, cache)
+        with progress.stage(_("Computing features"), len(missing)) as stage:
+            for batch, images in _prepared(dataset, list(missing.items()), spec):
+                work.take(batch, images)
+                stage.advance(len(batch))
+        work.save()
+        known.update(work.rows)
+        refused.update({row: work.broken[key] for row, key in keys.items() if key in work.broken})
     usable = [row for row in sorted(keys) if row not in refused]
     rows = np.stack([known[keys[row]] for row in usable]) if usable else np.empty((0, 0), np.float32)
     return Features(rows, [keys[row] for row in usable], refused, len(missing))
@@ -93,32 +99,35 @@ def content_keys(dataset: Dataset, progress: Progress = SILENT) -> tuple[dict[in
     return keys, refused
 
 
-def _run(  # noqa: PLR0913
-    dataset: Dataset,
-    missing: dict[str, int],
-    session: Session,
-    spec: Preprocess,
-    cache: FeatureCache,
-    known: dict[str, NDArray[np.float32]],
-    progress: Progress,
-) -> dict[str, Rejected]:
-    broken: dict[str, Rejected] = {}
-    fresh: list[str] = []
-    with progress.stage(_("Computing features"), len(missing)) as stage:
-        for keys, images in _prepared(dataset, list(missing.items()), spec):
-            good = [(key, image) for key, image in zip(keys, images, strict=True) if not isinstance(image, Rejected)]
-            broken.update((key, image) for key, image in zip(keys, images, strict=True) if isinstance(image, Rejected))
-            if good:
-                (rows,) = session.run(normalise([image for _, image in good], spec), ("embedding",))
-                known.update((key, row.copy()) for (key, _), row in zip(good, rows, strict=True))
-                fresh += [key for key, _ in good]
-            stage.advance(len(keys))
-            if len(fresh) >= SHARD:
-                cache.add(fresh, np.stack([known[key] for key in fresh]))
-                fresh = []
-    if fresh:
-        cache.add(fresh, np.stack([known[key] for key in fresh]))
-    return broken
+class _Computation:
+    """The rows computed so far in this run, those not yet on disk, and the images that could not be read."""
+
+    def __init__(self, session: Session, spec: Preprocess, cache: FeatureCache) -> None:
+        self.session, self.spec, self.cache = session, spec, cache
+        self.rows: dict[str, NDArray[np.float32]] = {}
+        self.broken: dict[str, Rejected] = {}
+        self._unsaved: list[str] = []
+
+    def take(self, keys: list[str], images: list[Image | Rejected]) -> None:
+        """Embed one batch."""
+        good: list[tuple[str, Image]] = []
+        for key, image in zip(keys, images, strict=True):
+            if isinstance(image, Rejected):
+                self.broken[key] = image
+            else:
+                good.append((key, image))
+        if good:
+            (rows,) = self.session.run(normalise([image for _key, image in good], self.spec), ("embedding",))
+            self.rows.update((key, row.copy()) for (key, _image), row in zip(good, rows, strict=True))
+            self._unsaved += [key for key, _image in good]
+        if len(self._unsaved) >= SHARD:
+            self.save()
+
+    def save(self) -> None:
+        """Put what is not yet on disk into a shard."""
+        if self._unsaved:
+            self.cache.add(self._unsaved, np.stack([self.rows[key] for key in self._unsaved]))
+            self._unsaved = []
 
 
 def _prepared(

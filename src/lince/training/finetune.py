@@ -1,4 +1,4 @@
-"""The recipe ``finetune``: from the transfer head on, the whole network learns, gently; it is kept only if it is better.
+"""The recipe ``finetune``: from the transfer head on, the whole network learns; kept only if it is better.
 
 Linear probing, then fine-tuning (Kumar et al. 2022): a fitted head sends no wild gradients into the pretrained
 layers. Lower layers get lower rates, batch-norm statistics stay, and the validation images decide at the end.

@@ -61,7 +61,7 @@ def finish(target: Run, job: Job, outcome: Outcome, laps: Mapping[str, float]) -
     return content
 
 
-def report(  # noqa: PLR0913
+def report(
     job: Job,
     outcome: Outcome,
     metrics: Any,

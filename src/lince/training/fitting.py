@@ -59,7 +59,7 @@ def train(job: Job, network: Classifier, policy: Policy, decide: Make) -> State:
 
 
 def loader(job: Job, rows: NDArray[np.int64], plan: Plan, workers: int, policy: Policy | None) -> Loader:
-    """Return the loader of ``rows``; with a ``policy`` they are shuffled, altered and mixed, without one as they are."""
+    """Return the loader of ``rows``; with a ``policy`` they are shuffled, altered and mixed."""
     mixing = job.config.mix if policy is not None else "none"
     return Loader(job.dataset, rows, job.spec, plan.batch, plan.seed, policy, mixing, workers)
 

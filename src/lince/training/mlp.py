@@ -48,16 +48,15 @@ def fit(features: Floats, labels: NDArray[np.int64], classes: int, seed: int) ->
     scaling = Scaling.of(features)
     scaled = scaling.apply(features) * np.float32(np.sqrt(features.shape[1]))
     rng = np.random.default_rng(seed)
-    weights = _start(rng, features.shape[1], classes)
-    adam = _Adam(weights)
+    adam = _Adam(_start(rng, features.shape[1], classes))
     steps = EPOCHS * -(-len(labels) // BATCH)
     for epoch in range(EPOCHS):
         order = rng.permutation(len(labels))
         for at in range(0, len(order), BATCH):
             rows = order[at : at + BATCH]
-            gradients = _gradients(weights, scaled[rows], labels[rows], rng)
+            gradients = _gradients(adam.weights, scaled[rows], labels[rows], rng)
             adam.step(gradients, RATE * _cosine(epoch * -(-len(labels) // BATCH) + at // BATCH, steps))
-    w1, b1, w2, b2 = weights
+    w1, b1, w2, b2 = adam.weights
     w1, b1 = scaling.unfold(w1 * np.float32(np.sqrt(features.shape[1])), b1)
     return MLPHead(w1, b1, w2, b2)
 
@@ -86,7 +85,7 @@ def _cosine(step: int, steps: int) -> float:
 
 
 class _Adam:
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019) on a list of arrays, changed in place."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019) on a list of arrays."""
 
     def __init__(self, weights: list[Floats]) -> None:
         self.weights = weights
@@ -97,9 +96,10 @@ class _Adam:
     def step(self, gradients: list[Floats], rate: float) -> None:
         self.count += 1
         scale = np.float32(rate * np.sqrt(1 - 0.999**self.count) / (1 - 0.9**self.count))
-        for weight, gradient, first, second in zip(self.weights, gradients, self.first, self.second, strict=True):
-            gradient += TINY
-            first += np.float32(0.1) * (gradient - first)
-            second += np.float32(0.001) * (gradient * gradient - second)
-            weight *= np.float32(1 - rate * DECAY)
-            weight -= scale * first / (np.sqrt(second) + np.float32(1e-8))
+        shrink = np.float32(1 - rate * DECAY)
+        for k, gradient in enumerate(gradients):
+            alive = gradient + TINY
+            self.first[k] = np.float32(0.9) * self.first[k] + np.float32(0.1) * alive
+            self.second[k] = np.float32(0.999) * self.second[k] + np.float32(0.001) * alive * alive
+            update = scale * self.first[k] / (np.sqrt(self.second[k]) + np.float32(1e-8))
+            self.weights[k] = shrink * self.weights[k] - update

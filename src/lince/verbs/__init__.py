@@ -1,1 +1,1 @@
-"""What a user can ask of lince, each verb a few lines over the rooms below; ``lince`` itself loads them when touched."""
+"""What a user can ask of lince, each verb a few lines over the rooms below; loaded when touched."""
