@@ -73,8 +73,9 @@ def _filling(policy: Policy, spec: Preprocess, has_boxes: bool) -> tuple[str, in
 def _follow(
     boxes: NDArray[Any], matrix: NDArray[np.float64], spec: Preprocess
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    moved = geometry.transform_boxes(boxes, matrix)
-    seen = geometry.clip(moved, spec.height, spec.width)
+    corners = geometry.transform_corners(boxes, matrix)
+    seen = geometry.visible_boxes(corners, spec.height, spec.width)
     large = (seen[:, 2:] - seen[:, :2] >= LEAST_SIDE).all(axis=1)
-    kept = large & (geometry.visible_share(moved, spec.height, spec.width) >= LEAST_VISIBLE)
-    return seen[kept], np.asarray(kept, np.bool_)
+    shown = geometry.area(seen) >= LEAST_VISIBLE * geometry.area(geometry.around(corners))
+    kept = large & shown
+    return seen[kept], kept

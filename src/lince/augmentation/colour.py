@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from lince.augmentation.policy import Drawn
 
-Levels = NDArray[np.float64]  # (3, 256): what each level of each channel becomes, 0..255
+Levels = NDArray[np.float64]  # what each level becomes, 0..255: (1, 256) for all channels alike, or (3, 256)
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in preprocess
-_UNCHANGED = np.tile(np.arange(256.0), (3, 1))
+_UNCHANGED = np.arange(256.0)[None]
+_WHITE, _GREY = np.eye(3), np.tile(LUMA, (3, 1))
 _YIQ = np.array([LUMA, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 _FROM_YIQ = np.linalg.inv(_YIQ)
 
@@ -30,7 +31,7 @@ def recolour(image: NDArray[np.uint8], drawn: Drawn) -> NDArray[np.uint8]:
 
 def mixing(drawn: Drawn) -> NDArray[np.float64]:
     """Return the matrix (3, 3) of saturation, hue and greyscale in ``drawn``, for RGB column vectors."""
-    whole = np.eye(3)
+    whole = _WHITE
     for name, build in _MIXING.items():
         if name in drawn:
             whole = build(*drawn[name]) @ whole
@@ -49,10 +50,8 @@ def table(drawn: Drawn, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
             levels = _LOOKING[name](levels, counts, *drawn[name])
         elif name in drawn:
             levels = change(levels, *drawn[name])
-    final: NDArray[np.uint8] = np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
-    if (final[0] == final[1]).all() and (final[0] == final[2]).all():
-        return np.ascontiguousarray(final[0])
-    return np.ascontiguousarray(final.T[None])
+    final = np.rint(levels).astype(np.uint8)
+    return np.ascontiguousarray(final[0] if len(final) == 1 else final.T[None])
 
 
 def _histogram(image: NDArray[np.uint8], drawn: Drawn) -> NDArray[np.float64]:
@@ -65,7 +64,7 @@ def _histogram(image: NDArray[np.uint8], drawn: Drawn) -> NDArray[np.float64]:
 
 
 def _saturation(change: float) -> NDArray[np.float64]:
-    return np.asarray((1 + change) * np.eye(3) - change * np.tile(LUMA, (3, 1)), np.float64)
+    return np.asarray((1 + change) * _WHITE - change * _GREY, np.float64)
 
 
 def _hue(degrees: float) -> NDArray[np.float64]:
@@ -76,12 +75,12 @@ def _hue(degrees: float) -> NDArray[np.float64]:
 
 
 def _greyscale() -> NDArray[np.float64]:
-    return np.tile(LUMA, (3, 1))
+    return _GREY
 
 
 def _autocontrast(levels: Levels, counts: NDArray[np.float64]) -> Levels:
-    out = levels.copy()
-    for channel, (row, count) in enumerate(zip(levels, counts, strict=True)):
+    out = np.broadcast_to(levels, counts.shape).copy()
+    for channel, (row, count) in enumerate(zip(out, counts, strict=True)):
         there = row[count > 0]
         low, high = there.min(), there.max()
         if high > low:
@@ -90,9 +89,8 @@ def _autocontrast(levels: Levels, counts: NDArray[np.float64]) -> Levels:
 
 
 def _equalize(levels: Levels, counts: NDArray[np.float64]) -> Levels:
-    out = levels.copy()
-    whole = np.rint(levels).astype(np.intp)
-    for channel, (row, count) in enumerate(zip(whole, counts, strict=True)):
+    out = np.broadcast_to(levels, counts.shape).copy()
+    for channel, (row, count) in enumerate(zip(np.rint(out).astype(np.intp), counts, strict=True)):
         now = np.bincount(row, weights=count, minlength=256)
         below = np.concatenate([[0.0], np.cumsum(now)[:-1]])
         # The last level in use takes no room of its own, so that it lands on 255 and the first on 0.
@@ -103,8 +101,7 @@ def _equalize(levels: Levels, counts: NDArray[np.float64]) -> Levels:
 
 
 def _contrast(levels: Levels, counts: NDArray[np.float64], change: float) -> Levels:
-    means = (levels * counts).sum(axis=1) / counts.sum(axis=1)
-    mean = LUMA @ means
+    mean = LUMA @ (levels * counts).sum(axis=1) / counts[0].sum()
     return np.asarray(np.clip(mean + (1 + change) * (levels - mean), 0, 255), np.float64)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lince.augmentation.policy import Drawn
 
 Matrix = NDArray[np.float64]
+Linear = tuple[float, float, float, float]  # a, b, c, d: x becomes ax + by, y becomes cx + dy
 BORDERS = {
     "reflect": cv2.BORDER_REFLECT,
     "nearest": cv2.BORDER_REPLICATE,
@@ -27,20 +28,21 @@ _FROM_CENTRES = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
 def compose(drawn: Drawn, height: int, width: int) -> Matrix:
     """Return the matrix (3, 3) of the geometric operations in ``drawn`` within a frame of (height, width).
 
-    They act in the order of the table of operations read backwards: crop and perspective first, the shift and the
-    rotation last; all but those two turn around the frame's centre.
+    Perspective and crop act first, on the frame; then flips, stretch, zoom, shears and turns about its centre; the
+    shifts come last.
     """
-    whole = np.eye(3)
-    for name, build in _FRAME.items():
-        if name in drawn:
-            whole = build(drawn[name], height, width) @ whole
-    centred = np.eye(3)
+    a, b, c, d = 1.0, 0.0, 0.0, 1.0
     for name, turn in _CENTRED.items():
         if name in drawn:
-            centred = turn(*drawn[name]) @ centred
-    dx = drawn.get("shift_x", (0.0,))[0] * width + width / 2
-    dy = drawn.get("shift_y", (0.0,))[0] * height + height / 2
-    return _move(dx, dy) @ centred @ _move(-width / 2, -height / 2) @ whole
+            e, f, g, h = turn(*drawn[name])
+            a, b, c, d = e * a + f * c, e * b + f * d, g * a + h * c, g * b + h * d
+    dx = (drawn.get("shift_x", (0.0,))[0] + 0.5) * width - (a * width + b * height) / 2
+    dy = (drawn.get("shift_y", (0.0,))[0] + 0.5) * height - (c * width + d * height) / 2
+    whole = np.array([[a, b, dx], [c, d, dy], [0.0, 0.0, 1.0]])
+    for name, build in reversed(_FRAME.items()):
+        if name in drawn:
+            whole = whole @ build(drawn[name], height, width)
+    return whole
 
 
 def warp(
@@ -54,7 +56,7 @@ def warp(
     image, matrix = _shrink(image, matrix)
     pixels = _TO_CENTRES @ matrix @ _FROM_CENTRES
     border, colour = BORDERS[fill], (value, value, value)
-    if np.array_equal(matrix[2], (0.0, 0.0, 1.0)):
+    if matrix[2, 0] == matrix[2, 1] == 0:
         moved = cv2.warpAffine(
             image, pixels[:2], size[::-1], flags=cv2.INTER_LINEAR, borderMode=border, borderValue=colour
         )
@@ -67,7 +69,7 @@ def warp(
 
 def _shrink(image: NDArray[np.uint8], matrix: Matrix) -> tuple[NDArray[np.uint8], Matrix]:
     height, width = image.shape[:2]
-    ratio = 1 / math.sqrt(max(abs(np.linalg.det(matrix[:2, :2])), 1e-9))
+    ratio = 1 / math.sqrt(max(abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]), 1e-9))
     halvings = int(math.log2(max(1.0, ratio * _NEARLY)))
     for _i in range(min(halvings, min(height, width).bit_length() - 1)):
         image, matrix = _averaged(image, matrix, 2, 2)
@@ -84,34 +86,26 @@ def _averaged(image: NDArray[np.uint8], matrix: Matrix, ky: int, kx: int) -> tup
     return np.asarray(small, np.uint8), matrix @ np.diag([kx, ky, 1.0])
 
 
-def _move(dx: float, dy: float) -> Matrix:
-    return np.array([[1.0, 0.0, dx], [0.0, 1.0, dy], [0.0, 0.0, 1.0]])
-
-
-def _linear(a: float, b: float, c: float, d: float) -> Matrix:
-    return np.array([[a, b, 0.0], [c, d, 0.0], [0.0, 0.0, 1.0]])
-
-
-def _rotation(degrees: float) -> Matrix:
+def _rotation(degrees: float) -> Linear:
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return _linear(cos, sin, -sin, cos)
+    return cos, sin, -sin, cos
 
 
-def _quarter_turn(which: float) -> Matrix:
-    cos, sin = ((0, 1), (-1, 0), (0, -1))[min(int(which * 3), 2)]
-    return _linear(cos, sin, -sin, cos)
+def _quarter_turn(which: float) -> Linear:
+    cos, sin = ((0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[min(int(which * 3), 2)]
+    return cos, sin, -sin, cos
 
 
-def _stretch(change: float) -> Matrix:
+def _stretch(change: float) -> Linear:
     wider = math.sqrt(1 + change)
-    return _linear(wider, 0.0, 0.0, 1 / wider)
+    return wider, 0.0, 0.0, 1 / wider
 
 
 def _crop(numbers: tuple[float, ...], height: int, width: int) -> Matrix:
     share, across, down = numbers
     side = math.sqrt(share)
-    dx, dy = across * (1 - side) * width, down * (1 - side) * height
-    return _linear(1 / side, 0.0, 0.0, 1 / side) @ _move(-dx, -dy)
+    dx, dy = across * (1 - 1 / side) * width, down * (1 - 1 / side) * height
+    return np.array([[1 / side, 0.0, dx], [0.0, 1 / side, dy], [0.0, 0.0, 1.0]])
 
 
 def _perspective(numbers: tuple[float, ...], height: int, width: int) -> Matrix:
@@ -121,14 +115,15 @@ def _perspective(numbers: tuple[float, ...], height: int, width: int) -> Matrix:
     return np.asarray(cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32)), np.float64)
 
 
-_FRAME: dict[str, Callable[[tuple[float, ...], int, int], Matrix]] = {"perspective": _perspective, "crop": _crop}
-_CENTRED: dict[str, Callable[..., Matrix]] = {
-    "flip_x": lambda: _linear(-1.0, 0.0, 0.0, 1.0),
-    "flip_y": lambda: _linear(1.0, 0.0, 0.0, -1.0),
+# Listed in the order in which they act on a point.
+_CENTRED: dict[str, Callable[..., Linear]] = {
+    "flip_x": lambda: (-1.0, 0.0, 0.0, 1.0),
+    "flip_y": lambda: (1.0, 0.0, 0.0, -1.0),
     "stretch": _stretch,
-    "zoom": lambda change: _linear(1 + change, 0.0, 0.0, 1 + change),
-    "shear_y": lambda degrees: _linear(1.0, 0.0, math.tan(math.radians(degrees)), 1.0),
-    "shear_x": lambda degrees: _linear(1.0, math.tan(math.radians(degrees)), 0.0, 1.0),
+    "zoom": lambda change: (1 + change, 0.0, 0.0, 1 + change),
+    "shear_y": lambda degrees: (1.0, 0.0, math.tan(math.radians(degrees)), 1.0),
+    "shear_x": lambda degrees: (1.0, math.tan(math.radians(degrees)), 0.0, 1.0),
     "quarter_turn": _quarter_turn,
     "rotation": _rotation,
 }
+_FRAME: dict[str, Callable[[tuple[float, ...], int, int], Matrix]] = {"perspective": _perspective, "crop": _crop}
