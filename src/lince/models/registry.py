@@ -34,8 +34,8 @@ class ModelEntry:
     ``architecture`` is timm's name or ``cnn``; ``tag`` names one of its published weights; ``pad_type`` is ``same``
     for convolutions that pad as TensorFlow does; ``declaration`` holds the layers of a ``cnn``. ``size`` is the side
     in pixels that the weights were made for, ``mean`` and ``std`` are per RGB channel in 0..255. ``repository`` is
-    where the hub keeps the weights, empty when nowhere. ``params``, ``macs`` (at ``size``) and ``top1`` (published,
-    ImageNet validation, percent) are known for the presets only.
+    where the hub keeps the weights, empty when nowhere. ``params`` and ``macs`` (of the network below its head, at
+    ``size``) and ``top1`` (published, ImageNet validation, percent) are known for the presets only.
     """
 
     name: str
@@ -82,15 +82,17 @@ class _Preset:
     top1: float
 
 
+# Each is the most accurate network of its cost whose weights are permissive, by timm's table of ImageNet results.
 _PRESETS = {
-    # For old machines and phones: a quarter of the next one's cost per point of accuracy.
-    "nano": _Preset("mobilenetv4_conv_small.e2400_r224_in1k", 3_774_024, 184_000_000, 73.8),
-    # The default: a photo costs some 10 ms on one core.
-    "small": _Preset("mobilenetv3_large_100.ra_in1k", 5_483_032, 217_000_000, 75.8),
-    # Pretrained on 12,000 classes, so that its features suit more than ImageNet's thousand.
-    "medium": _Preset("convnext_nano.in12k_ft_in1k", 15_593_800, 2_455_000_000, 82.3),
+    # For old machines: a conv net made for phones, nothing but plain convolutions.
+    "nano": _Preset("mobilenetv4_conv_small.e2400_r224_in1k", 1_261_664, 183_496_768, 73.8),
+    # The default: a photo costs some 10 ms on one core. Pretrained on 21,000 classes before ImageNet's thousand, so its
+    # features suit more than those.
+    "small": _Preset("mobilenetv3_large_100.miil_in21k_ft_in1k", 2_971_952, 214_080_960, 77.9),
+    # Ten times the cost; pretrained on 12,000 classes.
+    "medium": _Preset("convnext_nano.in12k_ft_in1k", 14_951_280, 2_444_888_320, 82.9),
     # The largest that still trains in an evening on a laptop; better served by a GPU.
-    "large": _Preset("convnext_small.in12k_ft_in1k", 50_223_688, 8_687_000_000, 84.6),
+    "large": _Preset("convnext_small.in12k_ft_in1k", 49_453_152, 8_682_944_256, 85.3),
 }
 
 
@@ -109,7 +111,7 @@ def find(name: str) -> ModelEntry:
     if head.strip() == CNN:
         declaration = declaration.strip() or DEFAULT_CNN
         return ModelEntry(CNN, CNN, declaration=declaration, size=CNN_SIZE)
-    wanted, *options = name.split()
+    wanted, *options = name.split() or [""]
     entry = _preset(wanted) if wanted in _PRESETS else _published(wanted)
     return _with_options(entry, options)
 

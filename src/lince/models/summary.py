@@ -109,7 +109,9 @@ def _parts(block: nn.Module) -> list[nn.Module]:
 
 def _row(number: int, block: Block, seen: _Seen) -> Row:
     name, module = block
-    return Row(number, name, type(_parts(module)[0]).__name__, seen.shape, *_count(module), seen.flops // 2)
+    first = _parts(module)[0]
+    kind = "Conv2d" if isinstance(first, nn.Conv2d) else type(first).__name__
+    return Row(number, name, kind, seen.shape, *_count(module), seen.flops // 2)
 
 
 def _count(module: nn.Module) -> tuple[int, int]:
