@@ -1,0 +1,26 @@
+"""What a newcomer sees first holds what it promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_demo_ends_with_a_good_model_and_a_report(awkward: Path) -> None:
+    environment = {**os.environ, "LINCE_CACHE": str(awkward / "cache")}
+    environment.pop("OMP_NUM_THREADS", None)
+    command = [sys.executable, "-m", "lince", "demo", "--out", "first try"]
+    done = subprocess.run(command, cwd=awkward, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "report.html" in done.stdout + done.stderr
+    report = json.loads((awkward / "first try" / "report.json").read_text("utf-8"))
+    assert report["test"]["accuracy"]["value"] >= 0.97
