@@ -168,7 +168,7 @@ def test_digits_are_scikit_learns() -> None:
 
 def test_digits_without_scikit_learn_say_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'lince\[train\]'"):
+    with pytest.raises(MissingExtraError, match=r'pip install -e "\.\[train\]"'):
         open_dataset("lince:digits")
     with pytest.raises(UsageError, match="lince:digits"):
         open_dataset("lince:letters")

@@ -24,7 +24,7 @@ def digits() -> Dataset:
         raise MissingExtraError(
             _("The built-in digits come with scikit-learn, which is not installed."),
             "",
-            _("Type: pip install '{extra}'").format(extra="lince[train]"),
+            _("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
         ) from error
     found = load_digits()
     pixels = np.rint(found.images * (255 / 16)).astype(np.uint8)

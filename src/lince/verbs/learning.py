@@ -84,6 +84,6 @@ def _train(request: Request, target: Run) -> Run:
         raise MissingExtraError(
             _("Training needs {module}, which is not installed.").format(module=error.name),
             _("Expected lince with its training part."),
-            _('Install it with: pip install "lince[train]"'),
+            _("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
         ) from error
     return target

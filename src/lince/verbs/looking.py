@@ -68,7 +68,7 @@ def summary(model: str, *, size: int | None = None, classes: int = 10, grey: boo
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             _("Building a network needs {module}, which is not installed.").format(module=error.name),
-            remedy=_('Install it with: pip install "lince[train]"'),
+            remedy=_("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
         ) from error
     return summarise(build(replace(entry), classes, spec), spec)
 
