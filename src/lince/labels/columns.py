@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from lince.labels import scan
 from lince.labels.table import Strings, Table
 from lince.messages import _
 from lince.progress import SILENT, Progress
+
+_CHUNK = 4096
 
 
 class Columns:
@@ -33,15 +36,14 @@ class Columns:
     def add(self, names: Iterable[str], class_name: str, split: int) -> None:
         """Add a row for each of ``names``, all of one class and split; names that are not text are refused."""
         class_id = self._class_id(class_name)
-        for name in names:
-            if scan.is_text(name):
-                self._blob += name.encode("utf-8")
-                self._offsets.append(len(self._blob))
-                self._class_ids.append(class_id)
-                self._splits.append(split)
-            else:
-                shown = name.encode("utf-8", "backslashreplace").decode()
-                self.reject(Rejected(shown, _("its name is not valid text"), _("rename it")))
+        remaining = iter(names)
+        while chunk := list(islice(remaining, _CHUNK)):
+            encoded = [data for data in map(self._encoded, chunk) if data is not None]
+            ends = np.cumsum([len(data) for data in encoded], dtype=np.int64) + len(self._blob)
+            self._blob += b"".join(encoded)
+            self._offsets.frombytes(ends.tobytes())
+            self._class_ids.extend([class_id] * len(encoded))
+            self._splits.extend([split] * len(encoded))
 
     def reject(self, refusal: Rejected) -> None:
         """Set a refusal aside."""
@@ -60,6 +62,14 @@ class Columns:
         splits = np.frombuffer(self._splits, np.int8)[keep]
         rejected = (*self._rejected, *refused.values())
         return Table(root, form, kept, classes, order[ids], splits, rejected)
+
+    def _encoded(self, name: str) -> bytes | None:
+        try:
+            return name.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = name.encode("utf-8", "backslashreplace").decode()
+            self.reject(Rejected(shown, _("its name is not valid text"), _("rename it")))
+            return None
 
     def _class_id(self, name: str) -> int:
         # Two ways to write the same accented letter are one name.

@@ -34,7 +34,7 @@ def natural(text: str) -> list[tuple[int, str, int]]:
 
 def looks_like_image(name: str) -> bool:
     """Whether the ending of ``name`` is an image's."""
-    return os.path.splitext(name)[1].lower() in ENDINGS
+    return name.lower().endswith(ENDINGS)
 
 
 def folders(path: Path) -> list[str]:
@@ -95,17 +95,6 @@ def not_an_image(name: str) -> Rejected:
     """Return the refusal of the file ``name``."""
     ending = os.path.splitext(name)[1] or _("no ending")
     return Rejected(name, _("not an image: {ending}").format(ending=ending), _("move it elsewhere"))
-
-
-def is_text(name: str) -> bool:
-    """Whether ``name`` is valid Unicode; file names need not be."""
-    if name.isprintable():
-        return True
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _verdict(root: Path, name: str) -> Rejected | None:

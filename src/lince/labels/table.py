@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lince.annotations import Classes, Rejected
 
 UNASSIGNED, TRAIN, VAL, TEST = -1, 0, 1, 2
+_CHUNK = 4096
 SPLITS = {"train": TRAIN, "val": VAL, "test": TEST}
 SPLIT_WORDS = {
     "train": TRAIN,
@@ -53,7 +54,10 @@ class Strings:
         return self.blob[self.starts[index] : self.ends[index]].decode("utf-8")
 
     def __iter__(self) -> Iterator[str]:
-        return (self[i] for i in range(len(self)))
+        for first in range(0, len(self), _CHUNK):
+            chunk = np.s_[first : first + _CHUNK]
+            for start, end in zip(self.starts[chunk].tolist(), self.ends[chunk].tolist(), strict=True):
+                yield self.blob[start:end].decode("utf-8")
 
     def take(self, indices: NDArray[Any] | slice) -> Strings:
         """Return the texts at ``indices``, sharing the bytes."""
