@@ -45,7 +45,8 @@ def augment(
     """Return ``image`` (H, W, 3) of any size, altered by ``policy`` and brought to the input size of ``spec``.
 
     All chance comes from ``rng``: the same state gives the same bits, and what it is asked for depends on the policy
-    and the input size alone, never on the image. ``boxes`` (N, 4) follow the same matrix.
+    and the input size alone, never on the image. ``boxes`` (N, 4) follow the same matrix. ``image`` is never written
+    to; where nothing altered it and it has the input size, it comes back itself.
     """
     height, width = image.shape[:2]
     drawn = policy.draw(rng)
