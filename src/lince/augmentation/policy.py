@@ -137,12 +137,10 @@ class Policy:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def describe(self) -> str:
-        """Return one line for each operation, in the order in which they are done, and one for the fill."""
+    def describe(self) -> list[str]:
+        """Return one line for each operation, in the order of the table, and one for the fill; none for no policy."""
         lines = [step.describe() for step in self.steps]
-        if not lines:
-            return _("no augmentation")
-        return "\n".join([*lines, _("outside of the image: {fill}").format(fill=self.fill)])
+        return [*lines, _("outside of the image: {fill}").format(fill=self.fill)] if lines else []
 
     def draw(self, rng: np.random.Generator) -> Drawn:
         """Return the operations that befall one image, with their amounts and then their extra draws.
