@@ -60,11 +60,11 @@ def _trace(answers: nn.Module, images: Tensor, outputs: list[str]) -> Any:
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             answers,
             (images,),
-            stream,
+            stream,  # type: ignore[arg-type]  # the tracing exporter takes any stream
             dynamo=False,
             opset_version=graph.OPSET,
             input_names=[graph.IMAGES],

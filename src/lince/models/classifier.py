@@ -125,4 +125,4 @@ def build(model: ModelEntry | str, classes: int, spec: Preprocess, seed: int = 0
 
 
 def _devices() -> Sequence[int]:
-    return range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    return range(torch.cuda.device_count()) if torch.cuda.is_available() else ()

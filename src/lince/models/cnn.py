@@ -94,12 +94,12 @@ def _convolution(layer: Layer, shape: Shape) -> Built:
     depth, height, width = shape
     convolution = nn.Conv2d(depth, layer.size, layer.kernel, layer.stride)
     if layer.padding == "same":
-        after = (layer.size, -(-height // layer.stride), -(-width // layer.stride))
+        sides = [-(-side // layer.stride) for side in (height, width)]
         module = _same(convolution, height, width)
     else:
-        after = (layer.size, *((side - layer.kernel) // layer.stride + 1 for side in (height, width)))
+        sides = [(side - layer.kernel) // layer.stride + 1 for side in (height, width)]
         module = convolution
-    return nn.Sequential(module, _ACTIVATIONS[layer.activation]()), after
+    return nn.Sequential(module, _ACTIVATIONS[layer.activation]()), (layer.size, *sides)
 
 
 def _same(convolution: nn.Conv2d, height: int, width: int) -> nn.Module:

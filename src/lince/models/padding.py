@@ -30,8 +30,9 @@ class PaddedConv(nn.Conv2d):
     @classmethod
     def around(cls, plain: nn.Conv2d, pads: Pads) -> PaddedConv:
         """Return ``plain``, which pads nothing by itself, behind ``pads``; the two share their weights."""
-        shape = (plain.in_channels, plain.out_channels, plain.kernel_size, plain.stride, 0, plain.dilation)
-        padded = cls(*shape, groups=plain.groups, bias=plain.bias is not None, device="meta")
+        kernel, stride, dilation = (_pair(value) for value in (plain.kernel_size, plain.stride, plain.dilation))
+        options: dict[str, Any] = {"groups": plain.groups, "bias": plain.bias is not None, "device": "meta"}
+        padded = cls(plain.in_channels, plain.out_channels, kernel, stride, 0, dilation, **options)
         padded.weight, padded.bias, padded.pads = plain.weight, plain.bias, pads
         return padded
 
@@ -78,5 +79,5 @@ def _around(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, in
     return total // 2, total - total // 2
 
 
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])

@@ -131,18 +131,18 @@ def _published(name: str) -> ModelEntry:
     architecture, _dot, tag = name.partition(".")
     rows = _table().get(architecture)
     if rows is None:
-        _refuse(name, architecture, [*_PRESETS, CNN, *_table()])
+        raise _unknown(name, architecture, [*_PRESETS, CNN, *_table()])
     if not tag:
         return replace(rows[0], name=architecture)
     by_tag = {row.tag: row for row in rows}
     if tag not in by_tag:
-        _refuse(name, name, [row.published for row in rows])
+        raise _unknown(name, name, [row.published for row in rows])
     return replace(by_tag[tag], name=name)
 
 
-def _refuse(name: str, near: str, known: list[str]) -> None:
+def _unknown(name: str, near: str, known: list[str]) -> UsageError:
     close = get_close_matches(near, known, n=5, cutoff=0.5)
-    raise UsageError(
+    return UsageError(
         _("There is no model called '{name}'.").format(name=name),
         _("Did you mean: {names}?").format(names=", ".join(close))
         if close

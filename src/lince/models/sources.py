@@ -115,10 +115,10 @@ def _from_file(entry: ModelEntry, path: Path) -> Source:
                 file=where
             )
         )
-    for key in ("mean", "std"):
-        if key in record:
-            entry = replace(entry, **{key: _triple(card, key, record[key])})
+    mean = _triple(card, "mean", record["mean"]) if "mean" in record else entry.mean
+    std = _triple(card, "std", record["std"]) if "std" in record else entry.std
     licence = str(record.get("licence", "unknown"))
+    entry = replace(entry, mean=mean, std=std)
     return Source(entry, "file", path, licence, str(record.get("source", path.name)), tuple(notes))
 
 
