@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,8 +141,12 @@ def _prepared(
         for number, batch in enumerate(batches):
             while len(ahead) < 3 and number + len(ahead) < len(batches):
                 rows = [row for _, row in batches[number + len(ahead)]]
-                ahead.append(pool.submit(lambda rows=rows: [_read(dataset, row, spec) for row in rows]))
+                ahead.append(pool.submit(_read_all, dataset, rows, spec))
             yield [key for key, _ in batch], ahead.pop(0).result()
+
+
+def _read_all(dataset: Dataset, rows: list[int], spec: Preprocess) -> list[Image | Rejected]:
+    return [_read(dataset, row, spec) for row in rows]
 
 
 def _read(dataset: Dataset, row: int, spec: Preprocess) -> Image | Rejected:
@@ -165,8 +170,8 @@ def unreadable(dataset: Dataset, row: int, error: ImageError) -> Rejected:
 
 def _read_shard(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     try:
-        with np.load(path, allow_pickle=False) as shard:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as shard:
             return shard["keys"].tolist(), shard["rows"]
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         path.unlink(missing_ok=True)  # a shard that the disk spoilt is computed again
         return [], np.empty((0, 0), np.float32)

@@ -39,7 +39,7 @@ class LinearHead:
 
     def logits(self, features: Floats) -> Floats:
         """Return the logits (N, K) of ``features`` (N, D)."""
-        return features @ self.weight.T + self.bias
+        return np.asarray(features @ self.weight.T + self.bias, np.float32)
 
     @property
     def layers(self) -> list[tuple[Floats, Floats]]:
@@ -72,12 +72,12 @@ class Scaling:
 
     def fold(self, weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
         """Return the (K, D) weight and bias that do on scaled features what these do on raw ones."""
-        return weight / self.scale, bias + weight @ self.mean
+        return np.asarray(weight / self.scale, np.float32), np.asarray(bias + weight @ self.mean, np.float32)
 
     def unfold(self, weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
         """Return the (K, D) weight and bias that do on raw features what these do on scaled ones."""
-        raw = weight * self.scale
-        return raw, bias - raw @ self.mean
+        raw = np.asarray(weight * self.scale, np.float32)
+        return raw, np.asarray(bias - raw @ self.mean, np.float32)
 
 
 def fit(features: Floats, labels: NDArray[np.int64], classes: int, seed: int) -> LinearHead:
@@ -178,7 +178,7 @@ def _two_loop(gradient: Floats, pairs: list[tuple[Floats, Floats, Floats]], prec
 
 
 def _dot(left: Floats, right: Floats) -> Floats:
-    return np.einsum("pn,pn->p", left, right)
+    return np.asarray(np.einsum("pn,pn->p", left, right), np.float32)
 
 
 class _Problems:

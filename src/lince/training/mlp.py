@@ -30,7 +30,8 @@ class MLPHead:
 
     def logits(self, features: Floats) -> Floats:
         """Return the logits (N, K) of ``features`` (N, D)."""
-        return np.maximum(features @ self.w1.T + self.b1, 0.0) @ self.w2.T + self.b2
+        hidden = np.maximum(features @ self.w1.T + self.b1, 0.0)
+        return np.asarray(hidden @ self.w2.T + self.b2, np.float32)
 
     @property
     def layers(self) -> list[tuple[Floats, Floats]]:
@@ -101,5 +102,5 @@ class _Adam:
             alive = gradient + TINY
             self.first[k] = np.float32(0.9) * self.first[k] + np.float32(0.1) * alive
             self.second[k] = np.float32(0.999) * self.second[k] + np.float32(0.001) * alive * alive
-            update = scale * self.first[k] / (np.sqrt(self.second[k]) + np.float32(1e-8))
-            self.weights[k] = shrink * self.weights[k] - update
+            update: Floats = scale * self.first[k] / (np.sqrt(self.second[k]) + np.float32(1e-8))
+            self.weights[k] = np.asarray(shrink * self.weights[k] - update, np.float32)

@@ -1,0 +1,55 @@
+"""Pictures for people: accents are written, marks differ in shape and not only in colour, sizes are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lince import images
+from lince.runtime import draw
+from lince.runtime.draw import Cell
+
+
+def photo(height: int = 60, width: int = 90) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(60, 90), (1, 400), (500, 3), (30, 30)])
+def test_a_thumbnail_keeps_the_shape_and_never_grows(height, width):
+    small = images.decode(draw.thumbnail(photo(height, width), 50))
+    assert max(small.shape[:2]) == min(50, max(height, width))
+
+
+def test_heat_colours_what_is_hot_and_leaves_the_rest():
+    grey = np.full((40, 40, 3), 128, np.uint8)
+    heat = np.zeros((4, 4), np.float32)
+    heat[:2] = 1.0
+    out = draw.overlay(grey, heat).astype(int)
+    assert np.abs(out[2:8] - 128).max() > 60
+    assert np.abs(out[34:] - 128).max() < 12
+
+
+def test_right_and_wrong_differ_in_shape():
+    sheets = [draw.contact_sheet([Cell(photo(), ("rosa 98 %",), right)]).min(axis=2) < 160 for right in (True, False)]
+    below = [sheet[195:212, 8:28] for sheet in sheets]
+    assert (below[0] != below[1]).mean() > 0.05
+
+
+def test_every_accent_has_a_glyph_of_its_own():
+    font = draw._font()
+    plain = font.getmask("?").getbbox()
+    drawn = {letter: bytes(font.getmask(letter)) for letter in "áéíóúñçãõü¿"}
+    assert len(set(drawn.values())) == len(drawn)
+    assert plain
+
+
+def test_long_names_are_cut_and_the_sheet_has_room_for_all():
+    cells = [Cell(photo(), ("x" * 200, "y"), None)] * 7
+    sheet = draw.contact_sheet(cells, columns=3)
+    assert sheet.shape[1] == 3 * 190 + 10
+    assert sheet.shape[0] > 3 * 190
+
+
+def test_nothing_to_show_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        draw.contact_sheet([])
