@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from lince import images
 
 Picture = NDArray[np.uint8]
-RIGHT, WRONG, PLAIN = (24, 128, 56), (190, 30, 45), (60, 60, 60)
-_PAPER, _SIDE, _GAP, _TEXT = (255, 255, 255), 180, 10, 15
+Colour = tuple[int, int, int]
+RIGHT: Colour = (24, 128, 56)
+WRONG: Colour = (190, 30, 45)
+PLAIN: Colour = (60, 60, 60)
+_SIDE, _GAP, _TEXT, _LINE = 180, 10, 15, 20
 
 
 @dataclass(frozen=True)
@@ -49,57 +52,63 @@ def contact_sheet(cells: Sequence[Cell], columns: int = 6) -> Picture:
     if not cells:
         raise ValueError("a contact sheet needs at least one photo")
     columns = min(columns, len(cells))
-    height = _SIDE + _GAP + (_TEXT + 5) * max(len(cell.lines) for cell in cells)
+    height = _SIDE + _GAP + _LINE * max(len(cell.lines) for cell in cells)
     rows = -(-len(cells) // columns)
-    sheet = Image.new("RGB", (columns * (_SIDE + _GAP) + _GAP, rows * (height + _GAP) + _GAP), _PAPER)
+    sheet = np.full((rows * (height + _GAP) + _GAP, columns * (_SIDE + _GAP) + _GAP, 3), 255, np.uint8)
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
         _place(sheet, cell, _GAP + column * (_SIDE + _GAP), _GAP + row * (height + _GAP))
-    return np.asarray(sheet, np.uint8)
+    return sheet
 
 
-def _place(sheet: Image.Image, cell: Cell, left: int, top: int) -> None:
+def write(picture: Picture, text: str, left: int, baseline: int, colour: Colour = PLAIN) -> int:
+    """Write ``text`` on ``picture``, in place, and return its width in pixels. The font is OpenCV's, with accents."""
+    cv2.putText(picture, text, (left, baseline), colour, _font(), _TEXT)
+    return text_width(text)
+
+
+def text_width(text: str) -> int:
+    """Return how many pixels wide ``text`` is written."""
+    return int(cv2.getTextSize((1, 1), text, (0, 0), _font(), _TEXT)[2])
+
+
+def _place(sheet: Picture, cell: Cell, left: int, top: int) -> None:
     picture = _within(cell.image, _SIDE, enlarge=True)
     height, width = picture.shape[:2]
-    corner = (left + (_SIDE - width) // 2, top + (_SIDE - height) // 2)
-    sheet.paste(Image.fromarray(picture), corner)
-    pen = ImageDraw.Draw(sheet)
-    colour = {True: RIGHT, False: WRONG, None: PLAIN}[cell.right]
-    below = top + _SIDE + 4
+    x, y = left + (_SIDE - width) // 2, top + (_SIDE - height) // 2
+    sheet[y : y + height, x : x + width] = picture
     indent = 0
+    colour = PLAIN
     if cell.right is not None:
-        pen.rectangle((corner[0], corner[1], corner[0] + width - 1, corner[1] + height - 1), outline=colour, width=3)
-        _mark(pen, left, below, cell.right)
-        indent = _TEXT + 4
+        colour = RIGHT if cell.right else WRONG
+        cv2.rectangle(sheet, (x, y), (x + width - 1, y + height - 1), colour, 3)
+        _mark(sheet, left, top + _SIDE + 6, cell.right)
+        indent = _TEXT + 5
     for number, line in enumerate(cell.lines):
-        room = _SIDE - (indent if number == 0 else 0)
-        place = (left + (indent if number == 0 else 0), below + number * (_TEXT + 5))
-        pen.text(place, _fitting(line, room), fill=colour if number == 0 else PLAIN, font=_font())
+        start = indent if number == 0 else 0
+        baseline = top + _SIDE + _TEXT + 4 + number * _LINE
+        write(sheet, _fitting(line, _SIDE - start), left + start, baseline, colour if number == 0 else PLAIN)
 
 
-def _mark(pen: ImageDraw.ImageDraw, left: int, top: int, right: bool) -> None:
-    # Drawn, not written: the built-in font has no tick.
-    size = _TEXT
-    if right:
-        points = [(left + 1, top + size * 0.55), (left + size * 0.4, top + size * 0.9), (left + size, top + size * 0.2)]
-        pen.line(points, fill=RIGHT, width=3, joint="curve")
-    else:
-        pen.line([(left + 2, top + 3), (left + size - 2, top + size - 1)], fill=WRONG, width=3)
-        pen.line([(left + 2, top + size - 1), (left + size - 2, top + 3)], fill=WRONG, width=3)
+def _mark(sheet: Picture, left: int, top: int, right: bool) -> None:
+    size = _TEXT - 2
+    tick = [[(0, size // 2), (size // 3, size - 2), (size, 1)]]
+    cross = [[(1, 1), (size - 1, size - 1)], [(1, size - 1), (size - 1, 1)]]
+    strokes = [np.array([(left + x, top + y) for x, y in line], np.int32) for line in (tick if right else cross)]
+    cv2.polylines(sheet, strokes, False, RIGHT if right else WRONG, 2, cv2.LINE_AA)
 
 
 def _fitting(text: str, room: int) -> str:
-    font = _font()
-    if font.getlength(text) <= room:
+    if text_width(text) <= room:
         return text
-    while text and font.getlength(text + "…") > room:
+    while text and text_width(text + "…") > room:
         text = text[:-1]
     return text + "…"
 
 
 @cache
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(_TEXT)
+def _font() -> Any:
+    return cv2.FontFace("sans")
 
 
 def _within(image: Picture, side: int, enlarge: bool = False) -> Picture:
