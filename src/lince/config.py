@@ -55,7 +55,7 @@ class TrainConfig:
     """
 
     recipe: str = "transfer"
-    model: str = "small"
+    model: str | None = None
     weights: str = "auto"
     size: int | None = None
     resize: str = "squash"

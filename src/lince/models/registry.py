@@ -12,9 +12,11 @@ from lince.errors import UsageError
 from lince.messages import _
 
 CNN = "cnn"
-# The small network that ``cnn`` alone stands for.
-DEFAULT_CNN = "conv 32 3, norm, pool, conv 64 3, norm, pool, conv 128 3, norm, pool, conv 256 3, norm, gap, dropout 0.2"
-CNN_SIZE = 150
+# What ``cnn`` alone stands for: the best of those tried that learns flowers from nothing in ten minutes on two cores,
+# and the one for images of a few dozen pixels, such as digits.
+DEFAULT_CNN = "conv 24 3 stride 2, norm, res 48 stride 2, res 96 stride 2, res 96, res 192 stride 2, gap, dropout 0.2"
+SMALL_CNN = "conv 16 5 stride 2, norm, conv 32 3, norm, conv 64 3 stride 2, norm, conv 64 3, norm, flatten, dropout 0.4"
+CNN_SIZE = 96
 PAD_TYPES = ("same",)
 PERMISSIVE = ("apache-2.0", "bsd-3-clause", "mit")
 Triple = tuple[float, float, float]

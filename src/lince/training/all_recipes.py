@@ -43,7 +43,7 @@ def train_all(request: Request, target: Run) -> Run:
 def _config(request: Request, recipe: str) -> TrainConfig:
     config = request.config
     budget = None if config.budget is None else config.budget / len(RECIPES)
-    declared = registry.find(config.model).architecture == registry.CNN
+    declared = registry.find(config.model or "small").architecture == registry.CNN
     if recipe == "scratch" and not declared:
         return config.but(recipe=recipe, budget=budget, model=registry.CNN, from_layer=None)
     return config.but(recipe=recipe, budget=budget)

@@ -45,6 +45,7 @@ def finetune(job: Job, source: Source) -> Outcome:
 def plan(job: Job, epoch_seconds: float | None = None) -> Plan:
     """Return the plan of a fine-tuning; a budget caps its epochs when the time of one is known."""
     config = job.config
+    asked = (config.epochs or config.budget, config.batch, config.rate)
     epochs = config.epochs or EPOCHS
     if config.budget is not None and epoch_seconds:
         epochs = max(1, min(config.epochs or 30, int(config.budget / epoch_seconds)))
@@ -58,6 +59,7 @@ def plan(job: Job, epoch_seconds: float | None = None) -> Plan:
         ema=0.98,
         monitor=config.monitor,
         patience=config.patience or 5,
+        reasons=tuple(_("as asked") if value else _("suits fine-tuning") for value in asked),
     )
 
 

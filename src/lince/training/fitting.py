@@ -45,11 +45,10 @@ def train(job: Job, network: Classifier, policy: Policy, decide: Make) -> State:
     job.progress.say(_("Device: {device} ({reason})").format(device=device, reason=why_device))
     job.progress.say(_("Precision: {precision} ({reason})").format(precision=precision, reason=why_precision))
     job.progress.say(_("Threads that prepare images: {count} ({reason})").format(count=workers, reason=why_workers))
-    job.progress.say(
-        _("Up to {epochs} epochs, {batch} images a step, peak rate {rate:.1e}").format(
-            epochs=plan.epochs, batch=plan.batch, rate=plan.rate
-        )
-    )
+    epochs, batch, rate = plan.reasons
+    job.progress.say(_("Epochs: at most {count} ({reason})").format(count=plan.epochs, reason=epochs))
+    job.progress.say(_("Images a step: {count} ({reason})").format(count=plan.batch, reason=batch))
+    job.progress.say(_("Peak learning rate: {rate:.1e} ({reason})").format(rate=plan.rate, reason=rate))
     train_loader = loader(job, job.train, plan, workers, policy)
     val_loader = loader(job, job.val, plan, workers, None)
     course = Course(

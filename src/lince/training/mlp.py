@@ -102,5 +102,5 @@ class _Adam:
             alive = gradient + TINY
             self.first[k] = np.float32(0.9) * self.first[k] + np.float32(0.1) * alive
             self.second[k] = np.float32(0.999) * self.second[k] + np.float32(0.001) * alive * alive
-            update: Floats = scale * self.first[k] / (np.sqrt(self.second[k]) + np.float32(1e-8))
-            self.weights[k] = np.asarray(shrink * self.weights[k] - update, np.float32)
+            root = np.sqrt(self.second[k]) + np.float32(1e-8)
+            self.weights[k] = np.asarray(shrink * self.weights[k] - scale * self.first[k] / root, np.float32)

@@ -18,7 +18,7 @@ class Plan:
 
     ``decay`` is AdamW's weight decay, ``depth_decay`` the factor of the rate from one block to the one below it,
     ``ema`` the decay of the averaged weights (0: none), ``clip`` the largest norm of the gradients, ``patience``
-    epochs without a better ``monitor``, ``seconds`` a budget for the whole fit or ``None``.
+    epochs without a better ``monitor``; ``reasons`` say why these epochs, this batch and this rate.
     """
 
     epochs: int
@@ -33,8 +33,8 @@ class Plan:
     clip: float = 1.0
     monitor: str = "val_loss"
     patience: int = 5
-    seconds: float | None = None
     checkpoint_seconds: float = 120.0
+    reasons: tuple[str, ...] = ("", "", "")
 
     def save(self, path: Path) -> None:
         """Write the plan to ``path`` as JSON."""
@@ -44,8 +44,9 @@ class Plan:
     def load(cls, path: Path) -> Plan:
         """Read a plan; raise ``TrainingError`` when it is missing or broken."""
         try:
-            return cls(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            record = json.loads(path.read_text("utf-8"))
+            return cls(**{**record, "reasons": tuple(record["reasons"])})
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise TrainingError(
                 _("The plan of the run cannot be read from {path}: {error}.").format(path=path, error=error),
                 _("Expected the file that training wrote when it started."),

@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 from lince.augmentation import Policy
+from lince.messages import _
 from lince.models.sources import locate
-from lince.training import fitting
+from lince.training import defaults, fitting
 from lince.training.job import Job, Outcome
 from lince.training.networks import loaded
 from lince.training.plan import Plan
-
-EPOCHS, BATCH, RATE = 30, 32, 3e-3
-AUGMENT = "medium"
 
 
 def scratch(job: Job) -> Outcome:
     """Train the network of ``job`` from random weights and write ``model.onnx``."""
     network, facts = loaded(locate(job.entry, "none"), job.spec, len(job.dataset.classes), job.config.seed)
-    policy = Policy.parse(job.config.augment or AUGMENT)
+    policy = Policy.parse(defaults.policy(job.dataset, job.config, job.spec.height))
     state = fitting.train(job, network, policy, lambda epoch_seconds: plan(job, epoch_seconds))
     return fitting.outcome(job, "scratch", network, state, policy, facts)
 
 
 def plan(job: Job, epoch_seconds: float | None = None) -> Plan:
     """Return the plan of a training from scratch; a budget caps its epochs when the time of one is known."""
-    config = job.config
-    epochs = config.epochs or EPOCHS
+    config, images = job.config, len(job.train)
+    epochs, why_epochs = defaults.epochs(images) if config.epochs is None else (config.epochs, _("as asked"))
+    batch, why_batch = defaults.batch(images) if config.batch is None else (config.batch, _("as asked"))
+    rate, why_rate = defaults.rate(batch) if config.rate is None else (config.rate, _("as asked"))
     if config.budget is not None and epoch_seconds:
         epochs = max(1, min(config.epochs or 1000, int(config.budget / epoch_seconds)))
+        why_epochs = _("{seconds:.0f} s each, in the budget").format(seconds=epoch_seconds)
     return Plan(
         epochs=epochs,
-        batch=config.batch or BATCH,
-        rate=config.rate or RATE,
+        batch=batch,
+        rate=rate,
+        warmup=0.15,
+        decay=0.05,
         seed=config.seed,
         label_smoothing=0.1 if config.label_smoothing is None else config.label_smoothing,
-        ema=0.99 if epochs >= 10 else 0.0,
+        ema=0.998 if epochs >= 10 else 0.0,
         monitor=config.monitor,
-        patience=config.patience or max(5, epochs),
+        patience=config.patience or epochs,
+        reasons=(why_epochs, why_batch, why_rate),
     )

@@ -14,9 +14,10 @@ from lince.errors import DataError, UsageError
 from lince.evaluation.report import Report
 from lince.messages import _
 from lince.models import registry
+from lince.models.registry import ModelEntry
 from lince.models.sources import Source, locate, preprocess_for
 from lince.progress import SILENT, Progress
-from lince.training import features, run
+from lince.training import defaults, features, run
 from lince.training.backbones import frozen
 from lince.training.finish import finish
 from lince.training.job import Job, Outcome
@@ -46,8 +47,11 @@ def train(request: Request, target: Run) -> Report:
     clock = _Clock()
     config = request.config
     # The network and its input.
-    source = _source(config, request.progress)
-    spec = preprocess_for(source, config.size, config.resize, config.standardise, request.dataset.images.grey)
+    chosen = defaults.network(request.dataset, config)
+    for reason in chosen.reasons:
+        request.progress.say(reason)
+    source = _source(chosen.entry, config, request.progress)
+    spec = preprocess_for(source, chosen.size, config.resize, config.standardise, request.dataset.images.grey)
     clock.lap("model")
     # The images: those that can be read, each in its part.
     job = _prepared(request, target, source, Job.start(request.dataset, config, source.entry, spec, request.progress))
@@ -58,8 +62,7 @@ def train(request: Request, target: Run) -> Report:
     return finish(target, job, outcome, clock.laps)
 
 
-def _source(config: TrainConfig, progress: Progress) -> Source:
-    entry = registry.find(config.model)
+def _source(entry: ModelEntry, config: TrainConfig, progress: Progress) -> Source:
     if config.recipe not in PRETRAINED:
         return locate(entry, "none", progress)
     if entry.architecture == registry.CNN and config.weights == "auto":

@@ -1,0 +1,91 @@
+"""What lince chooses when nobody did: derived from the images and the recipe, each choice with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lince.config import TrainConfig
+from lince.data import Dataset
+from lince.errors import ImageError
+from lince.messages import _
+from lince.models import registry
+from lince.models.registry import ModelEntry
+
+PHOTO_SIDE = 96  # pixels: what a small network can learn from in minutes on two cores
+SMALL_SIDE = 40  # pixels: drawings and digits rather than photos
+SAMPLE = 64
+FEW, MANY = 28, 6  # epochs over some thousands of images, and over tens of thousands
+PHOTOS = (
+    "crop 0.35 1, stretch 0.28, flip_x 0.5, rotation 10, "
+    "brightness 0.3, contrast 0.3, saturation 0.3, erasing 0.2 p 0.25, fill reflect"
+)
+DIGITS = "rotation 12, shift_x 0.08, shift_y 0.08, zoom 0.1, fill constant 0"
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network to use, the side of its input in pixels, and why."""
+
+    entry: ModelEntry
+    size: int
+    reasons: tuple[str, ...]
+
+
+def network(dataset: Dataset, config: TrainConfig) -> Network:
+    """Return the network and the input size that ``config`` asks for, or those that suit the images."""
+    reasons: list[str] = []
+    name = config.model
+    if name is None:
+        name = registry.CNN if config.recipe == "scratch" else "small"
+        reasons.append(_("Model: {name} (the default of the recipe {recipe})").format(name=name, recipe=config.recipe))
+    entry = registry.find(name)
+    if entry.architecture != registry.CNN:
+        return Network(entry, config.size or entry.size, tuple(reasons))
+    side = native_side(dataset)
+    size = config.size or min(PHOTO_SIDE, side)
+    if config.size is None:
+        reasons.append(
+            _("Size: {size} pixels (the images measure {side}, and {most} are enough for a small network)").format(
+                size=size, side=side, most=PHOTO_SIDE
+            )
+        )
+    if name == registry.CNN and size <= SMALL_SIDE:
+        entry = registry.find(f"{registry.CNN}: {registry.SMALL_CNN}")
+    return Network(entry, size, tuple(reasons))
+
+
+def policy(dataset: Dataset, config: TrainConfig, size: int) -> str:
+    """Return the augmentation asked for, or the one that suits images of ``size`` pixels trained from scratch."""
+    if config.augment is not None:
+        return config.augment
+    return DIGITS if size <= SMALL_SIDE or dataset.images.grey else PHOTOS
+
+
+def epochs(images: int) -> tuple[int, str]:
+    """Return how often to go over ``images`` training images from scratch, and why."""
+    count = int(np.clip(round(FEW * 10_000 / max(images, 1)), MANY, FEW))
+    return count, _("{images:,} images to learn from").format(images=images)
+
+
+def batch(images: int) -> tuple[int, str]:
+    """Return how many images make a step, and why: small steps for small sets, so that there are enough of them."""
+    size = 32 if images < 10_000 else 128
+    return size, _("some {steps:,} steps an epoch").format(steps=-(-images // size))
+
+
+def rate(size: int) -> tuple[float, str]:
+    """Return the peak learning rate for a batch of ``size``, and why: it grows with the square root of the batch."""
+    return 2e-3 * (size / 32) ** 0.5, _("2e-3 for 32 images, growing with the square root of the batch")
+
+
+def native_side(dataset: Dataset) -> int:
+    """Return the median of the longer sides, in pixels, over a spread sample of the images."""
+    sides = []
+    for row in np.unique(np.linspace(0, len(dataset) - 1, min(SAMPLE, len(dataset))).astype(np.int64)):
+        try:
+            sides.append(max(dataset.images.read(int(row)).shape[:2]))
+        except ImageError:
+            continue  # it is named with its reason when all images are looked at
+    return int(np.median(sides)) if sides else PHOTO_SIDE
