@@ -81,6 +81,8 @@ def test_the_sheet_shows_originals_first_and_repeats_with_its_seed():
     policy = Policy.parse("strong")
     np.testing.assert_array_equal(sheet(noisy, policy, 7, 3, spec), sheet(noisy, policy, 7, 3, spec))
     assert not np.array_equal(sheet(noisy, policy, 7, 3, spec), sheet(noisy, policy, 8, 3, spec))
+    twice = sheet([noisy[0], noisy[0]], policy, 7, 3, spec)
+    assert not np.array_equal(twice[22 : 22 + 102], twice[22 + 102 :])
     # An image keeps its copies whatever stands beside it.
     np.testing.assert_array_equal(sheet(noisy, policy, 7, 3, spec)[: 22 + 102], sheet(noisy[:1], policy, 7, 3, spec))
 

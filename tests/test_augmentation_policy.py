@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lince.augmentation import OPERATIONS, PRESETS, Policy, Step
+from lince.augmentation import OPERATIONS, PRESETS, Policy, Step, augment
 from lince.errors import UsageError
+from lince.preprocess import Preprocess
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -87,9 +88,15 @@ def test_presets_read_back_and_describe_every_step(name):
     assert [line.partition(":")[0] for line in lines[: len(policy)]] == [step.name for step in policy]
 
 
-def test_presets_grow_and_digits_are_never_flipped():
-    assert len(Policy.parse("none")) == 0 < len(Policy.parse("light")) < len(Policy.parse("medium"))
-    assert len(Policy.parse("medium")) < len(Policy.parse("strong"))
+def test_presets_change_more_and_more_and_digits_are_never_flipped():
+    ramp = np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[None, :, None], (64, 1, 3))
+    changes = []
+    for name in ("none", "light", "medium", "strong"):
+        rng = np.random.default_rng(0)
+        copies = [augment(ramp, Policy.parse(name), rng, Preprocess(64, 64)).image for _i in range(60)]
+        changes.append(np.abs(np.stack(copies).astype(int) - ramp).mean())
+    assert changes[0] == 0
+    assert changes == sorted(changes)
     assert not {"flip_x", "flip_y", "quarter_turn"} & {step.name for step in Policy.parse("digits")}
 
 

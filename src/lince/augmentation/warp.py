@@ -21,6 +21,7 @@ BORDERS = {
 }
 _LONGEST = 32_000  # OpenCV's warps count source pixels in 16 bits
 _NEARLY = 1.1  # an image shrinking to 1/1.8 is halved too: measured nearer to exact averaging than sampling every pixel
+_STILL_SHARP = 1.35  # but not if that leaves its less shrinking side much coarser than the result
 _TO_CENTRES = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
 _FROM_CENTRES = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
 
@@ -68,14 +69,18 @@ def warp(
 
 
 def _shrink(image: NDArray[np.uint8], matrix: Matrix) -> tuple[NDArray[np.uint8], Matrix]:
-    height, width = image.shape[:2]
-    ratio = 1 / math.sqrt(max(abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]), 1e-9))
-    halvings = int(math.log2(max(1.0, ratio * _NEARLY)))
-    for _i in range(min(halvings, min(height, width).bit_length() - 1)):
+    rx, ry = (1 / max(math.hypot(matrix[0, axis], matrix[1, axis]), 1e-9) for axis in (0, 1))
+    ratio = min(_NEARLY * math.sqrt(rx * ry), _STILL_SHARP * min(rx, ry))
+    halvings = min(int(math.log2(max(1.0, ratio))), min(image.shape[:2]).bit_length() - 1)
+    for _i in range(halvings):
         image, matrix = _averaged(image, matrix, 2, 2)
-    height, width = image.shape[:2]
-    too_long = math.ceil(height / _LONGEST), math.ceil(width / _LONGEST)
-    return (image, matrix) if too_long == (1, 1) else _averaged(image, matrix, *too_long)
+    ky, kx = _rest(image.shape[0], ry / 2**halvings), _rest(image.shape[1], rx / 2**halvings)
+    return (image, matrix) if ky == kx == 1 else _averaged(image, matrix, ky, kx)
+
+
+def _rest(side: int, ratio: float) -> int:
+    """Return how many pixels to average along one side: more than one only on stretched or very long images."""
+    return min(side, max(math.ceil(side / _LONGEST), int(ratio) if ratio >= 3 else 1))
 
 
 def _averaged(image: NDArray[np.uint8], matrix: Matrix, ky: int, kx: int) -> tuple[NDArray[np.uint8], Matrix]:
