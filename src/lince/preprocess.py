@@ -20,6 +20,7 @@ from lince.messages import _
 
 RESIZE_RULES = ("squash", "crop", "letterbox")
 CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
+_LINEAR_UP_TO, _SQUARES_UP_TO = 1.25, 4.0  # how much an image shrinks
 STANDARDISE = ("none", "featurewise", "samplewise")
 LETTERBOX_GREY = 114
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # luma of ITU-R BT.601, as OpenCV and Pillow use it
@@ -139,6 +140,11 @@ def _central(image: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]:
 
 
 def _resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    shrinks = height < image.shape[0] or width < image.shape[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    scale = max(image.shape[0] / height, image.shape[1] / width)
+    how = cv2.INTER_AREA
+    if scale <= _LINEAR_UP_TO:
+        how = cv2.INTER_LINEAR
+    elif scale <= _SQUARES_UP_TO:
+        # Means over squares of 2 x 2 are vectorised in OpenCV, means over parts of pixels are not: as faithful, faster.
+        image = np.asarray(cv2.resize(image, (width * 2, height * 2), interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
