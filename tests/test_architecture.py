@@ -233,3 +233,15 @@ def test_no_message_names_lince_on_a_package_index() -> None:
     found = [path.name for path in SOURCES if re.search(r"pip install [\"']?lince", path.read_text("utf-8"))]
     pages = [path.name for path in (ROOT / "docs").rglob("*.md") if "pip install lince" in path.read_text("utf-8")]
     assert found + pages == []
+
+
+@pytest.mark.slow
+def test_training_touches_no_network(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    code = f"""{BLOCK}
+import lince
+choices = {{"recipe": "scratch", "model": "cnn: conv 8 3, pool, flatten", "size": 8, "epochs": 1}}
+run = lince.train("lince:digits", out=sys.argv[1], **choices)
+print(sorted(run.report["test"]["accuracy"]))
+"""
+    assert child(code, str(tmp_path / "run")) == "['high', 'low', 'value']"

@@ -5,7 +5,9 @@ Every public name is loaded when it is first touched, so that ``import lince`` c
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lince.version import __version__
@@ -51,6 +53,17 @@ __all__ = [
     "summary",
     "train",
 ]
+
+
+class _Facade(ModuleType):
+    """Keeps the verb ``models`` where it is: importing the room of that name would put the room in its place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _WHERE and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Facade
 
 
 def __getattr__(name: str) -> Any:
