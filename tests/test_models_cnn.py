@@ -162,3 +162,15 @@ def test_the_shapes_that_are_promised_are_those_that_come(texts: list[str]) -> N
         return
     embedding, _last = network.embed(torch.zeros(2, 3, 12, 12))
     assert embedding.shape == (2, network.width)
+
+
+def test_a_norm_comes_before_the_activation_of_its_convolution():
+    body = build("cnn: conv 4 3 silu, norm, conv 4 3, norm, gap", 3, spec()).body
+    kinds = [type(one).__name__ for one in body.modules() if not list(one.children())]
+    assert kinds[:6] == ["Conv2d", "Identity", "BatchNorm2d", "SiLU", "Conv2d", "Identity"]
+    assert all(one.bias is None for one in body.modules() if isinstance(one, torch.nn.Conv2d))
+
+
+def test_a_norm_after_a_pooling_adds_no_activation():
+    body = build("cnn: conv 4 3, pool, norm, gap", 3, spec()).body
+    assert sum(isinstance(one, torch.nn.ReLU) for one in body.modules()) == 1

@@ -102,8 +102,11 @@ class Classifier(nn.Module):
 
 
 def linear_head(width: int, classes: int) -> nn.Module:
-    """Return one dense layer from the embedding to the logits."""
-    return nn.Linear(width, classes)
+    """Return one dense layer from the embedding to the logits; it starts near zero, all classes alike."""
+    head = nn.Linear(width, classes)
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(head.bias)
+    return head
 
 
 def mlp_head(width: int, classes: int, hidden: int = 256, dropout: float = 0.3) -> nn.Module:

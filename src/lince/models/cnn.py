@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lince.errors import UsageError
 from lince.messages import _
 from lince.models.blocks import Block
-from lince.models.declaration import Layer, parse
+from lince.models.declaration import Layer, norms_first, parse
 from lince.models.padding import PaddedConv, same_pads
 from lince.preprocess import Preprocess
 
@@ -32,7 +32,7 @@ class Cnn(nn.Module):
         self.layers = nn.ModuleList()
         self.names: list[str] = []
         self.last_map = -1
-        for layer in parse(declaration):
+        for layer in norms_first(parse(declaration)):
             module, shape = build_layer(layer, shape)
             if len(shape) == 3:
                 self.last_map = len(self.layers)
@@ -44,6 +44,7 @@ class Cnn(nn.Module):
                 _("The classes need a vector: end with flatten, gap or dense."),
             )
         self.width = shape[0]
+        self.apply(_start)
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the embedding (N, D) and the last feature map (N, K, h, w) of images ``x`` (N, C, H, W).
@@ -64,6 +65,14 @@ class Cnn(nn.Module):
     def blocks(self) -> list[Block]:
         """Return the declared layers by kind and place, such as ``conv1``; those without weights stand alone too."""
         return list(zip(self.names, self.layers, strict=True))
+
+
+def _start(module: nn.Module) -> None:
+    # He et al. 2015: what leaves a layer varies as much as what enters it, so that plain deep nets learn at all.
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def build_layer(layer: Layer, shape: Shape) -> Built:
@@ -92,7 +101,7 @@ def build_layer(layer: Layer, shape: Shape) -> Built:
 
 def _convolution(layer: Layer, shape: Shape) -> Built:
     depth, height, width = shape
-    convolution = nn.Conv2d(depth, layer.size, layer.kernel, layer.stride)
+    convolution = nn.Conv2d(depth, layer.size, layer.kernel, layer.stride, bias=layer.bias)
     if layer.padding == "same":
         sides = [-(-side // layer.stride) for side in (height, width)]
         module = _same(convolution, height, width)
@@ -113,8 +122,9 @@ def _same(convolution: nn.Conv2d, height: int, width: int) -> nn.Module:
 class _Residual(nn.Module):
     """Two 3 x 3 convolutions with norms beside a short cut (He et al. 2016, https://arxiv.org/abs/1512.03385)."""
 
-    def __init__(self, depth: int, filters: int, stride: int, activation: str) -> None:
+    def __init__(self, depth: int, layer: Layer, halved: bool) -> None:
         super().__init__()
+        filters, stride, activation = layer.size, layer.stride, layer.activation
         self.body = nn.Sequential(
             nn.Conv2d(depth, filters, 3, stride, 1, bias=False),
             nn.BatchNorm2d(filters),
@@ -124,8 +134,10 @@ class _Residual(nn.Module):
         )
         self.short_cut: nn.Module = nn.Identity()
         if stride > 1 or depth != filters:
-            cut = nn.Conv2d(depth, filters, 1, stride, bias=False)
-            self.short_cut = nn.Sequential(cut, nn.BatchNorm2d(filters))
+            # The average keeps what a strided convolution would skip (He et al. 2019); odd maps have no halves.
+            pool = nn.AvgPool2d(stride) if halved else nn.Identity()
+            cut = nn.Conv2d(depth, filters, 1, 1 if halved else stride, bias=False)
+            self.short_cut = nn.Sequential(pool, cut, nn.BatchNorm2d(filters))
         self.end = _ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -135,7 +147,8 @@ class _Residual(nn.Module):
 def _residual(layer: Layer, shape: Shape) -> Built:
     depth, *sides = shape
     after = (layer.size, *((side - 1) // layer.stride + 1 for side in sides))
-    return _Residual(depth, layer.size, layer.stride, layer.activation), after
+    halved = layer.stride > 1 and all(side % layer.stride == 0 for side in sides)
+    return _Residual(depth, layer, halved), after
 
 
 def _pooling(layer: Layer, shape: Shape) -> Built:
@@ -144,8 +157,9 @@ def _pooling(layer: Layer, shape: Shape) -> Built:
     return make(layer.size, layer.stride), (depth, *((side - layer.size) // layer.stride + 1 for side in sides))
 
 
-def _norm(_layer: Layer, shape: Shape) -> Built:
-    return (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(shape[0]), shape
+def _norm(layer: Layer, shape: Shape) -> Built:
+    norm = (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(shape[0])
+    return norm if layer.activation == "none" else nn.Sequential(norm, _ACTIVATIONS[layer.activation]()), shape
 
 
 def _dense(layer: Layer, shape: Shape) -> Built:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import pairwise
 
 from lince.errors import UsageError
 from lince.messages import _
@@ -24,6 +25,7 @@ class Layer:
     stride: int = 1
     padding: str = "same"
     activation: str = "relu"
+    bias: bool = True
 
     @property
     def text(self) -> str:
@@ -73,6 +75,19 @@ def parse(text: str) -> tuple[Layer, ...]:
     ``silu`` or ``none``.
     """
     return tuple(_layer(place, part.split()) for place, part in enumerate(text.lower().split(","), 1))
+
+
+def norms_first(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """Return ``layers`` with each convolution's activation behind the norm that follows it directly, as is usual.
+
+    Such a convolution needs no bias, for the norm takes it away again; a norm elsewhere has no activation.
+    """
+    arranged = [replace(layer, activation="none") if layer.kind == "norm" else layer for layer in layers]
+    for place, (layer, after) in enumerate(pairwise(layers)):
+        if layer.kind == "conv" and after.kind == "norm":
+            arranged[place] = replace(layer, activation="none", bias=False)
+            arranged[place + 1] = replace(after, activation=layer.activation)
+    return tuple(arranged)
 
 
 def _layer(place: int, words: list[str]) -> Layer:
