@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from lince import images
-from lince.errors import ImageError
+from lince.errors import ImageError, UsageError
 
 SAVED_AS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP", "tiff": "TIFF"}
 
@@ -275,6 +275,12 @@ def test_bombs_are_refused_from_the_header(monkeypatch: pytest.MonkeyPatch) -> N
     for data in (images.encode_jpeg(scene()), images.encode_png(scene()), saved(Image.fromarray(scene()), "gif")):
         with pytest.raises(ImageError, match="LINCE_MAX_PIXELS"):
             images.decode(data)
+
+
+def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINCE_MAX_PIXELS", "many")
+    with pytest.raises(UsageError, match="many"):
+        images.decode(images.encode_png(scene()))
 
 
 def test_what_is_no_image_says_so(tmp_path: Path) -> None:

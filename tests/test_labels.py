@@ -102,6 +102,13 @@ def test_what_is_not_used_is_named_and_what_the_system_left_is_passed_over(awkwa
     assert all(refusal.remedy for refusal in table.rejected)
 
 
+def test_photos_of_other_kinds_say_what_to_do(awkward: Path) -> None:
+    photos(awkward, "a/1.png", "b/1.png")
+    photos(awkward, "a/2.HEIC", data=b"\0\0\0\x18ftypheic")
+    (refusal,) = open_table(awkward).rejected
+    assert (refusal.reason, refusal.remedy) == ("lince does not read .HEIC", "save it as JPEG or PNG")
+
+
 def test_links_are_followed_but_not_in_circles(awkward: Path) -> None:
     photos(awkward, "store/x.png", "data/a/1.png", "data/b/1.png")
     (awkward / "data/a/2.png").symlink_to(awkward / "store/x.png")

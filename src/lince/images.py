@@ -28,7 +28,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from lince.errors import ImageError
+from lince.errors import ImageError, UsageError
 from lince.messages import _
 
 Array = NDArray[np.uint8]
@@ -178,8 +178,12 @@ def _check_pixels(height: int, width: int) -> None:
 
 
 def _limit() -> int:
-    text = os.environ.get("LINCE_MAX_PIXELS", "")
-    return int(text) if text.isdecimal() else MAX_PIXELS
+    text = os.environ.get("LINCE_MAX_PIXELS")
+    if not text:
+        return MAX_PIXELS
+    if not text.isdecimal():
+        raise UsageError(_("LINCE_MAX_PIXELS cannot be '{text}'.").format(text=text), _("Expected a whole number."))
+    return int(text)
 
 
 def _unreadable(found: str, error: BaseException) -> ImageError:

@@ -55,7 +55,10 @@ class Dataset:
 
     def select(self, indices: NDArray[Any] | Sequence[int]) -> Dataset:
         """Return the dataset of the rows at ``indices`` alone; refusals stay with the whole."""
-        rows = np.asarray(indices, np.int64)
+        rows = np.asarray(indices)
+        if rows.size and rows.dtype.kind not in "iu":
+            raise ValueError(f"rows are chosen by their numbers, not by {rows.dtype}")
+        rows = rows.astype(np.int64)
         return replace(self._rows(rows), rejected=())
 
     def without(self, refused: Mapping[int, Rejected]) -> Dataset:

@@ -19,6 +19,7 @@ from lince.messages import _
 from lince.progress import SILENT, Progress
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff")
+_OTHER_PHOTOS = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd")
 SNIFF_AT_MOST = 200_000  # above this, endings are trusted, and reading finds the rest
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 _SYSTEM_FOLDERS = {"__macosx", "$recycle.bin", "system volume information", "@eadir", "__pycache__"}
@@ -93,8 +94,10 @@ def rejections(root: Path, names: Strings, progress: Progress = SILENT) -> dict[
 
 def not_an_image(name: str) -> Rejected:
     """Return the refusal of the file ``name``."""
-    ending = os.path.splitext(name)[1] or _("no ending")
-    return Rejected(name, _("not an image: {ending}").format(ending=ending), _("move it elsewhere"))
+    ending = os.path.splitext(name)[1]
+    if ending.lower() in _OTHER_PHOTOS:
+        return Rejected(name, _("lince does not read {ending}").format(ending=ending), _("save it as JPEG or PNG"))
+    return Rejected(name, _("not an image: {ending}").format(ending=ending or _("no ending")), _("move it elsewhere"))
 
 
 def _verdict(root: Path, name: str) -> Rejected | None:
