@@ -120,11 +120,14 @@ def _below(path: Path | str, prefix: str, seen: frozenset[tuple[int, int]]) -> I
     here = (status.st_dev, status.st_ino)
     if here in seen and status.st_ino:
         return
+    found: tuple[list[str], list[str]] = ([], [])
     with _scan(path) as entries:
-        kept = sorted((entry.name, _is_file(entry)) for entry in entries)
-    yield from (prefix + name for name, is_file in kept if is_file and not _system(name, _SYSTEM_FILES))
-    for name, is_file in kept:
-        if not is_file and not _system(name, _SYSTEM_FOLDERS) and os.path.isdir(os.path.join(path, name)):
+        for entry in entries:
+            found[_is_file(entry)].append(entry.name)
+    below, here_files = sorted(found[False]), sorted(found[True])
+    yield from (prefix + name for name in here_files if not _system(name, _SYSTEM_FILES))
+    for name in below:
+        if not _system(name, _SYSTEM_FOLDERS) and os.path.isdir(os.path.join(path, name)):
             yield from _below(os.path.join(path, name), f"{prefix}{name}/", seen | {here})
 
 
