@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lince.config import TrainConfig
     from lince.data import open_dataset as open  # noqa: A004
     from lince.errors import LinceError
+    from lince.runtime.answers import save_answers
     from lince.runtime.predictor import load
     from lince.verbs.judging import compare, evaluate
     from lince.verbs.learning import demo, resume, train
@@ -33,6 +34,7 @@ _WHERE = {
     "models": "lince.verbs.looking:models",
     "open": "lince.data:open_dataset",
     "resume": "lince.verbs.learning:resume",
+    "save_answers": "lince.runtime.answers:save_answers",
     "summary": "lince.verbs.looking:summary",
     "train": "lince.verbs.learning:train",
 }
@@ -50,6 +52,7 @@ __all__ = [
     "models",
     "open",
     "resume",
+    "save_answers",
     "summary",
     "train",
 ]

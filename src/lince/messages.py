@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 LANGUAGES = ("en", "es", "pt")
+LOCALE = Path(__file__).parent / "locale"
 _VARIABLES = ("LINCE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 
 
@@ -39,5 +40,4 @@ _ = translate
 
 @cache
 def _catalogue(code: str) -> gettext.NullTranslations:
-    folder = Path(__file__).parent / "locale"
-    return gettext.translation("lince", folder, languages=[code], fallback=True)
+    return gettext.translation("lince", LOCALE, languages=[code], fallback=True)

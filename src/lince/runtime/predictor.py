@@ -18,6 +18,7 @@ from lince.annotations import Classes, Label, Rejected
 from lince.card import CARD_FILE, NETWORK_FILE, ModelCard
 from lince.errors import ImageError, ModelError
 from lince.messages import _
+from lince.progress import SILENT, Progress
 from lince.runtime import sources
 from lince.runtime.session import Session, cores
 from lince.runtime.sources import Photo
@@ -89,7 +90,11 @@ class Predictor:
         return Prediction(sources.readable(path or ""), label, self.classes, path=path)
 
     def predict_many(
-        self, where: str | Path | Sequence[str | Path], truth: str = "auto", batch: int = BATCH
+        self,
+        where: str | Path | Sequence[str | Path],
+        truth: str = "auto",
+        batch: int = BATCH,
+        progress: Progress = SILENT,
     ) -> Iterator[Prediction | Rejected]:
         """Yield a prediction for each photo of ``where`` (files, folders, patterns), in order.
 
@@ -97,12 +102,18 @@ class Predictor:
         threads while the network works; no more than a few batches are held in memory. ``truth`` says how the true
         class is known (``sources.truths``). Raises ``DataError`` when there is nothing to look at.
         """
-        return self.predict_photos(sources.find(where), truth, batch)
+        return self.predict_photos(sources.find(where), truth, batch, progress)
 
     def predict_photos(
-        self, photos: Sequence[Photo], truth: str = "none", batch: int = BATCH
+        self, photos: Sequence[Photo], truth: str = "none", batch: int = BATCH, progress: Progress = SILENT
     ) -> Iterator[Prediction | Rejected]:
         """Yield a prediction or a rejection for each of ``photos``, as ``predict_many``."""
+        with progress.stage(_("Predicting"), len(photos)) as stage:
+            for answer in self._answers(photos, truth, batch):
+                stage.advance()
+                yield answer
+
+    def _answers(self, photos: Sequence[Photo], truth: str, batch: int) -> Iterator[Prediction | Rejected]:
         known = iter(sources.truths(photos, self.classes, truth))
         with ThreadPoolExecutor(cores()) as pool:
             waiting: deque[tuple[Photo, Future[Image | Rejected]]] = deque()

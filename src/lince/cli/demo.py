@@ -1,0 +1,22 @@
+"""``lince demo``: everything once, on handwritten digits that come along."""
+
+from __future__ import annotations
+
+import argparse
+
+import lince
+from lince.cli.console import Console
+from lince.cli.told import trained
+from lince.messages import _
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``lince demo``."""
+    parser.add_argument("--out", metavar=_("DIR"), help=_("the new folder of the run (runs/train, runs/train2, ...)"))
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Train on the built-in digits and print what came out."""
+    console.say(_("Training a small network on 1,797 handwritten digits."))
+    document, lines = trained(lince.demo(out=arguments.out, progress=console))
+    console.result(document, lines)

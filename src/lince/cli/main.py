@@ -1,0 +1,112 @@
+"""The command ``lince``: finds the verb, runs it, and turns whatever happens into words and an exit code.
+
+Exit codes: 0 it did what was asked, 1 it could not, 2 it was asked for something that cannot be, 130 interrupted
+with Ctrl-C, 141 the reader of its output went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from lince.cli.console import Console
+from lince.cli.parser import speak
+from lince.errors import LinceError
+from lince.messages import _
+from lince.version import __version__
+
+INTERRUPTED, CLOSED = 130, 141
+DEBUG = "LINCE_DEBUG"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run ``lince`` with ``words`` (those it was called with by default) and return the exit code."""
+    given = list(sys.argv[1:] if words is None else words)
+    _print_anything()
+    speak()
+    console = Console(as_json="--json" in given)
+    try:
+        return _run(given, console)
+    except LinceError as error:
+        return _refuse(console, error)
+    except BrokenPipeError:
+        # Nobody reads any more; what is still in the buffer must not complain when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
+    except OSError as error:
+        return _refuse(console, LinceError(_said(error), remedy=_("Check the disk and the permissions, then repeat.")))
+    except KeyboardInterrupt:
+        console.say(_("Interrupted."))
+        return INTERRUPTED
+
+
+def verbs() -> dict[str, str]:
+    """Return what lince can do: a line of help for each verb, in the order of a newcomer's day."""
+    return {
+        "demo": _("train on built-in digits: everything once, in about a minute"),
+        "train": _("train a recogniser on your photos"),
+        "evaluate": _("measure a model on labelled photos"),
+        "compare": _("hold runs against each other on the same test photos"),
+        "predict": _("say what is in new photos"),
+        "augment": _("draw photos beside altered copies"),
+        "models": _("list networks with their cost, or show one layer by layer"),
+        "doctor": _("tell what this machine is and what can run here"),
+    }
+
+
+def parser_for(given: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the whole command, with the options of the verb that ``given`` names."""
+    parser = argparse.ArgumentParser(
+        "lince",
+        description=_("From your own photos to a working recogniser, on your own machine."),
+        epilog=_("lince VERB --help tells the options of a verb. LINCE_LANG=en|es|pt chooses the language."),
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"lince {__version__}", help=_("show the version"))
+    branches = parser.add_subparsers(dest="verb", metavar=_("VERB"), required=True, title=_("verbs"))
+    named = next((word for word in given if not word.startswith("-")), None)
+    for name, line in verbs().items():
+        described = line[:1].upper() + line[1:] + "."
+        branch = branches.add_parser(name, help=line, description=described, allow_abbrev=False)
+        if name == named:
+            # Only the verb in use is loaded: the libraries behind the others take longer than the help page.
+            verb = import_module(f"lince.cli.{name}")
+            verb.configure(branch)
+            branch.set_defaults(do=verb.run)
+            branch.add_argument("--json", action="store_true", help=_("print one JSON document, for programs"))
+    return parser
+
+
+def _run(given: list[str], console: Console) -> int:
+    try:
+        arguments = parser_for(given).parse_args(given)
+    except SystemExit as end:  # argparse has shown the help, or what is wrong with the words
+        return int(end.code or 0)
+    arguments.do(arguments, console)
+    sys.stdout.flush()
+    return 0
+
+
+def _refuse(console: Console, error: LinceError) -> int:
+    if os.environ.get(DEBUG):
+        raise error
+    console.error(error)
+    return error.exit_code
+
+
+def _said(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _print_anything() -> None:
+    """Let names that are not text, and letters that a terminal lacks, be printed rather than end the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(ValueError):
+                stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,28 @@
+"""What a finished run is told in: a few lines for people, a document for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lince.evaluation.figures import percent, percent_range
+from lince.evaluation.interval import Interval
+from lince.messages import _
+
+if TYPE_CHECKING:
+    from lince.training.run import Run
+
+
+def trained(run: Run) -> tuple[dict[str, Any], list[str]]:
+    """Return the document (``report.json`` with the run's paths) and the lines that tell of a finished run."""
+    report = run.report
+    accuracy = Interval(**report["test"]["accuracy"])
+    lines = [
+        _("Test accuracy: {accuracy} ({range}) on {count:,} images").format(
+            accuracy=percent(accuracy.value), range=percent_range(accuracy), count=report["test"]["count"]
+        ),
+        _("Report: {path}").format(path=run.report_page),
+        _("Model: {path}").format(path=run.model),
+        _("Try it: lince predict {run} PHOTO").format(run=run),
+    ]
+    paths = {"run": str(run), "report": str(run.report_page), "model_folder": str(run.model)}
+    return {**report, **paths}, lines
