@@ -9,9 +9,11 @@ from typing import Any
 
 from lince import files
 from lince.messages import _
+from lince.models.registry import ModelEntry
 from lince.models.sources import Source
 from lince.preprocess import Preprocess
 from lince.progress import Progress
+from lince.runtime.session import Session
 from lince.training.job import Backbone
 
 VERSION = 1  # of the embedding: a backbone exported by another version is exported again
@@ -26,13 +28,27 @@ def frozen(source: Source, spec: Preprocess, seed: int, progress: Progress) -> B
     weights = source.digest() if source.path is not None else f"random {seed}"
     key = json.dumps([VERSION, source.entry.text, weights, spec.shape, asdict(source.entry)], sort_keys=True)
     folder = files.cache_folder() / "backbones" / files.digest(key.encode())
+    network = folder / _NETWORK
     facts = _read(folder / _FACTS)
-    if facts is None or not (folder / _NETWORK).is_file():
+    if facts is None or not network.is_file():
         progress.say(_("Preparing {model} (once for these weights and this size)").format(model=source.entry.name))
         facts = _export(source, spec, seed, folder)
-    for line in facts["weights"]:
+    for line in [cost(facts, source.entry), *facts["weights"]]:
         progress.say(line)
-    return Backbone(folder / _NETWORK, facts)
+    return Backbone(network, facts)
+
+
+def cost(facts: dict[str, Any], entry: ModelEntry) -> str:
+    """Return the sentence that tells what a network costs before anyone trains it."""
+    parts = [
+        _("{params:.1f} M parameters").format(params=facts["params"] / 1e6),
+        _("{macs:.2f} G multiply-accumulates a photo").format(macs=facts["macs"] / 1e9),
+    ]
+    if "ms" in facts:
+        parts.append(_("{ms:.1f} ms a photo here").format(ms=facts["ms"]))
+    if entry.top1 is not None:
+        parts.append(_("published ImageNet accuracy {top1:.1f} %").format(top1=entry.top1))
+    return _("Network: {name} ({parts})").format(name=facts["name"], parts=", ".join(parts))
 
 
 def _export(source: Source, spec: Preprocess, seed: int, folder: Path) -> dict[str, Any]:
@@ -42,6 +58,7 @@ def _export(source: Source, spec: Preprocess, seed: int, folder: Path) -> dict[s
 
     network, facts = loaded(source, spec, classes=1, seed=seed)
     export_backbone(network, spec, folder / _NETWORK)
+    facts["ms"] = Session(folder / _NETWORK).measure((1, *spec.shape), seconds=0.2)
     files.write_json(folder / _FACTS, facts)
     return facts
 

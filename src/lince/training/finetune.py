@@ -24,6 +24,7 @@ from lince.training.transfer import Head, fit_head, score, transfer
 
 EPOCHS, BATCH, RATE = 5, 32, 3e-4
 DEPTH_DECAY = 0.8
+CLEARLY = 0.98  # at equal accuracy, a log loss below this share of the other is better and not just luck
 AUGMENT = "light"
 
 
@@ -83,7 +84,8 @@ def _better(job: Job, network: Classifier, head: Head, tuned: Outcome) -> Outcom
     told = _("Validation: transfer {before:.1%}, fine-tuned {after:.1%}.").format(
         before=accuracy, after=tuned.val_accuracy
     )
-    if (tuned.val_accuracy, -tuned.val_loss) > (accuracy, -loss):
+    equal = tuned.val_accuracy == accuracy and tuned.val_loss < CLEARLY * loss
+    if tuned.val_accuracy > accuracy or equal:
         return replace(tuned, notes=[*tuned.notes, told + " " + _("The fine-tuned network is kept.")])
     kept = told + " " + _("Fine-tuning did not beat transfer, so the transfer model is kept.")
     job.progress.say(kept)

@@ -6,6 +6,7 @@ from lince.augmentation import Policy
 from lince.messages import _
 from lince.models.sources import locate
 from lince.training import defaults, fitting
+from lince.training.backbones import cost
 from lince.training.job import Job, Outcome
 from lince.training.networks import loaded
 from lince.training.plan import Plan
@@ -14,6 +15,7 @@ from lince.training.plan import Plan
 def scratch(job: Job) -> Outcome:
     """Train the network of ``job`` from random weights and write ``model.onnx``."""
     network, facts = loaded(locate(job.entry, "none"), job.spec, len(job.dataset.classes), job.config.seed)
+    job.progress.say(cost(facts, job.entry))
     policy = Policy.parse(defaults.policy(job.dataset, job.config, job.spec.height))
     state = fitting.train(job, network, policy, lambda epoch_seconds: plan(job, epoch_seconds))
     return fitting.outcome(job, "scratch", network, state, policy, facts)

@@ -19,11 +19,13 @@ from lince.models import registry, sources
 from lince.models.registry import ModelEntry
 from lince.preprocess import Preprocess
 from lince.progress import SILENT, Progress
+from lince.training.defaults import native_side
 from lince.training.environment import environment
 
 if TYPE_CHECKING:
     from lince.models.summary import Summary
 
+LARGEST = 224
 _EXTRAS = {"train": ("torch", "timm", "lightning_fabric", "onnx"), "scale": ("ray",)}
 
 
@@ -32,7 +34,7 @@ def augment(  # noqa: PLR0913
     policy: str = "medium",
     *,
     out: str | Path = "sheet.png",
-    size: int = 224,
+    size: int | None = None,
     count: int = 6,
     copies: int = 6,
     seed: int = 0,
@@ -40,13 +42,15 @@ def augment(  # noqa: PLR0913
 ) -> Path:
     """Write a picture of ``count`` images beside ``copies`` altered ones each, and return its path.
 
+    ``size`` is the side of the pictures in pixels: that of the images, 224 at most, unless given.
     The ending of ``out`` says whether it is a PNG or a JPEG.
     """
     parsed = Policy.parse(policy)
     dataset = data if isinstance(data, Dataset) else open_dataset(data, progress=progress)
     rows = np.random.default_rng(seed).permutation(len(dataset))[:count]
-    originals = [dataset.images.read(int(row), (size, size)) for row in rows]
-    sheet = preview.sheet(originals, parsed, seed, copies, Preprocess(size, size))
+    side = size or min(LARGEST, native_side(dataset))
+    originals = [dataset.images.read(int(row), (side, side)) for row in rows]
+    sheet = preview.sheet(originals, parsed, seed, copies, Preprocess(side, side))
     encode = images.encode_jpeg if Path(out).suffix.lower() in (".jpg", ".jpeg") else images.encode_png
     files.write_bytes(Path(out), encode(sheet))
     return Path(out)
