@@ -11,12 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from photos import SHAPES, folders  # noqa: E402
-
 import lince  # noqa: E402
 from lince import images  # noqa: E402
 from lince.errors import DataError, ModelError, UsageError  # noqa: E402
 from lince.training import finetune, run  # noqa: E402
+from photos import SHAPES, folders  # noqa: E402
 
 CNN = "cnn: conv 8 3, norm, pool, conv 16 3, norm, gap"
 BACKBONE = {"model": "mobilenetv3_small_050", "weights": "none", "size": 32}
@@ -101,7 +100,8 @@ def test_no_test_image_is_trained_on_even_as_a_copy_of_the_split(runs):
         rows = list(csv.DictReader(stream))
     parts = {part: {row["key"] for row in rows if row["split"] == part} for part in ("train", "val", "test")}
     assert all(parts.values())
-    assert not (parts["train"] & parts["test"] or parts["val"] & parts["test"] or parts["train"] & parts["val"])
+    for one, other in (("train", "test"), ("val", "test"), ("train", "val")):
+        assert not parts[one] & parts[other]
 
 
 def test_evaluating_the_run_on_its_test_images_gives_its_figures(runs, photos, tmp_path):
@@ -117,7 +117,9 @@ def test_evaluating_the_run_on_its_test_images_gives_its_figures(runs, photos, t
 
 def test_runs_are_compared_on_their_common_test_set(runs):
     comparison = lince.compare([runs["scratch"].folder, runs["transfer"].folder])
-    assert len(comparison.differences) == 1
+    assert [one.name for one in comparison.runs] == ["scratch", "transfer"]
+    assert comparison.count == runs["scratch"].report["data"]["splits"]["test"]
+    assert comparison.runs[1].difference is not None
 
 
 def test_all_recipes_under_one_roof(photos, tmp_path):
