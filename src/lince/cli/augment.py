@@ -1,0 +1,49 @@
+"""``lince augment``: photos beside altered copies, to see what a policy does before training with it."""
+
+from __future__ import annotations
+
+import argparse
+
+import lince
+from lince.cli.console import Console
+from lince.cli.parser import add_data, merges
+from lince.messages import _
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``lince augment``."""
+    parser.add_argument("data", metavar=_("DATA"), help=_("a folder, a CSV, idx files, or lince:digits"))
+    parser.add_argument("--out", metavar=_("FILE"), default="sheet.png", help=_("the picture, PNG or JPEG (sheet.png)"))
+    parser.add_argument(
+        "--augment",
+        metavar=_("LIST"),
+        default="medium",
+        help=_("none, light, medium (the default), strong, digits, or a list: 'rotation 15, zoom 0.1'"),
+    )
+    parser.add_argument("--size", type=int, metavar=_("PIXELS"), help=_("the side of each picture (as the photos)"))
+    parser.add_argument("--count", type=int, default=6, metavar="N", help=_("how many photos (6)"))
+    parser.add_argument("--copies", type=int, default=6, metavar="N", help=_("altered copies of each (6)"))
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("the same seed gives the same result (0)"))
+    add_data(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Draw the picture and say where it is."""
+    dataset = lince.open(
+        arguments.data,
+        format=arguments.format,
+        pattern=arguments.pattern,
+        merge=merges(arguments.merge),
+        progress=console,
+    )
+    path = lince.augment(
+        dataset,
+        arguments.augment,
+        out=arguments.out,
+        size=arguments.size,
+        count=arguments.count,
+        copies=arguments.copies,
+        seed=arguments.seed,
+        progress=console,
+    )
+    console.result({"picture": str(path), "augment": arguments.augment}, [_("Written: {path}").format(path=path)])
