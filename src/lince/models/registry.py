@@ -62,6 +62,11 @@ class ModelEntry:
         return self.published + (f" pad_type={self.pad_type}" if self.pad_type else "")
 
     @property
+    def unpublished(self) -> str:
+        """The network's name without that of any published weights."""
+        return self.architecture + (f" pad_type={self.pad_type}" if self.pad_type else "")
+
+    @property
     def published(self) -> str:
         """The full name of the published weights, such as ``resnet18.a1_in1k``."""
         return f"{self.architecture}.{self.tag}" if self.tag else self.architecture

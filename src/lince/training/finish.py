@@ -84,7 +84,7 @@ def report(
         config={key: value for key, value in asdict(job.config).items() if value is not None},
         environment=environment(),
         pictures=shown,
-        notes=(*outcome.facts.get("weights", ()), *outcome.notes),
+        notes=tuple(outcome.notes),
     )
 
 

@@ -25,7 +25,7 @@ def facts(network: Classifier, source: Source, spec: Preprocess, lines: list[str
     """Return name, source, licence, cost and layers of ``network`` as the report shows them."""
     table = summary(network, spec)
     return {
-        "name": source.entry.text,
+        "name": source.entry.text if source.kind != "file" else source.entry.unpublished,
         "source": source.origin,
         "licence": source.licence,
         "params": table.params,
