@@ -49,7 +49,7 @@ def _ready(network: Classifier) -> Classifier:
 
 
 def _export(answers: nn.Module, spec: Preprocess, outputs: list[str], path: Path) -> None:
-    images = torch.zeros(2, *spec.shape)
+    images = torch.zeros(1, *spec.shape)
     fix_padding(answers, images)
     model = _trace(answers, images, outputs)
     graph.write(model, path)
@@ -58,7 +58,7 @@ def _export(answers: nn.Module, spec: Preprocess, outputs: list[str], path: Path
 def _trace(answers: nn.Module, images: Tensor, outputs: list[str]) -> Any:
     # The tracing exporter needs a tenth of the time of the graph-capturing one and gives the same graph here.
     stream = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -171,10 +170,11 @@ def fix_padding(network: nn.Module, x: Tensor) -> None:
     if not same:
         return
     sizes: dict[str, torch.Size] = {}
-    probe = deepcopy(network).to("meta")  # shapes flow, nothing is computed
-    for name in same:
-        probe.get_submodule(name).register_forward_pre_hook(partial(_note_size, sizes, name))
-    probe(x.to("meta"))
+    handles = [one.register_forward_pre_hook(partial(_note_size, sizes, name)) for name, one in same.items()]
+    with torch.no_grad():
+        network(x)
+    for handle in handles:
+        handle.remove()
     for name, layer in same.items():
         network.set_submodule(name, _fixed(layer, sizes[name]))
 

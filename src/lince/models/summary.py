@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
 
 from lince.messages import _
 from lince.models.blocks import Block
@@ -68,36 +67,40 @@ class Summary:
 def summary(network: Classifier, spec: Preprocess) -> Summary:
     """Return the rows and totals of ``network`` for one image of ``spec``.
 
-    The shapes flow through a copy that holds no numbers, so nothing is computed and the network stays as it is.
+    One empty image is sent through the network, which stays as it is.
     """
-    probe = deepcopy(network).to("meta").eval()
     counter = FlopCounterMode(display=False)
-    seen = [_Seen() for _block in probe.blocks()]
-    for one, (_name, module) in zip(seen, probe.blocks(), strict=True):
-        for part in _parts(module):
-            part.register_forward_pre_hook(partial(one.enter, counter))
-            part.register_forward_hook(partial(one.leave, counter))
-    with torch.no_grad(), counter:
-        probe(torch.zeros(1, *spec.shape, device="meta"))
-    rows = tuple(
-        _row(number, block, one) for number, (block, one) in enumerate(zip(network.blocks(), seen, strict=True), 1)
-    )
+    blocks = [(block, _Seen(counter)) for block in network.blocks()]
+    hooks = [hook for (_name, module), seen in blocks for part in _parts(module) for hook in seen.watch(part)]
+    training, device = network.training, next(network.parameters()).device
+    try:
+        with torch.no_grad(), counter:
+            network.eval()(torch.zeros(1, *spec.shape, device=device))
+    finally:
+        network.train(training)
+        for hook in hooks:
+            hook.remove()
+    rows = tuple(_row(number, block, seen) for number, (block, seen) in enumerate(blocks, 1))
     return Summary(rows, *_count(network), counter.get_total_flops() // 2)
 
 
 class _Seen:
     """What passed through one block during the dry run."""
 
-    def __init__(self) -> None:
+    def __init__(self, counter: FlopCounterMode) -> None:
         self.shape: tuple[int, ...] = ()
         self.flops = 0
         self._before = 0
+        self._counter = counter
 
-    def enter(self, counter: FlopCounterMode, _module: nn.Module, _args: Any) -> None:
-        self._before = counter.get_total_flops()
+    def watch(self, part: nn.Module) -> tuple[RemovableHandle, RemovableHandle]:
+        return part.register_forward_pre_hook(self._enter), part.register_forward_hook(self._leave)
 
-    def leave(self, counter: FlopCounterMode, _module: nn.Module, _args: Any, output: Any) -> None:
-        self.flops += counter.get_total_flops() - self._before
+    def _enter(self, _module: nn.Module, _args: Any) -> None:
+        self._before = self._counter.get_total_flops()
+
+    def _leave(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        self.flops += self._counter.get_total_flops() - self._before
         if isinstance(output, Tensor):
             self.shape = tuple(output.shape[1:])
 
