@@ -52,7 +52,7 @@ def _lines(metrics: ClassificationMetrics) -> list[str]:
         (
             score.name,
             count(score.support),
-            *(percent(item and item.value) for item in (score.precision, score.recall, score.f1)),
+            *(percent(item.value if item else None) for item in (score.precision, score.recall, score.f1)),
         )
         for score in metrics.scores
     ]
