@@ -6,10 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from photos import folders  # noqa: E402
-
 import lince  # noqa: E402
 from lince.training import hardware  # noqa: E402
+from photos import folders  # noqa: E402
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
 

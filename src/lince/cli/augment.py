@@ -6,7 +6,7 @@ import argparse
 
 import lince
 from lince.cli.console import Console
-from lince.cli.parser import add_data, merges
+from lince.cli.parser import add_data, merges, positive
 from lince.messages import _
 
 
@@ -20,9 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="medium",
         help=_("none, light, medium (the default), strong, digits, or a list: 'rotation 15, zoom 0.1'"),
     )
-    parser.add_argument("--size", type=int, metavar=_("PIXELS"), help=_("the side of each picture (as the photos)"))
-    parser.add_argument("--count", type=int, default=6, metavar="N", help=_("how many photos (6)"))
-    parser.add_argument("--copies", type=int, default=6, metavar="N", help=_("altered copies of each (6)"))
+    parser.add_argument(
+        "--size", type=positive, metavar=_("PIXELS"), help=_("the side of each picture (as the photos)")
+    )
+    parser.add_argument("--count", type=positive, default=6, metavar="N", help=_("how many photos (6)"))
+    parser.add_argument("--copies", type=positive, default=6, metavar="N", help=_("altered copies of each (6)"))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("the same seed gives the same result (0)"))
     add_data(parser)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import lince
 from lince.cli.console import Console
+from lince.cli.parser import positive
 from lince.cli.table import columns
 from lince.evaluation.figures import MISSING, decimal, magnitude
 from lince.messages import _
@@ -18,8 +19,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", nargs="?", metavar=_("NAME"), help=_("one network to show: a preset, a timm name, or 'cnn: LAYERS'")
     )
-    parser.add_argument("--size", type=int, metavar=_("PIXELS"), help=_("the side of the square that the network sees"))
-    parser.add_argument("--classes", type=int, default=10, metavar="N", help=_("how many classes it tells apart (10)"))
+    parser.add_argument(
+        "--size", type=positive, metavar=_("PIXELS"), help=_("the side of the square that the network sees")
+    )
+    parser.add_argument(
+        "--classes", type=positive, default=10, metavar="N", help=_("how many classes it tells apart (10)")
+    )
     parser.add_argument("--grey", action="store_true", help=_("for grey images: one channel instead of three"))
 
 

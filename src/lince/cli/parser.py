@@ -79,6 +79,13 @@ def seconds(text: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
+def positive(text: str) -> int:
+    """Return the whole number, 1 or more, in ``text``; raise ``UsageError`` on anything else."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise UsageError(_("'{text}' is not a count.").format(text=text), _("Expected a whole number, 1 or more."))
+    return int(text)
+
+
 def shares(text: str) -> tuple[float, float]:
     """Return the validation and test shares in ``0.1,0.2``; raise ``UsageError`` on anything else."""
     try:

@@ -8,6 +8,7 @@ import sys
 import lince
 from lince.annotations import Rejected
 from lince.cli.console import Console
+from lince.cli.parser import positive
 from lince.errors import DataError
 from lince.evaluation.figures import percent
 from lince.messages import _
@@ -31,7 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=_("write predictions.csv, predictions.json and sheet.jpg there (in answers)"),
     )
     parser.add_argument("--csv", metavar=_("FILE"), help=_("write the predictions to a CSV file"))
-    parser.add_argument("--top", type=int, default=1, metavar="N", help=_("how many classes are shown for each photo"))
+    parser.add_argument(
+        "--top", type=positive, default=1, metavar="N", help=_("how many classes are shown for each photo")
+    )
     parser.add_argument(
         "--truth",
         default="auto",
@@ -71,7 +74,7 @@ def _answered(arguments: argparse.Namespace, console: Console) -> list[Answer]:
 
 def _line(answer: Prediction, top: int) -> str:
     names = answer.classes.names
-    ranked = "  ".join(f"{names[index]} {percent(score)}" for index, score in answer.label.top(max(1, top)))
+    ranked = "  ".join(f"{names[index]} {percent(score)}" for index, score in answer.label.top(top))
     truth = "" if answer.right is not False else "  " + _("(wrong: {truth})").format(truth=answer.truth_name)
     return f"{answer.name}  {ranked}{truth}"
 

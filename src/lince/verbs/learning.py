@@ -86,4 +86,7 @@ def _train(request: Request, target: Run) -> Run:
             _("Expected lince with its training part."),
             _("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
         ) from error
+    except KeyboardInterrupt:
+        request.progress.say(_("Go on with: lince train --resume {run}").format(run=target))
+        raise
     return target
