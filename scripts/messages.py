@@ -34,7 +34,7 @@ _METHODS = [
 ]
 _OPTIONS = {pattern: {"silent": "false", "extensions": "jinja2.ext.i18n"} for pattern, _name in _METHODS[1:]}
 _NO_DATE = datetime(2026, 1, 1, tzinfo=UTC)  # fixed, so that a catalogue changes only when its texts do
-_TAG = re.compile(r"</?[a-zA-Z][^>]*>")
+_TAG = re.compile(r"</?[a-zA-Z][^>]*>|%\(\w+\)[sr]|%[sr]")  # and the placeholders of argparse
 
 
 def po_path(language: str) -> Path:
