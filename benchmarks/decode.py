@@ -42,15 +42,15 @@ def photo() -> bytes:
     return images.encode_jpeg(np.clip(smooth + texture, 0, 255).astype(np.uint8), 80)
 
 
-def measure(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
+def measure(ways: dict[str, Callable[[], object]], rounds: int = ROUNDS, calls: int = PER_ROUND) -> dict[str, float]:
     """Return calls a second of each way, the best of rounds that alternate, so that a busy machine hits all alike."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _round in range(ROUNDS):
+    for _round in range(rounds):
         for name, way in ways.items():
             start = time.perf_counter()
-            for _call in range(PER_ROUND):
+            for _call in range(calls):
                 way()
-            seconds[name].append((time.perf_counter() - start) / PER_ROUND)
+            seconds[name].append((time.perf_counter() - start) / calls)
     return {name: 1 / min(found) for name, found in seconds.items()}
 
 

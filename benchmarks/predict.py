@@ -1,0 +1,84 @@
+"""One photo through the API beside the bare ONNX Runtime call plus decoding, and many photos beside one by one."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import onnxruntime
+
+from benchmarks.decode import measure, photo
+from lince import images
+from lince.annotations import Classes
+from lince.card import NETWORK_FILE, ModelCard
+from lince.models import registry, sources
+from lince.preprocess import Preprocess, prepare
+from lince.runtime import predictor
+from lince.runtime.predictor import Predictor
+from lince.runtime.session import cores
+
+MODEL = "small"
+LIMIT = 1.15
+MANY = 256
+
+
+def run() -> None:
+    """Print milliseconds for one photo and photos a second for many, ours and the floor's, with the ratios."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = _model(Path(folder))
+        data = photo()
+        _one(model, data)
+        _many(model, data, Path(folder) / "photos")
+
+
+def _one(model: Predictor, data: bytes) -> None:
+    spec = model.card.preprocess
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cores()
+    bare = onnxruntime.InferenceSession(str(model.session.path), options, providers=["CPUExecutionProvider"])
+    batch = prepare([images.decode(data, (spec.height, spec.width))], spec)
+    rates = measure(
+        {
+            "lince": lambda: model.predict(data),
+            "network": lambda: bare.run(["logits"], {"images": batch}),
+            "decode": lambda: images.decode(data, (spec.height, spec.width)),
+        }
+    )
+    ours, network, decoding = (1000 / rates[name] for name in ("lince", "network", "decode"))
+    floor = network + decoding
+    print(f"one 500 x 375 JPEG, model {MODEL} ({model.card.model}), {cores()} cores")
+    print(f"  lince.load(run).predict      {ours:7.2f} ms")
+    print(f"  bare network + decoding      {floor:7.2f} ms   ({network:.2f} + {decoding:.2f})")
+    print(f"  ratio                        {ours / floor:7.2f}      at most {LIMIT}")
+
+
+def _many(model: Predictor, data: bytes, folder: Path) -> None:
+    folder.mkdir()
+    paths = [folder / f"{number}.jpg" for number in range(MANY)]
+    for path in paths:
+        path.write_bytes(data)
+    rates = measure(
+        {
+            "many": lambda: list(model.predict_many(folder)),
+            "one by one": lambda: [model.predict(path) for path in paths],
+        },
+        rounds=4,
+        calls=1,
+    )
+    many, single = rates["many"] * MANY, rates["one by one"] * MANY
+    print(f"{MANY} photos")
+    print(f"  predict_many                 {many:7.0f} photos/s")
+    print(f"  predict, one by one          {single:7.0f} photos/s")
+    print(f"  ratio                        {many / single:7.2f}")
+
+
+def _model(folder: Path) -> Predictor:
+    from lince.exporting.onnx import export_classifier
+    from lince.models.classifier import build
+
+    entry = registry.find(MODEL)
+    spec: Preprocess = sources.preprocess_for(sources.locate(entry, "none"), 224)
+    names = Classes(tuple(map(str, range(5))))
+    export_classifier(build(entry, len(names), spec), spec, folder / NETWORK_FILE)
+    ModelCard("classify", names, spec, entry.published, entry.licence, "random weights").save(folder)
+    return predictor.load(folder)
