@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -84,11 +84,9 @@ def _predictions(answers: Sequence[Answer]) -> list[Prediction]:
 
 def _cell(one: Prediction) -> draw.Cell:
     image = images.read(Path(one.path or ""), at_least=(_SIDE, _SIDE))
-    answer = f"{one.class_name} {one.label.score:.0%}"
-    lines = (
-        (answer, one.name) if one.right in (None, True) else (answer, _("truth: {name}").format(name=one.truth_name))
-    )
-    return draw.Cell(image, lines, one.right)
+    answer = f"{one.label.score:.0%} {one.class_name}"  # a long name is cut at its end, and the share stays
+    below = _("truth: {name}").format(name=one.truth_name) if one.right is False else PurePosixPath(one.name).name
+    return draw.Cell(image, (answer, below), one.right)
 
 
 def _share(value: float) -> str:

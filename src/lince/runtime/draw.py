@@ -18,7 +18,7 @@ Colour = tuple[int, int, int]
 RIGHT: Colour = (24, 128, 56)
 WRONG: Colour = (190, 30, 45)
 PLAIN: Colour = (60, 60, 60)
-_SIDE, _GAP, _TEXT, _LINE = 180, 10, 15, 20
+_SIDE, _GAP, _TEXT, _LINE, _WEIGHT = 180, 10, 15, 20, 400
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ def contact_sheet(cells: Sequence[Cell], columns: int = 6) -> Picture:
 
 def write(picture: Picture, text: str, left: int, baseline: int, colour: Colour = PLAIN) -> int:
     """Write ``text`` on ``picture``, in place, and return its width in pixels. The font is OpenCV's, with accents."""
-    cv2.putText(picture, text, (left, baseline), colour, _font(), _TEXT)
+    cv2.putText(picture, text, (left, baseline), colour, _font(), _TEXT, _WEIGHT)
     return text_width(text)
 
 
 def text_width(text: str) -> int:
     """Return how many pixels wide ``text`` is written."""
-    return int(cv2.getTextSize((1, 1), text, (0, 0), _font(), _TEXT)[2])
+    return int(cv2.getTextSize((1, 1), text, (0, 0), _font(), _TEXT, _WEIGHT)[2])
 
 
 def _place(sheet: Picture, cell: Cell, left: int, top: int) -> None:
