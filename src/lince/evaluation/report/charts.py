@@ -123,11 +123,12 @@ def reliability(calibration: Calibration) -> Markup:
             n=count(item.count), confidence=percent(item.confidence), accuracy=percent(item.accuracy)
         )
         top, bottom = up.at(max(item.accuracy, item.confidence)), up.at(min(item.accuracy, item.confidence))
-        parts.append(svg.bar(x, up.at(item.accuracy), wide, base - up.at(item.accuracy), "share", hint))
+        parts.append(svg.bar(x, bottom, wide, base - bottom, "share", hint))
         parts.append(svg.bar(x, top, wide, bottom - top, "gap", hint))
+        parts.append(svg.line(x, up.at(item.accuracy), x + wide, up.at(item.accuracy), "level"))
     parts.append(svg.line(across.at(0), up.at(0), across.at(1), up.at(1), "mark"))
     title = _("Reliability diagram: calibration error {ece}").format(ece=decimal(calibration.ece))
-    return svg.drawing(across.end + 16, base + 42, title, *parts)
+    return svg.drawing(across.end + 18, base + 42, title, *parts, class_="chart square")
 
 
 def interval_bar(found: Interval | None, mark: float | None = None, low: float = 0.0) -> Markup | str:
@@ -149,7 +150,7 @@ def interval_bar(found: Interval | None, mark: float | None = None, low: float =
 
 def headline(found: Interval, floor: float, floor_name: str) -> Markup:
     """Return the accuracy on a scale from 0 to 100 %, beside what one same answer to all would score."""
-    scale = svg.Axis(0, 1, 14, 406, (0, 0.25, 0.5, 0.75, 1))
+    scale = svg.Axis(0, 1, 16, 400, (0, 0.25, 0.5, 0.75, 1))
     say = partial(percent, places=0)
     parts = [svg.bar(scale.start, 24, scale.end - scale.start, 10, "track")]
     parts += [svg.text(scale.at(tick), 50, say(tick), "tick", "middle") for tick in scale.ticks]

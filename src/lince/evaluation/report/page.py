@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from functools import cache
 from math import floor
 from pathlib import Path
@@ -30,25 +31,22 @@ def render_html(report: Report) -> str:
     """Return ``report`` as one HTML page in the language in force."""
     metrics = report.metrics
     name, share = metrics.commonest
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            metrics=metrics,
-            headline=charts.headline(metrics.accuracy, share, _("always “{name}”").format(name=name)),
-            curves=[
-                chart for chart in (charts.loss_curves(report.history), charts.accuracy_curves(report.history)) if chart
-            ],
-            epochs=words.epochs(report),
-            scores=sorted(metrics.scores, key=_weakest_first),
-            track_from=_track_from(metrics),
-            shown_rows=TABLE_ROWS,
-            reliability=charts.reliability(metrics.calibration),
-            matrix=_matrix(metrics),
-            counts=charts.class_counts(_counted(report.data, metrics), report.data.counts),
-            uncounted=max(len(metrics.classes) - 2 * _EDGE, 0) if len(metrics.classes) > MANY_CLASSES else 0,
-        )
+    curves = (charts.loss_curves(report.history), charts.accuracy_curves(report.history))
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        report=report,
+        metrics=metrics,
+        headline=charts.headline(metrics.accuracy, share, _("always “{name}”").format(name=name)),
+        curves=[chart for chart in curves if chart],
+        epochs=words.epochs(report),
+        recipes_from=_round_below(row.test_accuracy.low for row in report.recipes if row.test_accuracy),
+        scores=sorted(metrics.scores, key=_weakest_first),
+        track_from=_track_from(metrics),
+        shown_rows=TABLE_ROWS,
+        reliability=charts.reliability(metrics.calibration),
+        matrix=_matrix(metrics),
+        counts=charts.class_counts(_counted(report.data, metrics), report.data.counts),
+        uncounted=max(len(metrics.classes) - 2 * _EDGE, 0) if len(metrics.classes) > MANY_CLASSES else 0,
     )
 
 
@@ -59,17 +57,13 @@ def write_html(report: Report, path: Path) -> None:
 
 def render_comparison(comparison: Comparison) -> str:
     """Return ``comparison`` as one HTML page in the language in force."""
-    low = min(_track_from(run.metrics) for run in comparison.runs)
-    return (
-        _environment()
-        .get_template("comparison.html.j2")
-        .render(
-            comparison=comparison,
-            table=side_by_side.compared_runs(comparison),
-            recalls=side_by_side.compared_classes(comparison),
-            verdicts=side_by_side.verdicts(comparison),
-            track_from=low,
-        )
+    template = _environment().get_template("comparison.html.j2")
+    return template.render(
+        comparison=comparison,
+        table=side_by_side.compared_runs(comparison),
+        recalls=side_by_side.compared_classes(comparison),
+        verdicts=side_by_side.verdicts(comparison),
+        track_from=min(_track_from(run.metrics) for run in comparison.runs),
     )
 
 
@@ -109,9 +103,12 @@ def _weakest_first(score: ClassScore) -> tuple[bool, float, str]:
 
 
 def _track_from(metrics: ClassificationMetrics) -> float:
-    """Begin the little scales at a round figure below everything drawn on them, so that differences show."""
-    lows = [item.low for score in metrics.scores for item in (score.f1,) if item] + [metrics.accuracy.low]
-    return max(0, floor(min(lows) * 10)) / 10
+    return _round_below([score.f1.low for score in metrics.scores if score.f1] + [metrics.accuracy.low])
+
+
+def _round_below(shares: Iterable[float]) -> float:
+    """Begin a little scale at a round figure below everything drawn on it, so that differences show."""
+    return max(0, floor(min(shares, default=0.0) * 10)) / 10
 
 
 def _matrix(metrics: ClassificationMetrics) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def axis(values: Sequence[float], start: float, end: float, count: int = 5, whol
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
     ticks = tuple(i * step for i in range(first, last + 1))
     if whole:  # epochs start where they start: no empty room at either side
-        return Axis(low, high, start, end, tuple(tick for tick in ticks if low <= tick <= high))
+        return Axis(low, high, start, end, (low, *(tick for tick in ticks if low + step / 2 < tick <= high)))
     return Axis(ticks[0], ticks[-1], start, end, ticks)
 
 
