@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from lince.evaluation.interval import Interval
-from lince.messages import _, language
+from lince.messages import _, localised
 
-_NARROW = "\u202f"  # no-break, so a number never splits at the end of a line
-_SEPARATORS = {"en": (",", "."), "es": (_NARROW, ","), "pt": (".", ",")}
 MISSING = "–"
 
 
@@ -14,19 +12,19 @@ def decimal(value: float | None, places: int = 3) -> str:
     """Return ``value`` with ``places`` decimals, or a dash where there is none."""
     if value is None:
         return MISSING
-    return _localised(f"{value:,.{places}f}")
+    return localised(f"{value:,.{places}f}")
 
 
 def count(value: int) -> str:
     """Return a whole number with its thousands set apart; Spanish leaves four digits together."""
-    return str(value) if language() == "es" and abs(value) < 10_000 else _localised(f"{value:,}")
+    return localised(f"{value:,}")
 
 
 def percent(share: float | None, places: int = 1) -> str:
     """Return a share from 0 to 1 as a percentage, or a dash where there is none."""
     if share is None:
         return MISSING
-    return decimal(100 * share, places) + (_NARROW if language() == "es" else "") + "%"
+    return localised(f"{100 * share:,.{places}f}%")
 
 
 def percent_range(interval: Interval, places: int = 1) -> str:
@@ -52,8 +50,3 @@ def magnitude(value: int) -> str:
         if value >= size:
             return f"{decimal(value / size, 1)} {unit}"
     return count(value)
-
-
-def _localised(plain: str) -> str:
-    thousands, point = _SEPARATORS[language()]
-    return plain.translate({ord(","): thousands, ord("."): point})
