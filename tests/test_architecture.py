@@ -210,7 +210,7 @@ def test_every_dependency_is_pinned() -> None:
 
 
 PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "compare", "demo", "doctor", "evaluate", "load",
-          "models", "open", "resume", "save_answers", "summary", "train"]  # fmt: skip
+          "measure", "models", "open", "resume", "save_answers", "summary", "train"]  # fmt: skip
 
 
 def test_the_public_names_are_these_and_each_is_there() -> None:

@@ -155,10 +155,12 @@ def test_models_are_listed_with_their_cost_and_licence(ask: Callable[..., Said],
 
 def test_one_network_layer_by_layer(ask: Callable[..., Said], place: Path) -> None:
     pytest.importorskip("torch")
-    done = ask("models", "cnn: conv 16 3, pool, flatten", "--size", "8", "--classes", "3", "--grey", cwd=place)
+    words = ("models", "cnn: conv 16 3, pool, flatten", "--size", "8", "--classes", "3", "--grey", "--measure")
+    done = ask(*words, cwd=place)
     assert done.returncode == 0, done.stderr
     head = 16 * 4 * 4 * 3 + 3
     assert f"{16 * 9 + 16 + head:,}" in done.stdout
+    assert 0 < json.loads(ask(*words, "--json", cwd=place).stdout)["ms"] < 1000
 
 
 def test_a_network_needs_the_training_part(place: Path) -> None:

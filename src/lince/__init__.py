@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lince.runtime.predictor import load
     from lince.verbs.judging import compare, evaluate
     from lince.verbs.learning import demo, resume, train
-    from lince.verbs.looking import augment, doctor, models, summary
+    from lince.verbs.looking import augment, doctor, measure, models, summary
 
 _WHERE = {
     "LinceError": "lince.errors:LinceError",
@@ -31,6 +31,7 @@ _WHERE = {
     "doctor": "lince.verbs.looking:doctor",
     "evaluate": "lince.verbs.judging:evaluate",
     "load": "lince.runtime.predictor:load",
+    "measure": "lince.verbs.looking:measure",
     "models": "lince.verbs.looking:models",
     "open": "lince.data:open_dataset",
     "resume": "lince.verbs.learning:resume",
@@ -49,6 +50,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "load",
+    "measure",
     "models",
     "open",
     "resume",

@@ -82,18 +82,23 @@ class _Line:
 
     def __init__(self, name: str, total: int) -> None:
         self.name, self.total, self.done, self.note = name, total, 0, ""
-        self.has_told, self._told = False, time.monotonic()
+        self._told, self._last = 0, time.monotonic()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Count, and tell once in a while."""
         self.done += steps
         self.note = note or self.note
-        if time.monotonic() - self._told >= _EVERY_SECONDS:
-            self.has_told, self._told = True, time.monotonic()
-            self.tell()
+        if time.monotonic() - self._last >= _EVERY_SECONDS:
+            self._last = time.monotonic()
+            self._tell()
 
-    def tell(self) -> None:
-        """Print where the stage stands."""
+    def end(self) -> None:
+        """Tell where it ended, if it was told of before and has gone on since."""
+        if 0 < self._told < self.done:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = self.done
         text = _("{name}: {done:,} of {total:,}").format(name=self.name, done=self.done, total=self.total)
         print(f"{text}  {self.note}".rstrip(), file=sys.stderr, flush=True)
 
@@ -101,8 +106,7 @@ class _Line:
 def _plain(name: str, total: int) -> Iterator[Stage]:
     line = _Line(name, total)
     yield line
-    if line.has_told:
-        line.tell()
+    line.end()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import lince
 from lince.cli.console import Console
 from lince.cli.parser import positive
 from lince.cli.table import columns
-from lince.evaluation.figures import MISSING, decimal, magnitude
+from lince.evaluation.figures import MISSING, decimal, magnitude, percent
 from lince.messages import _
 
 
@@ -26,30 +26,54 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--classes", type=positive, default=10, metavar="N", help=_("how many classes it tells apart (10)")
     )
     parser.add_argument("--grey", action="store_true", help=_("for grey images: one channel instead of three"))
+    parser.add_argument("--measure", action="store_true", help=_("time it on this machine: milliseconds an image"))
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Show one network, or list the presets."""
     if arguments.name is None:
-        console.result(_listed(), _list())
-    else:
-        found = lince.summary(arguments.name, size=arguments.size, classes=arguments.classes, grey=arguments.grey)
-        console.result({"model": arguments.name, **asdict(found)}, found.lines())
+        times = _times(arguments, console) if arguments.measure else {}
+        console.result(_listed(times), _list(times))
+        return
+    chosen = {"size": arguments.size, "classes": arguments.classes, "grey": arguments.grey}
+    found = lince.summary(arguments.name, **chosen)
+    document, lines = {"model": arguments.name, **asdict(found)}, found.lines()
+    if arguments.measure:
+        document["ms"] = lince.measure(arguments.name, **chosen)
+        lines.append(_("Time for one image on this machine: {ms} ms.").format(ms=decimal(document["ms"], 1)))
+    console.result(document, lines)
 
 
-def _listed() -> dict[str, Any]:
-    return {"models": [{**asdict(entry), "name": name} for name, entry in lince.models().items()]}
+def _times(arguments: argparse.Namespace, console: Console) -> dict[str, float]:
+    chosen = {"size": arguments.size, "classes": arguments.classes, "grey": arguments.grey}
+    names = list(lince.models())
+    times = {}
+    with console.stage(_("Timing the networks"), len(names)) as stage:
+        for name in names:
+            times[name] = lince.measure(name, **chosen)
+            stage.advance()
+    return times
 
 
-def _list() -> list[str]:
-    header = (_("name"), _("network"), _("parameters"), _("MACs"), _("ImageNet top-1"), _("licence of the weights"))
+def _listed(times: dict[str, float]) -> dict[str, Any]:
+    return {
+        "models": [
+            {**asdict(entry), "name": name, **({"ms": times[name]} if times else {})}
+            for name, entry in lince.models().items()
+        ]
+    }
+
+
+def _list(times: dict[str, float]) -> list[str]:
+    header = [_("name"), _("network"), _("parameters"), _("MACs"), _("ImageNet top-1"), _("licence of the weights")]
     rows = []
     for name, entry in lince.models().items():
         costs = [MISSING if value is None else magnitude(value) for value in (entry.params, entry.macs)]
-        top1 = MISSING if entry.top1 is None else f"{decimal(entry.top1, 1)}%"
-        rows.append((name, entry.published, *costs, top1, entry.licence))
+        top1 = MISSING if entry.top1 is None else percent(entry.top1 / 100)
+        row = [name, entry.published, *costs, top1, entry.licence]
+        rows.append([*row, decimal(times[name], 1)] if times else row)
     return [
-        *columns(header, rows),
+        *columns([*header, _("ms an image here")] if times else header, rows),
         "",
         _("Besides these: cnn, 'cnn: LAYERS' declared by you, and any timm network by its name."),
         _("Layer by layer: lince models NAME"),

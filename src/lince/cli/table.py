@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_FIGURE = re.compile(r"([-+−–<] ?)?\d|–$")
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table: the first column to the left, the others, which are figures, to the right."""
+    """Return the lines of a table, figures to the right and words to the left."""
     cells = [header, *rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = ["  ".join(_aligned(row, widths)).rstrip() for row in cells]
+    figures = [column > 0 and all(_FIGURE.match(row[column]) for row in rows) for column in range(len(header))]
+    lines = ["  ".join(_aligned(row, widths, figures)).rstrip() for row in cells]
     return [lines[0], "-" * max(map(len, lines)), *lines[1:]]
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+def _aligned(row: Sequence[str], widths: Sequence[int], figures: Sequence[bool]) -> list[str]:
     return [
-        text.ljust(width) if i == 0 else text.rjust(width)
-        for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        text.rjust(width) if right else text.ljust(width)
+        for text, width, right in zip(row, widths, figures, strict=True)
     ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from dataclasses import replace
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from lince import files, images
 from lince.augmentation import Policy, preview
+from lince.card import NETWORK_FILE
 from lince.data import Dataset, open_dataset
 from lince.errors import MissingExtraError
 from lince.messages import _
@@ -19,10 +22,12 @@ from lince.models import registry, sources
 from lince.models.registry import ModelEntry
 from lince.preprocess import Preprocess
 from lince.progress import SILENT, Progress
+from lince.runtime.session import Session
 from lince.training.defaults import native_side
 from lince.training.environment import environment
 
 if TYPE_CHECKING:
+    from lince.models.classifier import Classifier
     from lince.models.summary import Summary
 
 LARGEST = 224
@@ -63,18 +68,22 @@ def models() -> dict[str, ModelEntry]:
 
 def summary(model: str, *, size: int | None = None, classes: int = 10, grey: bool = False) -> Summary:
     """Return the layers of ``model`` with shapes, parameters and multiply-accumulates, at random weights."""
-    entry = registry.find(model)
-    spec = sources.preprocess_for(sources.locate(entry, "none"), size, grey=grey)
-    try:
+    with _training_part():
         # torch takes seconds to load; listing the models does without.
-        from lince.models.classifier import build  # noqa: PLC0415
         from lince.models.summary import summary as summarise  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            _("Building a network needs {module}, which is not installed.").format(module=error.name),
-            remedy=_("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
-        ) from error
-    return summarise(build(replace(entry), classes, spec), spec)
+
+        return summarise(*_built(model, size, classes, grey))
+
+
+def measure(model: str, *, size: int | None = None, classes: int = 10, grey: bool = False) -> float:
+    """Return the milliseconds that ``model`` takes for one image on this machine, as ``model.onnx``."""
+    with _training_part(), tempfile.TemporaryDirectory() as folder:
+        from lince.exporting.onnx import export_classifier  # noqa: PLC0415
+
+        network, spec = _built(model, size, classes, grey)
+        path = Path(folder) / NETWORK_FILE
+        export_classifier(network, spec, path)
+        return Session(path).measure((1, *spec.shape))
 
 
 def doctor() -> dict[str, Any]:
@@ -89,3 +98,22 @@ def doctor() -> dict[str, Any]:
         "cache": str(cache),
         "free_disk_bytes": shutil.disk_usage(folder).free,
     }
+
+
+def _built(model: str, size: int | None, classes: int, grey: bool) -> tuple[Classifier, Preprocess]:
+    from lince.models.classifier import build  # noqa: PLC0415
+
+    entry = registry.find(model)
+    spec = sources.preprocess_for(sources.locate(entry, "none"), size, grey=grey)
+    return build(entry, classes, spec), spec
+
+
+@contextmanager
+def _training_part() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            _("Building a network needs {module}, which is not installed.").format(module=error.name),
+            remedy=_("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
+        ) from error
