@@ -164,7 +164,10 @@ def test_one_network_layer_by_layer(ask: Callable[..., Said], place: Path) -> No
 
 
 def test_a_network_needs_the_training_part(place: Path) -> None:
-    code = "import sys\nsys.modules['torch'] = None\nfrom lince.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    code = (
+        "import sys\nfor name in ('torch', 'timm', 'lightning_fabric', 'onnx', 'safetensors', 'sklearn', 'scipy'):\n"
+        "    sys.modules[name] = None\nfrom lince.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    )
     for words in (["models", "cnn"], ["train", "fotos", "--recipe", "scratch", "--model", "cnn", "--out", "none"]):
         command = [sys.executable, "-c", code, *words]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)

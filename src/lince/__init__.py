@@ -75,7 +75,9 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'lince' has no attribute '{name}'")
     module, _colon, attribute = _WHERE[name].partition(":")
-    value = getattr(import_module(module), attribute)
+    parts: Any = import_module("lince.verbs.parts")
+    with parts.training_part():
+        value = getattr(import_module(module), attribute)
     globals()[name] = value
     return value
 

@@ -9,7 +9,6 @@ from typing import Any
 from lince import files
 from lince.config import TrainConfig
 from lince.data import Dataset, open_dataset
-from lince.errors import MissingExtraError
 from lince.messages import _
 from lince.progress import SILENT, Progress
 from lince.training import run
@@ -17,6 +16,7 @@ from lince.training.all_recipes import train_all
 from lince.training.run import Run
 from lince.training.train import Request
 from lince.training.train import train as train_one
+from lince.verbs.parts import training_part
 
 DIGITS = "lince:digits"
 DEMO = TrainConfig(recipe="scratch", model="cnn: conv 32 3, norm, conv 32 3, norm, pool, conv 64 3, norm, conv 64 3, "
@@ -79,13 +79,8 @@ def demo(*, out: str | Path | None = None, progress: Progress = SILENT) -> Run:
 
 def _train(request: Request, target: Run) -> Run:
     try:
-        (train_all if request.config.recipe == "all" else train_one)(request, target)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            _("Training needs {module}, which is not installed.").format(module=error.name),
-            _("Expected lince with its training part."),
-            _("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
-        ) from error
+        with training_part():
+            (train_all if request.config.recipe == "all" else train_one)(request, target)
     except KeyboardInterrupt:
         request.progress.say(_("Go on with: lince train --resume {run}").format(run=target))
         raise

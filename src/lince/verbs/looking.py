@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +14,6 @@ from lince import files, images
 from lince.augmentation import Policy, preview
 from lince.card import NETWORK_FILE
 from lince.data import Dataset, open_dataset
-from lince.errors import MissingExtraError
-from lince.messages import _
 from lince.models import registry, sources
 from lince.models.registry import ModelEntry
 from lince.preprocess import Preprocess
@@ -25,6 +21,7 @@ from lince.progress import SILENT, Progress
 from lince.runtime.session import Session
 from lince.training.defaults import native_side
 from lince.training.environment import environment
+from lince.verbs.parts import training_part
 
 if TYPE_CHECKING:
     from lince.models.classifier import Classifier
@@ -68,7 +65,7 @@ def models() -> dict[str, ModelEntry]:
 
 def summary(model: str, *, size: int | None = None, classes: int = 10, grey: bool = False) -> Summary:
     """Return the layers of ``model`` with shapes, parameters and multiply-accumulates, at random weights."""
-    with _training_part():
+    with training_part():
         # torch takes seconds to load; listing the models does without.
         from lince.models.summary import summary as summarise  # noqa: PLC0415
 
@@ -77,7 +74,7 @@ def summary(model: str, *, size: int | None = None, classes: int = 10, grey: boo
 
 def measure(model: str, *, size: int | None = None, classes: int = 10, grey: bool = False) -> float:
     """Return the milliseconds that ``model`` takes for one image on this machine, as ``model.onnx``."""
-    with _training_part(), tempfile.TemporaryDirectory() as folder:
+    with training_part(), tempfile.TemporaryDirectory() as folder:
         from lince.exporting.onnx import export_classifier  # noqa: PLC0415
 
         network, spec = _built(model, size, classes, grey)
@@ -106,14 +103,3 @@ def _built(model: str, size: int | None, classes: int, grey: bool) -> tuple[Clas
     entry = registry.find(model)
     spec = sources.preprocess_for(sources.locate(entry, "none"), size, grey=grey)
     return build(entry, classes, spec), spec
-
-
-@contextmanager
-def _training_part() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            _("Building a network needs {module}, which is not installed.").format(module=error.name),
-            remedy=_("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
-        ) from error
