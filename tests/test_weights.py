@@ -141,7 +141,7 @@ def cut(source: Path, target: Path, share: float) -> Path:
     return target
 
 
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.02, 0.1, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("ending", [".pth", ".safetensors", ".old"])
 def test_a_file_that_was_cut_off_says_so(share: float, ending: str, donor: Classifier, tmp_path: Path) -> None:
     whole = tmp_path / f"whole{ending}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import re
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -41,6 +43,7 @@ _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder.", "body.n
 _HEADS = (*backbone.HEAD_PARTS, "AuxLogits")
 _COUNTER = "num_batches_tracked"  # absent from old files, and of no use to a network that is evaluated
 _LONGEST_HEADER = 100_000_000  # bytes, safetensors' own limit
+_CUT_OFF = (EOFError, IndexError, struct.error)  # how the reading of a pickle ends where its bytes do
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 
 
@@ -121,8 +124,10 @@ def read(path: Path) -> dict[str, Any]:
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
     except OSError as error:
+        if error.errno == errno.EINVAL:  # torch looked for the directory of an archive before the start of the file
+            raise _unreadable(path, error) from error
         raise WeightsError(_("{path} cannot be read: {error}.").format(path=path, error=error)) from error
-    except (SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+    except (SafetensorError, RuntimeError, pickle.UnpicklingError, ValueError, *_CUT_OFF) as error:
         raise _unreadable(path, error) from error
     if not isinstance(content, Mapping):
         raise _unreadable(path, TypeError(type(content).__name__))
@@ -165,7 +170,7 @@ def _is_cut_off(path: Path, error: Exception) -> bool:
     if path.suffix == ".safetensors":
         header = int.from_bytes(start, "little")
         return "not fully covered" in str(error) or path.stat().st_size - 8 < header < _LONGEST_HEADER
-    return bool(start) and (isinstance(error, EOFError) or "unexpected EOF" in str(error))
+    return bool(start) and (isinstance(error, _CUT_OFF) or "unexpected EOF" in str(error))
 
 
 def _check_hash(path: Path) -> None:
