@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lince import files
+from lince.evaluation import figures
 from lince.messages import _
 from lince.models.registry import ModelEntry
 from lince.models.sources import Source
@@ -41,8 +42,8 @@ def frozen(source: Source, spec: Preprocess, seed: int, progress: Progress) -> B
 def cost(facts: dict[str, Any], entry: ModelEntry) -> str:
     """Return the sentence that tells what a network costs before anyone trains it."""
     parts = [
-        _("{params:.1f} M parameters").format(params=facts["params"] / 1e6),
-        _("{macs:.2f} G multiply-accumulates a photo").format(macs=facts["macs"] / 1e9),
+        _("{params} parameters").format(params=figures.magnitude(facts["params"])),
+        _("{macs} multiply-accumulates a photo").format(macs=figures.magnitude(facts["macs"])),
     ]
     if "ms" in facts:
         parts.append(_("{ms:.1f} ms a photo here").format(ms=facts["ms"]))

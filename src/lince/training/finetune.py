@@ -13,6 +13,7 @@ from torch import nn
 
 from lince.augmentation import Policy
 from lince.messages import _
+from lince.models.blocks import Block
 from lince.models.classifier import Classifier
 from lince.models.sources import Source
 from lince.training import fitting
@@ -33,9 +34,14 @@ def finetune(job: Job, source: Source) -> Outcome:
     head = fit_head(job)
     network, _facts = loaded(source, job.spec, len(job.dataset.classes), job.config.seed)
     network.head = as_module(head)
-    if job.config.from_layer is not None:
-        count = network.freeze_before(job.config.from_layer)
-        job.progress.say(_("Frozen: the first {count} layers.").format(count=count))
+    blocks = network.blocks()
+    first, why = (job.config.from_layer, _("as asked")) if job.config.from_layer is not None else _upper_half(blocks)
+    count = network.freeze_before(first)
+    job.progress.say(
+        _("Layers that learn: {learning} of {all} ({reason})").format(
+            learning=len(blocks) - count, all=len(blocks), reason=why
+        )
+    )
     network.freeze_norms()
     described = facts(network, source, job.spec, [])
     policy = Policy.parse(job.config.augment or AUGMENT)
@@ -62,6 +68,11 @@ def plan(job: Job, epoch_seconds: float | None = None) -> Plan:
         patience=config.patience or 5,
         reasons=tuple(_("as asked") if value else _("suits fine-tuning") for value in asked),
     )
+
+
+def _upper_half(blocks: list[Block]) -> tuple[str, str]:
+    # Lower layers see edges and colours, which photos of anything share (Yosinski et al. 2014), and cost the most.
+    return blocks[len(blocks) // 2][0], _("the upper half: the lower one suits any photo; --from-layer 0 means all")
 
 
 def as_module(head: Head) -> nn.Module:

@@ -48,7 +48,7 @@ class LinearHead:
 
     def gradient(self, embedding: Floats, class_id: int) -> Floats:
         """Return the gradient (D,) of the class's logit with respect to ``embedding`` (D,)."""
-        return self.weight[class_id]
+        return np.asarray(self.weight[class_id], np.float32)
 
 
 @dataclass(frozen=True)
