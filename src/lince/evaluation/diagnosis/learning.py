@@ -9,7 +9,7 @@ from lince.evaluation.figures import decimal, percent
 from lince.messages import _
 
 GAP = 0.05  # training accuracy this far above the test's upper bound side is learned by heart, not luck
-WIDE_GAP = 0.15
+WIDE_GAP = 0.1
 LOW = 0.8  # a training accuracy below this leaves something to learn
 RISE = 1.15  # the validation loss ends this many times above its best
 SURPRISE = 2.0  # standard errors; beyond them luck is no longer the likely explanation

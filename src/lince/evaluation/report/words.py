@@ -123,7 +123,10 @@ def model_facts(report: Report) -> Pairs:
     return [
         (_("network"), model.name),
         (_("input"), model.input),
-        (_("parameters"), f"{count(model.params)} ({_('trained')}: {count(model.trainable)})"),
+        (
+            _("parameters"),
+            _("{all}, of them trained: {trained}").format(all=count(model.params), trained=count(model.trainable)),
+        ),
         (_("multiply-accumulates per image"), magnitude(model.macs)),
         (_("pretrained weights"), model.source),
         (_("licence of the weights"), model.licence),
@@ -168,6 +171,7 @@ def stage_name(key: str) -> str:
         "open": _("opening the data"),
         "data": _("opening the data"),
         "read": _("reading the images"),
+        "images": _("reading the images"),
         "verify": _("checking the images"),
         "split": _("splitting"),
         "model": _("building the network"),
