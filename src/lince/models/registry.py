@@ -10,6 +10,7 @@ from importlib import resources
 
 from lince.errors import UsageError
 from lince.messages import _
+from lince.models.declaration import parse
 
 CNN = "cnn"
 # What ``cnn`` alone stands for: the best of those tried that learns flowers from nothing in ten minutes on two cores,
@@ -112,11 +113,13 @@ def find(name: str) -> ModelEntry:
     """Return the network that ``name`` stands for.
 
     ``name``: a preset, ``cnn`` or ``cnn: LAYERS``, or a timm backbone, with its tag or without, and with
-    ``pad_type=same`` after it for TensorFlow's padding. Raises ``UsageError`` with the closest names otherwise.
+    ``pad_type=same`` after it for TensorFlow's padding. Raises ``UsageError`` with the closest names otherwise, or
+    with the layer that cannot be.
     """
     head, _colon, declaration = name.partition(":")
     if head.strip() == CNN:
         declaration = declaration.strip() or DEFAULT_CNN
+        parse(declaration)  # a mistake in it is told here, before any torch
         return ModelEntry(CNN, CNN, declaration=declaration, size=CNN_SIZE)
     wanted, *options = name.split() or [""]
     entry = _preset(wanted) if wanted in _PRESETS else _published(wanted)

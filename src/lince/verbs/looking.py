@@ -65,6 +65,7 @@ def models() -> dict[str, ModelEntry]:
 
 def summary(model: str, *, size: int | None = None, classes: int = 10, grey: bool = False) -> Summary:
     """Return the layers of ``model`` with shapes, parameters and multiply-accumulates, at random weights."""
+    registry.find(model)  # a wrong name is told as such, where training is not installed too
     with training_part():
         # torch takes seconds to load; listing the models does without.
         from lince.models.summary import summary as summarise  # noqa: PLC0415
