@@ -9,13 +9,12 @@ import pytest
 
 pytest.importorskip("onnx")
 
-import tiny  # noqa: E402
-from photos import folders  # noqa: E402
-
-from lince.data import open_dataset  # noqa: E402
-from lince.preprocess import Preprocess, prepare  # noqa: E402
-from lince.runtime.session import Session  # noqa: E402
-from lince.training import features  # noqa: E402
+import tiny
+from lince.data import open_dataset
+from lince.preprocess import Preprocess, prepare
+from lince.runtime.session import Session
+from lince.training import features
+from photos import folders
 
 SPEC = Preprocess(16, 16)
 

@@ -16,8 +16,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from photos import SHAPES, folders  # noqa: E402
-
 import lince  # noqa: E402
 from lince.augmentation import Policy  # noqa: E402
 from lince.config import TrainConfig  # noqa: E402
@@ -29,6 +27,7 @@ from lince.progress import SILENT  # noqa: E402
 from lince.training import checkpoint, loop  # noqa: E402
 from lince.training.loader import Loader  # noqa: E402
 from lince.training.plan import Plan, rate_at  # noqa: E402
+from photos import SHAPES, folders  # noqa: E402
 
 CNN = "cnn: conv 8 3, norm, pool, conv 16 3, norm, gap, dropout 0.3"
 CONFIG = TrainConfig(recipe="scratch", model=CNN, size=16, epochs=3, batch=8, workers=2, augment="light", seed=3)
@@ -139,9 +138,10 @@ def test_interrupted_between_any_two_steps_the_bits_are_the_same(data, tmp_path)
             if left[0] == 0:
                 raise Cut
 
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Cut):
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(loop._Loop, "_step", stop)
-            loop.run(course(data, tmp_path / "b", plan))
+            with pytest.raises(Cut):
+                loop.run(course(data, tmp_path / "b", plan))
     resumed = loop.run(course(data, tmp_path / "b", plan))
     assert same_weights(tmp_path / "a", tmp_path / "b")
     drop = [{k: v for k, v in entry.items() if k != "seconds"} for entry in straight.history]
