@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lince.evaluation.compare import ComparedRun, Comparison
-from lince.evaluation.figures import MISSING, count, decimal, percent, percent_range
+from lince.evaluation.figures import MISSING, count, decimal, percent
 from lince.evaluation.interval import Interval
 from lince.evaluation.report.markdown import escaped, table
 from lince.evaluation.report.words import Table
@@ -47,11 +47,16 @@ def verdicts(comparison: Comparison) -> list[str]:
         if run.difference is None:
             continue
         found = run.difference
-        names = {"first": first.name, "other": run.name, "points": points(found.accuracy.value), "p": _p(found.p_value)}
+        names = {
+            "first": first.name,
+            "other": run.name,
+            "points": points(found.accuracy.value),
+            "p": _compared(found.p_value),
+        }
         sentences = {
-            "better": _("{other} is better than {first} by {points} points (p = {p})."),
-            "worse": _("{other} is worse than {first}: {points} points (p = {p})."),
-            "unclear": _("{other} and {first} cannot be told apart: {points} points may be luck (p = {p})."),
+            "better": _("{other} is better than {first} by {points} points (p {p})."),
+            "worse": _("{other} is worse than {first}: {points} points (p {p})."),
+            "unclear": _("{other} and {first} cannot be told apart: {points} points may be luck (p {p})."),
         }
         said.append(sentences[found.verdict].format(**names))
     return said
@@ -78,7 +83,7 @@ def points(difference: float) -> str:
 
 def _row(run: ComparedRun) -> tuple[str, ...]:
     accuracy, found = run.metrics.accuracy, run.difference
-    own = (run.name, percent(accuracy.value), percent_range(accuracy))
+    own = (run.name, percent(accuracy.value), _bounds(accuracy))
     if found is None:
         return (*own, *[MISSING] * 5, percent(run.metrics.macro.f1))
     changed = (count(len(found.gained)), count(len(found.lost)))
@@ -92,9 +97,18 @@ def _row(run: ComparedRun) -> tuple[str, ...]:
     )
 
 
+def _bounds(found: Interval) -> str:
+    return f"{percent(found.low)} {MISSING} {percent(found.high)}"
+
+
 def _points_range(found: Interval) -> str:
-    return _("from {low} to {high}").format(low=points(found.low), high=points(found.high))
+    return f"{points(found.low)} … {points(found.high)}"
 
 
 def _p(value: float) -> str:
     return "< " + decimal(0.001) if value < 0.001 else decimal(value)
+
+
+def _compared(value: float) -> str:
+    said = _p(value)
+    return said if said.startswith("<") else f"= {said}"
