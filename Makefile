@@ -9,7 +9,7 @@ WORKERS ?= 2
 # One thread a worker: two workers that each take every core are slower than one.
 export OMP_NUM_THREADS ?= 1
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
-PYTEST_OPTIONS ?= -q
+PYTEST_OPTIONS ?=
 
 .PHONY: help setup setup-dev setup-light demo test test-light test-slow check bench clean
 
