@@ -181,6 +181,7 @@ def test_doctor(ask: Callable[..., Said], place: Path) -> None:
     found = json.loads(done.stdout)
     assert found["cores"] >= 1
     assert found["free_disk_bytes"] > 0
+    assert found["memory_bytes"] is None or found["memory_bytes"] > 2**28
     assert found["python"] in ask("doctor", cwd=place).stdout
 
 

@@ -21,6 +21,10 @@ def test_the_demo_ends_with_a_good_model_and_a_report(awkward: Path) -> None:
     command = [sys.executable, "-m", "lince", "demo", "--out", "first try"]
     done = subprocess.run(command, cwd=awkward, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "report.html" in done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Test accuracy: ")
+    assert "report.html" in lines[1]
+    for made in ("answers/sheet.jpg", "answers/predictions.csv", "photos", "model/model.onnx"):
+        assert (awkward / "first try" / made).exists()
     report = json.loads((awkward / "first try" / "report.json").read_text("utf-8"))
     assert report["test"]["accuracy"]["value"] >= 0.97

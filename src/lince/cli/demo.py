@@ -18,5 +18,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Train on the built-in digits and print what came out."""
     console.say(_("Training a small network on 1,797 handwritten digits."))
-    document, lines = trained(lince.demo(out=arguments.out, progress=console))
-    console.result(document, lines)
+    finished = lince.demo(out=arguments.out, progress=console)
+    document, lines = trained(finished, photos=str(finished.folder / "photos"))
+    sheet = finished.folder / "answers" / "sheet.jpg"
+    console.result(
+        {**document, "sheet": str(sheet)},
+        [*lines, _("What it answers to some of the test digits: {path}").format(path=sheet)],
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import lince
 from lince.cli.console import Console
-from lince.evaluation.figures import magnitude
+from lince.evaluation.figures import MISSING, magnitude
 from lince.messages import _
 
 
@@ -29,6 +29,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         (_("system"), found["system"]),
         (_("processor"), found["processor"]),
         (_("cores"), str(found["cores"])),
+        (_("memory"), MISSING if found["memory_bytes"] is None else magnitude(found["memory_bytes"]) + "B"),
+        (_("GPU"), _gpu(found["gpu"])),
         (_("cache"), found["cache"]),
         (_("free disk"), magnitude(found["free_disk_bytes"]) + "B"),
         *found["packages"].items(),
@@ -37,9 +39,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
     return [*(f"{name.ljust(width)}  {value}" for name, value in facts), "", *_abilities(found["extras"])]
 
 
+def _gpu(name: str | None) -> str:
+    return MISSING if name is None else name or _("none that can be used")
+
+
 def _abilities(extras: dict[str, bool]) -> list[str]:
     lines = [_("Ready: predict, evaluate, compare, augment.")]
     if extras["train"]:
-        return [*lines, _("Ready: train, demo, models.")]
+        return [*lines, _("Ready: train, demo, models."), _("How fast the networks are here: lince models --measure")]
     install = _("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"')
     return [*lines, _("Not installed: training."), install]

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from lince.training.run import Run
 
 
-def trained(run: Run) -> tuple[dict[str, Any], list[str]]:
-    """Return the document (``report.json`` with the run's paths) and the lines that tell of a finished run."""
+def trained(run: Run, photos: str = "") -> tuple[dict[str, Any], list[str]]:
+    """Return the document (``report.json`` with the run's paths) and the lines that tell of a finished run.
+
+    ``photos`` is what the person is told to try the model on.
+    """
     report = run.report
     accuracy = Interval(**report["test"]["accuracy"])
     lines = [
@@ -22,7 +25,7 @@ def trained(run: Run) -> tuple[dict[str, Any], list[str]]:
         ),
         _("Report: {path}").format(path=run.report_page),
         _("Model: {path}").format(path=run.model),
-        _("Try it: lince predict {run} PHOTO").format(run=run),
+        _("Try it: lince predict {run} {photos}").format(run=run, photos=photos or _("PHOTO")),
     ]
     paths = {"run": str(run), "report": str(run.report_page), "model_folder": str(run.model)}
     return {**report, **paths}, lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from importlib import metadata
@@ -24,6 +25,14 @@ def environment() -> dict[str, Any]:
         "cores": cores(),
         "packages": {name: found for name in _RECORDED if (found := _version(name))},
     }
+
+
+def memory() -> int | None:
+    """Return the bytes of memory of this machine; ``None`` where the system does not tell."""
+    names = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
+    if not all(name in getattr(os, "sysconf_names", ()) for name in names):
+        return None
+    return os.sysconf(names[0]) * os.sysconf(names[1])
 
 
 def cpuinfo(field: str) -> str:

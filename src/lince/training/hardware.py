@@ -24,6 +24,13 @@ def choose_device(wanted: str) -> tuple[str, str]:
     return wanted, _("as asked")
 
 
+def accelerator() -> str:
+    """Return the name of the GPU that torch can use here; empty when there is none."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return "Apple GPU" if torch.backends.mps.is_available() else ""
+
+
 def choose_precision(wanted: str, device: str) -> tuple[str, str]:
     """Return (precision, reason): bf16 on GPUs and on CPUs with AMX, fp32 elsewhere, where bf16 is slower."""
     if wanted != "auto":

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lince import files
+from lince import files, images
 from lince.config import TrainConfig
 from lince.data import Dataset, open_dataset
+from lince.evaluation.predictions import Predictions
 from lince.messages import _
 from lince.progress import SILENT, Progress
+from lince.runtime.answers import save_answers
+from lince.runtime.predictor import load
 from lince.training import run
 from lince.training.all_recipes import train_all
 from lince.training.run import Run
@@ -19,6 +22,8 @@ from lince.training.train import train as train_one
 from lince.verbs.parts import training_part
 
 DIGITS = "lince:digits"
+PHOTOS, ANSWERS = "photos", "answers"
+ASKED = 24  # digits that the demo asks its model about, four rows of a sheet
 DEMO = TrainConfig(recipe="scratch", model="cnn: conv 32 3, norm, conv 32 3, norm, pool, conv 64 3, norm, conv 64 3, "
                    "norm, gap, dropout 0.2", size=16, epochs=12, batch=64, augment="rotation 10, shift_x 0.06, "
                    "shift_y 0.06, zoom 0.1, fill constant 0")  # fmt: skip
@@ -73,15 +78,31 @@ def resume(folder: str | Path, *, progress: Progress = SILENT) -> Run:
 
 
 def demo(*, out: str | Path | None = None, progress: Progress = SILENT) -> Run:
-    """Train a small network on scikit-learn's 1,797 handwritten digits and return the run: about a minute."""
-    return train(DIGITS, DEMO, out=out, progress=progress)
+    """Train a small network on scikit-learn's 1,797 handwritten digits and return the run: about a minute.
+
+    The run holds some of the test digits as picture files (``photos``) and what the model answers (``answers``).
+    """
+    finished = train(DIGITS, DEMO, out=out, progress=progress)
+    _ask(finished, progress)
+    return finished
+
+
+def _ask(finished: Run, progress: Progress) -> None:
+    tested = Predictions.load(finished.folder / run.PREDICTIONS)
+    dataset = open_dataset(DIGITS)
+    rows = {dataset.images.name(row): row for row in range(len(dataset))}
+    for name, truth in list(zip(tested.names, tested.truth.tolist(), strict=True))[:ASKED]:
+        path = finished.folder / PHOTOS / tested.classes.names[truth] / f"{name}.png"
+        files.write_bytes(path, images.encode_png(dataset.images.read(rows[name])))
+    answers = load(finished.folder).predict_many(finished.folder / PHOTOS, progress=progress)
+    save_answers(list(answers), finished.folder / ANSWERS)
 
 
 def _train(request: Request, target: Run) -> Run:
     try:
         with training_part():
             (train_all if request.config.recipe == "all" else train_one)(request, target)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OSError):
         request.progress.say(_("Go on with: lince train --resume {run}").format(run=target))
         raise
     return target

@@ -20,7 +20,7 @@ from lince.preprocess import Preprocess
 from lince.progress import SILENT, Progress
 from lince.runtime.session import Session
 from lince.training.defaults import native_side
-from lince.training.environment import environment
+from lince.training.environment import environment, memory
 from lince.verbs.parts import training_part
 
 if TYPE_CHECKING:
@@ -88,14 +88,21 @@ def doctor() -> dict[str, Any]:
     """Return what this machine is, what of lince is installed, and where its caches lie (JSON)."""
     cache = files.cache_folder()
     folder = next(path for path in (cache, *cache.parents) if path.exists())
+    extras = {extra: all(map(importlib.util.find_spec, names)) for extra, names in _EXTRAS.items()}
     return {
         **environment(),
-        "extras": {
-            extra: all(importlib.util.find_spec(name) is not None for name in names) for extra, names in _EXTRAS.items()
-        },
+        "memory_bytes": memory(),
+        "gpu": _gpu() if extras["train"] else None,
+        "extras": extras,
         "cache": str(cache),
         "free_disk_bytes": shutil.disk_usage(folder).free,
     }
+
+
+def _gpu() -> str:
+    from lince.training.hardware import accelerator  # noqa: PLC0415
+
+    return accelerator()
 
 
 def _built(model: str, size: int | None, classes: int, grey: bool) -> tuple[Classifier, Preprocess]:
