@@ -26,7 +26,7 @@ from lince.errors import DivergedError
 from lince.messages import _
 from lince.models.classifier import Classifier
 from lince.progress import Progress, Stage
-from lince.training import checkpoint
+from lince.training import checkpoint, memory
 from lince.training.checkpoint import State
 from lince.training.loader import Batch, Loader
 from lince.training.optim import Average, optimiser, set_rate
@@ -56,6 +56,8 @@ def run(course: Course) -> State:
     Goes on from ``last.safetensors`` where there is one. Raises ``DivergedError`` when the loss is not a number
     even in fp32, ``TrainingError`` when a checkpoint cannot be read or written.
     """
+    if course.device == "cpu":
+        memory.keep()
     loop = _Loop(course)
     while not loop.is_over():
         loop.epoch()
