@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import decode
-from lince.card import ModelCard
+from lince.card import NETWORK_FILE, ModelCard
 from lince.data import SPLITS, Dataset
 from lince.evaluation.predictions import Predictions
 from lince.evaluation.report import DataFacts, ModelFacts, Report, write_html, write_json, write_markdown
@@ -111,8 +111,9 @@ def check(target: Run, job: Job, outcome: Outcome) -> dict[str, Any]:
     """Compare ``model.onnx``, fed as when predicting, with the trained network on real test images."""
     spread = np.unique(np.linspace(0, len(job.test) - 1, min(CHECKED, len(job.test))).astype(np.int64))
     inputs = read(job.dataset, job.test[spread], job.spec)
-    session = Session(target.model / "model.onnx")
-    found = parity.check(lambda batch: session.run(batch)[0], outcome.test_logits[spread], inputs)
+    session = Session(target.model / NETWORK_FILE)
+    reference = outcome.test_logits[spread] if outcome.trained is None else outcome.trained(inputs)
+    found = parity.check(lambda batch: session.run(batch)[0], reference, inputs)
     return asdict(found)
 
 

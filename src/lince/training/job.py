@@ -17,6 +17,7 @@ from lince.preprocess import Preprocess
 from lince.progress import Progress
 from lince.training.features import Features
 
+Answer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Saliency = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
 
 
@@ -80,8 +81,10 @@ class Job:
 class Outcome:
     """A trained model: its logits on the test rows, its figures, and what the report shows of how it came about.
 
-    ``model.onnx`` is written by the recipe. ``val_loss`` is the mean log loss in nats; ``saliency`` maps inputs
-    (N, C, H, W) and class ids (N,) to Grad-CAM maps (N, h, w) in [0, 1]; ``facts`` feed the report's model section.
+    ``model.onnx`` is written by the recipe; where the test logits are its own, ``trained`` answers inputs
+    (N, C, H, W) as the trained network does, so that the two can be compared. ``val_loss`` is the mean log loss in
+    nats; ``saliency`` maps inputs (N, C, H, W) and class ids (N,) to Grad-CAM maps (N, h, w) in [0, 1]; ``facts`` feed
+    the report's model section.
     """
 
     recipe: str
@@ -95,3 +98,4 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     policy: str = "none"
+    trained: Answer | None = None

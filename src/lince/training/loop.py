@@ -207,12 +207,18 @@ def best_epoch(history: list[dict[str, Any]], monitor: str) -> int:
     return 1 + int(np.nanargmin(values)) if not np.isnan(values).all() else len(history)
 
 
-@torch.inference_mode()
 def logits(network: torch.nn.Module, loader: Loader, device: torch.device | str = "cpu") -> np.ndarray[Any, Any]:
     """Return the logits (N, K) float32 of ``network``, in evaluation mode, for the rows of ``loader`` in order."""
+    return np.concatenate([answers(network, batch.inputs, device) for batch in loader.batches()])
+
+
+@torch.inference_mode()
+def answers(
+    network: torch.nn.Module, inputs: np.ndarray[Any, Any], device: torch.device | str = "cpu"
+) -> np.ndarray[Any, Any]:
+    """Return the logits (N, K) float32 of ``network``, in evaluation mode, for ``inputs`` (N, C, H, W)."""
     network.eval()
-    parts = [network(torch.from_numpy(batch.inputs).to(device)).float().cpu().numpy() for batch in loader.batches()]
-    return np.concatenate(parts)
+    return np.asarray(network(torch.from_numpy(inputs).to(device)).float().cpu().numpy(), np.float32)
 
 
 def evaluate(network: torch.nn.Module, loader: Loader, device: torch.device | str = "cpu") -> tuple[float, float]:

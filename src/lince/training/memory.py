@@ -21,4 +21,5 @@ def keep() -> bool:
     if not hasattr(library, "gnu_get_libc_version"):
         return False
     wanted = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST), (_TOP_PAD, _PAD))
-    return sum(int(library.mallopt(option, value)) for option, value in wanted) == len(wanted)
+    accepted = [library.mallopt(option, value) for option, value in wanted]
+    return all(accepted)
