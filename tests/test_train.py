@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch")
 
 import lince  # noqa: E402
 from lince import images  # noqa: E402
+from lince.augmentation import Policy  # noqa: E402
 from lince.errors import DataError, ModelError, UsageError  # noqa: E402
-from lince.training import finetune, run  # noqa: E402
+from lince.training import defaults, finetune, run  # noqa: E402
 from photos import SHAPES, folders  # noqa: E402
 
 CNN = "cnn: conv 8 3, norm, pool, conv 16 3, norm, gap"
@@ -156,6 +157,11 @@ def test_choices_that_suit_the_images_are_said_with_their_reasons(photos, tmp_pa
     told = "\n".join(listener.lines)
     for word in ("Model: cnn", "Size: 32", "Device: cpu", "Precision", "Images a step: 32", "learning rate", "Threads"):
         assert word in told
+
+
+def test_every_default_policy_can_be_read_and_alters_photos():
+    for text in (defaults.PHOTOS, defaults.PHOTOS_SHORT, defaults.DIGITS, finetune.AUGMENT):
+        assert len(Policy.parse(text)) >= 4
 
 
 def test_a_run_is_never_overwritten(runs, photos):

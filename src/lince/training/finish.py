@@ -54,7 +54,8 @@ def finish(target: Run, job: Job, outcome: Outcome, laps: Mapping[str, float]) -
         lince=__version__,
     ).save(target.model)
     shown = pictures.choose(job, outcome, predictions)
-    timings = {**laps, **outcome.timings, "report": time.perf_counter() - began}
+    learning = laps["train"] - sum(outcome.timings.values())
+    timings = {**laps, "train": learning, **outcome.timings, "report": time.perf_counter() - began}
     timings["total"] = sum(laps.values()) + timings["report"]
     content = report(job, outcome, metrics, facts, shown, timings)
     write(target, content)

@@ -85,7 +85,7 @@ def outcome(job: Job, recipe: str, network: Classifier, state: State, policy: Po
         saliency=grad_cam(network),
         facts=facts,
         history=state.history,
-        timings={"train": state.seconds, "export": exported - started, "evaluate": time.perf_counter() - exported},
+        timings={"export": exported - started, "evaluate": time.perf_counter() - exported},
         policy=str(policy),
         trained=lambda inputs: loop.answers(network, inputs),
     )

@@ -16,7 +16,8 @@ def scratch(job: Job) -> Outcome:
     """Train the network of ``job`` from random weights and write ``model.onnx``."""
     network, facts = loaded(locate(job.entry, "none"), job.spec, len(job.dataset.classes), job.config.seed)
     job.progress.say(cost(facts, job.entry))
-    policy = Policy.parse(defaults.policy(job.dataset, job.config, job.spec.height))
+    count = job.config.epochs or defaults.epochs(len(job.train))[0]
+    policy = Policy.parse(defaults.policy(job.dataset, job.config, job.spec.height, count))
     state = fitting.train(job, network, policy, lambda epoch_seconds: plan(job, epoch_seconds))
     return fitting.outcome(job, "scratch", network, state, policy, facts)
 
@@ -38,7 +39,7 @@ def plan(job: Job, epoch_seconds: float | None = None) -> Plan:
         decay=0.05,
         seed=config.seed,
         label_smoothing=0.1 if config.label_smoothing is None else config.label_smoothing,
-        ema=0.998 if epochs >= 10 else 0.0,
+        ema=0.998,
         monitor=config.monitor,
         patience=config.patience or epochs,
         reasons=(why_epochs, why_batch, why_rate),

@@ -58,7 +58,7 @@ def train(request: Request, target: Run) -> Report:
     clock.lap("images")
     # The training itself, and then what people want to know of it.
     outcome = _recipe(config.recipe)(job, source)
-    clock.lap("recipe")
+    clock.lap("train")
     return finish(target, job, outcome, clock.laps)
 
 
