@@ -50,6 +50,11 @@ def first_trained(blocks: list[Block], from_layer: str) -> int:
     )
 
 
+def has_norms(network: nn.Module) -> bool:
+    """Return whether some layer of ``network`` keeps its values in scale, so that high learning rates do no harm."""
+    return any(isinstance(module, _NORMS) for module in network.modules())
+
+
 def _by_number(blocks: list[Block], number: int) -> int:
     if number > len(blocks):
         raise UsageError(

@@ -69,8 +69,9 @@ class Cnn(nn.Module):
 
 def _start(module: nn.Module) -> None:
     # He et al. 2015: what leaves a layer varies as much as what enters it, so that plain deep nets learn at all.
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        is_dense = isinstance(module, nn.Linear)
+        nn.init.kaiming_normal_(module.weight, mode="fan_in" if is_dense else "fan_out", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
