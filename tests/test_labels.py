@@ -14,8 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lince import images
+from lince.annotations import Strings
 from lince.errors import AmbiguousError, DataError, LinceError, UsageError
-from lince.labels import FORMATS, TEST, TRAIN, UNASSIGNED, VAL, Options, Strings, Table, idx, names, open_table, scan
+from lince.labels import FORMATS, TEST, TRAIN, UNASSIGNED, VAL, Options, Table, idx, names, open_table, scan
 
 PHOTO = images.encode_png(np.zeros((2, 3, 3), np.uint8))
 

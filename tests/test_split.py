@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lince.annotations import Classes
+from lince.annotations import Classes, Strings
 from lince.data import TEST, TRAIN, UNASSIGNED, VAL, Dataset, split_dataset
 from lince.data.source import FileImages
 from lince.data.split import quotas
 from lince.errors import UsageError
-from lince.labels import Strings
 
 
 def made(class_ids: list[int], splits: list[int] | None = None, order: np.ndarray | None = None) -> Dataset:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,56 @@ from lince.errors import DataError
 from lince.messages import _
 
 UNLABELLED = -1
+DIFFICULT, TRUNCATED, CROWD, OCCLUDED, GROUP = 1, 2, 4, 8, 16  # flags of an object
+FAULTS = (
+    "unusable",  # an image that cannot be read, or anything not named below
+    "outside",  # a box that leaves the image
+    "inverted",  # a box whose right stands before its left, or bottom before top
+    "empty",  # a box without area, an outline without one
+    "number",  # a coordinate that is no number
+    "class",  # a class that is not declared
+    "row",  # a row that cannot be understood
+    "no-image",  # a label whose image is not there
+    "no-label",  # an image that no label file speaks of
+    "double",  # the same object written twice
+)
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Strings:
+    """A column of texts: all their UTF-8 bytes in one blob, with where each starts and ends (int64)."""
+
+    blob: bytes
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Strings:
+        """Return the column of ``texts``, which may be an iterator of any length."""
+        blob = bytearray()
+        offsets = array("q", [0])
+        for text in texts:
+            blob += text.encode("utf-8")
+            offsets.append(len(blob))
+        bounds = np.frombuffer(offsets, np.int64)
+        return cls(bytes(blob), bounds[:-1], bounds[1:])
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, index: int) -> str:
+        return self.blob[self.starts[index] : self.ends[index]].decode("utf-8")
+
+    def __iter__(self) -> Iterator[str]:
+        for first in range(0, len(self), _CHUNK):
+            chunk = np.s_[first : first + _CHUNK]
+            for start, end in zip(self.starts[chunk].tolist(), self.ends[chunk].tolist(), strict=True):
+                yield self.blob[start:end].decode("utf-8")
+
+    def take(self, indices: NDArray[Any] | slice) -> Strings:
+        """Return the texts at ``indices``, sharing the bytes."""
+        return Strings(self.blob, self.starts[indices], self.ends[indices])
 
 
 @dataclass(frozen=True)
@@ -67,13 +120,120 @@ class Label:
 
 
 @dataclass(frozen=True)
+class Objects:
+    """What is marked on N images, as flat columns of M objects; those of image ``i`` stand from ``starts[i]`` on.
+
+    ``starts`` int64 (N + 1,); ``class_ids`` int32 (M,); ``boxes`` float64 (M, 4), left, top, right, bottom in pixels
+    of the upright image, coordinates as in ``geometry``; ``flags`` uint8 (M,), a sum of DIFFICULT, TRUNCATED, CROWD,
+    OCCLUDED and GROUP. An object may have an outline: rings of points, ``rings`` int64 (M + 1,) into ``corners`` int64
+    (R + 1,) into ``points`` float64 (P, 2); or a mask: ``masks`` holds its run lengths as ``masks.py`` writes them,
+    empty for none.
+    """
+
+    starts: NDArray[np.int64]
+    class_ids: NDArray[np.int32]
+    boxes: NDArray[np.float64]
+    flags: NDArray[np.uint8]
+    rings: NDArray[np.int64]
+    corners: NDArray[np.int64]
+    points: NDArray[np.float64]
+    masks: Strings
+
+    def __post_init__(self) -> None:
+        count = len(self.class_ids)
+        shapes = (self.boxes.shape, self.flags.shape, self.rings.shape, len(self.masks))
+        if shapes != ((count, 4), (count,), (count + 1,), count):
+            raise ValueError(f"the columns of {count} objects have the shapes {shapes}")
+        ends = (self.starts[-1], self.rings[-1], self.corners[-1])
+        if ends != (count, len(self.corners) - 1, len(self.points)):
+            raise ValueError(f"the columns of {count} objects end at {ends}")
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+    @classmethod
+    def none(cls, images: int) -> Objects:
+        """Return the columns of ``images`` images with nothing marked on them."""
+        zero = np.zeros(1, np.int64)
+        boxes, points = np.empty((0, 4)), np.empty((0, 2))
+        empty = np.empty(0, np.int32), boxes, np.empty(0, np.uint8)
+        return cls(np.zeros(images + 1, np.int64), *empty, zero, zero, points, Strings.of(()))
+
+    @property
+    def image_ids(self) -> NDArray[np.int64]:
+        """The image of each object, int64 (M,), ascending."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
+    @property
+    def outlined(self) -> NDArray[np.bool_]:
+        """Which objects have an outline, (M,)."""
+        return np.asarray(np.diff(self.rings) > 0)
+
+    @property
+    def masked(self) -> NDArray[np.bool_]:
+        """Which objects have a mask, (M,)."""
+        return np.asarray(self.masks.ends > self.masks.starts)
+
+    def of(self, image: int) -> slice:
+        """Return the slice of the objects of ``image``."""
+        return slice(int(self.starts[image]), int(self.starts[image + 1]))
+
+    def outline(self, index: int) -> list[NDArray[np.float64]]:
+        """Return the rings (K, 2) of one object; none when it has no outline."""
+        bounds = self.corners[self.rings[index] : self.rings[index + 1] + 1].tolist()
+        return [self.points[start:end] for start, end in pairwise(bounds)]
+
+    def select(self, images: NDArray[np.int64]) -> Objects:
+        """Return the objects of the images at ``images``, in that order."""
+        counts = np.diff(self.starts)[images]
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return self._rows(_spread(self.starts[:-1][images], counts), starts)
+
+    def where(self, keep: NDArray[np.bool_]) -> Objects:
+        """Return the objects for which ``keep`` (M,) holds; the images stay as they are."""
+        kept = np.concatenate([[0], np.cumsum(keep)])
+        return self._rows(np.flatnonzero(keep), kept[self.starts].astype(np.int64))
+
+    def reordered(self, order: NDArray[np.int64]) -> Objects:
+        """Return the same objects in the order ``order`` (M,), a permutation that keeps each with its image's."""
+        return self._rows(order, self.starts)
+
+    def _rows(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> Objects:
+        ring_counts = np.diff(self.rings)[rows]
+        ring_rows = _spread(self.rings[:-1][rows], ring_counts)
+        point_counts = np.diff(self.corners)[ring_rows]
+        return Objects(
+            starts,
+            self.class_ids[rows],
+            self.boxes[rows],
+            self.flags[rows],
+            np.concatenate([[0], np.cumsum(ring_counts)]).astype(np.int64),
+            np.concatenate([[0], np.cumsum(point_counts)]).astype(np.int64),
+            self.points[_spread(self.corners[:-1][ring_rows], point_counts)],
+            self.masks.take(rows),
+        )
+
+
+def _spread(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return first, first + 1, ... for each of ``firsts``, ``counts`` of them, one after the other."""
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.asarray(np.arange(total, dtype=np.int64) + np.repeat(firsts - (ends - counts), counts), np.int64)
+
+
+@dataclass(frozen=True)
 class Rejected:
-    """One image or label row that is not used: where it stands, why, and what to do about it."""
+    """One image or label row that is not used: where it stands, why, and what to do about it.
+
+    ``line`` counts from 1; in JSON, ``path`` ends in ``#`` and the pointer to the row instead. ``fault`` names the kind
+    for programs: one of ``FAULTS``.
+    """
 
     path: str
     reason: str
     remedy: str = ""
     line: int | None = None
+    fault: str = "unusable"
 
     def __str__(self) -> str:
         place = self.path if self.line is None else f"{self.path}:{self.line}"

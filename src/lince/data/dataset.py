@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import UNLABELLED, Classes, Rejected
-from lince.data.source import FileImages, ImageSource, PixelImages
+from lince.annotations import UNLABELLED, Classes, Objects, Rejected
+from lince.data.source import FileImages, ImageSource, PixelImages, TreeImages
 from lince.errors import UsageError
 from lince.files import digest
 from lince.labels import Table
@@ -21,10 +21,12 @@ from lince.messages import _
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images with their classes and splits, one row each.
+    """Images with their classes and splits, one row each, and with what is marked on them.
 
     ``class_ids`` int32 (N,), ``UNLABELLED`` (-1) where there is none; ``splits`` int8 (N,): UNASSIGNED (-1), TRAIN,
-    VAL or TEST; ``rejected`` holds what was found and is not used.
+    VAL or TEST; ``rejected`` holds what was found and is not used. ``objects`` is there when the labels mark objects
+    on the images; ``sizes`` int32 (N, 2), (height, width) as the labels tell, 0 where they do not; ``repaired`` lists
+    what was mended while reading.
     """
 
     images: ImageSource
@@ -34,6 +36,9 @@ class Dataset:
     rejected: tuple[Rejected, ...]
     root: Path
     format: str
+    objects: Objects | None = None
+    sizes: NDArray[np.int32] | None = None
+    repaired: tuple[Rejected, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.class_ids) == len(self.splits):
@@ -45,9 +50,15 @@ class Dataset:
         return len(self.class_ids)
 
     @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which images somebody has labelled, (N,): with a class, or, where objects are marked, all."""
+        known = self.class_ids != UNLABELLED
+        return known if self.objects is None else np.ones_like(known)
+
+    @property
     def total(self) -> int:
-        """How many images were found: used and rejected."""
-        return len(self) + len(self.rejected)
+        """How much was found, used and rejected: images, and what is marked on them."""
+        return len(self) + (0 if self.objects is None else len(self.objects)) + len(self.rejected)
 
     def indices(self, split: int) -> NDArray[np.int64]:
         """Return the rows of ``split``, ascending."""
@@ -71,13 +82,14 @@ class Dataset:
         return replace(self._rows(np.flatnonzero(keep)), rejected=self.rejected + added)
 
     def counts(self) -> dict[str, int]:
-        """Return how many images each class has, in the order of the classes."""
-        found = np.bincount(self.class_ids[self.class_ids != UNLABELLED], minlength=len(self.classes))
+        """Return how many images each class has, or how many objects where they are marked, in the classes' order."""
+        ids = self.class_ids if self.objects is None else self.objects.class_ids
+        found = np.bincount(ids[ids != UNLABELLED], minlength=len(self.classes))
         return dict(zip(self.classes.names, found.tolist(), strict=True))
 
     def summary(self) -> str:
-        """Return the sentence "used 3,667 of 3,670"."""
-        return _("used {used:,} of {total:,}").format(used=len(self), total=self.total)
+        """Return the sentence "used 3,667 of 3,670", images and marks counted."""
+        return _("used {used:,} of {total:,}").format(used=self.total - len(self.rejected), total=self.total)
 
     def fingerprint(self, keys: Iterable[str]) -> str:
         """Return 32 hex digits that name this data: contents (``keys``, in order of the rows), classes and splits.
@@ -108,17 +120,40 @@ class Dataset:
         new_names = [renamed.get(name, name) for name in self.classes.names]
         classes = Classes(tuple(class_order(set(new_names))))
         order = np.array([*map(classes.names.index, new_names), UNLABELLED], np.int32)
-        return replace(self, classes=classes, class_ids=order[self.class_ids])
+        objects = self.objects
+        if objects is not None:
+            objects = replace(objects, class_ids=order[objects.class_ids])
+        return replace(self, classes=classes, class_ids=order[self.class_ids], objects=objects)
 
     def _rows(self, rows: NDArray[np.int64]) -> Dataset:
-        return replace(self, images=self.images.select(rows), class_ids=self.class_ids[rows], splits=self.splits[rows])
+        return replace(
+            self,
+            images=self.images.select(rows),
+            class_ids=self.class_ids[rows],
+            splits=self.splits[rows],
+            objects=None if self.objects is None else self.objects.select(rows),
+            sizes=None if self.sizes is None else self.sizes[rows],
+        )
 
 
 def from_table(table: Table) -> Dataset:
     """Return the dataset of what a format's reader found."""
     images: ImageSource
-    if table.pixels is None:
-        images = FileImages(table.root, table.names)
-    else:
+    if table.pixels is not None:
         images = PixelImages(table.pixels, table.names, np.arange(len(table.names)))
-    return Dataset(images, table.classes, table.class_ids, table.splits, table.rejected, table.root, table.format)
+    elif table.tree is not None:
+        images = TreeImages(table.tree, table.names)
+    else:
+        images = FileImages(table.root, table.names)
+    return Dataset(
+        images,
+        table.classes,
+        table.class_ids,
+        table.splits,
+        table.rejected,
+        table.root,
+        table.format,
+        table.objects,
+        table.sizes,
+        table.repaired,
+    )

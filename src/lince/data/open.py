@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lince.choices import one_of
 from lince.data import samples
 from lince.data.dataset import Dataset, from_table
-from lince.labels import Options, open_table
+from lince.labels import FIXES, Options, open_table
 from lince.progress import SILENT, Progress
 
 BUILT_IN: dict[str, Callable[[], Dataset]] = {"lince:digits": samples.digits}
@@ -21,16 +21,22 @@ def open_dataset(
     format: str | None = None,  # noqa: A002  (the option's name on the command line)
     pattern: str | None = None,
     merge: Mapping[str, Sequence[str]] | None = None,
+    fix: Iterable[str] = (),
     progress: Progress = SILENT,
 ) -> Dataset:
     """Return the dataset at ``path`` (a folder, a CSV, an idx file) or the built-in one of that name.
 
     ``format`` says how to read it when several ways fit, ``pattern`` where the class stands in file names
-    (``{class}_{n}``), ``merge`` which classes become one. Raise ``UsageError`` or ``DataError``.
+    (``{class}_{n}``), ``merge`` which classes become one, ``fix`` what to mend while reading (``clip``,
+    ``order``, ``duplicates``; the files stay as they are). Raise ``UsageError`` or ``DataError``.
     """
     name = os.fspath(path)
     if name.startswith("lince:"):
         dataset = BUILT_IN[one_of("data", name, BUILT_IN)]()
     else:
-        dataset = from_table(open_table(Path(name).expanduser(), format, Options(pattern), progress))
+        dataset = from_table(open_table(Path(name).expanduser(), format, Options(pattern, _fixes(fix)), progress))
     return dataset.merged(merge) if merge else dataset
+
+
+def _fixes(wanted: Iterable[str]) -> frozenset[str]:
+    return frozenset(one_of("fix", word, FIXES) for word in wanted)

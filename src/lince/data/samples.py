@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lince.annotations import Classes
+from lince.annotations import Classes, Strings
 from lince.data.dataset import Dataset, from_table
 from lince.errors import MissingExtraError
-from lince.labels import UNASSIGNED, Pixels, Strings, Table
+from lince.labels import UNASSIGNED, Pixels, Table
 from lince.messages import _
 
 

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import images
+from lince.annotations import Strings
+from lince.errors import DataError, ImageError
 from lince.files import digest
-from lince.labels import Strings
+from lince.labels import Tree
 from lince.labels.table import Pixels
 
 Array = NDArray[np.uint8]
@@ -35,6 +37,9 @@ class ImageSource(Protocol):
 
     def read(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
         """Return uint8 RGB (H, W, 3); ``at_least`` as in ``images.decode``. Raise ``ImageError``."""
+
+    def data(self, index: int) -> bytes:
+        """Return the bytes of the image's file; a PNG for an image without one. Raise ``ImageError``."""
 
     def key(self, index: int) -> str:
         """Return the 32 hex digits that name the image's content. Raise ``ImageError``."""
@@ -66,9 +71,13 @@ class FileImages:
         """Return uint8 RGB (H, W, 3)."""
         return images.read(self._place(index), at_least)
 
+    def data(self, index: int) -> bytes:
+        """Return the bytes of the file."""
+        return images.read_bytes(self._place(index))
+
     def key(self, index: int) -> str:
         """Return the digest of the file's bytes."""
-        return digest(images.read_bytes(self._place(index)))
+        return digest(self.data(index))
 
     def select(self, indices: NDArray[Any]) -> FileImages:
         """Return the images at ``indices``."""
@@ -76,6 +85,50 @@ class FileImages:
 
     def _place(self, index: int) -> str:
         return os.path.join(self.root, self.names[index])
+
+
+@dataclass(frozen=True)
+class TreeImages:
+    """Images that lie in an archive or far away; each is fetched when asked for."""
+
+    tree: Tree
+    names: Strings
+    grey: bool = False
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, index: int) -> str:
+        """Return the name within the tree."""
+        return self.names[index]
+
+    def path(self, index: int) -> None:
+        """Return ``None``: no image has a file of its own here."""
+
+    def read(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
+        """Return uint8 RGB (H, W, 3)."""
+        try:
+            return images.decode(self.data(index), at_least)
+        except ImageError as error:
+            place = f"{self.tree.root}: {self.names[index]}"
+            raise ImageError(f"{place}: {error.found}", error.expected, error.remedy) from error
+
+    def data(self, index: int) -> bytes:
+        """Return the bytes of the image's file. Raise ``ImageError``."""
+        try:
+            return self.tree.read(self.names[index])
+        except ImageError:
+            raise
+        except DataError as error:
+            raise ImageError(error.found, error.expected, error.remedy) from error
+
+    def key(self, index: int) -> str:
+        """Return the digest of the file's bytes."""
+        return digest(self.data(index))
+
+    def select(self, indices: NDArray[Any]) -> TreeImages:
+        """Return the images at ``indices``."""
+        return TreeImages(self.tree, self.names.take(indices), self.grey)
 
 
 @dataclass(frozen=True)
@@ -100,6 +153,10 @@ class PixelImages:
     def read(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
         """Return uint8 RGB (H, W, 3)."""
         return np.repeat(self._pixels(index)[:, :, None], 3, axis=2)
+
+    def data(self, index: int) -> bytes:
+        """Return the image as PNG."""
+        return images.encode_png(self.read(index))
 
     def key(self, index: int) -> str:
         """Return the digest of the pixels and their shape."""

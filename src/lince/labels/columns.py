@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lince.annotations import Classes, Rejected
+from lince.annotations import Classes, Rejected, Strings
 from lince.labels import scan
-from lince.labels.table import Strings, Table
+from lince.labels.table import Table
 from lince.messages import _
 from lince.progress import SILENT, Progress
 

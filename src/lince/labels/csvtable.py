@@ -13,7 +13,9 @@ from lince.annotations import Rejected
 from lince.errors import AmbiguousError, DataError, UsageError
 from lince.labels import scan
 from lince.labels.columns import Columns
+from lince.labels.format import Format, Holds
 from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
+from lince.labels.tree import Place
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
@@ -51,24 +53,25 @@ class _Header:
     split: int | None
 
 
-def detect(path: Path) -> str | None:
+def detect(place: Place) -> str | None:
     """Return what speaks for a table at ``path``, a file or a folder that holds one; ``None`` when nothing does.
 
     Raise ``UsageError`` for a table of boxes when it was named itself.
     """
-    tables = _candidates(path)
+    tables = _candidates(place.path) if place.local else []
     if not tables:
         return None
     return _("tables: {names}").format(names=", ".join(table.name for table in tables))
 
 
-def read(path: Path, options: Options, progress: Progress = SILENT) -> Table:
+def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
     """Read the table at ``path``: one row per image, columns found by their names, delimiter sniffed.
 
     A row that cannot be used is rejected with its line. Files are looked for beside the table, in ``images`` beside it,
     and the same one folder up. Raise ``AmbiguousError`` when several tables or columns fit, ``DataError`` when it
     cannot be read.
     """
+    path = place.path
     tables = _candidates(path)
     if len(tables) != 1:
         raise AmbiguousError(
@@ -244,3 +247,6 @@ def _relative(root: Path, cell: str) -> str:
         return name.removeprefix("./")
     path = Path(name)
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+FORMAT = Format(NAME, detect, read, Holds.LABELS | Holds.SPLITS)

@@ -8,7 +8,9 @@ from lince.annotations import Rejected
 from lince.errors import AmbiguousError
 from lince.labels import scan
 from lince.labels.columns import Columns, class_order, shorten
+from lince.labels.format import Format, Holds
 from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
+from lince.labels.tree import Place
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
@@ -16,9 +18,10 @@ NAME = "folders"
 _COMPANIONS = {"annotations", "labels", "masks", "segmentations", "imagesets", "data", "training"}
 
 
-def detect(path: Path) -> str | None:
+def detect(place: Place) -> str | None:
     """Return what speaks for class folders at ``path``; ``None`` when there are not at least two of them."""
-    if not path.is_dir():
+    path = place.path
+    if not place.local or not path.is_dir():
         return None
     names = class_order({name for folder, _split in _levels(path) for name in _with_images(folder)})
     if len(names) < 2:
@@ -26,9 +29,9 @@ def detect(path: Path) -> str | None:
     return _("{count} class folders: {names}").format(count=len(names), names=shorten(names))
 
 
-def read(path: Path, options: Options, progress: Progress = SILENT) -> Table:
+def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
     """Read class folders; every file in or below a class folder is an image of that class or is rejected."""
-    columns = Columns()
+    path, columns = place.path, Columns()
     for folder, split in _levels(path):
         prefix = "" if folder == path else f"{folder.name}/"
         for name in filter(scan.looks_like_image, scan.files(folder)):
@@ -65,3 +68,6 @@ def _with_images(path: Path) -> list[str]:
     # ``images`` beside ``annotations`` is no class: what is drawn on photos is often kept as pictures too.
     photos_apart = "images" in found and all(name == "images" or name.lower() in _COMPANIONS for name in found)
     return [] if photos_apart else found
+
+
+FORMAT = Format(NAME, detect, read, Holds.LABELS | Holds.SPLITS)

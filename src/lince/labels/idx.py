@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import Classes
+from lince.annotations import Classes, Strings
 from lince.errors import AmbiguousError, DataError, UsageError
 from lince.labels import scan
-from lince.labels.table import SPLITS, TEST, TRAIN, UNASSIGNED, VAL, Options, Pixels, Strings, Table
+from lince.labels.format import Format, Holds
+from lince.labels.table import SPLITS, TEST, TRAIN, UNASSIGNED, VAL, Options, Pixels, Table
+from lince.labels.tree import Place
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
@@ -39,17 +41,18 @@ class _Pair:
     labels: Path
 
 
-def detect(path: Path) -> str | None:
+def detect(place: Place) -> str | None:
     """Return what speaks for idx files at ``path``, a folder or one of its files; ``None`` when nothing does."""
-    names = [name for name in _names(path) if _FILE.fullmatch(name)]
+    names = [name for name in _names(place.path) if place.local and _FILE.fullmatch(name)]
     return _("idx files: {names}").format(names=", ".join(names)) if names else None
 
 
-def read(path: Path, options: Options, progress: Progress = SILENT) -> Table:
+def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
     """Read every pair of images and labels in the folder of ``path``; ``train`` and ``t10k`` become the splits.
 
     Raise ``DataError`` on a missing partner, a header that is not idx, or a file that is cut off or too long.
     """
+    path = place.path
     folder = path if path.is_dir() else path.parent
     pairs = _pairs(folder, _names(path))
     pixels, labels = [], []
@@ -195,3 +198,6 @@ def _pair(folder: Path, name: str, partners: dict[str, Path]) -> _Pair:
 
 def _word(pair: _Pair) -> str:
     return next((word for word, split in SPLITS.items() if split == pair.split), "image")
+
+
+FORMAT = Format(NAME, detect, read, Holds.LABELS | Holds.SPLITS | Holds.CLASSES)

@@ -11,7 +11,9 @@ from lince.annotations import Rejected
 from lince.errors import UsageError
 from lince.labels import scan
 from lince.labels.columns import Columns, class_order, shorten
+from lince.labels.format import Format, Holds
 from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
+from lince.labels.tree import Place
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
@@ -27,9 +29,10 @@ _CAMERA = re.compile(
 )
 
 
-def detect(path: Path) -> str | None:
+def detect(place: Place) -> str | None:
     """Return what speaks for file names that hold the class; ``None`` when no pattern fits every name."""
-    if not path.is_dir():
+    path = place.path
+    if not place.local or not path.is_dir():
         return None
     stems = [_stem(name) for folder, _split in _levels(path) for name in scan.peek(folder, _SAMPLE)]
     pattern = _find(stems)
@@ -39,12 +42,13 @@ def detect(path: Path) -> str | None:
     return _("file names such as {pattern}, classes {names}").format(pattern=pattern, names=shorten(names))
 
 
-def read(path: Path, options: Options, progress: Progress = SILENT) -> Table:
+def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
     """Read file names by ``options.pattern``, or by the pattern that every image's name fits.
 
     In a pattern ``{class}`` is the class, ``{n}`` a number, any other ``{word}`` some text, and the rest stands for
     itself; the ending is left aside. Raise ``UsageError`` when no pattern was given and none fits.
     """
+    path = place.path
     expression = compile_pattern(options.pattern or _found(path))
     columns = Columns()
     for folder, split in _levels(path):
@@ -127,3 +131,6 @@ def _levels(path: Path) -> list[tuple[Path, int]]:
     if splits or "images" not in names:
         return splits
     return _levels(path / names["images"])
+
+
+FORMAT = Format(NAME, detect, read, Holds.LABELS | Holds.SPLITS)

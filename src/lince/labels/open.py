@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from lince.choices import one_of
 from lince.errors import AmbiguousError, UsageError
-from lince.labels import csvtable, folders, idx, names, scan
+from lince.labels import csvtable, folders, idx, names
+from lince.labels.format import Format
 from lince.labels.table import Options, Table
+from lince.labels.tree import Place, place
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
-
-@dataclass(frozen=True)
-class Format:
-    """How one format is recognised (``detect`` returns the evidence, or ``None``) and read."""
-
-    detect: Callable[[Path], str | None]
-    read: Callable[[Path, Options, Progress], Table]
-
-
-FORMATS = {
-    folders.NAME: Format(folders.detect, folders.read),
-    names.NAME: Format(names.detect, names.read),
-    csvtable.NAME: Format(csvtable.detect, csvtable.read),
-    idx.NAME: Format(idx.detect, idx.read),
-}
+FORMATS: dict[str, Format] = {form.name: form for form in (folders.FORMAT, names.FORMAT, csvtable.FORMAT, idx.FORMAT)}
 
 
 def open_table(
@@ -39,28 +25,25 @@ def open_table(
 
     Raise ``AmbiguousError`` when several fit, ``UsageError`` when none does or the path does not exist.
     """
-    if not path.exists():
-        raise UsageError(
-            _("{path} does not exist.").format(path=path),
-            _("Expected a folder with photos, a CSV table, or idx files."),
-        )
+    there = place(path)
     options = options or Options()
-    chosen = one_of("format", form, FORMATS) if form else _recognise(path, options)
-    table = FORMATS[chosen].read(path, options, progress)
+    chosen = one_of("format", form, FORMATS) if form else _recognise(there, options)
+    table = FORMATS[chosen].read(there, options, progress)
     if not len(table.names):
         raise UsageError(
             _("{path} holds no usable image when read as '{format}'.").format(path=path, format=chosen),
             _("{count} were left out: {first}").format(count=len(table.rejected), first=table.rejected[0])
             if table.rejected
-            else _holds(path),
+            else _holds(there),
         )
     return table
 
 
-def _recognise(path: Path, options: Options) -> str:
+def _recognise(there: Place, options: Options) -> str:
     if options.pattern is not None:
-        return names.NAME  # only file names have a pattern
-    evidence = {name: text for name, form in FORMATS.items() if (text := form.detect(path))}
+        return names.FORMAT.name  # only file names have a pattern
+    path = there.path
+    evidence = {name: text for name, form in FORMATS.items() if (text := form.detect(there))}
     if len(evidence) == 1:
         return next(iter(evidence))
     if evidence:
@@ -70,7 +53,7 @@ def _recognise(path: Path, options: Options) -> str:
             _("Say which one with --format."),
         )
     raise UsageError(
-        _("{path} holds no labels that lince knows. {holds}").format(path=path, holds=_holds(path)),
+        _("{path} holds no labels that lince knows. {holds}").format(path=path, holds=_holds(there)),
         _(
             "Expected class folders, names such as {pattern}, a CSV with a file and a class column, or idx files."
         ).format(pattern="Abyssinian_12.jpg"),
@@ -80,11 +63,13 @@ def _recognise(path: Path, options: Options) -> str:
     )
 
 
-def _holds(path: Path) -> str:
-    if not path.is_dir():
-        return _("It is a file ending in {ending}.").format(ending=path.suffix or _("nothing"))
-    endings = Counter(os.path.splitext(name)[1].lower() or _("no ending") for name in scan.files(path))
+def _holds(there: Place) -> str:
+    if there.file:
+        return _("It is a file ending in {ending}.").format(ending=posixpath.splitext(there.file)[1] or _("nothing"))
+    at_top = [name for name in there.tree.names if "/" not in name]
+    below = dict.fromkeys(name.partition("/")[0] for name in there.tree.names if "/" in name)
+    endings = Counter(posixpath.splitext(name)[1].lower() or _("no ending") for name in at_top)
     found = ", ".join(f"{count} x {ending}" for ending, count in endings.most_common(5)) or _("no files")
     return _("Found there: {files}; folders: {folders}.").format(
-        files=found, folders=", ".join(scan.folders(path)[:8]) or _("none")
+        files=found, folders=", ".join(list(below)[:8]) or _("none")
     )

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from lince import images
-from lince.annotations import Rejected
+from lince.annotations import Rejected, Strings
 from lince.errors import DataError
-from lince.labels.table import Strings
 from lince.messages import _
 from lince.progress import SILENT, Progress
 

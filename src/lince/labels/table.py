@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import Classes, Rejected
+from lince.annotations import Classes, Objects, Rejected, Strings
+from lince.labels.tree import Tree
 
 UNASSIGNED, TRAIN, VAL, TEST = -1, 0, 1, 2
-_CHUNK = 4096
 SPLITS = {"train": TRAIN, "val": VAL, "test": TEST}
 SPLIT_WORDS = {
     "train": TRAIN,
@@ -26,42 +23,6 @@ SPLIT_WORDS = {
     "test": TEST,
     "testing": TEST,
 }
-
-
-@dataclass(frozen=True)
-class Strings:
-    """A column of texts: all their UTF-8 bytes in one blob, with where each starts and ends (int64)."""
-
-    blob: bytes
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, texts: Iterable[str]) -> Strings:
-        """Return the column of ``texts``, which may be an iterator of any length."""
-        blob = bytearray()
-        offsets = array("q", [0])
-        for text in texts:
-            blob += text.encode("utf-8")
-            offsets.append(len(blob))
-        bounds = np.frombuffer(offsets, np.int64)
-        return cls(bytes(blob), bounds[:-1], bounds[1:])
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def __getitem__(self, index: int) -> str:
-        return self.blob[self.starts[index] : self.ends[index]].decode("utf-8")
-
-    def __iter__(self) -> Iterator[str]:
-        for first in range(0, len(self), _CHUNK):
-            chunk = np.s_[first : first + _CHUNK]
-            for start, end in zip(self.starts[chunk].tolist(), self.ends[chunk].tolist(), strict=True):
-                yield self.blob[start:end].decode("utf-8")
-
-    def take(self, indices: NDArray[Any] | slice) -> Strings:
-        """Return the texts at ``indices``, sharing the bytes."""
-        return Strings(self.blob, self.starts[indices], self.ends[indices])
 
 
 @dataclass(frozen=True)
@@ -86,7 +47,10 @@ class Table:
     """What a format's reader returns; the columns have one entry per image.
 
     ``names`` are paths relative to ``root`` with '/', or names made up for ``pixels``; ``class_ids`` int32 into
-    ``classes``; ``splits`` int8: TRAIN, VAL, TEST or UNASSIGNED.
+    ``classes``, UNLABELLED where an image as a whole has no class; ``splits`` int8: TRAIN, VAL, TEST or UNASSIGNED.
+    Formats of marks on images fill ``objects``, and ``sizes`` int32 (N, 2) with (height, width) of the upright images,
+    0 where the labels do not tell. ``repaired`` lists what ``Options.fix`` changed. ``tree`` is where the files lie
+    when that is not a folder.
     """
 
     root: Path
@@ -97,15 +61,30 @@ class Table:
     splits: NDArray[np.int8]
     rejected: tuple[Rejected, ...] = ()
     pixels: Pixels | None = None
+    objects: Objects | None = None
+    sizes: NDArray[np.int32] | None = None
+    repaired: tuple[Rejected, ...] = ()
+    tree: Tree | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.names), len(self.class_ids), len(self.splits)}
-        if len(lengths) > 1 or (self.pixels is not None and len(self.pixels) not in lengths):
+        others = (self.pixels, self.sizes, None if self.objects is None else self.objects.starts[1:])
+        lengths.update(len(column) for column in others if column is not None)
+        if len(lengths) > 1:
             raise ValueError(f"the columns of a table differ in length: {sorted(lengths)}")
+
+
+FIXES = ("clip", "order", "duplicates")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may say to help reading: the ``pattern`` that names a class within a file name."""
+    """What a user may say to help reading.
+
+    ``pattern`` names a class within a file name; ``fix`` holds the repairs (of ``FIXES``) that are wanted: ``clip``
+    cuts boxes at the image's edge, ``order`` exchanges sides that stand the wrong way round, ``duplicates`` drops an
+    object that is written twice.
+    """
 
     pattern: str | None = None
+    fix: frozenset[str] = frozenset()

@@ -1,0 +1,62 @@
+"""What a format is to the rest of lince: how it is recognised, read and written, and what it can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Flag, auto
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.labels.table import Options, Table
+from lince.labels.tree import Place
+from lince.progress import Progress
+
+
+class Holds(Flag):
+    """What a format may hold.
+
+    ``CLASSES`` is the list of all classes in its order, also of those that no image shows; ``NEGATIVES`` an image that
+    is known to show nothing.
+    """
+
+    LABELS = auto()
+    BOXES = auto()
+    OUTLINES = auto()
+    MASKS = auto()
+    SPLITS = auto()
+    FLAGS = auto()
+    CLASSES = auto()
+    NEGATIVES = auto()
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a writer is given: a ``table``, and how its images are called where the labels will lie.
+
+    ``files`` holds for each image its path from the target folder with '/', or a full path for an image that stays
+    where it is; ``sizes`` int32 (N, 2) has (height, width), all known; ``read`` returns the bytes of image ``i``.
+    """
+
+    table: Table
+    files: Sequence[str]
+    sizes: NDArray[np.int32]
+    read: Callable[[int], bytes]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format. ``detect`` returns the evidence, or ``None``.
+
+    ``write`` puts label files into an empty folder; ``file`` says where an image goes in it, given the word of its
+    split (empty for none), its class (empty for none) and its file name. Formats that are only read have neither.
+    """
+
+    name: str
+    detect: Callable[[Place], str | None]
+    read: Callable[[Place, Options, Progress], Table]
+    holds: Holds
+    write: Callable[[Export, Path], None] | None = None
+    file: Callable[[str, str, str], str] | None = None

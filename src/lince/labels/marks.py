@@ -1,0 +1,188 @@
+"""Growing a table of marked objects while a format is read: every mark is looked at once, here, for all formats."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.annotations import UNLABELLED, Classes, Objects, Rejected, Strings
+from lince.labels.table import UNASSIGNED, Options, Table
+from lince.labels.tree import Folder, Tree
+from lince.messages import _
+
+TOLERANCE = 1.0  # pixels that a box may leave the image: what rounding and counting from 1 bring about
+Ring = NDArray[np.float64]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One object as a label file writes it: ``box`` left, top, right, bottom in pixels; ``rings`` (K, 2) or ``mask``.
+
+    Where the file gives no box, ``box`` is that of the outline or mask. ``path`` and ``line`` say where it stands.
+    """
+
+    class_id: int
+    box: Box
+    path: str
+    line: int | None = None
+    flags: int = 0
+    rings: Sequence[Ring] = ()
+    mask: str = ""
+
+
+class Marks:
+    """The columns of a table of objects under way: add images, marks on them in any order, then ask for the table."""
+
+    def __init__(self, options: Options) -> None:
+        self._fix = options.fix
+        self._names: list[str] = []
+        self._splits = array("b")
+        self._sizes = array("i")
+        self._class_ids = array("i")
+        self._rows = array("q")
+        self._kinds = array("i")
+        self._boxes = array("d")
+        self._flags = array("B")
+        self._masks: list[str] = []
+        self._ring_counts = array("q")
+        self._corner_counts = array("q")
+        self._points: list[Ring] = []
+        self._seen: set[tuple[int, int, Box]] = set()
+        self.rejected: list[Rejected] = []
+        self.repaired: list[Rejected] = []
+
+    def image(
+        self, name: str, split: int = UNASSIGNED, size: tuple[int, int] = (0, 0), class_id: int = UNLABELLED
+    ) -> int:
+        """Add the image ``name`` of ``size`` (height, width; zeros when unknown) and return its row."""
+        self._names.append(name)
+        self._splits.append(split)
+        self._sizes.extend(size)
+        self._class_ids.append(class_id)
+        return len(self._names) - 1
+
+    def reject(self, path: str, reason: str, remedy: str = "", line: int | None = None, fault: str = "row") -> None:
+        """Set aside what cannot be used."""
+        self.rejected.append(Rejected(path, reason, remedy, line, fault))
+
+    def add(self, row: int, mark: Mark) -> bool:
+        """Add ``mark`` to the image ``row``, repaired where asked for; return whether it is used."""
+        height, width = self._sizes[2 * row], self._sizes[2 * row + 1]
+        box = self._ordered(mark)
+        if not isinstance(box, Rejected):
+            box = self._inside(mark, box, height, width)
+        if isinstance(box, Rejected):
+            self.rejected.append(box)
+            return False
+        if self._is_double(row, mark, box):
+            return False
+        self._rows.append(row)
+        self._kinds.append(mark.class_id)
+        self._boxes.extend(box)
+        self._flags.append(mark.flags)
+        self._masks.append(mark.mask)
+        self._ring_counts.append(len(mark.rings))
+        self._corner_counts.extend(map(len, mark.rings))
+        self._points.extend(mark.rings)
+        return True
+
+    def table(self, tree: Tree, form: str, classes: Sequence[str]) -> Table:
+        """Return the table; ``classes`` are the names that the marks' class ids stand for."""
+        rows = np.frombuffer(self._rows, np.int64)
+        order = np.argsort(rows, kind="stable")
+        counts = np.bincount(rows, minlength=len(self._names))
+        flat = Objects(
+            starts=_bounds(counts),
+            class_ids=np.frombuffer(self._kinds, np.int32),
+            boxes=np.frombuffer(self._boxes, np.float64).reshape(-1, 4),
+            flags=np.frombuffer(self._flags, np.uint8),
+            rings=_bounds(np.frombuffer(self._ring_counts, np.int64)),
+            corners=_bounds(np.frombuffer(self._corner_counts, np.int64)),
+            points=np.concatenate(self._points) if self._points else np.empty((0, 2)),
+            masks=Strings.of(self._masks),
+        )
+        objects = flat if (np.diff(order) == 1).all() else flat.reordered(order)
+        return Table(
+            root=tree.root,
+            format=form,
+            names=Strings.of(self._names),
+            classes=Classes(tuple(classes)),
+            class_ids=np.frombuffer(self._class_ids, np.int32),
+            splits=np.frombuffer(self._splits, np.int8),
+            rejected=tuple(self.rejected),
+            objects=objects,
+            sizes=np.frombuffer(self._sizes, np.int32).reshape(-1, 2),
+            repaired=tuple(self.repaired),
+            tree=None if isinstance(tree, Folder) else tree,
+        )
+
+    def _ordered(self, mark: Mark) -> Box | Rejected:
+        left, top, right, bottom = mark.box
+        if not all(map(isfinite, mark.box)):
+            return _refusal(mark, _("a coordinate that is no number"), _("correct or remove it"), "number")
+        if right < left or bottom < top:
+            said = _("box {box}: its sides stand the wrong way round").format(box=_shown(mark.box))
+            if "order" not in self._fix:
+                return _refusal(mark, said, _("correct it, or exchange them with --fix order"), "inverted")
+            left, right, top, bottom = min(left, right), max(left, right), min(top, bottom), max(top, bottom)
+            self._repair(mark, said, _("exchanged"), "inverted")
+        if right == left or bottom == top:
+            said = _("box {box} has no area").format(box=_shown(mark.box))
+            return _refusal(mark, said, _("correct or remove it"), "empty")
+        return left, top, right, bottom
+
+    def _inside(self, mark: Mark, box: Box, height: int, width: int) -> Box | Rejected:
+        if not (height and width):
+            return box
+        left, top, right, bottom = box
+        excess = max(-left, -top, right - width, bottom - height)
+        if excess <= TOLERANCE:
+            return box
+        said = _("box {box} outside the image ({width} x {height}) by {excess:.3g} px").format(
+            box=_shown(box), width=width, height=height, excess=excess
+        )
+        clipped = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+        if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
+            return _refusal(mark, said, _("correct or remove it: nothing of it is in the image"), "outside")
+        if "clip" not in self._fix:
+            return _refusal(mark, said, _("correct it, or cut it at the edge with --fix clip"), "outside")
+        self._repair(mark, said, _("clipped"), "outside")
+        return clipped
+
+    def _is_double(self, row: int, mark: Mark, box: Box) -> bool:
+        if "duplicates" not in self._fix:
+            return False
+        key = (row, mark.class_id, box)
+        if key in self._seen:
+            self._repair(mark, _("box {box} stands twice").format(box=_shown(box)), _("used once"), "double")
+            return True
+        self._seen.add(key)
+        return False
+
+    def _repair(self, mark: Mark, reason: str, done: str, fault: str) -> None:
+        self.repaired.append(Rejected(mark.path, reason, done, mark.line, fault))
+
+
+def around(rings: Sequence[Ring]) -> Box:
+    """Return the smallest box around all points of ``rings``, each (K, 2) and not empty."""
+    points = np.concatenate(rings)
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return left, top, right, bottom
+
+
+def _refusal(mark: Mark, reason: str, remedy: str, fault: str) -> Rejected:
+    return Rejected(mark.path, reason, remedy, mark.line, fault)
+
+
+def _bounds(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _shown(box: Box) -> str:
+    return "(" + ", ".join(f"{value:.6g}" for value in box) + ")"

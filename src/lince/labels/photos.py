@@ -1,0 +1,123 @@
+"""Finds the photo that a label means: by its path, else by its name where that is unique, else it says why not."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince import images
+from lince.errors import DataError
+from lince.labels import scan
+from lince.labels.tree import Folder, Tree
+from lince.messages import _
+from lince.progress import SILENT, Progress
+
+_HEAD = 65_536  # bytes in which nearly every header lies
+_BATCH = 1024
+_PHOTO_AT_MOST = 2**31
+
+
+class Photos:
+    """The photos of a tree, found by what label files call them."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every file whose ending is an image's, in the order of the tree."""
+        return tuple(filter(scan.looks_like_image, self.tree.names))
+
+    def find(self, mention: str, near: str = "") -> str | None:
+        """Return the file that ``mention`` means in a label file that lies in the folder ``near``; ``None`` if none.
+
+        Paths are tried as they stand, from the folder ``near`` and from the root. Else a file of that name anywhere
+        below is taken, the one whose folders agree best with those mentioned; two that agree equally are none.
+        """
+        wanted = tidy(mention)
+        if not wanted or "\0" in wanted:
+            return None
+        for name in dict.fromkeys((posixpath.normpath(posixpath.join(near, wanted)), posixpath.normpath(wanted))):
+            if name in self._all or self._outside(name):
+                return name
+        return _closest(wanted, self._by_name.get(posixpath.basename(wanted), ()))
+
+    def twin(self, label: str) -> str | None:
+        """Return the photo that has the name of the label file ``label`` but for its ending, by the same rule."""
+        stem = posixpath.splitext(label)[0]
+        return _closest(stem, self._by_stem.get(posixpath.basename(stem), ()))
+
+    @cached_property
+    def _all(self) -> frozenset[str]:
+        return frozenset(self.tree.names)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.names:
+            found.setdefault(posixpath.basename(name), []).append(name)
+        return found
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.names:
+            found.setdefault(posixpath.splitext(posixpath.basename(name))[0], []).append(name)
+        return found
+
+    def _outside(self, name: str) -> bool:
+        # Only the label files of a folder here may point out of it.
+        leads_out = name.startswith("../") or os.path.isabs(name)
+        return leads_out and isinstance(self.tree, Folder) and os.path.isfile(os.path.join(self.tree.root, name))
+
+
+def sizes(tree: Tree, names: Sequence[str], progress: Progress = SILENT) -> NDArray[np.int32]:
+    """Return (height, width) int32 (N, 2) of the upright photos ``names`` from their headers; 0 where unreadable."""
+    found: list[tuple[int, int]] = []
+    with progress.stage(_("Reading the sizes of the photos"), len(names)) as stage, ThreadPoolExecutor() as pool:
+        for start in range(0, len(names), _BATCH):
+            batch = names[start : start + _BATCH]
+            found += pool.map(lambda name: _size(tree, name), batch, chunksize=32)
+            stage.advance(len(batch))
+    return np.array(found, np.int32).reshape(-1, 2)
+
+
+def tidy(mention: str) -> str:
+    """Return a path from a label file with '/' for every bar, without drive letters and leading './'."""
+    path = mention.strip().replace("\\", "/")
+    if len(path) > 2 and path[1] == ":" and path[0].isalpha():
+        path = path[2:]
+    return path.removeprefix("file://").removeprefix("./")
+
+
+def _closest(wanted: str, candidates: Sequence[str]) -> str | None:
+    if len(candidates) < 2:
+        return candidates[0] if candidates else None
+    folders = posixpath.dirname(wanted).split("/")[::-1]
+    agreeing = [_agreement(folders, posixpath.dirname(name).split("/")[::-1]) for name in candidates]
+    best = max(agreeing)
+    return candidates[agreeing.index(best)] if agreeing.count(best) == 1 else None
+
+
+def _agreement(one: list[str], other: list[str]) -> int:
+    count = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def _size(tree: Tree, name: str) -> tuple[int, int]:
+    for count in (_HEAD, _PHOTO_AT_MOST):
+        try:
+            return images.size(tree.head(name, count))
+        except DataError:
+            continue
+    return 0, 0

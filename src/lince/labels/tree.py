@@ -1,0 +1,120 @@
+"""Where label files and photos lie: a folder, and whatever else can be listed and read by names with '/'."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from lince.errors import DataError, UsageError
+from lince.labels import scan
+from lince.messages import _
+
+LABELS_AT_MOST = 2**30  # bytes of one label file; more is no label file that a person means to have read
+
+
+class Tree(Protocol):
+    """The files below one root; names are relative to it, with '/'."""
+
+    @property
+    def root(self) -> Path:
+        """What the tree is called in messages and records: the folder, the archive, the address."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every file, what operating systems leave behind left out, in a fixed order."""
+
+    def read(self, name: str, at_most: int = LABELS_AT_MOST) -> bytes:
+        """Return the content of the file ``name``; raise ``DataError`` when it has more bytes or cannot be read."""
+
+    def head(self, name: str, count: int) -> bytes:
+        """Return up to ``count`` first bytes of the file ``name``; raise ``DataError`` when it cannot be read."""
+
+
+class Folder:
+    """A folder on this machine. Names may lead out of it with '..' or be absolute: label files point anywhere."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every file below, links followed, in a fixed order."""
+        return tuple(scan.files_below(self.root))
+
+    def read(self, name: str, at_most: int = LABELS_AT_MOST) -> bytes:
+        """Return the content of the file ``name``."""
+        path = os.path.join(self.root, name)
+        try:
+            with open(path, "rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                if size > at_most:
+                    raise too_large(path, size, at_most)
+                return stream.read()
+        except OSError as error:
+            raise unreadable(path, error.strerror or str(error)) from error
+
+    def head(self, name: str, count: int) -> bytes:
+        """Return up to ``count`` first bytes of the file ``name``."""
+        path = os.path.join(self.root, name)
+        try:
+            with open(path, "rb", buffering=0) as stream:
+                return stream.read(count)
+        except OSError as error:
+            raise unreadable(path, error.strerror or str(error)) from error
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a person named as data: a whole tree, or one ``file`` in it."""
+
+    tree: Tree
+    file: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The path for messages."""
+        return self.tree.root / self.file if self.file else self.tree.root
+
+    @property
+    def local(self) -> bool:
+        """Whether the files lie in a folder of this machine."""
+        return isinstance(self.tree, Folder)
+
+    def ending(self, *endings: str) -> list[str]:
+        """Return the files named, or those of the whole tree, that end in one of ``endings``, case aside."""
+        named = (self.file,) if self.file else self.tree.names
+        return [name for name in named if name.lower().endswith(endings)]
+
+
+def place(path: Path) -> Place:
+    """Return the place at ``path``; raise ``UsageError`` when there is none."""
+    if path.is_dir():
+        return Place(Folder(path))
+    if path.is_file():
+        return Place(Folder(path.parent), path.name)
+    raise UsageError(
+        _("{path} does not exist.").format(path=path),
+        _("Expected a folder with photos, a file with labels, or an archive of them."),
+    )
+
+
+def stem(name: str) -> str:
+    """Return the file name in ``name`` without folders and without its ending."""
+    return PurePosixPath(name).stem
+
+
+def too_large(path: str, size: int, at_most: int) -> DataError:
+    """Return the refusal of a file that is larger than what is read."""
+    return DataError(
+        _("{path} has {size:,} bytes.").format(path=path, size=size),
+        _("Expected at most {limit:,}.").format(limit=at_most),
+        _("If it is what you mean, divide it."),
+    )
+
+
+def unreadable(path: str, reason: str) -> DataError:
+    """Return the refusal of a file that cannot be opened or read."""
+    return DataError(_("{path} cannot be read: {error}.").format(path=path, error=reason))
