@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import files
-from lince.annotations import Rejected
+from lince.annotations import UNLABELLED, Rejected
 from lince.data.dataset import Dataset
-from lince.errors import DataError, ImageError
+from lince.errors import DataError, ImageError, UsageError
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
@@ -55,6 +55,17 @@ def require_usable(dataset: Dataset, allow: bool = False) -> None:
         + (_("\n  and {more} more").format(more=count - _SHOWN) if count > _SHOWN else ""),
         _("Expected at most {share:.0%}.").format(share=MOST_UNUSABLE),
         _("Mend or remove them, or allow it with --allow-unusable."),
+    )
+
+
+def require_classes(dataset: Dataset) -> None:
+    """Raise ``UsageError`` when no image as a whole has a class, but objects are marked on the images."""
+    if dataset.objects is None or (dataset.class_ids != UNLABELLED).any():
+        return
+    raise UsageError(
+        _("{root} marks {count:,} objects on its images.").format(root=dataset.root, count=len(dataset.objects)),
+        _("Expected a class for each image: lince learns to tell whole images apart."),
+        _("Cut the objects out, or choose other data."),
     )
 
 

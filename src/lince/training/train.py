@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lince.config import TrainConfig
-from lince.data import SPLITS, TRAIN, Dataset, keys, require_usable, split_dataset, verify
+from lince.data import SPLITS, TRAIN, Dataset, keys, require_classes, require_usable, split_dataset, verify
 from lince.errors import DataError, UsageError
 from lince.evaluation.report import Report
 from lince.messages import _
@@ -46,6 +46,7 @@ def train(request: Request, target: Run) -> Report:
     """
     clock = _Clock()
     config = request.config
+    require_classes(request.dataset)
     # The network and its input.
     chosen = defaults.network(request.dataset, config)
     for reason in chosen.reasons:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lince.annotations import UNLABELLED
-from lince.data import TEST, Dataset, keys, open_dataset, verify
+from lince.data import TEST, Dataset, keys, open_dataset, require_classes, verify
 from lince.errors import DataError, UsageError
 from lince.evaluation import ClassificationMetrics, Comparison
 from lince.evaluation import compare as compare_predictions
@@ -40,6 +40,7 @@ def evaluate(model: str | Path, data: str | Path | Dataset, *, progress: Progres
     """
     predictor = load(model)
     dataset = data if isinstance(data, Dataset) else open_dataset(data, progress=progress)
+    require_classes(dataset)
     dataset = verify(dataset, progress)
     rows = dataset.indices(TEST)
     part = "test" if len(rows) else "all"
