@@ -15,9 +15,10 @@ from lince.evaluation import ClassificationMetrics, Comparison
 from lince.evaluation import compare as compare_predictions
 from lince.evaluation.predictions import Predictions
 from lince.messages import _
-from lince.preprocess import prepare
 from lince.progress import SILENT, Progress
 from lince.runtime.predictor import Predictor, load
+from lince.runtime.session import cores
+from lince.training.loader import Loader
 
 BATCH = 16
 PREDICTIONS = "predictions.csv"
@@ -69,14 +70,12 @@ def _answers(predictor: Predictor, dataset: Dataset, progress: Progress) -> Pred
             _("The model knows: {names}.").format(names=", ".join(known)),
             _("Merge them with --merge, or take them out."),
         )
-    spec = predictor.card.preprocess
+    loader = Loader(dataset, np.arange(len(dataset)), predictor.card.preprocess, BATCH, workers=cores())
     parts = []
     with progress.stage(_("Evaluating"), len(dataset)) as stage:
-        for start in range(0, len(dataset), BATCH):
-            rows = range(start, min(start + BATCH, len(dataset)))
-            images = [dataset.images.read(row, (spec.height, spec.width)) for row in rows]
-            parts.append(predictor.probabilities(prepare(images, spec)))
-            stage.advance(len(rows))
+        for batch in loader.batches():
+            parts.append(predictor.probabilities(batch.inputs))
+            stage.advance(len(batch.labels))
     ids = np.array([known.index(name) if name in known else UNLABELLED for name in dataset.classes.names], np.int32)
     return Predictions(
         keys=tuple(keys(dataset)),
