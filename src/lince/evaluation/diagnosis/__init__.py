@@ -39,7 +39,7 @@ def _all_well(evidence: Evidence) -> Finding:
     return Finding(
         "all_well",
         Severity.GOOD,
-        _("Nothing here looks wrong"),
+        _("No serious fault was found"),
         _("The model is right on {accuracy} of images it has never seen ({range}).").format(
             accuracy=percent(accuracy.value), range=percent_range(accuracy)
         ),
