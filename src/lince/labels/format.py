@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lince.annotations import CROWD, DIFFICULT, GROUP, OCCLUDED, TRUNCATED
 from lince.labels.table import Options, Table
 from lince.labels.tree import Place
 from lince.progress import Progress
@@ -19,7 +20,8 @@ class Holds(Flag):
     """What a format may hold.
 
     ``CLASSES`` is the list of all classes in its order, also of those that no image shows; ``NEGATIVES`` an image that
-    is known to show nothing.
+    is known to show nothing; ``RINGS`` an outline of more than one ring; ``PATHS`` an image that lies elsewhere, by its
+    full path.
     """
 
     LABELS = auto()
@@ -30,6 +32,8 @@ class Holds(Flag):
     FLAGS = auto()
     CLASSES = auto()
     NEGATIVES = auto()
+    RINGS = auto()
+    PATHS = auto()
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class Format:
     """One format. ``detect`` returns the evidence, or ``None``.
 
     ``write`` puts label files into an empty folder; ``file`` says where an image goes in it, given the word of its
-    split (empty for none), its class (empty for none) and its file name. Formats that are only read have neither.
+    split (empty for none), its class (empty for none) and its file name. Formats that are only read have neither,
+    those that embed the images have no ``file``. ``flags`` is the sum of the flags that it holds, where it holds any.
     """
 
     name: str
@@ -60,3 +65,4 @@ class Format:
     holds: Holds
     write: Callable[[Export, Path], None] | None = None
     file: Callable[[str, str, str], str] | None = None
+    flags: int = DIFFICULT | TRUNCATED | CROWD | OCCLUDED | GROUP
