@@ -14,8 +14,9 @@ from lince import images
 from lince.annotations import Strings
 from lince.errors import DataError, ImageError
 from lince.files import digest
-from lince.labels import Tree
+from lince.labels import Tree, photos
 from lince.labels.table import Pixels
+from lince.labels.tree import Folder
 
 Array = NDArray[np.uint8]
 
@@ -43,6 +44,9 @@ class ImageSource(Protocol):
 
     def key(self, index: int) -> str:
         """Return the 32 hex digits that name the image's content. Raise ``ImageError``."""
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return (height, width) of the upright image from its header; zeros when it cannot be read."""
 
     def select(self, indices: NDArray[Any]) -> ImageSource:
         """Return the images at ``indices``."""
@@ -78,6 +82,10 @@ class FileImages:
     def key(self, index: int) -> str:
         """Return the digest of the file's bytes."""
         return digest(self.data(index))
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return (height, width), from the file's header."""
+        return photos.size(Folder(self.root), self.names[index])
 
     def select(self, indices: NDArray[Any]) -> FileImages:
         """Return the images at ``indices``."""
@@ -126,6 +134,10 @@ class TreeImages:
         """Return the digest of the file's bytes."""
         return digest(self.data(index))
 
+    def size(self, index: int) -> tuple[int, int]:
+        """Return (height, width), from the file's header."""
+        return photos.size(self.tree, self.names[index])
+
     def select(self, indices: NDArray[Any]) -> TreeImages:
         """Return the images at ``indices``."""
         return TreeImages(self.tree, self.names.take(indices), self.grey)
@@ -162,6 +174,11 @@ class PixelImages:
         """Return the digest of the pixels and their shape."""
         pixels = self._pixels(index)
         return digest(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return (height, width)."""
+        height, width = self._pixels(index).shape
+        return height, width
 
     def select(self, indices: NDArray[Any]) -> PixelImages:
         """Return the images at ``indices``."""

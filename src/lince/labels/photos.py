@@ -83,7 +83,7 @@ def sizes(tree: Tree, names: Sequence[str], progress: Progress = SILENT) -> NDAr
     with progress.stage(_("Reading the sizes of the photos"), len(names)) as stage, ThreadPoolExecutor() as pool:
         for start in range(0, len(names), _BATCH):
             batch = names[start : start + _BATCH]
-            found += pool.map(lambda name: _size(tree, name), batch, chunksize=32)
+            found += pool.map(lambda name: size(tree, name), batch, chunksize=32)
             stage.advance(len(batch))
     return np.array(found, np.int32).reshape(-1, 2)
 
@@ -114,7 +114,8 @@ def _agreement(one: list[str], other: list[str]) -> int:
     return count
 
 
-def _size(tree: Tree, name: str) -> tuple[int, int]:
+def size(tree: Tree, name: str) -> tuple[int, int]:
+    """Return (height, width) of the upright photo ``name`` from its header; zeros when it cannot be read."""
     for count in (_HEAD, _PHOTO_AT_MOST):
         try:
             return images.size(tree.head(name, count))
