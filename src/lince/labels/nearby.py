@@ -1,0 +1,47 @@
+"""Photos that lie beside the labels named rather than among them: ``../images``, seen from the folder above."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from lince.labels import scan
+from lince.labels.table import SPLIT_WORDS
+from lince.labels.tree import Folder, Place, Tree
+
+_PHOTO_FOLDERS = {"images", "image", "jpegimages", "img", "imgs", "photos", "pictures", "data", "frames", *SPLIT_WORDS}
+_STEPS = 2
+
+
+class Around(Folder):
+    """The folder ``root`` as far as labels in its folder ``below`` need it: that folder, and those of photos beside it."""
+
+    def __init__(self, root: Path, below: str, inner: Tree) -> None:
+        super().__init__(root)
+        self._below = below
+        self._inner = inner
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every file below those folders, and the photos in ``root`` itself."""
+        beside = (name for name in scan.folders(self.root) if name.lower() in _PHOTO_FOLDERS and name != self._below)
+        found = [name for name in scan.files(self.root) if scan.looks_like_image(name)]
+        found += [f"{folder}/{name}" for folder in beside for name in scan.files_below(self.root / folder)]
+        return (*found, *(f"{self._below}/{name}" for name in self._inner.names))
+
+
+def outwards(place: Place) -> Iterator[tuple[Tree, str]]:
+    """Yield the tree of ``place``, then the folders above as ``Around`` shows them, each with what its own names start by.
+
+    What is not a folder of this machine has nothing above it.
+    """
+    tree: Tree = place.tree
+    prefix = ""
+    yield tree, prefix
+    for _step in range(_STEPS):
+        root = tree.root.absolute()
+        if not isinstance(tree, Folder) or root.parent in (root, root.parent.parent):
+            return
+        tree, prefix = Around(root.parent, root.name, tree), f"{root.name}/{prefix}"
+        yield tree, prefix

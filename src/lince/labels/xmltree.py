@@ -1,0 +1,201 @@
+"""XML that strangers wrote, read safely for every format: bounded, no entities, and every element knows its line.
+
+XML 1.0 by Expat. A document that declares a type of its own is refused where the declaration starts: that is where
+entities that grow without end, files of this machine and default attributes come from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+from lince.annotations import Rejected
+from lince.errors import DataError
+from lince.messages import _
+
+AT_MOST = 2**24  # bytes of one file that is held as a whole
+_ELEMENTS_AT_MOST = 2**19  # held at one time; each takes some 250 bytes
+_DEPTH_AT_MOST = 64
+_STEP = 2**16
+_PEEK = 2048
+_ENCODING = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
+_ROOT = re.compile(rb"^\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^>\[]*>\s*)*<([A-Za-z_][\w.-]*)[\s/>]", re.DOTALL)
+# Expat itself reads UTF-8 and UTF-16, and all that have a byte for each character.
+_WIDE = {"gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932",
+         "shift-jis": "cp932", "cp932": "cp932", "euc-jp": "euc-jp", "euc-kr": "cp949", "cp949": "cp949"}  # fmt: skip
+_FORBIDDEN = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+class Element:
+    """An element: ``tag``, ``attributes``, ``children``, the ``line`` where it starts, ``text`` when it has no children."""
+
+    __slots__ = ("attributes", "children", "line", "tag", "text")
+
+    def __init__(self, tag: str, attributes: dict[str, str], line: int) -> None:
+        self.tag = tag
+        self.attributes = attributes
+        self.line = line
+        self.children: list[Element] = []
+        self.text = ""
+
+    def child(self, tag: str) -> Element | None:
+        """Return the first child called ``tag``."""
+        return next((child for child in self.children if child.tag == tag), None)
+
+    def word(self, tag: str) -> str:
+        """Return the text of the first child called ``tag``, without spaces around; empty when there is none."""
+        for child in self.children:
+            if child.tag == tag:
+                return child.text.strip()
+        return ""
+
+
+def parse(data: bytes, path: str) -> Element | Rejected:
+    """Return the root of the document ``data`` of the file ``path``, or why it cannot be read, and in which line."""
+    root: Element | None = None
+    for found in _elements(data, path, held=True):
+        if isinstance(found, Rejected):
+            return found
+        root = found if root is None else root
+    return root if root is not None else _Reader(path, held=True).refusal(_("nothing in it"))
+
+
+def children(data: bytes, path: str) -> Iterator[Element | Rejected]:
+    """Yield the root (its attributes alone), then each of its children when it is whole; last, what is wrong if anything.
+
+    Only one child is held at a time, so a document of any length costs the memory of its bytes.
+    """
+    return _elements(data, path, held=False)
+
+
+def root_tag(head: bytes) -> str:
+    """Return the name of the root in the first bytes of a file, empty where there is none. For ``detect``."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        head = head.decode("utf-16", "ignore").encode()
+    match = _ROOT.match(head[:_PEEK].removeprefix(b"\xef\xbb\xbf"))
+    return match.group(1).decode("ascii", "ignore") if match else ""
+
+
+def written(tag: str, attributes: Mapping[str, object]) -> str:
+    """Return the start of an element with its attributes, without the closing bracket."""
+    return f"<{tag}" + "".join(f" {name}={quoteattr(checked(str(value)))}" for name, value in attributes.items())
+
+
+def content(text: str) -> str:
+    """Return ``text`` as it stands between tags."""
+    return escape(checked(text))
+
+
+def checked(text: str) -> str:
+    """Return ``text``; raise ``DataError`` when it holds what XML cannot: line ends, controls, halves of characters."""
+    if _FORBIDDEN.search(text):
+        raise DataError(
+            _("The name {name} holds a character that XML cannot.").format(name=ascii(text)),
+            _("Expected names without line ends and control characters."),
+            _("Rename it."),
+        )
+    return text
+
+
+class _Refused(Exception):  # noqa: N818  (it never leaves this module)
+    """The reader stops here, for the reason given."""
+
+
+class _Reader:
+    """Builds elements as Expat finds them. ``ready`` are the children of the root that are whole."""
+
+    def __init__(self, path: str, held: bool, encoding: str | None = None) -> None:
+        self.path = path
+        self.ready: list[Element] = []
+        self._held = held
+        self._stack: list[Element] = []
+        self._text: list[str] = []
+        self._count = 0
+        parser = expat.ParserCreate(encoding)
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text.append
+        parser.StartDoctypeDeclHandler = self._doctype
+        parser.SkippedEntityHandler = self._skipped
+        self.parser = parser
+
+    def refusal(self, reason: str) -> Rejected:
+        """Return why this file cannot be read, at the line where the reader stands."""
+        remedy = _("export it again, or correct the line")
+        return Rejected(self.path, reason, remedy, self.parser.CurrentLineNumber, "unusable")
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        element = Element(tag, attributes, self.parser.CurrentLineNumber)
+        stack = self._stack
+        depth = len(stack)
+        self._count += 1
+        if depth >= _DEPTH_AT_MOST:
+            raise _Refused(_("elements within elements, more than {limit} deep").format(limit=_DEPTH_AT_MOST))
+        if self._count > _ELEMENTS_AT_MOST:
+            raise _Refused(_("more than {limit:,} elements").format(limit=_ELEMENTS_AT_MOST))
+        if depth > 1 or (depth and self._held):
+            stack[-1].children.append(element)
+        elif not depth:
+            self.ready.append(element)
+        stack.append(element)
+        self._text.clear()
+
+    def _end(self, tag: str) -> None:
+        element = self._stack.pop()
+        if self._text:
+            if not element.children:
+                element.text = "".join(self._text)
+            self._text.clear()
+        if len(self._stack) == 1 and not self._held:
+            self.ready.append(element)
+            self._count = 0
+
+    def _doctype(self, name: str, system: str | None, public: str | None, declares: int) -> None:
+        if declares:
+            raise _Refused(_("it declares a document type with entities, which may be an attack"))
+
+    def _skipped(self, name: str, parameter: bool) -> None:
+        raise _Refused(_("the entity '{name}' is not known").format(name=name))
+
+
+def _elements(data: bytes, path: str, held: bool) -> Iterator[Element | Rejected]:
+    data, encoding = _readable(data)
+    reader = _Reader(path, held, encoding)
+    step = len(data) + 1 if held else _STEP
+    for start in range(0, len(data) + 1, step):
+        part = data[start : start + step]
+        problem = _fed(reader, part, start + step > len(data))
+        yield from reader.ready
+        reader.ready.clear()
+        if problem is not None:
+            yield problem
+            return
+
+
+def _fed(reader: _Reader, part: bytes, last: bool) -> Rejected | None:
+    try:
+        reader.parser.Parse(part, last)
+    except _Refused as refused:
+        return reader.refusal(str(refused))
+    except expat.ExpatError as error:
+        reason = _("it is cut off") if _cut_off(error, last) else expat.ErrorString(error.code)
+        return reader.refusal(_("not XML: {error}").format(error=reason))
+    except (LookupError, ValueError) as error:  # an encoding that nobody knows
+        return reader.refusal(_("not XML: {error}").format(error=error))
+    return None
+
+
+def _cut_off(error: expat.ExpatError, last: bool) -> bool:
+    endings = (expat.errors.XML_ERROR_NO_ELEMENTS, expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+               expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION, expat.errors.XML_ERROR_PARTIAL_CHAR)  # fmt: skip
+    return last and expat.ErrorString(error.code) in endings
+
+
+def _readable(data: bytes) -> tuple[bytes, str | None]:
+    """Return the bytes in an encoding that Expat reads, and its name where the document says another."""
+    match = _ENCODING.match(data[:_PEEK])
+    wide = _WIDE.get(match.group(1).decode("ascii").lower()) if match else None
+    return (data, None) if wide is None else (data.decode(wide, "replace").encode(), "utf-8")
