@@ -24,15 +24,22 @@ _PHOTO_AT_MOST = 2**31
 
 
 class Photos:
-    """The photos of a tree, found by what label files call them."""
+    """The photos of a tree, found by what label files call them.
 
-    def __init__(self, tree: Tree) -> None:
+    What lies in a folder called as one of ``apart`` (small letters) is a picture of another kind, such as a mask.
+    """
+
+    def __init__(self, tree: Tree, apart: frozenset[str] = frozenset()) -> None:
         self.tree = tree
+        self._apart = apart
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Every file whose ending is an image's, in the order of the tree."""
-        return tuple(filter(scan.looks_like_image, self.tree.names))
+        found = filter(scan.looks_like_image, self.tree.names)
+        if not self._apart:
+            return tuple(found)
+        return tuple(name for name in found if self._apart.isdisjoint(name.lower().split("/")[:-1]))
 
     def find(self, mention: str, near: str = "") -> str | None:
         """Return the file that ``mention`` means in a label file that lies in the folder ``near``; ``None`` if none.

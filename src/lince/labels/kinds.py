@@ -1,0 +1,47 @@
+"""Class ids while a format is read that names a class at every mark: handed out as met, put in order at the end."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lince.annotations import UNLABELLED, Classes
+from lince.labels.columns import class_order
+from lince.labels.table import Table
+
+
+class Kinds:
+    """The classes met so far; those ``declared`` come first and keep their order."""
+
+    def __init__(self, declared: Sequence[str] = ()) -> None:
+        self._ids: dict[str, int] = {}
+        for name in declared:
+            self.id(name)
+        self._declared = len(self._ids)
+
+    @property
+    def names(self) -> list[str]:
+        """The names in the order of the ids handed out."""
+        return list(self._ids)
+
+    def id(self, name: str) -> int:
+        """Return the id of the class ``name`` for now; two ways to write the same accented letter are one name."""
+        return self._ids.setdefault(unicodedata.normalize("NFC", name), len(self._ids))
+
+    def settled(self, table: Table) -> Table:
+        """Return ``table``, whose ids were handed out here, with its classes in order: declared, then the others used."""
+        names = self.names
+        objects = table.objects
+        used = set(np.unique(table.class_ids).tolist())
+        if objects is not None:
+            used |= set(np.unique(objects.class_ids).tolist())
+        others = class_order(name for name in names[self._declared :] if self._ids[name] in used)
+        kept = [*names[: self._declared], *others]
+        places = {name: place for place, name in enumerate(kept)}
+        order = np.array([*(places.get(name, UNLABELLED) for name in names), UNLABELLED], np.int32)
+        if objects is not None:
+            objects = replace(objects, class_ids=order[objects.class_ids])
+        return replace(table, classes=Classes(tuple(kept)), class_ids=order[table.class_ids], objects=objects)
