@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lince.errors import LinceError
     from lince.runtime.answers import save_answers
     from lince.runtime.predictor import load
+    from lince.verbs.checking import check, show
     from lince.verbs.judging import compare, evaluate
     from lince.verbs.learning import demo, resume, train
     from lince.verbs.looking import augment, doctor, measure, models, summary
@@ -26,6 +27,7 @@ _WHERE = {
     "LinceError": "lince.errors:LinceError",
     "TrainConfig": "lince.config:TrainConfig",
     "augment": "lince.verbs.looking:augment",
+    "check": "lince.verbs.checking:check",
     "compare": "lince.verbs.judging:compare",
     "demo": "lince.verbs.learning:demo",
     "doctor": "lince.verbs.looking:doctor",
@@ -36,6 +38,7 @@ _WHERE = {
     "open": "lince.data:open_dataset",
     "resume": "lince.verbs.learning:resume",
     "save_answers": "lince.runtime.answers:save_answers",
+    "show": "lince.verbs.checking:show",
     "summary": "lince.verbs.looking:summary",
     "train": "lince.verbs.learning:train",
 }
@@ -45,6 +48,7 @@ __all__ = [
     "TrainConfig",
     "__version__",
     "augment",
+    "check",
     "compare",
     "demo",
     "doctor",
@@ -55,6 +59,7 @@ __all__ = [
     "open",
     "resume",
     "save_answers",
+    "show",
     "summary",
     "train",
 ]

@@ -140,6 +140,24 @@ def size(data: bytes) -> tuple[int, int]:
     return (width, height) if sideways else (height, width)
 
 
+def orientation(data: bytes) -> int:
+    """Return how the camera was held, 1 to 8 as Exif numbers it; 1 when nothing usable is said.
+
+    From 5 on, the pixels as stored lie on their side: ``decode`` and ``size`` give them upright.
+    """
+    found = kind(data)
+    if found is None or found == "tiff":  # Pillow turns TIFFs by itself
+        return 1
+    header = _jpeg_header(data) if found == "jpeg" else None
+    if header is not None:
+        return header.orientation
+    try:
+        with _PLUGINS[found](io.BytesIO(data), "") as image:
+            return _orientation(image)
+    except _BROKEN:
+        return 1
+
+
 def encode_jpeg(image: Array, quality: int = 90) -> bytes:
     """Return uint8 RGB (H, W, 3) as a JPEG file; ``quality`` from 1 to 100."""
     return _encode(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -49,6 +49,8 @@ def verbs() -> dict[str, str]:
     """Return what lince can do: a line of help for each verb, in the order of a newcomer's day."""
     return {
         "demo": _("train on built-in digits: everything once, in about a minute"),
+        "check": _("tell what is wrong with your photos and labels, and what to do"),
+        "show": _("draw photos with what is marked on them"),
         "train": _("train a recogniser on your photos"),
         "evaluate": _("measure a model on labelled photos"),
         "compare": _("hold runs against each other on the same test photos"),

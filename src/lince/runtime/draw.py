@@ -18,7 +18,13 @@ Colour = tuple[int, int, int]
 RIGHT: Colour = (24, 128, 56)
 WRONG: Colour = (190, 30, 45)
 PLAIN: Colour = (60, 60, 60)
+# Told apart by people who see no red or no green too (Okabe and Ito 2008), black and yellow darkened or left out.
+COLOURS: tuple[Colour, ...] = (
+    (230, 120, 0), (0, 114, 178), (0, 148, 105), (204, 90, 150), (86, 180, 233), (170, 60, 0), (120, 100, 200),
+    (150, 140, 20),
+)  # fmt: skip
 _SIDE, _GAP, _TEXT, _LINE, _WEIGHT = 180, 10, 15, 20, 400
+_SMALL_TEXT, _SMALLEST_NAMED = 12, 14  # pixels: the letters in a photo, and the side of a box that has room for a name
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,38 @@ class Cell:
     image: Picture
     lines: tuple[str, ...]
     right: bool | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """One object to draw: its ``box`` and ``rings`` (K, 2) in pixels of the whole photo, its ``mask`` (H, W) of it.
+
+    ``number`` chooses the colour; ``faint`` draws it thin and without its ``name``.
+    """
+
+    box: tuple[float, float, float, float]
+    name: str = ""
+    number: int = 0
+    rings: Sequence[NDArray[np.float64]] = ()
+    mask: NDArray[np.bool_] | None = None
+    faint: bool = False
+
+
+def marked(image: Picture, shapes: Sequence[Shape], size: tuple[int, int], side: int) -> Picture:
+    """Return ``image`` (H, W, 3) with ``shapes`` drawn on it, its longer side brought to ``side`` pixels.
+
+    ``size`` is the (height, width) in which the shapes are given; ``image`` may be a smaller copy.
+    """
+    picture = _within(image, side, enlarge=True).copy()
+    scale = np.array([picture.shape[1] / max(size[1], 1), picture.shape[0] / max(size[0], 1)])
+    for shape in shapes:
+        _fill(picture, shape, scale)
+    for shape in sorted(shapes, key=lambda shape: not shape.faint):
+        _outline(picture, shape, scale)
+    for shape in shapes:
+        if shape.name and not shape.faint:
+            _name(picture, shape, scale)
+    return picture
 
 
 def thumbnail(image: Picture, side: int) -> bytes:
@@ -44,20 +82,20 @@ def overlay(image: Picture, heat: NDArray[np.float32]) -> Picture:
     return np.asarray(image * (1 - share) + colours * share, np.uint8)
 
 
-def contact_sheet(cells: Sequence[Cell], columns: int = 6) -> Picture:
-    """Return one picture, uint8 RGB, of ``cells`` in rows of ``columns``.
+def contact_sheet(cells: Sequence[Cell], columns: int = 6, side: int = _SIDE) -> Picture:
+    """Return one picture, uint8 RGB, of ``cells`` in rows of ``columns``, each photo ``side`` pixels at most.
 
     A right answer is green and ticked, a wrong one red and crossed, so that the mark does not rest on colour alone.
     """
     if not cells:
         raise ValueError("a contact sheet needs at least one photo")
     columns = min(columns, len(cells))
-    height = _SIDE + _GAP + _LINE * max(len(cell.lines) for cell in cells)
+    height = side + _GAP + _LINE * max(len(cell.lines) for cell in cells)
     rows = -(-len(cells) // columns)
-    sheet = np.full((rows * (height + _GAP) + _GAP, columns * (_SIDE + _GAP) + _GAP, 3), 255, np.uint8)
+    sheet = np.full((rows * (height + _GAP) + _GAP, columns * (side + _GAP) + _GAP, 3), 255, np.uint8)
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
-        _place(sheet, cell, _GAP + column * (_SIDE + _GAP), _GAP + row * (height + _GAP))
+        _place(sheet, cell, (_GAP + column * (side + _GAP), _GAP + row * (height + _GAP)), side)
     return sheet
 
 
@@ -67,27 +105,75 @@ def write(picture: Picture, text: str, left: int, baseline: int, colour: Colour 
     return text_width(text)
 
 
-def text_width(text: str) -> int:
-    """Return how many pixels wide ``text`` is written."""
-    return int(cv2.getTextSize((1, 1), text, (0, 0), _font(), _TEXT, _WEIGHT)[2])
+def text_width(text: str, height: int = _TEXT) -> int:
+    """Return how many pixels wide ``text`` is written in letters of ``height``."""
+    return int(cv2.getTextSize((1, 1), text, (0, 0), _font(), height, _WEIGHT)[2])
 
 
-def _place(sheet: Picture, cell: Cell, left: int, top: int) -> None:
-    picture = _within(cell.image, _SIDE, enlarge=True)
+def _colour(shape: Shape) -> Colour:
+    return COLOURS[shape.number % len(COLOURS)]
+
+
+def _fill(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None:
+    """Lay the shape's colour over its outline or mask, in place, so that the photo still shows."""
+    if shape.mask is None and not len(shape.rings):
+        return
+    inside = np.zeros(picture.shape[:2], np.uint8)
+    if shape.mask is not None:
+        height, width = picture.shape[:2]
+        inside[:] = cv2.resize(shape.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    elif shape.rings:
+        cv2.fillPoly(inside, [np.rint(ring * scale).astype(np.int32) for ring in shape.rings], 1)
+    there = inside > 0
+    picture[there] = (0.55 * picture[there] + 0.45 * np.array(_colour(shape))).astype(np.uint8)
+
+
+def _outline(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None:
+    left, top, right, bottom = _corners(picture, shape, scale)
+    if not shape.faint:  # a dark line below keeps the colour apart from a photo of the same colour
+        cv2.rectangle(picture, (left, top), (right, bottom), (20, 20, 20), 4)
+    cv2.rectangle(picture, (left, top), (right, bottom), _colour(shape), 1 if shape.faint else 2)
+    rings = [np.rint(ring * scale).astype(np.int32) for ring in shape.rings]
+    cv2.polylines(picture, rings, True, _colour(shape), 1, cv2.LINE_AA)
+
+
+def _name(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None:
+    left, top, right, bottom = _corners(picture, shape, scale)
+    text = _fitting(shape.name, picture.shape[1] - 4, _SMALL_TEXT)
+    if max(right - left, bottom - top) < _SMALLEST_NAMED:
+        return
+    wide = text_width(text, _SMALL_TEXT) + 4
+    x = max(0, min(left - 1, picture.shape[1] - wide))
+    y = top - 1 if top > _SMALL_TEXT + 5 else min(top + _SMALL_TEXT + 5, picture.shape[0] - 1)
+    cv2.rectangle(picture, (x, y - _SMALL_TEXT - 4), (x + wide, y), _colour(shape), cv2.FILLED)
+    cv2.putText(picture, text, (x + 2, y - 3), (255, 255, 255), _font(), _SMALL_TEXT, 600)
+
+
+def _corners(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> tuple[int, int, int, int]:
+    """Return the box in the picture's pixels; what lies far outside is brought to just beyond the edge."""
     height, width = picture.shape[:2]
-    x, y = left + (_SIDE - width) // 2, top + (_SIDE - height) // 2
+    left, top, right, bottom = (np.array(shape.box) * [*scale, *scale]).tolist()
+    across, down = np.clip([left, right], -2, width + 1), np.clip([top, bottom], -2, height + 1)
+    return round(float(across[0])), round(float(down[0])), round(float(across[1])), round(float(down[1]))
+
+
+def _place(sheet: Picture, cell: Cell, corner: tuple[int, int], side: int) -> None:
+    left, top = corner
+    picture = _within(cell.image, side, enlarge=True)
+    height, width = picture.shape[:2]
+    x, y = left + (side - width) // 2, top + (side - height) // 2
     sheet[y : y + height, x : x + width] = picture
     indent = 0
     colour = PLAIN
     if cell.right is not None:
         colour = RIGHT if cell.right else WRONG
         cv2.rectangle(sheet, (x, y), (x + width - 1, y + height - 1), colour, 3)
-        _mark(sheet, left, top + _SIDE + 6, cell.right)
+        _mark(sheet, left, top + side + 6, cell.right)
         indent = _TEXT + 5
     for number, line in enumerate(cell.lines):
         start = indent if number == 0 else 0
-        baseline = top + _SIDE + _TEXT + 4 + number * _LINE
-        write(sheet, _fitting(line, _SIDE - start), left + start, baseline, colour if number == 0 else PLAIN)
+        baseline = top + side + _TEXT + 4 + number * _LINE
+        write(sheet, _fitting(line, side - start), left + start, baseline, colour if number == 0 else PLAIN)
 
 
 def _mark(sheet: Picture, left: int, top: int, right: bool) -> None:
@@ -98,10 +184,10 @@ def _mark(sheet: Picture, left: int, top: int, right: bool) -> None:
     cv2.polylines(sheet, strokes, False, RIGHT if right else WRONG, 2, cv2.LINE_AA)
 
 
-def _fitting(text: str, room: int) -> str:
-    if text_width(text) <= room:
+def _fitting(text: str, room: int, height: int = _TEXT) -> str:
+    if text_width(text, height) <= room:
         return text
-    while text and text_width(text + "…") > room:
+    while text and text_width(text + "…", height) > room:
         text = text[:-1]
     return text + "…"
 

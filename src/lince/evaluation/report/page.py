@@ -9,7 +9,7 @@ from math import floor
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from lince import files, images
 from lince.errors import DataError
@@ -32,7 +32,7 @@ def render_html(report: Report) -> str:
     metrics = report.metrics
     name, share = metrics.commonest
     curves = (charts.loss_curves(report.history), charts.accuracy_curves(report.history))
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         report=report,
         metrics=metrics,
@@ -57,7 +57,7 @@ def write_html(report: Report, path: Path) -> None:
 
 def render_comparison(comparison: Comparison) -> str:
     """Return ``comparison`` as one HTML page in the language in force."""
-    template = _environment().get_template("comparison.html.j2")
+    template = environment().get_template("comparison.html.j2")
     return template.render(
         comparison=comparison,
         table=side_by_side.compared_runs(comparison),
@@ -68,20 +68,21 @@ def render_comparison(comparison: Comparison) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("lince.evaluation.report"),
+def environment(*rooms: str) -> Environment:
+    """Return what fills the templates of ``rooms`` (dotted names), and after them those that every page shares."""
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(room) for room in (*rooms, "lince.evaluation.report")]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals.update(
+    made.globals.update(
         {"_": _, "language": language, "words": words, "embedded": embedded, "picture_size": picture_size}
     )
-    environment.globals.update({name: getattr(figures, name) for name in ("count", "decimal", "duration", "percent")})
-    environment.globals.update(percent_range=figures.percent_range, interval_bar=charts.interval_bar)
-    return environment
+    made.globals.update({name: getattr(figures, name) for name in ("count", "decimal", "duration", "percent")})
+    made.globals.update(percent_range=figures.percent_range, interval_bar=charts.interval_bar)
+    return made
 
 
 def embedded(image: bytes) -> str:

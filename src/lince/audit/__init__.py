@@ -1,0 +1,6 @@
+"""The doctor: what is wrong with a dataset, where it can be seen, and what to do about it."""
+
+from lince.audit.checkup import Checkup, examine
+from lince.audit.finding import Example, Finding, Severity
+
+__all__ = ["Checkup", "Example", "Finding", "Severity", "examine"]

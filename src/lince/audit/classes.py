@@ -1,0 +1,195 @@
+"""Checks of the classes: too rare, never used, out of balance, missing from a part, or named almost alike."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.annotations import UNLABELLED
+from lince.audit.finding import Evidence, Example, Finding, Severity, Words, finding
+from lince.evaluation.figures import count, percent
+from lince.messages import _
+
+FEW_IMAGES, FEW_OBJECTS = 20, 50  # below which a class can hardly be learned or judged
+UNEQUAL = 10.0  # times that the commonest class is larger than the rarest
+LONG_WORD = 7  # letters from which one letter more, less or other is a slip rather than another word
+
+
+def check(evidence: Evidence) -> list[Finding]:
+    """Return what is wrong with the classes."""
+    return [
+        *_unused(evidence),
+        *_rare(evidence),
+        *_unbalanced(evidence),
+        *_absent(evidence),
+        *_alike(evidence),
+        *_unlabelled(evidence),
+    ]
+
+
+def tally(evidence: Evidence, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Return how many objects (or images, where none are marked) each class has, int64 (C,), on the images ``rows``."""
+    dataset = evidence.dataset if rows is None else evidence.dataset.select(rows)
+    return np.array(list(dataset.counts().values()), np.int64)
+
+
+def _unused(evidence: Evidence) -> list[Finding]:
+    names = [name for name, size in evidence.dataset.counts().items() if not size]
+    words = Words(
+        Severity.WARNING,
+        _("Classes that nothing shows"),
+        _("{count:,} classes are declared, and no usable label names them: {names}."),
+        _("If that is a surprise, the ids may be shifted. Else leave them out of the list."),
+    )
+    return finding("unused", words, (Example(name) for name in names), len(names), {"names": ", ".join(names)})
+
+
+def _rare(evidence: Evidence) -> list[Finding]:
+    parts = evidence.parts()
+    sizes = tally(evidence, parts.get("train"))
+    total, marked = int(sizes.sum()), evidence.dataset.objects is not None
+    everywhere = tally(evidence)
+    few = (sizes < (FEW_OBJECTS if marked else FEW_IMAGES)) & (everywhere > 0)
+    said = []
+    for class_id in np.flatnonzero(few).tolist():
+        share = float(sizes[class_id]) / max(total, 1)
+        said.append((evidence.class_name(class_id), _rare_text(int(sizes[class_id]), share, marked, "train" in parts)))
+    words = Words(
+        Severity.WARNING,
+        _("Classes too rare to learn"),
+        _("{count:,} classes have too few examples to be learned, or judged: {names}."),
+        _("Collect more photos of them, merge them with a class they resemble (--merge), or leave them out."),
+    )
+    names = "; ".join(f"{name} ({text})" for name, text in said)
+    return finding("rare", words, (Example(name, text) for name, text in said), len(said), {"names": names})
+
+
+def _rare_text(size: int, share: float, marked: bool, train: bool) -> str:
+    if marked and train:
+        text = _("{size:,} boxes to train on, {share} of them")
+    elif marked:
+        text = _("{size:,} boxes, {share} of all")
+    elif train:
+        text = _("{size:,} images to train on, {share} of them")
+    else:
+        text = _("{size:,} images, {share} of all")
+    return text.format(size=size, share=percent(share))
+
+
+def _unbalanced(evidence: Evidence) -> list[Finding]:
+    sizes = tally(evidence)
+    used = np.flatnonzero(sizes)
+    if len(used) < 2:
+        return []
+    most, least = int(used[np.argmax(sizes[used])]), int(used[np.argmin(sizes[used])])
+    ratio = float(sizes[most] / sizes[least])
+    words = Words(
+        Severity.WARNING,
+        _("Classes out of balance"),
+        _("“{most}” has {ratio:.0f} times as many examples as “{least}” ({large} to {little})."),
+        _("Collect more of the rare ones. Judge each class by its own figures; the mean hides the rare ones."),
+    )
+    figures = {
+        "most": evidence.class_name(most),
+        "least": evidence.class_name(least),
+        "ratio": ratio,
+        "large": count(int(sizes[most])),
+        "little": count(int(sizes[least])),
+    }
+    return finding("unbalanced", words, (), int(ratio >= UNEQUAL), figures)
+
+
+def _absent(evidence: Evidence) -> list[Finding]:
+    parts = evidence.parts()
+    if len(parts) < 2:
+        return []
+    present = {name: tally(evidence, rows) > 0 for name, rows in parts.items()}
+    somewhere = np.any(list(present.values()), axis=0)
+    missing = [
+        (evidence.class_name(class_id), part)
+        for part, found in present.items()
+        for class_id in np.flatnonzero(somewhere & ~found).tolist()
+    ]
+    grave = any(part == "train" for _name, part in missing)
+    words = Words(
+        Severity.ERROR if grave else Severity.WARNING,
+        _("Classes missing from a part"),
+        _("A class that training lacks cannot be learned, one that the test lacks cannot be judged: {names}."),
+        _("Divide the data anew with lince split, which gives every part its share of each class."),
+    )
+    names = "; ".join(_("{name} in {part}").format(name=name, part=part) for name, part in missing)
+    examples = (Example(name, part) for name, part in missing)
+    return finding("absent", words, examples, len(missing), {"names": names})
+
+
+def _alike(evidence: Evidence) -> list[Finding]:
+    sizes = evidence.dataset.counts()
+    pairs = [pair for pair in combinations(evidence.dataset.classes.names, 2) if names_alike(*pair)]
+    words = Words(
+        Severity.WARNING,
+        _("Class names almost alike"),
+        _("{count:,} pairs of class names differ by case, an accent, a plural or one letter: {names}."),
+        _("If they mean the same, make them one: --merge {example}."),
+    )
+    if not pairs:
+        return []
+    words = Words(words.severity, words.title, words.text, words.remedy.format(example=_merge(pairs[0], sizes)))
+    names = "; ".join(f"{a} / {b}" for a, b in pairs)
+    return finding("names-alike", words, (Example(a, b) for a, b in pairs), len(pairs), {"names": names})
+
+
+def names_alike(one: str, other: str) -> bool:
+    """Whether two class names are probably one, written in two ways."""
+    a, b = _bare(one), _bare(other)
+    if not (a and b):
+        return False
+    short, long = sorted((a, b), key=len)
+    if a == b or (len(short) > 2 and long in (short + "s", short + "es")):
+        return True
+    return len(short) >= LONG_WORD and _digits(a) == _digits(b) and _one_letter(short, long)
+
+
+def _unlabelled(evidence: Evidence) -> list[Finding]:
+    if evidence.dataset.objects is not None:
+        return []
+    rows = np.flatnonzero(evidence.dataset.class_ids == UNLABELLED)
+    words = Words(
+        Severity.WARNING,
+        _("Photos without a class"),
+        _("{count:,} photos have no class. Training does not use them."),
+        _("Give them a class, or leave them for later."),
+    )
+    return evidence.images("no-class", words, rows, {})
+
+
+def _bare(name: str) -> str:
+    """Return ``name`` without case, accents and whatever stands between its letters and digits."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in letters if letter.isalnum())
+
+
+def _digits(name: str) -> list[str]:
+    return re.findall(r"\d+", name)
+
+
+def _one_letter(short: str, long: str) -> bool:
+    """Whether one letter put in, left out, exchanged with its neighbour or replaced makes ``short`` into ``long``."""
+    if len(long) - len(short) > 1:
+        return False
+    if len(long) > len(short):
+        return any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
+    differing = [i for i in range(len(short)) if short[i] != long[i]]
+    if len(differing) == 2:
+        first, second = differing
+        return second == first + 1 and short[first] == long[second] and short[second] == long[first]
+    return len(differing) == 1
+
+
+def _merge(pair: tuple[str, str], sizes: Mapping[str, int]) -> str:
+    kept = max(pair, key=lambda name: sizes[name])
+    return f"{kept}={','.join(pair)}"

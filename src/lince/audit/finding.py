@@ -1,0 +1,137 @@
+"""The nouns of the doctor: what it looks at, what it finds, and where that can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.annotations import Objects
+from lince.audit.facts import Facts
+from lince.data import SPLITS, Dataset
+from lince.messages import _
+
+MOST_EXAMPLES = 10_000  # kept with a finding; its count goes on
+
+
+class Severity(IntEnum):
+    """How much a finding matters, the gravest first: labels lost or wrong, results at risk, good to know."""
+
+    ERROR = 0
+    WARNING = 1
+    NOTE = 2
+
+    def word(self) -> str:
+        """Return its name for people."""
+        return (_("error"), _("warning"), _("note"))[self]
+
+
+@dataclass(frozen=True)
+class Example:
+    """Where a finding can be seen: ``place`` is a file, with the line after a colon where a label file is meant.
+
+    ``row`` is the image of the dataset and ``objects`` those of its objects that are meant; ``other`` is a second image
+    to hold beside it. What was rejected has no row.
+    """
+
+    place: str
+    text: str = ""
+    row: int | None = None
+    objects: tuple[int, ...] = ()
+    other: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or worth knowing: ``code`` for programs, words for people, and what to do.
+
+    ``count`` is how often it was met; ``examples`` are the first of them; ``figures`` what it rests on (JSON).
+    """
+
+    code: str
+    severity: Severity
+    count: int
+    title: str
+    text: str
+    remedy: str
+    examples: tuple[Example, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """Return the finding as JSON."""
+        return {
+            "code": self.code,
+            "severity": self.severity.name.lower(),
+            "count": self.count,
+            "title": self.title,
+            "text": self.text,
+            "remedy": self.remedy,
+            "examples": [_example(item) for item in self.examples],
+            "figures": dict(self.figures),
+        }
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a check says when it finds something; ``text`` may hold ``{count}`` and further places."""
+
+    severity: Severity
+    title: str
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the checks look at: the labels as read, and what one look at every photo told."""
+
+    dataset: Dataset
+    facts: Facts
+
+    @property
+    def objects(self) -> Objects:
+        """What is marked on the images; nothing when the format marks no objects."""
+        return self.dataset.objects or Objects.none(len(self.dataset))
+
+    def example(self, row: int, text: str = "", objects: Sequence[int] = (), other: int | None = None) -> Example:
+        """Return the example of one image."""
+        return Example(self.dataset.images.name(row), text, row, tuple(objects), other)
+
+    def images(self, code: str, words: Words, rows: Iterable[int], texts: Mapping[int, str]) -> list[Finding]:
+        """Return the finding on the images ``rows``, if there are any; ``texts`` says something of each."""
+        found = [int(row) for row in rows]
+        return finding(code, words, (self.example(row, texts.get(row, "")) for row in found), len(found))
+
+    def parts(self) -> dict[str, NDArray[np.int64]]:
+        """Return the rows of each split that the data brings along, by its name."""
+        rows = {name: self.dataset.indices(number) for name, number in SPLITS.items()}
+        return {name: found for name, found in rows.items() if len(found)}
+
+    def class_name(self, class_id: int) -> str:
+        """Return the name of a class; empty for none."""
+        return self.dataset.classes.names[class_id] if class_id >= 0 else ""
+
+
+def finding(
+    code: str, words: Words, examples: Iterable[Example], count: int, figures: Mapping[str, Any] | None = None
+) -> list[Finding]:
+    """Return one finding with ``words`` on ``count`` examples, in a list; an empty list when there are none."""
+    if not count:
+        return []
+    kept = tuple(islice(examples, MOST_EXAMPLES))
+    text = words.text.format(count=count, **(figures or {}))
+    return [Finding(code, words.severity, count, words.title, text, words.remedy, kept, dict(figures or {}))]
+
+
+def _example(item: Example) -> dict[str, Any]:
+    record: dict[str, Any] = {"place": item.place, "text": item.text}
+    if item.row is not None:
+        record |= {"image": item.row, "objects": list(item.objects)}
+    if item.other is not None:
+        record["other"] = item.other
+    return record

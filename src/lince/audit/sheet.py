@@ -1,0 +1,78 @@
+"""Photos with what is marked on them, drawn for people: one alone, or many on a contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.data import Dataset
+from lince.errors import ImageError, UsageError
+from lince.messages import _
+from lince.runtime import draw
+
+SIDE = 320  # pixels of a drawn photo's longer side
+COLUMNS = 4
+MOST_SHAPES = 300  # drawn on one photo
+
+
+def drawn(dataset: Dataset, row: int, meant: Collection[int] | None = None, side: int = SIDE) -> NDArray[np.uint8]:
+    """Return the photo of ``row`` with its objects, uint8 RGB; of those not ``meant`` only a thin line.
+
+    Raise ``ImageError`` when the photo does not open.
+    """
+    picture = dataset.images.read(row, (side, side))
+    if dataset.objects is None:
+        return draw.marked(picture, (), picture.shape[:2], side)
+    return draw.marked(picture, _shapes(dataset, row, meant), dataset.images.size(row), side)
+
+
+def contact_sheet(dataset: Dataset, rows: Sequence[int]) -> NDArray[np.uint8]:
+    """Return one picture of the photos ``rows`` with their names, classes and objects; those that open.
+
+    Raise ``UsageError`` when none does.
+    """
+    cells = []
+    for row in rows:
+        try:
+            picture = drawn(dataset, row)
+        except ImageError:
+            continue
+        cells.append(draw.Cell(picture, _lines(dataset, row)))
+    if not cells:
+        raise UsageError(_("There is no photo to draw."), _("Expected at least one that opens."))
+    return draw.contact_sheet(cells, COLUMNS, SIDE)
+
+
+def _lines(dataset: Dataset, row: int) -> tuple[str, ...]:
+    """Return what stands below a photo: its class, or how many objects it has, and its name."""
+    name = dataset.images.name(row).rpartition("/")[2]
+    if dataset.objects is None:
+        class_id = int(dataset.class_ids[row])
+        return (dataset.classes.names[class_id] if class_id >= 0 else _("no class"), name)
+    of = dataset.objects.of(row)
+    counts = np.bincount(dataset.objects.class_ids[of], minlength=len(dataset.classes))
+    said = [f"{dataset.classes.names[i]} {counts[i]}" for i in np.flatnonzero(counts)]
+    return (", ".join(said) or _("nothing marked"), name)
+
+
+def _shapes(dataset: Dataset, row: int, meant: Collection[int] | None) -> list[draw.Shape]:
+    objects = dataset.objects
+    if objects is None:
+        return []
+    of = objects.of(row)
+    shapes = []
+    for i in range(of.start, min(of.stop, of.start + MOST_SHAPES)):
+        left, top, right, bottom = objects.boxes[i].tolist()
+        kind = int(objects.class_ids[i])
+        shapes.append(
+            draw.Shape(
+                (left, top, right, bottom),
+                dataset.classes.names[kind],
+                kind,
+                objects.outline(i),
+                faint=meant is not None and i not in meant,
+            )
+        )
+    return shapes

@@ -1,0 +1,58 @@
+"""``lince check``: what is wrong with a dataset, as a table, as a page with the pictures, and as JSON."""
+
+from __future__ import annotations
+
+import argparse
+
+import lince
+from lince.audit import Checkup, Finding
+from lince.cli.console import Console
+from lince.cli.parser import add_data, merges
+from lince.evaluation.figures import count
+from lince.messages import _
+
+_SHOWN = 3  # examples of a finding on the terminal; the page and the JSON have more
+PAGE = "check.html"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``lince check``."""
+    parser.add_argument("data", metavar=_("DATA"), help=_("photos with their labels, in any format"))
+    parser.add_argument(
+        "--out",
+        metavar=_("FILE"),
+        default=PAGE,
+        help=_("where the page with the pictures goes ({page})").format(page=PAGE),
+    )
+    add_data(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Look at all of it, print what was found and write the page."""
+    dataset = lince.open(
+        arguments.data,
+        format=arguments.format,
+        pattern=arguments.pattern,
+        merge=merges(arguments.merge),
+        progress=console,
+    )
+    found = lince.check(dataset, out=arguments.out, progress=console)
+    document = {**found.record(), "page": arguments.out}
+    console.result(document, [*_lines(found), "", _("Page: {path}").format(path=arguments.out)])
+
+
+def _lines(found: Checkup) -> list[str]:
+    lines = [found.dataset.summary(), found.verdict()]
+    for item in found.findings:
+        lines += ["", *_told(item)]
+    return lines
+
+
+def _told(item: Finding) -> list[str]:
+    lines = [f"{item.severity.word().upper()}  {item.title} ({count(item.count)})", f"  {item.text}"]
+    shown = item.examples[:_SHOWN]
+    lines += [f"    {example.place}" + (f": {example.text}" if example.text else "") for example in shown]
+    more = item.count - _SHOWN
+    if item.examples and more > 0:
+        lines.append(_("    and {more:,} more").format(more=more))
+    return [*lines, f"  -> {item.remedy}"]

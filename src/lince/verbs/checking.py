@@ -1,0 +1,43 @@
+"""The verbs that look at data: check, show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lince import files, images
+from lince.audit import Checkup, examine, page
+from lince.audit.sheet import contact_sheet
+from lince.data import Dataset, open_dataset
+from lince.progress import SILENT, Progress
+
+
+def check(data: str | Path | Dataset, *, out: str | Path | None = None, progress: Progress = SILENT) -> Checkup:
+    """Return what is wrong with ``data`` and its figures; with ``out`` also write the page with the pictures there."""
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, progress=progress)
+    found = examine(dataset, progress)
+    if out is not None:
+        page.write(found, Path(out), progress)
+    return found
+
+
+def show(
+    data: str | Path | Dataset,
+    *,
+    out: str | Path = "sheet.png",
+    count: int = 24,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write a picture of ``count`` photos with their classes and what is marked on them, and return its path.
+
+    They are drawn at random with ``seed``, in the order of the data. The ending of ``out`` says whether the picture
+    is a PNG or a JPEG.
+    """
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, progress=progress)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count])
+    sheet = contact_sheet(dataset, rows.tolist())
+    encode = images.encode_jpeg if Path(out).suffix.lower() in (".jpg", ".jpeg") else images.encode_png
+    files.write_bytes(Path(out), encode(sheet))
+    return Path(out)
