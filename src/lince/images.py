@@ -57,7 +57,7 @@ _MAGIC = (
 )
 _BMP_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 # What Pillow's readers raise on broken bytes, as met when mutating real files.
-_BROKEN = (
+BROKEN = (
     OSError,
     SyntaxError,
     ValueError,
@@ -96,7 +96,7 @@ def decode(data: bytes, at_least: tuple[int, int] | None = None) -> Array:
     if found == "jpeg":
         header = _jpeg_header(data)
         if header is not None:
-            _check_pixels(header.height, header.width)
+            check_pixels(header.height, header.width)
             image = _decode_jpeg(data, header, at_least)
             if image is not None:
                 return image
@@ -135,7 +135,7 @@ def size(data: bytes) -> tuple[int, int]:
             width, height = image.size
             # Pillow turns TIFFs by itself.
             sideways = found != "tiff" and _orientation(image) in _SIDEWAYS
-    except _BROKEN as error:
+    except BROKEN as error:
         raise _unreadable(found, error) from error
     return (width, height) if sideways else (height, width)
 
@@ -154,7 +154,7 @@ def orientation(data: bytes) -> int:
     try:
         with _PLUGINS[found](io.BytesIO(data), "") as image:
             return _orientation(image)
-    except _BROKEN:
+    except BROKEN:
         return 1
 
 
@@ -185,7 +185,8 @@ def _known_kind(data: bytes) -> str:
     raise ImageError(what, _("Expected the content of one of: {kinds}.").format(kinds=", ".join(KINDS)))
 
 
-def _check_pixels(height: int, width: int) -> None:
+def check_pixels(height: int, width: int) -> None:
+    """Raise ``ImageError`` for an image of more pixels than are decoded."""
     limit = _limit()
     if height * width > limit:
         raise ImageError(
@@ -317,17 +318,17 @@ def _turn(image: Array, orientation: int) -> Array:
 def _decode_with_pillow(data: bytes, found: str) -> Array:
     try:
         with _PLUGINS[found](io.BytesIO(data), "") as image:
-            _check_pixels(image.height, image.width)
+            check_pixels(image.height, image.width)
             image.load()
             return _turn(_to_rgb(image), _orientation(image))
-    except _BROKEN as error:
+    except BROKEN as error:
         raise _unreadable(found, error) from error
 
 
 def _orientation(image: Image.Image) -> int:
     try:
         value: Any = image.getexif().get(_ORIENTATION, 1)
-    except _BROKEN:
+    except BROKEN:
         return 1  # broken notes about the photo do not make the photo unreadable
     return value if value in range(1, 9) else 1
 
