@@ -32,7 +32,7 @@ class Kinds:
         return self._ids.setdefault(unicodedata.normalize("NFC", name), len(self._ids))
 
     def settled(self, table: Table) -> Table:
-        """Return ``table``, whose ids were handed out here, with its classes in order: declared, then the others used."""
+        """Return ``table``, whose ids come from here, with its classes in order: declared, then the others used."""
         names = self.names
         objects = table.objects
         used = set(np.unique(table.class_ids).tolist())

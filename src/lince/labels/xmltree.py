@@ -29,7 +29,7 @@ _FORBIDDEN = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Element:
-    """An element: ``tag``, ``attributes``, ``children``, the ``line`` where it starts, ``text`` when it has no children."""
+    """An element; ``line`` is where it starts, ``text`` is kept where there are no ``children``."""
 
     __slots__ = ("attributes", "children", "line", "tag", "text")
 
@@ -63,7 +63,7 @@ def parse(data: bytes, path: str) -> Element | Rejected:
 
 
 def children(data: bytes, path: str) -> Iterator[Element | Rejected]:
-    """Yield the root (its attributes alone), then each of its children when it is whole; last, what is wrong if anything.
+    """Yield the root (its attributes alone), then each of its children when it is whole; last, what is wrong if so.
 
     Only one child is held at a time, so a document of any length costs the memory of its bytes.
     """
