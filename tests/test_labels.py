@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lince import images
 from lince.annotations import Strings
 from lince.errors import AmbiguousError, DataError, LinceError, UsageError
-from lince.labels import FORMATS, TEST, TRAIN, UNASSIGNED, VAL, Options, Table, idx, names, open_table, scan
+from lince.labels import FORMATS, TEST, TRAIN, UNASSIGNED, VAL, Options, Table, idx, names, open_table, sniff
 
 PHOTO = images.encode_png(np.zeros((2, 3, 3), np.uint8))
 
@@ -139,7 +139,7 @@ def test_a_name_that_is_not_text_is_refused(awkward: Path) -> None:
 def test_above_the_limit_endings_decide(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos(awkward, "a/1.png", "b/1.png", "b/notes.txt")
     photos(awkward, "a/fake.jpg", data=b"words")
-    monkeypatch.setattr(scan, "SNIFF_AT_MOST", 3)
+    monkeypatch.setattr(sniff, "AT_MOST", 3)
     assert list(reasons(open_table(awkward))) == ["b/notes.txt"]
 
 

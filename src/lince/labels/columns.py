@@ -6,13 +6,14 @@ import unicodedata
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from lince.annotations import Classes, Rejected, Strings
-from lince.labels import scan
+from lince.labels import sniff
+from lince.labels.scan import natural
 from lince.labels.table import Table
+from lince.labels.tree import Folder, Tree
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
@@ -49,11 +50,11 @@ class Columns:
         """Set a refusal aside."""
         self._rejected.append(refusal)
 
-    def table(self, root: Path, form: str, progress: Progress = SILENT) -> Table:
+    def table(self, tree: Tree, form: str, progress: Progress = SILENT) -> Table:
         """Look at the files, refuse those that are not images, and return the rest with the classes in order."""
         bounds = np.frombuffer(self._offsets, np.int64)
         names = Strings(bytes(self._blob), bounds[:-1], bounds[1:])
-        refused = scan.rejections(root, names, progress)
+        refused = sniff.rejections(tree, names, progress)
         keep = np.ones(len(names), bool)
         keep[np.fromiter(refused, np.int64)] = False
         ids = np.frombuffer(self._class_ids, np.int32)[keep]
@@ -61,7 +62,8 @@ class Columns:
         kept = names if not refused else names.take(np.flatnonzero(keep))
         splits = np.frombuffer(self._splits, np.int8)[keep]
         rejected = (*self._rejected, *refused.values())
-        return Table(root, form, kept, classes, order[ids], splits, rejected)
+        elsewhere = None if isinstance(tree, Folder) else tree
+        return Table(tree.root, form, kept, classes, order[ids], splits, rejected, tree=elsewhere)
 
     def _encoded(self, name: str) -> bytes | None:
         try:
@@ -85,7 +87,7 @@ class Columns:
 
 def class_order(names: Iterable[str]) -> list[str]:
     """Return class names in the order that gives their ids: as people sort, case aside, 2 before 10."""
-    return sorted(names, key=lambda name: (scan.natural(name), name))
+    return sorted(names, key=lambda name: (natural(name), name))
 
 
 def shorten(names: Sequence[str], count: int = 8) -> str:

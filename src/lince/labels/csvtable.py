@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lince.annotations import Rejected
+from lince.annotations import UNLABELLED, Rejected
 from lince.errors import AmbiguousError, DataError, UsageError
-from lince.labels import scan
+from lince.files import write_text
 from lince.labels.columns import Columns
-from lince.labels.format import Format, Holds
-from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
-from lince.labels.tree import Place
+from lince.labels.format import Export, Format, Holds
+from lince.labels.table import SPLIT_WORDS, SPLITS, UNASSIGNED, Options, Table
+from lince.labels.tree import Folder, Place, Tree
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
@@ -54,48 +54,61 @@ class _Header:
 
 
 def detect(place: Place) -> str | None:
-    """Return what speaks for a table at ``path``, a file or a folder that holds one; ``None`` when nothing does.
-
-    Raise ``UsageError`` for a table of boxes when it was named itself.
-    """
-    tables = _candidates(place.path) if place.local else []
-    if not tables:
-        return None
-    return _("tables: {names}").format(names=", ".join(table.name for table in tables))
+    """Return what speaks for a table of files and classes: the file named, or those in the folder named."""
+    tables = [name for name in _candidates(place) if _is_table(place.tree, name)]
+    return _("tables: {names}").format(names=", ".join(tables)) if tables else None
 
 
 def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
-    """Read the table at ``path``: one row per image, columns found by their names, delimiter sniffed.
+    """Read a table: one row per image, columns found by their names, delimiter sniffed.
 
     A row that cannot be used is rejected with its line. Files are looked for beside the table, in ``images`` beside it,
     and the same one folder up. Raise ``AmbiguousError`` when several tables or columns fit, ``DataError`` when it
     cannot be read.
     """
-    path = place.path
-    tables = _candidates(path)
+    tree, tables = place.tree, _candidates(place)
+    if len(tables) != 1:
+        tables = [name for name in tables if _is_table(tree, name)]
     if len(tables) != 1:
         raise AmbiguousError(
             _("{path} holds {count} tables: {names}.").format(
-                path=path, count=len(tables), names=", ".join(table.name for table in tables) or _("none")
+                path=place.path, count=len(tables), names=", ".join(tables) or _("none")
             ),
             _("Expected one, with a column for the file and one for the class."),
             _("Name the table itself as the data."),
         )
-    table = tables[0]
-    text = _text(table)
-    header = _header(table, text)
-    rows = list(_rows(table, text, header))
-    root = _base(table.parent, [row for _line, row in rows if len(row) == header.width], header)
-    columns = _Reader(table.name, root, header).read(rows)
-    return columns.table(root, NAME, progress)
+    path = tree.root / tables[0]
+    text = _text(tree.read(tables[0]))
+    header = _header(path, text)
+    rows = list(_rows(path, text, header))
+    base, prefix = _base(tree, [row for _line, row in rows if len(row) == header.width], header)
+    columns = _Reader(tables[0], base, prefix, header).read(rows)
+    return columns.table(base, NAME, progress)
+
+
+def write(export: Export, folder: Path) -> None:
+    """Write ``labels.csv``: file, class (empty for none) and split (empty for none) of every image, in UTF-8."""
+    table, words = export.table, {split: word for word, split in SPLITS.items()}
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["file", "class", "split"])
+    for path, class_id, split in zip(export.files, table.class_ids.tolist(), table.splits.tolist(), strict=True):
+        rows.writerow([path, "" if class_id == UNLABELLED else table.classes.names[class_id], words.get(split, "")])
+    write_text(folder / "labels.csv", text.getvalue())
+
+
+def file(split: str, class_name: str, name: str) -> str:
+    """Return where an image goes: all lie in ``images``."""
+    return f"images/{name}"
 
 
 class _Reader:
     """Turns rows into columns; keeps what has been seen, so that an image counts once."""
 
-    def __init__(self, table: str, root: Path, header: _Header) -> None:
+    def __init__(self, table: str, tree: Tree, prefix: str, header: _Header) -> None:
         self.table = table
-        self.root = root
+        self.tree = tree
+        self.prefix = prefix
         self.header = header
         self.columns = Columns()
 
@@ -134,7 +147,7 @@ class _Reader:
             return _("no file")
         if header.split is not None and self._word(cells) not in {"", *SPLIT_WORDS}:
             return _("unknown split '{word}'").format(word=self._word(cells))
-        if "\0" in cells[header.file] or not os.path.isfile(os.path.join(self.root, self._name(cells))):
+        if not self.tree.has(self._name(cells)):
             return _("no such file: {name}").format(name=cells[header.file].strip())
         return ""
 
@@ -142,7 +155,7 @@ class _Reader:
         self.columns.reject(Rejected(self.table, reason, _("correct the line or remove it"), line))
 
     def _name(self, cells: list[str]) -> str:
-        return _relative(self.root, cells[self.header.file])
+        return _relative(self.tree.root, cells[self.header.file], self.prefix)
 
     def _word(self, cells: list[str]) -> str:
         return cells[self.header.split].strip().lower() if self.header.split is not None else ""
@@ -151,20 +164,14 @@ class _Reader:
         return SPLIT_WORDS.get(self._word(cells), UNASSIGNED)
 
 
-def _candidates(path: Path) -> list[Path]:
-    """Return the tables of files and classes at ``path``; a file that is named itself must be one."""
-    if path.is_dir():
-        tables = [path / name for name in scan.files(path) if name.lower().endswith(ENDINGS)]
-        return [table for table in tables if _is_table(table)]
-    if path.suffix.lower() not in ENDINGS:
-        return []
-    _header(path, _text(path))
-    return [path]
+def _candidates(place: Place) -> list[str]:
+    names = [place.file] if place.file else place.tree.listing.files()
+    return [name for name in names if name.lower().endswith(ENDINGS)]
 
 
-def _is_table(path: Path) -> bool:
+def _is_table(tree: Tree, name: str) -> bool:
     try:
-        _header(path, _text(path, 4096))
+        _header(tree.root / name, _text(tree.head(name, 4096)))
     except AmbiguousError:
         return True
     except (UsageError, DataError):
@@ -172,13 +179,8 @@ def _is_table(path: Path) -> bool:
     return True
 
 
-def _text(path: Path, count: int = -1) -> str:
-    """Return the file's text: UTF-8, UTF-16 with its mark, or else as older spreadsheets on Windows write it."""
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(count)
-    except OSError as error:
-        raise DataError(_("{path} cannot be read: {error}.").format(path=path, error=error.strerror)) from error
+def _text(data: bytes) -> str:
+    """Return a file's text: UTF-8, UTF-16 with its mark, or else as older spreadsheets on Windows write it."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", "replace")
     try:
@@ -230,23 +232,26 @@ def _rows(path: Path, text: str, header: _Header) -> Iterator[tuple[int, list[st
         ) from error
 
 
-def _base(folder: Path, rows: Sequence[list[str]], header: _Header) -> Path:
-    """Return the first likely folder in which one of the first files is found; the table's own otherwise."""
-    cells = [row[header.file] for row in rows[:_PROBE]]
-    names = [_relative(folder, cell) for cell in cells if "\0" not in cell and not os.path.isabs(cell.strip())]
-    for base in (folder, folder / "images", folder.parent, folder.parent / "images"):
-        if any(os.path.isfile(os.path.join(base, name)) for name in names):
-            return base
-    return folder
+def _base(tree: Tree, rows: Sequence[list[str]], header: _Header) -> tuple[Tree, str]:
+    """Return where one of the first files is found: the tree, or a likely one, and what its names start by."""
+    cells = [row[header.file] for row in rows[:_PROBE] if not os.path.isabs(row[header.file].strip())]
+    likely: list[tuple[Tree, str]] = [(tree, ""), (tree, "images/")]
+    if isinstance(tree, Folder):
+        up = tree.root.absolute().parent
+        likely = [(tree, ""), *((Folder(base), "") for base in (tree.root / "images", up, up / "images"))]
+    for base, prefix in likely:
+        if any(base.has(_relative(base.root, cell, prefix)) for cell in cells):
+            return base, prefix
+    return tree, ""
 
 
-def _relative(root: Path, cell: str) -> str:
+def _relative(root: Path, cell: str, prefix: str) -> str:
     """Return the file named in ``cell`` relative to ``root`` with '/'; one that lies elsewhere keeps its full path."""
     name = cell.strip().replace("\\", "/")
     if not os.path.isabs(name):
-        return name.removeprefix("./")
+        return prefix + name.removeprefix("./")
     path = Path(name)
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-FORMAT = Format(NAME, detect, read, Holds.LABELS | Holds.SPLITS)
+FORMAT = Format(NAME, detect, read, Holds.LABELS | Holds.SPLITS | Holds.PATHS, write, file)

@@ -2,72 +2,98 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from collections.abc import Iterator
 
 from lince.annotations import Rejected
 from lince.errors import AmbiguousError
-from lince.labels import scan
+from lince.labels import sniff
 from lince.labels.columns import Columns, class_order, shorten
 from lince.labels.format import Format, Holds
+from lince.labels.scan import looks_like_image
 from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
-from lince.labels.tree import Place
+from lince.labels.tree import Place, Tree
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
 NAME = "folders"
-_COMPANIONS = {"annotations", "labels", "masks", "segmentations", "imagesets", "data", "training"}
+# What other tools call the folders that hold photos, or what is drawn on them, of every class.
+_NO_CLASS = {
+    "images", "image", "imgs", "img", "jpegimages", "leftimg8bit", "annotations", "annotation", "annots",
+    "labels", "label", "masks", "mask", "segmentations", "segmentation", "segmentationclass",
+    "segmentationobject", "gtfine", "gtcoarse", "ground_truth", "groundtruth", "imagesets",
+}  # fmt: skip
+_PART = re.compile(rf"({'|'.join(SPLIT_WORDS)})[-_ ]?[0-9]*", re.IGNORECASE)  # such as train2017
 
 
 def detect(place: Place) -> str | None:
-    """Return what speaks for class folders at ``path``; ``None`` when there are not at least two of them."""
-    path = place.path
-    if not place.local or not path.is_dir():
+    """Return what speaks for class folders; ``None`` when there are not at least two of them."""
+    if place.file:
         return None
-    names = class_order({name for folder, _split in _levels(path) for name in _with_images(folder)})
-    if len(names) < 2:
+    tree = place.tree
+    names = class_order({name for folder, _split in _levels(tree) for name in _classes(tree, folder)})
+    if len(names) < 2 or all(map(_PART.fullmatch, names)):
         return None
     return _("{count} class folders: {names}").format(count=len(names), names=shorten(names))
 
 
 def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
     """Read class folders; every file in or below a class folder is an image of that class or is rejected."""
-    path, columns = place.path, Columns()
-    for folder, split in _levels(path):
-        prefix = "" if folder == path else f"{folder.name}/"
-        for name in filter(scan.looks_like_image, scan.files(folder)):
-            columns.reject(Rejected(prefix + name, _("lies outside of any class folder"), _("move it into one")))
-        for name in scan.folders(folder):
-            below = scan.files_below(folder / name)
-            if not scan.holds_images(folder / name):
-                columns.reject(Rejected(prefix + name, _("a folder without images"), _("fill it or move it")))
-            else:
-                columns.add((f"{prefix}{name}/{file}" for file in below), name, split)
-    return columns.table(path, NAME, progress)
+    tree, columns = place.tree, Columns()
+    levels = _levels(tree)
+    _require_parts_alone(place, levels)
+    for folder, split in levels:
+        prefix = f"{folder}/" if folder else ""
+        for refusal in _strays(tree, folder):
+            columns.reject(refusal)
+        for name in _classes(tree, folder):
+            below = tree.listing.below(prefix + name)
+            columns.add((f"{prefix}{name}/{file}" for file in below), name, split)
+    if levels[0][0]:
+        for refusal in _strays(tree, "", {folder for folder, _split in levels}):
+            columns.reject(refusal)
+    return columns.table(tree, NAME, progress)
 
 
-def _levels(path: Path) -> list[tuple[Path, int]]:
+def _levels(tree: Tree) -> list[tuple[str, int]]:
     """Return (folder that holds class folders, split): the root itself, or each of its split folders."""
-    found = scan.folders(path)
-    splits = [name for name in found if name.lower() in SPLIT_WORDS and _with_images(path / name)]
-    if not splits:
-        return [(path, UNASSIGNED)]
-    others = [name for name in found if name not in splits and scan.holds_images(path / name)]
-    if others:
+    found = [name for name in tree.listing.folders() if name.lower() in SPLIT_WORDS and _classes(tree, name)]
+    return [(name, SPLIT_WORDS[name.lower()]) for name in found] or [("", UNASSIGNED)]
+
+
+def _classes(tree: Tree, folder: str) -> list[str]:
+    prefix = f"{folder}/" if folder else ""
+    names = (name for name in tree.listing.folders(folder) if name.lower() not in _NO_CLASS)
+    return [name for name in names if sniff.holds_images(tree, prefix + name)]
+
+
+def _strays(tree: Tree, folder: str, used: set[str] | None = None) -> Iterator[Rejected]:
+    """Yield the refusals of what lies in ``folder`` beside the class folders, or beside the folders ``used``."""
+    prefix = f"{folder}/" if folder else ""
+    for name in filter(looks_like_image, tree.listing.files(folder)):
+        yield Rejected(prefix + name, _("lies outside of any class folder"), _("move it into one"))
+    used = set(_classes(tree, folder)) if used is None else used
+    for name in tree.listing.folders(folder):
+        if name in used:
+            continue
+        if name.lower() in _NO_CLASS and sniff.holds_images(tree, prefix + name):
+            reason = _("a folder of that name is not taken for a class")
+            yield Rejected(prefix + name, reason, _("rename it if it is one, or move it elsewhere"))
+        else:
+            yield Rejected(prefix + name, _("a folder without images"), _("fill it or move it"))
+
+
+def _require_parts_alone(place: Place, levels: list[tuple[str, int]]) -> None:
+    parts = [folder for folder, _split in levels if folder]
+    others = [name for name in _classes(place.tree, "") if name not in parts]
+    if parts and others:
         raise AmbiguousError(
             _("{path} holds split folders ({splits}) beside folders of other names ({others}).").format(
-                path=path, splits=", ".join(splits), others=shorten(others)
+                path=place.path, splits=", ".join(parts), others=shorten(others)
             ),
             _("Expected either class folders, or only train, val and test with class folders inside."),
             _("Move the others elsewhere, or name one of the split folders as the data."),
         )
-    return [(path / name, SPLIT_WORDS[name.lower()]) for name in splits]
-
-
-def _with_images(path: Path) -> list[str]:
-    found = [name for name in scan.folders(path) if scan.holds_images(path / name)]
-    # ``images`` beside ``annotations`` is no class: what is drawn on photos is often kept as pictures too.
-    photos_apart = "images" in found and all(name == "images" or name.lower() in _COMPANIONS for name in found)
-    return [] if photos_apart else found
 
 
 FORMAT = Format(NAME, detect, read, Holds.LABELS | Holds.SPLITS)

@@ -7,6 +7,8 @@ number, then the values.
 from __future__ import annotations
 
 import gzip
+import io
+import posixpath
 import re
 import struct
 import zlib
@@ -20,10 +22,9 @@ from numpy.typing import NDArray
 
 from lince.annotations import Classes, Strings
 from lince.errors import AmbiguousError, DataError, UsageError
-from lince.labels import scan
 from lince.labels.format import Format, Holds
 from lince.labels.table import SPLITS, TEST, TRAIN, UNASSIGNED, VAL, Options, Pixels, Table
-from lince.labels.tree import Place
+from lince.labels.tree import Folder, Place, Tree
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
@@ -31,40 +32,40 @@ NAME = "idx"
 _UNSIGNED_BYTE = 8
 _MOST_VALUES = 1 << 34  # 16 GiB: a header that asks for more is broken
 _FILE = re.compile(r"(?P<set>.*?)[-_.]?(?P<what>images|labels)[-_.]idx(?P<dims>[13])[-_.]ubyte(\.gz)?", re.IGNORECASE)
+_PARTNERS = {"images": ("labels", "1"), "labels": ("images", "3")}
 _SETS = {"train": TRAIN, "t10k": TEST, "test": TEST, "val": VAL, "valid": VAL, "validation": VAL}
 
 
 @dataclass(frozen=True)
 class _Pair:
     split: int
-    images: Path
-    labels: Path
+    images: str
+    labels: str
 
 
 def detect(place: Place) -> str | None:
-    """Return what speaks for idx files at ``path``, a folder or one of its files; ``None`` when nothing does."""
-    names = [name for name in _names(place.path) if place.local and _FILE.fullmatch(name)]
-    return _("idx files: {names}").format(names=", ".join(names)) if names else None
+    """Return what speaks for idx files: in a folder, or a file of one; ``None`` when nothing does."""
+    names = _names(place)
+    return _("idx files: {names}").format(names=", ".join(map(posixpath.basename, names))) if names else None
 
 
 def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
-    """Read every pair of images and labels in the folder of ``path``; ``train`` and ``t10k`` become the splits.
+    """Read every pair of images and labels in the folder of ``place``; ``train`` and ``t10k`` become the splits.
 
     Raise ``DataError`` on a missing partner, a header that is not idx, or a file that is cut off or too long.
     """
-    path = place.path
-    folder = path if path.is_dir() else path.parent
-    pairs = _pairs(folder, _names(path))
+    tree = place.tree
+    pairs = _pairs(place)
     pixels, labels = [], []
     with progress.stage(_("Reading idx files"), len(pairs)) as stage:
         for pair in pairs:
-            pixels.append(_images(pair.images))
-            labels.append(_labels(pair.labels, len(pixels[-1])))
+            pixels.append(_images(tree, pair.images))
+            labels.append(_labels(tree, pair.labels, len(pixels[-1])))
             stage.advance()
     values, class_ids = np.unique(np.concatenate(labels), return_inverse=True)
     sizes = [len(block) for block in labels]
     return Table(
-        root=folder,
+        root=tree.root,
         format=NAME,
         names=Strings.of(
             f"{_word(pair)}-{i:05d}" for pair, size in zip(pairs, sizes, strict=True) for i in range(size)
@@ -76,7 +77,7 @@ def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
     )
 
 
-def parse(data: bytes) -> NDArray[np.uint8]:
+def parse(data: bytes | memoryview) -> NDArray[np.uint8]:
     """Return the array of unsigned bytes in the idx file ``data``; raise ``DataError`` when it is not one, whole."""
     shape = _shape(data)
     start, expected = 4 + 4 * len(shape), prod(shape)
@@ -91,7 +92,7 @@ def parse(data: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
-def _shape(data: bytes) -> tuple[int, ...]:
+def _shape(data: bytes | memoryview) -> tuple[int, ...]:
     rank = data[3] if len(data) >= 4 else 0
     if data[:3] != bytes([0, 0, _UNSIGNED_BYTE]) or not 1 <= rank <= 3 or len(data) < 4 + 4 * rank:
         raise DataError(
@@ -104,68 +105,77 @@ def _shape(data: bytes) -> tuple[int, ...]:
     return shape
 
 
-def _images(path: Path) -> NDArray[np.uint8]:
-    pixels = _array(path)
+def _images(tree: Tree, name: str) -> NDArray[np.uint8]:
+    pixels = _array(tree, name)
     if pixels.ndim != 3 or not pixels.shape[1] * pixels.shape[2]:
         raise DataError(
-            _("{path} holds an array of {shape}.").format(path=path, shape=" x ".join(map(str, pixels.shape))),
+            _("{path} holds an array of {shape}.").format(
+                path=tree.root / name, shape=" x ".join(map(str, pixels.shape))
+            ),
             _("Expected images: count x height x width."),
         )
     return pixels
 
 
-def _labels(path: Path, count: int) -> NDArray[Any]:
-    labels = _array(path)
+def _labels(tree: Tree, name: str, count: int) -> NDArray[Any]:
+    labels = _array(tree, name)
     if labels.shape != (count,):
         raise DataError(
-            _("{path} holds {shape} labels.").format(path=path, shape=" x ".join(map(str, labels.shape))),
+            _("{path} holds {shape} labels.").format(path=tree.root / name, shape=" x ".join(map(str, labels.shape))),
             _("Expected one for each of {count} images.").format(count=count),
         )
     return labels
 
 
-def _array(path: Path) -> NDArray[np.uint8]:
+def _array(tree: Tree, name: str) -> NDArray[np.uint8]:
+    path = tree.root / name
     try:
-        if path.suffix.lower() == ".gz":
-            return parse(_unzip(path))
+        if name.lower().endswith(".gz"):
+            return parse(_unzip(path if isinstance(tree, Folder) else io.BytesIO(tree.read(name))))
         # A plain file stays on disk: only the images in use are in memory.
-        return parse(memoryview(np.memmap(path, np.uint8, "r")))  # type: ignore[arg-type]
+        local = isinstance(tree, Folder)
+        plain = memoryview(np.memmap(path, np.uint8, "r")) if local else tree.read(name)  # type: ignore[arg-type]
+        return parse(plain)
     except DataError as error:
-        raise DataError(f"{path}: {error.found}", error.expected, error.remedy) from error
+        found = error.found if error.found.startswith(str(path)) else f"{path}: {error.found}"
+        raise DataError(found, error.expected, error.remedy) from error
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(
             _("{path} cannot be read: {error}.").format(path=path, error=error), "", _("Copy it again.")
         ) from error
 
 
-def _unzip(path: Path) -> bytes:
-    with gzip.open(path, "rb") as stream:
+def _unzip(source: Path | io.BytesIO) -> bytes:
+    with gzip.open(source, "rb") as stream:
         head = stream.read(16)
         shape = _shape(head)
         rest = stream.read(max(0, 4 + 4 * len(shape) + prod(shape) - len(head)) + 1)  # one more shows what is too long
         return head + rest
 
 
-def _names(path: Path) -> list[str]:
-    if path.is_dir():
-        return scan.files(path)
-    if not _FILE.fullmatch(path.name):
-        return []
-    return [name for name in scan.files(path.parent) if _set(name) == _set(path.name)]
-
-
-def _set(name: str) -> str | None:
+def _names(place: Place) -> list[str]:
+    """Return the idx files in the folder, or the one named and its partner, by their names within the tree."""
+    if not place.file:
+        return [name for name in place.tree.listing.files() if _FILE.fullmatch(name)]
+    folder, name = posixpath.split(place.file)
     match = _FILE.fullmatch(name)
-    return match["set"].lower() if match else None
+    if not match:
+        return []
+    other, dims = _PARTNERS[match["what"].lower()]
+    stem = name[: match.start("what")] + other + name[match.end("what") : match.start("dims")] + dims
+    candidates = [stem + name[match.end("dims") :].removesuffix(".gz") + ending for ending in ("", ".gz")]
+    found = [path for path in (posixpath.join(folder, item) for item in candidates) if place.tree.has(path)]
+    return [place.file, *found]
 
 
-def _pairs(folder: Path, names: list[str]) -> list[_Pair]:
-    found: dict[str, dict[str, Path]] = {}
-    for match in filter(None, map(_FILE.fullmatch, names)):
-        partners = found.setdefault(match["set"].lower(), {})
-        if partners.setdefault(match["what"].lower(), folder / match[0]) != folder / match[0]:
+def _pairs(place: Place) -> list[_Pair]:
+    folder, names = place.tree.root, _names(place)
+    found: dict[str, dict[str, str]] = {}
+    for name in names:
+        match = _FILE.fullmatch(posixpath.basename(name))
+        if match and found.setdefault(match["set"].lower(), {}).setdefault(match["what"].lower(), name) != name:
             raise AmbiguousError(
-                _("{folder} holds the same idx file twice: {name}.").format(folder=folder, name=match[0]),
+                _("{folder} holds the same idx file twice: {name}.").format(folder=folder, name=name),
                 _("Expected each one once, plain or gzipped."),
             )
     if not found:
@@ -183,13 +193,11 @@ def _pairs(folder: Path, names: list[str]) -> list[_Pair]:
     return sorted(pairs, key=lambda pair: pair.split)
 
 
-def _pair(folder: Path, name: str, partners: dict[str, Path]) -> _Pair:
+def _pair(folder: Path, name: str, partners: dict[str, str]) -> _Pair:
     missing = {"images", "labels"} - set(partners)
     if missing:
         raise DataError(
-            _("{folder} holds {file} without its partner.").format(
-                folder=folder, file=next(iter(partners.values())).name
-            ),
+            _("{folder} holds {file} without its partner.").format(folder=folder, file=next(iter(partners.values()))),
             _("Expected a file '{name}' of {missing} too.").format(name=name, missing=", ".join(missing)),
         )
     word = re.split(r"[-_.]", name)[-1]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 from lince.annotations import Rejected
 from lince.errors import UsageError
-from lince.labels import scan
+from lince.labels import sniff
 from lince.labels.columns import Columns, class_order, shorten
 from lince.labels.format import Format, Holds
+from lince.labels.scan import looks_like_image, not_an_image
 from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
-from lince.labels.tree import Place
+from lince.labels.tree import Place, Tree
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
@@ -31,10 +30,9 @@ _CAMERA = re.compile(
 
 def detect(place: Place) -> str | None:
     """Return what speaks for file names that hold the class; ``None`` when no pattern fits every name."""
-    path = place.path
-    if not place.local or not path.is_dir():
+    if place.file:
         return None
-    stems = [_stem(name) for folder, _split in _levels(path) for name in scan.peek(folder, _SAMPLE)]
+    stems = [_stem(name) for folder, _split in _levels(place.tree) for name in _sample(place.tree, folder)]
     pattern = _find(stems)
     if pattern is None:
         return None
@@ -48,20 +46,20 @@ def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
     In a pattern ``{class}`` is the class, ``{n}`` a number, any other ``{word}`` some text, and the rest stands for
     itself; the ending is left aside. Raise ``UsageError`` when no pattern was given and none fits.
     """
-    path = place.path
-    expression = compile_pattern(options.pattern or _found(path))
+    tree = place.tree
+    expression = compile_pattern(options.pattern or _found(place))
     columns = Columns()
-    for folder, split in _levels(path):
-        prefix = "" if folder == path else f"{folder.relative_to(path).as_posix()}/"
-        for name in scan.files(folder):
+    for folder, split in _levels(tree):
+        prefix = f"{folder}/" if folder else ""
+        for name in tree.listing.files(folder):
             class_name = _class(expression, _stem(name))
             if class_name is not None:
                 columns.add([prefix + name], class_name, split)
-            elif scan.looks_like_image(name):
+            elif looks_like_image(name):
                 columns.reject(Rejected(prefix + name, _("its name does not fit the pattern"), _("rename it")))
             else:
-                columns.reject(scan.not_an_image(prefix + name))
-    return columns.table(path, NAME, progress)
+                columns.reject(not_an_image(prefix + name))
+    return columns.table(tree, NAME, progress)
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -77,14 +75,15 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(pieces), re.DOTALL)
 
 
-def _found(path: Path) -> str:
-    stems = [_stem(name) for name in _image_names(path)]
+def _found(place: Place) -> str:
+    stems = [_stem(name) for folder, _split in _levels(place.tree) for name in sniff.images_in(place.tree, folder)]
     pattern = _find(stems)
     if pattern is not None:
         return pattern
-    odd = _odd_one(stems)
     raise UsageError(
-        _("The file names in {path} show no class by themselves, '{example}' for one.").format(path=path, example=odd),
+        _("The file names in {path} show no class by themselves, '{example}' for one.").format(
+            path=place.path, example=_odd_one(stems)
+        ),
         _("Expected every name to fit one of: {patterns}.").format(patterns=", ".join(PATTERNS)),
         _("Say where the class stands with --pattern, such as {example}.").format(example="{class}_{n}"),
     )
@@ -116,21 +115,23 @@ def _stem(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
-def _image_names(path: Path) -> Iterator[str]:
-    for folder, _split in _levels(path):
-        yield from filter(scan.looks_like_image, scan.files(folder))
+def _sample(tree: Tree, folder: str) -> list[str]:
+    """Return up to a thousand names of images in ``folder``, from its first to its last."""
+    found = sniff.images_in(tree, folder)
+    return found[:: -(-len(found) // _SAMPLE) or 1]
 
 
-def _levels(path: Path) -> list[tuple[Path, int]]:
+def _levels(tree: Tree, within: str = "") -> list[tuple[str, int]]:
     """Return (folder of images, split): the folder itself, its folder ``images``, or train, val and test below it."""
-    if scan.peek(path, 1):
-        return [(path, UNASSIGNED)]
-    names = {name.lower(): name for name in scan.folders(path)}
-    splits = [(path / name, SPLIT_WORDS[word]) for word, name in names.items() if word in SPLIT_WORDS]
-    splits = [(folder, split) for folder, split in splits if scan.peek(folder, 1)]
+    if sniff.images_in(tree, within):
+        return [(within, UNASSIGNED)]
+    prefix = f"{within}/" if within else ""
+    names = {name.lower(): prefix + name for name in tree.listing.folders(within)}
+    splits = [(folder, SPLIT_WORDS[word]) for word, folder in names.items() if word in SPLIT_WORDS]
+    splits = [(folder, split) for folder, split in splits if sniff.images_in(tree, folder)]
     if splits or "images" not in names:
         return splits
-    return _levels(path / names["images"])
+    return _levels(tree, names["images"])
 
 
 FORMAT = Format(NAME, detect, read, Holds.LABELS | Holds.SPLITS)

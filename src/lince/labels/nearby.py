@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lince.labels import scan
+from lince.labels.listing import Listing
 from lince.labels.table import SPLIT_WORDS
 from lince.labels.tree import Folder, Place, Tree
 
@@ -15,7 +16,7 @@ _STEPS = 2
 
 
 class Around(Folder):
-    """The folder ``root`` as far as labels in its folder ``below`` need it: that folder, and those of photos beside it."""
+    """The folder ``root`` as far as labels in its folder ``below`` need it: that one, and those of photos beside it."""
 
     def __init__(self, root: Path, below: str, inner: Tree) -> None:
         super().__init__(root)
@@ -23,16 +24,16 @@ class Around(Folder):
         self._inner = inner
 
     @cached_property
-    def names(self) -> tuple[str, ...]:
+    def listing(self) -> Listing:
         """Every file below those folders, and the photos in ``root`` itself."""
         beside = (name for name in scan.folders(self.root) if name.lower() in _PHOTO_FOLDERS and name != self._below)
         found = [name for name in scan.files(self.root) if scan.looks_like_image(name)]
         found += [f"{folder}/{name}" for folder in beside for name in scan.files_below(self.root / folder)]
-        return (*found, *(f"{self._below}/{name}" for name in self._inner.names))
+        return Listing((*found, *(f"{self._below}/{name}" for name in self._inner.names)))
 
 
 def outwards(place: Place) -> Iterator[tuple[Tree, str]]:
-    """Yield the tree of ``place``, then the folders above as ``Around`` shows them, each with what its own names start by.
+    """Yield the tree of ``place``, then the folders above as ``Around`` shows them, each with what our names start by.
 
     What is not a folder of this machine has nothing above it.
     """

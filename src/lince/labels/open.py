@@ -8,18 +8,26 @@ from pathlib import Path
 
 from lince.choices import one_of
 from lince.errors import AmbiguousError, UsageError
-from lince.labels import csvtable, folders, idx, names
+from lince.labels import csvtable, folders, idx, names, tfrecord
 from lince.labels.format import Format
+from lince.labels.place import place
 from lince.labels.table import Options, Table
-from lince.labels.tree import Place, place
+from lince.labels.tree import Place
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
-FORMATS: dict[str, Format] = {form.name: form for form in (folders.FORMAT, names.FORMAT, csvtable.FORMAT, idx.FORMAT)}
+_ALL = (
+    folders.FORMAT,
+    names.FORMAT,
+    csvtable.FORMAT,
+    idx.FORMAT,
+    tfrecord.FORMAT,
+)
+FORMATS: dict[str, Format] = {form.name: form for form in _ALL}
 
 
 def open_table(
-    path: Path, form: str | None = None, options: Options | None = None, progress: Progress = SILENT
+    path: Path | str, form: str | None = None, options: Options | None = None, progress: Progress = SILENT
 ) -> Table:
     """Return the labels at ``path``, read as ``form`` or as the one format that fits.
 
@@ -52,11 +60,11 @@ def _recognise(there: Place, options: Options) -> str:
             "\n".join(f"  {name}: {text}" for name, text in evidence.items()),
             _("Say which one with --format."),
         )
+    if there.file and there.ending(*csvtable.ENDINGS):
+        return csvtable.FORMAT.name  # its reader says what the table lacks
     raise UsageError(
         _("{path} holds no labels that lince knows. {holds}").format(path=path, holds=_holds(there)),
-        _(
-            "Expected class folders, names such as {pattern}, a CSV with a file and a class column, or idx files."
-        ).format(pattern="Abyssinian_12.jpg"),
+        _("Expected one of: {formats}.").format(formats=", ".join(FORMATS)),
         _("If the file names hold the class, say where with --pattern, such as {example}.").format(
             example="{class}_{n}"
         ),
@@ -66,10 +74,8 @@ def _recognise(there: Place, options: Options) -> str:
 def _holds(there: Place) -> str:
     if there.file:
         return _("It is a file ending in {ending}.").format(ending=posixpath.splitext(there.file)[1] or _("nothing"))
-    at_top = [name for name in there.tree.names if "/" not in name]
-    below = dict.fromkeys(name.partition("/")[0] for name in there.tree.names if "/" in name)
-    endings = Counter(posixpath.splitext(name)[1].lower() or _("no ending") for name in at_top)
+    endings = Counter(posixpath.splitext(name)[1].lower() or _("no ending") for name in there.tree.listing.files())
     found = ", ".join(f"{count} x {ending}" for ending, count in endings.most_common(5)) or _("no files")
     return _("Found there: {files}; folders: {folders}.").format(
-        files=found, folders=", ".join(list(below)[:8]) or _("none")
+        files=found, folders=", ".join(there.tree.listing.folders()[:8]) or _("none")
     )

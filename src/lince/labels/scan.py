@@ -1,29 +1,20 @@
-"""Looking through folders: what lies there, what the operating system left behind, and which files are images."""
+"""Looking through folders: what lies there, what the operating system left behind, and which names are images'."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
-from lince import images
-from lince.annotations import Rejected, Strings
+from lince.annotations import Rejected
 from lince.errors import DataError
 from lince.messages import _
-from lince.progress import SILENT, Progress
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff")
 _OTHER_PHOTOS = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd")
-SNIFF_AT_MOST = 200_000  # above this, endings are trusted, and reading finds the rest
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
-_SYSTEM_FOLDERS = {"__macosx", "$recycle.bin", "system volume information", "@eadir", "__pycache__"}
-_BATCH = 4096
-_LOOK_INTO = 100
+_SYSTEM_FOLDERS = {"__macosx", "$recycle.bin", "system volume information", "@eadir", "__pycache__", "lost+found"}
 
 
 def natural(text: str) -> list[tuple[int, str, int]]:
@@ -37,10 +28,18 @@ def looks_like_image(name: str) -> bool:
     return name.lower().endswith(ENDINGS)
 
 
+def not_an_image(name: str) -> Rejected:
+    """Return the refusal of the file ``name``."""
+    ending = os.path.splitext(name)[1]
+    if ending.lower() in _OTHER_PHOTOS:
+        return Rejected(name, _("lince does not read {ending}").format(ending=ending), _("save it as JPEG or PNG"))
+    return Rejected(name, _("not an image: {ending}").format(ending=ending or _("no ending")), _("move it elsewhere"))
+
+
 def folders(path: Path) -> list[str]:
     """Return the names of the folders in ``path``, those of the operating system left out, sorted naturally."""
     with _scan(path) as entries:
-        found = [entry.name for entry in entries if not _system(entry.name, _SYSTEM_FOLDERS) and entry.is_dir()]
+        found = [entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir()]
     return sorted(found, key=lambda name: (natural(name), name))
 
 
@@ -51,82 +50,53 @@ def files(path: Path) -> list[str]:
 
 
 def files_below(path: Path) -> Iterator[str]:
-    """Yield the files in ``path`` and in the folders below it, relative to it with '/', in a fixed order.
+    """Yield the files in ``path`` and in the folders below it as ``walk`` does, and no folders."""
+    return (entry for entry in walk(path) if not entry.endswith("/"))
 
-    Links to folders are followed, but never round a circle.
+
+def walk(path: Path) -> Iterator[str]:
+    """Yield the files below ``path``, relative to it with '/': those of a folder, then folder by folder, each sorted.
+
+    What operating systems leave behind is passed over. A folder without files of its own is yielded too, ending in
+    '/'. Links to folders are followed, but never round a circle. Raise ``DataError`` when a folder cannot be opened.
     """
-    yield from _below(path, "", frozenset())
+    return _below(path, "", frozenset())
 
 
-def peek(path: Path, count: int = 1000) -> list[str]:
-    """Return up to ``count`` names of image files in ``path`` itself, in no particular order.
-
-    Endings decide; where no file ends as an image, the first hundred files are looked into.
-    """
-    with _scan(path) as entries:
-        found = (e.name for e in entries if looks_like_image(e.name) and not e.name.startswith(".") and _is_file(e))
-        by_ending = list(islice(found, count))
-    return by_ending or [name for name in files(path)[:_LOOK_INTO] if _verdict(path, name) is None][:count]
+def in_order(entries: Iterable[str]) -> list[str]:
+    """Return ``entries`` (files with '/', folders ending in one) as ``walk`` would yield them."""
+    return sorted((entry for entry in entries if not _left_behind(entry)), key=_walk_order)
 
 
-def holds_images(path: Path) -> bool:
-    """Whether ``path`` or a folder below it holds an image, as far as ``peek`` looks."""
-    return bool(peek(path, 1)) or any(map(looks_like_image, files_below(path)))
+def is_hidden(folder: str) -> bool:
+    """Whether a folder of this name is passed over."""
+    return _system(folder, _SYSTEM_FOLDERS)
 
 
-def rejections(root: Path, names: Strings, progress: Progress = SILENT) -> dict[int, Rejected]:
-    """Return, by index into ``names``, the files that are not images: by their first bytes, or by ending if very many.
-
-    A file of an unknown ending that holds an image is one; a file called ``.jpg`` that holds something else is not.
-    """
-    if len(names) > SNIFF_AT_MOST:
-        return {i: not_an_image(name) for i, name in enumerate(names) if not looks_like_image(name)}
-    with progress.stage(_("Looking at the files"), len(names)) as stage, ThreadPoolExecutor() as pool:
-        found: dict[int, Rejected] = {}
-        for start in range(0, len(names), _BATCH):
-            batch = list(names.take(np.s_[start : start + _BATCH]))
-            verdicts = pool.map(lambda name: _verdict(root, name), batch, chunksize=64)
-            found.update({start + i: verdict for i, verdict in enumerate(verdicts) if verdict})
-            stage.advance(len(batch))
-    return found
+def _walk_order(entry: str) -> list[tuple[int, str]]:
+    *folders, last = entry.split("/")
+    return [*((1, folder) for folder in folders), (0, last)]
 
 
-def not_an_image(name: str) -> Rejected:
-    """Return the refusal of the file ``name``."""
-    ending = os.path.splitext(name)[1]
-    if ending.lower() in _OTHER_PHOTOS:
-        return Rejected(name, _("lince does not read {ending}").format(ending=ending), _("save it as JPEG or PNG"))
-    return Rejected(name, _("not an image: {ending}").format(ending=ending or _("no ending")), _("move it elsewhere"))
-
-
-def _verdict(root: Path, name: str) -> Rejected | None:
-    try:
-        with open(os.path.join(root, name), "rb", buffering=0) as stream:
-            head = stream.read(images.HEAD)
-    except OSError as error:
-        return Rejected(name, _("cannot be opened: {error}").format(error=error.strerror), _("copy it again"))
-    if not head:
-        return Rejected(name, _("the file is empty"), _("copy it again"))
-    if images.kind(head):
-        return None
-    if looks_like_image(name):
-        return Rejected(name, _("not an image, in spite of its ending"), _("copy it again, or save it as JPEG or PNG"))
-    return not_an_image(name)
+def _left_behind(entry: str) -> bool:
+    *folders, name = entry.split("/")
+    return any(map(is_hidden, folders)) or (bool(name) and _system(name, _SYSTEM_FILES))
 
 
 def _below(path: Path | str, prefix: str, seen: frozenset[tuple[int, int]]) -> Iterator[str]:
     status = os.stat(path)
     here = (status.st_dev, status.st_ino)
-    if here in seen and status.st_ino:
-        return
     found: tuple[list[str], list[str]] = ([], [])
-    with _scan(path) as entries:
-        for entry in entries:
-            found[_is_file(entry)].append(entry.name)
-    below, here_files = sorted(found[False]), sorted(found[True])
-    yield from (prefix + name for name in here_files if not _system(name, _SYSTEM_FILES))
-    for name in below:
-        if not _system(name, _SYSTEM_FOLDERS) and os.path.isdir(os.path.join(path, name)):
+    if here not in seen or not status.st_ino:
+        with _scan(path) as entries:
+            for entry in entries:
+                found[_is_file(entry)].append(entry.name)
+    own = [name for name in sorted(found[True]) if not _system(name, _SYSTEM_FILES)]
+    yield from (prefix + name for name in own)
+    if prefix and not own:
+        yield prefix
+    for name in sorted(found[False]):
+        if not is_hidden(name) and os.path.isdir(os.path.join(path, name)):
             yield from _below(os.path.join(path, name), f"{prefix}{name}/", seen | {here})
 
 

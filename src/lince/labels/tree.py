@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from lince.errors import DataError, UsageError
+from lince.errors import DataError
 from lince.labels import scan
+from lince.labels.listing import Listing
 from lince.messages import _
 
 LABELS_AT_MOST = 2**30  # bytes of one label file; more is no label file that a person means to have read
@@ -26,6 +27,17 @@ class Tree(Protocol):
     def names(self) -> tuple[str, ...]:
         """Every file, what operating systems leave behind left out, in a fixed order."""
 
+    @property
+    def listing(self) -> Listing:
+        """The same, by folder and by ending."""
+
+    @property
+    def far(self) -> bool:
+        """Whether each look into a file is a journey over a network."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file ``name``, found out without listing a folder of this machine."""
+
     def read(self, name: str, at_most: int = LABELS_AT_MOST) -> bytes:
         """Return the content of the file ``name``; raise ``DataError`` when it has more bytes or cannot be read."""
 
@@ -36,13 +48,24 @@ class Tree(Protocol):
 class Folder:
     """A folder on this machine. Names may lead out of it with '..' or be absolute: label files point anywhere."""
 
+    far = False
+
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """Every file below, links followed, in a fixed order."""
-        return tuple(scan.files_below(self.root))
+        return self.listing.names
+
+    @cached_property
+    def listing(self) -> Listing:
+        """The same, by folder and by ending."""
+        return Listing(scan.walk(self.root))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file ``name``."""
+        return "\0" not in name and os.path.isfile(os.path.join(self.root, name))
 
     def read(self, name: str, at_most: int = LABELS_AT_MOST) -> bytes:
         """Return the content of the file ``name``."""
@@ -85,20 +108,9 @@ class Place:
 
     def ending(self, *endings: str) -> list[str]:
         """Return the files named, or those of the whole tree, that end in one of ``endings``, case aside."""
-        named = (self.file,) if self.file else self.tree.names
-        return [name for name in named if name.lower().endswith(endings)]
-
-
-def place(path: Path) -> Place:
-    """Return the place at ``path``; raise ``UsageError`` when there is none."""
-    if path.is_dir():
-        return Place(Folder(path))
-    if path.is_file():
-        return Place(Folder(path.parent), path.name)
-    raise UsageError(
-        _("{path} does not exist.").format(path=path),
-        _("Expected a folder with photos, a file with labels, or an archive of them."),
-    )
+        if self.file:
+            return [self.file] if self.file.lower().endswith(endings) else []
+        return self.tree.listing.ending(*endings)
 
 
 def stem(name: str) -> str:
