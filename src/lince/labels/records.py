@@ -1,0 +1,202 @@
+"""TFRecord files: records one after the other, each with its length and two checksums; and their pictures as a tree.
+
+The layout is TensorFlow's ``record_writer.h``: the length (uint64, little endian), the masked CRC-32C of those eight
+bytes, the data, and the masked CRC-32C of the data.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from array import array
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+import google_crc32c
+
+from lince.annotations import Rejected
+from lince.labels.listing import Listing
+from lince.labels.scan import in_order
+from lince.labels.tree import LABELS_AT_MOST, Folder, Tree, too_large, unreadable
+from lince.messages import _
+
+HEAD = 12  # bytes before the data of a record
+_FOOT = 4
+_RECORD_AT_MOST = 2**30  # bytes; protobuf itself ends at 2 GiB
+_HELD_AT_MOST = 2**30  # bytes of files out of an archive or from afar that are kept at hand
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: its ``number`` in the file, from 1 on, where its ``data`` starts, in bytes, and the data."""
+
+    number: int
+    start: int
+    data: bytes
+
+
+class Shards:
+    """Record files of a tree, opened when asked for; those that are no files of this machine are kept at hand."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def far(self) -> bool:
+        """Whether each look into a file that is not at hand is a journey over a network."""
+        return self._tree.far
+
+    def open(self, name: str) -> BinaryIO:
+        """Return the file ``name`` as a stream; raise ``DataError`` when it cannot be opened."""
+        if not isinstance(self._tree, Folder):
+            return io.BytesIO(self._whole(name))
+        path = os.path.join(self._tree.root, name)
+        try:
+            return open(path, "rb")
+        except OSError as error:
+            raise unreadable(path, error.strerror or str(error)) from error
+
+    def _whole(self, name: str) -> bytes:
+        with self._lock:
+            if name not in self._held:
+                self._held[name] = self._tree.read(name)
+            self._held.move_to_end(name)
+            while len(self._held) > 1 and sum(map(len, self._held.values())) > _HELD_AT_MOST:
+                self._held.popitem(last=False)
+            return self._held[name]
+
+
+class Pictures:
+    """The pictures inside record files as a tree of files; each is read from its place when asked for."""
+
+    def __init__(self, root: Path, shards: Shards) -> None:
+        self.root = root
+        self._shards = shards
+        self._files: list[str] = []
+        self._rows: dict[str, int] = {}
+        self._places = array("q")  # of each picture: the number of its file, its first byte, how many
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every picture, in the order of the records."""
+        return tuple(self._rows)
+
+    @cached_property
+    def listing(self) -> Listing:
+        """The same, by folder and by ending."""
+        return Listing(in_order(self._rows))
+
+    @property
+    def far(self) -> bool:
+        """Whether the record files lie behind a network."""
+        return self._shards.far
+
+    def has(self, name: str) -> bool:
+        """Whether there is a picture ``name``."""
+        return name in self._rows
+
+    def add(self, name: str, file: str, start: int, count: int) -> str:
+        """Enter the picture of ``count`` bytes from ``start`` on in ``file``; return its name, made one of a kind."""
+        base, ending = os.path.splitext(name)
+        number = 1
+        while name in self._rows:
+            number += 1
+            name = f"{base}-{number}{ending}"
+        if not self._files or self._files[-1] != file:
+            self._files.append(file)
+        self._rows[name] = len(self._rows)
+        self._places.extend((len(self._files) - 1, start, count))
+        return name
+
+    def read(self, name: str, at_most: int = LABELS_AT_MOST) -> bytes:
+        """Return the picture ``name`` as it was stored."""
+        count = self._place(name)[2]
+        if count > at_most:
+            raise too_large(str(self.root / name), count, at_most)
+        return self.head(name, count)
+
+    def head(self, name: str, count: int) -> bytes:
+        """Return up to ``count`` first bytes of the picture ``name``."""
+        file, start, length = self._place(name)
+        try:
+            with self._shards.open(self._files[file]) as stream:
+                stream.seek(start)
+                return stream.read(min(count, length))
+        except OSError as error:
+            raise unreadable(str(self.root / self._files[file]), error.strerror or str(error)) from error
+
+    def _place(self, name: str) -> array[int]:
+        row = self._rows.get(name)
+        if row is None:
+            raise unreadable(str(self.root / name), _("there is no such picture in the records"))
+        return self._places[3 * row : 3 * row + 3]
+
+
+def starts_as_records(head: bytes) -> bool:
+    """Whether ``head``, the first bytes of a file, is the length of a record and its checksum."""
+    return len(head) >= HEAD and _masked(head[:8]) == int.from_bytes(head[8:HEAD], "little")
+
+
+def records(stream: BinaryIO, name: str) -> Iterator[Record | Rejected]:
+    """Yield every record of the file ``name``, and a refusal for each that is damaged.
+
+    Where the data of a record is damaged the next is found all the same; where its length is, or where the file is cut
+    off, nothing more is read.
+    """
+    size = stream.seek(0, io.SEEK_END)
+    at, number = 0, 0
+    while at < size:
+        number += 1
+        stream.seek(at)
+        head = stream.read(HEAD)
+        refusal = _bad_head(head, size - at)
+        if refusal:
+            yield _refused(name, number, at, refusal)
+            return
+        length = int.from_bytes(head[:8], "little")
+        yield _record(stream, name, Record(number, at + HEAD, b""), length)
+        at += HEAD + length + _FOOT
+
+
+def frame(data: bytes) -> bytes:
+    """Return ``data`` as one record of a file."""
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, struct.pack("<I", _masked(length)), data, struct.pack("<I", _masked(data))))
+
+
+def _bad_head(head: bytes, left: int) -> str:
+    if len(head) < HEAD:
+        return _("the file is cut off")
+    if not starts_as_records(head):
+        return _("the checksum of its length is wrong; what follows cannot be found")
+    if int.from_bytes(head[:8], "little") > left - HEAD - _FOOT:
+        return _("the file is cut off")
+    return ""
+
+
+def _record(stream: BinaryIO, name: str, at: Record, length: int) -> Record | Rejected:
+    start = at.start - HEAD
+    if length > _RECORD_AT_MOST:
+        return _refused(name, at.number, start, _("it has {size:,} bytes").format(size=length))
+    data = stream.read(length)
+    if len(data) < length or _masked(data) != int.from_bytes(stream.read(_FOOT), "little"):
+        return _refused(name, at.number, start, _("its checksum is wrong"))
+    return Record(at.number, at.start, data)
+
+
+def _refused(name: str, number: int, at: int, why: str) -> Rejected:
+    reason = _("record {number} at byte {at}: {why}").format(number=number, at=at, why=why)
+    return Rejected(f"{name}#{number}", reason, _("copy the file again, or write it again"), fault="unusable")
+
+
+def _masked(data: bytes) -> int:
+    checksum = int(google_crc32c.value(data))
+    return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,0 +1,114 @@
+"""Which class a record means: by its label map where there is one, else by what the records themselves say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lince.errors import AmbiguousError, DataError
+from lince.labels import pbtxt, scan
+from lince.labels.columns import class_order
+from lince.labels.pbtxt import Item
+from lince.labels.tree import Folder, Place, Tree
+from lince.messages import _
+
+ENDING = ".pbtxt"
+_AT_MOST = 2**24  # bytes of a label map; one of all ImageNet has 2 MB
+_HEAD = 4096
+_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*item\s*:?\s*[{<]")
+
+
+class TfClasses:
+    """The classes of a set of records: given by a label map, or found in the records, one after the other."""
+
+    def __init__(self, items: Sequence[Item] = ()) -> None:
+        self.given = bool(items)
+        self.names = pbtxt.names(items)
+        self._by_id = {item.id: index for index, item in enumerate(items)}
+        self._by_name = {name: i for i, item in enumerate(items) for name in (item.shown, item.name)}
+        self._ids: list[set[int]] = []
+
+    def index(self, label: int | None, text: str) -> int:
+        """Return the index into ``names`` of the class that a record calls by its number ``label`` or by ``text``.
+
+        Raise ``DataError`` when the label map does not know it, or when the two contradict each other there.
+        """
+        if self.given:
+            return self._known(label, text)
+        if label is None and not text:
+            raise DataError(_("no class"))
+        name = text or f"class_{label}"
+        index = self._by_name.setdefault(name, len(self.names))
+        if index == len(self.names):
+            self.names.append(name)
+            self._ids.append(set())
+        if label is not None:
+            self._ids[index].add(label)
+        return index
+
+    def order(self) -> list[int]:
+        """Return the indices into ``names`` in the order of the ids: by number where each has its own."""
+        if self.given:
+            return list(range(len(self.names)))
+        numbers = [next(iter(ids)) for ids in self._ids if len(ids) == 1]
+        if len(set(numbers)) == len(self.names):
+            return sorted(range(len(self.names)), key=numbers.__getitem__)
+        return [self._by_name[name] for name in class_order(self.names)]
+
+    def _known(self, label: int | None, text: str) -> int:
+        index = self._by_name.get(text) if text else self._by_id.get(label if label is not None else -1)
+        if index is None:
+            raise DataError(_("class '{name}' is not in the label map").format(name=text or label))
+        if label is not None and self._by_id.get(label, index) != index:
+            raise DataError(
+                _("class number {label} is '{one}' in the label map, but the record says '{other}'").format(
+                    label=label, one=self.names[self._by_id[label]], other=text
+                )
+            )
+        return index
+
+
+def find(place: Place, files: Sequence[str]) -> tuple[list[Item], str]:
+    """Return the label map of the record ``files`` of ``place`` and its name; nothing when there is none.
+
+    It is looked for beside the files, then anywhere below, then beside a local ``place`` and in the folders there.
+    Raise ``AmbiguousError`` when label maps differ, ``DataError`` when one cannot be understood.
+    """
+    folders = {name.rpartition("/")[0] for name in files}
+    below = place.tree.listing.ending(ENDING)
+    beside = [name for name in below if name.rpartition("/")[0] in folders]
+    return _one(place.tree, beside) or _one(place.tree, below) or _one_above(place.tree) or ([], "")
+
+
+def _one_above(tree: Tree) -> tuple[list[Item], str] | None:
+    root = tree.root.absolute()
+    if not isinstance(tree, Folder) or root.parent in (root, root.parent.parent):
+        return None
+    found = [name for name in _beside(root.parent) if name.lower().endswith(ENDING)]
+    return _one(Folder(root.parent), found)
+
+
+def _beside(folder: Path) -> list[str]:
+    below = [f"{name}/{file}" for name in scan.folders(folder) for file in scan.files(folder / name)]
+    return [*scan.files(folder), *below]
+
+
+def _one(tree: Tree, names: Sequence[str]) -> tuple[list[Item], str] | None:
+    found = {name: _read(tree, name) for name in names if _FIRST.match(tree.head(name, _HEAD))}
+    if not found:
+        return None
+    first = next(iter(found))
+    other = next((name for name, items in found.items() if items != found[first]), None)
+    if other is not None:
+        raise AmbiguousError(
+            _("The label maps {one} and {other} differ.").format(one=first, other=other),
+            _("Expected one label map for all records."),
+            _("Leave the right one beside the records and move the other elsewhere."),
+        )
+    return found[first], first
+
+
+def _read(tree: Tree, name: str) -> list[Item]:
+    data = tree.read(name, _AT_MOST)
+    return pbtxt.parse(data.decode("utf-8-sig", "replace"), str(tree.root / name))
