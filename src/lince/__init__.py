@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lince.runtime.answers import save_answers
     from lince.runtime.predictor import load
     from lince.verbs.checking import check, show
+    from lince.verbs.converting import convert, merge
     from lince.verbs.judging import compare, evaluate
     from lince.verbs.learning import demo, resume, train
     from lince.verbs.looking import augment, doctor, measure, models, summary
@@ -29,11 +30,13 @@ _WHERE = {
     "augment": "lince.verbs.looking:augment",
     "check": "lince.verbs.checking:check",
     "compare": "lince.verbs.judging:compare",
+    "convert": "lince.verbs.converting:convert",
     "demo": "lince.verbs.learning:demo",
     "doctor": "lince.verbs.looking:doctor",
     "evaluate": "lince.verbs.judging:evaluate",
     "load": "lince.runtime.predictor:load",
     "measure": "lince.verbs.looking:measure",
+    "merge": "lince.verbs.converting:merge",
     "models": "lince.verbs.looking:models",
     "open": "lince.data:open_dataset",
     "resume": "lince.verbs.learning:resume",
@@ -50,11 +53,13 @@ __all__ = [
     "augment",
     "check",
     "compare",
+    "convert",
     "demo",
     "doctor",
     "evaluate",
     "load",
     "measure",
+    "merge",
     "models",
     "open",
     "resume",

@@ -1,10 +1,11 @@
-"""Files that are either whole or not there: written aside, flushed, then renamed; and their digests."""
+"""Files and folders that are either whole or not there: written aside, then renamed; and their digests."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +32,25 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             aside.unlink()
+
+
+@contextmanager
+def building(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``path`` to fill; on success it becomes ``path``, on failure it goes away.
+
+    ``path`` must not exist, or be an empty folder.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        yield aside
+        os.chmod(aside, 0o777 & ~_umask())
+        with suppress(FileNotFoundError):
+            path.rmdir()
+        os.rename(aside, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

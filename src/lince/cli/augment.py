@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         format=arguments.format,
         pattern=arguments.pattern,
         merge=merges(arguments.merge),
+        fix=arguments.fix,
         progress=console,
     )
     path = lince.augment(

@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         format=arguments.format,
         pattern=arguments.pattern,
         merge=merges(arguments.merge),
+        fix=arguments.fix,
         progress=console,
     )
     found = lince.evaluate(arguments.model, dataset, progress=console)

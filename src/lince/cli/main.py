@@ -51,6 +51,7 @@ def verbs() -> dict[str, str]:
         "demo": _("train on built-in digits: everything once, in about a minute"),
         "check": _("tell what is wrong with your photos and labels, and what to do"),
         "show": _("draw photos with what is marked on them"),
+        "convert": _("write data anew in another format"),
         "train": _("train a recogniser on your photos"),
         "evaluate": _("measure a model on labelled photos"),
         "compare": _("hold runs against each other on the same test photos"),

@@ -10,6 +10,9 @@ import re
 from lince.errors import UsageError
 from lince.messages import LOCALE, _, language
 
+# Named here rather than asked for: the libraries behind the formats take longer to load than a help page.
+FORMATS = ("folders", "names", "csv", "idx")
+WRITABLE = ("folders", "csv")
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
@@ -41,7 +44,8 @@ def said_by_argparse() -> tuple[str, ...]:
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add how the data is to be read: the arguments of ``lince.open``."""
     group = parser.add_argument_group(_("how to read the data"))
-    group.add_argument("--format", metavar=_("NAME"), help=_("folders, names, csv or idx, when several fit"))
+    names = ", ".join(FORMATS)
+    group.add_argument("--format", metavar=_("NAME"), help=_("when several fit, one of: {names}").format(names=names))
     group.add_argument(
         "--pattern", metavar=_("TEXT"), help=_("where the class stands in file names, such as '{class}_{n}'")
     )
@@ -52,6 +56,18 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=_("make the classes A and B one called NAME; may be given again"),
     )
+    group.add_argument(
+        "--fix",
+        metavar=_("LIST"),
+        type=listed,
+        default=(),
+        help=_("what to mend while reading: clip, order, duplicates; the files stay as they are"),
+    )
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return the words in ``clip,order``."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def merges(texts: list[str]) -> dict[str, list[str]]:

@@ -59,6 +59,7 @@ def _start(arguments: argparse.Namespace, console: Console) -> Any:
         format=arguments.format,
         pattern=arguments.pattern,
         merge=merges(arguments.merge),
+        fix=arguments.fix,
         allow_unusable=arguments.allow_unusable,
         progress=console,
         **_chosen(arguments),

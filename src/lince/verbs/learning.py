@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def train(  # noqa: PLR0913
     format: str | None = None,  # noqa: A002
     pattern: str | None = None,
     merge: Mapping[str, Sequence[str]] | None = None,
+    fix: Iterable[str] = (),
     allow_unusable: bool = False,
     progress: Progress = SILENT,
     **choices: Any,
@@ -48,11 +49,13 @@ def train(  # noqa: PLR0913
     found, what was expected, and what to do next.
     """
     chosen = (config or TrainConfig()).but(**choices)
-    origin = {"format": format, "pattern": pattern, "merge": {k: list(v) for k, v in (merge or {}).items()}}
+    repairs = sorted(fix)
+    groups = {name: list(members) for name, members in (merge or {}).items()}
+    origin = {"format": format, "pattern": pattern, "merge": groups, "fix": repairs}
     if isinstance(data, Dataset):
         dataset, origin = data, {**origin, "path": str(data.root), "format": data.format}
     else:
-        dataset = open_dataset(data, format=format, pattern=pattern, merge=merge, progress=progress)
+        dataset = open_dataset(data, format=format, pattern=pattern, merge=merge, fix=repairs, progress=progress)
         origin = {**origin, "path": str(data) if str(data).startswith("lince:") else str(Path(data).absolute())}
     target = run.create(out)
     files.write_json(target.folder / run.ORIGIN, {**origin, "allow_unusable": allow_unusable})
@@ -71,9 +74,8 @@ def resume(folder: str | Path, *, progress: Progress = SILENT) -> Run:
         progress.say(_("{run} is finished already.").format(run=target))
         return target
     origin, config = target.origin, target.config
-    dataset = open_dataset(
-        origin["path"], format=origin["format"], pattern=origin["pattern"], merge=origin["merge"], progress=progress
-    )
+    reading = {name: origin[name] for name in ("format", "pattern", "merge", "fix") if name in origin}
+    dataset = open_dataset(origin["path"], **reading, progress=progress)
     return _train(Request(dataset, config, origin["allow_unusable"], progress), target)
 
 

@@ -1,0 +1,122 @@
+"""``lince convert``: data in one format written anew in another, with what was lost, left out and mended."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+import lince
+from lince.cli.console import Console
+from lince.cli.parser import WRITABLE, add_data, merges
+from lince.cli.table import columns
+from lince.errors import UsageError
+from lince.evaluation.figures import count
+from lince.messages import _
+
+if TYPE_CHECKING:
+    from lince.annotations import Rejected
+    from lince.data.convert import Converted
+
+_SHOWN = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``lince convert``."""
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar=_("PATH"),
+        help=_("the data, in any format lince reads (several are joined, classes by name), then the new folder"),
+    )
+    parser.add_argument(
+        "--to", required=True, metavar=_("NAME"), help=_("one of: {names}").format(names=", ".join(WRITABLE))
+    )
+    ways = parser.add_mutually_exclusive_group()
+    for way, line in (
+        ("copy", _("copy the images (the default)")),
+        ("link", _("link to the images instead of copying them")),
+        ("reference", _("leave the images where they are; the labels name their full paths")),
+    ):
+        ways.add_argument(f"--{way}", dest="images", action="store_const", const=way, default="copy", help=line)
+    parser.add_argument("--lossy", action="store_true", help=_("go on when the new format cannot hold everything"))
+    parser.add_argument("--allow-unusable", action="store_true", help=_("go on when many images cannot be used"))
+    add_data(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Convert, and tell what came of it."""
+    *sources, out = arguments.paths
+    if not sources:
+        raise UsageError(
+            _("There is one path, {path}.").format(path=out),
+            _("Expected the data and then the new folder: lince convert DATA OUT --to {name}.").format(
+                name=arguments.to
+            ),
+        )
+    done = lince.convert(
+        sources,
+        out,
+        arguments.to,
+        images=arguments.images,
+        lossy=arguments.lossy,
+        format=arguments.format,
+        pattern=arguments.pattern,
+        merge=merges(arguments.merge),
+        fix=arguments.fix,
+        allow_unusable=arguments.allow_unusable,
+        progress=console,
+    )
+    console.result(_document(done), _lines(done))
+
+
+def _document(done: Converted) -> dict[str, Any]:
+    return {
+        "path": str(done.path),
+        "format": done.format,
+        "images": done.images,
+        "objects": done.objects,
+        "classes": [
+            {"id": number, "name": name, "count": done.counts[name]} for number, name in enumerate(done.classes.names)
+        ],
+        "lost": [{"what": loss.what, "count": loss.count, "words": loss.words} for loss in done.losses],
+        "misstated_sizes": done.misstated,
+        "used": done.summary,
+        "rejected": [_entry(item) for item in done.rejected],
+        "repaired": [_entry(item) for item in done.repaired],
+    }
+
+
+def _entry(item: Rejected) -> dict[str, Any]:
+    return {
+        "file": item.path,
+        "line": item.line,
+        "fault": item.fault,
+        "reason": item.reason,
+        "remedy": item.remedy,
+    }
+
+
+def _lines(done: Converted) -> list[str]:
+    rows = [(str(number), name, count(done.counts[name])) for number, name in enumerate(done.classes.names)]
+    lines = [*columns((_("id"), _("class"), _("objects") if done.objects else _("images")), rows), "", done.summary]
+    lines += _some(_("Left out:"), done.rejected) + _some(_("Mended:"), done.repaired)
+    if done.losses:
+        lines += [_("Lost on the way:"), *(f"  {loss}" for loss in done.losses)]
+    if done.misstated:
+        lines.append(
+            _("Images of another size than their labels state: {count:,} (lince check tells which)").format(
+                count=done.misstated
+            )
+        )
+    written = _("Written: {path} ({format}): {images:,} images, {objects:,} objects")
+    return [
+        *lines,
+        written.format(path=done.path, format=done.format, images=done.images, objects=done.objects),
+    ]
+
+
+def _some(title: str, items: tuple[Rejected, ...]) -> list[str]:
+    if not items:
+        return []
+    more = [_("  and {more} more").format(more=len(items) - _SHOWN)] if len(items) > _SHOWN else []
+    return [title, *(f"  {item}" for item in items[:_SHOWN]), *more]
