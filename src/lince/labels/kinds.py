@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -14,18 +14,21 @@ from lince.labels.table import Table
 
 
 class Kinds:
-    """The classes met so far; those ``declared`` come first and keep their order."""
+    """The classes met so far; those declared come first and keep their order, also when nothing shows them."""
 
-    def __init__(self, declared: Sequence[str] = ()) -> None:
+    def __init__(self, declared: Iterable[str] = ()) -> None:
         self._ids: dict[str, int] = {}
-        for name in declared:
-            self.id(name)
-        self._declared = len(self._ids)
+        self._declared: dict[int, None] = {}
+        self.declare(declared)
 
     @property
     def names(self) -> list[str]:
         """The names in the order of the ids handed out."""
         return list(self._ids)
+
+    def declare(self, names: Iterable[str]) -> None:
+        """Take ``names`` for classes, after those declared before."""
+        self._declared.update(dict.fromkeys(map(self.id, names)))
 
     def id(self, name: str) -> int:
         """Return the id of the class ``name`` for now; two ways to write the same accented letter are one name."""
@@ -38,8 +41,8 @@ class Kinds:
         used = set(np.unique(table.class_ids).tolist())
         if objects is not None:
             used |= set(np.unique(objects.class_ids).tolist())
-        others = class_order(name for name in names[self._declared :] if self._ids[name] in used)
-        kept = [*names[: self._declared], *others]
+        others = class_order(names[i] for i in used if i != UNLABELLED and i not in self._declared)
+        kept = [*(names[i] for i in self._declared), *others]
         places = {name: place for place, name in enumerate(kept)}
         order = np.array([*(places.get(name, UNLABELLED) for name in names), UNLABELLED], np.int32)
         if objects is not None:

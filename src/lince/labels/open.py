@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lince.choices import one_of
 from lince.errors import AmbiguousError, UsageError
-from lince.labels import csvtable, folders, idx, names, tfrecord, voc
+from lince.labels import csvtable, cvat, folders, idx, names, tfrecord, voc
 from lince.labels.format import Format
 from lince.labels.place import place
 from lince.labels.table import Options, Table
@@ -23,6 +23,7 @@ _ALL = (
     idx.FORMAT,
     tfrecord.FORMAT,
     voc.FORMAT,
+    cvat.FORMAT,
 )
 FORMATS: dict[str, Format] = {form.name: form for form in _ALL}
 

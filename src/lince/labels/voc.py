@@ -28,7 +28,7 @@ from lince.labels.photos import Photos, tidy
 from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
 from lince.labels.tree import Place
 from lince.labels.vocwrite import FLAGS, SIDES, file, write
-from lince.labels.xmltree import Element
+from lince.labels.xmltree import Element, number
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
@@ -226,7 +226,7 @@ def _side(text: str) -> int:
 def _box(element: Element, shift: int) -> Box:
     """Return left, top, right, bottom; raise ``KeyError`` when one is missing, ``ValueError`` when it is no number."""
     corners = {child.tag: child.text for child in element.children}
-    left, top, right, bottom = (_number(corners[side]) for side in SIDES)
+    left, top, right, bottom = (number(corners[side]) for side in SIDES)
     return left - shift, top - shift, right, bottom
 
 
@@ -242,18 +242,11 @@ def _ring(element: Element) -> NDArray[np.float64]:
         if match:
             numbered.setdefault(int(match[2]), {})[match[1]] = child.text
         elif child.tag == "pt":
-            points.append((_number(child.word("x")), _number(child.word("y"))))
-    points += [(_number(numbered[i]["x"]), _number(numbered[i]["y"])) for i in sorted(numbered)]
+            points.append((number(child.word("x")), number(child.word("y"))))
+    points += [(number(numbered[i]["x"]), number(numbered[i]["y"])) for i in sorted(numbered)]
     if len(points) < 3:
         raise KeyError("pt")
     return np.array(points, np.float64)
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not np.isfinite(value) or "_" in text:
-        raise ValueError(text)
-    return value
 
 
 FORMAT = Format(

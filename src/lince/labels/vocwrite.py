@@ -11,7 +11,7 @@ from lince.errors import DataError
 from lince.labels.format import Export
 from lince.labels.imagesets import write_map, write_sets
 from lince.labels.table import SPLITS
-from lince.labels.xmltree import checked, content
+from lince.labels.xmltree import checked, content, number_text
 from lince.messages import _
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -80,7 +80,7 @@ def _document(mention: str, size: tuple[int, int], objects: Objects, row: int, n
 
 
 def _object_lines(name: str, box: list[float], flags: int) -> list[str]:
-    sides = "".join(f"<{side}>{_shortest(value)}</{side}>" for side, value in zip(SIDES, box, strict=True))
+    sides = "".join(f"<{side}>{number_text(value)}</{side}>" for side, value in zip(SIDES, box, strict=True))
     said = "".join(f"<{tag}>{int(bool(flags & flag))}</{tag}>" for tag, flag in FLAGS.items())
     return [
         "  <object>",
@@ -88,7 +88,3 @@ def _object_lines(name: str, box: list[float], flags: int) -> list[str]:
         f"    <bndbox>{sides}</bndbox>",
         "  </object>",
     ]
-
-
-def _shortest(value: float) -> str:
-    return str(int(value)) if value.is_integer() else repr(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
@@ -97,6 +98,19 @@ def checked(text: str) -> str:
             _("Rename it."),
         )
     return text
+
+
+def number(text: str) -> float:
+    """Return the finite number in ``text``; raise ``ValueError`` when there is none."""
+    value = float(text)
+    if not isfinite(value) or "_" in text:
+        raise ValueError(text)
+    return value
+
+
+def number_text(value: float) -> str:
+    """Return the shortest text that is read as ``value`` again."""
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 class _Refused(Exception):  # noqa: N818  (it never leaves this module)
