@@ -203,7 +203,7 @@ def _picture(draw: st.DrawFn, shape: tuple[int, int], count: int) -> np.ndarray:
 
 
 def contents(dataset: Dataset) -> dict[str, tuple[Any, ...]]:
-    """Return what stands in ``dataset`` by the digest of its images: class, split and marks, in an order of their own."""
+    """Return what stands in ``dataset`` by the digest of its images: class, split and marks, sorted."""
     return {dataset.images.key(row): tuple(_content(dataset, row)) for row in range(len(dataset))}
 
 
@@ -228,12 +228,13 @@ def _object(classes: Classes, objects: Objects, i: int) -> tuple[Any, ...]:
     )
 
 
-def require_same(found: Dataset, expected: Dataset, tolerance: float = 1e-6, *, boxes: bool = True) -> None:
-    """Fail unless both hold the same images with the same classes, splits and marks, boxes to ``tolerance`` pixels."""
-    assert [str(item) for item in found.rejected] == []
-    assert found.classes.names == expected.classes.names
+def require_same(found: Dataset, expected: Dataset, tolerance: float = 1e-9, *, boxes: bool = True) -> None:
+    """Fail unless both hold the same images, classes, splits and marks; ``tolerance`` is a share of a long side."""
+    assert not found.rejected, list(map(str, found.rejected))
+    assert found.classes.names == expected.classes.names, found.classes.names
     one, other = contents(found), contents(expected)
     assert set(one) == set(other)
+    tolerance *= 1 if expected.sizes is None else float(expected.sizes.max(initial=1))
     for key, (name, split, *marks) in other.items():
         assert one[key][:2] == (name, split)
         _require_marks(one[key][2] if len(one[key]) > 2 else [], marks[0] if marks else [], tolerance, boxes)
@@ -248,3 +249,13 @@ def _require_marks(found: list[Any], expected: list[Any], tolerance: float, boxe
         assert [len(ring) for ring in mark[2]] == [len(ring) for ring in wanted[2]]
         for ring, there in zip(mark[2], wanted[2], strict=True):
             np.testing.assert_allclose(ring, there, rtol=0, atol=tolerance)
+
+
+def require_same_pixels(found: Dataset, expected: Dataset) -> None:
+    """Fail unless both hold the same pictures with the same classes and splits, however the files are written."""
+    assert found.classes.names == expected.classes.names, found.classes.names
+    one, other = (
+        {d.images.read(i).tobytes(): (d.classes.names[d.class_ids[i]], int(d.splits[i])) for i in range(len(d))}
+        for d in (found, expected)
+    )
+    assert one == other

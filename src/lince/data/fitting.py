@@ -9,7 +9,7 @@ import numpy as np
 
 from lince.annotations import UNLABELLED, Classes
 from lince.data.dataset import Dataset
-from lince.data.shapes import boxes_alone, joined, outlines_of_masks, pixels_of, seamed
+from lince.data.shapes import joined, outlines_of_masks, pixels_of, seamed, without_masks, without_outlines
 from lince.errors import UsageError
 from lince.labels import FORMATS, UNASSIGNED, Format, Holds
 from lince.labels.columns import class_order
@@ -99,7 +99,7 @@ def _masks(dataset: Dataset, form: Format) -> tuple[Dataset, Loss]:
     if Holds.OUTLINES in form.holds:
         softened = outlines_of_masks(objects, sizes) if count else objects
         return replace(dataset, objects=softened), Loss("masks", count, _("masks become outlines"))
-    return replace(dataset, objects=boxes_alone(objects)), Loss("masks", count, _("masks become boxes"))
+    return replace(dataset, objects=without_masks(objects)), Loss("masks", count, _("masks become boxes"))
 
 
 def _rings(dataset: Dataset, form: Format) -> tuple[Dataset, Loss]:
@@ -119,7 +119,7 @@ def _outlines(dataset: Dataset, form: Format) -> tuple[Dataset, Loss]:
     if Holds.MASKS in form.holds:
         softened = pixels_of(objects, sizes) if count else objects
         return replace(dataset, objects=softened), Loss("outlines", count, _("outlines become masks of whole pixels"))
-    return replace(dataset, objects=boxes_alone(objects)), Loss("outlines", count, _("outlines become boxes"))
+    return replace(dataset, objects=without_outlines(objects)), Loss("outlines", count, _("outlines become boxes"))
 
 
 def _boxes(dataset: Dataset, form: Format) -> tuple[Dataset, Loss]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,10 +15,14 @@ from lince.annotations import Objects, Strings
 Ring = NDArray[np.float64]
 
 
-def boxes_alone(objects: Objects) -> Objects:
-    """Return ``objects`` without outlines and masks."""
-    count = len(objects)
-    return _shaped(objects, [()] * count, [""] * count)
+def without_masks(objects: Objects) -> Objects:
+    """Return ``objects`` without their masks."""
+    return replace(objects, masks=Strings.of([""] * len(objects)))
+
+
+def without_outlines(objects: Objects) -> Objects:
+    """Return ``objects`` without their outlines."""
+    return _shaped(objects, [()] * len(objects), objects.masks)
 
 
 def seamed(objects: Objects) -> Objects:
@@ -67,12 +72,13 @@ def joined(objects: Objects, sizes: NDArray[np.int32]) -> tuple[Objects, int]:
         for i in rows:
             painted[_covered(texts[i])] = objects.class_ids[i]
         firsts = {int(objects.class_ids[i]): i for i in reversed(rows)}
+        counts_of_class = Counter(objects.class_ids[rows.start : rows.stop].tolist())
         changed += len(rows) - len(firsts)
         order[rows.start : rows.stop] = sorted(rows, key=lambda i: (int(objects.class_ids[i]), i))
         for class_id, i in firsts.items():
             counts = masks.counts_of((painted == class_id)[:, None])
             keep[i] = masks.area(counts) > 0
-            changed += masks.write(counts) != texts[i] and len(firsts) == len(rows)
+            changed += masks.write(counts) != texts[i] and counts_of_class[class_id] == 1
             texts[i], boxes[i] = masks.write(counts), masks.around(counts, height)
     whole = replace(objects, masks=Strings.of(texts), boxes=boxes)
     return whole.reordered(order).where(keep[order]), changed

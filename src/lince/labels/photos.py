@@ -47,7 +47,7 @@ class Photos:
         Paths are tried as they stand, from the folder ``near`` and from the root. Else a file of that name anywhere
         below is taken, the one whose folders agree best with those mentioned; two that agree equally are none.
         """
-        wanted = tidy(mention)
+        wanted = self._from_root(tidy(mention))
         if not wanted or "\0" in wanted:
             return None
         for name in dict.fromkeys((posixpath.normpath(posixpath.join(near, wanted)), posixpath.normpath(wanted))):
@@ -77,6 +77,11 @@ class Photos:
         for name in self.names:
             found.setdefault(posixpath.splitext(posixpath.basename(name))[0], []).append(name)
         return found
+
+    def _from_root(self, path: str) -> str:
+        """Return a full path that leads below the root as the tree calls it; any other as it is."""
+        root = os.path.abspath(self.tree.root) if isinstance(self.tree, Folder) else ""
+        return path.removeprefix(f"{root}/") if root else path
 
     def _outside(self, name: str) -> bool:
         # Only the label files of a folder here may point out of it.

@@ -1,0 +1,470 @@
+"""Converting: what images are called, what is lost and said, several sources as one, and nothing half-written."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sets
+from lince import images, masks
+from lince.annotations import CROWD, DIFFICULT, TRUNCATED
+from lince.cli import main, parser
+from lince.data import Dataset, open_dataset
+from lince.data.convert import LINK, REFERENCE, How, convert, writable
+from lince.data.fitting import Loss, fit, needs, suited
+from lince.data.merge import merge
+from lince.data.naming import apart
+from lince.data.source import FileImages
+from lince.errors import DataError, UsageError
+from lince.labels import FORMATS, TEST, TRAIN, Format, Holds
+
+TRIANGLE = np.array([[2.0, 2.0], [20.0, 4.0], [9.5, 18.25]])
+SQUARE = np.array([[22.0, 5.0], [30.0, 5.0], [30.0, 12.0], [22.0, 12.0]])
+
+
+@pytest.fixture
+def photos(awkward: Path) -> FileImages:
+    return sets.pool(awkward / "photos")
+
+
+def blob(shape: tuple[int, int], top: int, left: int) -> np.ndarray:
+    picture = np.zeros(shape, bool)
+    picture[top : top + 6, left : left + 8] = True
+    picture[top + 2 : top + 4, left + 2 : left + 4] = False
+    return picture
+
+
+def everything() -> sets.Plan:
+    """A set that has all there is: boxes, outlines, rings, masks, flags, splits, an empty photo, an unused class."""
+    marks = [
+        sets.Thing("perro", (1.5, 2.0, 30.25, 20.0), flags=DIFFICULT | CROWD),
+        sets.Thing("gato", rings=[TRIANGLE]),
+        sets.Thing("gato", rings=[TRIANGLE, SQUARE], flags=TRUNCATED),
+    ]
+    photos = [
+        sets.Photo(0, TRAIN, things=marks),
+        sets.Photo(1, TEST, things=[sets.Thing("perro", mask=blob(sets.SIZES[1], 3, 4))]),
+        sets.Photo(2, TRAIN),
+    ]
+    return sets.Plan(("perro", "zorro", "gato"), photos, marked=True)
+
+
+def form(holds: Holds, flags: int = 31) -> Format:
+    """A format that holds so much, for asking what would be lost."""
+    return Format("x", lambda place: None, FORMATS["folders"].read, holds, flags=flags)
+
+
+# What is lost
+
+
+ALL = ~Holds(0)
+
+
+def losses(dataset: Dataset, holds: Holds, flags: int = 31) -> dict[str, int]:
+    return {loss.what: loss.count for loss in fit(dataset, form(holds, flags))[1]}
+
+
+def test_a_format_that_holds_everything_loses_nothing(photos: FileImages) -> None:
+    dataset = sets.build(everything(), photos)
+    fitted, lost = fit(dataset, form(ALL))
+    assert lost == ()
+    sets.require_same(fitted, dataset)
+    assert needs(dataset) == ALL & ~(Holds.LABELS | Holds.PATHS)
+
+
+@pytest.mark.parametrize(
+    ("missing", "lost"),
+    [
+        (Holds.SPLITS, {"splits": 3}),
+        (Holds.FLAGS, {"flags": 2}),
+        (Holds.NEGATIVES, {"negatives": 1}),
+        (Holds.CLASSES, {"classes": 3}),
+        (Holds.RINGS, {"rings": 1}),
+        (Holds.MASKS, {"masks": 1}),
+        (Holds.OUTLINES, {"outlines": 2}),
+        (Holds.OUTLINES | Holds.MASKS, {"outlines": 2, "masks": 1}),
+        (Holds.BOXES, {"boxes": 1}),
+    ],
+    ids=str,
+)
+def test_what_is_lost_is_counted(photos: FileImages, missing: Holds, lost: dict[str, int]) -> None:
+    assert losses(sets.build(everything(), photos), ALL & ~missing) == lost
+
+
+def test_flags_are_held_one_by_one(photos: FileImages) -> None:
+    dataset = sets.build(everything(), photos)
+    assert losses(dataset, ALL, DIFFICULT | CROWD) == {"flags": 1}
+    fitted, _lost = fit(dataset, form(ALL, DIFFICULT))
+    assert fitted.objects is not None
+    assert fitted.objects.flags.tolist() == [DIFFICULT, 0, 0, 0]
+
+
+def test_a_mask_becomes_the_outline_along_its_pixels(photos: FileImages) -> None:
+    dataset = sets.build(everything(), photos)
+    fitted, _lost = fit(dataset, form(ALL & ~Holds.MASKS))
+    assert fitted.objects is not None
+    rings, shape = fitted.objects.outline(3), sets.SIZES[1]
+    assert np.array_equal(masks.mask_of(masks.of_rings(rings, *shape), *shape), blob(shape, 3, 4))
+    assert not fitted.objects.masked.any()
+    assert np.array_equal(fitted.objects.boxes, dataset.objects.boxes)
+
+
+def test_rings_are_joined_without_a_change_of_area(photos: FileImages) -> None:
+    fitted, _lost = fit(sets.build(everything(), photos), form(ALL & ~Holds.RINGS))
+    assert fitted.objects is not None
+    (ring,), shape = fitted.objects.outline(2), sets.SIZES[0]
+    assert np.array_equal(masks.of_rings([ring], *shape), masks.of_rings([TRIANGLE, SQUARE], *shape))
+    assert np.array_equal(fitted.objects.outline(1)[0], TRIANGLE)
+
+
+def test_an_outline_becomes_the_pixels_within(photos: FileImages) -> None:
+    fitted, _lost = fit(sets.build(everything(), photos), form(ALL & ~(Holds.OUTLINES | Holds.RINGS)))
+    assert fitted.objects is not None
+    assert fitted.objects.masks[1] == masks.write(masks.of_rings([TRIANGLE], *sets.SIZES[0]))
+    assert fitted.objects.masked.tolist() == [False, True, True, True]
+
+
+def test_a_picture_of_classes_holds_one_mask_for_each_class(photos: FileImages) -> None:
+    shape = sets.SIZES[0]
+    first, second, third = (blob(shape, top, left) for top, left in ((1, 1), (10, 10), (12, 12)))
+    marks = [sets.Thing(name, mask=mask) for name, mask in (("a", first), ("b", third), ("a", second))]
+    dataset = sets.build(sets.Plan(("a", "b"), [sets.Photo(0, things=marks)], marked=True), photos)
+    fitted, lost = fit(dataset, form(Holds.MASKS | Holds.CLASSES))
+    assert [(loss.what, loss.count) for loss in lost] == [("together", 2)]
+    assert fitted.objects is not None
+    painted = [masks.decode(text, *shape) for text in fitted.objects.masks]
+    assert np.array_equal(painted[0], first | second)
+    assert np.array_equal(painted[1], third & ~second)
+    assert fitted.objects.boxes[1].tolist() == list(masks.around(masks.counts_of(painted[1]), shape[0]))
+    plain = sets.build(sets.Plan(("a", "b"), [sets.Photo(0, things=marks[:2])], marked=True), photos)
+    assert fit(plain, form(Holds.MASKS | Holds.CLASSES))[1] == ()
+
+
+@pytest.mark.parametrize("holds", [Holds.LABELS, Holds.LABELS | Holds.CLASSES | Holds.NEGATIVES])
+def test_nothing_left_is_refused_whatever_is_allowed(photos: FileImages, holds: Holds) -> None:
+    with pytest.raises(UsageError, match="Nothing of"):
+        fit(sets.build(everything(), photos), form(holds))
+    labelled = sets.Plan(("a", "b"), [sets.Photo(0, name="a"), sets.Photo(1, name="b")], marked=False)
+    with pytest.raises(UsageError, match="classes of whole images are left out: 2"):
+        fit(sets.build(labelled, photos), form(ALL & ~Holds.LABELS))
+
+
+def test_images_that_nobody_has_labelled_are_no_negatives(photos: FileImages) -> None:
+    plan = sets.Plan(("a", "b"), [sets.Photo(0, name="a"), sets.Photo(1), sets.Photo(2, name="b")], marked=False)
+    fitted, lost = fit(sets.build(plan, photos), form(ALL))
+    assert [(loss.what, loss.count) for loss in lost] == [("unlabelled", 1)]
+    assert len(fitted) == 2
+
+
+def test_a_loss_is_told_in_words() -> None:
+    assert str(Loss("masks", 1200, "masks become boxes")) == "masks become boxes: 1,200"
+
+
+# Names
+
+
+def test_names_that_are_free_are_kept_and_others_told_apart() -> None:
+    paths = ["a/1.jpg", "b/1.jpg", "b/2.jpg", "b/c/1.jpg", "3.jpg", "3.png", "x/N.jpg", "x/n.jpg", "x/\u00e9.jpg"]
+    found = apart(paths, lambda row, name: name)
+    assert found == [
+        "a-1.jpg",
+        "b-1.jpg",
+        "2.jpg",
+        "c-1.jpg",
+        "3.jpg",
+        "3-2.png",
+        "x-N.jpg",
+        "x-n-2.jpg",
+        "\u00e9.jpg",
+    ]
+    assert apart(["a/1.jpg", "b/1.jpg"], lambda row, name: f"{'ab'[row]}/{name}") == ["a/1.jpg", "b/1.jpg"]
+    assert apart(["a/b/1.jpg", "c/b/1.jpg", "b-1.jpg"], lambda row, name: name)[:2] == ["a-b-1.jpg", "c-b-1.jpg"]
+
+
+@given(st.lists(st.text("aAbB1é-", min_size=1, max_size=3), min_size=1, max_size=8), st.data())
+def test_names_are_apart_whatever_the_order(parts: list[str], data: st.DataObject) -> None:
+    folders = data.draw(st.lists(st.sampled_from(["", "a/", "A/", "a/b/"]), min_size=len(parts), max_size=len(parts)))
+    paths = sorted({folder + name + ".jpg" for folder, name in zip(folders, parts, strict=True)})
+    found = apart(paths, lambda row, name: name)
+    assert len({name.casefold() for name in found}) == len(paths)
+    order = data.draw(st.permutations(range(len(paths))))
+    again = apart([paths[i] for i in order], lambda row, name: name)
+    assert {paths[i]: name for i, name in zip(order, again, strict=True)} == dict(zip(paths, found, strict=True))
+
+
+def test_images_get_names_that_every_system_takes(photos: FileImages, awkward: Path) -> None:
+    (awkward / "odd" / "uno").mkdir(parents=True)
+    (awkward / "odd" / "dos").mkdir()
+    (awkward / "odd" / "uno" / "what: is\nthis?").write_bytes(photos.data(0))
+    (awkward / "odd" / "dos" / "plain").write_bytes(photos.data(1))
+    done = convert(open_dataset(awkward / "odd", format="folders"), awkward / "out", "csv")
+    names = sorted(
+        path.name
+        for path in (awkward / "out").rglob("*")
+        if images.kind(path.read_bytes()[:32] if path.is_file() else b"")
+    )
+    assert names == ["plain.jpg", "what_ is_this_.png"]
+    assert done.images == 2
+
+
+# Files
+
+
+def voc(photos: FileImages) -> Dataset:
+    """A set that VOC holds whole."""
+    plan = everything()
+    for photo in plan.photos:
+        photo.things = [sets.Thing(thing.name, (1.5, 2.0, 20.25, 20.0)) for thing in photo.things]
+    return sets.build(plan, photos)
+
+
+def test_a_refusal_lists_the_losses_and_writes_nothing(photos: FileImages, awkward: Path) -> None:
+    dataset = sets.build(everything(), photos)
+    with pytest.raises(UsageError) as caught:
+        convert(dataset, awkward / "out", "voc")
+    assert "masks become boxes: 1" in caught.value.found
+    assert "outlines become boxes: 2" in caught.value.found
+    assert "--lossy" in caught.value.remedy
+    assert os.listdir(awkward) == ["photos"]
+    done = convert(dataset, awkward / "out", "voc", How(lossy=True))
+    assert {loss.what for loss in done.losses} >= {"masks", "outlines"}
+    assert "voc" in suited(voc(photos))
+    assert "voc" not in suited(dataset)
+
+
+def test_linked_images_are_the_same_files(photos: FileImages, awkward: Path) -> None:
+    convert(voc(photos), awkward / "out", "voc", How(LINK))
+    found = open_dataset(awkward / "out")
+    sets.require_same(found, voc(photos))
+    assert all(os.stat(found.images.path(row)).st_nlink == 2 for row in range(3))
+
+
+def test_where_hard_links_fail_symbolic_ones_are_made(
+    photos: FileImages, awkward: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*paths: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    convert(voc(photos), awkward / "out", "voc", How(LINK))
+    sets.require_same(open_dataset(awkward / "out"), voc(photos))
+    assert sum(path.is_symlink() for path in (awkward / "out").rglob("*")) == 3
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    with pytest.raises(UsageError, match="--copy"):
+        convert(voc(photos), awkward / "again", "voc", How(LINK))
+    assert not (awkward / "again").exists()
+
+
+@pytest.mark.parametrize("name", [name for name in writable() if Holds.PATHS in FORMATS[name].holds])
+def test_referenced_images_stay_where_they_are(photos: FileImages, awkward: Path, name: str) -> None:
+    labelled = sets.Plan(("a", "b"), [sets.Photo(i, name="ab"[i % 2]) for i in range(3)], marked=False)
+    boxed = [sets.Photo(i, things=[sets.Thing("ab"[i % 2], (1.0, 2.0, 9.0, 8.5))]) for i in range(3)]
+    marked = Holds.BOXES in FORMATS[name].holds
+    plan = sets.Plan(("a", "b"), boxed, marked=True) if marked else labelled
+    convert(sets.build(plan, photos), awkward / "out", name, How(REFERENCE))
+    found = open_dataset(awkward / "out")
+    sets.require_same(found, sets.build(plan, photos))
+    assert {found.images.path(row).resolve() for row in range(3)} == {photos.path(i).resolve() for i in range(3)}
+    assert not [path for path in (awkward / "out").rglob("*") if path.suffix.lower() in (".png", ".jpg")]
+
+
+def test_images_that_are_no_files_cannot_be_referenced(awkward: Path) -> None:
+    digits = open_dataset("lince:digits").select(range(20))
+    with pytest.raises(UsageError, match="no files"):
+        convert(digits, awkward / "out", "csv", How(REFERENCE))
+    done = convert(digits, awkward / "out", "csv")
+    sets.require_same_pixels(open_dataset(awkward / "out"), digits)
+    assert done.counts == digits.counts()
+
+
+@pytest.mark.parametrize("name", [name for name in writable() if Holds.PATHS not in FORMATS[name].holds])
+def test_formats_without_paths_say_so(photos: FileImages, awkward: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"--copy or --link|would be left"):
+        convert(voc(photos), awkward / "out", name, How(REFERENCE, lossy=True))
+    assert not (awkward / "out").exists()
+
+
+def test_a_target_that_is_taken_or_inside_the_source_is_refused(photos: FileImages, awkward: Path) -> None:
+    (awkward / "full").mkdir()
+    (awkward / "full" / "x").write_text("mine", "utf-8")
+    for out, words in ((awkward / "full", "exists already"), (awkward / "full" / "x", "exists"),
+                       (photos.root / "out", "within the data")):  # fmt: skip
+        with pytest.raises(UsageError, match=words):
+            convert(voc(photos), out, "voc")
+    assert (awkward / "full" / "x").read_text("utf-8") == "mine"
+    (awkward / "empty").mkdir()
+    convert(voc(photos), awkward / "empty", "voc")
+    sets.require_same(open_dataset(awkward / "empty"), voc(photos))
+    with pytest.raises(UsageError, match="to cannot be 'yolo9'"):
+        convert(voc(photos), awkward / "new", "yolo9")
+    with pytest.raises(UsageError, match="images cannot be 'move'"):
+        How("move")
+
+
+@dataclass(frozen=True)
+class Interrupted(FileImages):
+    """Photos at whose third a person presses Ctrl-C."""
+
+    def path(self, index: int) -> Path:
+        """Return the file of the first two."""
+        if index == 2:
+            raise KeyboardInterrupt
+        return super().path(index)
+
+
+def test_an_interruption_leaves_nothing(photos: FileImages, awkward: Path) -> None:
+    dataset = voc(photos)
+    stopped = replace(dataset, images=Interrupted(photos.root, dataset.images.names))
+    with pytest.raises(KeyboardInterrupt):
+        convert(stopped, awkward / "out", "voc")
+    assert os.listdir(awkward) == ["photos"]
+
+
+def test_a_full_disk_leaves_nothing(photos: FileImages, awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        Path(target).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space"):
+        convert(voc(photos), awkward / "out", "voc")
+    assert os.listdir(awkward) == ["photos"]
+
+
+# What does not fit its image
+
+
+def test_images_and_boxes_that_cannot_be_used_are_listed(photos: FileImages, awkward: Path) -> None:
+    plan = voc(photos)
+    (photos.root / plan.images.name(2)).write_bytes(b"words")
+    objects = plan.objects
+    objects.boxes[0] = (-9.0, 2.0, 20.0, 20.0)
+    with pytest.raises(DataError, match="2 of 7"):
+        convert(plan, awkward / "out", "voc")
+    done = convert(plan, awkward / "out", "voc", How(allow_unusable=True))
+    assert {refusal.fault for refusal in done.rejected} == {"unusable", "outside"}
+    assert "by 9 px" in next(refusal.reason for refusal in done.rejected if refusal.fault == "outside")
+    assert (done.images, done.objects, done.summary) == (2, 3, "used 5 of 7")
+
+
+def test_sizes_are_those_of_the_photos_whatever_the_labels_state(photos: FileImages, awkward: Path) -> None:
+    plan = voc(photos)
+    lying = replace(plan, sizes=plan.sizes * [[2, 1], [1, 1], [0, 0]])
+    done = convert(lying, awkward / "out", "voc")
+    assert done.misstated == 1
+    assert np.array_equal(np.sort(open_dataset(awkward / "out").sizes, axis=0), np.sort(plan.sizes, axis=0))
+
+
+# Several sources
+
+
+def small(photos: FileImages, classes: tuple[str, ...], first: int, *names: str) -> Dataset:
+    things = [sets.Photo(first + i, things=[sets.Thing(name, (1.0, 1.0, 9.0, 9.0))]) for i, name in enumerate(names)]
+    return sets.build(sets.Plan(classes, things, marked=True), photos)
+
+
+def test_datasets_are_joined_by_the_names_of_classes(photos: FileImages, awkward: Path) -> None:
+    one = small(photos, ("casco", "nin\u0303o"), 0, "casco", "nin\u0303o")
+    other = small(photos, ("cabeza", "ni\u00f1o", "casco"), 2, "casco", "ni\u00f1o", "cabeza")
+    both = merge([one, other])
+    assert both.classes.names == ("casco", "ni\u00f1o", "cabeza")
+    assert both.counts() == {"casco": 2, "ni\u00f1o": 2, "cabeza": 1}
+    assert [both.images.key(i) for i in range(5)] == [photos.key(i) for i in range(5)]
+    assert [both.classes.names[i] for i in both.objects.class_ids] == ["casco", "niño", "casco", "niño", "cabeza"]
+    assert both.images.name(0).startswith("photos-1/")
+    convert(both, awkward / "out", "voc")
+    sets.require_same(open_dataset(awkward / "out"), both)
+    part = both.select([4, 1])
+    assert [part.images.key(i) for i in range(2)] == [photos.key(4), photos.key(1)]
+    assert part.images.read(0).shape[:2] == part.images.size(0) == sets.SIZES[4]
+
+
+def test_names_that_differ_by_case_are_refused_until_they_are_merged(photos: FileImages) -> None:
+    one, other = small(photos, ("Casco", "x"), 0, "Casco"), small(photos, ("casco ", "y"), 1, "casco ")
+    with pytest.raises(UsageError, match="'Casco', 'casco '") as caught:
+        merge([one, other])
+    assert "--merge 'Casco=Casco,casco '" in caught.value.remedy
+    both = merge([one, other], {"casco": ["Casco", "casco "]})
+    assert both.counts() == {"casco": 2, "x": 0, "y": 0}
+
+
+def test_kinds_of_labels_are_not_mixed(photos: FileImages) -> None:
+    labelled = sets.build(sets.Plan(("a",), [sets.Photo(0, name="a")], marked=False), photos)
+    with pytest.raises(UsageError, match="different kinds"):
+        merge([labelled, small(photos, ("a",), 1, "a")])
+    with pytest.raises(UsageError, match="no dataset"):
+        merge([])
+    assert merge([labelled]) is labelled
+    both = merge([labelled, labelled])
+    assert (both.objects, both.class_ids.tolist()) == (None, [0, 0])
+
+
+# The command line
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Ask the command line within this process."""
+
+    def lince(*words: str | Path) -> tuple[int, str, str]:
+        capsys.readouterr()
+        return main.main([str(word) for word in words]), *capsys.readouterr()
+
+    return lince
+
+
+def test_the_command_tells_classes_and_losses(
+    photos: FileImages, awkward: Path, ask: Callable[..., tuple[int, str, str]]
+) -> None:
+    convert(voc(photos), awkward / "one", "voc")
+    code, out, _said = ask("convert", awkward / "one", awkward / "two", "--to", "voc", "--link")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()[2:5]] == [
+        ["0", "perro", "2"],
+        ["1", "zorro", "0"],
+        ["2", "gato", "2"],
+    ]
+    assert "used 7 of 7" in out
+    assert out.splitlines()[-1].endswith("(voc): 3 images, 4 objects")
+    code, out, said = ask("convert", awkward / "one", awkward / "three", "--to", "csv")
+    assert (code, out) == (2, "")
+    assert "Nothing of" in said
+    code, out, _said = ask("convert", awkward / "one", awkward / "two", awkward / "four", "--to", "voc", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["classes"][0] == {"id": 0, "name": "perro", "count": 4}
+    assert (document["images"], document["lost"], document["rejected"]) == (6, [], [])
+    assert len(open_dataset(awkward / "four")) == 6
+
+
+def test_the_command_refuses_what_cannot_be(
+    photos: FileImages, awkward: Path, ask: Callable[..., tuple[int, str, str]]
+) -> None:
+    convert(voc(photos), awkward / "one", "voc")
+    for words, said in (
+        ((awkward / "one", "--to", "voc"), "There is one path"),
+        ((awkward / "one", awkward / "one" / "in", "--to", "voc"), "within the data"),
+        ((awkward / "one", awkward / "new", "--to", "nothing"), "to cannot be 'nothing'"),
+        ((awkward / "one", awkward / "new", "--to", "voc", "--fix", "clip,glue"), "fix cannot be 'glue'"),
+        ((awkward / "one", awkward / "new"), "--to"),
+        ((awkward / "one", awkward / "new", "--to", "voc", "--copy", "--link"), "not allowed"),
+    ):
+        code, out, heard = ask("convert", *words)
+        assert (code, out) == (2, "")
+        assert said in heard
+    assert sorted(os.listdir(awkward)) == ["one", "photos"]
+
+
+def test_the_help_names_every_format() -> None:
+    assert tuple(FORMATS) == parser.FORMATS
+    assert writable() == parser.WRITABLE
