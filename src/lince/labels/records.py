@@ -82,6 +82,7 @@ class Pictures:
         self._shards = shards
         self._files: list[str] = []
         self._rows: dict[str, int] = {}
+        self._doubles: dict[str, int] = {}
         self._places = array("q")  # of each picture: the number of its file, its first byte, how many
 
     @property
@@ -106,9 +107,8 @@ class Pictures:
     def add(self, name: str, file: str, start: int, count: int) -> str:
         """Enter the picture of ``count`` bytes from ``start`` on in ``file``; return its name, made one of a kind."""
         base, ending = os.path.splitext(name)
-        number = 1
         while name in self._rows:
-            number += 1
+            number = self._doubles[base] = self._doubles.get(base, 1) + 1
             name = f"{base}-{number}{ending}"
         if not self._files or self._files[-1] != file:
             self._files.append(file)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import starmap
 
 from lince.errors import AmbiguousError, DataError
 from lince.labels import pbtxt, scan
@@ -16,6 +17,7 @@ from lince.messages import _
 ENDING = ".pbtxt"
 _AT_MOST = 2**24  # bytes of a label map; one of all ImageNet has 2 MB
 _HEAD = 4096
+_CUSTOMARY = {"annotations", "data", "label_map", "label_maps", "labels", "training"}
 _FIRST = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*item\s*:?\s*[{<]")
 
 
@@ -26,7 +28,7 @@ class TfClasses:
         self.given = bool(items)
         self.names = pbtxt.names(items)
         self._by_id = {item.id: index for index, item in enumerate(items)}
-        self._by_name = {name: i for i, item in enumerate(items) for name in (item.shown, item.name)}
+        self._by_name = {_composed(name): i for i, item in enumerate(items) for name in (item.shown, item.name)}
         self._ids: list[set[int]] = []
 
     def index(self, label: int | None, text: str) -> int:
@@ -34,10 +36,11 @@ class TfClasses:
 
         Raise ``DataError`` when the label map does not know it, or when the two contradict each other there.
         """
-        if self.given:
-            return self._known(label, text)
+        text = _composed(text)
         if label is None and not text:
             raise DataError(_("no class"))
+        if self.given:
+            return self._known(label, text)
         name = text or f"class_{label}"
         index = self._by_name.setdefault(name, len(self.names))
         if index == len(self.names):
@@ -57,7 +60,7 @@ class TfClasses:
         return [self._by_name[name] for name in class_order(self.names)]
 
     def _known(self, label: int | None, text: str) -> int:
-        index = self._by_name.get(text) if text else self._by_id.get(label if label is not None else -1)
+        index = self._by_name.get(text) if text or label is None else self._by_id.get(label)
         if index is None:
             raise DataError(_("class '{name}' is not in the label map").format(name=text or label))
         if label is not None and self._by_id.get(label, index) != index:
@@ -69,29 +72,40 @@ class TfClasses:
         return index
 
 
+def _composed(name: str) -> str:
+    # Two ways to write the same accented letter are one name.
+    return unicodedata.normalize("NFC", name)
+
+
 def find(place: Place, files: Sequence[str]) -> tuple[list[Item], str]:
     """Return the label map of the record ``files`` of ``place`` and its name; nothing when there is none.
 
-    It is looked for beside the files, then anywhere below, then beside a local ``place`` and in the folders there.
-    Raise ``AmbiguousError`` when label maps differ, ``DataError`` when one cannot be understood.
+    It is looked for beside the files, then anywhere below; from a file that is named itself, in the folders there,
+    then one folder up and in the folders there that hold such by custom. Raise ``AmbiguousError`` when label maps
+    differ, ``DataError`` when one cannot be understood.
     """
+    if place.file and isinstance(place.tree, Folder):
+        return next(filter(None, starmap(_one, _around(place.tree))), ([], ""))
     folders = {name.rpartition("/")[0] for name in files}
     below = place.tree.listing.ending(ENDING)
     beside = [name for name in below if name.rpartition("/")[0] in folders]
-    return _one(place.tree, beside) or _one(place.tree, below) or _one_above(place.tree) or ([], "")
+    return _one(place.tree, beside) or _one(place.tree, below) or ([], "")
 
 
-def _one_above(tree: Tree) -> tuple[list[Item], str] | None:
-    root = tree.root.absolute()
-    if not isinstance(tree, Folder) or root.parent in (root, root.parent.parent):
-        return None
-    found = [name for name in _beside(root.parent) if name.lower().endswith(ENDING)]
-    return _one(Folder(root.parent), found)
+def _around(tree: Folder) -> Iterator[tuple[Folder, list[str]]]:
+    """Yield label maps to choose from, the closest first: with the tree that holds them."""
+    yield tree, _maps(tree, "")
+    yield tree, [name for folder in scan.folders(tree.root) for name in _maps(tree, folder)]
+    above = Folder(tree.root.absolute().parent)
+    if above.root.parent != above.root:
+        yield above, _maps(above, "")
+        customary = [folder for folder in scan.folders(above.root) if folder.lower() in _CUSTOMARY]
+        yield above, [name for folder in customary for name in _maps(above, folder)]
 
 
-def _beside(folder: Path) -> list[str]:
-    below = [f"{name}/{file}" for name in scan.folders(folder) for file in scan.files(folder / name)]
-    return [*scan.files(folder), *below]
+def _maps(tree: Folder, folder: str) -> list[str]:
+    names = (name for name in scan.files(tree.root / folder) if name.lower().endswith(ENDING))
+    return [f"{folder}/{name}" if folder else name for name in names]
 
 
 def _one(tree: Tree, names: Sequence[str]) -> tuple[list[Item], str] | None:

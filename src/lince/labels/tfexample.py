@@ -22,7 +22,7 @@ from lince.labels.photos import tidy
 from lince.messages import _
 
 PHOTO, FORMAT, FILENAME, SOURCE = "image/encoded", "image/format", "image/filename", "image/source_id"
-HEIGHT, WIDTH = "image/height", "image/width"
+HEIGHT, WIDTH, SHA256 = "image/height", "image/width", "image/key/sha256"
 CLASS_LABEL, CLASS_TEXT = "image/class/label", "image/class/text"
 OBJECT = "image/object/"
 SIDES = tuple(f"{OBJECT}bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
@@ -187,4 +187,4 @@ def _bytes(found: dict[str, Value], name: str) -> bytes:
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace").strip()
+    return data.decode("utf-8", "replace")

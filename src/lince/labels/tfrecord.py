@@ -22,6 +22,7 @@ from lince.labels.records import HEAD, Pictures, Record, Shards, records, starts
 from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
 from lince.labels.tfclasses import TfClasses
 from lince.labels.tfexample import Drawn, Said, ending, mask_of
+from lince.labels.tfwrite import write
 from lince.labels.tree import Place, stem
 from lince.messages import _
 from lince.progress import SILENT, Progress
@@ -54,7 +55,9 @@ def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
                 endings=", ".join(_ENDINGS), example="train-00000-of-00010"
             ),
         )
-    items, _where = tfclasses.find(place, files)
+    items, where = tfclasses.find(place, files)
+    if where:
+        progress.say(_("Classes by the label map {path}.").format(path=where))
     reader = _Reader(place, options, TfClasses(items))
     with progress.stage(_("Reading record files"), len(files)) as stage:
         for name in files:
@@ -189,4 +192,5 @@ FORMAT = Format(
     detect,
     read,
     Holds.LABELS | Holds.BOXES | Holds.MASKS | Holds.SPLITS | Holds.FLAGS | Holds.CLASSES | Holds.NEGATIVES,
+    write,
 )

@@ -1,0 +1,592 @@
+"""TFRecord files: agreement with other labels of the same photos, faults with their place, the way there and back."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import struct
+import subprocess
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from lince import images, masks
+from lince.annotations import CROWD, DIFFICULT, GROUP, OCCLUDED, TRUNCATED, UNLABELLED
+from lince.data.dataset import from_table
+from lince.errors import AmbiguousError, DataError, LinceError, UsageError
+from lince.labels import (
+    TEST,
+    TRAIN,
+    UNASSIGNED,
+    VAL,
+    Export,
+    Options,
+    Table,
+    example,
+    maskpng,
+    open_table,
+    pbtxt,
+    tfrecord,
+    tfwrite,
+)
+from lince.labels.marks import Mark, Marks
+from lince.labels.records import frame
+from lince.labels.tree import Folder, Place
+from lince.progress import SILENT
+
+PHOTO = images.encode_png(np.mgrid[:30, :40, :3][1].astype(np.uint8))
+RACCOON = Path("data/raccoon")
+
+
+def record(**more: Any) -> dict[str, Any]:
+    """Return the features of one photo with a cat at (4, 3, 20, 15), as the API's own scripts write them."""
+    made: dict[str, Any] = {
+        "image/encoded": [PHOTO],
+        "image/filename": [b"a.png"],
+        "image/height": [30],
+        "image/width": [40],
+        "image/object/bbox/xmin": [4 / 40],
+        "image/object/bbox/ymin": [3 / 30],
+        "image/object/bbox/xmax": [20 / 40],
+        "image/object/bbox/ymax": [15 / 30],
+        "image/object/class/text": [b"cat"],
+        "image/object/class/label": [1],
+    }
+    made.update({key.replace("__", "/"): value for key, value in more.items()})
+    return {key: value for key, value in made.items() if value is not None}
+
+
+def put(path: Path, *records: dict[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(frame(example.serialise(features)) for features in records))
+    return path
+
+
+def objects_of(table: Table) -> dict[str, list[tuple[str, tuple[float, ...], int, str]]]:
+    assert table.objects is not None
+    found = {}
+    for row, name in enumerate(table.names):
+        rows = range(*table.objects.of(row).indices(len(table.objects)))
+        found[name] = sorted(
+            (
+                table.classes.names[table.objects.class_ids[i]],
+                tuple(table.objects.boxes[i].tolist()),
+                int(table.objects.flags[i]),
+                table.objects.masks[i],
+            )
+            for i in rows
+        )
+    return found
+
+
+def reasons(table: Table) -> dict[str, str]:
+    return {refusal.path: refusal.reason for refusal in table.rejected}
+
+
+# Real photos
+
+
+def test_raccoons_agree_with_their_table_and_their_xml(shared: Path) -> None:
+    folder = shared / RACCOON
+    table = open_table(folder / "data/test.record")
+    assert (table.format, table.classes.names, table.rejected) == ("tfrecord", ("raccoon",), ())
+    assert set(table.splits.tolist()) == {TEST}
+    found = {name: [box for _kind, box, _flags, _mask in marks] for name, marks in objects_of(table).items()}
+    from_csv: dict[str, list[tuple[float, ...]]] = {}
+    with open(folder / "data/test_labels.csv", newline="") as stream:
+        for line in csv.DictReader(stream):
+            box = tuple(float(line[side]) for side in ("xmin", "ymin", "xmax", "ymax"))
+            from_csv.setdefault(line["filename"], []).append(box)
+    assert found == {name: sorted(boxes) for name, boxes in from_csv.items()}
+    for row, name in enumerate(table.names):
+        root = ET.parse(folder / "annotations" / name.replace(".jpg", ".xml")).getroot()
+        boxes = [tuple(float(side.text or "") for side in box) for box in root.iter("bndbox")]
+        assert found[name] == sorted(boxes)
+        assert table.sizes is not None
+        assert table.sizes[row].tolist() == [int(root.findtext(f"size/{side}") or 0) for side in ("height", "width")]
+
+
+def test_pictures_are_read_from_their_record(shared: Path) -> None:
+    folder = shared / RACCOON
+    dataset = from_table(open_table(folder / "data/test.record"))
+    assert len(dataset) == 40
+    assert all(
+        dataset.images.data(i) == (folder / "images" / dataset.images.name(i)).read_bytes() for i in range(len(dataset))
+    )
+    assert dataset.images.read(0).shape == (*dataset.sizes[0].tolist(), 3)  # type: ignore[index]
+
+
+def test_a_flipped_bit_costs_one_record_and_is_named(shared: Path, awkward: Path) -> None:
+    data = bytearray((shared / RACCOON / "data/test.record").read_bytes())
+    first = struct.unpack_from("<Q", data)[0] + 16
+    data[first + 5000] ^= 1
+    path = awkward / "test.record"
+    path.write_bytes(data)
+    table = open_table(path)
+    assert len(table.names) == 39
+    assert [str(refusal) for refusal in table.rejected] == [
+        f"test.record#2: record 2 at byte {first}: its checksum is wrong (copy the file again, or write it again)"
+    ]
+
+
+# Where labels and splits come from
+
+
+def test_parts_splits_and_the_label_map(awkward: Path) -> None:
+    for i in range(3):
+        put(awkward / f"tr/train.record-{i:05d}-of-00003", record(image__filename=[f"t{i}.png".encode()]))
+    put(awkward / "my_val.tfrecord", record(image__filename=[b"v.png"]))
+    put(awkward / "test/x.tfrecords", record(image__filename=[b"te.png"]))
+    put(awkward / "trainval.record", record(image__filename=[b"both.png"]))
+    put(awkward / "train_val-00000-of-00001", record(image__filename=[b"either.png"]))
+    (awkward / "label_map.pbtxt").write_text("item { id: 2 name: 'dog' } item { id: 1 name: 'cat' }")
+    table = open_table(awkward)
+    assert table.classes.names == ("cat", "dog")
+    assert dict(zip(table.names, table.splits.tolist(), strict=True)) == {
+        "t0.png": TRAIN, "t1.png": TRAIN, "t2.png": TRAIN, "v.png": VAL, "te.png": TEST, "both.png": UNASSIGNED,
+        "either.png": UNASSIGNED,
+    }  # fmt: skip
+    assert table.rejected == ()
+
+
+def test_a_missing_part_is_told(awkward: Path) -> None:
+    put(awkward / "train.record-00000-of-00003", record())
+    assert reasons(open_table(awkward)) == {"train.record-of-00003": "2 of 3 parts are not there"}
+    assert open_table(awkward / "train.record-00000-of-00003").rejected == ()
+
+
+def test_classes_without_a_label_map_keep_the_order_of_their_numbers(awkward: Path) -> None:
+    zebra = record(image__object__class__text=[b"zebra"], image__object__class__label=[1])
+    ant = record(image__object__class__text=[b"ant"], image__object__class__label=[2])
+    table = open_table(put(awkward / "x.record", ant, zebra))
+    assert table.classes.names == ("zebra", "ant")
+    assert [kind for marks in objects_of(table).values() for kind, *_rest in marks] == ["ant", "zebra"]
+    assert list(table.names) == ["a.png", "a-2.png"]
+
+
+def test_classes_of_numbers_or_of_texts_alone(awkward: Path) -> None:
+    numbers = record(image__object__class__text=None, image__object__class__label=[3])
+    assert open_table(put(awkward / "n.record", numbers)).classes.names == ("class_3",)
+    texts = [record(image__object__class__text=[name], image__object__class__label=None) for name in (b"z10", b"z9")]
+    assert open_table(put(awkward / "t.record", *texts)).classes.names == ("z9", "z10")
+
+
+def test_display_names_are_shown_and_names_are_found(awkward: Path) -> None:
+    (awkward / "m.pbtxt").write_text('item { name: "/m/01" id: 5 display_name: "gato" }\n')
+    table = open_table(put(awkward / "x.record", record(image__object__class__text=[b"/m/01"],
+                                                        image__object__class__label=[5])))  # fmt: skip
+    assert table.classes.names == ("gato",)
+    assert table.rejected == ()
+
+
+def test_label_maps_that_differ_are_refused(awkward: Path) -> None:
+    put(awkward / "x.record", record())
+    (awkward / "one.pbtxt").write_text("item { id: 1 name: 'cat' }")
+    (awkward / "two.pbtxt").write_text("item { id: 1 name: 'dog' }")
+    with pytest.raises(AmbiguousError, match=r"one\.pbtxt"):
+        open_table(awkward)
+    (awkward / "two.pbtxt").write_text("# same\nitem: < name: 'cat', id: 1 >")
+    (awkward / "graph.pbtxt").write_text("node { name: 'x' op: 'Placeholder' }")
+    assert open_table(awkward).classes.names == ("cat",)
+
+
+def test_what_the_label_map_does_not_bear_out_is_rejected(awkward: Path) -> None:
+    (awkward / "m.pbtxt").write_text("item { id: 1 name: 'cat' }\nitem { id: 2 name: 'dog' }")
+    wrong = [
+        record(image__object__class__label=[2]),
+        record(image__object__class__text=[b"cow"]),
+        record(image__object__class__text=None, image__object__class__label=[7]),
+        record(image__object__class__text=None, image__object__class__label=None),
+    ]
+    table = open_table(put(awkward / "x.record", *wrong, record()))
+    assert reasons(table) == {
+        "x.record#1/1": "class number 2 is 'dog' in the label map, but the record says 'cat'",
+        "x.record#2/1": "class 'cow' is not in the label map",
+        "x.record#3/1": "class '7' is not in the label map",
+        "x.record#4/1": "no class",
+    }
+    assert {refusal.fault for refusal in table.rejected} == {"class"}
+    assert len(table.names) == 5
+    assert table.objects is not None
+    assert len(table.objects) == 1
+
+
+# What a record may hold
+
+
+def test_records_that_cannot_be_used_are_listed(awkward: Path) -> None:
+    wrong: list[dict[str, Any]] = [
+        record(image__encoded=None),
+        record(image__encoded=[b"words"]),
+        record(image__encoded=[PHOTO[:20]]),
+        record(image__object__bbox__xmin=[0.1, 0.2]),
+        record(image__object__bbox__xmin=[4]),
+        record(image__object__bbox__xmin=[float("nan")]),
+        record(image__object__bbox__xmax=[1.5]),
+        record(image__object__bbox__xmax=[0.05]),
+        record(image__object__mask=[images.encode_png(np.ones((5, 5, 3), np.uint8))]),
+        record(image__object__mask=[b"words"]),
+    ]
+    path = put(awkward / "x.record", *wrong, record(image__filename=[b"good.png"]))
+    with path.open("ab") as stream:
+        stream.write(frame(b"\x0a\xff"))
+    table = open_table(path)
+    found = reasons(table)
+    assert found == {
+        "x.record#1": "the record holds no picture",
+        "x.record#2": "This is not an image",
+        "x.record#3": found["x.record#3"],
+        "x.record#4": "its lists of objects differ in length: [1, 2]",
+        "x.record#5": "image/object/bbox/xmin is no float_list",
+        "x.record#6/1": "a coordinate that is no number",
+        "x.record#7/1": "box (4, 3, 60, 15) outside the image (40 x 30) by 20 px",
+        "x.record#8/1": "box (4, 3, 2, 15): its sides stand the wrong way round",
+        "x.record#9/1": "a mask of 5 x 5 pixels for an image of 40 x 30",
+        "x.record#10/1": "This is not a PNG",
+        "x.record#12": "The record holds no tf.train.Example",
+    }
+    assert len(table.names) == 6
+    assert table.objects is not None
+    assert len(table.objects) == 1
+
+
+def test_boxes_follow_the_photo_where_the_stated_size_is_another(awkward: Path) -> None:
+    table = open_table(put(awkward / "x.record", record(image__height=[300], image__width=[400])))
+    assert objects_of(table)["a.png"][0][1] == (4, 3, 20, 15)
+    missing = open_table(put(awkward / "x.record", record(image__height=None, image__width=None)))
+    assert objects_of(missing)["a.png"][0][1] == (4, 3, 20, 15)
+    turned = open_table(put(awkward / "x.record", record(image__height=[40], image__width=[30])))
+    assert turned.sizes is not None
+    assert turned.sizes.tolist() == [[40, 30]]  # drawn on the photo as the camera held it, perhaps: for the doctor
+
+
+def test_masks_as_pngs_and_as_numbers(awkward: Path) -> None:
+    drawn = np.zeros((30, 40), np.uint8)
+    drawn[3:15, 4:20] = 1
+    stream = io.BytesIO()
+    Image.fromarray(drawn * 255).save(stream, "PNG")
+    for values in ([stream.getvalue()], drawn.ravel().astype(float).tolist()):
+        table = open_table(put(awkward / "x.record", record(image__object__mask=values)))
+        (mark,) = objects_of(table)["a.png"]
+        assert np.array_equal(masks.decode(mark[3], 30, 40), drawn > 0)
+    short = open_table(put(awkward / "x.record", record(), record(image__object__mask=[1.0, 0.0])))
+    assert reasons(short)["x.record#2"] == "its masks have 2 pixels for 1 objects"
+
+
+def test_whole_images_with_a_class(awkward: Path) -> None:
+    slim = {"image/encoded": [PHOTO], "image/class/label": [0], "image/class/text": [b"daisy"]}
+    plain = {"image": [PHOTO], "label": [4]}
+    table = open_table(put(awkward / "flowers-00000-of-00001", slim, slim))
+    assert (table.objects, table.classes.names, table.class_ids.tolist()) == (None, ("daisy",), [0, 0])
+    assert list(table.names) == ["flowers-00000-of-00001-00001.png", "flowers-00000-of-00001-00002.png"]
+    (awkward / "flowers-00000-of-00001").unlink()
+    assert open_table(put(awkward / "mnist-train.tfrecord", plain)).classes.names == ("class_4",)
+    several = {**slim, "image/class/label": [0, 1], "image/class/text": []}
+    with pytest.raises(UsageError, match="2 classes as a whole"):
+        open_table(put(awkward / "mnist-train.tfrecord", several))
+
+
+@pytest.mark.parametrize("name", [b"../../etc/x.png", b"/x.png", b"C:\\a\\..\\x.png", b"x", b"x\0.png"])
+def test_names_stay_below_the_root(awkward: Path, name: bytes) -> None:
+    table = open_table(put(awkward / "x.record", record(image__filename=[name])))
+    assert table.names[0] in ("etc/x.png", "x.png", "a/x.png")
+    assert table.tree is not None
+    assert table.tree.read(table.names[0]) == PHOTO
+
+
+# Written and read again
+
+
+def many(tree: Folder, names: list[str]) -> Table:
+    """Return a table of what the format holds: boxes, flags, masks, splits, an empty image, a class nobody shows."""
+    marks = Marks(Options())
+    for i, name in enumerate(names):
+        row = marks.image(name, (TRAIN, VAL, TEST, UNASSIGNED)[i % 4], (30, 40))
+        for number in range(i % 3):
+            mask = np.zeros((30, 40), np.bool_)
+            mask[2 : 5 + number, 3 : 9 + i] = True
+            box = (1.5 + number, 2.25, 17.125 + i, 29.0)
+            flags = (DIFFICULT, TRUNCATED | CROWD, OCCLUDED | GROUP, 0)[i % 4]
+            marks.add(row, Mark(number * 2, box, name, flags=flags, mask=masks.encode(mask) if i % 2 else ""))
+    return marks.table(tree, "test", ["gato", "nobody", "niño 'x'"])
+
+
+def export_of(table: Table, data: bytes = PHOTO) -> Export:
+    return Export(table, list(table.names), np.full((len(table.names), 2), (30, 40), np.int32), lambda _row: data)
+
+
+def splits_of(table: Table) -> dict[str, int]:
+    return dict(zip(table.names, table.splits.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("per_file", [1000, 2])
+def test_there_and_back(awkward: Path, monkeypatch: pytest.MonkeyPatch, per_file: int) -> None:
+    monkeypatch.setattr(tfwrite, "IMAGES_AT_MOST", per_file)
+    table = many(Folder(awkward), [f"ñ {i}.png" for i in range(13)])
+    tfwrite.write(export_of(table), awkward)
+    names = sorted(path.name for path in awkward.iterdir())
+    if per_file == 2:
+        assert names[:2] == ["data.record-00000-of-00002", "data.record-00001-of-00002"]
+        assert "train.record-00001-of-00002" in names
+    else:
+        assert names == ["data.record", "label_map.pbtxt", "test.record", "train.record", "val.record"]
+    again = open_table(awkward)
+    assert again.rejected == ()
+    assert again.classes == table.classes
+    assert splits_of(again) == splits_of(table)
+    assert objects_of(again) == objects_of(table)
+    assert set(map(tuple, again.sizes.tolist())) == {(30, 40)}  # type: ignore[union-attr]
+    before = {path.name: path.read_bytes() for path in awkward.iterdir()}
+    tfwrite.write(export_of(table), awkward)
+    assert {path.name: path.read_bytes() for path in awkward.iterdir()} == before
+
+
+def test_files_end_where_they_are_full(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = many(Folder(awkward), [f"{i}.png" for i in range(20)])
+    tfwrite.write(export_of(table), awkward)
+    limit = (awkward / "train.record").stat().st_size // 2
+    (awkward / "train.record").unlink()
+    monkeypatch.setattr(tfwrite, "BYTES_AT_MOST", limit)
+    tfwrite.write(export_of(table), awkward)
+    files = sorted(awkward.glob("train.record-*"))
+    assert [path.name[-14:] for path in files] == ["00000-of-00003", "00001-of-00003", "00002-of-00003"]
+    assert all(path.stat().st_size < limit for path in files)
+    for path in (awkward / "data.record", awkward / "test.record", awkward / "val.record"):
+        path.unlink(missing_ok=True)
+    assert objects_of(open_table(awkward)) == objects_of(table)
+
+
+def test_whole_images_there_and_back(awkward: Path) -> None:
+    marks = Marks(Options())
+    for name, class_id in (("a.png", 1), ("b.png", 0), ("c.png", UNLABELLED)):
+        marks.image(name, TRAIN, (30, 40), class_id)
+    table = marks.table(Folder(awkward), "test", ["x", "y", "z"])
+    plain = Table(table.root, "test", table.names, table.classes, table.class_ids, table.splits)
+    tfwrite.write(export_of(plain), awkward)
+    again = open_table(awkward)
+    assert (again.objects, again.classes) == (None, table.classes)
+    assert again.class_ids.tolist() == [1, 0, UNLABELLED]
+
+
+def test_photos_that_tensorflow_would_show_otherwise_are_stored_upright(awkward: Path) -> None:
+    stream = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(io.BytesIO(PHOTO)).rotate(90, expand=True).save(stream, "JPEG", exif=exif, quality=95)
+    tfwrite.write(export_of(many(Folder(awkward), ["a.jpg"]), stream.getvalue()), awkward)
+    table = open_table(awkward)
+    assert table.tree is not None
+    stored = table.tree.read("a.jpg")
+    assert images.kind(stored) == "png"
+    assert np.array_equal(images.decode(stored), images.decode(stream.getvalue()))
+
+
+# TensorFlow's own reader and writer
+
+_READ = """
+import glob, json, sys, numpy as np, tensorflow as tf
+lists = {"image/object/bbox/" + side: tf.io.VarLenFeature(tf.float32) for side in ("xmin", "ymin", "xmax", "ymax")}
+lists |= {"image/object/" + name: tf.io.VarLenFeature(tf.int64)
+          for name in ("class/label", "difficult", "truncated", "is_crowd", "group_of")}
+lists |= {"image/object/" + name: tf.io.VarLenFeature(tf.string) for name in ("class/text", "mask")}
+lists |= {"image/" + name: tf.io.FixedLenFeature((), tf.string) for name in ("encoded", "filename", "format")}
+lists |= {"image/" + name: tf.io.FixedLenFeature((), tf.int64) for name in ("height", "width")}
+found = {}
+for path in sorted(glob.glob(sys.argv[1] + "/*.record*")):
+    for data in tf.data.TFRecordDataset(path):
+        one = tf.io.parse_single_example(data, lists)
+        dense = lambda v: tf.sparse.to_dense(v) if isinstance(v, tf.SparseTensor) else v
+        plain = {key: dense(value).numpy() for key, value in one.items()}
+        pixels = tf.io.decode_image(plain["image/encoded"], channels=3).numpy()
+        found[plain["image/filename"].decode()] = {
+            "file": path.rpartition("/")[2], "shape": pixels.shape, "sum": int(pixels.astype(int).sum()),
+            "size": [int(plain["image/height"]), int(plain["image/width"])],
+            "boxes": [plain["image/object/bbox/" + side].tolist() for side in ("xmin", "ymin", "xmax", "ymax")],
+            "labels": plain["image/object/class/label"].tolist(),
+            "texts": [text.decode() for text in plain["image/object/class/text"]],
+            "flags": [plain["image/object/" + n].tolist() for n in ("difficult", "truncated", "is_crowd", "group_of")],
+            "masks": [int((tf.io.decode_png(mask, channels=1).numpy() > 0).sum())
+                      for mask in plain["image/object/mask"]],
+        }
+print(json.dumps(found))
+"""
+_WRITE = """
+import sys, numpy as np, tensorflow as tf
+def feature(values):
+    if isinstance(values[0], bytes): return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+    if isinstance(values[0], float): return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+for part in range(2):
+    with tf.io.TFRecordWriter(f"{sys.argv[1]}/train.record-{part:05d}-of-00002") as writer:
+        for i in range(2):
+            pixels = np.full((30, 40, 3), 40 * part + i, np.uint8)
+            mask = np.zeros((30, 40, 1), np.uint8); mask[3:15, 4:20] = 1
+            features = {
+                "image/encoded": [tf.io.encode_jpeg(pixels).numpy()], "image/format": [b"jpeg"],
+                "image/filename": [f"{part}{i}.jpg".encode()], "image/height": [30], "image/width": [40],
+                "image/object/bbox/xmin": [4 / 40], "image/object/bbox/ymin": [3 / 30],
+                "image/object/bbox/xmax": [20 / 40], "image/object/bbox/ymax": [15 / 30],
+                "image/object/class/text": ["ñandú".encode()], "image/object/class/label": [2],
+                "image/object/difficult": [1], "image/object/mask": [tf.io.encode_png(mask).numpy()],
+            }
+            features = {name: feature(values) for name, values in features.items()}
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+"""
+
+
+def tensorflow(script: str, folder: Path) -> str:
+    python = Path(__file__).parents[1] / "benchmarks/.venv-peers/bin/python"
+    if not python.exists():
+        pytest.skip("no TensorFlow: make benchmarks/.venv-peers as the benchmarks say")
+    done = subprocess.run([python, "-c", script, folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_tensorflow_reads_what_lince_writes(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tfwrite, "IMAGES_AT_MOST", 2)
+    table = many(Folder(awkward), [f"ñ {i}.png" for i in range(13)])
+    tfwrite.write(export_of(table), awkward)
+    found = json.loads(tensorflow(_READ, awkward))
+    assert table.objects is not None
+    assert set(found) == set(table.names)
+    total = int(images.decode(PHOTO).astype(int).sum())
+    for row, name in enumerate(table.names):
+        one, rows = found[name], table.objects.of(row)
+        assert (one["shape"], one["size"], one["sum"]) == ([30, 40, 3], [30, 40], total)
+        boxes = np.array(one["boxes"]).T.reshape(-1, 4) * (40, 30, 40, 30)
+        assert np.allclose(boxes, table.objects.boxes[rows], rtol=1e-6)
+        assert one["labels"] == (table.objects.class_ids[rows] + 1).tolist()
+        assert one["texts"] == [table.classes.names[i] for i in table.objects.class_ids[rows]]
+        bits = (DIFFICULT, TRUNCATED, CROWD, GROUP)
+        assert one["flags"] == [((table.objects.flags[rows] & bit) > 0).astype(int).tolist() for bit in bits]
+        texts = [table.objects.masks[i] for i in range(rows.start, rows.stop) if table.objects.masks[i]]
+        assert one["masks"] == [int(masks.decode(text, 30, 40).sum()) for text in texts]
+
+
+@pytest.mark.slow
+def test_lince_reads_what_tensorflow_writes(awkward: Path) -> None:
+    tensorflow(_WRITE, awkward)
+    table = open_table(awkward)
+    assert (table.classes.names, table.rejected) == (("ñandú",), ())
+    assert splits_of(table) == {f"{part}{i}.jpg": TRAIN for part in range(2) for i in range(2)}
+    for name, ((kind, box, flags, mask),) in objects_of(table).items():
+        assert (kind, box, flags) == ("ñandú", (4, 3, 20, 15), DIFFICULT)
+        assert int(masks.decode(mask, 30, 40)[3:15, 4:20].sum()) == 12 * 16
+        assert table.tree is not None
+        assert abs(int(images.decode(table.tree.read(name)).mean()) - 40 * int(name[0]) - int(name[1])) <= 1
+
+
+# Whatever is in the files
+
+
+LABEL_MAP = "# cats\nitem {\n  id: 1\n  name: 'cat'\n}\nitem {\n  id: 2\n  name: \"d\\303\\263g\"\n}\n"
+
+
+def test_label_maps_in_all_their_ways() -> None:
+    text = LABEL_MAP + "item: < name: 'a' 'b\\n\\x41' ; id: 9, keypoints { id: 3 label: 'eye' } ancestor_ids: [1, 2] >"
+    items = pbtxt.parse(text, "m.pbtxt")
+    assert [(item.id, item.name) for item in items] == [(1, "cat"), (2, "dóg"), (9, "ab\nA")]
+    names = ["it's", "back\\slash", "new\nline", 'quo"te', "ñ 漢"]
+    assert pbtxt.names(pbtxt.parse(pbtxt.write(names), "m.pbtxt")) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("item {\n id: 1\n name: 'x'\n", "m.pbtxt:1: The item is not closed"),
+        ("item { id: 1 name: 'x' }\n\nitem { id: 1 name: 'y' }", "m.pbtxt:3: The id 1 stands twice"),
+        ("item { id: one name: 'x' }", "m.pbtxt:1: The item has no id"),
+        ("item { id: 1\n}", "m.pbtxt:1: The item has no name"),
+        ("item { id: 1 id: 2 name: 'x' }", "id stands twice in one item"),
+        ("item { id: 1 name: 'x\n' }", "m.pbtxt:1: ''x"),
+        ("item { id: 1 name: 'x' } node { }", "'node' stands where an item should"),
+        ("item { id:", "m.pbtxt:1: id has no value"),
+        ("", "There is no item"),
+    ],
+)
+def test_label_maps_that_are_wrong_name_their_line(text: str, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        pbtxt.parse(text, "m.pbtxt")
+    assert words in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.text(max_size=80), st.text("item{}<>:'\" \\\nd1", max_size=80), st.binary(max_size=40).map(
+    lambda data: LABEL_MAP + data.decode("latin-1"))))  # fmt: skip
+def test_any_text_as_a_label_map(text: str) -> None:
+    with contextlib.suppress(DataError):
+        assert pbtxt.parse(text, "m.pbtxt")
+
+
+@pytest.fixture(scope="module")
+def two_records() -> bytes:
+    mask = maskpng.write(np.ones((30, 40), np.uint8))
+    found = (record(image__object__mask=[mask], image__object__difficult=[1]), record(image__filename=[b"b.png"]))
+    return b"".join(frame(example.serialise(features)) for features in found)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_change_is_an_error_or_a_listed_row(
+    tmp_path_factory: pytest.TempPathFactory, two_records: bytes, draw: st.DataObject
+) -> None:
+    data = bytearray(two_records)
+    for _i in range(draw.draw(st.integers(1, 3))):
+        data[draw.draw(st.integers(0, len(data) - 1))] ^= draw.draw(st.integers(1, 255))
+    path = tmp_path_factory.getbasetemp() / "any.record"
+    path.write_bytes(data[: draw.draw(st.integers(0, len(data)))])
+    with contextlib.suppress(LinceError):
+        table = open_table(path, "tfrecord")
+        assert len(table.names) + len({refusal.path for refusal in table.rejected}) >= 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_change_within_a_record(
+    tmp_path_factory: pytest.TempPathFactory, two_records: bytes, draw: st.DataObject
+) -> None:
+    size = struct.unpack_from("<Q", two_records)[0]
+    data = bytearray(two_records[12 : 12 + size])
+    photo = data.find(PHOTO)
+    places = [*range(photo), *range(photo + len(PHOTO), len(data)), photo + 18, photo + 22, photo + 60]
+    for _i in range(draw.draw(st.integers(1, 4))):
+        data[draw.draw(st.sampled_from(places))] = draw.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "within.record"
+    path.write_bytes(frame(bytes(data)))
+    table = tfrecord.read(place_of(path), Options(), SILENT)
+    assert len(table.names) + len(table.rejected) >= 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=60), st.booleans())
+def test_any_bytes_as_records(tmp_path_factory: pytest.TempPathFactory, data: bytes, framed: bool) -> None:
+    path = tmp_path_factory.getbasetemp() / "bytes.record"
+    path.write_bytes(frame(data) if framed else data)
+    table = tfrecord.read(place_of(path), Options(), SILENT)
+    assert len(table.names) == 0
+    assert len(table.rejected) == (1 if data or framed else 0)
+
+
+def place_of(path: Path) -> Place:
+    return Place(Folder(path.parent), path.name)
+
+
+def test_a_length_that_is_no_length_stops_the_file(awkward: Path) -> None:
+    huge = struct.pack("<Q", 2**62)
+    crc = google_crc32c.value(huge)
+    huge += struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
+    path = put(awkward / "x.record", record())
+    path.write_bytes(path.read_bytes() + huge + b"x" * 50)
+    assert "record 2 at byte" in reasons(open_table(path))["x.record#2"]
+    assert "cut off" in reasons(open_table(path))["x.record#2"]
