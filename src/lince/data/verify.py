@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lince import files
 from lince.annotations import UNLABELLED, Rejected
 from lince.data.dataset import Dataset
+from lince.data.source import PixelImages
 from lince.errors import DataError, ImageError, UsageError
 from lince.messages import _
 from lince.progress import SILENT, Progress
@@ -35,7 +36,7 @@ def verify(dataset: Dataset, progress: Progress = SILENT) -> Dataset:
     Contents that were decoded well before, in any dataset, are remembered in the cache folder and only read again.
     Images that are no files, such as those of idx, need no look.
     """
-    if not len(dataset) or dataset.images.path(0) is None:
+    if isinstance(dataset.images, PixelImages):
         return dataset
     known = _Known(files.cache_folder() / "decoded.bin")
     verdicts = _for_all(dataset, lambda i: _verdict(dataset, i, known), _("Checking the images"), progress)
@@ -100,8 +101,9 @@ def _verdict(dataset: Dataset, index: int, known: _Known) -> str | Rejected:
         if key not in known:
             dataset.images.read(index, at_least=(1, 1))
     except ImageError as error:
-        reason = error.found.removeprefix(f"{dataset.images.path(index)}: ").rstrip(".")
-        return Rejected(dataset.images.name(index), reason, error.remedy.rstrip("."))
+        name = dataset.images.name(index)
+        reason = error.found.removeprefix(f"{dataset.images.path(index) or f'{dataset.root}: {name}'}: ").rstrip(".")
+        return Rejected(name, reason, error.remedy.rstrip("."))
     return key
 
 

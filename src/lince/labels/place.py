@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lince.errors import UsageError
+from lince.labels.archive import HEAD, Archive, FileBlock, is_archive
 from lince.labels.tree import Folder, Place
 from lince.messages import _
 
@@ -15,6 +16,8 @@ def place(path: Path | str) -> Place:
     if path.is_dir():
         return Place(Folder(path))
     if path.is_file():
+        if is_archive(Folder(path.parent).head(path.name, HEAD)):
+            return Place(Archive(path, FileBlock(path)))
         return Place(Folder(path.parent), path.name)
     raise UsageError(
         _("{path} does not exist.").format(path=path),
