@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -75,7 +76,7 @@ class Classes:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        doubled = sorted({name for name in self.names if self.names.count(name) > 1})
+        doubled = sorted(name for name, count in Counter(self.names).items() if count > 1)
         if doubled:
             raise DataError(
                 _("Class names stand twice: {names}.").format(names=", ".join(doubled)),
