@@ -64,6 +64,16 @@ def peek(tree: Tree, name: str, count: int = _PEEK) -> Any:
     return value if isinstance(value, (dict, list)) else {}
 
 
+class WrongValueError(DataError):
+    """A value that is not what the format wants: its ``path`` as ``Node`` has it, the ``reason``, and the ``fault``."""
+
+    def __init__(self, path: str, reason: str, fault: str = "row") -> None:
+        super().__init__(f"{path}: {reason}.", "", _("correct it, or export it anew"))
+        self.path = path
+        self.reason = reason
+        self.fault = fault
+
+
 @dataclass(frozen=True)
 class Node:
     """A value within a JSON file, and its ``path``: ``file.json#/annotations/17``. Complaints name the place."""
@@ -112,11 +122,10 @@ class Node:
             raise node.wrong(_("numbers") if count is None else _("{count} numbers").format(count=count))
         return [as_float(item) for item in value]
 
-    def wrong(self, expected: str) -> DataError:
+    def wrong(self, expected: str) -> WrongValueError:
         """Return the error that this value is not what was ``expected``."""
-        what = _("{path}: nothing there.") if self.value is None else _("{path}: found {value}.")
-        found = what.format(path=self.path, value=shown(self.value))
-        return DataError(found, _("Expected {kind}.").format(kind=expected), _("Correct the file, or write it anew."))
+        what = _("nothing there instead of {kind}") if self.value is None else _("{value} instead of {kind}")
+        return WrongValueError(self.path, what.format(value=shown(self.value), kind=expected))
 
     def _below(self, key: str) -> str:
         escaped = key.replace("~", "~0").replace("/", "~1")  # RFC 6901
