@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lince.choices import one_of
 from lince.errors import AmbiguousError, UsageError
-from lince.labels import csvtable, cvat, folders, idx, names, tfrecord, voc
+from lince.labels import coco, csvtable, cvat, folders, idx, names, tfrecord, voc, yolo
 from lince.labels.format import Format
 from lince.labels.place import place
 from lince.labels.table import Options, Table
@@ -23,7 +23,9 @@ _ALL = (
     idx.FORMAT,
     tfrecord.FORMAT,
     voc.FORMAT,
+    coco.FORMAT,
     cvat.FORMAT,
+    yolo.FORMAT,
 )
 FORMATS: dict[str, Format] = {form.name: form for form in _ALL}
 
