@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from math import radians
 
 import numpy as np
@@ -85,10 +84,7 @@ class _Reader:
 
     def table(self) -> Table:
         """Return the table of all images read."""
-        table = self._kinds.settled(self._marks.table(self._photos.tree, NAME, self._kinds.names))
-        if not table.objects and (table.class_ids != UNLABELLED).any():
-            return replace(table, objects=None)  # only whole images have classes
-        return table
+        return self._kinds.settled(self._marks.table(self._photos.tree, NAME, self._kinds.names))
 
     def _elements(self, label: str) -> Iterator[Element]:
         found = xmltree.children(self._photos.tree.read(label), label)
@@ -135,7 +131,8 @@ class _Reader:
             reason = _("a shape without a label")
         else:
             try:
-                box, rings, mask = shape(element.attributes, size)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    box, rings, mask = shape(element.attributes, size)
             except KeyError as error:
                 reason = _("a <{tag}> without {name}").format(tag=element.tag, name=error.args[0])
             except ValueError as error:
@@ -201,8 +198,7 @@ _SHAPES: dict[str, Callable[[dict[str, str], tuple[int, int]], Shape]] = {
 
 def _turned(points: NDArray[np.float64], middle: tuple[float, float], degrees: float) -> NDArray[np.float64]:
     cosine, sine = np.cos(radians(degrees)), np.sin(radians(degrees))
-    offset = points - middle
-    return np.asarray(offset @ np.array([[cosine, sine], [-sine, cosine]]) + middle, np.float64)
+    return np.asarray((points - middle) @ np.array([[cosine, sine], [-sine, cosine]]) + middle, np.float64)
 
 
 def _is_cvat(place: Place, name: str) -> bool:
@@ -227,21 +223,15 @@ def _found(place: Place) -> tuple[Photos, list[str]]:
 
 def _class_names(meta: Element) -> list[str]:
     """Return the names of the labels in ``<meta>``, in order; parts of a skeleton are no classes."""
-    labels = (element for element in _within(meta) if element.tag == "label" and element.child("parent") is None)
+    labels = (element for element in meta.within() if element.tag == "label" and element.child("parent") is None)
     return [name for label in labels if (name := label.word("name"))]
 
 
 def _subsets(meta: Element) -> dict[str, str]:
     """Return the subset of each task by its id; under '' that of the only one."""
-    tasks = [element for element in _within(meta) if element.tag == "task"]
+    tasks = [element for element in meta.within() if element.tag == "task"]
     found = {task.word("id"): task.word("subset") for task in tasks}
     return {**found, "": tasks[0].word("subset")} if len(tasks) == 1 else found
-
-
-def _within(element: Element) -> Iterator[Element]:
-    for child in element.children:
-        yield child
-        yield from _within(child)
 
 
 def _side(text: str) -> int:

@@ -100,7 +100,7 @@ def read_map(tree: Tree) -> tuple[list[str], list[str]]:
 def write_map(names: Sequence[str], folder: Path) -> None:
     """Write ``labelmap.txt`` with all classes in their order, as CVAT writes it, colours left open."""
     lines = [_HEADER, *(f"{name}:::" for name in names)]
-    (folder / _MAP).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / _MAP).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
 def write_sets(members: dict[str, list[str]], folder: Path) -> None:
@@ -108,7 +108,7 @@ def write_sets(members: dict[str, list[str]], folder: Path) -> None:
     target = folder / "ImageSets" / "Main"
     target.mkdir(parents=True, exist_ok=True)
     for word, names in members.items():
-        (target / f"{word}.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        (target / f"{word}.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8", newline="\n")
 
 
 def _lists(names: Sequence[str]) -> list[tuple[str, str, str]]:

@@ -35,7 +35,10 @@ class Kinds:
         return self._ids.setdefault(unicodedata.normalize("NFC", name), len(self._ids))
 
     def settled(self, table: Table) -> Table:
-        """Return ``table``, whose ids come from here, with its classes in order: declared, then the others used."""
+        """Return ``table``, whose ids come from here, with its classes in order: declared, then the others used.
+
+        Where nothing is marked and only whole images have classes, it is no table of objects.
+        """
         names = self.names
         objects = table.objects
         used = set(np.unique(table.class_ids).tolist())
@@ -45,6 +48,6 @@ class Kinds:
         kept = [*(names[i] for i in self._declared), *others]
         places = {name: place for place, name in enumerate(kept)}
         order = np.array([*(places.get(name, UNLABELLED) for name in names), UNLABELLED], np.int32)
-        if objects is not None:
-            objects = replace(objects, class_ids=order[objects.class_ids])
+        whole = not objects and bool((table.class_ids != UNLABELLED).any())
+        objects = None if objects is None or whole else replace(objects, class_ids=order[objects.class_ids])
         return replace(table, classes=Classes(tuple(kept)), class_ids=order[table.class_ids], objects=objects)

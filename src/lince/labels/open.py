@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lince.choices import one_of
 from lince.errors import AmbiguousError, UsageError
-from lince.labels import coco, csvtable, cvat, folders, idx, names, tfrecord, voc, yolo
+from lince.labels import coco, csvtable, cvat, folders, idx, labelstudio, names, tfrecord, voc, yolo
 from lince.labels.format import Format
 from lince.labels.place import place
 from lince.labels.table import Options, Table
@@ -25,6 +25,7 @@ _ALL = (
     voc.FORMAT,
     coco.FORMAT,
     cvat.FORMAT,
+    labelstudio.FORMAT,
     yolo.FORMAT,
 )
 FORMATS: dict[str, Format] = {form.name: form for form in _ALL}

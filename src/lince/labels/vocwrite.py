@@ -35,7 +35,7 @@ def write(export: Export, folder: Path) -> None:
         target = folder / "Annotations" / f"{called}.xml"
         target.parent.mkdir(parents=True, exist_ok=True)
         height, width = export.sizes[row].tolist()
-        target.write_text(_document(mention, (height, width), objects, row, names), encoding="utf-8")
+        target.write_text(_document(mention, (height, width), objects, row, names), encoding="utf-8", newline="\n")
         for word, split in SPLITS.items():
             if export.table.splits[row] == split:
                 members[word].append(called)

@@ -45,6 +45,12 @@ class Element:
         """Return the first child called ``tag``."""
         return next((child for child in self.children if child.tag == tag), None)
 
+    def within(self) -> Iterator[Element]:
+        """Yield all elements below this one, as they stand in the document."""
+        for child in self.children:
+            yield child
+            yield from child.within()
+
     def word(self, tag: str) -> str:
         """Return the text of the first child called ``tag``, without spaces around; empty when there is none."""
         for child in self.children:
