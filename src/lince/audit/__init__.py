@@ -2,5 +2,6 @@
 
 from lince.audit.checkup import Checkup, examine
 from lince.audit.finding import Example, Finding, Severity
+from lince.audit.suspects import Network
 
-__all__ = ["Checkup", "Example", "Finding", "Severity", "examine"]
+__all__ = ["Checkup", "Example", "Finding", "Network", "Severity", "examine"]

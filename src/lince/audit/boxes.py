@@ -51,7 +51,7 @@ def _beyond(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.ERROR,
         _("Boxes beyond the photo"),
-        _("{count:,} boxes reach further than the photo really does."),
+        _("They reach further than the photo really does."),
         _("Look whether the photo was resized or cut after it was labelled; correct the boxes or take the original."),
     )
     return _objects(evidence, "beyond", words, np.flatnonzero(found), lambda i: _pixels(float(over[i])))
@@ -63,7 +63,7 @@ def _slivers(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.NOTE,
         _("Boxes a hair beyond the edge"),
-        _("{count:,} boxes leave the photo by at most one pixel, as rounding and counting from 1 bring about. Used."),
+        _("They leave the photo by one pixel at most, as rounding and counting from 1 bring about. They are used."),
         _("Nothing needs to be done; lince convert with --fix clip writes them cut at the edge."),
     )
     return _objects(evidence, "edge", words, np.flatnonzero(found), lambda i: _pixels(float(over[i])))
@@ -94,7 +94,7 @@ def _speck() -> Words:
     return Words(
         Severity.WARNING,
         _("Specks"),
-        _("{count:,} boxes have a side of less than 4 pixels: a slip of the hand, most often."),
+        _("Boxes with a side of less than 4 pixels: a slip of the hand, most often."),
         _("Look at them and remove those that mark nothing."),
     )
 
@@ -103,7 +103,7 @@ def _small() -> Words:
     return Words(
         Severity.NOTE,
         _("Very small objects"),
-        _("{count:,} boxes cover less than a thousandth of their photo. They are hard to learn at small input sizes."),
+        _("They cover less than a thousandth of their photo, and are hard to learn at small input sizes."),
         _("Train with a larger input (--size), or cut the photos into tiles."),
     )
 
@@ -112,7 +112,7 @@ def _whole() -> Words:
     return Words(
         Severity.NOTE,
         _("Boxes around the whole photo"),
-        _("{count:,} boxes cover their photo from edge to edge."),
+        _("They cover their photo from edge to edge."),
         _("Right for close-ups. If a tool put them there because nobody drew anything, draw the objects."),
     )
 
@@ -137,7 +137,7 @@ def _doubled() -> Words:
     return Words(
         Severity.WARNING,
         _("Objects marked twice"),
-        _("{count:,} pairs of boxes of one class lie on one another (overlap above 0.9)."),
+        _("Two boxes of one class lie on one another (overlap above 0.9)."),
         _("Remove one of each; exact copies are dropped by --fix duplicates."),
     )
 
@@ -146,7 +146,7 @@ def _contested() -> Words:
     return Words(
         Severity.WARNING,
         _("One object, two classes"),
-        _("{count:,} pairs of boxes of different classes lie on one another (overlap above 0.9)."),
+        _("Two boxes of different classes lie on one another (overlap above 0.9)."),
         _("Decide which class is right and remove the other, unless an object may have both."),
     )
 
@@ -174,7 +174,7 @@ def _unmarked(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.WARNING if share > 0.5 else Severity.NOTE,
         _("Photos without any object"),
-        _("{count:,} photos ({share:.1%}) have an empty label: they are taken to show none of the classes."),
+        _("Their label is empty ({share:.1%} of the photos), so they are taken to show none of the classes."),
         _("Look through them. Some are good for training; a photo that nobody labelled teaches the wrong thing."),
     )
     return finding("nothing-marked", words, map(evidence.example, rows.tolist()), len(rows), {"share": share})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lince.audit import boxes, classes, facts, pictures, refusals, shift, statistics
+from lince.audit import boxes, classes, facts, pictures, refusals, shift, statistics, suspects
 from lince.audit.finding import Evidence, Finding, Severity
 from lince.audit.statistics import Statistics
+from lince.audit.suspects import Network
 from lince.data import Dataset
 from lince.messages import _
 from lince.progress import SILENT, Progress
@@ -36,7 +37,7 @@ class Checkup:
         errors, warnings, notes = (len(self.of(severity)) for severity in Severity)
         if not self.findings:
             return _("Nothing was found that is wrong.")
-        return _("Found: {errors} kinds of error, {warnings} warnings, {notes} notes.").format(
+        return _("Errors: {errors}. Warnings: {warnings}. Notes: {notes}.").format(
             errors=errors, warnings=warnings, notes=notes
         )
 
@@ -59,10 +60,15 @@ class Checkup:
         }
 
 
-def examine(dataset: Dataset, progress: Progress = SILENT, checks: Sequence[Check] = CHECKS) -> Checkup:
-    """Return what ``checks`` find in ``dataset``; each photo is opened once, and not again while it stays as it is."""
+def examine(dataset: Dataset, progress: Progress = SILENT, network: Network | None = None) -> Checkup:
+    """Return what all checks find in ``dataset``; each photo is opened once, and not again while it stays as it is.
+
+    With ``network`` the labels are compared with what the photos look like to it, too.
+    """
     evidence = Evidence(dataset, facts.look(dataset, progress))
-    found = [item for check in checks for item in check(evidence)]
+    found = [item for check in CHECKS for item in check(evidence)]
+    if network is not None:
+        found += suspects.check(evidence, network, progress)
     return Checkup(dataset, tuple(sorted(found, key=_gravest)), statistics.measure(evidence))
 
 

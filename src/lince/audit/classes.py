@@ -43,7 +43,7 @@ def _unused(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.WARNING,
         _("Classes that nothing shows"),
-        _("{count:,} classes are declared, and no usable label names them: {names}."),
+        _("They are declared, and no usable label names them: {names}."),
         _("If that is a surprise, the ids may be shifted. Else leave them out of the list."),
     )
     return finding("unused", words, (Example(name) for name in names), len(names), {"names": ", ".join(names)})
@@ -62,7 +62,7 @@ def _rare(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.WARNING,
         _("Classes too rare to learn"),
-        _("{count:,} classes have too few examples to be learned, or judged: {names}."),
+        _("Too few examples to learn from, or to judge by: {names}."),
         _("Collect more photos of them, merge them with a class they resemble (--merge), or leave them out."),
     )
     names = "; ".join(f"{name} ({text})" for name, text in said)
@@ -133,7 +133,7 @@ def _alike(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.WARNING,
         _("Class names almost alike"),
-        _("{count:,} pairs of class names differ by case, an accent, a plural or one letter: {names}."),
+        _("They differ by case, an accent, a plural or one letter: {names}."),
         _("If they mean the same, make them one: --merge {example}."),
     )
     if not pairs:
@@ -161,7 +161,7 @@ def _unlabelled(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.WARNING,
         _("Photos without a class"),
-        _("{count:,} photos have no class. Training does not use them."),
+        _("Nobody has said what they show. Training does not use them."),
         _("Give them a class, or leave them for later."),
     )
     return evidence.images("no-class", words, rows, {})

@@ -78,7 +78,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Words:
-    """What a check says when it finds something; ``text`` may hold ``{count}`` and further places."""
+    """What a check says when it finds something; ``text`` may hold places for its figures."""
 
     severity: Severity
     title: str

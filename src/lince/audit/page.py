@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -65,24 +66,31 @@ def write(checkup: Checkup, path: Path, progress: Progress = SILENT) -> None:
 def _pictures(checkup: Checkup, item: Finding) -> list[Shown]:
     """Return the pictures of the first examples that have one and open."""
     shown: list[Shown] = []
-    for example in item.examples[: 4 * SHOWN]:
+    for example in _by_photo(item.examples[:LISTED]):
         if len(shown) == SHOWN:
             break
-        try:
-            shown.extend(_picture(checkup, example))
-        except ImageError:
-            continue
+        with suppress(ImageError):
+            shown.append(_picture(checkup, example))
     return shown
 
 
-def _picture(checkup: Checkup, example: Example) -> Sequence[Shown]:
-    if example.row is None:
-        return ()
-    image = _jpeg(drawn(checkup.dataset, example.row, example.objects or None, SIDE))
+def _by_photo(examples: Sequence[Example]) -> list[Example]:
+    """Return one example for each photo, with all the objects that are meant on it."""
+    found: dict[tuple[int, int | None], Example] = {}
+    for example in examples:
+        if example.row is not None:
+            first = found.setdefault((example.row, example.other), example)
+            objects = tuple(dict.fromkeys(first.objects + example.objects))
+            found[example.row, example.other] = replace(first, objects=objects)
+    return list(found.values())
+
+
+def _picture(checkup: Checkup, example: Example) -> Shown:
+    image = _jpeg(drawn(checkup.dataset, example.row or 0, example.objects or None, SIDE))
     if example.other is None:
-        return (Shown(example, image),)
+        return Shown(example, image)
     beside = _jpeg(drawn(checkup.dataset, example.other, None, SIDE))
-    return (Shown(example, image, beside, checkup.dataset.images.name(example.other)),)
+    return Shown(example, image, beside, checkup.dataset.images.name(example.other))
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> bytes:

@@ -48,7 +48,7 @@ def _unreadable(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.ERROR,
         _("Photos that do not open"),
-        _("{count:,} photos are cut off or damaged. Training sets them aside."),
+        _("They are cut off or damaged. Training sets them aside."),
         _("Copy them again from where they come from, or remove them."),
     )
     found = (Example(refusal.path, refusal.reason) for _row, refusal in sorted(refused.items()))
@@ -65,7 +65,7 @@ def _misnamed(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.WARNING,
         _("Files named as another kind"),
-        _("{count:,} photos have an ending that does not tell what they are. lince reads them; other programs stop."),
+        _("Their ending does not tell what they are. lince reads them all the same; other programs may not."),
         _("Rename them, or save them again as what they are called."),
     )
     return evidence.images("misnamed", words, texts, texts)
@@ -76,7 +76,7 @@ def _turned(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.ERROR,
         _("Labels made on photos lying on their side"),
-        _("{count:,} photos carry a note of the camera (Exif) to turn them, and their boxes fit only without turning."),
+        _("They carry a note of the camera (Exif) to turn them, and their boxes fit only without turning."),
         _("Turn the boxes, or save the photos upright without the note and label them again."),
     )
     texts = {int(row): _orientation(evidence, int(row)) for row in rows}
@@ -96,7 +96,7 @@ def _sizes(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.ERROR,
         _("Photos of another size than their labels say"),
-        _("{count:,} photos do not have the size that their labels were made for: their boxes stand in wrong places."),
+        _("They do not have the size that their labels were made for, so their boxes stand in wrong places."),
         _("Take the photos that were labelled, or scale the boxes by the same factor."),
     )
     return evidence.images("size", words, texts, texts)
@@ -117,13 +117,13 @@ def _shapes(evidence: Evidence) -> list[Finding]:
     tiny = Words(
         Severity.NOTE,
         _("Photos much smaller than the others"),
-        _("{count:,} photos have less than a quarter of the usual side and fewer than 64 pixels: thumbnails, perhaps."),
+        _("Their short side has less than a quarter of the usual one and fewer than 64 pixels: thumbnails, perhaps."),
         _("Look for the originals."),
     )
     strip = Words(
         Severity.NOTE,
         _("Very long or very tall photos"),
-        _("{count:,} photos are more than four times as long as wide. Much of them is lost when they are made square."),
+        _("One side is more than four times the other. Much of such a photo is lost when it is made square."),
         _("Cut them into several photos, or leave them out."),
     )
     return [
@@ -136,7 +136,7 @@ def _blank(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.WARNING,
         _("Photos that show nothing"),
-        _("{count:,} photos are of one colour from edge to edge."),
+        _("They are of one colour from edge to edge."),
         _("Remove them; a camera with its lid on, or a failed download, makes such files."),
     )
     return evidence.images("blank", words, np.flatnonzero(_is_blank(evidence)), {})
@@ -147,7 +147,7 @@ def _dark(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.NOTE,
         _("Very dark photos"),
-        _("{count:,} photos have hardly any light in them: even their brightest parts are almost black."),
+        _("There is hardly any light in them: even their brightest parts are almost black."),
         _("Look whether a person can tell what they show; if not, leave them out."),
     )
     return evidence.images("dark", words, np.flatnonzero(dark), {})
@@ -163,7 +163,7 @@ def _blurred(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.NOTE,
         _("Blurred photos"),
-        _("{count:,} photos are sharp nowhere."),
+        _("They are sharp nowhere."),
         _("Look whether a person can tell what they show; if not, leave them out."),
     )
     return evidence.images("blurred", words, np.flatnonzero(blurred), {})

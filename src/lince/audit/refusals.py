@@ -43,27 +43,27 @@ def _on_boxes() -> dict[str, tuple[str, str, str]]:
     return {
         "outside": (
             _("Boxes outside the photo"),
-            _("{count:,} boxes reach further than the photo does, and are not used."),
+            _("They reach further than the photo does, and are not used."),
             _("Correct them. Most often the photo was resized or turned after it was labelled. --fix clip cuts them."),
         ),
         "inverted": (
             _("Boxes the wrong way round"),
-            _("{count:,} boxes have their right side before the left one, or the bottom above the top; not used."),
+            _("Their right side stands before the left one, or the bottom above the top. They are not used."),
             _("Look whether two columns are exchanged. --fix order exchanges the sides while reading."),
         ),
         "empty": (
             _("Boxes without area"),
-            _("{count:,} boxes or outlines have no area, and are not used."),
+            _("They have no area, or their outline has none, and are not used."),
             _("Draw them again, or remove them: they come from a click without a drag."),
         ),
         "number": (
             _("Coordinates that are no numbers"),
-            _("{count:,} marks have a coordinate that is no number, and are not used."),
+            _("These marks are not used."),
             _("Correct the lines named."),
         ),
         "double": (
             _("Objects written twice"),
-            _("{count:,} objects stand twice in their label file."),
+            _("They stand twice in their label file."),
             _("Remove one of each, or read with --fix duplicates."),
         ),
     }
@@ -73,27 +73,27 @@ def _on_rows() -> dict[str, tuple[str, str, str]]:
     return {
         "class": (
             _("Classes that are not declared"),
-            _("{count:,} labels name a class that the list of classes does not have, and are not used."),
+            _("These labels name a class that the list of classes does not have, and are not used."),
             _("Add the class to the list, or correct the labels. Ids count from 0 in YOLO."),
         ),
         "row": (
             _("Rows that cannot be understood"),
-            _("{count:,} rows of label files cannot be understood, and are not used."),
+            _("These rows of label files are not used."),
             _("Correct the lines named, or export the labels again."),
         ),
         "no-image": (
             _("Labels without a photo"),
-            _("{count:,} labels speak of a photo that is not there, and are not used."),
+            _("These labels speak of a photo that is not there, and are not used."),
             _("Put the photos where the labels expect them, or correct the names; case counts."),
         ),
         "no-label": (
             _("Photos without a label"),
-            _("{count:,} photos have no label file, so it is not known what they show; not used."),
+            _("They have no label file, so it is not known what they show. They are not used."),
             _("Label them, or move them away. If they show nothing, an empty label file says so."),
         ),
         "unusable": (
             _("Photos that cannot be used"),
-            _("{count:,} files called photos are empty, or hold something else, and are not used."),
+            _("Files called photos that are empty or hold something else. They are not used."),
             _("Copy them again from where they come from, or save them as JPEG or PNG."),
         ),
     }
@@ -103,7 +103,7 @@ def _others() -> Words:
     return Words(
         Severity.NOTE,
         _("Files that are no photos"),
-        _("{count:,} files lie among the photos and are no images."),
+        _("They lie among the photos and are no images."),
         _("Nothing needs to be done; to have a tidy list, move them elsewhere."),
     )
 
@@ -112,6 +112,6 @@ def _mended() -> Words:
     return Words(
         Severity.NOTE,
         _("Mended while reading"),
-        _("{count:,} labels were mended as you asked; the files stay as they are."),
+        _("These labels were mended as you asked; the files stay as they are."),
         _("Write the mended labels with lince convert, so that other programs read them too."),
     )

@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lince import masks
 from lince.data import Dataset
-from lince.errors import ImageError, UsageError
+from lince.errors import DataError, ImageError, UsageError
 from lince.messages import _
 from lince.runtime import draw
 
@@ -25,7 +26,8 @@ def drawn(dataset: Dataset, row: int, meant: Collection[int] | None = None, side
     picture = dataset.images.read(row, (side, side))
     if dataset.objects is None:
         return draw.marked(picture, (), picture.shape[:2], side)
-    return draw.marked(picture, _shapes(dataset, row, meant), dataset.images.size(row), side)
+    size = dataset.images.size(row)
+    return draw.marked(picture, _shapes(dataset, row, meant, size), size, side)
 
 
 def contact_sheet(dataset: Dataset, rows: Sequence[int]) -> NDArray[np.uint8]:
@@ -57,7 +59,7 @@ def _lines(dataset: Dataset, row: int) -> tuple[str, ...]:
     return (", ".join(said) or _("nothing marked"), name)
 
 
-def _shapes(dataset: Dataset, row: int, meant: Collection[int] | None) -> list[draw.Shape]:
+def _shapes(dataset: Dataset, row: int, meant: Collection[int] | None, size: tuple[int, int]) -> list[draw.Shape]:
     objects = dataset.objects
     if objects is None:
         return []
@@ -72,7 +74,19 @@ def _shapes(dataset: Dataset, row: int, meant: Collection[int] | None) -> list[d
                 dataset.classes.names[kind],
                 kind,
                 objects.outline(i),
+                _mask(objects.masks[i], size),
                 faint=meant is not None and i not in meant,
+                sought=meant is not None and i in meant,
             )
         )
     return shapes
+
+
+def _mask(text: str, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return a mask (H, W) of the photo's ``size``; ``None`` where there is none, or where it was made for another."""
+    if not text:
+        return None
+    try:
+        return masks.decode(text, *size)
+    except DataError:
+        return None

@@ -7,7 +7,7 @@ import argparse
 import lince
 from lince.audit import Checkup, Finding
 from lince.cli.console import Console
-from lince.cli.parser import add_data, merges
+from lince.cli.parser import add_data, merges, positive
 from lince.evaluation.figures import count
 from lince.messages import _
 
@@ -24,6 +24,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=PAGE,
         help=_("where the page with the pictures goes ({page})").format(page=PAGE),
     )
+    parser.add_argument(
+        "--labels", action="store_true", help=_("look for labels that are probably wrong, too (takes a network)")
+    )
+    parser.add_argument(
+        "--model", metavar=_("NAME"), default="small", help=_("the network that compares the photos (small)")
+    )
+    parser.add_argument(
+        "--weights", metavar=_("FILE"), default="auto", help=_("its weights: auto, a file, or a folder of files")
+    )
+    parser.add_argument("--size", type=positive, metavar="N", help=_("side of its input in pixels"))
     add_data(parser)
 
 
@@ -36,7 +46,15 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         merge=merges(arguments.merge),
         progress=console,
     )
-    found = lince.check(dataset, out=arguments.out, progress=console)
+    found = lince.check(
+        dataset,
+        out=arguments.out,
+        labels=arguments.labels,
+        model=arguments.model,
+        weights=arguments.weights,
+        size=arguments.size,
+        progress=console,
+    )
     document = {**found.record(), "page": arguments.out}
     console.result(document, [*_lines(found), "", _("Page: {path}").format(path=arguments.out)])
 

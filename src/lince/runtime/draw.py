@@ -40,7 +40,8 @@ class Cell:
 class Shape:
     """One object to draw: its ``box`` and ``rings`` (K, 2) in pixels of the whole photo, its ``mask`` (H, W) of it.
 
-    ``number`` chooses the colour; ``faint`` draws it thin and without its ``name``.
+    ``number`` chooses the colour; ``faint`` draws it thin and without its ``name``, ``sought``
+    with a ring around it where it is too small to be found.
     """
 
     box: tuple[float, float, float, float]
@@ -49,6 +50,7 @@ class Shape:
     rings: Sequence[NDArray[np.float64]] = ()
     mask: NDArray[np.bool_] | None = None
     faint: bool = False
+    sought: bool = False
 
 
 def marked(image: Picture, shapes: Sequence[Shape], size: tuple[int, int], side: int) -> Picture:
@@ -133,6 +135,8 @@ def _outline(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None
     if not shape.faint:  # a dark line below keeps the colour apart from a photo of the same colour
         cv2.rectangle(picture, (left, top), (right, bottom), (20, 20, 20), 4)
     cv2.rectangle(picture, (left, top), (right, bottom), _colour(shape), 1 if shape.faint else 2)
+    if shape.sought and max(right - left, bottom - top) < _SMALLEST_NAMED:
+        cv2.circle(picture, ((left + right) // 2, (top + bottom) // 2), 2 * _SMALLEST_NAMED, _colour(shape), 2)
     rings = [np.rint(ring * scale).astype(np.int32) for ring in shape.rings]
     cv2.polylines(picture, rings, True, _colour(shape), 1, cv2.LINE_AA)
 

@@ -7,16 +7,31 @@ from pathlib import Path
 import numpy as np
 
 from lince import files, images
-from lince.audit import Checkup, examine, page
+from lince.audit import Checkup, Network, examine, page
 from lince.audit.sheet import contact_sheet
 from lince.data import Dataset, open_dataset
 from lince.progress import SILENT, Progress
+from lince.verbs.parts import training_part
 
 
-def check(data: str | Path | Dataset, *, out: str | Path | None = None, progress: Progress = SILENT) -> Checkup:
-    """Return what is wrong with ``data`` and its figures; with ``out`` also write the page with the pictures there."""
+def check(  # noqa: PLR0913
+    data: str | Path | Dataset,
+    *,
+    out: str | Path | None = None,
+    labels: bool = False,
+    model: str = "small",
+    weights: str = "auto",
+    size: int | None = None,
+    progress: Progress = SILENT,
+) -> Checkup:
+    """Return what is wrong with ``data`` and its figures; with ``out`` also write the page with the pictures there.
+
+    ``labels`` looks for labels that are probably wrong, too, by what the photos look like to ``model`` with ``weights``
+    (as in ``train``) at ``size`` pixels. Raise ``WeightsError`` when there are none to be had.
+    """
     dataset = data if isinstance(data, Dataset) else open_dataset(data, progress=progress)
-    found = examine(dataset, progress)
+    with training_part():
+        found = examine(dataset, progress, Network(model, weights, size) if labels else None)
     if out is not None:
         page.write(found, Path(out), progress)
     return found
