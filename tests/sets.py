@@ -112,88 +112,85 @@ def _bounds(counts: Sequence[int]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
 
 
-# Plans by hypothesis
+# Plans by chance: hypothesis draws the seed, for drawing every number by itself takes longer than what is tested
 
 
-@st.composite
-def plans(draw: st.DrawFn, holds: Holds, marked: bool, flags: int = 31) -> Plan:
-    """Draw a dataset that needs no more than ``holds`` and, of the flags, no more than ``flags``.
+def plans(holds: Holds, flags: int = 31) -> st.SearchStrategy[Plan]:
+    """Draw datasets that need no more than ``holds`` and, of the flags, no more than ``flags``.
 
-    At least two images and two classes, so that any format is recognised.
+    Each has two images and two classes at least, so that any format is recognised.
     """
-    numbers = draw(st.lists(st.integers(0, len(SIZES) - 1), min_size=2, max_size=4, unique=True))
-    names = draw(st.lists(st.sampled_from(NAMES), min_size=2, max_size=4, unique=True))
-    splits = st.sampled_from((TRAIN, VAL, TEST)) if Holds.SPLITS in holds and draw(st.booleans()) else None
-    photos = [Photo(number, UNASSIGNED if splits is None else draw(splits)) for number in numbers]
+    kinds = [marked for marked, need in ((False, Holds.LABELS), (True, SHAPES)) if holds & need]
+    seeds = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+    return seeds.map(lambda rng: plan(rng, holds, bool(rng.choice(kinds)), flags))
+
+
+def plan(rng: np.random.Generator, holds: Holds, marked: bool, flags: int) -> Plan:
+    names = rng.permutation(NAMES)[: rng.integers(2, 5)].tolist()
+    divided = Holds.SPLITS in holds and rng.random() < 0.7
+    numbers = rng.permutation(len(SIZES))[: rng.integers(2, 5)].tolist()
+    photos = [Photo(number, int(rng.choice([TRAIN, VAL, TEST])) if divided else UNASSIGNED) for number in numbers]
     for turn, photo in enumerate(photos):
-        name = names[turn] if turn < 2 else draw(st.sampled_from(names))
+        name = names[turn] if turn < 2 else str(rng.choice(names))
         if not marked:
             photo.name = name
-        elif turn < 2 or Holds.NEGATIVES not in holds or draw(st.booleans()):
-            photo.things = draw(_things(holds, photo.number, name, names, flags))
+        elif turn < 2 or Holds.NEGATIVES not in holds or rng.random() < 0.5:
+            photo.things = _things(rng, holds, photo.number, (name, *rng.choice(names, rng.integers(0, 3))), flags)
     used = {photo.name for photo in photos if photo.name} | {t.name for photo in photos for t in photo.things}
     return Plan(tuple(names) if Holds.CLASSES in holds else tuple(class_order(used)), photos, marked)
 
 
-@st.composite
-def _things(draw: st.DrawFn, holds: Holds, number: int, name: str, names: Sequence[str], flags: int) -> list[Thing]:
+def _things(rng: np.random.Generator, holds: Holds, number: int, names: Sequence[str], flags: int) -> list[Thing]:
     shape = SIZES[number]
     if holds & SHAPES == Holds.MASKS:  # a picture of classes: one mask for each, none over another
-        chosen = sorted({name, *draw(st.lists(st.sampled_from(names), max_size=2))}, key=names.index)
-        picture = draw(_picture(shape, len(chosen)))
-        return [Thing(kind, mask=picture == place) for place, kind in enumerate(chosen)]
-    kinds = [name, *draw(st.lists(st.sampled_from(names), max_size=2))]
-    return [draw(_thing(holds, shape, kind, flags)) for kind in kinds]
+        chosen = list(dict.fromkeys(map(str, names)))
+        picture = _picture(rng, shape, len(chosen))
+        return [Thing(name, mask=picture == place) for place, name in enumerate(chosen)]
+    return [_thing(rng, holds, shape, str(name), flags) for name in names]
 
 
-@st.composite
-def _thing(draw: st.DrawFn, holds: Holds, shape: tuple[int, int], name: str, flags: int) -> Thing:
+def _thing(rng: np.random.Generator, holds: Holds, shape: tuple[int, int], name: str, flags: int) -> Thing:
     thing = Thing(name)
-    form = draw(st.sampled_from([one for one in (Holds.BOXES, Holds.OUTLINES, Holds.MASKS) if one in holds]))
-    if form == Holds.BOXES:
-        thing.box = draw(_boxes(shape))
-    elif form == Holds.OUTLINES:
-        most = 2 if Holds.RINGS in holds else 1
-        thing.rings = [draw(_ring(shape)) for _turn in range(draw(st.integers(1, most)))]
+    form = rng.choice([one.name for one in (Holds.BOXES, Holds.OUTLINES, Holds.MASKS) if one in holds])
+    if form == Holds.BOXES.name:
+        thing.box = _place(rng, shape)
+    elif form == Holds.OUTLINES.name:
+        thing.rings = [_ring(rng, shape) for _turn in range(rng.integers(1, 3 if Holds.RINGS in holds else 2))]
     else:
-        thing.mask = draw(_picture(shape, 1)) == 0
+        thing.mask = _picture(rng, shape, 1) == 0
     if Holds.FLAGS in holds:
-        thing.flags = sum(flag for flag in FLAGS if flag & flags and draw(st.booleans()))
+        thing.flags = sum(flag for flag in FLAGS if flag & flags and rng.random() < 0.5)
     return thing
 
 
-def _places(most: int) -> st.SearchStrategy[float]:
-    return st.one_of(st.integers(0, most).map(float), st.floats(0, most, allow_subnormal=False))
-
-
-@st.composite
-def _boxes(draw: st.DrawFn, shape: tuple[int, int]) -> tuple[float, ...]:
+def _place(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[float, ...]:
+    """Return a box within an image: sometimes in whole pixels, sometimes up to its edges."""
     sides = []
     for most in shape[::-1]:
-        low = draw(_places(most - 1))
-        sides.append((low, draw(st.floats(low + 0.25, most))))
+        low, high = sorted(rng.uniform(0, most, 2).tolist())
+        if rng.random() < 0.3:
+            low, high = float(np.floor(low)), float(np.ceil(high))
+        low, high = 0.0 if rng.random() < 0.15 else low, float(most) if rng.random() < 0.15 else high
+        sides.append((low, high) if high - low > 0.2 else (0.0, float(most)))
     (left, right), (top, bottom) = sides
     return left, top, right, bottom
 
 
-@st.composite
-def _ring(draw: st.DrawFn, shape: tuple[int, int]) -> np.ndarray:
-    """Draw a ring of 3 to 6 corners that goes round a box of some size."""
-    left, top, right, bottom = draw(_boxes(shape))
-    angles = sorted(draw(st.lists(st.integers(0, 359), min_size=3, max_size=6, unique=True)))
-    turn = np.deg2rad(np.array([*angles[:-1], max(angles[-1], angles[0] + 200)], np.float64))
+def _ring(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return a ring of 3 to 7 corners that goes round within a box of some size."""
+    left, top, right, bottom = _place(rng, shape)
+    turn = np.sort(rng.uniform(0, 0.6 * np.pi, rng.integers(3, 8)).cumsum() % (2 * np.pi))
     unit = np.stack([np.cos(turn), np.sin(turn)], axis=1) / 2 + 0.5
     return unit * (right - left, bottom - top) + (left, top)
 
 
-@st.composite
-def _picture(draw: st.DrawFn, shape: tuple[int, int], count: int) -> np.ndarray:
-    """Draw a picture of numbers, each of 0 to ``count`` - 1 on at least one pixel, and -1 on others."""
+def _picture(rng: np.random.Generator, shape: tuple[int, int], count: int) -> np.ndarray:
+    """Return a picture of numbers, each of 0 to ``count`` - 1 on some pixels, and -1 on others."""
     picture = np.full(shape, -1)
     for place in range(count):
-        top, left = draw(st.integers(0, shape[0] - 9)), draw(st.integers(0, shape[1] - 9))
-        picture[top : top + draw(st.integers(2, 9)), left : left + draw(st.integers(2, 9))] = place
-        picture[(top + 3 * place) % shape[0], (left + 5 * place) % shape[1]] = place
+        top, left = rng.integers(0, shape[0] - 9), rng.integers(0, shape[1] - 9)
+        picture[top : top + rng.integers(2, 9), left : left + rng.integers(2, 9)] = place
+        picture[rng.random(shape) < 0.02] = place
     for place in range(count):
         picture[place, shape[1] - 1 - place] = place
     return picture

@@ -34,7 +34,7 @@ SQUARE = np.array([[22.0, 5.0], [30.0, 5.0], [30.0, 12.0], [22.0, 12.0]])
 
 @pytest.fixture
 def photos(awkward: Path) -> FileImages:
-    return sets.pool(awkward / "photos")
+    return sets.pool(awkward / "fuente")
 
 
 def blob(shape: tuple[int, int], top: int, left: int) -> np.ndarray:
@@ -235,7 +235,7 @@ def test_a_refusal_lists_the_losses_and_writes_nothing(photos: FileImages, awkwa
     assert "masks become boxes: 1" in caught.value.found
     assert "outlines become boxes: 2" in caught.value.found
     assert "--lossy" in caught.value.remedy
-    assert os.listdir(awkward) == ["photos"]
+    assert os.listdir(awkward) == ["fuente"]
     done = convert(dataset, awkward / "out", "voc", How(lossy=True))
     assert {loss.what for loss in done.losses} >= {"masks", "outlines"}
     assert "voc" in suited(voc(photos))
@@ -327,7 +327,7 @@ def test_an_interruption_leaves_nothing(photos: FileImages, awkward: Path) -> No
     stopped = replace(dataset, images=Interrupted(photos.root, dataset.images.names))
     with pytest.raises(KeyboardInterrupt):
         convert(stopped, awkward / "out", "voc")
-    assert os.listdir(awkward) == ["photos"]
+    assert os.listdir(awkward) == ["fuente"]
 
 
 def test_a_full_disk_leaves_nothing(photos: FileImages, awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +338,7 @@ def test_a_full_disk_leaves_nothing(photos: FileImages, awkward: Path, monkeypat
     monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(OSError, match="No space"):
         convert(voc(photos), awkward / "out", "voc")
-    assert os.listdir(awkward) == ["photos"]
+    assert os.listdir(awkward) == ["fuente"]
 
 
 # What does not fit its image
@@ -381,7 +381,7 @@ def test_datasets_are_joined_by_the_names_of_classes(photos: FileImages, awkward
     assert both.counts() == {"casco": 2, "ni\u00f1o": 2, "cabeza": 1}
     assert [both.images.key(i) for i in range(5)] == [photos.key(i) for i in range(5)]
     assert [both.classes.names[i] for i in both.objects.class_ids] == ["casco", "niño", "casco", "niño", "cabeza"]
-    assert both.images.name(0).startswith("photos-1/")
+    assert both.images.name(0).startswith("fuente-1/")
     convert(both, awkward / "out", "voc")
     sets.require_same(open_dataset(awkward / "out"), both)
     part = both.select([4, 1])
@@ -462,7 +462,7 @@ def test_the_command_refuses_what_cannot_be(
         code, out, heard = ask("convert", *words)
         assert (code, out) == (2, "")
         assert said in heard
-    assert sorted(os.listdir(awkward)) == ["one", "photos"]
+    assert sorted(os.listdir(awkward)) == ["fuente", "one"]
 
 
 def test_the_help_names_every_format() -> None:
