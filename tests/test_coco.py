@@ -261,6 +261,24 @@ def test_outlines_masks_and_crowds(awkward: Path) -> None:
     assert table.rejected == ()
 
 
+def test_many_at_once_are_read_as_one_by_one(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rings = [[1, 2, 11, 2, 11, 22], [20, 20, 30.5, 20, 30, 30]]
+    text = masks.encode(np.eye(40, 60))
+    annotations = [mark(bbox=[i, i, 5 + i, 5]) for i in range(9)]
+    annotations += [mark(segmentation=rings), mark(2), mark(iscrowd=1, segmentation={"size": [40, 60], "counts": text})]
+    pictures = [image(1, "a.png"), image(2, "gone.png")]
+    found = []
+    for at_once in (1, 4, 1024):
+        monkeypatch.setattr(coco, "_AT_ONCE", at_once)
+        objects = opened(awkward, content(*annotations, mark(7), images=pictures)).objects
+        assert objects is not None
+        found.append(
+            {name: list(value) if name == "masks" else value.tolist() for name, value in vars(objects).items()}
+        )
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]["class_ids"]) == 11
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [

@@ -8,12 +8,13 @@ others, and that no annotation of the first file has, is no class. In further fi
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from lince.annotations import CROWD
 from lince.errors import DataError
 from lince.labels import jsonfile
+from lince.labels.cocobulk import block
 from lince.labels.cocoimages import Id, Images, Known, id_of
 from lince.labels.cocoshape import mark
 from lince.labels.cocowrite import file, write
@@ -29,6 +30,7 @@ NAME = "coco"
 _Found = TypeVar("_Found")
 _HEAD = 4096
 _LOOKED_INTO = 500  # files, as long as the format is not known
+_AT_ONCE = 1024  # annotations; one that is not as it should be costs the pace of so many
 _KEYS = (b'"images"', b'"annotations"', b'"categories"')
 _OF_ANNOTATIONS = {"bbox", "segmentation", "image_id", "category_id", "iscrowd"}
 
@@ -110,8 +112,15 @@ class _Reader:
         return {category: names[category] for category in sorted(names, key=lambda key: (isinstance(key, str), key))}
 
     def _annotations(self, root: Node, images: dict[Id, Known | None], kinds: dict[Id, int]) -> None:
+        whole = root.at("annotations")
+        for first in range(0, len(whole.listed()), _AT_ONCE):
+            found = block(whole.value[first : first + _AT_ONCE], images, kinds)
+            if found is None or not self._marks.extend(found):
+                self._one_by_one(whole.items(first, first + _AT_ONCE), images, kinds)
+
+    def _one_by_one(self, nodes: Iterable[Node], images: Mapping[Id, Known | None], kinds: Mapping[Id, int]) -> None:
         marks = self._marks
-        for node in root.at("annotations").items():
+        for node in nodes:
             try:
                 known = _looked_up(node, "image_id", images, "no-image")
                 if known is not None:  # else the image was refused, and with it what is marked on it

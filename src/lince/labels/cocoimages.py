@@ -84,10 +84,11 @@ class Images:
         return known
 
     def _entries(self, root: Node) -> Iterator[_Entry]:
+        near, subset = _surroundings(root.path)
         for node in root.at("images").items():
             try:
                 mention = _mention(node)
-                photo = _find(self.photos, mention, root.path)
+                photo = _find(self.photos, mention, near, subset)
                 yield _Entry(id_of(node), mention, photo, _size(node), node.path)
             except WrongValueError as error:
                 self._marks.reject(error.path, error.reason, error.remedy, fault=error.fault)
@@ -139,7 +140,7 @@ def _around(place: Place, root: Node) -> tuple[Photos, str]:
     found = []
     for tree, prefix in outwards(place):
         photos = Photos(tree)
-        if any(_find(photos, mention, prefix + root.path) for mention in mentions):
+        if any(_find(photos, mention, *_surroundings(prefix + root.path)) for mention in mentions):
             return photos, prefix
         found.append((photos, prefix))
     return found[0]
@@ -161,9 +162,12 @@ def _mention(node: Node) -> str:
     return node.text("file_name")
 
 
-def _find(photos: Photos, mention: str, label: str) -> str | None:
-    """Return the photo that the file ``label`` calls ``mention``; ``None`` if none."""
-    near, subset = posixpath.dirname(label), stem(label).removeprefix("instances_")
+def _surroundings(label: str) -> tuple[str, str]:
+    """Return the folder of the file ``label``, and what the folder of its photos is called if it has its own."""
+    return posixpath.dirname(label), stem(label).removeprefix("instances_")
+
+
+def _find(photos: Photos, mention: str, near: str, subset: str) -> str | None:
     # Splits may hold photos of the same name: then the folder called as the label file decides.
     for wanted in (mention, f"{subset}/{mention}", f"images/{mention}"):
         found = photos.find(wanted, near)

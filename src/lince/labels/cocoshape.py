@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,15 +26,19 @@ def mark(node: Node, class_id: int, size: tuple[int, int]) -> Mark:
     rings: list[NDArray[np.float64]] = []
     text, box = "", None
     if isinstance(shape, dict) and shape:
-        text, box = _mask(node.at("segmentation"), size)
+        text, box = mask_of(node.at("segmentation"), size)
     elif shape:
         rings = [_ring(ring) for ring in node.at("segmentation").items()]
         box = around(rings)
     if node.value.get("bbox") or box is None:
         left, top, width, height = node.numbers("bbox", 4)
         box = left, top, left + width, top + height
-    flags = CROWD if node.value.get("iscrowd") in (1, "1") else 0
-    return Mark(class_id, box, node.path, None, flags, rings, text)
+    return Mark(class_id, box, node.path, None, CROWD if is_crowd(node.value) else 0, rings, text)
+
+
+def is_crowd(annotation: dict[str, Any]) -> bool:
+    """Whether ``annotation`` marks many objects as one."""
+    return annotation.get("iscrowd") in (1, "1")
 
 
 def _ring(node: Node) -> NDArray[np.float64]:
@@ -51,7 +57,7 @@ def _ring(node: Node) -> NDArray[np.float64]:
     return ring
 
 
-def _mask(node: Node, size: tuple[int, int]) -> tuple[str, Box]:
+def mask_of(node: Node, size: tuple[int, int]) -> tuple[str, Box]:
     """Return the text of the run lengths at ``node``, compressed or not, and the box around them."""
     height, width = map(int, _finite(node, node.numbers("size", 2)))
     if any(size) and (height, width) != size:

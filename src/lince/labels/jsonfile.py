@@ -87,11 +87,15 @@ class Node:
             raise self.wrong(_("a record"))
         return Node(self.value.get(key), self._below(key))
 
-    def items(self) -> Iterator[Node]:
-        """Yield the items of this list."""
+    def listed(self) -> list[Any]:
+        """Return this list as it is."""
         if not isinstance(self.value, list):
             raise self.wrong(_("a list"))
-        return (Node(value, self._below(str(index))) for index, value in enumerate(self.value))
+        return self.value
+
+    def items(self, first: int = 0, end: int | None = None) -> Iterator[Node]:
+        """Yield the items of this list from ``first`` up to ``end``."""
+        return (Node(value, self._below(str(index))) for index, value in enumerate(self.listed()[first:end], first))
 
     def text(self, key: str) -> str:
         """Return the text under ``key``; raise ``DataError`` when there is none, or none that UTF-8 can hold."""

@@ -36,6 +36,25 @@ class Mark:
     mask: str = ""
 
 
+@dataclass(frozen=True)
+class Block:
+    """Many marks as columns, for formats that hold thousands in one file.
+
+    ``rows`` int64 (M,) are the marks' images; ``class_ids`` int32 (M,), ``boxes`` float64 (M, 4), ``flags`` uint8 (M,)
+    and ``masks`` as in ``Mark``; ``rings`` int64 (M,) counts the rings of each, ``corners`` int64 (R,) the points of
+    each ring, ``points`` float64 (P, 2) are all of them.
+    """
+
+    rows: NDArray[np.int64]
+    class_ids: NDArray[np.int32]
+    boxes: NDArray[np.float64]
+    flags: NDArray[np.uint8]
+    rings: NDArray[np.int64]
+    corners: NDArray[np.int64]
+    points: NDArray[np.float64]
+    masks: Sequence[str]
+
+
 class Marks:
     """The columns of a table of objects under way: add images, marks on them in any order, then ask for the table."""
 
@@ -92,6 +111,24 @@ class Marks:
         self._points.extend(mark.rings)
         return True
 
+    def extend(self, block: Block) -> bool:
+        """Add all marks of ``block`` when ``add`` would take each as it is; else none, and return ``False``."""
+        if "duplicates" in self._fix or not self._sound(block.rows, block.boxes):
+            return False
+        columns = (
+            (self._rows, block.rows),
+            (self._kinds, block.class_ids),
+            (self._boxes, block.boxes),
+            (self._flags, block.flags),
+            (self._ring_counts, block.rings),
+            (self._corner_counts, block.corners),
+        )
+        for column, added in columns:
+            column.frombytes(np.ascontiguousarray(added).tobytes())
+        self._masks += block.masks
+        self._points.append(block.points)
+        return True
+
     def table(self, tree: Tree, form: str, classes: Sequence[str]) -> Table:
         """Return the table; ``classes`` are the names that the marks' class ids stand for."""
         rows = np.frombuffer(self._rows, np.int64)
@@ -121,6 +158,14 @@ class Marks:
             repaired=tuple(self.repaired),
             tree=None if isinstance(tree, Folder) else tree,
         )
+
+    def _sound(self, rows: NDArray[np.int64], boxes: NDArray[np.float64]) -> bool:
+        height, width = np.frombuffer(self._sizes, np.int32).reshape(-1, 2)[rows].T.astype(np.float64)
+        left, top, right, bottom = boxes.T
+        with np.errstate(invalid="ignore"):
+            excess = np.max([-left, -top, right - width, bottom - height], axis=0, initial=-np.inf)
+            inside = (excess <= TOLERANCE) | (height == 0) | (width == 0)
+            return bool((np.isfinite(boxes).all(axis=1) & (left < right) & (top < bottom) & inside).all())
 
     def _ordered(self, mark: Mark) -> Box | Rejected:
         left, top, right, bottom = mark.box
