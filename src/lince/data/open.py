@@ -10,6 +10,7 @@ from lince.choices import one_of
 from lince.data import samples
 from lince.data.dataset import Dataset, from_table
 from lince.labels import FIXES, Options, open_table
+from lince.labels.remote import is_address
 from lince.progress import SILENT, Progress
 
 BUILT_IN: dict[str, Callable[[], Dataset]] = {"lince:digits": samples.digits}
@@ -24,7 +25,9 @@ def open_dataset(
     fix: Iterable[str] = (),
     progress: Progress = SILENT,
 ) -> Dataset:
-    """Return the dataset at ``path`` (a folder, a CSV, an idx file) or the built-in one of that name.
+    """Return the dataset at ``path`` or the built-in one of that name.
+
+    A path is a folder, a file of labels, a zip archive of them, or an address (``s3://``, ``gs://``, ``https://``).
 
     ``format`` says how to read it when several ways fit, ``pattern`` where the class stands in file names
     (``{class}_{n}``), ``merge`` which classes become one, ``fix`` what to mend while reading (``clip``,
@@ -34,7 +37,8 @@ def open_dataset(
     if name.startswith("lince:"):
         dataset = BUILT_IN[one_of("data", name, BUILT_IN)]()
     else:
-        dataset = from_table(open_table(Path(name).expanduser(), format, Options(pattern, _fixes(fix)), progress))
+        there = name if is_address(name) else Path(name).expanduser()
+        dataset = from_table(open_table(there, format, Options(pattern, _fixes(fix)), progress))
     return dataset.merged(merge) if merge else dataset
 
 

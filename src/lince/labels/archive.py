@@ -33,6 +33,7 @@ _SLACK = 512  # bytes of name and extra field that are fetched together with the
 _STORED, _DEFLATED, _ENCRYPTED = 0, 8, -1
 _LOCKED, _UTF8 = 1, 0x800  # bits of an entry's flags
 _MOST_EXPANSION, _FREE = 100, 2**30  # all entries together: times the archive's size, and bytes on top
+_TELLING = {*SPLIT_WORDS, "images"}  # folders that say what is in them
 _DRIVE = re.compile(r"[A-Za-z]:")
 _BROKEN = (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error, EOFError)
 
@@ -262,7 +263,7 @@ def _only_folder(names: Iterable[str]) -> str:
     """Return the one folder in which all lies, ending in '/'; nothing where there is none or it says what is in it."""
     tops = {name.partition("/")[0] + "/" * ("/" in name) for name in names}
     top = tops.pop() if len(tops) == 1 else ""
-    return top if top.endswith("/") and top[:-1].lower() not in SPLIT_WORDS else ""
+    return top if top.endswith("/") and top[:-1].lower() not in _TELLING else ""
 
 
 def _with_hollow(names: Iterable[str]) -> Iterable[str]:

@@ -6,12 +6,18 @@ from pathlib import Path
 
 from lince.errors import UsageError
 from lince.labels.archive import HEAD, Archive, FileBlock, is_archive
+from lince.labels.remote import is_address, on_this_machine, remote_place
 from lince.labels.tree import Folder, Place
 from lince.messages import _
 
 
 def place(path: Path | str) -> Place:
-    """Return the place at ``path``; raise ``UsageError`` when there is none."""
+    """Return the place at ``path``, a path or an address; raise ``UsageError`` when there is none."""
+    if isinstance(path, str) and is_address(path):
+        local = on_this_machine(path)
+        if local is None:
+            return remote_place(path)
+        path = local
     path = Path(path)
     if path.is_dir():
         return Place(Folder(path))
