@@ -20,10 +20,10 @@ NAME = "names"
 # No name fits two of these: what stands before the number decides.
 PATTERNS = ("{class}_{n}", "{class}-{n}", "{class}.{n}", "{class} {n}", "{class} ({n})", "{class}_({n})")
 _SAMPLE = 1000
-# What cameras and programs call photos; a number after such a word is no class.
+# What cameras and programs call photos, and parts of a set; a number after such a word is no class.
 _CAMERA = re.compile(
     r"(img|image|imagen|imagem|dsc[fn]?|dscn?|pxl|mvimg|vid|frame|photo|foto|pic|picture|p|cam|screenshot|whatsapp.*"
-    r"|.*\d{6}.*|\d*)",
+    rf"|{'|'.join(SPLIT_WORDS)}|.*\d{{6}}.*|\d*)",
     re.IGNORECASE,
 )
 
