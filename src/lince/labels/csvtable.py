@@ -12,6 +12,7 @@ from pathlib import Path
 from lince.annotations import UNLABELLED, Rejected
 from lince.errors import AmbiguousError, DataError, UsageError
 from lince.files import write_text
+from lince.labels import boxcolumns
 from lince.labels.columns import Columns
 from lince.labels.format import Export, Format, Holds
 from lince.labels.table import SPLIT_WORDS, SPLITS, UNASSIGNED, Options, Table
@@ -193,10 +194,10 @@ def _header(path: Path, text: str) -> _Header:
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(_DELIMITERS, key=first.count)
     names = [name.strip().strip('"').lower().replace(" ", "_") for name in first.split(delimiter)]
-    boxes = _BOX_COLUMNS.intersection(names)
+    boxes = boxcolumns.holds_boxes(names) or sorted(_BOX_COLUMNS.intersection(names))
     if boxes:
         raise UsageError(
-            _("{path} is a table of boxes (columns {names}).").format(path=path, names=", ".join(sorted(boxes))),
+            _("{path} is a table of boxes (columns {names}).").format(path=path, names=", ".join(boxes)),
             _("Expected one class for each image: a column for the file and one for the class."),
         )
     found = {role: [i for i, name in enumerate(names) if name in words] for role, words in _ROLES.items()}
