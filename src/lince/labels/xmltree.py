@@ -29,6 +29,11 @@ _WIDE = {"gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "b
 _FORBIDDEN = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
+# Shared by all that have none: most elements do, and what the garbage collector must look at costs more than they do.
+_NO_CHILDREN: list[Element] = []
+_NO_ATTRIBUTES: dict[str, str] = {}
+
+
 class Element:
     """An element; ``line`` is where it starts, ``text`` is kept where there are no ``children``."""
 
@@ -38,7 +43,7 @@ class Element:
         self.tag = tag
         self.attributes = attributes
         self.line = line
-        self.children: list[Element] = []
+        self.children = _NO_CHILDREN
         self.text = ""
 
     def child(self, tag: str) -> Element | None:
@@ -148,7 +153,7 @@ class _Reader:
         return Rejected(self.path, reason, remedy, self.parser.CurrentLineNumber, "unusable")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        element = Element(tag, attributes, self.parser.CurrentLineNumber)
+        element = Element(tag, attributes or _NO_ATTRIBUTES, self.parser.CurrentLineNumber)
         stack = self._stack
         depth = len(stack)
         self._count += 1
@@ -157,7 +162,11 @@ class _Reader:
         if self._count > _ELEMENTS_AT_MOST:
             raise _Refused(_("more than {limit:,} elements").format(limit=_ELEMENTS_AT_MOST))
         if depth > 1 or (depth and self._held):
-            stack[-1].children.append(element)
+            parent = stack[-1]
+            if parent.children:
+                parent.children.append(element)
+            else:
+                parent.children = [element]
         elif not depth:
             self.ready.append(element)
         stack.append(element)
