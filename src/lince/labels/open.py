@@ -8,7 +8,21 @@ from pathlib import Path
 
 from lince.choices import one_of
 from lince.errors import AmbiguousError, UsageError
-from lince.labels import coco, csvtable, cvat, folders, idx, labelstudio, names, tfrecord, voc, yolo
+from lince.labels import (
+    boxtable,
+    coco,
+    createml,
+    csvtable,
+    cvat,
+    folders,
+    idx,
+    labelstudio,
+    maskfolder,
+    names,
+    tfrecord,
+    voc,
+    yolo,
+)
 from lince.labels.format import Format
 from lince.labels.place import place
 from lince.labels.table import Options, Table
@@ -22,11 +36,14 @@ _ALL = (
     csvtable.FORMAT,
     idx.FORMAT,
     tfrecord.FORMAT,
+    maskfolder.FORMAT,
     voc.FORMAT,
     coco.FORMAT,
     cvat.FORMAT,
     labelstudio.FORMAT,
     yolo.FORMAT,
+    createml.FORMAT,
+    boxtable.FORMAT,
 )
 FORMATS: dict[str, Format] = {form.name: form for form in _ALL}
 
