@@ -127,9 +127,10 @@ def plans(holds: Holds, flags: int = 31) -> st.SearchStrategy[Plan]:
 
 def plan(rng: np.random.Generator, holds: Holds, marked: bool, flags: int) -> Plan:
     names = rng.permutation(NAMES)[: rng.integers(2, 5)].tolist()
-    divided = Holds.SPLITS in holds and rng.random() < 0.7
+    parts = ([UNASSIGNED], [TRAIN, VAL, TEST], [TRAIN, VAL, TEST, UNASSIGNED])[rng.integers(3)]
+    parts = parts if Holds.SPLITS in holds else [UNASSIGNED]
     numbers = rng.permutation(len(SIZES))[: rng.integers(2, 5)].tolist()
-    photos = [Photo(number, int(rng.choice([TRAIN, VAL, TEST])) if divided else UNASSIGNED) for number in numbers]
+    photos = [Photo(number, int(rng.choice(parts))) for number in numbers]
     for turn, photo in enumerate(photos):
         name = names[turn] if turn < 2 else str(rng.choice(names))
         if not marked:

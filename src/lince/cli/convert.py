@@ -108,11 +108,14 @@ def _lines(done: Converted) -> list[str]:
                 count=done.misstated
             )
         )
-    written = _("Written: {path} ({format}): {images:,} images, {objects:,} objects")
-    return [
-        *lines,
-        written.format(path=done.path, format=done.format, images=done.images, objects=done.objects),
-    ]
+    return [*lines, _written(done)]
+
+
+def _written(done: Converted) -> str:
+    text = _("Written: {path} ({format}): {images:,} images")
+    if done.objects:
+        text = _("Written: {path} ({format}): {images:,} images, {objects:,} objects")
+    return text.format(path=done.path, format=done.format, images=done.images, objects=done.objects)
 
 
 def _some(title: str, items: tuple[Rejected, ...]) -> list[str]:

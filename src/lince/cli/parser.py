@@ -11,8 +11,34 @@ from lince.errors import UsageError
 from lince.messages import LOCALE, _, language
 
 # Named here rather than asked for: the libraries behind the formats take longer to load than a help page.
-FORMATS = ("folders", "names", "csv", "idx", "tfrecord", "voc", "coco", "cvat")
-WRITABLE = ("csv", "tfrecord", "voc", "coco", "cvat")
+FORMATS = (
+    "folders",
+    "names",
+    "csv",
+    "idx",
+    "tfrecord",
+    "masks",
+    "voc",
+    "coco",
+    "cvat",
+    "labelstudio",
+    "yolo",
+    "createml",
+    "csv-boxes",
+)
+WRITABLE = (
+    "folders",
+    "csv",
+    "tfrecord",
+    "masks",
+    "voc",
+    "coco",
+    "cvat",
+    "labelstudio",
+    "yolo",
+    "createml",
+    "csv-boxes",
+)
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
