@@ -1,0 +1,425 @@
+"""Mask folders: every kind of PNG and legend, what is refused and why, the way there and back, and real trimaps."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from lince import images, masks
+from lince.errors import AmbiguousError, DataError, LinceError, UsageError
+from lince.labels import TEST, TRAIN, UNASSIGNED, VAL, Export, Options, Table, legend, maskfolder, maskpng, open_table
+from lince.labels.marks import Mark, Marks
+from lince.labels.tree import Folder, Place
+from lince.progress import SILENT
+
+SHAPE = (6, 8)
+PHOTO = images.encode_png(np.zeros((*SHAPE, 3), np.uint8))
+RED, GREEN = (128, 0, 0), (0, 128, 0)
+
+
+def png(values: Any, palette: list[tuple[int, int, int]] | None = None, mode: str | None = None) -> bytes:
+    image = Image.fromarray(np.asarray(values))
+    if palette is not None:
+        image.putpalette([band for colour in palette for band in colour])
+    stream = io.BytesIO()
+    (image.convert(mode) if mode else image).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def grey(**values: tuple[slice, slice]) -> np.ndarray:
+    """Return a mask that holds the value 7 where ``v7=np.s_[...]`` says so, else 0."""
+    made = np.zeros(SHAPE, np.uint8)
+    for name, where in values.items():
+        made[where] = int(name[1:])
+    return made
+
+
+def coloured(values: np.ndarray, colours: dict[int, tuple[int, int, int]]) -> np.ndarray:
+    made = np.zeros((*values.shape, 3), np.uint8)
+    for value, colour in colours.items():
+        made[values == value] = colour
+    return made
+
+
+def put(root: Path, files: dict[str, bytes | str]) -> Path:
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    return root
+
+
+def read(root: Path) -> Table:
+    return open_table(root, "masks")
+
+
+def drawn(table: Table) -> dict[str, dict[str, list[list[int]]]]:
+    """Return for each image and class the pixels (row, column) of its mask."""
+    assert table.objects is not None
+    assert table.sizes is not None
+    found: dict[str, dict[str, list[list[int]]]] = {}
+    for row, name in enumerate(table.names):
+        said = found.setdefault(name, {})
+        height, width = table.sizes[row].tolist()
+        for i in range(*table.objects.of(row).indices(len(table.objects))):
+            kind = table.classes.names[table.objects.class_ids[i]]
+            pixels = masks.decode(table.objects.masks[i], height, width)
+            assert kind not in said
+            said[kind] = np.argwhere(pixels).tolist()
+            top, left = np.argwhere(pixels).min(axis=0)
+            bottom, right = np.argwhere(pixels).max(axis=0) + 1
+            assert table.objects.boxes[i].tolist() == [left, top, right, bottom]
+    return found
+
+
+def cells(where: tuple[slice, slice]) -> list[list[int]]:
+    made = np.zeros(SHAPE, bool)
+    made[where] = True
+    return np.argwhere(made).tolist()
+
+
+CAT, DOG = np.s_[1:3, 1:4], np.s_[3:6, 5:8]
+VALUES = grey(v1=CAT, v2=DOG)
+EXPECTED = {"images/a.jpg": {"cat": cells(CAT), "dog": cells(DOG)}}
+
+
+def dataset(root: Path, mask: bytes, **more: bytes | str) -> Path:
+    files = {
+        "images/a.jpg": PHOTO,
+        "masks/a.png": mask,
+        **{name.replace("__", "."): data for name, data in more.items()},
+    }
+    return put(root, files)
+
+
+# Every kind of mask and legend
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labelmap.txt", "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:128,0,0::\ndog:0,128,0::\n"),
+        ("labelmap.txt", "cat:128,0,0\ndog:0,128,0"),
+        ("label_colors.txt", "128 0 0\tcat\n0 128 0\tdog\n0 0 0\tVoid\n"),
+        ("classes.txt", "cat 128 0 0\ndog 0 128 0\n"),
+        ("class_dict.csv", "name,r,g,b\ncat,128,0,0\ndog,0,128,0\n"),
+        ("classes.json", json.dumps({"cat": [128, 0, 0], "dog": [0, 128, 0]})),
+        (
+            "meta.json",
+            json.dumps({"classes": [{"title": "cat", "color": "#800000"}, {"title": "dog", "color": "#008000"}]}),
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["rgb", "rgba", "palette"])
+def test_colours_and_their_legends(awkward: Path, name: str, text: str, kind: str) -> None:
+    data = {
+        "rgb": png(coloured(VALUES, {1: RED, 2: GREEN})),
+        "rgba": png(coloured(VALUES, {1: RED, 2: GREEN}), mode="RGBA"),
+        "palette": png(VALUES, [(0, 0, 0), RED, GREEN]),
+    }
+    table = read(put(awkward, {"images/a.jpg": PHOTO, "masks/a.png": data[kind], name: text}))
+    assert (table.classes.names, table.rejected) == (("cat", "dog"), ())
+    assert drawn(table) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("classes.txt", "background\ncat\ndog\n"),
+        ("classes.txt", "cat\ndog\n"),
+        ("classes.txt", "0 background\n1 cat\n2: dog\n"),
+        ("labels.txt", "1: cat\n2: dog\n255: ignore"),
+        ("_classes.csv", "Pixel Value, Class\n0, background\n1, cat\n2, dog\n"),
+        ("classes.json", json.dumps({"0": "background", "1": "cat", "2": "dog"})),
+        ("classes.json", json.dumps({"cat": 1, "dog": 2})),
+        ("classes.json", json.dumps(["background", "cat", "dog"])),
+        ("legend.json", json.dumps([{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}])),
+    ],
+)
+@pytest.mark.parametrize("kind", ["grey", "palette", "deep"])
+def test_values_and_their_legends(awkward: Path, name: str, text: str, kind: str) -> None:
+    values = VALUES.copy()
+    values[0, 0] = 255
+    data = {
+        "grey": png(values),
+        "palette": png(values, [(i, 0, 255 - i) for i in range(256)]),
+        "deep": png(values.astype(np.uint16)),
+    }
+    table = read(put(awkward, {"images/a.jpg": PHOTO, "masks/a.png": data[kind], f"masks/{name}": text}))
+    assert (table.classes.names, table.rejected) == (("cat", "dog"), ())
+    assert drawn(table) == EXPECTED
+
+
+def test_names_that_do_not_say_their_value_are_asked_for(awkward: Path) -> None:
+    dataset(awkward, png(VALUES), classes__txt="cat\ndog\ncow\n")
+    with pytest.raises(AmbiguousError, match="first class"):
+        read(awkward)
+
+
+def test_without_a_legend_values_are_classes(awkward: Path) -> None:
+    table = read(dataset(awkward, png(VALUES)))
+    assert table.classes.names == ("class_1", "class_2")
+    evidence = maskfolder.detect(Place(Folder(awkward)))
+    assert evidence is not None
+    assert "without a legend" in evidence
+    only = read(dataset(awkward, png(grey(v255=CAT))))
+    assert drawn(only) == {"images/a.jpg": {"class_255": cells(CAT)}}
+    colours = read(dataset(awkward, png(coloured(VALUES, {1: RED, 2: GREEN}))))
+    assert set(colours.classes.names) == {"#800000", "#008000"}
+
+
+def test_more_values_than_classes_are_likely_ask_for_a_legend(awkward: Path) -> None:
+    put(awkward, {f"images/{i}.jpg": PHOTO for i in range(2)})
+    for i in range(2):
+        put(awkward, {f"masks/{i}.png": png(np.arange(48, dtype=np.uint8).reshape(SHAPE) + 48 * i)})
+    with pytest.raises(DataError, match="95 different values"):
+        read(awkward)
+
+
+def test_legends_that_are_wrong(awkward: Path) -> None:
+    dataset(awkward, png(VALUES), labelmap__txt="cat:1,2,3::\ndog:1,2,3::\n")
+    with pytest.raises(DataError, match="stands for two classes"):
+        read(awkward)
+    put(awkward, {"labelmap.txt": "cat:1,2,3::\ndog\n"})
+    with pytest.raises(DataError, match=r"labelmap\.txt:2"):
+        read(awkward)
+    put(awkward, {"classes.txt": "0 x"})
+    with pytest.raises(AmbiguousError, match="several legends"):
+        read(awkward)
+    (awkward / "labelmap.txt").unlink()
+    (awkward / "classes.txt").unlink()
+    put(awkward, {"classes.json": '{"cat": "red"}'})
+    with pytest.raises(DataError, match="no legend"):
+        read(awkward)
+
+
+# Where masks and photos lie
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask"),
+    [
+        ("images/a.jpg", "masks/a.png"),
+        ("JPEGImages/a.jpg", "SegmentationClass/a.png"),
+        ("images/train/a.jpg", "masks/train/a.png"),
+        ("train/images/a.jpg", "train/masks/a.png"),
+        ("images/train/a.jpg", "annotations/train/a.png"),
+        ("train/a.jpg", "train/a_mask.png"),
+        ("a.jpg", "masks/a.png"),
+        ("images/a.jpg", "masks/a_mask.png"),
+        ("images/x/a.jpg", "masks/a.png"),
+        ("images/a.png", "labels/a.png"),
+    ],
+)
+def test_layouts(awkward: Path, photo: str, mask: str) -> None:
+    put(awkward, {photo: PHOTO, mask: png(VALUES), "classes.txt": "0 background\n1 cat\n2 dog"})
+    other = {name.replace("train", "val"): data for name, data in ((photo, PHOTO), (mask, png(VALUES)))}
+    if "train" in photo:
+        put(awkward, other)
+    table = read(awkward)
+    assert maskfolder.detect(Place(Folder(awkward)))
+    assert table.rejected == ()
+    assert drawn(table)[photo] == EXPECTED["images/a.jpg"]
+    splits = dict(zip(table.names, table.splits.tolist(), strict=True))
+    assert splits[photo] == (TRAIN if "train" in photo else UNASSIGNED)
+    assert splits.get(photo.replace("train", "val")) == (VAL if "train" in photo else splits[photo])
+
+
+def test_lists_of_pascal_voc_give_the_splits(awkward: Path) -> None:
+    for name in "abc":
+        put(awkward, {f"JPEGImages/{name}.jpg": PHOTO, f"SegmentationClass/{name}.png": png(VALUES),
+                      f"SegmentationObject/{name}.png": png(VALUES)})  # fmt: skip
+    put(awkward, {"ImageSets/Segmentation/train.txt": "a\nb\n", "ImageSets/Segmentation/val.txt": "c\n"})
+    table = read(awkward)
+    assert table.splits.tolist() == [TRAIN, TRAIN, VAL]
+    assert table.rejected == ()
+
+
+def test_the_folder_of_masks_itself_may_be_named(awkward: Path) -> None:
+    dataset(awkward, png(VALUES), classes__txt="0 background\n1 cat\n2 dog")
+    table = read(awkward / "masks")
+    assert [name.rpartition("/")[2] for name in table.names] == ["a.jpg"]
+    assert (table.root / table.names[0]).read_bytes() == PHOTO
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["mask/1.png", "mask/2.png", "no_mask/1.png", "no_mask/2.png"],
+        ["cat/1.png", "dog/1.png"],
+        ["images/a.jpg", "labels/a.txt"],
+        ["images/a.jpg", "annotations/b.png"],
+        ["masks/a.png"],
+        ["person_mask.png", "dog_mask.png", "cat_1.png"],
+    ],
+)
+def test_what_is_no_mask_is_not_claimed(awkward: Path, files: list[str]) -> None:
+    put(awkward, dict.fromkeys(files, PHOTO))
+    assert maskfolder.detect(Place(Folder(awkward))) is None
+    with pytest.raises(UsageError, match="no masks"):
+        read(awkward)
+
+
+# What is refused
+
+
+def test_every_refusal_has_its_place_and_its_fault(awkward: Path) -> None:
+    turned = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", SHAPE[::-1]).save(turned, "JPEG", exif=exif)
+    put(
+        awkward, {f"images/{name}.jpg": PHOTO for name in ("good", "small", "cut", "smooth", "unknown", "bare", "text")}
+    )
+    smooth = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
+    put(awkward, {"images/turned.jpg": turned.getvalue(), "classes.txt": "0 background\n1 cat\n2 dog"})
+    put(awkward, {
+        "masks/good.png": png(VALUES), "masks/small.png": png(VALUES[1:]), "masks/cut.png": png(VALUES)[:50],
+        "masks/smooth.png": png(np.tile(smooth, (3, 3, 1))[: SHAPE[0], : SHAPE[1]]), "masks/text.png": b"words",
+        "masks/unknown.png": png(grey(v1=CAT, v9=DOG)), "masks/alone.png": png(VALUES),
+        "masks/turned.png": png(VALUES), "masks/good_mask.png": png(VALUES),
+    })  # fmt: skip
+    table = read(awkward)
+    found = {refusal.path: (refusal.fault, refusal.reason) for refusal in table.rejected}
+    assert sorted(table.names) == ["images/good.jpg", "images/smooth.jpg", "images/unknown.jpg"]
+    assert drawn(table)["images/unknown.jpg"] == {"cat": cells(CAT)}
+    assert found.pop("masks/smooth.png")[0] == "class"
+    assert found.pop("masks/cut.png")[0] == "unusable"
+    assert found == {
+        "masks/small.png": ("outside", "8 x 5 pixels, but its photo has 8 x 6"),
+        "masks/turned.png": ("outside", "8 x 6 pixels, but its photo has 6 x 8"),
+        "masks/text.png": ("unusable", "This is not a PNG"),
+        "masks/unknown.png": ("class", "9 is not in the legend"),
+        "masks/alone.png": ("no-image", "its photo is not there"),
+        "masks/good_mask.png": ("double", "images/good.jpg has a mask already: masks/good.png"),
+        "images/bare.jpg": ("no-label", "no mask"),
+    }
+
+
+def test_an_empty_mask_is_a_photo_that_shows_nothing(awkward: Path) -> None:
+    put(awkward, {"images/b.jpg": PHOTO, "masks/b.png": png(grey())})
+    table = read(dataset(awkward, png(VALUES)))
+    assert drawn(table)["images/b.jpg"] == {}
+    assert table.rejected == ()
+
+
+# There and back
+
+
+def many(root: Path) -> Table:
+    marks = Marks(Options())
+    for i, (split, word) in enumerate([(TRAIN, "train/"), (VAL, "val/"), (TEST, "test/"), (UNASSIGNED, "")] * 2):
+        row = marks.image(f"images/{word}ñ {i}.jpg", split, SHAPE)
+        for class_id in range(i % 3):
+            values = np.zeros(SHAPE, bool)
+            values[class_id * 2 : class_id * 2 + 2, i % 4 :] = True
+            counts = masks.counts_of(values)
+            marks.add(row, Mark(2 * class_id, masks.around(counts, SHAPE[0]), "x", mask=masks.write(counts)))
+    return marks.table(Folder(root), "test", ["gato: negro", "nobody", "#3", "niño"])
+
+
+def test_written_and_read_again(awkward: Path) -> None:
+    table = many(awkward)
+    files = [maskfolder.file(*(name.split("/")[1:-1] or [""]), "", name.split("/")[-1]) for name in table.names]
+    assert files == list(table.names)
+    put(awkward, dict.fromkeys(files, PHOTO))
+    export = Export(table, files, np.full((len(files), 2), SHAPE, np.int32), lambda _row: PHOTO)
+    maskfolder.write(export, awkward)
+    again = open_table(awkward)
+    assert (again.format, again.classes, again.rejected) == ("masks", table.classes, ())
+    assert drawn(again) == drawn(table)
+    assert dict(zip(again.names, again.splits.tolist(), strict=True)) == dict(
+        zip(table.names, table.splits.tolist(), strict=True)
+    )
+    with Image.open(awkward / "masks/train/ñ 4.png") as image:
+        assert image.mode == "P"
+        assert image.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]  # type: ignore[index]
+
+
+def test_the_palette_is_that_of_pascal_voc() -> None:
+    colours = legend.palette()
+    assert colours[:4] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0)]
+    assert (colours[15], colours[20], colours[255]) == ((192, 128, 128), (0, 64, 128), (224, 224, 192))
+    assert len(set(colours)) == 256
+
+
+def test_the_later_object_covers_the_earlier(awkward: Path) -> None:
+    marks = Marks(Options())
+    row = marks.image("images/a.jpg", size=SHAPE)
+    for class_id, where in ((0, np.s_[0:4, 0:4]), (1, np.s_[2:6, 2:6])):
+        values = np.zeros(SHAPE, bool)
+        values[where] = True
+        marks.add(row, Mark(class_id, (0, 0, 8, 6), "x", mask=masks.encode(values)))
+    table = marks.table(Folder(awkward), "test", ["below", "above"])
+    put(awkward, {"images/a.jpg": PHOTO})
+    maskfolder.write(Export(table, ["images/a.jpg"], np.array([SHAPE], np.int32), lambda _row: PHOTO), awkward)
+    found = drawn(read(awkward))["images/a.jpg"]
+    assert found["above"] == cells(np.s_[2:6, 2:6])
+    assert len(found["below"]) == 16 - 4
+
+
+# Real ones, and anything at all
+
+
+def test_trimaps_of_pets(shared: Path) -> None:
+    folder = shared / "data/pets"
+    table = read(folder)
+    assert (table.classes.names, len(table.names), table.rejected) == (("class_1", "class_2", "class_3"), 600, ())
+    assert table.objects is not None
+    assert table.sizes is not None
+    areas = np.zeros(3, np.int64)
+    for row in range(0, 600, 60):
+        with Image.open(folder / "annotations/trimaps" / (Path(table.names[row]).stem + ".png")) as image:
+            values = np.asarray(image)
+        for i in range(*table.objects.of(row).indices(len(table.objects))):
+            kind = int(table.objects.class_ids[i]) + 1
+            assert np.array_equal(masks.decode(table.objects.masks[i], *values.shape), values == kind)
+            areas[kind - 1] += (values == kind).sum()
+    assert areas.all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_any_change_to_a_mask(tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject) -> None:
+    root = tmp_path_factory.getbasetemp() / "anymask"
+    data = bytearray(png(VALUES, [(0, 0, 0), RED, GREEN]))
+    for _i in range(draw.draw(st.integers(1, 3))):
+        data[draw.draw(st.integers(8, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    dataset(root, bytes(data[: draw.draw(st.integers(9, len(data)))]), labelmap__txt="cat:128,0,0::\ndog:0,128,0::")
+    table = maskfolder.read(Place(Folder(root)), Options(), SILENT)
+    assert len(table.names) + len(table.rejected) >= 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(legend._TEXTS | legend._JSONS)), st.one_of(
+    st.binary(max_size=60), st.text(max_size=60).map(str.encode),
+    st.text("cat,:;#0128\n\t \"[]{}", max_size=60).map(str.encode),
+    st.recursive(st.one_of(st.integers(-1, 300), st.text("ab#0", max_size=7), st.none()), lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(["name", "color", "id", "1", "classes"]), inner))
+    ).map(lambda value: json.dumps(value).encode()),
+))  # fmt: skip
+def test_any_bytes_as_a_legend(tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes) -> None:
+    root = tmp_path_factory.getbasetemp() / "anylegend"
+    put(root, {name: data})
+    with contextlib.suppress(LinceError):
+        told = legend.read(Folder(root), name, [legend.Key(1, RED), legend.Key(None, GREEN)])
+        assert all(told.find(key) in (None, legend.NOTHING, *range(len(told.names))) for key in (
+            legend.Key(1, RED), legend.Key(None, GREEN)))  # fmt: skip
+
+
+def test_masks_of_numbers_keep_them(awkward: Path) -> None:
+    values = np.arange(48, dtype=np.uint8).reshape(SHAPE) * 5
+    assert np.array_equal(maskpng.read(maskpng.write(values)).values, values)
+    for mode in ("1", "L", "P"):
+        with Image.open(io.BytesIO(png(values, mode=mode))) as image:
+            assert np.array_equal(maskpng.read(png(values, mode=mode)).values, np.asarray(image))
+    with pytest.raises(ValueError, match="uint8"):
+        maskpng.write(values.astype(np.int32))
