@@ -14,9 +14,25 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lince import images
-from lince.annotations import Strings
+from lince.annotations import Classes, Strings
 from lince.errors import AmbiguousError, DataError, LinceError, UsageError
-from lince.labels import FORMATS, TEST, TRAIN, UNASSIGNED, VAL, Options, Table, idx, names, open_table, sniff
+from lince.labels import (
+    FORMATS,
+    TEST,
+    TRAIN,
+    UNASSIGNED,
+    VAL,
+    Export,
+    Options,
+    Table,
+    csvtable,
+    folders,
+    idx,
+    names,
+    open_table,
+    sniff,
+)
+from lince.labels.place import place
 
 PHOTO = images.encode_png(np.zeros((2, 3, 3), np.uint8))
 
@@ -81,6 +97,69 @@ def test_split_folders_beside_class_folders_are_refused(awkward: Path) -> None:
     photos(awkward, "train/a/1.png", "train/b/1.png", "more/1.png")
     with pytest.raises(AmbiguousError, match="more"):
         open_table(awkward)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        ["train/1.png", "valid/1.png", "test/1.png"],
+        ["train2017/1.png", "val2017/1.png"],
+        ["images/1.png", "masks/1.png"],
+        ["JPEGImages/1.png", "SegmentationClass/1.png", "SegmentationObject/1.png"],
+        ["train/images/1.png", "train/labels/1.png", "valid/images/1.png", "valid/labels/1.png"],
+        ["images/train/1.png", "images/val/1.png", "annotations/1.png"],
+        ["images/a/1.png", "one/1.png"],
+    ],
+    ids=lambda found: found[0],
+)
+def test_folders_of_other_layouts_are_no_classes(awkward: Path, found: list[str]) -> None:
+    assert folders.detect(place(photos(awkward, *found))) is None
+
+
+def test_images_in_no_class_folder_are_named(awkward: Path) -> None:
+    photos(awkward, "train/a/1.png", "train/b/1.png", "train/masks/1.png", "images/1.png", "x.png", "val/a/1.png")
+    table = open_table(awkward, "folders")
+    assert len(table.names) == 3
+    assert set(reasons(table)) == {"train/masks", "images", "x.png"}
+    assert all(refusal.remedy for refusal in table.rejected)
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "a\\b", ".oculta", "..", "images", "Masks", "unassigned", "__MACOSX", "a\0", " a", "a "]
+)
+def test_a_class_that_no_folder_can_be_called_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="class"):
+        folders.file("", name, "1.png")
+
+
+def test_written_folders_are_read_again(awkward: Path) -> None:
+    found = [("1.png", "niño", "train"), ("2.png", "gato", ""), ("3.png", "niño", ""), ("4.png", "gato", "val")]
+    files = [folders.file(split, name, file) for file, name, split in found]
+    export = exported(files, ["gato", "niño"], [1, 0, 1, 0], [TRAIN, UNASSIGNED, UNASSIGNED, VAL])
+    folders.write(export, photos(awkward, *files))
+    assert sorted(rows(open_table(awkward))) == [
+        ("train/niño/1.png", "niño", TRAIN),
+        ("unassigned/gato/2.png", "gato", UNASSIGNED),
+        ("unassigned/niño/3.png", "niño", UNASSIGNED),
+        ("val/gato/4.png", "gato", VAL),
+    ]
+
+
+def test_a_written_table_is_read_again(awkward: Path) -> None:
+    classes = ['a, "b"', "línea\notra", "ñ; c"]
+    files = [csvtable.file("train", classes[i], f"gato_{i}.png") for i in range(3)]
+    csvtable.write(exported(files, classes, [0, 1, 2], [TRAIN, UNASSIGNED, TEST]), photos(awkward, *files))
+    table = open_table(awkward)  # though the names of the files could be read too
+    assert table.format == "csv"
+    assert [table.classes.names[i] for i in table.class_ids] == classes
+    assert table.splits.tolist() == [TRAIN, UNASSIGNED, TEST]
+    assert [str(table.root / name) for name in table.names] == [str(awkward / name) for name in files]
+
+
+def exported(files: list[str], classes: list[str], class_ids: list[int], splits: list[int]) -> Export:
+    ids, parts = np.array(class_ids, np.int32), np.array(splits, np.int8)
+    table = Table(Path("x"), "x", Strings.of(files), Classes(tuple(classes)), ids, parts)
+    return Export(table, files, np.full((len(files), 2), 2, np.int32), lambda row: PHOTO)
 
 
 def test_what_is_not_used_is_named_and_what_the_system_left_is_passed_over(awkward: Path) -> None:

@@ -42,5 +42,13 @@ def open_dataset(
     return dataset.merged(merge) if merge else dataset
 
 
+def lasting(path: str | os.PathLike[str]) -> str:
+    """Return the text that means the data at ``path`` from any working folder."""
+    name = os.fspath(path)
+    if name.startswith("lince:") or is_address(name):
+        return name
+    return str(Path(name).expanduser().absolute())
+
+
 def _fixes(wanted: Iterable[str]) -> frozenset[str]:
     return frozenset(one_of("fix", word, FIXES) for word in wanted)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
 
 from lince.annotations import Rejected
-from lince.errors import AmbiguousError
+from lince.errors import AmbiguousError, UsageError
 from lince.labels import sniff
 from lince.labels.columns import Columns, class_order, shorten
-from lince.labels.format import Format, Holds
-from lince.labels.scan import looks_like_image
+from lince.labels.format import Export, Format, Holds
+from lince.labels.scan import is_hidden, looks_like_image
 from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
 from lince.labels.tree import Place, Tree
 from lince.messages import _
@@ -23,6 +26,8 @@ _NO_CLASS = {
     "labels", "label", "masks", "mask", "segmentations", "segmentation", "segmentationclass",
     "segmentationobject", "gtfine", "gtcoarse", "ground_truth", "groundtruth", "imagesets",
 }  # fmt: skip
+_NO_NAME = re.compile(r"[/\\\0]|^\s|\s$")
+_REST = "unassigned"  # beside train, val and test: what is in none of them
 _PART = re.compile(rf"({'|'.join(SPLIT_WORDS)})[-_ ]?[0-9]*", re.IGNORECASE)  # such as train2017
 
 
@@ -55,10 +60,35 @@ def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
     return columns.table(tree, NAME, progress)
 
 
+def write(export: Export, folder: Path) -> None:
+    """Write nothing, for the folders say it all; but where only some images have a split, set the others apart."""
+    unassigned = export.table.splits == UNASSIGNED
+    if unassigned.all() or not unassigned.any():
+        return
+    for name in {export.files[row].partition("/")[0] for row in np.flatnonzero(unassigned).tolist()}:
+        if (folder / name).is_dir():
+            (folder / _REST).mkdir(exist_ok=True)
+            (folder / name).rename(folder / _REST / name)
+
+
+def file(split: str, class_name: str, name: str) -> str:
+    """Return where an image goes: ``split/class/name``. Raise ``UsageError`` when no class folder can be called so."""
+    if is_hidden(class_name) or class_name.lower() in {*_NO_CLASS, _REST} or _NO_NAME.search(class_name):
+        raise UsageError(
+            _("A folder called '{name}' is not taken for a class.").format(name=class_name),
+            _("Expected a class name without bars, dots in front, and words such as images or labels."),
+            _("Rename the class with --merge."),
+        )
+    return "/".join(part for part in (split, class_name, name) if part)
+
+
 def _levels(tree: Tree) -> list[tuple[str, int]]:
     """Return (folder that holds class folders, split): the root itself, or each of its split folders."""
     found = [name for name in tree.listing.folders() if name.lower() in SPLIT_WORDS and _classes(tree, name)]
-    return [(name, SPLIT_WORDS[name.lower()]) for name in found] or [("", UNASSIGNED)]
+    levels = [(name, SPLIT_WORDS[name.lower()]) for name in found]
+    if levels and _classes(tree, _REST):
+        levels.append((_REST, UNASSIGNED))
+    return levels or [("", UNASSIGNED)]
 
 
 def _classes(tree: Tree, folder: str) -> list[str]:
@@ -96,4 +126,4 @@ def _require_parts_alone(place: Place, levels: list[tuple[str, int]]) -> None:
         )
 
 
-FORMAT = Format(NAME, detect, read, Holds.LABELS | Holds.SPLITS)
+FORMAT = Format(NAME, detect, read, Holds.LABELS | Holds.SPLITS, write, file)

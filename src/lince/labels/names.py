@@ -7,7 +7,7 @@ import re
 
 from lince.annotations import Rejected
 from lince.errors import UsageError
-from lince.labels import sniff
+from lince.labels import csvtable, sniff
 from lince.labels.columns import Columns, class_order, shorten
 from lince.labels.format import Format, Holds
 from lince.labels.scan import looks_like_image, not_an_image
@@ -29,8 +29,11 @@ _CAMERA = re.compile(
 
 
 def detect(place: Place) -> str | None:
-    """Return what speaks for file names that hold the class; ``None`` when no pattern fits every name."""
-    if place.file:
+    """Return what speaks for file names that hold the class; ``None`` when no pattern fits every name.
+
+    Where a table says the class of each file, the names are not asked.
+    """
+    if place.file or csvtable.detect(place):
         return None
     stems = [_stem(name) for folder, _split in _levels(place.tree) for name in _sample(place.tree, folder)]
     pattern = _find(stems)

@@ -9,6 +9,7 @@ from typing import Any
 from lince import files, images
 from lince.config import TrainConfig
 from lince.data import Dataset, open_dataset
+from lince.data.open import lasting
 from lince.evaluation.predictions import Predictions
 from lince.messages import _
 from lince.progress import SILENT, Progress
@@ -56,7 +57,7 @@ def train(  # noqa: PLR0913
         dataset, origin = data, {**origin, "path": str(data.root), "format": data.format}
     else:
         dataset = open_dataset(data, format=format, pattern=pattern, merge=merge, fix=repairs, progress=progress)
-        origin = {**origin, "path": str(data) if str(data).startswith("lince:") else str(Path(data).absolute())}
+        origin = {**origin, "path": lasting(data)}
     target = run.create(out)
     files.write_json(target.folder / run.ORIGIN, {**origin, "allow_unusable": allow_unusable})
     chosen.save(target.folder / run.CONFIG)
