@@ -133,9 +133,9 @@ def plan(rng: np.random.Generator, holds: Holds, marked: bool, flags: int) -> Pl
     photos = [Photo(number, int(rng.choice(parts))) for number in numbers]
     for turn, photo in enumerate(photos):
         name = names[turn] if turn < 2 else str(rng.choice(names))
-        if not marked:
+        if not marked or (Holds.LABELS in holds and rng.random() < 0.2):
             photo.name = name
-        elif turn < 2 or Holds.NEGATIVES not in holds or rng.random() < 0.5:
+        if marked and (turn < 2 or Holds.NEGATIVES not in holds or rng.random() < 0.5):
             photo.things = _things(rng, holds, photo.number, (name, *rng.choice(names, rng.integers(0, 3))), flags)
     used = {photo.name for photo in photos if photo.name} | {t.name for photo in photos for t in photo.things}
     return Plan(tuple(names) if Holds.CLASSES in holds else tuple(class_order(used)), photos, marked)
