@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from lince.labels.jsonfile import Node, WrongValueError, is_number, is_text
+from lince.labels.jsonfile import Node, WrongValueError, is_number, is_text, side
 from lince.labels.marks import Marks
 from lince.labels.nearby import outwards
 from lince.labels.photos import Photos, sizes
@@ -20,7 +20,6 @@ from lince.messages import _
 
 Id = int | float | str
 _MENTIONS = 20
-_SIDE_AT_MOST = 10**6
 _WORDS = re.compile(r"[^\W\d_]+")
 
 
@@ -191,10 +190,5 @@ def _has_id(node: Node) -> bool:
 
 
 def _size(node: Node) -> tuple[int, int]:
-    height, width = _side(node.value.get("height")), _side(node.value.get("width"))
+    height, width = side(node.value.get("height")), side(node.value.get("width"))
     return (height, width) if height and width else (0, 0)
-
-
-def _side(value: object) -> int:
-    fits = isinstance(value, (int, float)) and 1 <= value <= _SIDE_AT_MOST and value == int(value)
-    return int(value) if fits and isinstance(value, (int, float)) else 0

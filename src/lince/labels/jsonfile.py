@@ -19,6 +19,7 @@ from lince.messages import _
 AT_MOST = 512 * 2**20  # bytes; the instances of COCO's 118,287 training photos take 448 MB
 _CONTAINERS_AT_MOST = 2**25  # each costs some 64 bytes of memory for two of the file
 _PEEK = 16_384
+_SIDE_AT_MOST = 10**6  # pixels
 _SHOWN = 40
 _TOKEN = re.compile(
     r'\s*(?:(?P<text>"(?:[^"\\\x00-\x1f]|\\.)*")|(?P<open>[\[{])|(?P<close>[\]}])|(?P<colon>:)|(?P<comma>,)'
@@ -147,6 +148,11 @@ def as_float(value: float) -> float:
         return float(value)
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
+
+
+def side(value: Any) -> int:
+    """Return the height or width of an image that ``value`` tells; 0 when it tells none."""
+    return int(value) if is_number(value) and 1 <= value <= _SIDE_AT_MOST and value == int(value) else 0
 
 
 def is_text(value: str) -> bool:

@@ -16,6 +16,7 @@ from lince.labels import (
     cvat,
     folders,
     idx,
+    labelme,
     labelstudio,
     maskfolder,
     names,
@@ -39,6 +40,7 @@ _ALL = (
     maskfolder.FORMAT,
     voc.FORMAT,
     coco.FORMAT,
+    labelme.FORMAT,
     cvat.FORMAT,
     labelstudio.FORMAT,
     yolo.FORMAT,
@@ -55,13 +57,16 @@ def open_table(
 
     Raise ``AmbiguousError`` when several fit, ``UsageError`` when none does or the path does not exist.
     """
-    there = place(path)
-    options = options or Options()
+    return open_place(place(path), form, options or Options(), progress)
+
+
+def open_place(there: Place, form: str | None, options: Options, progress: Progress = SILENT) -> Table:
+    """Return the labels at ``there``, as ``open_table`` does."""
     chosen = one_of("format", form, FORMATS) if form else _recognise(there, options)
     table = FORMATS[chosen].read(there, options, progress)
     if not len(table.names):
         raise UsageError(
-            _("{path} holds no usable image when read as '{format}'.").format(path=path, format=chosen),
+            _("{path} holds no usable image when read as '{format}'.").format(path=there.path, format=chosen),
             _("{count} were left out: {first}").format(count=len(table.rejected), first=table.rejected[0])
             if table.rejected
             else _holds(there),
