@@ -9,6 +9,7 @@ import json
 import struct
 import subprocess
 import xml.etree.ElementTree as ET
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +302,18 @@ def test_names_stay_below_the_root(awkward: Path, name: bytes) -> None:
     assert table.names[0] in ("etc/x.png", "x.png", "a/x.png")
     assert table.tree is not None
     assert table.tree.read(table.names[0]) == PHOTO
+
+
+def test_records_within_an_archive(awkward: Path) -> None:
+    path = put(awkward / "train.record", record(), record(image__filename=[b"b.png"]))
+    with zipfile.ZipFile(awkward / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path, "set/train.record")
+        archive.writestr("set/label_map.pbtxt", "item { id: 1 name: 'cat' }")
+    path.unlink()
+    table = open_table(awkward / "all.zip")
+    assert list(table.names) == ["a.png", "b.png"]
+    assert table.tree is not None
+    assert table.tree.read("b.png") == PHOTO
 
 
 # Written and read again

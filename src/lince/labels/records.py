@@ -49,6 +49,10 @@ class Shards:
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._lock = Lock()
 
+    def __reduce__(self) -> tuple[type[Shards], tuple[Tree]]:
+        # What is at hand stays behind when the images go to another process.
+        return Shards, (self._tree,)
+
     @property
     def far(self) -> bool:
         """Whether each look into a file that is not at hand is a journey over a network."""
