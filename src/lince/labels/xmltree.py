@@ -22,7 +22,9 @@ _DEPTH_AT_MOST = 64
 _STEP = 2**16
 _PEEK = 2048
 _ENCODING = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
-_ROOT = re.compile(rb"^\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^>\[]*>\s*)*<([A-Za-z_][\w.-]*)[\s/>]", re.DOTALL)
+_PROLOGUE = ((b"<?", b"?>"), (b"<!--", b"-->"), (b"<!DOCTYPE", b">"))
+_ROOT = re.compile(rb"<([A-Za-z_][\w.-]*)[\s/>]")
+_OWN_TYPE = re.compile(rb"<!DOCTYPE[^>\[]*\[[^\]]*\]")
 # Expat itself reads UTF-8 and UTF-16, and all that have a byte for each character.
 _WIDE = {"gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932",
          "shift-jis": "cp932", "cp932": "cp932", "euc-jp": "euc-jp", "euc-kr": "cp949", "cp949": "cp949"}  # fmt: skip
@@ -86,7 +88,10 @@ def root_tag(head: bytes) -> str:
     """Return the name of the root in the first bytes of a file, empty where there is none. For ``detect``."""
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         head = head.decode("utf-16", "ignore").encode()
-    match = _ROOT.match(head[:_PEEK].removeprefix(b"\xef\xbb\xbf"))
+    rest = _OWN_TYPE.sub(b"<!DOCTYPE", head[:_PEEK].removeprefix(b"\xef\xbb\xbf"), count=1).lstrip()
+    while closing := next((end for start, end in _PROLOGUE if rest.startswith(start)), b""):
+        rest = rest.partition(closing)[2].lstrip()
+    match = _ROOT.match(rest)
     return match.group(1).decode("ascii", "ignore") if match else ""
 
 
