@@ -9,7 +9,9 @@ from pathlib import Path
 from lince.choices import one_of
 from lince.data import samples
 from lince.data.dataset import Dataset, from_table
-from lince.labels import FIXES, Options, open_table
+from lince.data.index import open_indexed
+from lince.labels import FIXES, Options
+from lince.labels.place import place
 from lince.labels.remote import is_address
 from lince.progress import SILENT, Progress
 
@@ -38,7 +40,7 @@ def open_dataset(
         dataset = BUILT_IN[one_of("data", name, BUILT_IN)]()
     else:
         there = name if is_address(name) else Path(name).expanduser()
-        dataset = from_table(open_table(there, format, Options(pattern, _fixes(fix)), progress))
+        dataset = from_table(open_indexed(place(there), format, Options(pattern, _fixes(fix)), progress))
     return dataset.merged(merge) if merge else dataset
 
 

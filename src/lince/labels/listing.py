@@ -49,6 +49,11 @@ class Listing:
         """All names, to be asked for one."""
         return frozenset(self.names)
 
+    @property
+    def every_folder(self) -> set[str]:
+        """Every folder, itself and below, with files or without; the root is the empty one."""
+        return {above for folder in (*self._own, *self._hollow) for above in _path_to(folder)} | {""}
+
     def _files(self, entries: Iterable[str]) -> Iterator[str]:
         for entry in entries:
             if entry.endswith("/"):
