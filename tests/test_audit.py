@@ -84,6 +84,11 @@ def places(found: Checkup, code: str) -> list[str]:
     return [] if item is None else [example.place for example in item.examples]
 
 
+def pairs_of(found: Checkup, code: str) -> list[tuple[int | None, int | None]]:
+    item = found.named(code)
+    return [] if item is None else [(example.row, example.other) for example in item.examples]
+
+
 # Photos
 
 
@@ -172,6 +177,36 @@ def test_a_second_look_opens_no_photo(awkward, monkeypatch):
 
     monkeypatch.setattr(images, "decode", fail)
     assert examine(data).record() == first.record()
+
+
+# Photos that are there twice
+
+
+def test_copies_contradictions_and_leaks(awkward):
+    names = photos(awkward, 48)
+    for copy, original in ((3, 1), (4, 2), (5, 0)):
+        (awkward / names[copy]).write_bytes((awkward / names[original]).read_bytes())
+    kinds = np.arange(48, dtype=np.int32) % 2
+    kinds[4] = 1
+    kinds[5] = 0
+    splits = np.zeros(48, np.int8)
+    splits[[5, *range(24, 48)]] = 2
+    found = examine(dataset(awkward, names, class_ids=kinds, splits=splits))
+    assert pairs_of(found, "copies") == [(1, 3)]
+    assert pairs_of(found, "contradiction") == [(2, 4)]
+    assert pairs_of(found, "leak") == [(0, 5)]
+    assert "a / b" in found.named("contradiction").examples[0].text
+    assert "train / test" in found.named("leak").examples[0].text
+
+
+def test_copies_with_other_boxes_contradict_each_other(awkward):
+    one, two = (0, (10, 10, 50, 50)), (1, (20, 60, 90, 90))
+    data = boxed(awkward, [[one], [one, two], [two], [two]])
+    for copy, original in ((1, 0), (3, 2)):
+        (awkward / f"foto 0{copy}.png").write_bytes((awkward / f"foto 0{original}.png").read_bytes())
+    found = examine(data)
+    assert pairs_of(found, "contradiction") == [(0, 1)]
+    assert pairs_of(found, "copies") == [(2, 3)]
 
 
 # Boxes
@@ -446,6 +481,15 @@ def test_pets_names_the_misnamed_files(shared):
     found = examine(lince.open(shared / "data" / "pets", format="names"))
     assert places(found, "misnamed") == ["images/Abyssinian_34.jpg", "images/Abyssinian_5.jpg"]
     assert len(places(found, "other-file")) == 3
+
+
+def test_flowers_names_the_copies_and_the_photo_in_two_classes(shared):
+    found = examine(lince.open(shared / "data" / "flowers"))
+    twice = found.named("contradiction").examples[0]
+    both = {twice.place, found.dataset.images.name(twice.other)}
+    assert both == {f"train/{kind}/15922772266_1167a06620.jpg" for kind in ("roses", "tulips")}
+    copies = {name.rpartition("/")[2] for name in places(found, "copies")}
+    assert {"14889392928_9742aed45b_m.jpg", "15069459615_7e0fd61914_n.jpg"} <= copies
 
 
 @pytest.mark.parametrize("form", ["yolo", "voc"])

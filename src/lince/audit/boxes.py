@@ -174,7 +174,10 @@ def _unmarked(evidence: Evidence) -> list[Finding]:
     words = Words(
         Severity.WARNING if share > 0.5 else Severity.NOTE,
         _("Photos without any object"),
-        _("Their label is empty ({share:.1%} of the photos), so they are taken to show none of the classes."),
+        _(
+            "Their label is empty ({share:.1%} of the photos), so they are taken to show none of the classes. "
+            "Where all labels of a photo were refused above, that is wrong."
+        ),
         _("Look through them. Some are good for training; a photo that nobody labelled teaches the wrong thing."),
     )
     return finding("nothing-marked", words, map(evidence.example, rows.tolist()), len(rows), {"share": share})

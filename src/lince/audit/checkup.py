@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lince.audit import boxes, classes, facts, pictures, refusals, shift, statistics, suspects
+from lince.audit import boxes, classes, facts, pictures, refusals, shift, statistics, suspects, twins
 from lince.audit.finding import Evidence, Finding, Severity
 from lince.audit.statistics import Statistics
 from lince.audit.suspects import Network
@@ -17,7 +17,14 @@ from lince.version import __version__
 
 FORMAT = 1
 Check = Callable[[Evidence], list[Finding]]
-CHECKS: tuple[Check, ...] = (refusals.check, pictures.check, boxes.check, classes.check, shift.check)
+CHECKS: tuple[Check, ...] = (
+    refusals.check,
+    pictures.check,
+    twins.check,
+    boxes.check,
+    classes.check,
+    shift.check,
+)
 
 
 @dataclass(frozen=True, eq=False)

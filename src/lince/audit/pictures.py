@@ -18,7 +18,7 @@ ENDINGS = {
 LONG = 4.0  # a photo whose longer side is more than so many times the shorter one
 LITTLE, MUCH_LESS = 64, 0.25  # pixels of the short side, and its share of the usual one, below which a photo is small
 DARK, BLANK = 0.16, 0.012  # the bright end below which a photo is dark; the contrast below which it shows nothing
-BLURRED, FAR_BELOW = 3.0, 0.25  # sharpness in grey levels, and its share of the usual one, below which it is blurred
+BLURRED, FAR_BELOW = 4.5, 0.25  # sharpness in grey levels, and its share of the usual one, below which it is blurred
 _SIDEWAYS = 5  # the first orientation in which the pixels lie on their side
 
 
@@ -176,7 +176,9 @@ def _photos(evidence: Evidence) -> NDArray[np.bool_]:
 
 
 def _is_blank(evidence: Evidence) -> NDArray[np.bool_]:
-    return np.asarray(opened(evidence) & (evidence.facts.columns["contrast"] < BLANK))
+    # A dark photo has little contrast because it has little light: less is asked of it.
+    light = np.clip(2 * evidence.facts.columns["brightness"], 0.1, 1.0)
+    return np.asarray(opened(evidence) & (evidence.facts.columns["contrast"] < BLANK * light))
 
 
 def _stated(evidence: Evidence) -> NDArray[np.int32]:

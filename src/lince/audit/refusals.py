@@ -14,8 +14,9 @@ def check(evidence: Evidence) -> list[Finding]:
     """Return a finding for each kind of fault among what was rejected, and one on what was mended while reading."""
     refused: list[Rejected] = []
     others: list[Rejected] = []
+    whole = evidence.dataset.objects is None  # else what is no photo is a label file that cannot be read
     for item in evidence.dataset.rejected:
-        other = item.fault == "unusable" and not scan.looks_like_image(item.path)
+        other = whole and item.fault == "unusable" and not scan.looks_like_image(item.path)
         (others if other else refused).append(item)
     found = _gathered("other-file", _others(), others)
     for fault in FAULTS:
@@ -62,9 +63,9 @@ def _on_boxes() -> dict[str, tuple[str, str, str]]:
             _("Correct the lines named."),
         ),
         "double": (
-            _("Objects written twice"),
-            _("They stand twice in their label file."),
-            _("Remove one of each, or read with --fix duplicates."),
+            _("Written twice"),
+            _("The same object, photo or label is there twice, and is used once or not at all."),
+            _("Remove one of each; objects are dropped by --fix duplicates."),
         ),
     }
 
@@ -92,9 +93,9 @@ def _on_rows() -> dict[str, tuple[str, str, str]]:
             _("Label them, or move them away. If they show nothing, an empty label file says so."),
         ),
         "unusable": (
-            _("Photos that cannot be used"),
-            _("Files called photos that are empty or hold something else. They are not used."),
-            _("Copy them again from where they come from, or save them as JPEG or PNG."),
+            _("Files that cannot be used"),
+            _("Photos or label files that are empty, damaged or hold something else. They are not used."),
+            _("Copy or export them again from where they come from; save photos as JPEG or PNG."),
         ),
     }
 

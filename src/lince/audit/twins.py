@@ -1,0 +1,140 @@
+"""Checks of photos that are there more than once: plain copies, contradicting labels, and leaks between the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lince.audit.finding import Evidence, Example, Finding, Severity, Words, finding
+from lince.data import SPLITS
+from lince.messages import _
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images, ``first`` and ``second`` rows of the dataset, that show the same; ``near`` when not to the byte."""
+
+    first: int
+    second: int
+    near: bool = False
+
+
+def pairs(evidence: Evidence) -> list[Pair]:
+    """Return each copy beside the first image of the same content, in the order of the rows."""
+    keys = evidence.facts.columns["key"]
+    _contents, firsts, which = np.unique(keys, return_index=True, return_inverse=True)
+    copies = np.flatnonzero((firsts[which] != np.arange(len(keys))) & (keys != b""))
+    return [Pair(int(firsts[which[row]]), int(row)) for row in copies]
+
+
+def check(evidence: Evidence) -> list[Finding]:
+    """Return what photos that are there more than once mean for training and testing.
+
+    A pair counts once: as a contradiction when its labels differ, else as a leak when it lies in two parts, else as
+    copies, exact or near.
+    """
+    found = pairs(evidence)
+    contradicting = [pair for pair in found if contradicts(evidence, pair)]
+    leaking = [pair for pair in found if pair not in set(contradicting) and _parts(evidence, pair)]
+    others = [pair for pair in found if pair not in {*contradicting, *leaking}]
+    exact = [pair for pair in others if not pair.near]
+    near = [pair for pair in others if pair.near]
+    return [
+        *_told(evidence, "contradiction", _contradiction(), contradicting, _labels),
+        *_told(evidence, "leak", _leak(), leaking, _where),
+        *_told(evidence, "copies", _copies(), exact, _kind),
+        *_told(evidence, "near-copies", _near(), near, _kind),
+    ]
+
+
+def contradicts(evidence: Evidence, pair: Pair) -> bool:
+    """Whether the labels of a pair differ: the class of the image, or the number of objects of a class.
+
+    Near copies with objects are not held against each other: a cut may have taken some away.
+    """
+    dataset = evidence.dataset
+    if dataset.objects is None:
+        first, second = (int(dataset.class_ids[row]) for row in (pair.first, pair.second))
+        return first != second and min(first, second) >= 0
+    if pair.near:
+        return False
+    counts = [
+        np.bincount(dataset.objects.class_ids[dataset.objects.of(row)], minlength=len(dataset.classes))
+        for row in (pair.first, pair.second)
+    ]
+    return bool((counts[0] != counts[1]).any())
+
+
+def _told(
+    evidence: Evidence, code: str, words: Words, pairs: Sequence[Pair], say: Callable[[Evidence, Pair], str]
+) -> list[Finding]:
+    return finding(code, words, _examples(evidence, pairs, say), len(pairs))
+
+
+def _examples(evidence: Evidence, pairs: Iterable[Pair], say: Callable[[Evidence, Pair], str]) -> Iterable[Example]:
+    for pair in pairs:
+        other = evidence.dataset.images.name(pair.second)
+        text = _("{what}; the other: {other}").format(what=say(evidence, pair), other=other)
+        yield evidence.example(pair.first, text, other=pair.second)
+
+
+def _contradiction() -> Words:
+    return Words(
+        Severity.ERROR,
+        _("One photo, two labels"),
+        _("The same photo is there twice, and its labels contradict each other. At most one can be right."),
+        _("Look which label is right, and remove the other copy."),
+    )
+
+
+def _leak() -> Words:
+    return Words(
+        Severity.ERROR,
+        _("Photos in two parts"),
+        _("The same photo stands in two parts of the data. What was learned by heart then passes for understood."),
+        _("Remove one copy of each, or divide anew with lince split, which keeps copies together."),
+    )
+
+
+def _copies() -> Words:
+    return Words(
+        Severity.WARNING,
+        _("Photos that are there twice"),
+        _("The same photo is there more than once. It weighs more than others, and splits may leak."),
+        _("Remove one of each. lince split keeps copies in one part."),
+    )
+
+
+def _near() -> Words:
+    return Words(
+        Severity.NOTE,
+        _("Photos that are nearly the same"),
+        _("Resized, cut, altered or taken a moment later: they teach little more than one of them does."),
+        _("Keep them in one part, as lince split does."),
+    )
+
+
+def _labels(evidence: Evidence, pair: Pair) -> str:
+    dataset = evidence.dataset
+    if dataset.objects is None:
+        return " / ".join(evidence.class_name(int(dataset.class_ids[row])) for row in (pair.first, pair.second))
+    sizes = (dataset.objects.of(row) for row in (pair.first, pair.second))
+    first, second = (of.stop - of.start for of in sizes)
+    return _("{first} and {second} objects").format(first=first, second=second)
+
+
+def _parts(evidence: Evidence, pair: Pair) -> tuple[str, ...]:
+    """Return the names of the two parts that a pair stands in; nothing when it is one, or when either has none."""
+    names = {number: name for name, number in SPLITS.items()}
+    found = [names.get(int(evidence.dataset.splits[row])) for row in (pair.first, pair.second)]
+    return tuple(name for name in found if name) if None not in found and found[0] != found[1] else ()
+
+
+def _where(evidence: Evidence, pair: Pair) -> str:
+    return " / ".join(_parts(evidence, pair))
+
+
+def _kind(evidence: Evidence, pair: Pair) -> str:
+    return _("nearly the same") if pair.near else _("the same file")
