@@ -25,6 +25,7 @@ _NO_CLASS = {
     "images", "image", "imgs", "img", "jpegimages", "leftimg8bit", "annotations", "annotation", "annots",
     "labels", "label", "masks", "mask", "segmentations", "segmentation", "segmentationclass",
     "segmentationobject", "gtfine", "gtcoarse", "ground_truth", "groundtruth", "imagesets",
+    "obj_train_data", "obj_valid_data", "obj_test_data",
 }  # fmt: skip
 _NO_NAME = re.compile(r"[/\\\0]|^\s|\s$")
 _REST = "unassigned"  # beside train, val and test: what is in none of them

@@ -250,7 +250,7 @@ def _checked(path: str, names: list[str]) -> list[str]:
 
 def _number(text: str) -> int | None:
     text = text.strip()
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 def _unfit(found: str) -> DataError:
