@@ -388,6 +388,30 @@ def test_the_coco_api_reads_what_is_written(awkward: Path) -> None:
     assert found == [("ç", 0), ("b", 0), ("b", 1), ("ç", 0)]
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_hard_hats_are_counted_by_the_coco_api_as_by_us(shared: Path, awkward: Path) -> None:
+    table = open_table(shared / "data" / "hardhat", "yolo")
+    assert table.objects is not None
+    sizes = np.full((len(table.names), 2), 416, np.int32)
+    files = [str(table.root / name) for name in table.names]
+    coco.write(Export(table, files, sizes, lambda _row: PHOTO), awkward)
+    found: dict[str, int] = {}
+    area = 0.0
+    for path in sorted((awkward / "annotations").iterdir()):
+        with contextlib.redirect_stdout(io.StringIO()):
+            api = COCO(str(path))
+        for row in api.loadCats(api.getCatIds()):
+            found[row["name"]] = found.get(row["name"], 0) + len(api.getAnnIds(catIds=[row["id"]]))
+        area += sum(row["area"] for row in api.loadAnns(api.getAnnIds()))
+    assert found == {"helmet": 1873, "person": 26, "head": 548}
+    sides = table.objects.boxes[:, 2:] - table.objects.boxes[:, :2]
+    assert area == pytest.approx(sides.prod(axis=1).sum(), rel=1e-12)
+    again = open_table(awkward)
+    assert len(again.names) == len(table.names) == 501
+    assert again.classes == table.classes
+    assert sorted(again.splits.tolist()) == sorted(table.splits.tolist())
+
+
 def test_full_paths_stay(awkward: Path, tmp_path: Path) -> None:
     put(tmp_path, "elsewhere/1.png")
     table = table_of(awkward)
