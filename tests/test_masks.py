@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pycocotools import mask as reference
 
 from lince import masks
 from lince.errors import DataError
+from lince.labels import maskpng
 
 FEW = settings(max_examples=60, deadline=None)
 
@@ -104,6 +106,17 @@ def test_outline_of_one_hole_is_one_ring() -> None:
     (ring,) = masks.outline(RING)
     assert ring[:4].tolist() == [[0, 0], [3, 0], [3, 3], [0, 3]]
     assert [1.0, 1.5] in ring.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # within the COCO API
+def test_real_pets_keep_every_pixel(shared: Path) -> None:
+    paths = sorted((shared / "data" / "pets" / "annotations" / "trimaps").glob("[!.]*_1*.png"))[:4]
+    assert len(paths) == 4
+    for path in paths:
+        picture = maskpng.read(path.read_bytes()).values == 1  # the pet, without its border
+        counts = masks.read(masks.encode(picture))
+        assert np.array_equal(reference.decode(encoded(picture)), masks.mask_of(counts, *picture.shape))
+        assert np.array_equal(masks.of_rings(masks.outline(picture), *picture.shape), counts)
 
 
 def test_many_holes_in_a_row_are_no_trouble() -> None:
