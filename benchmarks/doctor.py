@@ -123,16 +123,16 @@ def named(found: Checkup, codes: dict[str, Spoil]) -> dict[str, set[str]]:
             for item in found.findings
             if item.code == code
             for example in item.examples
-            for place in places(found, example)
+            for place in places(example)
         }
         for code in codes
     }
 
 
-def places(found: Checkup, example: Example) -> list[str]:
+def places(example: Example) -> list[str]:
     if example.other is None:
         return [example.place]
-    return [min(example.place, found.dataset.images.name(example.other), key=lambda place: len(stem(place)))]
+    return [min(example.place, example.other_place, key=lambda place: len(stem(place)))]
 
 
 def stem(place: str) -> str:

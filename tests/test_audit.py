@@ -486,7 +486,7 @@ def test_pets_names_the_misnamed_files(shared):
 def test_flowers_names_the_copies_and_the_photo_in_two_classes(shared):
     found = examine(lince.open(shared / "data" / "flowers"))
     twice = found.named("contradiction").examples[0]
-    both = {twice.place, found.dataset.images.name(twice.other)}
+    both = {twice.place, twice.other_place}
     assert both == {f"train/{kind}/15922772266_1167a06620.jpg" for kind in ("roses", "tulips")}
     copies = {name.rpartition("/")[2] for name in places(found, "copies")}
     assert {"14889392928_9742aed45b_m.jpg", "15069459615_7e0fd61914_n.jpg"} <= copies

@@ -64,7 +64,7 @@ def _slivers(evidence: Evidence) -> list[Finding]:
         Severity.NOTE,
         _("Boxes a hair beyond the edge"),
         _("They leave the photo by one pixel at most, as rounding and counting from 1 bring about. They are used."),
-        _("Nothing needs to be done; lince convert with --fix clip writes them cut at the edge."),
+        _("Nothing needs to be done."),
     )
     return _objects(evidence, "edge", words, np.flatnonzero(found), lambda i: _pixels(float(over[i])))
 

@@ -36,7 +36,7 @@ class Example:
     """Where a finding can be seen: ``place`` is a file, with the line after a colon where a label file is meant.
 
     ``row`` is the image of the dataset and ``objects`` those of its objects that are meant; ``other`` is a second image
-    to hold beside it. What was rejected has no row.
+    to hold beside it, the file ``other_place``. What was rejected has no row.
     """
 
     place: str
@@ -44,6 +44,11 @@ class Example:
     row: int | None = None
     objects: tuple[int, ...] = ()
     other: int | None = None
+    other_place: str = ""
+
+    def __str__(self) -> str:
+        places = " = ".join(filter(None, (self.place, self.other_place)))
+        return f"{places}: {self.text}" if self.text else places
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ class Evidence:
 
     def example(self, row: int, text: str = "", objects: Sequence[int] = (), other: int | None = None) -> Example:
         """Return the example of one image."""
-        return Example(self.dataset.images.name(row), text, row, tuple(objects), other)
+        beside = "" if other is None else self.dataset.images.name(other)
+        return Example(self.dataset.images.name(row), text, row, tuple(objects), other, beside)
 
     def images(self, code: str, words: Words, rows: Iterable[int], texts: Mapping[int, str]) -> list[Finding]:
         """Return the finding on the images ``rows``, if there are any; ``texts`` says something of each."""
@@ -133,5 +139,5 @@ def _example(item: Example) -> dict[str, Any]:
     if item.row is not None:
         record |= {"image": item.row, "objects": list(item.objects)}
     if item.other is not None:
-        record["other"] = item.other
+        record |= {"other": item.other, "other_place": item.other_place}
     return record

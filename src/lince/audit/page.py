@@ -16,12 +16,14 @@ from lince.audit import charts
 from lince.audit.checkup import Checkup
 from lince.audit.finding import Example, Finding
 from lince.audit.sheet import drawn
+from lince.audit.suspects import WRONG_LABEL
 from lince.errors import ImageError
 from lince.evaluation.report.page import environment
 from lince.messages import _
 from lince.progress import SILENT, Progress
 
 SHOWN, LISTED = 8, 200  # pictures of a finding, and examples in words
+SUSPECTS = 32  # pictures of labels in doubt: a person must look at each
 SIDE = 320  # pixels of a picture's longer side
 
 
@@ -32,7 +34,6 @@ class Shown:
     example: Example
     image: bytes
     beside: bytes | None = None
-    beside_name: str = ""
 
 
 def render(checkup: Checkup, progress: Progress = SILENT) -> str:
@@ -67,7 +68,7 @@ def _pictures(checkup: Checkup, item: Finding) -> list[Shown]:
     """Return the pictures of the first examples that have one and open."""
     shown: list[Shown] = []
     for example in _by_photo(item.examples[:LISTED]):
-        if len(shown) == SHOWN:
+        if len(shown) == (SUSPECTS if item.code == WRONG_LABEL else SHOWN):
             break
         with suppress(ImageError):
             shown.append(_picture(checkup, example))
@@ -90,7 +91,7 @@ def _picture(checkup: Checkup, example: Example) -> Shown:
     if example.other is None:
         return Shown(example, image)
     beside = _jpeg(drawn(checkup.dataset, example.other, None, SIDE))
-    return Shown(example, image, beside, checkup.dataset.images.name(example.other))
+    return Shown(example, image, beside)
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> bytes:

@@ -25,6 +25,7 @@ from lince.progress import SILENT, Progress
 from lince.training import features, logistic
 from lince.training.backbones import frozen
 
+WRONG_LABEL = "wrong-label"
 FOLDS = 5
 LEAST = 5  # images of a class below which nothing can be told about it
 Floats = NDArray[np.float64]
@@ -73,7 +74,7 @@ def check(evidence: Evidence, network: Network, progress: Progress = SILENT) -> 
         )
     )
     examples = (evidence.example(row, text) for row, text in zip(found.rows.tolist(), texts, strict=True))
-    return finding("wrong-label", words, examples, len(found.rows))
+    return finding(WRONG_LABEL, words, examples, len(found.rows))
 
 
 def search(dataset: Dataset, network: Network, progress: Progress = SILENT) -> Suspects:

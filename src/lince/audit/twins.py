@@ -75,9 +75,7 @@ def _told(
 
 def _examples(evidence: Evidence, pairs: Iterable[Pair], say: Callable[[Evidence, Pair], str]) -> Iterable[Example]:
     for pair in pairs:
-        other = evidence.dataset.images.name(pair.second)
-        text = _("{what}; the other: {other}").format(what=say(evidence, pair), other=other)
-        yield evidence.example(pair.first, text, other=pair.second)
+        yield evidence.example(pair.first, say(evidence, pair), other=pair.second)
 
 
 def _contradiction() -> Words:

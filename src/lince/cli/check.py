@@ -69,7 +69,7 @@ def _lines(found: Checkup) -> list[str]:
 def _told(item: Finding) -> list[str]:
     lines = [f"{item.severity.word().upper()}  {item.title} ({count(item.count)})", f"  {item.text}"]
     shown = item.examples[:_SHOWN]
-    lines += [f"    {example.place}" + (f": {example.text}" if example.text else "") for example in shown]
+    lines += [f"    {example}" for example in shown]
     more = item.count - _SHOWN
     if item.examples and more > 0:
         lines.append(_("    and {more:,} more").format(more=more))
