@@ -293,6 +293,28 @@ def test_other_tasks_are_refused_in_clear_words(awkward: Path, value: Any, words
         opened(awkward, value)
 
 
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_a_file_without_its_lists_is_refused_by_its_place(awkward: Path, key: str) -> None:
+    with pytest.raises(DataError, match=f"labels.json#/{key}: "):
+        opened(awkward, content(mark(), **{key: {"0": 1}}))
+
+
+def test_what_is_named_as_a_photo_must_be_one(awkward: Path) -> None:
+    (awkward / "photo without ending").write_bytes(PHOTO)
+    pictures = [image(1, "a.png"), image(2, "labels.json"), image(3, "/etc/passwd"), image(4, "photo without ending")]
+    table = opened(awkward, content(mark(), images=pictures))
+    assert list(table.names) == ["a.png", "photo without ending"]
+    assert said(table) == [("labels.json#/images/1", "no-image"), ("labels.json#/images/2", "no-image")]
+
+
+def test_a_class_without_a_name_is_none(awkward: Path) -> None:
+    table = opened(awkward, content(mark(), mark(1, 3), categories=[*CATEGORIES, {"id": 3, "name": " "}]))
+    assert said(table) == [
+        ("labels.json#/categories/2/name", "class"),
+        ("labels.json#/annotations/1/category_id", "class"),
+    ]
+
+
 def test_classes_that_cannot_be_told_apart_are_refused(awkward: Path) -> None:
     with pytest.raises(DataError, match="'x' and 'y'"):
         opened(awkward, content(mark(), categories=[{"id": 1, "name": "x"}, {"id": 1, "name": "y"}]))

@@ -7,11 +7,12 @@ others, and that no annotation of the first file has, is no class. In further fi
 
 from __future__ import annotations
 
+import posixpath
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from lince.annotations import CROWD
+from lince.annotations import CROWD, Rejected
 from lince.errors import DataError
 from lince.labels import jsonfile
 from lince.labels.cocobulk import block
@@ -57,6 +58,7 @@ def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
         for name in found:
             reader.add(name, progress)
             stage.advance()
+    reader.refuse(jsonfile.broken(place.tree, _sisters(place, found)))
     return reader.table()
 
 
@@ -77,10 +79,17 @@ class _Reader:
             self._others.append(_not_objects(str(self._tree.root / name), other))
             self._marks.reject(name, other, _("lince reads boxes, outlines and masks"))
             return
-        root = self._images.settled(root)
-        kinds = self._kinds(root, progress)
-        self._annotations(root, self._images.add(root), kinds)
+        try:
+            root = self._images.settled(root)
+            kinds = self._kinds(root, progress)
+            self._annotations(root, self._images.add(root), kinds)
+        except WrongValueError as error:
+            raise error.of_all(self._images.photos.tree.root) from error
         self._read += 1
+
+    def refuse(self, refusals: Iterable[Rejected]) -> None:
+        """Set files aside that cannot be read."""
+        self._marks.rejected += refusals
 
     def table(self) -> Table:
         """Return the table of all files."""
@@ -104,11 +113,13 @@ class _Reader:
         for node in root.at("categories").items():
             try:
                 category, name = id_of(node), unicodedata.normalize("NFC", node.text("name"))
+                if not name.strip():
+                    raise node.at("name").wrong(_("a name"))
             except WrongValueError as error:
                 self._marks.reject(error.path, error.reason, error.remedy, fault="class")
                 continue
             if names.setdefault(category, name) != name:
-                raise _two_names(str(self._tree.root / root.path), category, names[category], name)
+                raise _two_names(str(self._images.photos.tree.root / root.path), category, names[category], name)
         return {category: names[category] for category in sorted(names, key=lambda key: (isinstance(key, str), key))}
 
     def _annotations(self, root: Node, images: dict[Id, Known | None], kinds: dict[Id, int]) -> None:
@@ -132,6 +143,13 @@ class _Reader:
 def _label_files(place: Place, at_most: int | None = None) -> list[str]:
     """Return the JSON files at ``place`` that are COCO's by their beginning, of the first ``at_most``."""
     return [name for name in place.ending(".json")[:at_most] if _is_coco(place, name)]
+
+
+def _sisters(place: Place, found: list[str]) -> list[str]:
+    """Return the other JSON files that lie beside those ``found`` or have the name of one: they may be damaged ones."""
+    folders, names = {posixpath.dirname(name) for name in found}, {posixpath.basename(name) for name in found}
+    others = [] if place.file else sorted({*place.ending(".json")} - {*found})
+    return [name for name in others if posixpath.dirname(name) in folders or posixpath.basename(name) in names]
 
 
 def _is_coco(place: Place, name: str) -> bool:

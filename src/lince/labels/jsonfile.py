@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from lince.annotations import Rejected
 from lince.errors import DataError
 from lince.labels.tree import Tree
 from lince.messages import _
@@ -65,6 +67,16 @@ def peek(tree: Tree, name: str, count: int = _PEEK) -> Any:
     return value if isinstance(value, (dict, list)) else {}
 
 
+def broken(tree: Tree, names: Iterable[str]) -> Iterator[Rejected]:
+    """Yield the refusal of each of the files ``names`` that is not JSON, whole."""
+    for name in names:
+        try:
+            load(tree, name)
+        except DataError as error:
+            reason = error.found.removeprefix(f"{tree.root / name}").lstrip(": ").rstrip(".")
+            yield Rejected(name, reason, error.remedy.rstrip(".") or _("export it anew"), fault="row")
+
+
 class WrongValueError(DataError):
     """A value that is not what the format wants: its ``path`` as ``Node`` has it, the ``reason``, and the ``fault``."""
 
@@ -73,6 +85,10 @@ class WrongValueError(DataError):
         self.path = path
         self.reason = reason
         self.fault = fault
+
+    def of_all(self, root: Path) -> DataError:
+        """Return the error that the file itself, which lies in ``root``, cannot be used."""
+        return DataError(f"{root / self.path}: {self.reason}.", "", _("Correct the file, or export it anew."))
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,8 @@ class _Reader:
             shapes = root.at("shapes").listed()
             photo = self._photo(root)
         except DataError as error:
+            if self._alone and isinstance(error, WrongValueError):
+                raise error.of_all(self._photos.tree.root) from error
             if self._alone:
                 raise
             self._marks.rejected.append(_refusal(label, error))

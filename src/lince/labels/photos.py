@@ -51,7 +51,7 @@ class Photos:
         if not wanted or "\0" in wanted:
             return None
         for name in dict.fromkeys((posixpath.normpath(posixpath.join(near, wanted)), posixpath.normpath(wanted))):
-            if name in self._all or self._outside(name):
+            if (name in self._all or self._outside(name)) and self._is_photo(name):
                 return name
         return _closest(wanted, self._by_name.get(posixpath.basename(wanted), ()))
 
@@ -82,6 +82,15 @@ class Photos:
         """Return a full path that leads below the root as the tree calls it; any other as it is."""
         root = os.path.abspath(self.tree.root) if isinstance(self.tree, Folder) else ""
         return path.removeprefix(f"{root}/") if root else path
+
+    def _is_photo(self, name: str) -> bool:
+        # A label file may name any file: only a photo is taken, by its ending or, without a known one, by its content.
+        if scan.looks_like_image(name):
+            return True
+        try:
+            return images.kind(self.tree.head(name, images.HEAD)) is not None
+        except DataError:
+            return False
 
     def _outside(self, name: str) -> bool:
         # Only the label files of a folder here may point out of it.
