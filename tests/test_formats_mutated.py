@@ -17,7 +17,7 @@ from lince.data.convert import convert, writable
 from lince.errors import LinceError
 from lince.labels import FORMATS, Table, open_table, scan
 
-DAMAGES = 40  # for each format
+DAMAGES = 25  # for each format
 LINES = (".txt", ".csv", ".tsv", ".names", ".data")  # what is cut off at the end of a line cannot be missed
 PARTS = (".json", ".record", ".csv")  # a file speaks of many photos, and another of the others
 PATIENCE = 5.0  # seconds: these sets are tiny
@@ -111,7 +111,7 @@ def damaged(data: bytes, kind: str, at: int, rng: np.random.Generator) -> bytes 
     if kind == "flip":
         return data[:at] + bytes([data[at] ^ (1 << int(rng.integers(8)))]) + data[at + 1 :] if data else data
     if kind == "scrambled":
-        part = np.frombuffer(data[at : at + 20], np.uint8)
+        part = np.frombuffer(data[at : at + 20], np.uint8).copy()
         return data[:at] + rng.permutation(part).tobytes() + data[at + 20 :]
     if kind == "doubled":
         start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at) + 1 or len(data)

@@ -50,7 +50,7 @@ def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
 
     Raise ``DataError`` when a file is no list in JSON.
     """
-    files = _files(place) or place.ending(".json")
+    files = _with_sisters(place, _files(place)) or place.ending(".json")
     lists = {name: list(Node(load(place.tree, name), name).items()) for name in files}
     tree, prefix = _around(place, lists)
     return _Reader(tree, prefix, options).read(lists, progress)
@@ -160,6 +160,12 @@ class _Reader:
 
 def _files(place: Place, probes: int | None = None) -> list[str]:
     return [name for name in place.ending(".json")[:probes] if _is_one(place, name)]
+
+
+def _with_sisters(place: Place, found: list[str]) -> list[str]:
+    """Return the files ``found`` and those of the same names in other folders: one that is damaged is one too."""
+    names = {posixpath.basename(name) for name in found}
+    return [name for name in place.ending(".json") if posixpath.basename(name) in names or name in found]
 
 
 def _is_one(place: Place, name: str) -> bool:
