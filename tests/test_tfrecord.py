@@ -2,95 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import gzip
 import io
-import json
 import struct
-import subprocess
 import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from lince import images, masks
-from lince.annotations import CROWD, DIFFICULT, GROUP, OCCLUDED, TRUNCATED, UNLABELLED
+from lince.annotations import UNLABELLED
 from lince.data.dataset import from_table
-from lince.errors import AmbiguousError, DataError, LinceError, UsageError
+from lince.errors import AmbiguousError, DataError, UsageError
 from lince.labels import (
     TEST,
     TRAIN,
     UNASSIGNED,
     VAL,
-    Export,
     Options,
     Table,
-    example,
-    maskpng,
     open_table,
-    pbtxt,
-    tfrecord,
     tfwrite,
 )
-from lince.labels.marks import Mark, Marks
+from lince.labels.marks import Marks
 from lince.labels.records import frame
-from lince.labels.tree import Folder, Place
-from lince.progress import SILENT
+from lince.labels.tree import Folder
+from records import PHOTO, export_of, many, objects_of, put, reasons, record, splits_of
 
-PHOTO = images.encode_png(np.mgrid[:30, :40, :3][1].astype(np.uint8))
 RACCOON = Path("data/raccoon")
-
-
-def record(**more: Any) -> dict[str, Any]:
-    """Return the features of one photo with a cat at (4, 3, 20, 15), as the API's own scripts write them."""
-    made: dict[str, Any] = {
-        "image/encoded": [PHOTO],
-        "image/filename": [b"a.png"],
-        "image/height": [30],
-        "image/width": [40],
-        "image/object/bbox/xmin": [4 / 40],
-        "image/object/bbox/ymin": [3 / 30],
-        "image/object/bbox/xmax": [20 / 40],
-        "image/object/bbox/ymax": [15 / 30],
-        "image/object/class/text": [b"cat"],
-        "image/object/class/label": [1],
-    }
-    made.update({key.replace("__", "/"): value for key, value in more.items()})
-    return {key: value for key, value in made.items() if value is not None}
-
-
-def put(path: Path, *records: dict[str, Any]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(frame(example.serialise(features)) for features in records))
-    return path
-
-
-def objects_of(table: Table) -> dict[str, list[tuple[str, tuple[float, ...], int, str]]]:
-    assert table.objects is not None
-    found = {}
-    for row, name in enumerate(table.names):
-        rows = range(*table.objects.of(row).indices(len(table.objects)))
-        found[name] = sorted(
-            (
-                table.classes.names[table.objects.class_ids[i]],
-                tuple(table.objects.boxes[i].tolist()),
-                int(table.objects.flags[i]),
-                table.objects.masks[i],
-            )
-            for i in rows
-        )
-    return found
-
-
-def reasons(table: Table) -> dict[str, str]:
-    return {refusal.path: refusal.reason for refusal in table.rejected}
 
 
 # Real photos
@@ -316,29 +260,29 @@ def test_records_within_an_archive(awkward: Path) -> None:
     assert table.tree.read("b.png") == PHOTO
 
 
+def test_names_beside_records_of_whole_images(awkward: Path) -> None:
+    flower = {"image/encoded": [PHOTO], "image/class/label": [1]}
+    path = put(awkward / "train-00000-of-00001", flower)
+    (awkward / "labels.txt").write_text("0:daisy\n1:tulip\n")
+    table = open_table(awkward)
+    assert (table.classes.names, table.class_ids.tolist()) == (("daisy", "tulip"), [1])
+    assert open_table(path).classes == table.classes
+    (awkward / "labels.txt").rename(awkward / "label.labels.txt")
+    (awkward / "label.labels.txt").write_text("tulip\ndaisy\n")
+    assert open_table(awkward).classes.names == ("tulip", "daisy")
+    (awkward / "label.labels.txt").write_text("1:tulip\n1:daisy\n")
+    with pytest.raises(DataError, match="one number to two"):
+        open_table(awkward)
+
+
+def test_files_compressed_as_a_whole_say_so(awkward: Path) -> None:
+    path = put(awkward / "x.tfrecord", record())
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(UsageError, match="compressed as a whole"):
+        open_table(awkward)
+
+
 # Written and read again
-
-
-def many(tree: Folder, names: list[str]) -> Table:
-    """Return a table of what the format holds: boxes, flags, masks, splits, an empty image, a class nobody shows."""
-    marks = Marks(Options())
-    for i, name in enumerate(names):
-        row = marks.image(name, (TRAIN, VAL, TEST, UNASSIGNED)[i % 4], (30, 40))
-        for number in range(i % 3):
-            mask = np.zeros((30, 40), np.bool_)
-            mask[2 : 5 + number, 3 : 9 + i] = True
-            box = (1.5 + number, 2.25, 17.125 + i, 29.0)
-            flags = (DIFFICULT, TRUNCATED | CROWD, OCCLUDED | GROUP, 0)[i % 4]
-            marks.add(row, Mark(number * 2, box, name, flags=flags, mask=masks.encode(mask) if i % 2 else ""))
-    return marks.table(tree, "test", ["gato", "nobody", "niño 'x'"])
-
-
-def export_of(table: Table, data: bytes = PHOTO) -> Export:
-    return Export(table, list(table.names), np.full((len(table.names), 2), (30, 40), np.int32), lambda _row: data)
-
-
-def splits_of(table: Table) -> dict[str, int]:
-    return dict(zip(table.names, table.splits.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("per_file", [1000, 2])
@@ -401,205 +345,3 @@ def test_photos_that_tensorflow_would_show_otherwise_are_stored_upright(awkward:
     stored = table.tree.read("a.jpg")
     assert images.kind(stored) == "png"
     assert np.array_equal(images.decode(stored), images.decode(stream.getvalue()))
-
-
-# TensorFlow's own reader and writer
-
-_READ = """
-import glob, json, sys, numpy as np, tensorflow as tf
-lists = {"image/object/bbox/" + side: tf.io.VarLenFeature(tf.float32) for side in ("xmin", "ymin", "xmax", "ymax")}
-lists |= {"image/object/" + name: tf.io.VarLenFeature(tf.int64)
-          for name in ("class/label", "difficult", "truncated", "is_crowd", "group_of")}
-lists |= {"image/object/" + name: tf.io.VarLenFeature(tf.string) for name in ("class/text", "mask")}
-lists |= {"image/" + name: tf.io.FixedLenFeature((), tf.string) for name in ("encoded", "filename", "format")}
-lists |= {"image/" + name: tf.io.FixedLenFeature((), tf.int64) for name in ("height", "width")}
-found = {}
-for path in sorted(glob.glob(sys.argv[1] + "/*.record*")):
-    for data in tf.data.TFRecordDataset(path):
-        one = tf.io.parse_single_example(data, lists)
-        dense = lambda v: tf.sparse.to_dense(v) if isinstance(v, tf.SparseTensor) else v
-        plain = {key: dense(value).numpy() for key, value in one.items()}
-        pixels = tf.io.decode_image(plain["image/encoded"], channels=3).numpy()
-        found[plain["image/filename"].decode()] = {
-            "file": path.rpartition("/")[2], "shape": pixels.shape, "sum": int(pixels.astype(int).sum()),
-            "size": [int(plain["image/height"]), int(plain["image/width"])],
-            "boxes": [plain["image/object/bbox/" + side].tolist() for side in ("xmin", "ymin", "xmax", "ymax")],
-            "labels": plain["image/object/class/label"].tolist(),
-            "texts": [text.decode() for text in plain["image/object/class/text"]],
-            "flags": [plain["image/object/" + n].tolist() for n in ("difficult", "truncated", "is_crowd", "group_of")],
-            "masks": [int((tf.io.decode_png(mask, channels=1).numpy() > 0).sum())
-                      for mask in plain["image/object/mask"]],
-        }
-print(json.dumps(found))
-"""
-_WRITE = """
-import sys, numpy as np, tensorflow as tf
-def feature(values):
-    if isinstance(values[0], bytes): return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-    if isinstance(values[0], float): return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-for part in range(2):
-    with tf.io.TFRecordWriter(f"{sys.argv[1]}/train.record-{part:05d}-of-00002") as writer:
-        for i in range(2):
-            pixels = np.full((30, 40, 3), 40 * part + i, np.uint8)
-            mask = np.zeros((30, 40, 1), np.uint8); mask[3:15, 4:20] = 1
-            features = {
-                "image/encoded": [tf.io.encode_jpeg(pixels).numpy()], "image/format": [b"jpeg"],
-                "image/filename": [f"{part}{i}.jpg".encode()], "image/height": [30], "image/width": [40],
-                "image/object/bbox/xmin": [4 / 40], "image/object/bbox/ymin": [3 / 30],
-                "image/object/bbox/xmax": [20 / 40], "image/object/bbox/ymax": [15 / 30],
-                "image/object/class/text": ["ñandú".encode()], "image/object/class/label": [2],
-                "image/object/difficult": [1], "image/object/mask": [tf.io.encode_png(mask).numpy()],
-            }
-            features = {name: feature(values) for name, values in features.items()}
-            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
-"""
-
-
-def tensorflow(script: str, folder: Path) -> str:
-    python = Path(__file__).parents[1] / "benchmarks/.venv-peers/bin/python"
-    if not python.exists():
-        pytest.skip("no TensorFlow: make benchmarks/.venv-peers as the benchmarks say")
-    done = subprocess.run([python, "-c", script, folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
-@pytest.mark.slow
-def test_tensorflow_reads_what_lince_writes(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tfwrite, "IMAGES_AT_MOST", 2)
-    table = many(Folder(awkward), [f"ñ {i}.png" for i in range(13)])
-    tfwrite.write(export_of(table), awkward)
-    found = json.loads(tensorflow(_READ, awkward))
-    assert table.objects is not None
-    assert set(found) == set(table.names)
-    total = int(images.decode(PHOTO).astype(int).sum())
-    for row, name in enumerate(table.names):
-        one, rows = found[name], table.objects.of(row)
-        assert (one["shape"], one["size"], one["sum"]) == ([30, 40, 3], [30, 40], total)
-        boxes = np.array(one["boxes"]).T.reshape(-1, 4) * (40, 30, 40, 30)
-        assert np.allclose(boxes, table.objects.boxes[rows], rtol=1e-6)
-        assert one["labels"] == (table.objects.class_ids[rows] + 1).tolist()
-        assert one["texts"] == [table.classes.names[i] for i in table.objects.class_ids[rows]]
-        bits = (DIFFICULT, TRUNCATED, CROWD, GROUP)
-        assert one["flags"] == [((table.objects.flags[rows] & bit) > 0).astype(int).tolist() for bit in bits]
-        texts = [table.objects.masks[i] for i in range(rows.start, rows.stop) if table.objects.masks[i]]
-        assert one["masks"] == [int(masks.decode(text, 30, 40).sum()) for text in texts]
-
-
-@pytest.mark.slow
-def test_lince_reads_what_tensorflow_writes(awkward: Path) -> None:
-    tensorflow(_WRITE, awkward)
-    table = open_table(awkward)
-    assert (table.classes.names, table.rejected) == (("ñandú",), ())
-    assert splits_of(table) == {f"{part}{i}.jpg": TRAIN for part in range(2) for i in range(2)}
-    for name, ((kind, box, flags, mask),) in objects_of(table).items():
-        assert (kind, box, flags) == ("ñandú", (4, 3, 20, 15), DIFFICULT)
-        assert int(masks.decode(mask, 30, 40)[3:15, 4:20].sum()) == 12 * 16
-        assert table.tree is not None
-        assert abs(int(images.decode(table.tree.read(name)).mean()) - 40 * int(name[0]) - int(name[1])) <= 1
-
-
-# Whatever is in the files
-
-
-LABEL_MAP = "# cats\nitem {\n  id: 1\n  name: 'cat'\n}\nitem {\n  id: 2\n  name: \"d\\303\\263g\"\n}\n"
-
-
-def test_label_maps_in_all_their_ways() -> None:
-    text = LABEL_MAP + "item: < name: 'a' 'b\\n\\x41' ; id: 9, keypoints { id: 3 label: 'eye' } ancestor_ids: [1, 2] >"
-    items = pbtxt.parse(text, "m.pbtxt")
-    assert [(item.id, item.name) for item in items] == [(1, "cat"), (2, "dóg"), (9, "ab\nA")]
-    names = ["it's", "back\\slash", "new\nline", 'quo"te', "ñ 漢"]
-    assert pbtxt.names(pbtxt.parse(pbtxt.write(names), "m.pbtxt")) == names
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("item {\n id: 1\n name: 'x'\n", "m.pbtxt:1: The item is not closed"),
-        ("item { id: 1 name: 'x' }\n\nitem { id: 1 name: 'y' }", "m.pbtxt:3: The id 1 stands twice"),
-        ("item { id: one name: 'x' }", "m.pbtxt:1: The item has no id"),
-        ("item { id: 1\n}", "m.pbtxt:1: The item has no name"),
-        ("item { id: 1 id: 2 name: 'x' }", "id stands twice in one item"),
-        ("item { id: 1 name: 'x\n' }", "m.pbtxt:1: ''x"),
-        ("item { id: 1 name: 'x' } node { }", "'node' stands where an item should"),
-        ("item { id:", "m.pbtxt:1: id has no value"),
-        ("", "There is no item"),
-    ],
-)
-def test_label_maps_that_are_wrong_name_their_line(text: str, words: str) -> None:
-    with pytest.raises(DataError) as caught:
-        pbtxt.parse(text, "m.pbtxt")
-    assert words in str(caught.value)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.one_of(st.text(max_size=80), st.text("item{}<>:'\" \\\nd1", max_size=80), st.binary(max_size=40).map(
-    lambda data: LABEL_MAP + data.decode("latin-1"))))  # fmt: skip
-def test_any_text_as_a_label_map(text: str) -> None:
-    with contextlib.suppress(DataError):
-        assert pbtxt.parse(text, "m.pbtxt")
-
-
-@pytest.fixture(scope="module")
-def two_records() -> bytes:
-    mask = maskpng.write(np.ones((30, 40), np.uint8))
-    found = (record(image__object__mask=[mask], image__object__difficult=[1]), record(image__filename=[b"b.png"]))
-    return b"".join(frame(example.serialise(features)) for features in found)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_any_change_is_an_error_or_a_listed_row(
-    tmp_path_factory: pytest.TempPathFactory, two_records: bytes, draw: st.DataObject
-) -> None:
-    data = bytearray(two_records)
-    for _i in range(draw.draw(st.integers(1, 3))):
-        data[draw.draw(st.integers(0, len(data) - 1))] ^= draw.draw(st.integers(1, 255))
-    path = tmp_path_factory.getbasetemp() / "any.record"
-    path.write_bytes(data[: draw.draw(st.integers(0, len(data)))])
-    with contextlib.suppress(LinceError):
-        table = open_table(path, "tfrecord")
-        assert len(table.names) + len({refusal.path for refusal in table.rejected}) >= 1
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_any_change_within_a_record(
-    tmp_path_factory: pytest.TempPathFactory, two_records: bytes, draw: st.DataObject
-) -> None:
-    size = struct.unpack_from("<Q", two_records)[0]
-    data = bytearray(two_records[12 : 12 + size])
-    photo = data.find(PHOTO)
-    places = [*range(photo), *range(photo + len(PHOTO), len(data)), photo + 18, photo + 22, photo + 60]
-    for _i in range(draw.draw(st.integers(1, 4))):
-        data[draw.draw(st.sampled_from(places))] = draw.draw(st.integers(0, 255))
-    path = tmp_path_factory.getbasetemp() / "within.record"
-    path.write_bytes(frame(bytes(data)))
-    table = tfrecord.read(place_of(path), Options(), SILENT)
-    assert len(table.names) + len(table.rejected) >= 1
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=60), st.booleans())
-def test_any_bytes_as_records(tmp_path_factory: pytest.TempPathFactory, data: bytes, framed: bool) -> None:
-    path = tmp_path_factory.getbasetemp() / "bytes.record"
-    path.write_bytes(frame(data) if framed else data)
-    table = tfrecord.read(place_of(path), Options(), SILENT)
-    assert len(table.names) == 0
-    assert len(table.rejected) == (1 if data or framed else 0)
-
-
-def place_of(path: Path) -> Place:
-    return Place(Folder(path.parent), path.name)
-
-
-def test_a_length_that_is_no_length_stops_the_file(awkward: Path) -> None:
-    huge = struct.pack("<Q", 2**62)
-    crc = google_crc32c.value(huge)
-    huge += struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
-    path = put(awkward / "x.record", record())
-    path.write_bytes(path.read_bytes() + huge + b"x" * 50)
-    assert "record 2 at byte" in reasons(open_table(path))["x.record#2"]
-    assert "cut off" in reasons(open_table(path))["x.record#2"]

@@ -12,6 +12,7 @@ from lince.errors import DataError
 from lince.messages import _
 
 _PACKAGE = "lince.example"
+_VALUES_AT_MOST = 2**24  # of one feature
 _LISTS = {bytes: "bytes_list", float: "float_list", int: "int64_list"}
 Value = list[bytes] | list[float] | list[int]
 
@@ -28,7 +29,7 @@ def parse(data: bytes) -> dict[str, Value]:
         found.ParseFromString(data)
     except DecodeError as error:
         raise DataError(_("The record holds no tf.train.Example.")) from error
-    return {name: _values(feature) for name, feature in found.features.feature.items()}
+    return {name: _values(name, feature) for name, feature in found.features.feature.items()}
 
 
 def serialise(features: dict[str, Value]) -> bytes:
@@ -42,9 +43,12 @@ def serialise(features: dict[str, Value]) -> bytes:
     return bytes(made.SerializeToString(deterministic=True))
 
 
-def _values(feature: Any) -> Value:
+def _values(name: str, feature: Any) -> Value:
     kind = feature.WhichOneof("kind")
-    return list(getattr(feature, kind).value) if kind else []
+    values = getattr(feature, kind).value if kind else []
+    if len(values) > _VALUES_AT_MOST:
+        raise DataError(_("{name} holds {count:,} values.").format(name=name, count=len(values)))
+    return list(values)
 
 
 @cache

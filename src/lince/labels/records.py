@@ -28,7 +28,7 @@ from lince.messages import _
 
 HEAD = 12  # bytes before the data of a record
 _FOOT = 4
-_RECORD_AT_MOST = 2**30  # bytes; protobuf itself ends at 2 GiB
+_RECORD_AT_MOST = 2**27  # bytes; a hostile record takes some ten times as much memory once it is parsed
 _HELD_AT_MOST = 2**30  # bytes of files out of an archive or from afar that are kept at hand
 
 
@@ -149,6 +149,11 @@ def starts_as_records(head: bytes) -> bool:
     return len(head) >= HEAD and _masked(head[:8]) == int.from_bytes(head[8:HEAD], "little")
 
 
+def is_compressed(head: bytes) -> bool:
+    """Whether ``head``, the first bytes of a file, says that TensorFlow compressed it as a whole."""
+    return head[:2] in (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+
+
 def records(stream: BinaryIO, name: str) -> Iterator[Record | Rejected]:
     """Yield every record of the file ``name``, and a refusal for each that is damaged.
 
@@ -162,6 +167,9 @@ def records(stream: BinaryIO, name: str) -> Iterator[Record | Rejected]:
         stream.seek(at)
         head = stream.read(HEAD)
         refusal = _bad_head(head, size - at)
+        if refusal and number == 1 and is_compressed(head):
+            yield Rejected(name, _("the file is compressed as a whole"), _("unpack it, or write it uncompressed"))
+            return
         if refusal:
             yield _refused(name, number, at, refusal)
             return

@@ -14,9 +14,10 @@ from lince.labels.pbtxt import Item
 from lince.labels.tree import Folder, Place, Tree
 from lince.messages import _
 
-ENDING = ".pbtxt"
+ENDING, LIST = ".pbtxt", "labels.txt"
 _AT_MOST = 2**24  # bytes of a label map; one of all ImageNet has 2 MB
 _HEAD = 4096
+_NUMBERED = re.compile(r"(\d{1,6})\s*:\s*(.+)")
 _CUSTOMARY = {"annotations", "data", "label_map", "label_maps", "labels", "training"}
 _FIRST = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*item\s*:?\s*[{<]")
 
@@ -81,13 +82,15 @@ def find(place: Place, files: Sequence[str]) -> tuple[list[Item], str]:
     """Return the label map of the record ``files`` of ``place`` and its name; nothing when there is none.
 
     It is looked for beside the files, then anywhere below; from a file that is named itself, in the folders there,
-    then one folder up and in the folders there that hold such by custom. Raise ``AmbiguousError`` when label maps
-    differ, ``DataError`` when one cannot be understood.
+    then one folder up and in the folders there that hold such by custom. Where a folder holds none, a list of names
+    does: ``labels.txt`` with lines such as ``0:daisy`` (TF-Slim), or a name a line, counted from 0
+    (``label.labels.txt`` of TensorFlow Datasets). Raise ``AmbiguousError`` when label maps differ, ``DataError`` when
+    one cannot be understood.
     """
     if place.file and isinstance(place.tree, Folder):
         return next(filter(None, starmap(_one, _around(place.tree))), ([], ""))
     folders = {name.rpartition("/")[0] for name in files}
-    below = place.tree.listing.ending(ENDING)
+    below = [*place.tree.listing.ending(ENDING), *place.tree.listing.ending(LIST)]
     beside = [name for name in below if name.rpartition("/")[0] in folders]
     return _one(place.tree, beside) or _one(place.tree, below) or ([], "")
 
@@ -104,12 +107,15 @@ def _around(tree: Folder) -> Iterator[tuple[Folder, list[str]]]:
 
 
 def _maps(tree: Folder, folder: str) -> list[str]:
-    names = (name for name in scan.files(tree.root / folder) if name.lower().endswith(ENDING))
+    names = (name for name in scan.files(tree.root / folder) if name.lower().endswith((ENDING, LIST)))
     return [f"{folder}/{name}" if folder else name for name in names]
 
 
 def _one(tree: Tree, names: Sequence[str]) -> tuple[list[Item], str] | None:
-    found = {name: _read(tree, name) for name in names if _FIRST.match(tree.head(name, _HEAD))}
+    found = {name: _read(tree, name) for name in names if _is_map(tree, name)}
+    if not found:
+        lists = (name for name in names if name.lower().rpartition("/")[2] == LIST or name.lower().endswith("." + LIST))
+        found = {name: _read_list(tree, name) for name in lists}
     if not found:
         return None
     first = next(iter(found))
@@ -121,6 +127,25 @@ def _one(tree: Tree, names: Sequence[str]) -> tuple[list[Item], str] | None:
             _("Leave the right one beside the records and move the other elsewhere."),
         )
     return found[first], first
+
+
+def _is_map(tree: Tree, name: str) -> bool:
+    return name.lower().endswith(ENDING) and _FIRST.match(tree.head(name, _HEAD)) is not None
+
+
+def _read_list(tree: Tree, name: str) -> list[Item]:
+    lines = tree.read(name, _AT_MOST).decode("utf-8-sig", "replace").splitlines()
+    numbered = [_NUMBERED.fullmatch(line.strip()) for line in lines if line.strip()]
+    if all(numbered):
+        pairs = [(int(match[1]), match[2]) for match in numbered if match]
+    else:
+        pairs = list(enumerate(line.strip() for line in lines if line.strip()))
+    if len(dict(pairs)) < len(pairs):
+        raise DataError(
+            _("{path} gives one number to two classes.").format(path=tree.root / name),
+            _("Expected a number of its own for each."),
+        )
+    return [Item(number, called, called) for number, called in sorted(pairs)]
 
 
 def _read(tree: Tree, name: str) -> list[Item]:

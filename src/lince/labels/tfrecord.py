@@ -18,7 +18,7 @@ from lince.labels import tfclasses, tfexample
 from lince.labels.columns import shorten
 from lince.labels.format import Format, Holds
 from lince.labels.marks import Mark, Marks
-from lince.labels.records import HEAD, Pictures, Record, Shards, records, starts_as_records
+from lince.labels.records import HEAD, Pictures, Record, Shards, is_compressed, records, starts_as_records
 from lince.labels.table import SPLIT_WORDS, UNASSIGNED, Options, Table
 from lince.labels.tfclasses import TfClasses
 from lince.labels.tfexample import Drawn, Said, ending, mask_of
@@ -80,11 +80,13 @@ class _Reader:
 
     def read(self, name: str) -> None:
         """Read the file ``name``; one that cannot be opened is a rejected row."""
-        split = _split(name)
+        split, found = _split(name), 0
         try:
             with self._shards.open(name) as stream:
-                for record in records(stream, name):
+                for found, record in enumerate(records(stream, name), 1):  # noqa: B007  (asked for below)
                     self._take(name, split, record)
+            if not found:
+                self.marks.reject(name, _("it holds no record"), _("copy it again, or remove it"), fault="unusable")
         except (DataError, OSError) as error:
             self.marks.reject(name, str(error), _("copy it again"), fault="unusable")
 
@@ -155,9 +157,10 @@ def _files(place: Place) -> list[str]:
 
 def _starts_well(place: Place, name: str) -> bool:
     try:
-        return starts_as_records(place.tree.head(name, HEAD))
+        head = place.tree.head(name, HEAD)
     except DataError:
         return False
+    return starts_as_records(head) or (name.lower().endswith(_ENDINGS) and is_compressed(head))
 
 
 def _split(name: str) -> int:
