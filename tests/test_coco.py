@@ -1,11 +1,9 @@
-"""COCO JSON as tools write it, well and badly, and what we write as the COCO API reads it."""
+"""COCO JSON as tools write it, well and badly."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as reference
-from pycocotools.coco import COCO
 
 from lince import images, masks
-from lince.annotations import CROWD, Classes, Objects, Strings
+from lince.annotations import CROWD
 from lince.errors import DataError, LinceError
-from lince.labels import FORMATS, TEST, TRAIN, UNASSIGNED, VAL, Export, Options, Table, coco, jsonfile, open_table
-from lince.labels.tree import Folder
+from lince.labels import TEST, TRAIN, UNASSIGNED, VAL, Options, Table, coco, cocoimages, open_table
+from lince.labels.place import place
+from lince.progress import SILENT
 
 PHOTO = images.encode_png(np.zeros((40, 60, 3), np.uint8))
 CATEGORIES = [{"id": 1, "name": "casco"}, {"id": 2, "name": "niña"}]
@@ -140,6 +138,22 @@ def test_several_files_are_splits_and_names_count(awkward: Path) -> None:
         ("val2017/1.png", "niña"),
     }
     assert said(table) == [("annotations/captions_val2017.json", "row")]
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("annotations/instances_train2017.json", TRAIN),
+        ("annotations/val.json", VAL),
+        ("valid/_annotations.coco.json", VAL),
+        ("Test/annotations/labels.json", TEST),
+        ("annotations/instances_default.json", UNASSIGNED),
+        ("train_val.json", UNASSIGNED),
+        ("my test photos/labels.json", UNASSIGNED),
+    ],
+)
+def test_splits_by_name(name: str, split: int) -> None:
+    assert cocoimages.split_of(name) == split
 
 
 def test_roboflows_folders(awkward: Path) -> None:
@@ -336,176 +350,17 @@ def test_classes_that_cannot_be_told_apart_are_refused(awkward: Path) -> None:
     ],
 )
 def test_only_its_own_files_are_taken(awkward: Path, value: Any, is_ours: bool) -> None:
-    from lince.labels.place import place
-
     path = save(awkward, value)
     assert bool(coco.detect(place(path))) is is_ours
 
 
-# What we write
-
-
-def table_of(root: Path) -> Table:
-    photos = ["images/train/ñ 1.png", "images/train/2.png", "images/val/2.png", "images/3.png"]
-    put(root, *photos)
-    picture = np.zeros((40, 60), bool)
-    picture[3:9, 4:17] = True
-    points = np.array([[1.1, 2], [30, 2.7], [15, 1 / 3 + 30], [40, 20], [50, 20], [50, 30], [40, 30]])
-    objects = Objects(
-        starts=np.array([0, 2, 2, 4, 4]),
-        class_ids=np.array([2, 0, 0, 2], np.int32),
-        boxes=np.array([[0.1, 0.2, 59.7, 39.123456789], [1, 2, 50, 31], [4, 3, 17, 9], [2, 2, 3, 3]]),
-        flags=np.array([0, 0, CROWD, 0], np.uint8),
-        rings=np.array([0, 0, 2, 2, 2]),
-        corners=np.array([0, 3, 7]),
-        points=points,
-        masks=Strings.of(["", "", masks.encode(picture), ""]),
-    )
-    splits = np.array([TRAIN, TRAIN, VAL, UNASSIGNED], np.int8)
-    sizes = np.array([[40, 60]] * 4, np.int32)
-    ids = np.full(4, -1, np.int32)
-    return Table(root, "x", Strings.of(photos), Classes(("b", "a", "ç")), ids, splits, objects=objects, sizes=sizes)
-
-
-def written(root: Path) -> Table:
-    table = table_of(root)
-    assert table.sizes is not None
-    export = Export(table, list(table.names), table.sizes, lambda _row: PHOTO)
-    coco.FORMAT.write(export, root)  # type: ignore[misc]
-    return table
-
-
-def test_what_is_written_is_read_back(awkward: Path) -> None:
-    table, again = written(awkward), open_table(awkward)
-    order = [list(again.names).index(name) for name in table.names]
-    assert again.objects is not None
-    assert table.objects is not None
-    same = again.objects.select(np.array(order))
-    assert again.splits[order].tolist() == table.splits.tolist()
-    assert again.classes == table.classes
-    for column in ("starts", "class_ids", "flags", "rings", "corners", "points"):
-        assert np.array_equal(getattr(same, column), getattr(table.objects, column)), column
-    assert np.allclose(same.boxes, table.objects.boxes, rtol=1e-12, atol=0)
-    assert list(same.masks) == list(table.objects.masks)
-    assert again.rejected == ()
-
-
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # within the COCO API
-def test_the_coco_api_reads_what_is_written(awkward: Path) -> None:
-    table = written(awkward)
-    objects = table.objects
-    assert objects is not None
-    found = []
-    for name in ("train", "val"):
-        with contextlib.redirect_stdout(io.StringIO()):
-            api = COCO(str(awkward / "annotations" / f"instances_{name}.json"))
-        names = {row["id"]: row["name"] for row in api.loadCats(api.getCatIds())}
-        assert tuple(names.values()) == table.classes.names
-        for annotation in api.loadAnns(api.getAnnIds()):
-            area = annotation["area"]
-            if annotation["segmentation"]:
-                assert area == api.annToMask(annotation).sum() == reference.area(api.annToRLE(annotation))
-            found.append((names[annotation["category_id"]], annotation["iscrowd"]))
-            assert os.path.exists(awkward / "images" / name / api.imgs[annotation["image_id"]]["file_name"])
-    assert found == [("ç", 0), ("b", 0), ("b", 1), ("ç", 0)]
-
-
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_hard_hats_are_counted_by_the_coco_api_as_by_us(shared: Path, awkward: Path) -> None:
-    table = open_table(shared / "data" / "hardhat", "yolo")
-    assert table.objects is not None
-    sizes = np.full((len(table.names), 2), 416, np.int32)
-    files = [str(table.root / name) for name in table.names]
-    coco.write(Export(table, files, sizes, lambda _row: PHOTO), awkward)
-    found: dict[str, int] = {}
-    area = 0.0
-    for path in sorted((awkward / "annotations").iterdir()):
-        with contextlib.redirect_stdout(io.StringIO()):
-            api = COCO(str(path))
-        for row in api.loadCats(api.getCatIds()):
-            found[row["name"]] = found.get(row["name"], 0) + len(api.getAnnIds(catIds=[row["id"]]))
-        area += sum(row["area"] for row in api.loadAnns(api.getAnnIds()))
-    assert found == {"helmet": 1873, "person": 26, "head": 548}
-    sides = table.objects.boxes[:, 2:] - table.objects.boxes[:, :2]
-    assert area == pytest.approx(sides.prod(axis=1).sum(), rel=1e-12)
-    again = open_table(awkward)
-    assert len(again.names) == len(table.names) == 501
-    assert again.classes == table.classes
-    assert sorted(again.splits.tolist()) == sorted(table.splits.tolist())
-
-
-def test_full_paths_stay(awkward: Path, tmp_path: Path) -> None:
-    put(tmp_path, "elsewhere/1.png")
-    table = table_of(awkward)
-    assert table.sizes is not None
-    files = [str(tmp_path / "elsewhere/1.png"), *list(table.names)[1:]]
-    coco.FORMAT.write(Export(table, files, table.sizes, lambda _row: PHOTO), awkward)  # type: ignore[misc]
-    assert files[0] in list(open_table(awkward).names)
-
-
-# JSON of strangers
-
-
-def test_encodings_and_oddities(awkward: Path) -> None:
-    tree = Folder(awkward)
-    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le"):
-        (awkward / "x.json").write_bytes('{"ñ": [1, NaN], "ñ": 2}'.encode(encoding))
-        assert jsonfile.load(tree, "x.json") == {"ñ": 2}
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"", "empty"),
-        (b'{"a": [1, 2', "in the middle"),
-        (b'{"a":\n "b', "x.json:2:2"),
-        (b'{"a":\n 1,}', "x.json:2:4"),
-        (b'{"a":\n "\xff"}', "x.json:2 is not text"),
-        (b"[" * 100_000, "nested too deep"),
-        (b"[" + b"9" * 5000 + b"]", "cannot be read"),
-        (b"{} {}", "x.json:1:4"),
-    ],
-)
-def test_what_is_no_json_is_refused_with_its_place(awkward: Path, data: bytes, words: str) -> None:
-    (awkward / "x.json").write_bytes(data)
-    with pytest.raises(DataError, match=words):
-        jsonfile.load(Folder(awkward), "x.json")
-    assert isinstance(jsonfile.peek(Folder(awkward), "x.json"), (dict, list))
-
-
-def test_a_json_of_2_gb_is_refused_unread(awkward: Path) -> None:
-    with open(awkward / "x.json", "wb") as stream:
-        stream.write(b'{"images": [')
-        stream.truncate(2**31)
-    with pytest.raises(DataError, match="2,147,483,648 bytes"):
-        open_table(awkward / "x.json", "coco")
-
-
-def test_lists_without_end_are_refused(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jsonfile, "_CONTAINERS_AT_MOST", 5)
-    (awkward / "x.json").write_bytes(b"[[],[],[],[],[]]")
-    with pytest.raises(DataError, match="lists and records"):
-        jsonfile.load(Folder(awkward), "x.json")
-
+# Hostile files
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "bbox", "x/~"]), inner),
     max_leaves=8,
 )
-
-
-@settings(max_examples=60, deadline=None)
-@given(JSON, st.integers(0, 80))
-def test_a_glance_sees_what_stands_at_the_beginning(value: Any, count: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        text = json.dumps(value, ensure_ascii=True)
-        (Path(folder) / "x.json").write_text(text, encoding="utf-8")
-        seen = jsonfile.peek(Folder(Path(folder)), "x.json", count)
-        whole = jsonfile.peek(Folder(Path(folder)), "x.json")
-    assert json.dumps(whole) == json.dumps(value if isinstance(value, (dict, list)) else {})
-    if isinstance(value, dict) and seen:
-        assert set(seen) <= set(value)
 
 
 @settings(max_examples=80, deadline=None)
@@ -520,7 +375,7 @@ def test_any_json_ends_in_rows_or_a_clear_refusal(one: Any, two: Any, three: Any
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(LinceError):
         put(Path(folder), "a.png")
         save(Path(folder), value)
-        table = FORMATS["coco"].read(place_of(folder), Options(), silent())
+        table = coco.read(place(Path(folder)), Options(), SILENT)
         found = value["annotations"] if "a.png" in list(table.names) else []
         assert len(table.rejected) + len(table.objects or ()) >= len(found)
 
@@ -545,17 +400,5 @@ def test_damaged_files_end_in_rows_or_a_clear_refusal(data: st.DataObject) -> No
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(LinceError):
         put(Path(folder), "a.png")
         (Path(folder) / "labels.json").write_bytes(damaged)
-        coco.detect(place_of(folder))
-        coco.read(place_of(folder), Options())
-
-
-def place_of(folder: str) -> Any:
-    from lince.labels.place import place
-
-    return place(Path(folder))
-
-
-def silent() -> Any:
-    from lince.progress import SILENT
-
-    return SILENT
+        coco.detect(place(Path(folder)))
+        coco.read(place(Path(folder)), Options())
