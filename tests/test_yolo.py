@@ -401,11 +401,19 @@ def test_as_many_classes_as_there_may_be_are_quickly_told_apart(awkward: Path) -
         {"model.yaml": "nc: 80\ndepth_multiple: 0.33\nbackbone: []\n"},
         {"data.yaml": "names: [a, b]\ntrain: train\n"},
         {"a.txt": ROW, "b.txt": "words\n"},
+        {"a.txt": "0 " + "1 11 " * 200 + "x"},
     ],
 )
 def test_what_is_no_yolo_is_not_taken_for_it(files: dict[str, str], awkward: Path) -> None:
     photos(awkward, "a.png", "b.png")
     assert yolo.detect(place(texts(awkward, files))) is None
+
+
+def test_a_long_outline_and_a_stray_text_are_no_hindrance(awkward: Path) -> None:
+    photos(awkward, "a.png", "b.png")
+    row = "0 " + "0.123456 0.654321 1e-3 0.5 " * 500
+    texts(awkward, {"a.txt": row, "b.txt": ROW, "leeme.txt": "palabras"})
+    assert open_table(awkward).format == "yolo"
 
 
 # Writing

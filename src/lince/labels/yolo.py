@@ -35,7 +35,8 @@ NAME = "yolo"
 _ROWS_AT_MOST = 2**22  # bytes of one photo's labels
 _PROBES = 8
 _HEAD = 4096
-_ROW = re.compile(r"\d{1,5}(\.0+)?(\s+-?\d*\.?\d+([eE][-+]?\d+)?){4,}\s*")
+_SHARE = r"-?(?:\d(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+_ROW = re.compile(rf"\d{{1,5}}(?:\.0+)?(?:\s+{_SHARE}){{4,}}\s*")
 _NO_LABELS = re.compile(r"(readme.*|licen[sc]e.*|notes?|requirements.*|changelog.*)\.txt")
 
 
@@ -47,11 +48,12 @@ def detect(place: Place) -> str | None:
     labels = [name for name in place.tree.listing.ending(".txt") if _may_be_labels(name)]
     if declared and labels:
         return _("{name} declares a YOLO set").format(name=declared[0])
-    heads = [_head(place, name) for name in labels[:: max(1, len(labels) // _PROBES)][: _PROBES + 1]]
-    first_rows = [head.strip().split("\n", 1)[0] for head in heads if head.strip()]
-    if not first_rows or not all(_ROW.fullmatch(row) for row in first_rows):
+    probes = labels[:: max(1, len(labels) // _PROBES)][: _PROBES + 1]
+    found = [row for row in (_first_row(place, name) for name in probes) if row]
+    fitting = [row for row in found if _ROW.fullmatch(row)]
+    if 2 * len(fitting) <= len(found):
         return None
-    return _("{count} text files of rows such as {row}").format(count=len(labels), row=first_rows[0].strip()[:40])
+    return _("{count} text files of rows such as {row}").format(count=len(labels), row=fitting[0][:40])
 
 
 def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
@@ -230,11 +232,14 @@ def _may_be_labels(name: str) -> bool:
     return not is_list(name) and not _NO_LABELS.fullmatch(base)
 
 
-def _head(place: Place, name: str) -> str:
+def _first_row(place: Place, name: str) -> str:
+    """Return the first row of a text file, without the number in which its head ends; empty when there is none."""
     try:
-        return place.tree.head(name, _HEAD).decode("utf-8", "replace").lstrip("\ufeff")
+        head = place.tree.head(name, _HEAD).decode("utf-8", "replace").lstrip("\ufeff").lstrip()
     except DataError:
         return ""
+    row, end, _rest = head.partition("\n")
+    return row.strip() if end or len(head) < _HEAD // 2 else row.rpartition(" ")[0]
 
 
 def _wrong_count(count: int) -> str:
