@@ -24,9 +24,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lince import images
+from lince.annotations import Strings
 from lince.data import open_dataset, verify
 from lince.errors import DataError, LinceError, MissingExtraError, UsageError
-from lince.labels import Table, Tree, open_table, scan
+from lince.labels import Table, Tree, open_table, scan, sniff
 from lince.labels.archive import Archive, FileBlock
 from lince.labels.listing import Listing
 from lince.labels.place import place
@@ -435,7 +436,13 @@ def test_an_archive_that_is_cut_off_is_refused(awkward: Path, end: int) -> None:
     assert "x.zip" in caught.value.found
 
 
-@settings(max_examples=300, deadline=None)
+def test_an_entry_that_swallows_the_next_is_no_silent_loss(awkward: Path) -> None:
+    path = lay(awkward / "x.zip", *[(f"{name}/{i}.png", PHOTO) for name in "ab" for i in range(9)])
+    with pytest.raises(DataError, match="its list names 16 files, not 18"):
+        open_dataset(changed(path, b"a/3.png", 32, "<H", 2 * (46 + 7)))
+
+
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_damage_to_an_archive(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     buffer = io.BytesIO()
@@ -487,6 +494,13 @@ def test_folders_and_archives_list_alike(tmp_path_factory: pytest.TempPathFactor
     path = zipped(root / "x.zip", {f"top/{name}": data for name, data in found.items()} | {"other": b""})
     trees: list[Tree] = [Folder(root / "top"), tree_of(path)]
     assert [f"top/{name}" for name in trees[0].names] == [name for name in trees[1].names if name != "other"]
+
+
+@given(st.lists(st.sampled_from(["a.png", "b.JPG", "g", "x.jp", ".jpeg", "é.TiF", "ñ", "a.txt", "jpg", "x.png.zip"])))
+def test_endings_are_told_in_bytes_as_in_letters(names: list[str]) -> None:
+    column = Strings.of(["?", *names]).take(np.s_[1:])
+    found = sniff._other_endings(column) if names else []
+    assert found == [i for i, name in enumerate(names) if not scan.looks_like_image(name)]
 
 
 def test_hollow_folders_are_listed(awkward: Path) -> None:

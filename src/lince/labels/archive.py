@@ -29,6 +29,8 @@ from lince.messages import _
 HEAD = 4  # bytes that tell an archive
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _LOCAL = struct.Struct("<4s22xHH")  # the header before an entry's data: mark, lengths of name and extra field
+_LAST = 22 + 0xFFFF  # bytes in which the last record lies, with its comment
+_MANY = 0xFFFF  # what the last record states where 16 bits are too few
 _SLACK = 512  # bytes of name and extra field that are fetched together with the data
 _STORED, _DEFLATED, _ENCRYPTED = 0, 8, -1
 _LOCKED, _UTF8 = 1, 0x800  # bits of an entry's flags
@@ -197,7 +199,13 @@ class _Stream(io.RawIOBase):
 def _directory(root: Path, block: Block) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(io.BufferedReader(_Stream(block), 1 << 20)) as archive:
-            return archive.infolist()
+            infos = archive.infolist()
+        stated = _stated(block)
+        if stated not in (len(infos) & _MANY, _MANY):
+            raise zipfile.BadZipFile(
+                _("its list names {found} files, not {stated}").format(found=len(infos), stated=stated)
+            )
+        return infos
     except OSError as error:
         raise unreadable(str(root), error.strerror or str(error)) from error
     except _BROKEN as error:
@@ -206,6 +214,12 @@ def _directory(root: Path, block: Block) -> list[zipfile.ZipInfo]:
             _("Expected a whole zip archive."),
             _("It is cut off or damaged; copy it again."),
         ) from error
+
+
+def _stated(block: Block) -> int:
+    """Return how many entries the archive's last record states, of which it keeps 16 bits; ``zipfile`` does not ask."""
+    tail = block.read_at(max(0, block.size - _LAST), _LAST)
+    return int(struct.unpack_from("<H", tail, tail.rfind(_MAGIC[1]) + 10)[0])
 
 
 def _require_sane(root: Path, infos: list[zipfile.ZipInfo], size: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import groupby
@@ -66,9 +67,13 @@ class Listing:
 
     @cached_property
     def _by_suffix(self) -> dict[str, array[int]]:
-        found: dict[str, array[int]] = {}
+        as_written: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
         for i, name in enumerate(self.names):
-            found.setdefault(_suffix(name.lower()), array("q")).append(i)
+            suffix = name[name.rfind(".") :]
+            as_written["" if "/" in suffix else suffix].append(i)
+        found: dict[str, array[int]] = {}
+        for suffix, rows in as_written.items():
+            found.setdefault(_suffix(suffix.lower()), array("q")).extend(rows)
         return found
 
     @cached_property

@@ -9,7 +9,7 @@ import numpy as np
 from lince import images
 from lince.annotations import Rejected, Strings
 from lince.errors import DataError
-from lince.labels.scan import looks_like_image, not_an_image
+from lince.labels.scan import ENDINGS, looks_like_image, not_an_image
 from lince.labels.tree import Tree
 from lince.messages import _
 from lince.progress import SILENT, Progress
@@ -17,6 +17,7 @@ from lince.progress import SILENT, Progress
 AT_MOST = 200_000  # above this, endings are trusted, and reading finds the rest
 _BATCH = 4096
 _LOOK_INTO = 100
+_LONGEST = max(map(len, ENDINGS))
 
 
 def images_in(tree: Tree, folder: str) -> list[str]:
@@ -44,7 +45,7 @@ def rejections(tree: Tree, names: Strings, progress: Progress = SILENT) -> dict[
     Of very many files, or of those far away, only the endings are looked at.
     """
     if len(names) > AT_MOST or tree.far:
-        return {i: not_an_image(name) for i, name in enumerate(names) if not looks_like_image(name)}
+        return {i: not_an_image(names[i]) for i in _other_endings(names) if not looks_like_image(names[i])}
     with progress.stage(_("Looking at the files"), len(names)) as stage, ThreadPoolExecutor() as pool:
         found: dict[int, Rejected] = {}
         for start in range(0, len(names), _BATCH):
@@ -53,6 +54,22 @@ def rejections(tree: Tree, names: Strings, progress: Progress = SILENT) -> dict[
             found.update({start + i: verdict for i, verdict in enumerate(verdicts) if verdict})
             stage.advance(len(batch))
     return found
+
+
+def _other_endings(names: Strings) -> list[int]:
+    """Return the rows of the names that do not end as an image's, found in their bytes: a million in a moment."""
+    data = np.frombuffer(names.blob, np.uint8)
+    other: list[int] = []
+    for start in range(0, len(names), _BATCH):
+        starts, ends = names.starts[start : start + _BATCH], names.ends[start : start + _BATCH]
+        tails = data[np.maximum(ends[:, None] - np.arange(_LONGEST, 0, -1), 0)]
+        tails = np.where((tails >= ord("A")) & (tails <= ord("Z")), tails | 0x20, tails)
+        found = np.zeros(len(ends), bool)
+        for ending in ENDINGS:
+            same = (tails[:, -len(ending) :] == np.frombuffer(ending.encode(), np.uint8)).all(axis=1)
+            found |= same & (ends - starts >= len(ending))
+        other += (np.flatnonzero(~found) + start).tolist()
+    return other
 
 
 def _verdict(tree: Tree, name: str) -> Rejected | None:
