@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 
 import sets
 from lince import images, masks
-from lince.annotations import CROWD, DIFFICULT, TRUNCATED
+from lince.annotations import CROWD, DIFFICULT, TRUNCATED, Classes, Strings
 from lince.cli import main, parser
 from lince.data import Dataset, open_dataset
 from lince.data.convert import LINK, REFERENCE, How, convert, writable
+from lince.data.dataset import from_table
 from lince.data.fitting import Loss, fit, needs, suited
 from lince.data.merge import merge
 from lince.data.naming import apart
 from lince.data.source import FileImages
 from lince.errors import DataError, UsageError
-from lince.labels import FORMATS, TEST, TRAIN, Format, Holds
+from lince.labels import FORMATS, TEST, TRAIN, Format, Holds, Pixels, Table
 
 TRIANGLE = np.array([[2.0, 2.0], [20.0, 4.0], [9.5, 18.25]])
 SQUARE = np.array([[22.0, 5.0], [30.0, 5.0], [30.0, 12.0], [22.0, 12.0]])
@@ -279,7 +280,10 @@ def test_referenced_images_stay_where_they_are(photos: FileImages, awkward: Path
 
 
 def test_images_that_are_no_files_cannot_be_referenced(awkward: Path) -> None:
-    digits = open_dataset("lince:digits").select(range(20))
+    blocks = Pixels((np.random.default_rng(0).integers(0, 256, (12, 8, 8), np.uint8),))
+    names, ids = Strings.of(f"digit-{i:02}" for i in range(12)), np.arange(12, dtype=np.int32) % 3
+    table = Table(awkward, "idx", names, Classes(("0", "1", "2")), ids, np.full(12, TRAIN, np.int8), pixels=blocks)
+    digits = replace(from_table(table), root=Path("idx"))
     with pytest.raises(UsageError, match="no files"):
         convert(digits, awkward / "out", "csv", How(REFERENCE))
     done = convert(digits, awkward / "out", "csv")
@@ -468,3 +472,18 @@ def test_the_command_refuses_what_cannot_be(
 def test_the_help_names_every_format() -> None:
     assert tuple(FORMATS) == parser.FORMATS
     assert writable() == parser.WRITABLE
+
+
+HELD = (Holds.LABELS, Holds.BOXES, Holds.OUTLINES, Holds.MASKS, Holds.SPLITS, Holds.FLAGS, Holds.CLASSES,
+        Holds.NEGATIVES, Holds.PATHS)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", ["docs/formats.md", "docs/es/formats.md"])
+def test_the_page_says_what_each_format_holds(page: str) -> None:
+    text = (Path(__file__).resolve().parents[1] / page).read_text("utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "`" in line[:5]]
+    told = {row[0].strip("`"): [bool(cell) for cell in row[1:]] for row in rows if len(row) == len(HELD) + 2}
+    assert told == {
+        name: [*(one in form.holds for one in HELD), form.write is not None] for name, form in FORMATS.items()
+    }
+    assert {row[0].strip("`") for row in rows if len(row) == 3} == set(FORMATS)
