@@ -19,11 +19,12 @@ from lince.data import (
     Dataset,
     keys,
     open_dataset,
+    require_classes,
     require_usable,
     split_dataset,
     verify,
 )
-from lince.errors import DataError, ImageError, MissingExtraError, UsageError
+from lince.errors import AmbiguousError, DataError, ImageError, MissingExtraError, UsageError
 from lince.files import digest
 
 
@@ -208,7 +209,9 @@ def test_mnist(shared: Path) -> None:
 
 
 def test_pets(shared: Path) -> None:
-    dataset = open_dataset(shared / "data" / "pets")
+    with pytest.raises(AmbiguousError, match=r"names: .* Abyssinian"):  # boxes, masks and names: all can be meant
+        open_dataset(shared / "data" / "pets")
+    dataset = open_dataset(shared / "data" / "pets", format="names")
     assert dataset.counts() == {"Abyssinian": 200, "american_bulldog": 200, "Bengal": 200}
     assert sorted((r.path, r.reason) for r in dataset.rejected) == [
         (f"images/Abyssinian_{number}.mat", "not an image: .mat") for number in (100, 101, 102)
@@ -225,10 +228,13 @@ def test_pets_are_all_decoded(shared: Path) -> None:
     assert verify(open_dataset(shared / "data" / "pets" / "images")).summary() == "used 600 of 603"
 
 
-@pytest.mark.parametrize("place", ["raccoon/data/raccoon_labels.csv", "raccoon", "hardhat"])
-def test_boxes_are_no_classes(shared: Path, place: str) -> None:
-    with pytest.raises(UsageError, match="boxes" if place.endswith("csv") else "no labels"):
-        open_dataset(shared / "data" / place)
+@pytest.mark.parametrize(
+    ("place", "form"), [("raccoon/data/raccoon_labels.csv", None), ("raccoon", "voc"), ("hardhat", "yolo")]
+)
+def test_boxes_are_no_classes(shared: Path, place: str, form: str | None) -> None:
+    dataset = open_dataset(shared / "data" / place, format=form)
+    with pytest.raises(UsageError, match="class for each image"):
+        require_classes(dataset)
 
 
 @pytest.mark.slow
