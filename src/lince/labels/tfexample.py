@@ -110,7 +110,7 @@ def _objects(found: dict[str, Value], size: tuple[int, int]) -> Iterator[Drawn]:
     lengths = {len(side) for side in sides} | {len(column) for column in (labels, texts, shapes, *flags.values())} - {0}
     if lengths - {count}:
         raise DataError(_("its lists of objects differ in length: {found}").format(found=sorted({count} | lengths)))
-    boxes = np.stack([_pixels(side, size[1 - i % 2]) for i, side in enumerate(sides)], axis=1)
+    boxes = _pixels(np.array(sides, np.float32).T, np.array([size[1], size[0], size[1], size[0]], np.float64))
     for i, box in enumerate(boxes.tolist()):
         yield Drawn(
             labels[i] if labels else None,
@@ -121,14 +121,18 @@ def _objects(found: dict[str, Value], size: tuple[int, int]) -> Iterator[Drawn]:
         )
 
 
-def _pixels(shares: list[float], side: int) -> NDArray[np.float64]:
-    """Return ``shares`` of ``side`` in pixels: each the shortest decimal number that has this share in 32 bits."""
+def _pixels(stored: NDArray[np.float32], sides: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return shares (N, 4) of ``sides`` (4,) in pixels: each the shortest decimal that has this share in 32 bits."""
     with np.errstate(over="ignore", invalid="ignore"):
-        stored = np.array(shares, np.float32)
-        pixels = stored.astype(np.float64) * side
-        for digits in range(_FINEST, -1, -1):
-            shorter = pixels.round(digits)
-            pixels = np.where((shorter / side).astype(np.float32) == stored, shorter, pixels)
+        exact = stored.astype(np.float64) * sides
+        pixels, missing = exact.copy(), np.ones(exact.shape, np.bool_)
+        for digits in range(_FINEST + 1):
+            shorter = exact.round(digits)
+            fits = missing & ((shorter / sides).astype(np.float32) == stored)
+            pixels[fits] = shorter[fits]
+            missing &= ~fits
+            if not missing.any():
+                break
     return pixels
 
 
