@@ -137,7 +137,8 @@ def of_rings(rings: Sequence[NDArray[Any]], height: int, width: int) -> Counts:
     """
     if not rings:
         return np.array([height * width], np.int64)
-    return union([_of_ring(np.asarray(ring, np.float64), height, width) for ring in rings])
+    found = [_of_ring(np.asarray(ring, np.float64), height, width) for ring in rings]
+    return union(found) if len(found) > 1 else found[0]
 
 
 def outline(mask: NDArray[Any]) -> list[NDArray[np.float64]]:
