@@ -183,6 +183,14 @@ def test_a_file_that_is_not_whole_is_an_error(awkward: Path, text: str, said: st
     assert caught.value.remedy
 
 
+def test_a_damaged_file_beside_a_whole_one_is_told(awkward: Path) -> None:
+    made(awkward, document(image("1.png", BOX.format(o=0, inner=""))), "1.png")
+    (awkward / "more.xml").write_text(document(image("2.png"))[5:])
+    table = open_table(awkward)
+    assert len(boxes(table)) == 1
+    assert [refusal.path for refusal in table.rejected] == ["more.xml"]
+
+
 def test_other_xml_is_not_taken_for_it(awkward: Path) -> None:
     for name, text in (
         ("a", "<annotation><filename/></annotation>"),

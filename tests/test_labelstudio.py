@@ -214,6 +214,13 @@ def test_a_file_that_is_not_whole_is_an_error(awkward: Path, text: str) -> None:
     assert "project-1.json" in caught.value.found
 
 
+def test_a_damaged_file_beside_a_whole_one_is_told(awkward: Path) -> None:
+    made(awkward, [task("1.png", rectangle())])
+    (awkward / "project-2.json").write_text(json.dumps([task("2.png")])[1:])
+    table = open_table(awkward)
+    assert (len(boxes(table)), [refusal.path for refusal in table.rejected]) == (1, ["project-2.json"])
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -52,8 +52,9 @@ def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
     What is neither box, polygon, ellipse, mask nor tag is refused with its line. Raise ``DataError`` when a file is not
     whole.
     """
-    photos, labels = _found(place)
+    photos, labels, others = _found(place)
     reader = _Reader(photos, options)
+    reader.pass_over(others)
     with progress.stage(_("Reading the labels"), len(labels)) as stage:
         for label in labels:
             reader.read(label)
@@ -81,6 +82,11 @@ class _Reader:
             elif element.tag == "track":
                 reason = _("a track over the frames of a video")
                 self._marks.reject(label, reason, _("export it as 'CVAT for images 1.1'"), element.line, "row")
+
+    def pass_over(self, others: list[str]) -> None:
+        """Name the files that are something else."""
+        for name in others:
+            self._marks.reject(name, _("not the XML of CVAT"), _("export it again, or move it elsewhere"))
 
     def table(self) -> Table:
         """Return the table of all images read."""
@@ -209,16 +215,18 @@ def _is_cvat(place: Place, name: str) -> bool:
     return xmltree.root_tag(head) == "annotations" and _SIGNS.search(head.replace(b"\0", b"")) is not None
 
 
-def _found(place: Place) -> tuple[Photos, list[str]]:
-    """Return the photos, of the place itself or of the folders beside it, and the label files as seen from there."""
-    named = [name for name in place.ending(".xml") if place.file or _is_cvat(place, name)]
-    first: tuple[Photos, list[str]] | None = None
+def _found(place: Place) -> tuple[Photos, list[str], list[str]]:
+    """Return the photos, of the place or the folders beside it; the label files, and other XML, as seen from there."""
+    there = place.ending(".xml")
+    named = [name for name in there if place.file or _is_cvat(place, name)]
+    others = sorted(set(there) - set(named))
+    first: tuple[Photos, list[str], list[str]] | None = None
     for tree, prefix in outwards(place):
-        found = Photos(tree), [prefix + name for name in named]
+        found = Photos(tree), [prefix + name for name in named], [prefix + name for name in others]
         if found[0].names:
             return found
         first = first or found
-    return first or (Photos(place.tree), named)
+    return first or (Photos(place.tree), named, others)
 
 
 def _class_names(meta: Element) -> list[str]:

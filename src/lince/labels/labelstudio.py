@@ -53,8 +53,9 @@ def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
 
     Raise ``DataError`` when a file is not JSON.
     """
-    photos, names = _found(place)
+    photos, names, others = _found(place)
     reader = _Reader(photos, options)
+    reader.pass_over(others)
     for name in names:
         root = Node(jsonfile.load(photos.tree, name), name)
         if not isinstance(root.value, list):
@@ -72,6 +73,11 @@ class _Reader:
         self._marks = Marks(options)
         self._kinds = Kinds(_configured(photos.tree, self._marks))
         self._used: set[str] = set()
+
+    def pass_over(self, others: list[str]) -> None:
+        """Name the files that are something else."""
+        for name in others:
+            self._marks.reject(name, _("not the tasks of Label Studio"), _("export it again, or move it elsewhere"))
 
     def add(self, task: Node, near: str) -> None:
         """Add one task of a file in the folder ``near``."""
@@ -242,16 +248,18 @@ def _is_tasks(tree: Tree, name: str) -> bool:
     )
 
 
-def _found(place: Place) -> tuple[Photos, list[str]]:
-    """Return the photos, of the place itself or of the folders beside it, and the label files as seen from there."""
-    named = [name for name in place.ending(".json") if place.file or _is_tasks(place.tree, name)]
-    first: tuple[Photos, list[str]] | None = None
+def _found(place: Place) -> tuple[Photos, list[str], list[str]]:
+    """Return the photos, of the place or the folders beside it; the label files, and other JSON, as seen from there."""
+    there = place.ending(".json")
+    named = [name for name in there if place.file or _is_tasks(place.tree, name)]
+    others = sorted(set(there) - set(named))
+    first: tuple[Photos, list[str], list[str]] | None = None
     for tree, prefix in outwards(place):
-        found = Photos(tree), [prefix + name for name in named]
+        found = Photos(tree), [prefix + name for name in named], [prefix + name for name in others]
         if found[0].names:
             return found
         first = first or found
-    return first or (Photos(place.tree), named)
+    return first or (Photos(place.tree), named, others)
 
 
 FORMAT = Format(
