@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lince import images, masks
 from lince.annotations import Classes, Objects, Strings
-from lince.errors import AmbiguousError, DataError, LinceError
+from lince.errors import AmbiguousError, DataError, LinceError, UsageError
 from lince.labels import FORMATS, TEST, TRAIN, UNASSIGNED, VAL, Export, Options, Table, open_table, yolo, yoloset
 from lince.labels.place import place
 from lince.progress import SILENT, Silent, Stage
@@ -159,6 +159,13 @@ def test_an_archive_is_read_in_place(awkward: Path) -> None:
     table = open_table(awkward / "set.zip")
     assert (table.format, splits(table)) == ("yolo", {"images/train/a.png": TRAIN, "images/val/b.png": VAL})
     assert boxes(table) == [BOX] * 2
+
+
+def test_an_archive_of_labels_alone_says_what_to_do(awkward: Path) -> None:
+    with zipfile.ZipFile(awkward / "labels.zip", "w") as archive:
+        archive.writestr("a.txt", ROW)
+    with pytest.raises(UsageError, match="unpack the archive beside the photos"):
+        open_table(awkward / "labels.zip")
 
 
 def test_darknet(awkward: Path) -> None:

@@ -121,8 +121,9 @@ class _Reader:
         photo = self._photos.twin(label)
         if photo is None:
             shown = label if is_text(label) else label.encode("utf-8", "backslashreplace").decode()
-            reason = _("its photo is not there")
-            self._marks.reject(shown, reason, _("put it there, or remove the label file"), fault="no-image")
+            packed = _("unpack the archive beside the photos, and name the folder")
+            remedy = _("put it there, or remove the label file") if isinstance(self._photos.tree, Folder) else packed
+            self._marks.reject(shown, _("its photo is not there"), remedy, fault="no-image")
         elif photo in found:
             reason = _("{photo} has its labels in {other}").format(photo=photo, other=found[photo])
             self._marks.reject(label, reason, _("remove the one that is wrong"), fault="double")
