@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+from lince.errors import DataError
 from lince.labels import scan
 from lince.labels.listing import Listing
 from lince.labels.table import SPLIT_WORDS
@@ -26,10 +27,17 @@ class Around(Folder):
     @cached_property
     def listing(self) -> Listing:
         """Every file below those folders, and the photos in ``root`` itself."""
-        beside = (name for name in scan.folders(self.root) if name.lower() in _PHOTO_FOLDERS and name != self._below)
-        found = [name for name in scan.files(self.root) if scan.looks_like_image(name)]
-        found += [f"{folder}/{name}" for folder in beside for name in scan.files_below(self.root / folder)]
+        try:
+            found = list(self._beside())
+        except DataError:
+            found = []  # what nobody may open has no photos to offer
         return Listing((*found, *(f"{self._below}/{name}" for name in self._inner.names)))
+
+    def _beside(self) -> Iterator[str]:
+        yield from filter(scan.looks_like_image, scan.files(self.root))
+        for folder in scan.folders(self.root):
+            if folder.lower() in _PHOTO_FOLDERS and folder != self._below:
+                yield from (f"{folder}/{name}" for name in scan.files_below(self.root / folder))
 
 
 def outwards(place: Place) -> Iterator[tuple[Tree, str]]:
