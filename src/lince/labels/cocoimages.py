@@ -98,7 +98,9 @@ class Images:
         if not unknown:
             return list(entries)
         found = dict(zip(unknown, map(tuple, sizes(self.photos.tree, unknown).tolist()), strict=True))
-        return [entry if any(entry.size) else replace(entry, size=found.get(entry.photo or "", (0, 0))) for entry in entries]
+        return [
+            entry if any(entry.size) else replace(entry, size=found.get(entry.photo or "", (0, 0))) for entry in entries
+        ]
 
     def _problem(self, entry: _Entry, meant: set[str | None]) -> tuple[str, str, str] | None:
         if len(meant) > 1:
