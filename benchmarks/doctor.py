@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 import lince
 from lince.annotations import Classes
@@ -27,9 +27,8 @@ SETS = 15  # times that a fault of a whole set is planted, and left out
 # What was found without planting and is right, looked at by eye; what follows from a definition (very small objects)
 # is left out of the count of planted faults instead.
 REAL = {
-    "copies": {"15069459615_7e0fd61914_n", "14889392928_9742aed45b_m"},
-    "contradiction": {"15922772266_1167a06620"},
     "long-photo": {"13555215723_cf2c11626b_b", "6905876618_12732b74de_b"},
+    "contradiction": {"15922772266_1167a06620"},
 }
 Rng = np.random.Generator
 Spoil = Callable[[Path, Path, Rng], object]
@@ -101,7 +100,7 @@ def planted_in(scores: dict[str, Score], name: str, form: str, faults: dict[str,
     for code in faults:
         # A photo whose only row was spoilt has no object left.
         emptied = set().union(*(planted.get(other, set()) for other in ("class", "number", "row", "empty", "outside")))
-        real = before[code] if code in BY_DEFINITION else REAL.get(code, set())
+        real = before[code] if code in AS_BEFORE else REAL.get(code, set())
         scores.setdefault(code, Score()).add(
             planted[code], after[code] - real - (emptied if code == "nothing-marked" else set()), real
         )
@@ -309,7 +308,20 @@ def copied_to(part: bool) -> Spoil:
     return spoil
 
 
+def altered(_root: Path, photo: Path, rng: Rng) -> None:
+    """Put a smaller, lighter or darker, cut, at times mirrored copy beside the photo."""
+    with Image.open(photo) as opened:
+        image = opened.convert("RGB")
+    cut = [rng.uniform(0, 0.03) * side for side in image.size] + [rng.uniform(0.97, 1) * side for side in image.size]
+    scale, light = rng.uniform(0.6, 1.0), rng.uniform(0.8, 1.2)
+    copy = image.crop(tuple(map(int, cut))).resize([int(side * scale) for side in image.size])
+    copy = copy.point(lambda value: min(255, int(value * light)))
+    copy = ImageOps.mirror(copy) if rng.random() < 0.3 else copy
+    copy.save(photo.with_name(f"planted {photo.name}"), quality=70)
+
+
 FLOWERS: dict[str, Spoil] = {
+    "near-copies": altered,
     "copies": copied,
     "leak": copied_to(part=True),
     "contradiction": copied_to(part=False),
@@ -321,7 +333,19 @@ FLOWERS: dict[str, Spoil] = {
     "long-photo": rewritten(strip),
     "small-photo": rewritten(tiny),
 }
-BY_DEFINITION = {"speck", "small", "whole", "nothing-marked", "doubled", "contested", "edge"}
+# What is there before planting counts as right: it is so by definition, or each pair was looked at by eye.
+AS_BEFORE = {
+    "copies",
+    "leak",
+    "near-copies",
+    "speck",
+    "small",
+    "whole",
+    "nothing-marked",
+    "doubled",
+    "contested",
+    "edge",
+}
 
 
 # Faults of a whole set

@@ -11,6 +11,7 @@ from lince.audit.finding import Evidence, Finding, Severity
 from lince.audit.statistics import Statistics
 from lince.audit.suspects import Network
 from lince.data import Dataset
+from lince.data.alike import alike
 from lince.messages import _
 from lince.progress import SILENT, Progress
 from lince.version import __version__
@@ -20,7 +21,6 @@ Check = Callable[[Evidence], list[Finding]]
 CHECKS: tuple[Check, ...] = (
     refusals.check,
     pictures.check,
-    twins.check,
     boxes.check,
     classes.check,
     shift.check,
@@ -74,6 +74,7 @@ def examine(dataset: Dataset, progress: Progress = SILENT, network: Network | No
     """
     evidence = Evidence(dataset, facts.look(dataset, progress))
     found = [item for check in CHECKS for item in check(evidence)]
+    found += twins.check(evidence, alike(dataset, progress))
     if network is not None:
         found += suspects.check(evidence, network, progress)
     return Checkup(dataset, tuple(sorted(found, key=_gravest)), statistics.measure(evidence))

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from lince.audit.finding import Evidence, Example, Finding, Severity, Words, finding
 from lince.data import SPLITS
+from lince.data.alike import Pair
 from lince.messages import _
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two images, ``first`` and ``second`` rows of the dataset, that show the same; ``near`` when not to the byte."""
-
-    first: int
-    second: int
-    near: bool = False
-
-
-def pairs(evidence: Evidence) -> list[Pair]:
-    """Return each copy beside the first image of the same content, in the order of the rows."""
-    keys = evidence.facts.columns["key"]
-    _contents, firsts, which = np.unique(keys, return_index=True, return_inverse=True)
-    copies = np.flatnonzero((firsts[which] != np.arange(len(keys))) & (keys != b""))
-    return [Pair(int(firsts[which[row]]), int(row)) for row in copies]
-
-
-def check(evidence: Evidence) -> list[Finding]:
-    """Return what photos that are there more than once mean for training and testing.
+def check(evidence: Evidence, found: Sequence[Pair]) -> list[Finding]:
+    """Return what the pairs ``found`` of photos that are alike mean for training and testing.
 
     A pair counts once: as a contradiction when its labels differ, else as a leak when it lies in two parts, else as
     copies, exact or near.
     """
-    found = pairs(evidence)
     contradicting = [pair for pair in found if contradicts(evidence, pair)]
     leaking = [pair for pair in found if pair not in set(contradicting) and _parts(evidence, pair)]
     others = [pair for pair in found if pair not in {*contradicting, *leaking}]
@@ -82,7 +64,7 @@ def _contradiction() -> Words:
     return Words(
         Severity.ERROR,
         _("One photo, two labels"),
-        _("The same photo is there twice, and its labels contradict each other. At most one can be right."),
+        _("The same photo, or nearly, is there twice, and its labels contradict each other."),
         _("Look which label is right, and remove the other copy."),
     )
 
@@ -91,7 +73,7 @@ def _leak() -> Words:
     return Words(
         Severity.ERROR,
         _("Photos in two parts"),
-        _("The same photo stands in two parts of the data. What was learned by heart then passes for understood."),
+        _("The same photo, or nearly, stands in two parts. What was learned by heart then passes for understood."),
         _("Remove one copy of each, or divide anew with lince split, which keeps copies together."),
     )
 
@@ -131,7 +113,7 @@ def _parts(evidence: Evidence, pair: Pair) -> tuple[str, ...]:
 
 
 def _where(evidence: Evidence, pair: Pair) -> str:
-    return " / ".join(_parts(evidence, pair))
+    return f"{' / '.join(_parts(evidence, pair))}, {_kind(evidence, pair)}"
 
 
 def _kind(evidence: Evidence, pair: Pair) -> str:
