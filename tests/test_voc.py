@@ -18,6 +18,7 @@ from lince.annotations import DIFFICULT, OCCLUDED, TRUNCATED, Classes, Objects, 
 from lince.errors import DataError
 from lince.labels import FORMATS, TEST, TRAIN, UNASSIGNED, VAL, Export, Options, Table, open_table, voc, xmltree
 from lince.labels.place import place
+from lince.labels.tree import Folder
 
 PHOTO = images.encode_png(np.zeros((60, 80, 3), np.uint8))
 BOX = "<bndbox><xmin>10</xmin><ymin>20</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
@@ -160,6 +161,19 @@ def test_photos_without_a_label_file_are_named(awkward: Path) -> None:
     table = read(awkward)
     assert list(table.names) == ["1.png"]
     assert faults(table) == [("2.png", None, "no-label")]
+
+
+def test_label_files_far_away_are_fetched_many_at_once_and_stay_in_order(
+    awkward: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(600):
+        put(awkward, {f"{number:03}.xml": xml(f"{number:03}.png", DOG.replace("10", str(number / 100)))})
+        put(awkward, {f"{number:03}.png": PHOTO})
+    near = read(awkward)
+    monkeypatch.setattr(Folder, "far", True)
+    table = read(awkward)
+    assert marks(table) == marks(near)
+    assert (len(table.names), table.rejected) == (600, ())
 
 
 # Splits and classes

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,8 @@ from lince.progress import SILENT, Progress
 
 NAME = "voc"
 _PROBES = 8
+_AT_ONCE = 16
+_BATCH = 256
 _HEAD = 2048
 _PHOTO_FOLDERS = ("JPEGImages", "images")
 _APART = frozenset({"segmentationclass", "segmentationobject", "trimaps"})
@@ -77,8 +81,8 @@ class _Reader:
     def read(self, progress: Progress) -> Table:
         """Return the table of all files."""
         with progress.stage(_("Reading the labels"), len(self._labels)) as stage:
-            for label in self._labels:
-                root = self._root(label)
+            for label, content in self._contents():
+                root = self._root(label, content)
                 if root is not None:
                     self._image(label, root)
                 stage.advance()
@@ -86,11 +90,24 @@ class _Reader:
             self._reject_unlabelled()
         return self._kinds.settled(self._marks.table(self._photos.tree, NAME, self._kinds.names))
 
-    def _root(self, label: str) -> Element | None:
+    def _contents(self) -> Iterator[tuple[str, bytes | Rejected]]:
+        """Yield every label file with what it holds; where each is a journey, many are under way at once."""
+        if not self._photos.tree.far:
+            yield from ((label, self._content(label)) for label in self._labels)
+            return
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for start in range(0, len(self._labels), _BATCH):
+                batch = self._labels[start : start + _BATCH]
+                yield from zip(batch, pool.map(self._content, batch), strict=True)
+
+    def _content(self, label: str) -> bytes | Rejected:
         try:
-            root = xmltree.parse(self._photos.tree.read(label, xmltree.AT_MOST), label)
+            return self._photos.tree.read(label, xmltree.AT_MOST)
         except DataError as error:
-            root = Rejected(label, error.found, error.remedy)
+            return Rejected(label, error.found, error.remedy)
+
+    def _root(self, label: str, content: bytes | Rejected) -> Element | None:
+        root = content if isinstance(content, Rejected) else xmltree.parse(content, label)
         if isinstance(root, Element) and root.tag != "annotation":
             reason = _("its root is <{tag}>, not <annotation>").format(tag=root.tag)
             root = Rejected(label, reason, _("move it elsewhere"), root.line, "row")
