@@ -210,7 +210,7 @@ def test_every_dependency_is_pinned() -> None:
 
 
 PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "check", "compare", "demo", "doctor", "evaluate", "load",
-          "measure", "models", "open", "resume", "save_answers", "show", "summary", "train"]  # fmt: skip
+          "measure", "models", "open", "resume", "save_answers", "show", "split", "summary", "train"]  # fmt: skip
 
 
 def test_the_public_names_are_these_and_each_is_there() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lince.verbs.judging import compare, evaluate
     from lince.verbs.learning import demo, resume, train
     from lince.verbs.looking import augment, doctor, measure, models, summary
+    from lince.verbs.splitting import split
 
 _WHERE = {
     "LinceError": "lince.errors:LinceError",
@@ -42,6 +43,7 @@ _WHERE = {
     "resume": "lince.verbs.learning:resume",
     "save_answers": "lince.runtime.answers:save_answers",
     "show": "lince.verbs.checking:show",
+    "split": "lince.verbs.splitting:split",
     "summary": "lince.verbs.looking:summary",
     "train": "lince.verbs.learning:train",
 }
@@ -65,6 +67,7 @@ __all__ = [
     "resume",
     "save_answers",
     "show",
+    "split",
     "summary",
     "train",
 ]

@@ -52,6 +52,7 @@ def verbs() -> dict[str, str]:
         "check": _("tell what is wrong with your photos and labels, and what to do"),
         "show": _("draw photos with what is marked on them"),
         "convert": _("write data anew in another format"),
+        "split": _("divide photos for training and test, copies kept together"),
         "train": _("train a recogniser on your photos"),
         "evaluate": _("measure a model on labelled photos"),
         "compare": _("hold runs against each other on the same test photos"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lince.choices import one_of
-from lince.data import samples
+from lince.data import samples, splitfile
 from lince.data.dataset import Dataset, from_table
 from lince.data.index import open_indexed
 from lince.labels import FIXES, Options
@@ -33,14 +33,16 @@ def open_dataset(
 
     ``format`` says how to read it when several ways fit, ``pattern`` where the class stands in file names
     (``{class}_{n}``), ``merge`` which classes become one, ``fix`` what to mend while reading (``clip``,
-    ``order``, ``duplicates``; the files stay as they are). Raise ``UsageError`` or ``DataError``.
+    ``order``, ``duplicates``; the files stay as they are). A division that ``lince split`` wrote beside the data is
+    honoured. Raise ``UsageError`` or ``DataError``.
     """
     name = os.fspath(path)
     if name.startswith("lince:"):
         dataset = BUILT_IN[one_of("data", name, BUILT_IN)]()
     else:
         there = name if is_address(name) else Path(name).expanduser()
-        dataset = from_table(open_indexed(place(there), format, Options(pattern, _fixes(fix)), progress))
+        table = open_indexed(place(there), format, Options(pattern, _fixes(fix)), progress)
+        dataset = splitfile.honoured(from_table(table), progress)
     return dataset.merged(merge) if merge else dataset
 
 

@@ -13,7 +13,8 @@ from lince.messages import _
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff")
 _OTHER_PHOTOS = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd")
-_SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
+SPLIT_FILE = "splits.csv"  # lince's own, beside the data; no label file
+_SYSTEM_FILES = {SPLIT_FILE, "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 _SYSTEM_FOLDERS = {"__macosx", "$recycle.bin", "system volume information", "@eadir", "__pycache__", "lost+found"}
 
 

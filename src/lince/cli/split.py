@@ -1,0 +1,82 @@
+"""``lince split``: data divided for training, validation and test, with what shows the same kept together."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+import lince
+from lince.cli.console import Console
+from lince.cli.parser import add_data, merges, positive
+from lince.messages import _
+
+if TYPE_CHECKING:
+    from lince.verbs.splitting import Division
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``lince split``."""
+    parser.add_argument("data", metavar=_("DATA"), help=_("the photos, in any format that lince reads"))
+    parser.add_argument(
+        "out", metavar=_("FILE"), nargs="?", help=_("the table to write (splits.csv beside the data, always honoured)")
+    )
+    parser.add_argument("--val", type=float, default=0.1, metavar=_("SHARE"), help=_("for validation (0.1)"))
+    parser.add_argument("--test", type=float, default=0.2, metavar=_("SHARE"), help=_("for the test (0.2)"))
+    parser.add_argument("--folds", type=positive, metavar="K", help=_("deal the rest into K folds too"))
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("the same seed gives the same result (0)"))
+    parser.add_argument("--anew", action="store_true", help=_("do not keep the parts that the data brings along"))
+    parser.add_argument(
+        "--apart", action="store_true", help=_("do not look for photos that show the same and must stay together")
+    )
+    parser.add_argument(
+        "--group", metavar=_("TEXT"), help=_("what belongs together by its name, such as '{group}_{n}'")
+    )
+    add_data(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Divide, and say how many images each part has."""
+    done = lince.split(
+        arguments.data,
+        arguments.out,
+        val=arguments.val,
+        test=arguments.test,
+        folds=arguments.folds,
+        seed=arguments.seed,
+        anew=arguments.anew,
+        together=not arguments.apart,
+        group=arguments.group,
+        format=arguments.format,
+        pattern=arguments.pattern,
+        merge=merges(arguments.merge),
+        fix=arguments.fix,
+        progress=console,
+    )
+    record = {
+        "path": str(done.path),
+        "sizes": {name or "unassigned": size for name, size in done.sizes.items()},
+        "groups": done.groups.reasons if done.groups else {},
+        "leaks": done.leaks,
+        "used": done.dataset.summary(),
+    }
+    console.result(record, list(_told(done)))
+
+
+def _told(done: Division) -> list[str]:
+    sizes = done.sizes
+    lines = [done.dataset.summary()]
+    lines.append(_("training {train:,}, validation {val:,}, test {test:,}").format(**{k: sizes[k] for k in sizes if k}))
+    if sizes[""]:
+        lines.append(_("{count:,} images have no label and are in no part").format(count=sizes[""]))
+    if done.groups and done.groups.joined:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in done.groups.reasons.items())
+        lines.append(_("{count:,} images stay together: {reasons}").format(count=done.groups.joined, reasons=reasons))
+    if done.leaks:
+        lines.append(
+            _(
+                "{count:,} images to learn from are like images of the test part that came with the data: "
+                "--anew divides without that"
+            ).format(count=done.leaks)
+        )
+    lines.append(_("Written: {path}").format(path=done.path))
+    return lines

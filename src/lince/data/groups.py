@@ -1,0 +1,154 @@
+"""Which photos must stay together when data is divided: copies, frames of a film, versions of one original."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.data.alike import Looks, Pair, alike, distances, hashes, looks
+from lince.data.dataset import Dataset
+from lince.errors import UsageError
+from lince.messages import _
+from lince.progress import SILENT, Progress
+
+FRAME_BITS = 18  # of 64 in which the hashes of two frames that follow each other may differ
+_FRAME = re.compile(r"(?P<film>.*?)(?P<number>\d+)$")
+_EXPORTED = re.compile(r"(?P<original>.+)[._](?:jpe?g|png|bmp|webp)\.rf\.[0-9a-f]{8,}$", re.IGNORECASE)
+_VERSION = re.compile(
+    r"(?P<original>.+?)(?:[ _-]?\((?:\d+|copy|copia|cópia)\)"
+    r"|[ _-](?:copy|copia|cópia|aug|augmented|alt|flip|flipped|hflip|vflip|mirror|rot|rotated|crop|cropped|bright|dark"
+    r"|blur|noise|resized|small)[ _-]?\d*)$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """``ids`` int64 (N,): images of one group have one number; and how many images joined a group by each reason."""
+
+    ids: NDArray[np.int64]
+    reasons: dict[str, int]
+
+    @property
+    def joined(self) -> int:
+        """How many images share their group with another."""
+        return int((np.bincount(self.ids)[self.ids] > 1).sum()) if len(self.ids) else 0
+
+
+def of_pairs(count: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
+    """Return the group numbers int64 (N,) of ``count`` images when those of each pair belong together."""
+    forest = _Forest(count)
+    for one, other in pairs:
+        forest.join(one, other)
+    return forest.numbers()
+
+
+def groups(dataset: Dataset, progress: Progress = SILENT, pattern: str | None = None) -> Groups:
+    """Return the groups of ``dataset`` by content, by names, and by ``pattern``, whose ``{group}`` names the group.
+
+    Numbered names alone join nothing: frames of a film must also look like the frame before.
+    """
+    seen = looks(dataset, progress)
+    stems = [PurePosixPath(dataset.images.name(row)).stem for row in range(len(dataset))]
+    found = {
+        _("copies"): list(_copies(alike(dataset, progress, seen))),
+        _("frames of one film"): list(_frames(stems, dataset, seen)),
+        _("versions of one original"): list(_versions(stems)),
+        _("named by the pattern"): list(_named(stems, pattern)) if pattern else [],
+    }
+    forest = _Forest(len(dataset))
+    reasons = {}
+    for reason, pairs in found.items():
+        joined = sum(forest.join(one, other) for one, other in pairs)
+        if joined:
+            reasons[reason] = joined
+    return Groups(forest.numbers(), reasons)
+
+
+def by_content(keys: Sequence[str]) -> NDArray[np.int64]:
+    """Return the groups int64 (N,) of images whose content ``keys`` are equal; unreadable ones (empty) stand alone."""
+    _found, numbers = np.unique([key or f"-{row}" for row, key in enumerate(keys)], return_inverse=True)
+    return np.asarray(numbers, np.int64)
+
+
+class _Forest:
+    """Disjoint sets (Galler and Fischer 1964), paths halved on the way."""
+
+    def __init__(self, count: int) -> None:
+        self._above = list(range(count))
+
+    def join(self, one: int, other: int) -> bool:
+        """Put two into one set; return whether they were apart."""
+        one, other = self._root(one), self._root(other)
+        self._above[max(one, other)] = min(one, other)
+        return one != other
+
+    def numbers(self) -> NDArray[np.int64]:
+        """Return for each the number of its set, in order of appearance."""
+        roots = [self._root(row) for row in range(len(self._above))]
+        return np.asarray(np.unique(roots, return_inverse=True)[1], np.int64)
+
+    def _root(self, row: int) -> int:
+        while self._above[row] != row:
+            self._above[row] = self._above[self._above[row]]
+            row = self._above[row]
+        return row
+
+
+def _copies(pairs: Iterable[Pair]) -> Iterator[tuple[int, int]]:
+    return ((pair.first, pair.second) for pair in pairs)
+
+
+def _frames(stems: Sequence[str], dataset: Dataset, seen: Looks) -> Iterator[tuple[int, int]]:
+    films: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for row, stem in enumerate(stems):
+        match = _FRAME.fullmatch(_original(stem))
+        if match and seen.keys[row]:
+            folder = str(PurePosixPath(dataset.images.name(row)).parent)
+            films.setdefault((folder, match["film"]), []).append((int(match["number"][-15:]), row))
+    codes = hashes(seen.thumbs) if films else np.empty(0, np.uint64)
+    for frames in films.values():
+        rows = [row for _number, row in sorted(frames)]
+        near = distances(codes[rows[:-1]], codes[rows[1:]]) <= FRAME_BITS
+        yield from ((rows[at], rows[at + 1]) for at in np.flatnonzero(near).tolist())
+
+
+def _versions(stems: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of images whose names say that they were made of one; a lone version needs its original."""
+    first: dict[str, int] = {}
+    for row, stem in enumerate(stems):
+        before = first.setdefault(_original(stem).casefold(), row)
+        if before != row and (_original(stem) != stem or _original(stems[before]) != stems[before]):
+            yield before, row
+
+
+def _original(stem: str) -> str:
+    match = _EXPORTED.fullmatch(stem) or _VERSION.fullmatch(stem)
+    return match["original"] if match else stem
+
+
+def _named(stems: Sequence[str], pattern: str) -> Iterator[tuple[int, int]]:
+    expression = _expression(pattern)
+    first: dict[str, int] = {}
+    for row, stem in enumerate(stems):
+        match = expression.fullmatch(stem)
+        if match:
+            before = first.setdefault(match["group"], row)
+            if before != row:
+                yield before, row
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"(\{\w+\})", pattern)
+    if parts.count("{group}") != 1:
+        raise UsageError(
+            _("'{pattern}' does not say where the group stands.").format(pattern=pattern),
+            _("Expected {group} once, such as {example}.").format(group="{group}", example="{group}_{n}"),
+        )
+    kinds = {"{group}": r"(?P<group>.+?)", "{n}": r"\d+"}
+    return re.compile("".join(kinds.get(part, r".*?" if part.startswith("{") else re.escape(part)) for part in parts))
