@@ -209,8 +209,9 @@ def test_every_dependency_is_pinned() -> None:
     assert all(re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line) for line in lines)
 
 
-PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "check", "compare", "convert", "demo", "doctor", "evaluate", "load",
-          "measure", "merge", "models", "open", "resume", "save_answers", "show", "split", "summary", "train"]  # fmt: skip
+PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "check", "compare", "convert", "demo",
+          "doctor", "evaluate", "load", "measure", "merge", "models", "open", "resume", "save_answers",
+          "show", "split", "summary", "train"]  # fmt: skip
 
 
 def test_the_public_names_are_these_and_each_is_there() -> None:
