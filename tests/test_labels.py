@@ -14,21 +14,8 @@ from hypothesis import strategies as st
 from lince import images
 from lince.annotations import Classes, Strings
 from lince.errors import AmbiguousError, LinceError, UsageError
-from lince.labels import (
-    FORMATS,
-    TEST,
-    TRAIN,
-    UNASSIGNED,
-    VAL,
-    Export,
-    Options,
-    Table,
-    csvtable,
-    folders,
-    names,
-    open_table,
-    sniff,
-)
+from lince.labels import TEST, TRAIN, UNASSIGNED, VAL, Export, Options, Table, csvtable, folders, names, sniff
+from lince.labels.open import FORMATS, open_table
 from lince.labels.place import place
 
 PHOTO = images.encode_png(np.zeros((2, 3, 3), np.uint8))
