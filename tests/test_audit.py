@@ -212,6 +212,20 @@ def test_a_smaller_lighter_copy_in_the_test_is_a_leak(awkward):
     assert found.named("leak").examples[0].text == "train / test, nearly the same"
 
 
+def test_altered_copies_of_one_original_in_two_parts(awkward):
+    names = photos(awkward, 30)
+    for number, copy in (
+        (3, "gato_jpg.rf.0123456789abcdef0123456789abcdef.jpg"),
+        (20, "gato_jpg.rf.fedcba98765432100123456789abcdef.jpg"),
+    ):
+        (awkward / names[number]).rename(awkward / copy)
+        names[number] = copy
+    splits = np.array([0] * 15 + [2] * 15, np.int8)
+    found = examine(dataset(awkward, names, splits=splits))
+    assert pairs_of(found, "group-leak") == [(3, 20)]
+    assert found.named("leak") is None
+
+
 def test_copies_with_other_boxes_contradict_each_other(awkward):
     one, two = (0, (10, 10, 50, 50)), (1, (20, 60, 90, 90))
     data = boxed(awkward, [[one], [one, two], [two], [two]])

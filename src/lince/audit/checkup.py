@@ -12,6 +12,7 @@ from lince.audit.statistics import Statistics
 from lince.audit.suspects import Network
 from lince.data import Dataset
 from lince.data.alike import alike
+from lince.data.groups import groups
 from lince.messages import _
 from lince.progress import SILENT, Progress
 from lince.version import __version__
@@ -74,7 +75,10 @@ def examine(dataset: Dataset, progress: Progress = SILENT, network: Network | No
     """
     evidence = Evidence(dataset, facts.look(dataset, progress))
     found = [item for check in CHECKS for item in check(evidence)]
-    found += twins.check(evidence, alike(dataset, progress))
+    pairs = alike(dataset, progress)
+    found += twins.check(evidence, pairs)
+    if len(evidence.parts()) > 1:
+        found += twins.families(evidence, groups(dataset, progress).ids, pairs)
     if network is not None:
         found += suspects.check(evidence, network, progress)
     return Checkup(dataset, tuple(sorted(found, key=_gravest)), statistics.measure(evidence))

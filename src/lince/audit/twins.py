@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lince.audit.finding import Evidence, Example, Finding, Severity, Words, finding
 from lince.data import SPLITS
@@ -29,6 +30,20 @@ def check(evidence: Evidence, found: Sequence[Pair]) -> list[Finding]:
         *_told(evidence, "copies", _copies(), exact, _kind),
         *_told(evidence, "near-copies", _near(), near, _kind),
     ]
+
+
+def families(evidence: Evidence, ids: NDArray[np.int64], found: Sequence[Pair]) -> list[Finding]:
+    """Return the finding on groups that stand in two parts: frames of one film, or altered copies of one original.
+
+    ``ids`` int64 (N,) numbers the groups; what the pairs ``found`` already tell is left out.
+    """
+    told = {row for pair in found if _parts(evidence, pair) for row in (pair.first, pair.second)}
+    splits, first, apart = evidence.dataset.splits, dict[int, int](), []
+    for row in np.flatnonzero((splits >= 0) & (np.bincount(ids)[ids] > 1)).tolist():
+        before = first.setdefault(int(ids[row]), row)
+        if splits[before] != splits[row] and not {before, row} & told:
+            apart.append(Pair(before, row, near=True))
+    return _told(evidence, "group-leak", _group_leak(), apart, _where_alone)
 
 
 def contradicts(evidence: Evidence, pair: Pair) -> bool:
@@ -78,6 +93,15 @@ def _leak() -> Words:
     )
 
 
+def _group_leak() -> Words:
+    return Words(
+        Severity.ERROR,
+        _("Photos of one group in two parts"),
+        _("Frames of one film, or altered copies of one original, stand in two parts: the test is not of new photos."),
+        _("Divide anew with lince split, which keeps groups together."),
+    )
+
+
 def _copies() -> Words:
     return Words(
         Severity.WARNING,
@@ -114,6 +138,10 @@ def _parts(evidence: Evidence, pair: Pair) -> tuple[str, ...]:
 
 def _where(evidence: Evidence, pair: Pair) -> str:
     return f"{' / '.join(_parts(evidence, pair))}, {_kind(evidence, pair)}"
+
+
+def _where_alone(evidence: Evidence, pair: Pair) -> str:
+    return " / ".join(_parts(evidence, pair))
 
 
 def _kind(evidence: Evidence, pair: Pair) -> str:
