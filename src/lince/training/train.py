@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lince.config import TrainConfig
 from lince.data import SPLITS, TRAIN, Dataset, keys, require_classes, require_usable, split_dataset, verify
+from lince.data.groups import by_content
+from lince.data.split import straddling
 from lince.errors import DataError, UsageError
 from lince.evaluation.report import Report
 from lince.messages import _
@@ -97,10 +100,23 @@ def _prepared(request: Request, target: Run, source: Source, job: Job) -> Job:
         job = replace(job, keys=keys(dataset, progress))
     require_usable(dataset, request.allow_unusable)
     progress.say(dataset.summary())
-    dataset = split_dataset(dataset, config.val, config.test, config.seed)
+    copies = _copies(job.keys)
+    dataset = split_dataset(dataset, config.val, config.test, config.seed, copies)
+    leaks = 0 if copies is None else len(straddling(dataset, copies))
+    if leaks:
+        progress.say(
+            _("{count:,} images to learn from are in the test part too, file by file: lince check names them.").format(
+                count=leaks
+            )
+        )
     _require_parts(dataset)
     run.write_split(target, dataset, job.keys)
     return replace(job, dataset=dataset, folder=target.folder, spec=featurewise(dataset, job.spec))
+
+
+def _copies(keys: Sequence[str]) -> NDArray[np.int64] | None:
+    """Return which images are the same file, so that none stands in two parts; ``None`` when no file is there twice."""
+    return by_content(keys) if len(set(keys)) < len(keys) else None
 
 
 def _require_parts(dataset: Dataset) -> None:
