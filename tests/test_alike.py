@@ -145,3 +145,18 @@ def test_real_photos(shared: Path) -> None:
     assert ("images/raccoon-52.jpg", "images/raccoon-74.jpg") in {
         (dataset.images.name(pair.first), dataset.images.name(pair.second)) for pair in pairs
     }
+
+
+def test_a_film_that_stands_still_is_not_compared_frame_by_frame(
+    awkward: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = np.asarray(picture(3)).astype(int)
+    noise = np.random.default_rng(0)
+    frames = {
+        f"a/{i:03}.png": Image.fromarray(np.clip(scene + noise.integers(-9, 9, scene.shape), 0, 255).astype(np.uint8))
+        for i in range(60)
+    }
+    asked = []
+    monkeypatch.setattr(room, "likeness", lambda one, other: asked.append(1) or likeness(one, other))
+    pairs = alike(open_dataset(folders(awkward / "film", frames | {"b/x.png": picture(4)}), format="folders"))
+    assert len(pairs) == len(asked) == 59

@@ -19,6 +19,7 @@ from lince import files
 from lince.data import flatfile
 from lince.data.alignment import SIDE, likeness
 from lince.data.dataset import Dataset
+from lince.data.union import Union
 from lince.errors import ImageError
 from lince.messages import _
 from lince.preprocess import Preprocess, fit, normalise
@@ -30,6 +31,8 @@ _BITS = 12  # of 64 in which the hashes of one picture may differ
 _SCALES = (1.0, 0.93, 0.86)
 _FREQUENCIES = 12
 _SPEC = Preprocess(SIDE, SIDE, channels="grey", mean=(0.0,), std=(1.0,))
+_PARTNERS = 16  # of one photo that are compared at most: the nearest, which leads to all that are connected
+_LOOKED_AT = 4096  # photos with an equal quarter; more are empty ones
 _MANY = 50_000  # photos from which not all hashes are compared with all others
 _BATCH, _BLOCK = 1024, 2**24
 _VERSION = 1
@@ -59,7 +62,9 @@ class Looks:
 
 
 def alike(dataset: Dataset, progress: Progress = SILENT, seen: Looks | None = None) -> tuple[Pair, ...]:
-    """Return the pairs of images that show the same, by rows; a file that is there often is paired with its first.
+    """Return pairs of images that show the same, by rows, so many that they connect all that is alike.
+
+    A file that is there often is paired with its first.
 
     What was found out about a content is kept in the cache folder, so that the second time is quick.
     """
@@ -110,44 +115,45 @@ def distances(one: Hashes, other: Hashes) -> NDArray[np.uint8]:
 
 
 def _near(thumbs: NDArray[np.uint8], rows: NDArray[np.int64], progress: Progress) -> list[Pair]:
+    """Return pairs that connect all that is alike: of a thousand frames of a still film 999, not half a million."""
     candidates = sorted(set(_candidates(thumbs[rows])))
-    found: dict[tuple[int, int], float] = {}
+    connected = Union(len(rows))
+    found = []
     with progress.stage(_("Comparing photos"), len(candidates)) as stage:
-        for one, other, mirrored in candidates:  # one by one: on pictures this small threads only wait for each other
-            value = _likeness(thumbs, rows, one, other, mirrored)
-            if value >= NEARLY:
-                found[one, other] = max(value, found.get((one, other), 0.0))
+        for _bits, one, other, mirrored in candidates:  # in no threads: pictures this small keep the interpreter busy
             stage.advance()
-    return [Pair(int(rows[one]), int(rows[other]), value, near=True) for (one, other), value in found.items()]
+            if connected.joined(one, other):
+                continue
+            first, second = thumbs[rows[one]], thumbs[rows[other]]
+            value = likeness(first[:, ::-1] if mirrored else first, second)
+            if value >= NEARLY:
+                connected.join(one, other)
+                found.append(Pair(int(rows[one]), int(rows[other]), value, near=True))
+    return found
 
 
-def _likeness(thumbs: NDArray[np.uint8], rows: NDArray[np.int64], one: int, other: int, mirrored: bool) -> float:
-    first, second = thumbs[rows[one]], thumbs[rows[other]]
-    return likeness(first[:, ::-1] if mirrored else first, second)
-
-
-def _candidates(thumbs: NDArray[np.uint8]) -> Iterator[tuple[int, int, bool]]:
-    """Yield (one, other, mirrored), one < other, whose hashes are close."""
+def _candidates(thumbs: NDArray[np.uint8]) -> Iterator[tuple[int, int, int, bool]]:
+    """Yield (bits that differ, one, other, mirrored), one < other, of hashes that are close."""
     whole = hashes(thumbs)
+    find = _close if len(whole) <= _MANY else _close_by_quarters
     for scale in _SCALES:
         cut = whole if scale == 1.0 else hashes(thumbs, scale)
         for mirrored in (False, True):
-            for one, other in _close(whole, cut ^ (_MIRROR if mirrored else np.uint64(0))):
+            for bits, one, other in find(whole, cut ^ (_MIRROR if mirrored else np.uint64(0))):
                 if one != other:
-                    yield min(one, other), max(one, other), mirrored
+                    yield bits, min(one, other), max(one, other), mirrored
 
 
-def _close(whole: Hashes, cut: Hashes) -> Iterator[tuple[int, int]]:
-    if len(whole) > _MANY:
-        yield from _close_by_quarters(whole, cut)
-        return
+def _close(whole: Hashes, cut: Hashes) -> Iterator[tuple[int, int, int]]:
     step = max(1, _BLOCK // max(1, len(whole)))
+    everything = np.arange(len(whole))
     for start in range(0, len(whole), step):
-        ones, others = np.nonzero(distances(cut[start : start + step, None], whole[None]) <= _BITS)
-        yield from zip((ones + start).tolist(), others.tolist(), strict=True)
+        apart = distances(cut[start : start + step, None], whole[None])
+        for at in np.flatnonzero((apart <= _BITS).any(axis=1)).tolist():
+            yield from _nearest(start + at, everything, apart[at])
 
 
-def _close_by_quarters(whole: Hashes, cut: Hashes) -> Iterator[tuple[int, int]]:
+def _close_by_quarters(whole: Hashes, cut: Hashes) -> Iterator[tuple[int, int, int]]:
     # Of very many, those are compared that agree in one of four quarters of their bits (Manku et al. 2007): all that
     # differ in at most three bits, and most of those that differ in some more.
     for shift in range(0, 64, 16):
@@ -156,9 +162,14 @@ def _close_by_quarters(whole: Hashes, cut: Hashes) -> Iterator[tuple[int, int]]:
         wanted = (cut >> np.uint64(shift)) & np.uint64(0xFFFF)
         first, last = (np.searchsorted(keys[order], wanted, side) for side in ("left", "right"))
         for one in range(len(cut)):
-            others = order[first[one] : last[one]]
-            for other in others[distances(cut[one], whole[others]) <= _BITS].tolist():
-                yield one, other
+            others = order[first[one] : last[one]][:_LOOKED_AT]
+            yield from _nearest(one, others, distances(cut[one], whole[others]))
+
+
+def _nearest(one: int, others: NDArray[np.int64], bits: NDArray[np.uint8]) -> Iterator[tuple[int, int, int]]:
+    near = np.flatnonzero(bits <= _BITS)
+    for at in near[np.argsort(bits[near], kind="stable")][:_PARTNERS].tolist():
+        yield int(bits[at]), one, int(others[at])
 
 
 def _look(dataset: Dataset, row: int, cache: _Cache) -> tuple[str, NDArray[np.uint8], int]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lince.data.alike import Looks, Pair, alike, distances, hashes, looks
 from lince.data.dataset import Dataset
+from lince.data.union import Union
 from lince.errors import UsageError
 from lince.messages import _
 from lince.progress import SILENT, Progress
@@ -42,7 +43,7 @@ class Groups:
 
 def of_pairs(count: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
     """Return the group numbers int64 (N,) of ``count`` images when those of each pair belong together."""
-    forest = _Forest(count)
+    forest = Union(count)
     for one, other in pairs:
         forest.join(one, other)
     return forest.numbers()
@@ -61,7 +62,7 @@ def groups(dataset: Dataset, progress: Progress = SILENT, pattern: str | None = 
         _("versions of one original"): list(_versions(stems)),
         _("named by the pattern"): list(_named(stems, pattern)) if pattern else [],
     }
-    forest = _Forest(len(dataset))
+    forest = Union(len(dataset))
     reasons = {}
     for reason, pairs in found.items():
         joined = sum(forest.join(one, other) for one, other in pairs)
@@ -74,30 +75,6 @@ def by_content(keys: Sequence[str]) -> NDArray[np.int64]:
     """Return the groups int64 (N,) of images whose content ``keys`` are equal; unreadable ones (empty) stand alone."""
     _found, numbers = np.unique([key or f"-{row}" for row, key in enumerate(keys)], return_inverse=True)
     return np.asarray(numbers, np.int64)
-
-
-class _Forest:
-    """Disjoint sets (Galler and Fischer 1964), paths halved on the way."""
-
-    def __init__(self, count: int) -> None:
-        self._above = list(range(count))
-
-    def join(self, one: int, other: int) -> bool:
-        """Put two into one set; return whether they were apart."""
-        one, other = self._root(one), self._root(other)
-        self._above[max(one, other)] = min(one, other)
-        return one != other
-
-    def numbers(self) -> NDArray[np.int64]:
-        """Return for each the number of its set, in order of appearance."""
-        roots = [self._root(row) for row in range(len(self._above))]
-        return np.asarray(np.unique(roots, return_inverse=True)[1], np.int64)
-
-    def _root(self, row: int) -> int:
-        while self._above[row] != row:
-            self._above[row] = self._above[self._above[row]]
-            row = self._above[row]
-        return row
 
 
 def _copies(pairs: Iterable[Pair]) -> Iterator[tuple[int, int]]:
