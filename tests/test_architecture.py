@@ -211,7 +211,7 @@ def test_every_dependency_is_pinned() -> None:
 
 PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "check", "compare", "convert", "demo",
           "doctor", "evaluate", "load", "measure", "merge", "models", "open", "resume", "save_answers",
-          "show", "split", "summary", "train"]  # fmt: skip
+          "show", "split", "summary", "to_pandas", "to_torch", "train"]  # fmt: skip
 
 
 def test_the_public_names_are_these_and_each_is_there() -> None:

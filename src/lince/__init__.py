@@ -15,11 +15,13 @@ from lince.version import __version__
 if TYPE_CHECKING:
     from lince.config import TrainConfig
     from lince.data import open_dataset as open  # noqa: A004
+    from lince.data.outside import to_pandas
     from lince.errors import LinceError
     from lince.runtime.answers import save_answers
     from lince.runtime.predictor import load
     from lince.verbs.checking import check, show
     from lince.verbs.converting import convert, merge
+    from lince.training.outside import to_torch
     from lince.verbs.judging import compare, evaluate
     from lince.verbs.learning import demo, resume, train
     from lince.verbs.looking import augment, doctor, measure, models, summary
@@ -45,6 +47,8 @@ _WHERE = {
     "show": "lince.verbs.checking:show",
     "split": "lince.verbs.splitting:split",
     "summary": "lince.verbs.looking:summary",
+    "to_pandas": "lince.data.outside:to_pandas",
+    "to_torch": "lince.training.outside:to_torch",
     "train": "lince.verbs.learning:train",
 }
 
@@ -69,6 +73,8 @@ __all__ = [
     "show",
     "split",
     "summary",
+    "to_pandas",
+    "to_torch",
     "train",
 ]
 
