@@ -78,7 +78,7 @@ def examine(dataset: Dataset, progress: Progress = SILENT, network: Network | No
     pairs = alike(dataset, progress)
     found += twins.check(evidence, pairs)
     if len(evidence.parts()) > 1:
-        found += twins.families(evidence, groups(dataset, progress).ids, pairs)
+        found += twins.families(evidence, groups(dataset, progress, pairs=pairs).ids, pairs)
     if network is not None:
         found += suspects.check(evidence, network, progress)
     return Checkup(dataset, tuple(sorted(found, key=_gravest)), statistics.measure(evidence))

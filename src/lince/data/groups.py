@@ -49,23 +49,28 @@ def of_pairs(count: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
     return forest.numbers()
 
 
-def groups(dataset: Dataset, progress: Progress = SILENT, pattern: str | None = None) -> Groups:
+def groups(
+    dataset: Dataset, progress: Progress = SILENT, pattern: str | None = None, pairs: Iterable[Pair] | None = None
+) -> Groups:
     """Return the groups of ``dataset`` by content, by names, and by ``pattern``, whose ``{group}`` names the group.
 
-    Numbered names alone join nothing: frames of a film must also look like the frame before.
+    Numbered names alone join nothing: frames of a film must also look like the frame before. ``pairs`` are those of
+    ``alike`` when they are known already.
     """
     seen = looks(dataset, progress)
     stems = [PurePosixPath(dataset.images.name(row)).stem for row in range(len(dataset))]
     found = {
-        _("copies"): list(_copies(alike(dataset, progress, seen))),
+        _("copies"): [
+            (pair.first, pair.second) for pair in (alike(dataset, progress, seen) if pairs is None else pairs)
+        ],
         _("frames of one film"): list(_frames(stems, dataset, seen)),
         _("versions of one original"): list(_versions(stems)),
         _("named by the pattern"): list(_named(stems, pattern)) if pattern else [],
     }
     forest = Union(len(dataset))
     reasons = {}
-    for reason, pairs in found.items():
-        joined = sum(forest.join(one, other) for one, other in pairs)
+    for reason, links in found.items():
+        joined = sum(forest.join(one, other) for one, other in links)
         if joined:
             reasons[reason] = joined
     return Groups(forest.numbers(), reasons)
@@ -75,10 +80,6 @@ def by_content(keys: Sequence[str]) -> NDArray[np.int64]:
     """Return the groups int64 (N,) of images whose content ``keys`` are equal; unreadable ones (empty) stand alone."""
     _found, numbers = np.unique([key or f"-{row}" for row, key in enumerate(keys)], return_inverse=True)
     return np.asarray(numbers, np.int64)
-
-
-def _copies(pairs: Iterable[Pair]) -> Iterator[tuple[int, int]]:
-    return ((pair.first, pair.second) for pair in pairs)
 
 
 def _frames(stems: Sequence[str], dataset: Dataset, seen: Looks) -> Iterator[tuple[int, int]]:
