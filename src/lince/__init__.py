@@ -15,15 +15,14 @@ from lince.version import __version__
 if TYPE_CHECKING:
     from lince.config import TrainConfig
     from lince.data import open_dataset as open  # noqa: A004
-    from lince.data.outside import to_pandas
     from lince.errors import LinceError
     from lince.runtime.answers import save_answers
     from lince.runtime.predictor import load
     from lince.verbs.checking import check, show
     from lince.verbs.converting import convert, merge
-    from lince.training.outside import to_torch
     from lince.verbs.judging import compare, evaluate
     from lince.verbs.learning import demo, resume, train
+    from lince.verbs.leaving import to_pandas, to_torch
     from lince.verbs.looking import augment, doctor, measure, models, summary
     from lince.verbs.splitting import split
 
@@ -47,8 +46,8 @@ _WHERE = {
     "show": "lince.verbs.checking:show",
     "split": "lince.verbs.splitting:split",
     "summary": "lince.verbs.looking:summary",
-    "to_pandas": "lince.data.outside:to_pandas",
-    "to_torch": "lince.training.outside:to_torch",
+    "to_pandas": "lince.verbs.leaving:to_pandas",
+    "to_torch": "lince.verbs.leaving:to_torch",
     "train": "lince.verbs.learning:train",
 }
 
