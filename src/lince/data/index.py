@@ -25,6 +25,7 @@ from lince.labels import Options, Place, Table
 from lince.labels.open import open_place
 from lince.labels.scan import looks_like_image
 from lince.labels.tree import Folder
+from lince.messages import _
 from lince.progress import SILENT, Progress
 
 VERSION = 1  # of the readers and of what is kept; indexes of other versions are not used
@@ -41,6 +42,7 @@ def open_indexed(there: Place, form: str | None, options: Options, progress: Pro
     for path in _paths(there, form, options):
         found = _load(path, there)
         if found is not None:
+            progress.say(_("Read as {format}, from its index: {path}").format(format=found.format, path=path))
             return found
     began = time.time_ns()
     table = open_place(there, form, options, progress)

@@ -62,7 +62,7 @@ def open_table(
 
 def open_place(there: Place, form: str | None, options: Options, progress: Progress = SILENT) -> Table:
     """Return the labels at ``there``, as ``open_table`` does."""
-    chosen = one_of("format", form, FORMATS) if form else _recognise(there, options)
+    chosen = one_of("format", form, FORMATS) if form else _recognise(there, options, progress)
     table = FORMATS[chosen].read(there, options, progress)
     if not len(table.names):
         raise UsageError(
@@ -74,13 +74,15 @@ def open_place(there: Place, form: str | None, options: Options, progress: Progr
     return table
 
 
-def _recognise(there: Place, options: Options) -> str:
+def _recognise(there: Place, options: Options, progress: Progress) -> str:
     if options.pattern is not None:
         return names.FORMAT.name  # only file names have a pattern
     path = there.path
     evidence = {name: text for name, form in FORMATS.items() if (text := form.detect(there))}
     if len(evidence) == 1:
-        return next(iter(evidence))
+        [(name, text)] = evidence.items()
+        progress.say(_("Read as {format}: {evidence}").format(format=name, evidence=text))
+        return name
     if evidence:
         raise AmbiguousError(
             _("{path} can be read in {count} ways.").format(path=path, count=len(evidence)),
