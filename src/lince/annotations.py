@@ -239,3 +239,26 @@ class Rejected:
     def __str__(self) -> str:
         place = self.path if self.line is None else f"{self.path}:{self.line}"
         return f"{place}: {self.reason}" + (f" ({self.remedy})" if self.remedy else "")
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector found on one image, best first: as ``Objects`` of one image, with how sure it is.
+
+    ``boxes`` float64 (K, 4), left, top, right, bottom in pixels of the upright image; ``class_ids`` int32 (K,);
+    ``scores`` float32 (K,) in [0, 1], not rising.
+    """
+
+    boxes: NDArray[np.float64]
+    class_ids: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        if self.boxes.shape != (count, 4) or self.class_ids.shape != (count,) or self.scores.shape != (count,):
+            raise ValueError(f"{count} detections have boxes {self.boxes.shape}, classes {self.class_ids.shape}")
+        if (np.diff(self.scores) > 0).any():
+            raise ValueError("detections stand best first")
+
+    def __len__(self) -> int:
+        return len(self.scores)
