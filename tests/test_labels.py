@@ -366,6 +366,15 @@ def test_two_readings_are_refused_and_the_option_decides(awkward: Path) -> None:
     assert open_table(awkward, "names").classes.names == ("cat", "dog")
 
 
+def test_labels_that_somebody_wrote_go_before_the_names_of_files(awkward: Path) -> None:
+    photos(awkward, "cat_1.png", "cat_2.png", "dog_1.png", "dog_2.png")
+    assert open_table(awkward).format == "names"
+    for stem in ("cat_1", "cat_2", "dog_1", "dog_2"):
+        (awkward / f"{stem}.xml").write_text(f"<annotation><filename>{stem}.png</filename></annotation>", "utf-8")
+    assert open_table(awkward).format == "voc"
+    assert open_table(awkward, "names").classes.names == ("cat", "dog")
+
+
 def test_no_reading_says_what_is_there(awkward: Path) -> None:
     photos(awkward, "hello.png", "sub/x.txt")
     with pytest.raises(UsageError, match=r"1 x \.png; folders: sub"):

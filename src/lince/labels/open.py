@@ -79,6 +79,11 @@ def _recognise(there: Place, options: Options, progress: Progress) -> str:
         return names.FORMAT.name  # only file names have a pattern
     path = there.path
     evidence = {name: text for name, form in FORMATS.items() if (text := form.detect(there))}
+    written = [name for name in evidence if name not in (names.FORMAT.name, folders.FORMAT.name)]
+    if len(evidence) == 2 and len(written) == 1 and names.FORMAT.name in evidence:
+        # What somebody wrote down goes before what the names of files may mean.
+        progress.say(_("The names of the files could hold classes too: --format names reads those."))
+        evidence = {name: evidence[name] for name in written}
     if len(evidence) == 1:
         [(name, text)] = evidence.items()
         progress.say(_("Read as {format}: {evidence}").format(format=name, evidence=text))
