@@ -271,7 +271,7 @@ def mutated(data: bytes) -> st.SearchStrategy[bytes]:
     return st.tuples(st.integers(0, 300), st.integers(0, 30), st.binary(max_size=6), st.integers(0, 4)).map(change)
 
 
-@settings(max_examples=80, deadline=2000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.one_of(st.binary(max_size=60), mutated(REAL), mutated(REAL)))
 @example(data=REAL)
 @example(data=f'{HEADER}\n"{"x" * 200_000}'.encode())

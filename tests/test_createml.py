@@ -184,7 +184,7 @@ def mutated(data: bytes) -> st.SearchStrategy[bytes]:
     return st.tuples(st.integers(0, 300), st.integers(0, 30), st.binary(max_size=6), st.integers(0, 4)).map(change)
 
 
-@settings(max_examples=60, deadline=2000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.one_of(st.binary(max_size=60), mutated(REAL), mutated(REAL)))
 @example(data=json.dumps([entry("a.png", mark("x", 1e308, 1e308, 1e308, 1e308))]).encode())
 @example(data=b'[{"image": "\\u0000", "annotations": []}]')
