@@ -112,7 +112,7 @@ def test_the_name_of_a_project_is_no_class_and_that_is_said(awkward: Path) -> No
     table = open_table(awkward, progress=Ear)
     assert table.classes.names == ("head", "helmet")
     assert boxes(table)[0][1] == "helmet"
-    assert "'hats'" in told[0]
+    assert any("'hats'" in line for line in told)
 
 
 def test_a_category_0_that_marks_have_is_a_class(awkward: Path) -> None:
