@@ -30,6 +30,15 @@ REAL = {
     "long-photo": {"13555215723_cf2c11626b_b", "6905876618_12732b74de_b"},
     "contradiction": {"15922772266_1167a06620"},
 }
+# Photos of flowers whose own label is plainly wrong: a fountain and a tea cup among the tulips, a marching band among
+# the roses, a daisy on a log among the dandelions.
+MISLABELLED = {
+    "13386618495_3df1f1330d", "12045735155_42547ce4e9_n", "16265883604_92be82b973", "5700781400_65761f3fce",
+    "4573886524_5161482ca7_n", "8684108_a85764b22d_n", "2535466143_5823e48b63", "2535466393_6556afeb2f_m",
+    "3713368809_eba7fa2fbf_m", "5212877807_a3ddf06a7c_n", "5212885371_fe27c406a2_n", "13910126337_53faf1d214_n",
+    "14067778605_0285b7cc3a", "14116780333_7836f4448c", "3637371174_a8dfcc1b35", "6325571510_7544b27e57_n",
+    "7094415739_6b29e5215c_m",
+}  # fmt: skip
 Rng = np.random.Generator
 Spoil = Callable[[Path, Path, Rng], object]
 SKIPPED = "a fault that this photo cannot have"
@@ -63,7 +72,7 @@ def run() -> None:
         whole_sets(scores, rng)
     print(f"{'check':<16}{'planted':>9}{'found':>8}{'precision':>11}{'recall':>9}")
     missed = [code for code in sorted(scores) if not told(code, scores[code], RECALL, PRECISION)]
-    score = wrong_labels(seeds[0]) if WEIGHTS.is_file() else None
+    score = wrong_labels(seeds) if WEIGHTS.is_file() else None
     if score and not told("wrong-label", score, ENOUGH, ENOUGH):
         missed.append("wrong-label")
     if missed:
@@ -432,14 +441,16 @@ SPOILT = {
 # Wrong labels
 
 
-def wrong_labels(seed: int) -> Score:
-    """Return how the search for wrong labels does on flowers with 5 % of the labels exchanged at random."""
-    rng = np.random.default_rng(seed)
+def wrong_labels(seeds: list[int]) -> Score:
+    """Return how the search for wrong labels does on flowers, 5 % of the labels exchanged, by each of ``seeds``."""
     flowers = lince.open(DATA / "flowers")
-    labels = flowers.class_ids.copy()
-    wrong = rng.choice(len(labels), round(0.05 * len(labels)), replace=False)
-    labels[wrong] = (labels[wrong] + rng.integers(1, 5, len(wrong))) % 5
-    found = suspects.search(replace(flowers, class_ids=labels), Network("mobilenetv2_100", str(WEIGHTS), 224))
+    stems = [PurePosixPath(flowers.images.name(row)).stem for row in range(len(flowers))]
     score = Score()
-    score.add(set(map(str, wrong.tolist())), set(map(str, found.rows.tolist())), set())
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        labels = flowers.class_ids.copy()
+        wrong = rng.choice(len(labels), round(0.05 * len(labels)), replace=False)
+        labels[wrong] = (labels[wrong] + rng.integers(1, 5, len(wrong))) % 5
+        found = suspects.search(replace(flowers, class_ids=labels), Network("mobilenetv2_100", str(WEIGHTS), 224))
+        score.add({stems[row] for row in wrong}, {stems[row] for row in found.rows}, MISLABELLED)
     return score

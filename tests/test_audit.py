@@ -405,7 +405,7 @@ def test_the_confident_joint_by_hand():
     probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.1, 0.9], [0.95, 0.05], [0.55, 0.45]])
     labels = np.array([0, 0, 1, 1, 1, 1])
     # usual: class 0 (0.9 + 0.7) / 2 = 0.8, class 1 (0.8 + 0.9 + 0.05 + 0.45) / 4 = 0.55
-    confident, table = suspects.confident_joint(probabilities, labels)
+    confident, table = suspects.confident_joint(probabilities, labels, np.ones(len(labels), bool))
     assert confident.tolist() == [0, -1, 1, 1, 0, -1]
     assert table.tolist() == [[1, 0], [1, 2]]
 
@@ -417,8 +417,8 @@ def test_exchanged_labels_are_found_by_features_that_were_not_fitted_on_them():
     labels = truth.copy()
     wrong = rng.choice(300, 15, replace=False)
     labels[wrong] = (labels[wrong] + 1) % 3
-    probabilities = suspects.out_of_fold(vectors, labels.astype(np.int64), 3, lambda: None)
-    confident, _table = suspects.confident_joint(probabilities, labels)
+    probabilities = suspects.out_of_fold(vectors, labels.astype(np.int64), 3, np.ones(len(labels), bool), lambda: None)
+    confident, _table = suspects.confident_joint(probabilities, labels, np.ones(len(labels), bool))
     doubted = set(np.flatnonzero((confident >= 0) & (confident != labels)).tolist())
     assert len(doubted & set(wrong.tolist())) >= 0.8 * len(wrong)
     assert len(doubted & set(wrong.tolist())) >= 0.8 * len(doubted)
