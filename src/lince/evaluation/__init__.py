@@ -2,6 +2,7 @@
 
 from lince.evaluation.classification import Averages, ClassificationMetrics, ClassScore, evaluate
 from lince.evaluation.compare import Comparison, compare
+from lince.evaluation.detection import DetectionMetrics, DetectionScore, evaluate_detections
 from lince.evaluation.interval import Interval
 from lince.evaluation.predictions import Predictions
 
@@ -10,8 +11,11 @@ __all__ = [
     "ClassScore",
     "ClassificationMetrics",
     "Comparison",
+    "DetectionMetrics",
+    "DetectionScore",
     "Interval",
     "Predictions",
     "compare",
     "evaluate",
+    "evaluate_detections",
 ]

@@ -1,0 +1,107 @@
+"""Average precision as COCO counts it (Lin et al. 2014), and how far other images of the same kind would move it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.evaluation.matching import IOUS, Columns, Ints, Matching
+
+RECALLS = np.linspace(0.0, 1.0, 101)
+_MOST_DRAWS, _FEWEST_DRAWS = 1000, 100
+_EFFORT = 20_000_000  # figures that the bootstrap works through, which bounds its time on large test sets
+_CHUNK = 1 << 20
+
+Array = NDArray[np.float64]
+
+
+def interpolated(hits: NDArray[Any], seen: NDArray[Any], positives: NDArray[Any]) -> Array:
+    """Return the average precision (...) over the 101 recalls of COCO; NaN where ``positives`` is zero.
+
+    ``hits`` (..., P) counts the right findings up to and with each right one, ``seen`` (..., P) all that count;
+    ``positives`` (..., 1) the objects to be found.
+    """
+    precision, recall = hits / (seen + np.spacing(1)), hits / np.maximum(positives, 1)
+    best = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
+    covered = np.searchsorted(RECALLS, recall, side="right")
+    gained = np.diff(covered, prepend=0, axis=-1)
+    return np.where(positives[..., 0] > 0, (best * gained).sum(axis=-1) / len(RECALLS), np.nan)
+
+
+def precisions(columns: Columns, matching: Matching, classes: int) -> Array:
+    """Return the average precision (T, C) of each class at each of ``IOUS``; NaN for a class that is not there."""
+    positives = support(columns, matching, classes)
+    result = np.full((len(IOUS), classes), np.nan)
+    for class_id, part in enumerate(parts(columns, classes)):
+        if positives[class_id]:
+            for level in range(len(IOUS)):
+                rows = np.flatnonzero(matching.hits[level, part])
+                seen = np.cumsum(matching.counted[level, part])[rows]
+                result[level, class_id] = interpolated(np.arange(1, len(rows) + 1), seen, positives[class_id, None])
+    return result
+
+
+def parts(columns: Columns, classes: int) -> list[slice]:
+    """Return where the findings of each of ``classes`` stand."""
+    bounds = np.searchsorted(columns.classes, np.arange(classes + 1)).tolist()
+    return [slice(start, end) for start, end in pairwise(bounds)]
+
+
+def support(columns: Columns, matching: Matching, classes: int) -> Ints:
+    """Return how many objects of each class are to be found, (C,)."""
+    return np.bincount(columns.truth_classes[matching.wanted], minlength=classes)
+
+
+def curve(hits: NDArray[np.bool_], counted: NDArray[np.bool_], positives: int) -> Array:
+    """Return the best precision (101,) at each of ``RECALLS`` or beyond; zero where so much is never found.
+
+    ``hits`` and ``counted`` (K,) are those of one class at one threshold, ``positives`` its objects.
+    """
+    rows = np.flatnonzero(hits)
+    right = np.arange(1, len(rows) + 1)
+    precision = right / (np.cumsum(counted)[rows] + np.spacing(1))
+    best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return np.asarray(best[np.searchsorted(right / positives, RECALLS)], np.float64)
+
+
+def mean(values: Array) -> Array:
+    """Return the mean (...) over the classes of ``values`` (..., C) that are there; NaN where none is."""
+    there = ~np.isnan(values)
+    count = there.sum(axis=-1)
+    total = np.where(there, values, 0.0).sum(axis=-1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def resampled(columns: Columns, matching: Matching, classes: int, seed: int) -> Array:
+    """Return the average precision (R, T, C) on R test sets drawn from the images with replacement.
+
+    The matching within an image stays what it is, so that an image drawn twice counts twice: no more than sums of
+    weights. R is 1,000, fewer on a large test set (down to 100), whose intervals are narrow.
+    """
+    work = matching.hits.sum() + len(columns) + 1
+    draws = int(np.clip(_EFFORT // work, _FEWEST_DRAWS, _MOST_DRAWS))
+    rng = np.random.default_rng(seed)
+    result = np.empty((draws, len(IOUS), classes))
+    step = max(1, _CHUNK // (len(columns) + columns.count))
+    for first in range(0, draws, step):
+        rows = min(step, draws - first)
+        weights = rng.multinomial(columns.count, np.full(columns.count, 1 / columns.count), rows)
+        for class_id, part in enumerate(parts(columns, classes)):
+            own = matching.wanted & (columns.truth_classes == class_id)
+            positives = weights[:, columns.truth_images[own]].sum(axis=1, keepdims=True)
+            for level, values in enumerate(_weighted(columns, matching, part, weights, positives)):
+                result[first : first + rows, level, class_id] = values
+    return result
+
+
+def _weighted(columns: Columns, matching: Matching, part: slice, weights: Ints, positives: Ints) -> Iterator[Array]:
+    """Yield the average precision (R,) at each of ``IOUS`` of the findings in ``part``, weighted by image (R, N)."""
+    each = weights[:, columns.images[part]]
+    all_seen = np.cumsum(each, axis=1)
+    for hits, counted in zip(matching.hits[:, part], matching.counted[:, part], strict=True):
+        seen = all_seen if counted.all() else np.cumsum(each * counted, axis=1)
+        yield interpolated(np.cumsum(each[:, hits], axis=1), seen[:, hits], positives)
