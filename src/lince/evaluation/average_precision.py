@@ -82,26 +82,29 @@ def resampled(columns: Columns, matching: Matching, classes: int, seed: int) -> 
     The matching within an image stays what it is, so that an image drawn twice counts twice: no more than sums of
     weights. R is 1,000, fewer on a large test set (down to 100), whose intervals are narrow.
     """
-    work = matching.hits.sum() + len(columns) + 1
+    work = matching.hits.sum() + len(columns) + columns.count
     draws = int(np.clip(_EFFORT // work, _FEWEST_DRAWS, _MOST_DRAWS))
     rng = np.random.default_rng(seed)
+    weights = rng.multinomial(columns.count, np.full(columns.count, 1 / columns.count), draws).astype(np.int32)
     result = np.empty((draws, len(IOUS), classes))
-    step = max(1, _CHUNK // (len(columns) + columns.count))
-    for first in range(0, draws, step):
-        rows = min(step, draws - first)
-        weights = rng.multinomial(columns.count, np.full(columns.count, 1 / columns.count), rows)
-        for class_id, part in enumerate(parts(columns, classes)):
-            own = matching.wanted & (columns.truth_classes == class_id)
-            positives = weights[:, columns.truth_images[own]].sum(axis=1, keepdims=True)
-            for level, values in enumerate(_weighted(columns, matching, part, weights, positives)):
-                result[first : first + rows, level, class_id] = values
+    for class_id, part in enumerate(parts(columns, classes)):
+        own = matching.wanted & (columns.truth_classes == class_id)
+        step = max(1, _CHUNK // max(1, part.stop - part.start, np.count_nonzero(own)))
+        for first in range(0, draws, step):
+            drawn = weights[first : first + step]
+            positives = drawn.take(columns.truth_images[own], axis=1).sum(axis=1, keepdims=True)
+            for level, values in enumerate(_weighted(columns, matching, part, drawn, positives)):
+                result[first : first + step, level, class_id] = values
     return result
 
 
-def _weighted(columns: Columns, matching: Matching, part: slice, weights: Ints, positives: Ints) -> Iterator[Array]:
+def _weighted(
+    columns: Columns, matching: Matching, part: slice, weights: NDArray[Any], positives: Ints
+) -> Iterator[Array]:
     """Yield the average precision (R,) at each of ``IOUS`` of the findings in ``part``, weighted by image (R, N)."""
-    each = weights[:, columns.images[part]]
+    each = weights.take(columns.images[part], axis=1)
     all_seen = np.cumsum(each, axis=1)
     for hits, counted in zip(matching.hits[:, part], matching.counted[:, part], strict=True):
         seen = all_seen if counted.all() else np.cumsum(each * counted, axis=1)
-        yield interpolated(np.cumsum(each[:, hits], axis=1), seen[:, hits], positives)
+        right = np.flatnonzero(hits)
+        yield interpolated(np.cumsum(each.take(right, axis=1), axis=1), seen.take(right, axis=1), positives)
