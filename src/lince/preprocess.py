@@ -18,7 +18,8 @@ from lince.choices import one_of
 from lince.errors import UsageError
 from lince.messages import _
 
-RESIZE_RULES = ("squash", "crop", "letterbox")
+RESIZE_RULES = ("squash", "crop", "letterbox", "corner")
+WHOLE = ("letterbox", "corner")  # the rules that keep the whole image and its aspect
 CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
 _LINEAR_UP_TO, _SQUARES_UP_TO = 1.25, 4.0  # how much an image shrinks
 STANDARDISE = ("none", "featurewise", "samplewise")
@@ -31,9 +32,10 @@ class Preprocess:
     """How an image becomes the input of a network; it travels in the model card.
 
     ``resize``: ``squash`` ignores the aspect ratio, ``crop`` keeps the central part of the input's aspect,
-    ``letterbox`` keeps the whole image and pads with grey. ``mean`` and ``std`` are per channel, in 0..255, and
-    apply after ``channels``. With ``standardise = "samplewise"`` each image's own mean and deviation are used
-    instead; ``featurewise`` says that ``mean`` and ``std`` were measured on the training images.
+    ``letterbox`` keeps the whole image and pads with grey on both sides, ``corner`` keeps it at the top left and pads
+    to the right or below. ``mean`` and ``std`` are per channel, in 0..255, and apply after ``channels``. With
+    ``standardise = "samplewise"`` each image's own mean and deviation are used instead; ``featurewise`` says that
+    ``mean`` and ``std`` were measured on the training images.
     """
 
     height: int
@@ -74,15 +76,9 @@ def fit(image: NDArray[np.uint8], spec: Preprocess) -> NDArray[np.uint8]:
         return image
     if spec.resize == "crop":
         image = _central(image, spec.width / spec.height)
-    if spec.resize != "letterbox":
+    if spec.resize not in WHOLE:
         return _resize(image, spec.height, spec.width)
-    scale = min(spec.height / image.shape[0], spec.width / image.shape[1])
-    height = max(1, round(image.shape[0] * scale))
-    width = max(1, round(image.shape[1] * scale))
-    canvas = np.full((spec.height, spec.width, 3), LETTERBOX_GREY, np.uint8)
-    top, left = (spec.height - height) // 2, (spec.width - width) // 2
-    canvas[top : top + height, left : left + width] = _resize(image, height, width)
-    return canvas
+    return _padded(image, spec)
 
 
 def matrix(height: int, width: int, spec: Preprocess) -> NDArray[np.float64]:
@@ -93,7 +89,8 @@ def matrix(height: int, width: int, spec: Preprocess) -> NDArray[np.float64]:
     sx, sy = spec.width / width, spec.height / height
     if spec.resize != "squash":
         sx = sy = (max if spec.resize == "crop" else min)(sx, sy)
-    dx, dy = (spec.width - width * sx) / 2, (spec.height - height * sy) / 2
+    share = 0.0 if spec.resize == "corner" else 0.5
+    dx, dy = (spec.width - width * sx) * share, (spec.height - height * sy) * share
     return np.array([[sx, 0.0, dx], [0.0, sy, dy], [0.0, 0.0, 1.0]])
 
 
@@ -108,6 +105,16 @@ def normalise(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], spec: Pre
 def prepare(images: Sequence[NDArray[np.uint8]], spec: Preprocess) -> NDArray[np.float32]:
     """Return images (H, W, 3) of any sizes as the network's input (N, C, H, W): ``fit``, then ``normalise``."""
     return normalise([fit(image, spec) for image in images], spec)
+
+
+def _padded(image: NDArray[np.uint8], spec: Preprocess) -> NDArray[np.uint8]:
+    scale = min(spec.height / image.shape[0], spec.width / image.shape[1])
+    height = max(1, round(image.shape[0] * scale))
+    width = max(1, round(image.shape[1] * scale))
+    canvas = np.full((spec.height, spec.width, 3), LETTERBOX_GREY, np.uint8)
+    top, left = (0, 0) if spec.resize == "corner" else ((spec.height - height) // 2, (spec.width - width) // 2)
+    canvas[top : top + height, left : left + width] = _resize(image, height, width)
+    return canvas
 
 
 def _normalise_one(image: NDArray[np.uint8], spec: Preprocess, out: NDArray[np.float32]) -> None:

@@ -14,7 +14,7 @@ from lince.augmentation.local import disturb
 from lince.augmentation.operations import GEOMETRY
 from lince.augmentation.policy import Policy
 from lince.augmentation.warp import compose, warp
-from lince.preprocess import LETTERBOX_GREY, Preprocess
+from lince.preprocess import LETTERBOX_GREY, WHOLE, Preprocess
 
 LEAST_VISIBLE = 0.25
 LEAST_SIDE = 2.0
@@ -66,7 +66,7 @@ def augment(
 def _filling(policy: Policy, spec: Preprocess, has_boxes: bool) -> tuple[str, int]:
     if policy.fill != "auto":
         return policy.fill, policy.fill_value
-    if has_boxes or spec.resize == "letterbox":
+    if has_boxes or spec.resize in WHOLE:
         return "constant", LETTERBOX_GREY
     return "reflect", 0
 

@@ -17,7 +17,7 @@ from lince.errors import ModelError
 from lince.messages import _
 
 OPSET = 17
-IMAGES, LOGITS, EMBEDDING, MAP = "images", "logits", "embedding", "map"
+IMAGES, LOGITS, EMBEDDING, MAP, RAW = "images", "logits", "embedding", "map", "raw"
 Layer = tuple[NDArray[Any], NDArray[Any]]  # weight (K, D), bias (K,)
 
 

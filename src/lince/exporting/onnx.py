@@ -6,7 +6,7 @@ import io
 import warnings
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import onnx
 import torch
@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from lince.exporting import graph
 from lince.models.backbone import fix_padding
 from lince.models.classifier import Classifier
+from lince.models.yolox import Yolox
 from lince.preprocess import Preprocess
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class _Answers(nn.Module):
@@ -44,7 +47,12 @@ def export_backbone(network: Classifier, spec: Preprocess, path: Path) -> None:
     _export(_Answers(_ready(network), False), spec, [graph.EMBEDDING, graph.MAP], path)
 
 
-def _ready(network: Classifier) -> Classifier:
+def export_detector(network: Yolox, spec: Preprocess, path: Path) -> None:
+    """Write ``network`` to ``path``: ``images`` (N, C, H, W) to ``raw`` (N, A, 5 + K), which ``decode`` reads."""
+    _export(_ready(network), spec, [graph.RAW], path)
+
+
+def _ready(network: Network) -> Network:
     return deepcopy(network).cpu().float().eval()
 
 

@@ -36,9 +36,10 @@ class ModelEntry:
 
     ``architecture`` is timm's name or ``cnn``; ``tag`` names one of its published weights; ``pad_type`` is ``same``
     for convolutions that pad as TensorFlow does; ``declaration`` holds the layers of a ``cnn``. ``size`` is the side
-    in pixels that the weights were made for, ``mean`` and ``std`` are per RGB channel in 0..255. ``repository`` is
-    where the hub keeps the weights, empty when nowhere. ``params`` and ``macs`` (of the network below its head, at
-    ``size``) and ``top1`` (published, ImageNet validation, percent) are known for the presets only.
+    in pixels that the weights were made for, ``mean`` and ``std`` are per channel in 0..255, ``channels`` and
+    ``resize`` are named as in ``Preprocess``. ``repository`` is where the hub keeps the weights, empty when nowhere.
+    ``params`` and ``macs`` (of the network below its head, at ``size``) and ``top1`` (published, ImageNet validation,
+    percent) are known for the presets only.
     """
 
     name: str
@@ -49,6 +50,8 @@ class ModelEntry:
     size: int = 224
     mean: Triple = _MIDDLE
     std: Triple = _MIDDLE
+    channels: str = "rgb"
+    resize: str = "squash"
     licence: str = "none"
     repository: str = ""
     params: int | None = None

@@ -61,7 +61,7 @@ def locate(entry: ModelEntry, weights: str = "auto", progress: Progress = SILENT
 
 
 def preprocess_for(
-    source: Source, size: int | None = None, resize: str = "squash", standardise: str = "none", grey: bool = False
+    source: Source, size: int | None = None, resize: str | None = None, standardise: str = "none", grey: bool = False
 ) -> Preprocess:
     """Return how images become the input that the weights of ``source`` want, ``size`` pixels square.
 
@@ -72,7 +72,7 @@ def preprocess_for(
     side = size or entry.size
     one = grey and entry.architecture == CNN
     mean, std = ((entry.mean[0],), (entry.std[0],)) if one else (entry.mean, entry.std)
-    return Preprocess(side, side, resize, "grey" if one else "rgb", mean, std, standardise)
+    return Preprocess(side, side, resize or entry.resize, "grey" if one else entry.channels, mean, std, standardise)
 
 
 def _from_path(entry: ModelEntry, path: Path) -> Source:

@@ -9,7 +9,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from lince import files
 from lince.errors import WeightsError
 from lince.messages import _
-from lince.models import backbone
+from lince.models import backbone, yolox
 from lince.models.classifier import Classifier
 from lince.models.cnn import Cnn
 from lince.models.sources import Source
+from lince.models.yolox import Yolox
 
 State = dict[str, Tensor]
 MOST = 0.9  # the share of the network's tensors that a file must fill
@@ -39,7 +40,8 @@ _WRAPPERS = (
     "net",
     "weights",
 )
-_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder.", "body.network.", "body.", "network.")
+_OUTER = ("module.", "_orig_mod.", "model.")
+_PREFIXES = (*_OUTER, "backbone.", "encoder.", "body.network.", "body.", "network.")
 _HEADS = (*backbone.HEAD_PARTS, "AuxLogits")
 _COUNTER = "num_batches_tracked"  # absent from old files, and of no use to a network that is evaluated
 _LONGEST_HEADER = 100_000_000  # bytes, safetensors' own limit
@@ -119,6 +121,26 @@ def load(network: Classifier, source: Source) -> WeightsReport:
     return report
 
 
+def load_detector(network: Yolox, source: Source) -> WeightsReport:
+    """Fill ``network`` from ``source`` and return what fitted.
+
+    Weights made for another number of classes leave the layers that name classes as they are; ``head`` tells which.
+    Raises ``WeightsError`` as ``load`` does.
+    """
+    if source.path is None:
+        return WeightsReport(source.origin, source.licence, 0, len(network.state_dict()))
+    state = _unwrapped(read(source.path))
+    for prefix in _OUTER:
+        state = _without_prefix(state, prefix)
+    fitting, report = _match(state, network, source)
+    if report.fitted < MOST * report.total:
+        raise _too_few(source, report)
+    network.load_state_dict(fitting, strict=False)
+    named = [row for row in report.wrong_shape if row[0].startswith(yolox.CLASS_LAYERS)]
+    others = tuple(row for row in report.wrong_shape if row not in named)
+    return replace(report, wrong_shape=others, head=tuple(name for name, _found, _expected in named))
+
+
 def read(path: Path) -> dict[str, Any]:
     """Return what the weight file at ``path`` holds, tensors on the CPU; nothing in it is ever executed."""
     try:
@@ -184,16 +206,20 @@ def _check_hash(path: Path) -> None:
 
 
 def _bare(content: dict[str, Any]) -> State:
-    """Return the tensors of a file without the wrappings that training scripts put around them."""
+    """Return the tensors of a file without the wrappings that training scripts put around them and their names."""
+    state = _unwrapped(content)
+    for prefix in _PREFIXES:
+        state = _without_prefix(state, prefix)
+    return state
+
+
+def _unwrapped(content: dict[str, Any]) -> State:
     for key in _WRAPPERS:
         inner = content.get(key)
         if isinstance(inner, Mapping) and any(isinstance(value, Tensor) for value in inner.values()):
             content = dict(inner)
             break
-    state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    for prefix in _PREFIXES:
-        state = _without_prefix(state, prefix)
-    return state
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
 def _without_prefix(state: State, prefix: str) -> State:

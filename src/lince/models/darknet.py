@@ -1,0 +1,138 @@
+"""The body of YOLOX: CSPDarknet and the layers that its neck and head are made of too (Ge et al. 2021).
+
+Modules bear the names of the published key layout, so that published weights load as they are.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_EPSILON, _MOMENTUM = 1e-3, 0.03  # of the batch norms that the published weights were trained with
+
+
+class Unit(nn.Module):
+    """Convolution that keeps the size (divided by ``stride``), batch norm, SiLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(outputs, _EPSILON, _MOMENTUM)
+        self.act = nn.SiLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, outputs, H / stride, W / stride) for ``x`` (N, inputs, H, W)."""
+        out: Tensor = self.act(self.bn(self.conv(x)))
+        return out
+
+
+class SeparableUnit(nn.Module):
+    """A depthwise and then a pointwise ``Unit``: what takes the place of every large kernel in the nano size."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.dconv = Unit(inputs, inputs, kernel, stride, groups=inputs)
+        self.pconv = Unit(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, outputs, H / stride, W / stride) for ``x`` (N, inputs, H, W)."""
+        out: Tensor = self.pconv(self.dconv(x))
+        return out
+
+
+def spatial(inputs: int, outputs: int, stride: int, separable: bool) -> nn.Module:
+    """Return a unit with a kernel of 3 x 3, in one piece or in two."""
+    return SeparableUnit(inputs, outputs, 3, stride) if separable else Unit(inputs, outputs, 3, stride)
+
+
+class Focus(nn.Module):
+    """Halves an image by laying its four pixels of every square into channels, then convolves."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = Unit(4 * inputs, outputs, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, outputs, H / 2, W / 2) for ``x`` (N, inputs, H, W)."""
+        upper, lower = x[:, :, ::2], x[:, :, 1::2]
+        squares = (upper[..., ::2], lower[..., ::2], upper[..., 1::2], lower[..., 1::2])
+        out: Tensor = self.conv(torch.cat(squares, 1))
+        return out
+
+
+class Bottleneck(nn.Module):
+    """1 x 1, then 3 x 3, around which the input may pass unchanged (``shortcut``)."""
+
+    def __init__(self, channels: int, shortcut: bool, separable: bool) -> None:
+        super().__init__()
+        self.conv1 = Unit(channels, channels, 1)
+        self.conv2 = spatial(channels, channels, 1, separable)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, channels, H, W) for ``x`` of the same shape."""
+        out: Tensor = self.conv2(self.conv1(x))
+        return x + out if self.shortcut else out
+
+
+class CspLayer(nn.Module):
+    """Half of the channels pass ``depth`` bottlenecks, the other half goes by; then they join (Wang et al. 2020)."""
+
+    def __init__(self, inputs: int, outputs: int, depth: int, shortcut: bool, separable: bool) -> None:
+        super().__init__()
+        hidden = outputs // 2
+        self.conv1 = Unit(inputs, hidden, 1)
+        self.conv2 = Unit(inputs, hidden, 1)
+        self.conv3 = Unit(2 * hidden, outputs, 1)
+        self.m = nn.Sequential(*(Bottleneck(hidden, shortcut, separable) for _layer in range(depth)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, outputs, H, W) for ``x`` (N, inputs, H, W)."""
+        out: Tensor = self.conv3(torch.cat((self.m(self.conv1(x)), self.conv2(x)), 1))
+        return out
+
+
+class PyramidPooling(nn.Module):
+    """Maxima over squares of 5, 9 and 13 pixels beside the map itself (He et al. 2015)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = Unit(channels, channels // 2, 1)
+        self.pool = nn.MaxPool2d(5, 1, 2)
+        self.conv2 = Unit(4 * (channels // 2), channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, channels, H, W) for ``x`` of the same shape."""
+        maps = [self.conv1(x)]
+        for _size in (5, 9, 13):  # the maxima of maxima over 5 are those over 9, and those again over 13
+            maps.append(self.pool(maps[-1]))
+        out: Tensor = self.conv2(torch.cat(maps, 1))
+        return out
+
+
+class CspDarknet(nn.Module):
+    """Maps at strides 8, 16 and 32 with 4, 8 and 16 times ``base`` channels."""
+
+    def __init__(self, base: int, depth: int, separable: bool) -> None:
+        super().__init__()
+        self.stem = Focus(3, base)
+        self.dark2 = _stage(base, depth, separable)
+        self.dark3 = _stage(2 * base, 3 * depth, separable)
+        self.dark4 = _stage(4 * base, 3 * depth, separable)
+        self.dark5 = nn.Sequential(
+            spatial(8 * base, 16 * base, 2, separable),
+            PyramidPooling(16 * base),
+            CspLayer(16 * base, 16 * base, depth, False, separable),
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the three maps of images ``x`` (N, 3, H, W), finest first."""
+        fine = self.dark3(self.dark2(self.stem(x)))
+        middle = self.dark4(fine)
+        return fine, middle, self.dark5(middle)
+
+
+def _stage(inputs: int, depth: int, separable: bool) -> nn.Sequential:
+    return nn.Sequential(
+        spatial(inputs, 2 * inputs, 2, separable), CspLayer(2 * inputs, 2 * inputs, depth, True, separable)
+    )

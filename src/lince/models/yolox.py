@@ -1,0 +1,133 @@
+"""YOLOX, the detector without anchors and with a head of two branches, written from its paper (Ge et al. 2021).
+
+Modules bear the names of the published key layout. What its numbers mean in pixels is said by ``lince.decode``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from lince.decode import STRIDES
+from lince.errors import UsageError
+from lince.messages import _
+from lince.models.darknet import CspDarknet, CspLayer, Unit, spatial
+from lince.models.detectors import DetectorEntry
+
+_PRIOR = -math.log(99.0)  # the logit of 1 %: at first nearly every place is believed empty (Lin et al. 2017)
+CLASS_LAYERS = "head.cls_preds."  # the only ones whose shape depends on the classes
+_LEVELS = range(len(STRIDES))
+Maps = Sequence[Tensor]
+
+
+class Pyramid(nn.Module):
+    """The body and a path down and up again through its maps, so that every map knows of the others (PAFPN)."""
+
+    def __init__(self, base: int, depth: int, separable: bool) -> None:
+        super().__init__()
+        fine, middle, coarse = 4 * base, 8 * base, 16 * base
+        self.backbone = CspDarknet(base, depth, separable)
+        self.lateral_conv0 = Unit(coarse, middle, 1)
+        self.C3_p4 = CspLayer(2 * middle, middle, depth, False, separable)
+        self.reduce_conv1 = Unit(middle, fine, 1)
+        self.C3_p3 = CspLayer(2 * fine, fine, depth, False, separable)
+        self.bu_conv2 = spatial(fine, fine, 2, separable)
+        self.C3_n3 = CspLayer(2 * fine, middle, depth, False, separable)
+        self.bu_conv1 = spatial(middle, middle, 2, separable)
+        self.C3_n4 = CspLayer(2 * middle, coarse, depth, False, separable)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the maps at strides 8, 16 and 32 of images ``x`` (N, 3, H, W)."""
+        fine, middle, coarse = self.backbone(x)
+        far = self.lateral_conv0(coarse)
+        near = self.reduce_conv1(self.C3_p4(torch.cat((_doubled(far), middle), 1)))
+        out8 = self.C3_p3(torch.cat((_doubled(near), fine), 1))
+        out16 = self.C3_n3(torch.cat((self.bu_conv2(out8), near), 1))
+        out32 = self.C3_n4(torch.cat((self.bu_conv1(out16), far), 1))
+        return out8, out16, out32
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+class Head(nn.Module):
+    """For every place of every map: where a box is, whether there is one, and of which class."""
+
+    def __init__(self, base: int, classes: int, separable: bool) -> None:
+        super().__init__()
+        width = 4 * base
+        self.cls_convs = nn.ModuleList(_branch(width, separable) for _level in _LEVELS)
+        self.reg_convs = nn.ModuleList(_branch(width, separable) for _level in _LEVELS)
+        self.cls_preds = nn.ModuleList(nn.Conv2d(width, classes, 1) for _level in _LEVELS)
+        self.reg_preds = nn.ModuleList(nn.Conv2d(width, 4, 1) for _level in _LEVELS)
+        self.obj_preds = nn.ModuleList(nn.Conv2d(width, 1, 1) for _level in _LEVELS)
+        self.stems = nn.ModuleList(Unit(inputs, width, 1) for inputs in (4 * base, 8 * base, 16 * base))
+        for layer in (*self.cls_preds, *self.obj_preds):
+            nn.init.constant_(layer.bias, _PRIOR)
+
+    def forward(self, maps: Maps) -> Tensor:
+        """Return (N, A, 5 + C) for the maps at strides 8, 16, 32: box, logit of an object, logits of the classes."""
+        return torch.cat([self._level(level, x).flatten(2) for level, x in enumerate(maps)], 2).transpose(1, 2)
+
+    def _level(self, level: int, x: Tensor) -> Tensor:
+        x = self.stems[level](x)
+        seen, placed = self.cls_convs[level](x), self.reg_convs[level](x)
+        parts = (self.reg_preds[level](placed), self.obj_preds[level](placed), self.cls_preds[level](seen))
+        return torch.cat(parts, 1)
+
+
+def _branch(width: int, separable: bool) -> nn.Sequential:
+    return nn.Sequential(spatial(width, width, 1, separable), spatial(width, width, 1, separable))
+
+
+class Yolox(nn.Module):
+    """YOLOX with ``classes`` classes; ``depth`` and ``width`` are the factors of the published sizes.
+
+    A place is a cell of one of the maps at strides 8, 16, 32: A = H W (1/64 + 1/256 + 1/1024) of them, finest map
+    first, row by row, as ``decode.places`` lists them. H and W are multiples of 32.
+    """
+
+    def __init__(self, classes: int, depth: float, width: float, separable: bool = False) -> None:
+        super().__init__()
+        base, layers = int(64 * width), max(1, round(3 * depth))
+        self.backbone = Pyramid(base, layers, separable)
+        self.head = Head(base, classes, separable)
+        self.classes = classes
+
+    def maps(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the head reads of images ``x`` (N, 3, H, W): the maps at strides 8, 16 and 32."""
+        maps: tuple[Tensor, Tensor, Tensor] = self.backbone(x)
+        return maps
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return what the loss reads of images ``x`` (N, 3, H, W): (N, A, 5 + C), all but the boxes as logits."""
+        out: Tensor = self.head(self.maps(x))
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what ``decode`` reads of images ``x`` (N, 3, H, W): raw (N, A, 5 + C), all but the boxes in [0, 1]."""
+        return raw(self.logits(x))
+
+
+def raw(logits: Tensor) -> Tensor:
+    """Return ``logits`` (N, A, 5 + C) with the object's and the classes' as probabilities."""
+    return torch.cat((logits[..., :4], logits[..., 4:].sigmoid()), -1)
+
+
+def create(entry: DetectorEntry, classes: int, height: int, width: int) -> Yolox:
+    """Return the YOLOX of ``entry`` with ``classes`` classes at random weights, for inputs of (height, width).
+
+    Raises ``UsageError`` when a side is no multiple of 32.
+    """
+    coarsest = STRIDES[-1]
+    if height % coarsest or width % coarsest or min(height, width) < coarsest:
+        raise UsageError(
+            _("{model} cannot read images of {h} x {w} pixels.").format(model=entry.name, h=height, w=width),
+            _("Expected sides that are multiples of {step}, such as {size}.").format(step=coarsest, size=entry.size),
+        )
+    return Yolox(classes, entry.depth, entry.width, entry.separable)

@@ -1,0 +1,139 @@
+"""YOLOX: published weights load as they are, and our network, our ONNX and the reference ONNX answer alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from lince import decode, images, preprocess  # noqa: E402
+from lince.decode import Keeping  # noqa: E402
+from lince.errors import UsageError, WeightsError  # noqa: E402
+from lince.exporting.onnx import export_detector  # noqa: E402
+from lince.models import detectors, sources, weights, yolox  # noqa: E402
+from lince.models.yolox import Yolox  # noqa: E402
+from lince.preprocess import Preprocess  # noqa: E402
+from lince.runtime.session import Session  # noqa: E402
+
+NANO = detectors.find("yolox-nano")
+SPEC = sources.preprocess_for(sources.locate(NANO, "none"))
+SMALL = Preprocess(64, 96, "corner", "bgr", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def published(shared: Path) -> Path:
+    return shared / "weights" / "yolox_nano.pth"
+
+
+@pytest.fixture(scope="module")
+def network(published: Path) -> Yolox:
+    network = yolox.create(NANO, 80, 416, 416)
+    weights.load_detector(network, sources.locate(NANO, str(published)))
+    return network.eval()
+
+
+def test_published_weights_load_strictly(published: Path) -> None:
+    state = torch.load(published, weights_only=True)["model"]
+    assert len(state) == 642
+    yolox.create(NANO, 80, 416, 416).load_state_dict(state, strict=True)
+    report = weights.load_detector(yolox.create(NANO, 80, 416, 416), sources.locate(NANO, str(published.parent)))
+    assert report.fitted == report.total
+    assert not report.misfits()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_network_our_onnx_and_the_reference_agree_from_photo_to_boxes(
+    shared: Path, network: Yolox, awkward: Path
+) -> None:
+    path = awkward / "yolox.onnx"
+    export_detector(network, SPEC, path)
+    ours, reference = Session(path), Session(shared / "weights" / "yolox_nano.onnx")
+    photos = [
+        *sorted((shared / "data/hardhat").rglob("*.jpg"))[:25],
+        *sorted((shared / "data/raccoon").rglob("*.jpg"))[:25],
+    ]
+    count = 0
+    for photo in photos:
+        image = images.read(photo)
+        batch = preprocess.prepare([image], SPEC)
+        with torch.no_grad():
+            answers = [network(torch.from_numpy(batch)).numpy()]
+        answers += [ours.run(batch, ["raw"])[0], reference.run(batch, ["output"])[0]]
+        trained, exported, expected = (decode.detections(raw[0], image.shape[:2], SPEC) for raw in answers)
+        count += len(expected)
+        for found in (trained, exported):
+            assert found.class_ids.tolist() == expected.class_ids.tolist(), photo
+            np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+            np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.5)
+    assert len(photos) == 50
+    assert count > 100
+
+
+def test_weights_for_other_classes_leave_the_class_layers_and_name_them(published: Path) -> None:
+    network = yolox.create(NANO, 3, 416, 416)
+    before = network.head.cls_preds[0].weight.clone()
+    report = weights.load_detector(network, sources.locate(NANO, str(published)))
+    names = [f"head.cls_preds.{level}.{part}" for level in range(3) for part in ("weight", "bias")]
+    assert list(report.head) == names
+    assert all(name in "\n".join(report.lines()) for name in names)
+    assert report.fitted == report.total - 6
+    assert not report.misfits()
+    assert torch.equal(network.head.cls_preds[0].weight, before)
+    state = torch.load(published, weights_only=True)["model"]
+    assert torch.equal(network.head.obj_preds[2].bias, state["head.obj_preds.2.bias"])
+
+
+def test_weights_of_another_network_are_refused(published: Path) -> None:
+    tiny = detectors.find("yolox-tiny")
+    network = yolox.create(tiny, 80, 416, 416)
+    with pytest.raises(WeightsError, match="yolox_tiny"):
+        weights.load_detector(network, sources.locate(tiny, str(published)))
+
+
+@pytest.mark.parametrize("name", detectors.detectors())
+def test_sizes_have_the_published_number_of_parameters(name: str) -> None:
+    entry = detectors.find(name)
+    with torch.device("meta"):
+        network = yolox.create(entry, 80, entry.size, entry.size)
+    count = sum(one.numel() for one in network.parameters())
+    published = {"nano": 0.91, "tiny": 5.06, "s": 9.0, "m": 25.3, "l": 54.2, "x": 99.1}[name.partition("-")[2]]
+    assert count == entry.params
+    assert count / 1e6 == pytest.approx(published, abs=0.05)
+    assert entry.permissive
+
+
+def test_one_and_many_agree_and_the_export_takes_both(awkward: Path) -> None:
+    torch.manual_seed(0)
+    network = yolox.create(NANO, 3, 64, 96).eval()
+    export_detector(network, SMALL, awkward / "small.onnx")
+    batch = torch.rand(5, 3, 64, 96) * 255
+    with torch.no_grad():
+        together = network(batch)
+        alone = torch.cat([network(one[None]) for one in batch])
+    assert together.shape == (5, len(decode.places(64, 96)), 8)
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+    exported = Session(awkward / "small.onnx").run(batch.numpy(), ["raw"])[0]
+    np.testing.assert_allclose(exported, together.numpy(), atol=1e-3)
+
+
+def test_logits_are_the_answers_before_the_sigmoid_and_random_weights_believe_in_nothing() -> None:
+    torch.manual_seed(0)
+    network = yolox.create(NANO, 2, 64, 96).eval()
+    batch = torch.rand(1, 3, 64, 96) * 255
+    with torch.no_grad():
+        logits, raw = network.logits(batch), network(batch)
+    torch.testing.assert_close(raw[..., 4:], logits[..., 4:].sigmoid())
+    assert torch.equal(raw[..., :4], logits[..., :4])
+    assert len(decode.detections(raw[0].numpy(), (64, 96), SMALL, Keeping())) == 0
+    maps = network.maps(batch)
+    assert [tuple(one.shape[1:]) for one in maps] == [(64, 8, 12), (128, 4, 6), (256, 2, 3)]
+
+
+def test_sides_are_multiples_of_32_and_names_are_known() -> None:
+    with pytest.raises(UsageError, match="multiples of 32"):
+        yolox.create(NANO, 2, 64, 100)
+    with pytest.raises(UsageError, match="yolox-nano"):
+        detectors.find("yolox-nan")
