@@ -228,9 +228,9 @@ def test_the_loss_of_free_answers_falls_to_nearly_nothing():
     generator = torch.Generator().manual_seed(0)
     raw = (0.1 * torch.randn(2, len(grid.strides), 5 + CLASSES, generator=generator)).requires_grad_()
     targets = [target((4, 6, 40, 30, 0), (30, 34, 62, 60, 1)), target((20, 20, 31, 29, 2))]
-    optimiser, values = torch.optim.Adam([raw], 0.2), []
-    for step in range(120):
-        optimiser.param_groups[0]["lr"] = 0.2 * 0.97**step
+    optimiser, values = torch.optim.Adam([raw], 0.1), []
+    for step in range(400):
+        optimiser.param_groups[0]["lr"] = 0.1 * min(1, 2 - step / 200)
         found = loss(raw, grid.cells, grid.strides, targets, l1=True)
         optimiser.zero_grad()
         found.total.backward()
