@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from lince.decode import places  # noqa: E402
+from lince.decode.yolox import places  # noqa: E402
 from lince.models.assignment import MOST, Grid, Truth, assign, class_costs, match, overlap  # noqa: E402
 from lince.models.losses import loss  # noqa: E402
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lince import decode, preprocess
-from lince.decode import Keeping
+from lince.decode import Keeping, yolox
 from lince.errors import UsageError
 from lince.preprocess import Preprocess
 
@@ -35,7 +35,7 @@ def truths(draw: st.DrawFn) -> tuple[NDArray[np.float64], NDArray[np.int32], tup
 def test_encoded_truth_comes_back(truth: tuple, resize: str) -> None:  # type: ignore[type-arg]
     boxes, class_ids, size = truth
     spec = Preprocess(96, 128, resize)
-    found = decode.detections(decode.encode(boxes, class_ids, size, spec, 4), size, spec, ALL)
+    found = yolox.read(yolox.encode(boxes, class_ids, size, spec, 4), size, spec, ALL)
     assert len(found) == len(boxes)
     assert (found.scores == 1).all()
     left = list(range(len(found)))
@@ -48,8 +48,8 @@ def test_encoded_truth_comes_back(truth: tuple, resize: str) -> None:  # type: i
 
 def test_a_class_stays_with_its_box() -> None:
     boxes = np.array([[2.0, 3, 20, 30], [50, 40, 90, 80], [2, 3, 20, 30]])
-    raw = decode.encode(boxes, np.array([2, 0, 1], np.int32), (96, 128), SPEC, 3)
-    found = decode.detections(raw, (96, 128), SPEC)
+    (raw,) = yolox.encode(boxes, np.array([2, 0, 1], np.int32), (96, 128), SPEC, 3)
+    found = yolox.read([raw], (96, 128), SPEC)
     pairs = {
         (int(c), tuple(np.round(b).astype(int).tolist())) for b, c in zip(found.boxes, found.class_ids, strict=True)
     }
@@ -57,7 +57,7 @@ def test_a_class_stays_with_its_box() -> None:
 
 
 def test_places_are_the_cells_of_three_maps() -> None:
-    where = decode.places(416, 416)
+    where = yolox.places(416, 416)
     assert len(where) == 3549
     assert where.cells[:2].tolist() == [[0, 0], [1, 0]]  # along the row first
     assert (where.strides[0], where.strides[52 * 52], where.strides[-1]) == (8, 16, 32)
@@ -65,10 +65,10 @@ def test_places_are_the_cells_of_three_maps() -> None:
 
 
 def test_numbers_mean_what_the_paper_says() -> None:
-    raw = np.zeros((len(decode.places(96, 128)), 7), np.float32)
+    raw = np.zeros((len(yolox.places(96, 128)), 7), np.float32)
     place = 17  # row 1, column 1 of the map of stride 8
     raw[place] = [0.5, 0.25, np.log(2), np.log(3), 0.8, 0.5, 0.75]
-    found = decode.detections(raw, (192, 256), SPEC)  # the photo is twice the input
+    found = yolox.read([raw], (192, 256), SPEC)  # the photo is twice the input
     np.testing.assert_allclose(found.boxes, [[8, 0, 40, 44]], atol=1e-4)  # centre (12, 10), sides 16 and 24, doubled
     assert found.class_ids.tolist() == [1]
     assert found.scores.tolist() == pytest.approx([0.6])
@@ -101,7 +101,7 @@ def test_suppression_is_the_greedy_one(seed: int, count: int, overlap: float) ->
 
 
 def test_what_is_no_number_or_lies_outside_is_left_out() -> None:
-    raw = np.zeros((len(decode.places(96, 128)), 6), np.float32)
+    raw = np.zeros((len(yolox.places(96, 128)), 6), np.float32)
     raw[:6, 4:] = 0.9
     raw[0, 0] = np.nan
     raw[1, 2] = np.inf
@@ -109,22 +109,24 @@ def test_what_is_no_number_or_lies_outside_is_left_out() -> None:
     raw[3, 5] = np.nan
     raw[4, :2] = 1000.0  # far to the right of the photo
     raw[5, 2:4] = 3e38  # wider than any photo
-    found = decode.detections(raw, (96, 128), SPEC)
+    found = yolox.read([raw], (96, 128), SPEC)
     assert found.boxes.tolist() == [[0, 0, 128, 96]]
 
 
 def test_thresholds_may_differ_by_class() -> None:
-    raw = decode.encode(np.array([[1.0, 1, 20, 20], [40, 40, 80, 80]]), np.array([0, 1], np.int32), (96, 128), SPEC, 2)
+    (raw,) = yolox.encode(
+        np.array([[1.0, 1, 20, 20], [40, 40, 80, 80]]), np.array([0, 1], np.int32), (96, 128), SPEC, 2
+    )
     raw[:, 4] *= 0.5
-    assert decode.detections(raw, (96, 128), SPEC, Keeping((0.6, 0.4))).class_ids.tolist() == [1]
-    assert decode.detections(raw, (96, 128), SPEC, Keeping((0.5, 0.5))).class_ids.tolist() == [0, 1]
+    assert yolox.read([raw], (96, 128), SPEC, Keeping((0.6, 0.4))).class_ids.tolist() == [1]
+    assert yolox.read([raw], (96, 128), SPEC, Keeping((0.5, 0.5))).class_ids.tolist() == [0, 1]
     with pytest.raises(UsageError, match=r"threshold cannot be 1\.5"):
         Keeping((0.5, 1.5))
 
 
 def test_answers_of_another_size_are_refused() -> None:
     with pytest.raises(ValueError, match="252 answers"):
-        decode.detections(np.zeros((3549, 85), np.float32), (96, 128), SPEC)
+        yolox.read([np.zeros((3549, 85), np.float32)], (96, 128), SPEC)
 
 
 def test_corner_stands_at_the_top_left_and_matrix_agrees() -> None:
@@ -143,6 +145,6 @@ def test_decoding_is_quick() -> None:
     taken = []
     for _turn in range(5):
         start = time.perf_counter()
-        decode.detections(raw, (416, 416), spec)
+        yolox.read([raw], (416, 416), spec)
         taken.append(time.perf_counter() - start)
     assert min(taken) < 0.02

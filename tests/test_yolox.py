@@ -9,8 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lince import decode, images, preprocess  # noqa: E402
+from lince import images, preprocess  # noqa: E402
 from lince.decode import Keeping  # noqa: E402
+from lince.decode import yolox as meaning  # noqa: E402
 from lince.errors import UsageError, WeightsError  # noqa: E402
 from lince.exporting.onnx import export_detector  # noqa: E402
 from lince.models import detectors, sources, weights, yolox  # noqa: E402
@@ -60,9 +61,9 @@ def test_network_our_onnx_and_the_reference_agree_from_photo_to_boxes(
         image = images.read(photo)
         batch = preprocess.prepare([image], SPEC)
         with torch.no_grad():
-            answers = [network(torch.from_numpy(batch)).numpy()]
+            answers = [network(torch.from_numpy(batch))[0].numpy()]
         answers += [ours.run(batch, ["raw"])[0], reference.run(batch, ["output"])[0]]
-        trained, exported, expected = (decode.detections(raw[0], image.shape[:2], SPEC) for raw in answers)
+        trained, exported, expected = (meaning.read([raw[0]], image.shape[:2], SPEC) for raw in answers)
         count += len(expected)
         for found in (trained, exported):
             assert found.class_ids.tolist() == expected.class_ids.tolist(), photo
@@ -111,9 +112,9 @@ def test_one_and_many_agree_and_the_export_takes_both(awkward: Path) -> None:
     export_detector(network, SMALL, awkward / "small.onnx")
     batch = torch.rand(5, 3, 64, 96) * 255
     with torch.no_grad():
-        together = network(batch)
-        alone = torch.cat([network(one[None]) for one in batch])
-    assert together.shape == (5, len(decode.places(64, 96)), 8)
+        (together,) = network(batch)
+        alone = torch.cat([network(one[None])[0] for one in batch])
+    assert together.shape == (5, len(meaning.places(64, 96)), 8)
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
     exported = Session(awkward / "small.onnx").run(batch.numpy(), ["raw"])[0]
     np.testing.assert_allclose(exported, together.numpy(), atol=1e-3)
@@ -124,11 +125,11 @@ def test_logits_are_the_answers_before_the_sigmoid_and_random_weights_believe_in
     network = yolox.create(NANO, 2, 64, 96).eval()
     batch = torch.rand(1, 3, 64, 96) * 255
     with torch.no_grad():
-        logits, raw = network.logits(batch), network(batch)
+        maps = network.maps(batch)
+        logits, (raw,) = network.head(maps), network(batch)
     torch.testing.assert_close(raw[..., 4:], logits[..., 4:].sigmoid())
     assert torch.equal(raw[..., :4], logits[..., :4])
-    assert len(decode.detections(raw[0].numpy(), (64, 96), SMALL, Keeping())) == 0
-    maps = network.maps(batch)
+    assert len(meaning.read([raw[0].numpy()], (64, 96), SMALL, Keeping())) == 0
     assert [tuple(one.shape[1:]) for one in maps] == [(64, 8, 12), (128, 4, 6), (256, 2, 3)]
 
 

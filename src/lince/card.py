@@ -9,6 +9,7 @@ from typing import Any
 
 from lince import files
 from lince.annotations import Classes
+from lince.decode import DEFAULT, Keeping
 from lince.errors import LinceError, ModelError
 from lince.messages import _
 from lince.preprocess import Preprocess
@@ -23,7 +24,8 @@ class ModelCard:
     """What a model is, reads and answers, and whence it comes. ``model.onnx`` + this = a usable model.
 
     ``licence`` and ``source`` speak of the pretrained weights; ``data`` holds the training data's fingerprint and
-    counts, ``metrics`` the figures on its test set, ``parity`` the largest difference to the trained network.
+    counts, ``metrics`` the figures on its test set, ``parity`` the largest difference to the trained network. Of a
+    detector, ``decoding`` names the kind in ``lince.decode`` and ``keeping`` which of its answers count.
     """
 
     task: str
@@ -36,6 +38,8 @@ class ModelCard:
     metrics: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
     lince: str = ""
+    decoding: str = ""
+    keeping: Keeping = DEFAULT
 
     def save(self, folder: Path) -> None:
         """Write ``card.json`` into ``folder``, whole or not at all."""
@@ -79,7 +83,8 @@ class ModelCard:
         values = {key: value for key, value in record.items() if key in known}
         spec = {key: _tupled(value) for key, value in record["preprocess"].items()}
         classes = Classes(tuple(map(str, record["classes"])))
-        return cls(**{**values, "classes": classes, "preprocess": Preprocess(**spec)})
+        keeping = Keeping(**{key: _tupled(value) for key, value in record.get("keeping", {}).items()})
+        return cls(**{**values, "classes": classes, "preprocess": Preprocess(**spec), "keeping": keeping})
 
 
 def _tupled(value: Any) -> Any:

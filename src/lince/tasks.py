@@ -18,7 +18,8 @@ class Task:
 
 
 CLASSIFY = Task("classify", annotation="label", metric="accuracy")
-TASKS = {task.name: task for task in (CLASSIFY,)}
+DETECT = Task("detect", annotation="objects", metric="map50_95")
+TASKS = {task.name: task for task in (CLASSIFY, DETECT)}
 
 
 def find(name: str) -> Task:

@@ -12,10 +12,11 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from lince.decode import decoder
 from lince.exporting import graph
 from lince.models.backbone import fix_padding
 from lince.models.classifier import Classifier
-from lince.models.yolox import Yolox
+from lince.models.detector import Detector
 from lince.preprocess import Preprocess
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -47,9 +48,9 @@ def export_backbone(network: Classifier, spec: Preprocess, path: Path) -> None:
     _export(_Answers(_ready(network), False), spec, [graph.EMBEDDING, graph.MAP], path)
 
 
-def export_detector(network: Yolox, spec: Preprocess, path: Path) -> None:
-    """Write ``network`` to ``path``: ``images`` (N, C, H, W) to ``raw`` (N, A, 5 + K), which ``decode`` reads."""
-    _export(_ready(network), spec, [graph.RAW], path)
+def export_detector(network: Detector, spec: Preprocess, path: Path) -> None:
+    """Write ``network`` to ``path``: ``images`` (N, C, H, W) to the outputs that its kind of decoder reads."""
+    _export(_ready(network), spec, list(decoder(network.decoding).outputs), path)
 
 
 def _ready(network: Network) -> Network:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from typing import Self
 
 from torch import nn
 
@@ -28,6 +29,59 @@ def blocks_of(network: nn.Module) -> list[Block]:
         else:
             grouped.append((name, [module]))
     return [(name, group[0] if len(group) == 1 else nn.Sequential(*group)) for name, group in grouped]
+
+
+class Layered(nn.Module):
+    """A network that says what its blocks are, so that the lower ones can stay as they are while the rest learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frozen: list[nn.Module] = []
+
+    def blocks(self) -> list[Block]:
+        """Return (name, module) of every block from input to head; the head is the last."""
+        raise NotImplementedError
+
+    def freeze_before(self, from_layer: str) -> int:
+        """Freeze every block before ``from_layer`` (a number as Keras counts, or a name); return how many.
+
+        Frozen blocks take no gradients and stay in evaluation mode: their batch-norm statistics do not move.
+        """
+        blocks = self.blocks()
+        first = first_trained(blocks, from_layer)
+        self.unfreeze()
+        self._frozen = [module for _name, module in blocks[:first]]
+        for module in self._frozen:
+            module.requires_grad_(False)
+        if first > 0:
+            self._freeze_loose()
+        self.train(self.training)
+        return first
+
+    def freeze_norms(self) -> None:
+        """Keep the statistics of every batch norm as they are from now on; their scales and shifts still learn."""
+        self._frozen += [one for one in self.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
+        self.train(self.training)
+
+    def unfreeze(self) -> None:
+        """Let everything learn again."""
+        self._frozen = []
+        self.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, except for what is frozen."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+    def _freeze_loose(self) -> None:
+        # Position embeddings and class tokens belong to no block; they stand at the input.
+        inside = {id(parameter) for _name, module in self.blocks() for parameter in module.parameters()}
+        for parameter in self.parameters():
+            if id(parameter) not in inside:
+                parameter.requires_grad_(False)
 
 
 def first_trained(blocks: list[Block], from_layer: str) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lince.models import backbone, registry
-from lince.models.blocks import Block, first_trained
+from lince.models.blocks import Block, Layered
 from lince.models.cnn import Cnn
 from lince.models.registry import ModelEntry
 from lince.preprocess import Preprocess
@@ -27,7 +27,7 @@ class Body(Protocol):
         """Return the blocks from input to the last map."""
 
 
-class Classifier(nn.Module):
+class Classifier(Layered):
     """Logits (N, C) for images (N, depth, H, W), from ``body`` and ``head``."""
 
     body: nn.Module
@@ -36,7 +36,6 @@ class Classifier(nn.Module):
         super().__init__()
         self.body = body
         self.head = head
-        self._frozen: list[nn.Module] = []
 
     @property
     def width(self) -> int:
@@ -54,47 +53,6 @@ class Classifier(nn.Module):
     def blocks(self) -> list[Block]:
         """Return (name, module) of every block from input to head; the head is the last."""
         return [*self._typed.blocks(), ("head", self.head)]
-
-    def freeze_before(self, from_layer: str) -> int:
-        """Freeze every block before ``from_layer`` (a number as Keras counts, or a name); return how many.
-
-        Frozen blocks take no gradients and stay in evaluation mode: their batch-norm statistics do not move.
-        """
-        blocks = self.blocks()
-        first = first_trained(blocks, from_layer)
-        self.unfreeze()
-        self._frozen = [module for _name, module in blocks[:first]]
-        for module in self._frozen:
-            module.requires_grad_(False)
-        if first > 0:
-            self._freeze_loose()
-        self.train(self.training)
-        return first
-
-    def freeze_norms(self) -> None:
-        """Keep the statistics of every batch norm as they are from now on; their scales and shifts still learn."""
-        self._frozen += [one for one in self.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
-        self.train(self.training)
-
-    def unfreeze(self) -> None:
-        """Let everything learn again."""
-        self._frozen = []
-        self.requires_grad_(True)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Classifier:
-        """Set training mode, except for what is frozen."""
-        super().train(mode)
-        for module in self._frozen:
-            module.eval()
-        return self
-
-    def _freeze_loose(self) -> None:
-        # Position embeddings and class tokens belong to no block; they stand at the input.
-        inside = {id(parameter) for _name, module in self.blocks() for parameter in module.parameters()}
-        for parameter in self.parameters():
-            if id(parameter) not in inside:
-                parameter.requires_grad_(False)
 
     @property
     def _typed(self) -> Body:
@@ -121,11 +79,12 @@ def build(model: ModelEntry | str, classes: int, spec: Preprocess, seed: int = 0
     state is left as it was. Raises ``UsageError`` for an unknown model or a declaration that cannot be.
     """
     entry = registry.find(model) if isinstance(model, str) else model
-    with torch.random.fork_rng(devices=_devices()):
+    with torch.random.fork_rng(devices=devices()):
         torch.manual_seed(seed)
         body = Cnn(entry.declaration, spec) if entry.architecture == registry.CNN else backbone.create(entry, spec)
         return Classifier(body, linear_head(body.width, classes))
 
 
-def _devices() -> Sequence[int]:
+def devices() -> Sequence[int]:
+    """Return the numbers of the GPUs, whose random states are to be left as they are too."""
     return range(torch.cuda.device_count()) if torch.cuda.is_available() else ()

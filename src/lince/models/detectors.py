@@ -14,11 +14,12 @@ from lince.models.registry import ModelEntry
 class DetectorEntry(ModelEntry):
     """One detector: beside what every network tells, the factors of its size and how well its weights do.
 
-    ``depth`` and ``width`` multiply layers and channels, ``separable`` splits large kernels; ``ap`` is the published
-    average precision on COCO's validation photos (IoU 0.50 to 0.95, percent) of the weights at ``size``. ``params``
-    and ``macs`` count the whole network with 80 classes.
+    ``family`` says who builds it. ``depth`` and ``width`` multiply layers and channels, ``separable`` splits large
+    kernels; ``ap`` is the published average precision on COCO's validation photos (IoU 0.50 to 0.95, percent) of the
+    weights at ``size``. ``params`` and ``macs`` count the whole network with 80 classes.
     """
 
+    family: str = "yolox"
     depth: float = 1.0
     width: float = 1.0
     separable: bool = False

@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from lince import files
 from lince.errors import WeightsError
 from lince.messages import _
-from lince.models import backbone, yolox
+from lince.models import backbone
 from lince.models.classifier import Classifier
 from lince.models.cnn import Cnn
+from lince.models.detector import Detector
 from lince.models.sources import Source
-from lince.models.yolox import Yolox
 
 State = dict[str, Tensor]
 MOST = 0.9  # the share of the network's tensors that a file must fill
@@ -121,7 +121,7 @@ def load(network: Classifier, source: Source) -> WeightsReport:
     return report
 
 
-def load_detector(network: Yolox, source: Source) -> WeightsReport:
+def load_detector(network: Detector, source: Source) -> WeightsReport:
     """Fill ``network`` from ``source`` and return what fitted.
 
     Weights made for another number of classes leave the layers that name classes as they are; ``head`` tells which.
@@ -136,7 +136,7 @@ def load_detector(network: Yolox, source: Source) -> WeightsReport:
     if report.fitted < MOST * report.total:
         raise _too_few(source, report)
     network.load_state_dict(fitting, strict=False)
-    named = [row for row in report.wrong_shape if row[0].startswith(yolox.CLASS_LAYERS)]
+    named = [row for row in report.wrong_shape if network.is_class_layer(row[0])]
     others = tuple(row for row in report.wrong_shape if row not in named)
     return replace(report, wrong_shape=others, head=tuple(name for name, _found, _expected in named))
 

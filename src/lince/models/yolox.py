@@ -1,6 +1,6 @@
 """YOLOX, the detector without anchors and with a head of two branches, written from its paper (Ge et al. 2021).
 
-Modules bear the names of the published key layout. What its numbers mean in pixels is said by ``lince.decode``.
+Modules bear the names of the published key layout. What its numbers mean in pixels is said by ``lince.decode.yolox``.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from lince.decode import STRIDES
+from lince.decode.yolox import STRIDES, places
 from lince.errors import UsageError
 from lince.messages import _
+from lince.models.blocks import Block
 from lince.models.darknet import CspDarknet, CspLayer, Unit, spatial
+from lince.models.detector import Detector, Maps, Target
 from lince.models.detectors import DetectorEntry
+from lince.models.losses import loss
 
 _PRIOR = -math.log(99.0)  # the logit of 1 %: at first nearly every place is believed empty (Lin et al. 2017)
-CLASS_LAYERS = "head.cls_preds."  # the only ones whose shape depends on the classes
+_CLASS_LAYERS = "head.cls_preds."  # the only ones whose shape depends on the classes
 _LEVELS = range(len(STRIDES))
-Maps = Sequence[Tensor]
 
 
 class Pyramid(nn.Module):
@@ -85,12 +87,14 @@ def _branch(width: int, separable: bool) -> nn.Sequential:
     return nn.Sequential(spatial(width, width, 1, separable), spatial(width, width, 1, separable))
 
 
-class Yolox(nn.Module):
+class Yolox(Detector):
     """YOLOX with ``classes`` classes; ``depth`` and ``width`` are the factors of the published sizes.
 
     A place is a cell of one of the maps at strides 8, 16, 32: A = H W (1/64 + 1/256 + 1/1024) of them, finest map
-    first, row by row, as ``decode.places`` lists them. H and W are multiples of 32.
+    first, row by row, as ``decode.yolox.places`` lists them. H and W are multiples of 32.
     """
+
+    decoding = "yolox"
 
     def __init__(self, classes: int, depth: float, width: float, separable: bool = False) -> None:
         super().__init__()
@@ -99,24 +103,34 @@ class Yolox(nn.Module):
         self.head = Head(base, classes, separable)
         self.classes = classes
 
-    def maps(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what the head reads of images ``x`` (N, 3, H, W): the maps at strides 8, 16 and 32."""
-        maps: tuple[Tensor, Tensor, Tensor] = self.backbone(x)
+    def maps(self, images: Tensor) -> Maps:
+        """Return the maps at strides 8, 16 and 32 of ``images`` (N, 3, H, W)."""
+        maps: Maps = self.backbone(images)
         return maps
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Return what the loss reads of images ``x`` (N, 3, H, W): (N, A, 5 + C), all but the boxes as logits."""
-        out: Tensor = self.head(self.maps(x))
-        return out
+    def answers(self, maps: Maps, size: tuple[int, int]) -> tuple[Tensor, ...]:
+        """Return ``raw`` (N, A, 5 + C), all but the boxes in [0, 1], of the maps of images of ``size``."""
+        logits = self.head(maps)
+        return (torch.cat((logits[..., :4], logits[..., 4:].sigmoid()), -1),)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return what ``decode`` reads of images ``x`` (N, 3, H, W): raw (N, A, 5 + C), all but the boxes in [0, 1]."""
-        return raw(self.logits(x))
+    def learn(self, maps: Maps, size: tuple[int, int], targets: Sequence[Target], last: bool) -> dict[str, Tensor]:
+        """Return the parts of the loss of YOLOX; the plain distance of the boxes belongs to the ``last`` epochs."""
+        logits = self.head(maps)
+        where = places(*size)
+        cells, strides = (torch.from_numpy(column.copy()).to(logits.device) for column in (where.cells, where.strides))
+        found = loss(logits, cells, strides, targets, l1=last)
+        parts = {"box": found.box, "objectness": found.objectness, "classes": found.classes}
+        return {**parts, "l1": found.l1} if last else parts
 
+    def blocks(self) -> list[Block]:
+        """Return the stages of the body, the layers of the neck, and the head."""
+        body = [(f"backbone.{name}", one) for name, one in self.backbone.backbone.named_children()]
+        neck = [(f"neck.{name}", one) for name, one in self.backbone.named_children() if name != "backbone"]
+        return [*body, *neck, ("head", self.head)]
 
-def raw(logits: Tensor) -> Tensor:
-    """Return ``logits`` (N, A, 5 + C) with the object's and the classes' as probabilities."""
-    return torch.cat((logits[..., :4], logits[..., 4:].sigmoid()), -1)
+    def is_class_layer(self, name: str) -> bool:
+        """Return whether ``name`` is of the layers that name classes."""
+        return name.startswith(_CLASS_LAYERS)
 
 
 def create(entry: DetectorEntry, classes: int, height: int, width: int) -> Yolox:

@@ -1,0 +1,102 @@
+"""Which of a detector's answers count, and how they become what was found on a photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince import geometry
+from lince.annotations import Detections
+from lince.choices import within
+from lince.messages import _
+from lince.preprocess import Preprocess, matrix
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Which of a detector's answers count: those of at least ``threshold``, one for each object, ``most`` at most.
+
+    ``threshold`` is one number for every class or a tuple with one for each, in [0, 1]. Of two boxes of one class
+    whose intersection over union exceeds ``overlap`` the better one stays.
+    """
+
+    threshold: float | tuple[float, ...] = 0.25
+    overlap: float = 0.45
+    most: int = 300
+
+    def __post_init__(self) -> None:
+        for value in self.threshold if isinstance(self.threshold, tuple) else (self.threshold,):
+            within(_("threshold"), value, 0.0, 1.0)
+        within(_("overlap"), self.overlap, 0.0, 1.0)
+
+    @property
+    def lowest(self) -> float:
+        """The threshold below which no class counts."""
+        return min(self.threshold) if isinstance(self.threshold, tuple) else self.threshold
+
+    def of(self, class_ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the threshold (K,) for each of ``class_ids`` (K,)."""
+        if isinstance(self.threshold, tuple):
+            return np.asarray(self.threshold, np.float32)[class_ids]
+        return np.full(len(class_ids), self.threshold, np.float32)
+
+
+DEFAULT = Keeping()
+
+
+def found(
+    boxes: NDArray[np.float64],
+    class_ids: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    size: tuple[int, int],
+    spec: Preprocess,
+    keeping: Keeping = DEFAULT,
+) -> Detections:
+    """Return what counts of the candidates ``boxes`` (K, 4) in pixels of the input, on a photo of ``size`` (h, w).
+
+    Those under their class's threshold and those that are no numbers go, then the doubled ones. Boxes are cut at the
+    photo's edge; those that lie outside of it are left out.
+    """
+    kept = np.flatnonzero((scores >= keeping.of(class_ids)) & np.isfinite(boxes).all(axis=1))
+    order = kept[np.argsort(-scores[kept], kind="stable")]
+    boxes, class_ids, scores = in_photo(boxes[order], size, spec), class_ids[order], scores[order]
+    kept = suppress(boxes, class_ids, keeping.overlap, keeping.most)
+    boxes = geometry.clip(boxes[kept], *size)
+    shown = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    kept = kept[shown]
+    return Detections(boxes[shown], class_ids[kept], scores[kept])
+
+
+def suppress(boxes: NDArray[np.float64], class_ids: NDArray[np.int32], overlap: float, most: int) -> NDArray[np.int64]:
+    """Return the rows of ``boxes`` (K, 4), best first, that stay: ``most`` of them at most.
+
+    The best stays, those of its class that overlap it by more than ``overlap`` go, and so on with the best of the
+    rest: exact greedy suppression, class by class.
+    """
+    kept: list[int] = []
+    left = np.arange(len(boxes))
+    columns = np.ascontiguousarray(boxes.T)
+    areas = np.prod(np.maximum(columns[2:] - columns[:2], 0.0), axis=0)
+    while len(left) and len(kept) < most:
+        best, left = left[0], left[1:]
+        kept.append(int(best))
+        low = np.maximum(columns[:2, left], columns[:2, best, None])
+        high = np.minimum(columns[2:, left], columns[2:, best, None])
+        sides = np.maximum(high - low, 0.0)
+        shared = sides[0] * sides[1]
+        united = areas[left] + areas[best] - shared
+        left = left[(shared <= overlap * united) | (class_ids[left] != class_ids[best])]
+    return np.asarray(kept, np.int64)
+
+
+def in_photo(boxes: NDArray[np.float64], size: tuple[int, int], spec: Preprocess) -> NDArray[np.float64]:
+    """Return ``boxes`` (K, 4) in pixels of the photo of ``size`` (height, width), given them in pixels of the input."""
+    back = np.asarray(np.linalg.inv(matrix(*size, spec)), np.float64)
+    return geometry.transform_boxes(boxes, back)
+
+
+def in_input(boxes: NDArray[np.float64], size: tuple[int, int], spec: Preprocess) -> NDArray[np.float64]:
+    """Return ``boxes`` (K, 4) in pixels of the input, given them in pixels of the photo of ``size`` (height, width)."""
+    return geometry.transform_boxes(boxes, matrix(*size, spec))

@@ -1,0 +1,52 @@
+"""What every network that finds objects has in common, whatever it is made of; trainer and export know only this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lince.models.blocks import Layered
+
+Maps = tuple[Tensor, ...]
+Target = tuple[Tensor, Tensor]
+
+
+class Detector(Layered):
+    """A network that finds objects of ``classes`` classes on images (N, 3, H, W).
+
+    It works in two parts: ``maps`` is all below the head, ``answers`` is the head, and ``forward`` is both. The
+    outputs are those of the kind ``decoding`` in ``lince.decode``, in its order, images along the first axis of each.
+    """
+
+    decoding: str
+    classes: int
+
+    def maps(self, images: Tensor) -> Maps:
+        """Return what the head reads of ``images`` (N, 3, H, W)."""
+        raise NotImplementedError
+
+    def answers(self, maps: Maps, size: tuple[int, int]) -> tuple[Tensor, ...]:
+        """Return what the decoder reads, given ``maps`` of images of ``size`` (height, width)."""
+        raise NotImplementedError
+
+    def learn(self, maps: Maps, size: tuple[int, int], targets: Sequence[Target], last: bool) -> dict[str, Tensor]:
+        """Return the parts of the loss, scalars whose sum is learnt from, by name.
+
+        ``targets`` holds for each image its boxes float32 (K, 4), left, top, right, bottom in pixels of the input of
+        ``size``, and their class ids int64 (K,); ``last`` says that this is one of the last epochs, where images are
+        no longer mixed.
+        """
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return what the decoder reads of ``images`` (N, 3, H, W)."""
+        return self.answers(self.maps(images), (images.shape[2], images.shape[3]))
+
+    def losses(self, images: Tensor, targets: Sequence[Target], last: bool = False) -> dict[str, Tensor]:
+        """Return the parts of the loss for ``images``, as ``learn`` does."""
+        return self.learn(self.maps(images), (images.shape[2], images.shape[3]), targets, last)
+
+    def is_class_layer(self, name: str) -> bool:
+        """Return whether the shape of the tensor ``name`` depends on the classes, so that other weights lack it."""
+        raise NotImplementedError

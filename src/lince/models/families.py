@@ -1,0 +1,26 @@
+"""Who builds which detector: one line for each family of ``detectors.DetectorEntry``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from lince.models import yolox
+from lince.models.classifier import devices
+from lince.models.detector import Detector
+from lince.models.detectors import DetectorEntry
+from lince.preprocess import Preprocess
+
+Create = Callable[[DetectorEntry, int, int, int], Detector]
+FAMILIES: dict[str, Create] = {"yolox": yolox.create}
+
+
+def build(entry: DetectorEntry, classes: int, spec: Preprocess, seed: int = 0) -> Detector:
+    """Return the detector of ``entry`` for ``classes`` and inputs of ``spec``, at random weights drawn from ``seed``.
+
+    The caller's random state is left as it was. Raises ``UsageError`` when it cannot read inputs of that size.
+    """
+    with torch.random.fork_rng(devices=devices()):
+        torch.manual_seed(seed)
+        return FAMILIES[entry.family](entry, classes, spec.height, spec.width)
