@@ -24,8 +24,9 @@ from lince.errors import DivergedError, TrainingError  # noqa: E402
 from lince.models.classifier import build  # noqa: E402
 from lince.preprocess import Preprocess  # noqa: E402
 from lince.progress import SILENT  # noqa: E402
-from lince.training import checkpoint, loop  # noqa: E402
+from lince.training import checkpoint, loop, naming  # noqa: E402
 from lince.training.loader import Loader  # noqa: E402
+from lince.training.naming import Naming  # noqa: E402
 from lince.training.plan import Plan, rate_at  # noqa: E402
 from photos import SHAPES, folders  # noqa: E402
 
@@ -59,7 +60,9 @@ def course(data, folder: Path, plan: Plan, policy: str = "light") -> loop.Course
     val = Loader(data, rows[1::2], SPEC, plan.batch)
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     network = build(CNN, len(SHAPES), SPEC, seed=plan.seed)
-    return loop.Course(network, train, val, plan, folder / "checkpoints", "cpu", "fp32", SILENT)
+    return loop.Course(
+        network, train, Naming(val, plan.label_smoothing), plan, folder / "checkpoints", "cpu", "fp32", SILENT
+    )
 
 
 def same_weights(one: Path, two: Path) -> bool:
@@ -113,7 +116,7 @@ def test_a_network_learns_and_ends_with_its_best_weights(data, tmp_path):
     state = loop.run(it)
     losses = [entry["val_loss"] for entry in state.history]
     assert losses[-1] < 0.7 * losses[0]
-    loss, _accuracy = loop.evaluate(it.network, it.val)
+    loss, _accuracy = naming.evaluate(it.network, it.goal.val)
     assert loss == pytest.approx(min(losses), rel=1e-4)
 
 
@@ -160,9 +163,9 @@ def test_a_loss_that_is_not_a_number_is_tried_in_fp32_and_then_said(data, tmp_pa
     calls: list[int] = []
 
     def spoilt(self, forward, batch):
-        loss, logits = normal(self, forward, batch)
+        figures = normal(self, forward, batch)
         calls.append(1)
-        return (float("nan") if len(calls) == 1 else loss), logits
+        return {**figures, "loss": float("nan")} if len(calls) == 1 else figures
 
     monkeypatch.setattr(loop._Loop, "_gradients", spoilt)
     loop.run(it)

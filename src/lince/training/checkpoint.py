@@ -28,8 +28,7 @@ class State:
 
     epoch: int = 0
     batch: int = 0
-    loss_sum: float = 0.0
-    right: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
     seen: int = 0
     best: int = 0
     seconds: float = 0.0

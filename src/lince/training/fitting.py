@@ -17,11 +17,12 @@ from lince.exporting.onnx import export_classifier
 from lince.messages import _
 from lince.models.classifier import Classifier
 from lince.runtime.session import Session
-from lince.training import hardware, loop
+from lince.training import hardware, loop, naming
 from lince.training.checkpoint import State
 from lince.training.job import Job, Outcome, Saliency
 from lince.training.loader import Loader
 from lince.training.loop import Course
+from lince.training.naming import Naming
 from lince.training.plan import Plan
 from lince.training.transfer import score
 
@@ -43,21 +44,39 @@ def train(job: Job, network: Classifier, policy: Policy, decide: Make) -> State:
     if path.exists():
         plan = Plan.load(path)
     else:
-        plan = decide(_epoch_seconds(job, network, policy, decide(None), workers, device))
+        plan = decide(None)
+        if job.config.budget is not None:
+            plan = decide(epoch_seconds(_course(job, network, policy, plan, workers, (device, precision))))
         plan.save(path)
-    job.progress.say(_("Device: {device} ({reason})").format(device=device, reason=why_device))
-    job.progress.say(_("Precision: {precision} ({reason})").format(precision=precision, reason=why_precision))
-    job.progress.say(_("Threads that prepare images: {count} ({reason})").format(count=workers, reason=why_workers))
+    for line in told(plan, (device, why_device), (precision, why_precision), (workers, why_workers)):
+        job.progress.say(line)
+    return loop.run(_course(job, network, policy, plan, workers, (device, precision)))
+
+
+def told(plan: Plan, device: tuple[str, str], precision: tuple[str, str], workers: tuple[int, str]) -> list[str]:
+    """Return what was chosen for a training, each with its reason."""
     epochs, batch, rate = plan.reasons
-    job.progress.say(_("Epochs: at most {count} ({reason})").format(count=plan.epochs, reason=epochs))
-    job.progress.say(_("Images a step: {count} ({reason})").format(count=plan.batch, reason=batch))
-    job.progress.say(_("Peak learning rate: {rate:.1e} ({reason})").format(rate=plan.rate, reason=rate))
-    train_loader = loader(job, job.train, plan, workers, policy)
-    val_loader = loader(job, job.val, plan, workers, None)
-    course = Course(
-        network, train_loader, val_loader, plan, job.folder / "checkpoints", device, precision, job.progress
-    )
-    return loop.run(course)
+    return [
+        _("Device: {device} ({reason})").format(device=device[0], reason=device[1]),
+        _("Precision: {precision} ({reason})").format(precision=precision[0], reason=precision[1]),
+        _("Threads that prepare images: {count} ({reason})").format(count=workers[0], reason=workers[1]),
+        _("Epochs: at most {count} ({reason})").format(count=plan.epochs, reason=epochs),
+        _("Images a step: {count} ({reason})").format(count=plan.batch, reason=batch),
+        _("Peak learning rate: {rate:.1e} ({reason})").format(rate=plan.rate, reason=rate),
+    ]
+
+
+def epoch_seconds(course: Course) -> float:
+    """Return how long an epoch takes here, measured on a few steps of a copy of the network."""
+    return loop.time_steps(course, steps=6) * len(course.train)
+
+
+def _course(
+    job: Job, network: Classifier, policy: Policy, plan: Plan, workers: int, machine: tuple[str, str]
+) -> Course:
+    goal = Naming(loader(job, job.val, plan, workers, None), plan.label_smoothing)
+    learnt = loader(job, job.train, plan, workers, policy)
+    return Course(network, learnt, goal, plan, job.folder / "checkpoints", *machine, job.progress)
 
 
 def loader(job: Job, rows: NDArray[np.int64], plan: Plan, workers: int, policy: Policy | None) -> Loader:
@@ -87,7 +106,7 @@ def outcome(job: Job, recipe: str, network: Classifier, state: State, policy: Po
         history=state.history,
         timings={"export": exported - started, "evaluate": time.perf_counter() - exported},
         policy=str(policy),
-        trained=lambda inputs: loop.answers(network, inputs),
+        trained=lambda inputs: naming.answers(network, inputs),
     )
 
 
@@ -116,14 +135,3 @@ def grad_cam(network: Classifier) -> Saliency:
         return np.asarray((heat / torch.where(peak > 0, peak, 1.0)).detach().numpy(), np.float32)
 
     return explain
-
-
-def _epoch_seconds(
-    job: Job, network: Classifier, policy: Policy, plan: Plan, workers: int, device: str
-) -> float | None:
-    """Return how long an epoch takes here, measured on a few steps of a network that is then thrown away."""
-    if job.config.budget is None:
-        return None
-    train_loader = loader(job, job.train, plan, workers, policy)
-    seconds = loop.time_steps(network, train_loader, device, steps=6)
-    return seconds * len(train_loader)

@@ -30,6 +30,9 @@ class Batch:
     targets: NDArray[np.float32]
     labels: NDArray[np.int64]
 
+    def __len__(self) -> int:
+        return len(self.labels)
+
 
 @dataclass(frozen=True)
 class Loader:

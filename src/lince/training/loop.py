@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
-from torch.nn import functional
+from torch import nn
 
 from lince.errors import DivergedError
 from lince.messages import _
-from lince.models.classifier import Classifier
+from lince.models.blocks import Layered
 from lince.progress import Progress, Stage
 from lince.training import checkpoint, memory
 from lince.training.checkpoint import State
-from lince.training.loader import Batch, Loader
+from lince.training.goal import Batches, Goal
 from lince.training.optim import Average, optimiser, set_rate
 from lince.training.plan import Plan, rate_at
 
@@ -38,11 +36,11 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 
 @dataclass(frozen=True)
 class Course:
-    """What the loop runs over: a network, its batches, the plan, where checkpoints go, and who listens."""
+    """What the loop runs over: a network, its batches, its goal, the plan, where checkpoints go, and who listens."""
 
-    network: Classifier
-    train: Loader
-    val: Loader
+    network: Layered
+    train: Batches
+    goal: Goal
     plan: Plan
     checkpoints: Path
     device: str
@@ -72,6 +70,8 @@ class _Loop:
         network = course.network.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(network, self.plan.ema)
         self.network, self.optimizer = self.fabric.setup(network, optimiser(network, self.plan))
+        if course.goal.call != "forward":
+            self.network.mark_forward_method(course.goal.call)
         self.state = self._restored()
         self.steps = len(course.train) * self.plan.epochs
         self.saved = self.started = time.monotonic()
@@ -99,28 +99,28 @@ class _Loop:
         self.state.finished = True
         return self.state
 
-    def _step(self, batch: Batch, stage: Stage) -> None:
+    def _step(self, batch: Any, stage: Stage) -> None:
         state = self.state
         number = state.epoch * len(self.course.train) + state.batch
         set_rate(self.optimizer, self.plan.rate * rate_at(number, self.steps, self.plan.warmup))
-        loss, logits = self._learn(batch, number)
+        figures = self._learn(batch, number)
         self.optimizer.step()
         self.average.update(self.course.network, number)
-        state.loss_sum += loss * len(batch.labels)
-        state.right += int((logits.argmax(1).cpu().numpy() == batch.labels).sum())
-        state.seen += len(batch.labels)
+        for name, value in figures.items():
+            state.sums[name] = state.sums.get(name, 0.0) + value * len(batch)
+        state.seen += len(batch)
         state.batch += 1
-        stage.advance(note=_("loss {loss:.3f}").format(loss=state.loss_sum / state.seen))
+        stage.advance(note=_("loss {loss:.3f}").format(loss=state.sums["loss"] / state.seen))
         if time.monotonic() - self.saved >= self.plan.checkpoint_seconds:
             self._save()
 
-    def _learn(self, batch: Batch, number: int) -> tuple[float, Tensor]:
-        """Put the gradients of ``batch`` in place and return its loss and logits; a bad step is tried again in fp32."""
-        for forward in (self.network, self.network.module):
+    def _learn(self, batch: Any, number: int) -> dict[str, float]:
+        """Put the gradients of ``batch`` in place and return its figures; a bad step is tried again in fp32."""
+        for network in (self.network, self.network.module):
             torch.manual_seed(_step_seed(self.plan.seed, number))
-            loss, logits = self._gradients(forward, batch)
-            if math.isfinite(loss):
-                return loss, logits
+            figures = self._gradients(network, batch)
+            if math.isfinite(figures["loss"]):
+                return figures
             self.course.progress.say(
                 _("Step {step}: the loss is not a number; trying the step again in fp32.").format(step=number + 1)
             )
@@ -132,37 +132,34 @@ class _Loop:
             _("Train again with a lower one, such as --rate {rate:.2g}.").format(rate=self.plan.rate / 5),
         )
 
-    def _gradients(self, forward: Callable[[Tensor], Tensor], batch: Batch) -> tuple[float, Tensor]:
+    def _gradients(self, network: nn.Module, batch: Any) -> dict[str, float]:
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        logits = forward(self._tensor(batch.inputs)).float()
-        targets = torch.from_numpy(batch.targets).to(logits.device)
-        loss = functional.cross_entropy(logits, targets, label_smoothing=self.plan.label_smoothing)
+        loss, figures = self.course.goal.loss(network, batch, self.fabric.device, self.plan.is_plain(self.state.epoch))
         self.fabric.backward(loss)
         norm = self.fabric.clip_gradients(
             self.network, self.optimizer, max_norm=self.plan.clip, error_if_nonfinite=False
         )
         good = norm is None or bool(torch.isfinite(norm))
-        return (float(loss.detach()) if good else math.nan), logits.detach()
+        return {"loss": float(loss.detach()) if good else math.nan, **figures}
 
     def _close(self, seconds: float) -> None:
         state, plan = self.state, self.plan
-        loss, accuracy = evaluate(self.average.network, self.course.val, self.fabric.device)
+        learnt = {f"train_{name}": value / max(1, state.seen) for name, value in state.sums.items()}
+        judged = self.course.goal.judge(self.average.network, self.fabric.device)
         state.seconds += seconds
-        state.history.append(
-            {
-                "epoch": state.epoch + 1,
-                "train_loss": state.loss_sum / max(1, state.seen),
-                "train_accuracy": state.right / max(1, state.seen),
-                "val_loss": loss,
-                "val_accuracy": accuracy,
-                "rate": plan.rate * rate_at((state.epoch + 1) * len(self.course.train) - 1, self.steps, plan.warmup),
-                "seconds": seconds,
-            }
-        )
+        rate = plan.rate * rate_at((state.epoch + 1) * len(self.course.train) - 1, self.steps, plan.warmup)
+        state.history.append({"epoch": state.epoch + 1, **learnt, **judged, "rate": rate, "seconds": seconds})
         state.epoch, state.batch = state.epoch + 1, 0
-        state.loss_sum, state.right, state.seen = 0.0, 0, 0
-        self.course.progress.say(_told(state.history[-1], plan.epochs))
+        state.sums, state.seen = {}, 0
+        self.course.progress.say(
+            _("Epoch {epoch}/{epochs}: {figures}; {seconds:.0f} s").format(
+                epoch=state.epoch,
+                epochs=plan.epochs,
+                figures=self.course.goal.told(state.history[-1]),
+                seconds=seconds,
+            )
+        )
         if best_epoch(state.history, plan.monitor) == state.epoch:
             state.best = state.epoch
             weights = dict(self.average.network.state_dict())
@@ -180,21 +177,14 @@ class _Loop:
             return State()
         return checkpoint.load(path, self.course.network, self.average.network, self.optimizer)
 
-    def _tensor(self, inputs: np.ndarray[Any, Any]) -> Tensor:
-        # A copy into torch's own aligned memory: the same bits must come out wherever numpy put the batch.
-        tensor = torch.empty(inputs.shape, memory_format=torch.channels_last)
-        return tensor.copy_(torch.from_numpy(inputs)).to(self.fabric.device)
 
-
-def time_steps(network: Classifier, train: Loader, device: str, steps: int) -> float:
-    """Return the median seconds of a training step, image preparation included; ``network`` is left as it was."""
-    copy = deepcopy(network).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+def time_steps(course: Course, steps: int) -> float:
+    """Return the median seconds of a training step, image preparation included; the network is left as it was."""
+    copy = deepcopy(course.network).to(course.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     times: list[float] = []
     began = time.perf_counter()
-    for batch, _number in zip(train.batches(), range(steps), strict=False):
-        loss = functional.cross_entropy(
-            copy(torch.from_numpy(batch.inputs).to(device)), torch.from_numpy(batch.targets).to(device)
-        )
+    for batch, _number in zip(course.train.batches(), range(steps), strict=False):
+        loss, _figures = course.goal.loss(copy, batch, torch.device(course.device), False)
         torch.autograd.backward(loss)
         times.append(time.perf_counter() - began)
         began = time.perf_counter()
@@ -202,41 +192,13 @@ def time_steps(network: Classifier, train: Loader, device: str, steps: int) -> f
 
 
 def best_epoch(history: list[dict[str, Any]], monitor: str) -> int:
-    """Return the number (from 1) of the best epoch by ``val_loss`` or ``val_accuracy``; the last without validation."""
-    values = [entry[monitor] if monitor == "val_loss" else -entry[monitor] for entry in history]
+    """Return the number (from 1) of the best epoch by ``monitor``; the last where it was never measured.
+
+    Of a loss the lowest is best, of anything else the highest.
+    """
+    values = [entry[monitor] if monitor.endswith("loss") else -entry[monitor] for entry in history]
     return 1 + int(np.nanargmin(values)) if not np.isnan(values).all() else len(history)
-
-
-def logits(network: torch.nn.Module, loader: Loader, device: torch.device | str = "cpu") -> np.ndarray[Any, Any]:
-    """Return the logits (N, K) float32 of ``network``, in evaluation mode, for the rows of ``loader`` in order."""
-    return np.concatenate([answers(network, batch.inputs, device) for batch in loader.batches()])
-
-
-@torch.inference_mode()
-def answers(
-    network: torch.nn.Module, inputs: np.ndarray[Any, Any], device: torch.device | str = "cpu"
-) -> np.ndarray[Any, Any]:
-    """Return the logits (N, K) float32 of ``network``, in evaluation mode, for ``inputs`` (N, C, H, W)."""
-    network.eval()
-    return np.asarray(network(torch.from_numpy(inputs).to(device)).float().cpu().numpy(), np.float32)
-
-
-def evaluate(network: torch.nn.Module, loader: Loader, device: torch.device | str = "cpu") -> tuple[float, float]:
-    """Return the mean log loss and the accuracy of ``network`` on the rows of ``loader``; NaN when it has none."""
-    if not len(loader.rows):
-        return math.nan, math.nan
-    answers = torch.from_numpy(logits(network, loader, device))
-    labels = torch.from_numpy(loader.dataset.class_ids[loader.rows].astype(np.int64))
-    loss = functional.cross_entropy(answers, labels)
-    return float(loss), float((answers.argmax(1) == labels).float().mean())
 
 
 def _step_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _told(entry: dict[str, Any], epochs: int) -> str:
-    return _(
-        "Epoch {epoch}/{epochs}: loss {loss:.3f}, accuracy {accuracy:.1%}; validation loss {val_loss:.3f}, "
-        "accuracy {val_accuracy:.1%}; {seconds:.0f} s"
-    ).format(epochs=epochs, loss=entry["train_loss"], accuracy=entry["train_accuracy"], **entry)

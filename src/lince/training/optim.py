@@ -7,11 +7,11 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from lince.models.classifier import Classifier
+from lince.models.blocks import Layered
 from lince.training.plan import Plan
 
 
-def optimiser(network: Classifier, plan: Plan) -> torch.optim.AdamW:
+def optimiser(network: Layered, plan: Plan) -> torch.optim.AdamW:
     """Return AdamW (Loshchilov and Hutter 2019) over what is not frozen.
 
     The rate falls by ``plan.depth_decay`` from each block to the one below it (Howard and Ruder 2018); vectors

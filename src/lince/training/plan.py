@@ -18,7 +18,8 @@ class Plan:
 
     ``decay`` is AdamW's weight decay, ``depth_decay`` the factor of the rate from one block to the one below it,
     ``ema`` the decay of the averaged weights (0: none), ``clip`` the largest norm of the gradients, ``patience``
-    epochs without a better ``monitor``; ``reasons`` say why these epochs, this batch and this rate.
+    epochs without a better ``monitor``; ``reasons`` say why these epochs, this batch and this rate. For detectors,
+    ``plain`` is how many epochs at the end leave images unmixed, and ``mosaic`` the share that is mixed before.
     """
 
     epochs: int
@@ -34,7 +35,13 @@ class Plan:
     monitor: str = "val_loss"
     patience: int = 5
     checkpoint_seconds: float = 120.0
+    plain: int = 0
+    mosaic: float = 0.0
     reasons: tuple[str, ...] = ("", "", "")
+
+    def is_plain(self, epoch: int) -> bool:
+        """Return whether ``epoch`` (from 0) is one of the last, in which images are no longer mixed."""
+        return epoch >= self.epochs - self.plain
 
     def save(self, path: Path) -> None:
         """Write the plan to ``path`` as JSON."""

@@ -131,7 +131,8 @@ def write_metrics(run: Run, history: list[dict[str, Any]]) -> None:
     """Write the figures of every epoch to ``metrics.csv``."""
     stream = io.StringIO()
     if history:
-        writer = csv.DictWriter(stream, list(history[0]), lineterminator="\n")
+        columns = dict.fromkeys(name for entry in history for name in entry)
+        writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
     files.write_text(run.folder / METRICS, stream.getvalue())
