@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lince.data import open_dataset as open  # noqa: A004
     from lince.errors import LinceError
     from lince.runtime.answers import save_answers
-    from lince.runtime.predictor import load
+    from lince.runtime.loading import load
     from lince.verbs.checking import check, show
     from lince.verbs.converting import convert, merge
     from lince.verbs.judging import compare, evaluate
@@ -36,7 +36,7 @@ _WHERE = {
     "demo": "lince.verbs.learning:demo",
     "doctor": "lince.verbs.looking:doctor",
     "evaluate": "lince.verbs.judging:evaluate",
-    "load": "lince.runtime.predictor:load",
+    "load": "lince.runtime.loading:load",
     "measure": "lince.verbs.looking:measure",
     "merge": "lince.verbs.converting:merge",
     "models": "lince.verbs.looking:models",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import decode, images, preprocess, tasks
+from lince import decode, preprocess, tasks
 from lince.annotations import Classes, Label, Rejected
-from lince.card import CARD_FILE, NETWORK_FILE, ModelCard
-from lince.errors import ImageError, ModelError
+from lince.card import NETWORK_FILE, ModelCard
+from lince.errors import ModelError
 from lince.messages import _
 from lince.progress import SILENT, Progress
-from lince.runtime import sources
-from lince.runtime.session import Session, cores
+from lince.runtime import modelfolder, reading, sources
+from lince.runtime.reading import BATCH, Asking, Image, Seen
+from lince.runtime.session import Session
 from lince.runtime.sources import Photo
-
-Image = NDArray[np.uint8]
-BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ class Predictor:
     """
 
     def __init__(self, card: ModelCard, session: Session) -> None:
-        tasks.find(card.task)
+        modelfolder.require_task(card, tasks.CLASSIFY)
         _check_belongs(card, session)
         self.card = card
         self.session = session
@@ -84,8 +80,7 @@ class Predictor:
 
         Raises ``ImageError`` when it cannot be read.
         """
-        image = source if isinstance(source, np.ndarray) else self._read(source)
-        label = self._labels([preprocess.fit(image, self.card.preprocess)])[0]
+        label = self._labels([reading.see(source, self.card.preprocess).image])[0]
         path = os.fspath(source) if isinstance(source, (str, Path)) else None
         return Prediction(sources.readable(path or ""), label, self.classes, path=path)
 
@@ -108,24 +103,14 @@ class Predictor:
         self, photos: Sequence[Photo], truth: str = "none", batch: int = BATCH, progress: Progress = SILENT
     ) -> Iterator[Prediction | Rejected]:
         """Yield a prediction or a rejection for each of ``photos``, as ``predict_many``."""
-        with progress.stage(_("Predicting"), len(photos)) as stage:
-            for answer in self._answers(photos, truth, batch):
-                stage.advance()
-                yield answer
+        known = dict(zip(photos, sources.truths(photos, self.classes, truth), strict=True))
 
-    def _answers(self, photos: Sequence[Photo], truth: str, batch: int) -> Iterator[Prediction | Rejected]:
-        known = iter(sources.truths(photos, self.classes, truth))
-        with ThreadPoolExecutor(cores()) as pool:
-            waiting: deque[tuple[Photo, Future[Image | Rejected]]] = deque()
-            try:
-                for photo in photos:
-                    waiting.append((photo, pool.submit(self._look, photo)))
-                    if len(waiting) >= 3 * batch:
-                        yield from self._answer(waiting, batch, known)
-                while waiting:
-                    yield from self._answer(waiting, batch, known)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        def answer(asked: Sequence[Photo], seen: Sequence[Seen]) -> Iterator[Prediction]:
+            labels = self._labels([one.image for one in seen])
+            for photo, label in zip(asked, labels, strict=True):
+                yield Prediction(photo.name, label, self.classes, known[photo], photo.path)
+
+        return Asking(self._look, answer, batch).all(photos, progress)
 
     def probabilities(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the class probabilities (N, classes) of prepared images (N, C, H, W)."""
@@ -139,59 +124,21 @@ class Predictor:
         """Return the embeddings (N, D) of prepared images (N, C, H, W)."""
         return self.session.run(batch, ("embedding",))[0]
 
-    def _answer(
-        self, waiting: deque[tuple[Photo, Future[Image | Rejected]]], count: int, known: Iterator[int | None]
-    ) -> Iterator[Prediction | Rejected]:
-        taken = [waiting.popleft() for _i in range(min(count, len(waiting)))]
-        looked = [(photo, future.result(), next(known)) for photo, future in taken]
-        fitted = [image for _photo, image, _truth in looked if not isinstance(image, Rejected)]
-        labels = iter(self._labels(fitted) if fitted else [])
-        for photo, image, truth in looked:
-            if isinstance(image, Rejected):
-                yield image
-            else:
-                yield Prediction(photo.name, next(labels), self.classes, truth, photo.path)
-
     def _labels(self, fitted: Sequence[Image]) -> list[Label]:
         batch = preprocess.normalise(fitted, self.card.preprocess)
         return [Label.of(row) for row in self.probabilities(batch)]
 
-    def _look(self, photo: Photo) -> Image | Rejected:
-        try:
-            return preprocess.fit(self._read(images.read_bytes(photo.path)), self.card.preprocess)
-        except ImageError as error:
-            return Rejected(photo.name, error.found, error.remedy or error.expected)
-
-    def _read(self, source: str | Path | bytes) -> Image:
-        wanted = (self.card.preprocess.height, self.card.preprocess.width)
-        if isinstance(source, bytes):
-            return images.decode(source, at_least=wanted)
-        return images.read(Path(source), at_least=wanted)
+    def _look(self, photo: Photo) -> Seen | Rejected:
+        return reading.look(photo, self.card.preprocess)
 
 
 def load(path: str | Path, threads: int | None = None) -> Predictor:
-    """Return the model of a run, or of a model folder, ready to be asked; raise ``ModelError`` when there is none."""
-    folder = _model_folder(Path(path))
+    """Return the classifier of a run, or of a model folder, ready to be asked; raise ``ModelError`` if there is none.
+
+    ``runtime.loading`` takes any kind of model.
+    """
+    folder = modelfolder.locate(Path(path))
     return Predictor(ModelCard.load(folder), Session(folder / NETWORK_FILE, threads))
-
-
-def _model_folder(path: Path) -> Path:
-    if path.name == NETWORK_FILE and path.is_file():
-        return path.parent
-    for folder in (path / "model", path):
-        if (folder / CARD_FILE).is_file() or (folder / NETWORK_FILE).is_file():
-            return folder
-    found = _("There is no model in {path}.") if path.is_dir() else _("There is no folder {path}.")
-    unfinished = (path / "config.toml").is_file()
-    raise ModelError(
-        found.format(path=path),
-        _("Expected a run whose training has ended, or a model folder: {network} with {card} beside it.").format(
-            network=NETWORK_FILE, card=CARD_FILE
-        ),
-        _("This run has not ended: go on with it by  lince train --resume {path}").format(path=path)
-        if unfinished
-        else _("Runs stand in the folder runs unless you chose another with --out."),
-    )
 
 
 def _check_belongs(card: ModelCard, session: Session) -> None:
