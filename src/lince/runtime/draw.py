@@ -1,4 +1,4 @@
-"""Pictures for people: thumbnails, heat maps over photos, and contact sheets of what a model answered."""
+"""Pictures for people: photos with what was found on them, thumbnails, heat maps, and contact sheets of answers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import images
+from lince.annotations import Classes, Detections
+from lince.messages import localised
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -23,7 +25,7 @@ COLOURS: tuple[Colour, ...] = (
     (230, 120, 0), (0, 114, 178), (0, 148, 105), (204, 90, 150), (86, 180, 233), (170, 60, 0), (120, 100, 200),
     (150, 140, 20),
 )  # fmt: skip
-_SIDE, _GAP, _TEXT, _LINE, _WEIGHT = 180, 10, 15, 20, 400
+_SIDE, _GAP, _TEXT, _LINE, _WEIGHT, _BOLD = 180, 10, 15, 20, 400, 600
 _SMALL_TEXT, _SMALLEST_NAMED = 12, 14  # pixels: the letters in a photo, and the side of a box that has room for a name
 
 
@@ -70,6 +72,30 @@ def marked(image: Picture, shapes: Sequence[Shape], size: tuple[int, int], side:
     return picture
 
 
+def annotated(image: Picture, detections: Detections, classes: Classes, texts: Sequence[str] | None = None) -> Picture:
+    """Return ``image`` (H, W, 3) at its full size with a box around each of ``detections``, its class and its score.
+
+    ``texts`` (K,) stand there instead where they are given. The surer of two boxes lies on top; names stay inside the
+    picture and, where there is room, beside each other.
+    """
+    picture = image.copy()
+    height, width = picture.shape[:2]
+    letters = int(np.clip(min(height, width) / 36, _SMALL_TEXT, 60))
+    line = max(2, letters // 8)
+    corners = np.rint(np.minimum(detections.boxes, [width - 1, height - 1] * 2)).astype(int)
+    colours = [COLOURS[number % len(COLOURS)] for number in detections.class_ids.tolist()]
+    for (left, top, right, bottom), colour in zip(corners[::-1].tolist(), colours[::-1], strict=True):
+        cv2.rectangle(picture, (left, top), (right, bottom), (20, 20, 20), line + 2)
+        cv2.rectangle(picture, (left, top), (right, bottom), colour, line)
+    texts = _answers(detections, classes) if texts is None else texts
+    shown = [_fitting(text, width - 4, letters, _BOLD) for text in texts]
+    tags = _tags(picture, corners, shown, letters)
+    for (left, top, right, bottom), text, colour in reversed(list(zip(tags, shown, colours, strict=False))):
+        cv2.rectangle(picture, (left, top), (right, bottom), colour, cv2.FILLED)
+        cv2.putText(picture, text, (left + 2, bottom - letters // 4 - 1), _ink(colour), _font(), letters, _BOLD)
+    return picture
+
+
 def thumbnail(image: Picture, side: int) -> bytes:
     """Return ``image`` (H, W, 3) as JPEG bytes, its longer side brought down to ``side`` pixels if it is larger."""
     return images.encode_jpeg(_within(image, side))
@@ -107,9 +133,43 @@ def write(picture: Picture, text: str, left: int, baseline: int, colour: Colour 
     return text_width(text)
 
 
-def text_width(text: str, height: int = _TEXT) -> int:
-    """Return how many pixels wide ``text`` is written in letters of ``height``."""
-    return int(cv2.getTextSize((1, 1), text, (0, 0), _font(), height, _WEIGHT)[2])
+def text_width(text: str, height: int = _TEXT, weight: int = _WEIGHT) -> int:
+    """Return how many pixels wide ``text`` is written in letters of ``height``; ``weight`` 400 is plain, 600 bold."""
+    return int(cv2.getTextSize((1, 1), text, (0, 0), _font(), height, weight)[2])
+
+
+def _answers(detections: Detections, classes: Classes) -> list[str]:
+    rows = zip(detections.class_ids.tolist(), detections.scores.tolist(), strict=True)
+    # The font has no narrow space.
+    return [f"{classes.names[number]} {localised(f'{score:.0%}')}".replace("\u202f", " ") for number, score in rows]
+
+
+def _tags(
+    picture: Picture, corners: NDArray[np.int_], texts: Sequence[str], letters: int
+) -> list[tuple[int, int, int, int]]:
+    """Return where ``texts`` go, left, top, right, bottom: by their box, apart from those before.
+
+    Where no place is free they stand above it. None go on a picture that is too small for letters.
+    """
+    height, width = picture.shape[:2]
+    tall = letters + letters // 2
+    if tall > height:
+        return []
+    taken = np.empty((0, 4), int)
+    for (left, top, _right, bottom), text in zip(corners.tolist(), texts, strict=True):
+        wide = text_width(text, letters, _BOLD) + 4
+        x = max(0, min(left, width - wide))
+        places = [min(max(0, y), height - tall) for y in (top - tall, top, bottom, bottom - tall)]
+        tags = np.array([(x, y, x + wide, y + tall) for y in places])
+        apart = (tags[:, None, :2] >= taken[None, :, 2:]) | (tags[:, None, 2:] <= taken[None, :, :2])
+        free = apart.any(axis=2).all(axis=1)
+        taken = np.concatenate([taken, tags[[int(np.argmax(free))]]])
+    return [tuple(tag) for tag in taken.tolist()]
+
+
+def _ink(colour: Colour) -> Colour:
+    """Return black or white, whichever is read better on ``colour``."""
+    return (255, 255, 255) if np.dot(colour, (0.299, 0.587, 0.114)) < 140 else (0, 0, 0)
 
 
 def _colour(shape: Shape) -> Colour:
@@ -143,14 +203,14 @@ def _outline(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None
 
 def _name(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None:
     left, top, right, bottom = _corners(picture, shape, scale)
-    text = _fitting(shape.name, picture.shape[1] - 4, _SMALL_TEXT)
+    text = _fitting(shape.name, picture.shape[1] - 4, _SMALL_TEXT, _BOLD)
     if max(right - left, bottom - top) < _SMALLEST_NAMED:
         return
-    wide = text_width(text, _SMALL_TEXT) + 4
+    wide = text_width(text, _SMALL_TEXT, _BOLD) + 4
     x = max(0, min(left - 1, picture.shape[1] - wide))
     y = top - 1 if top > _SMALL_TEXT + 5 else min(top + _SMALL_TEXT + 5, picture.shape[0] - 1)
     cv2.rectangle(picture, (x, y - _SMALL_TEXT - 4), (x + wide, y), _colour(shape), cv2.FILLED)
-    cv2.putText(picture, text, (x + 2, y - 3), (255, 255, 255), _font(), _SMALL_TEXT, 600)
+    cv2.putText(picture, text, (x + 2, y - 3), (255, 255, 255), _font(), _SMALL_TEXT, _BOLD)
 
 
 def _corners(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> tuple[int, int, int, int]:
@@ -188,10 +248,10 @@ def _mark(sheet: Picture, left: int, top: int, right: bool) -> None:
     cv2.polylines(sheet, strokes, False, RIGHT if right else WRONG, 2, cv2.LINE_AA)
 
 
-def _fitting(text: str, room: int, height: int = _TEXT) -> str:
-    if text_width(text, height) <= room:
+def _fitting(text: str, room: int, height: int = _TEXT, weight: int = _WEIGHT) -> str:
+    if text_width(text, height, weight) <= room:
         return text
-    while text and text_width(text + "…", height) > room:
+    while text and text_width(text + "…", height, weight) > room:
         text = text[:-1]
     return text + "…"
 
