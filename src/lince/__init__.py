@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from lince.config import TrainConfig
     from lince.data import open_dataset as open  # noqa: A004
     from lince.errors import LinceError
-    from lince.runtime.answers import save_answers
     from lince.runtime.loading import load
+    from lince.runtime.saving import save_answers
     from lince.verbs.checking import check, show
     from lince.verbs.converting import convert, merge
     from lince.verbs.judging import compare, evaluate
@@ -42,7 +42,7 @@ _WHERE = {
     "models": "lince.verbs.looking:models",
     "open": "lince.data:open_dataset",
     "resume": "lince.verbs.learning:resume",
-    "save_answers": "lince.runtime.answers:save_answers",
+    "save_answers": "lince.runtime.saving:save_answers",
     "show": "lince.verbs.checking:show",
     "split": "lince.verbs.splitting:split",
     "summary": "lince.verbs.looking:summary",

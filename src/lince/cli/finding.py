@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
 from lince.annotations import Rejected
+from lince.choices import one_of
 from lince.cli.console import Console
-from lince.errors import DataError, UsageError
+from lince.cli.parser import WRITABLE_BOXES
+from lince.errors import UsageError
 from lince.evaluation.figures import count, percent
 from lince.messages import _
 from lince.progress import SILENT
+from lince.runtime import found as keeping
 from lince.runtime.detection import DetectionPredictor, Found
+from lince.runtime.found import Finding, Saved
 
-OPTIONS = ("threshold",)
+OPTIONS = ("threshold", "to")
+DEFAULT = "answers"
 _SHOWN = 5  # scores of one class in a line
 
 
@@ -29,15 +34,46 @@ def configure(parser: argparse._ActionsContainer) -> None:
         metavar=_("SHARE"),
         help=_("how sure the model must be, from 0 to 1; of one class alone: helmet=0.4; may be given again"),
     )
+    names = ", ".join(WRITABLE_BOXES)
+    parser.add_argument(
+        "--to",
+        metavar=_("NAME"),
+        help=_("save the photos as a labelled set too, one of: {names}").format(names=names),
+    )
 
 
 def run(model: DetectionPredictor, arguments: argparse.Namespace, console: Console) -> None:
     """Look at every photo, print and write what is on it."""
-    found = _looked(thresholded(model, arguments.threshold), arguments.source, console)
+    model = thresholded(model, arguments.threshold)
+    folder = _folder(arguments)
+    found = _looked(model, arguments.source, console)
+    saved = keeping.save(found, folder, arguments.to, console) if folder else Saved(Path(), ())
+    written = list(map(str, saved.paths))
+    if arguments.csv:
+        written.insert(0, str(keeping.save_csv(found, arguments.csv)))
     if console.as_json:
-        console.result(record(found), [])
+        console.result({**keeping.record(found), "written": written, "lost": list(saved.losses)}, [])
     else:
-        console.result({}, summary(found))
+        lines = [*summary(found), *(_("Written: {path}").format(path=path) for path in written)]
+        console.result({}, [*lines, *(_("Lost on the way: {what}").format(what=loss) for loss in saved.losses)])
+
+
+def _folder(arguments: argparse.Namespace) -> Path | None:
+    """Return the new folder to write to, if any is wanted; asked before the work, so that none is done in vain."""
+    if arguments.to:
+        one_of("--to", arguments.to, WRITABLE_BOXES)
+    if arguments.save is None:
+        return _free(Path(DEFAULT)) if arguments.to else None
+    if arguments.save == DEFAULT:
+        return _free(Path(DEFAULT))
+    keeping.require_free(Path(arguments.save))
+    return Path(arguments.save)
+
+
+def _free(folder: Path) -> Path:
+    """Return ``folder``, or the first of folder2, folder3, ... that is not there yet."""
+    tries = (folder.with_name(f"{folder.name}{number}") for number in itertools.count(2))
+    return next(one for one in itertools.chain([folder], tries) if not one.exists())
 
 
 def thresholded(model: DetectionPredictor, texts: Sequence[str]) -> DetectionPredictor:
@@ -64,50 +100,26 @@ def line(one: Found) -> str:
     return f"{one.name}  {', '.join(parts) or _('nothing found')}"
 
 
-def _looked(model: DetectionPredictor, where: list[str], console: Console) -> list[Found | Rejected]:
+def _looked(model: DetectionPredictor, where: list[str], console: Console) -> list[Finding]:
     # Lines come as the answers do; where a person watches them, a bar would be in their way.
     watched = sys.stdout.isatty() and not console.as_json
-    found: list[Found | Rejected] = []
+    found: list[Finding] = []
     for one in model.predict_many(where, progress=SILENT if watched else console):
         found.append(one)
         if isinstance(one, Rejected):
             console.say(_("Not used: {what}").format(what=one))
         elif not console.as_json:
             print(line(one))
-    if all(isinstance(one, Rejected) for one in found):
-        raise DataError(
-            _("None of the {count} files is an image that can be read.").format(count=len(found)),
-            _("Expected at least one photo."),
-        )
+    keeping.answered(found)
     return found
 
 
-def record(found: Sequence[Found | Rejected]) -> dict[str, Any]:
-    """Return what was found as JSON, and what was not an image with its reason."""
-    photos = [one for one in found if isinstance(one, Found)]
-    return {
-        "counts": totals(photos),
-        "photos": [one.to_dict() for one in photos],
-        "rejected": [
-            {"file": one.path, "reason": one.reason, "remedy": one.remedy} for one in found if isinstance(one, Rejected)
-        ],
-    }
-
-
-def totals(photos: Sequence[Found]) -> Mapping[str, int]:
-    """Return how many objects of each class were found on all ``photos``, in the classes' order."""
-    found: Counter[str] = Counter()
-    for one in photos:
-        found.update(one.counts())
-    return {name: found[name] for one in photos[:1] for name in one.classes.names if found[name]}
-
-
-def summary(found: Sequence[Found | Rejected]) -> list[str]:
+def summary(found: Sequence[Finding]) -> list[str]:
     """Return in words how many photos were looked at and what is on them."""
     photos = [one for one in found if isinstance(one, Found)]
     looked = _("{used:,} of {total:,} photos looked at").format(used=len(photos), total=len(found))
     empty = sum(not len(one.detections) for one in photos)
-    counted = ", ".join(f"{count(number)} {name}" for name, number in totals(photos).items())
+    counted = ", ".join(f"{count(number)} {name}" for name, number in keeping.totals(photos).items())
     lines = [f"{looked}: {counted or _('nothing found')}"]
     if empty and counted:
         lines.append(_("nothing found on {count:,} of them").format(count=empty))

@@ -41,6 +41,7 @@ WRITABLE = (
     "createml",
     "csv-boxes",
 )
+WRITABLE_BOXES = tuple(name for name in WRITABLE if name not in ("folders", "csv", "masks"))
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save",
         nargs="?",
-        const="answers",
+        const=finding.DEFAULT,
         metavar=_("DIR"),
         help=_("write there (in answers) what was said, as tables, JSON and pictures"),
     )

@@ -88,10 +88,15 @@ def _key(path: str) -> str:
     return unicodedata.normalize("NFC", posixpath.splitext(path)[0]).casefold()
 
 
+def safe(name: str) -> str:
+    """Return the path ``name``, with '/', without what no file name can hold on some system."""
+    path = "/".join(part.rstrip(" .") for part in _FORBIDDEN.sub("_", name).split("/"))
+    return path + "_" if path.endswith("/") or not path else path
+
+
 def _path(source: ImageSource, row: int) -> str:
-    """Return the name of the image at ``row``, without what no file name can hold, with the ending of an image."""
-    path = "/".join(part.rstrip(" .") for part in _FORBIDDEN.sub("_", source.name(row)).split("/"))
-    path += "_" if path.endswith("/") else ""
+    """Return the name of the image at ``row``, made safe, with the ending of an image."""
+    path = safe(source.name(row))
     if scan.looks_like_image(path):
         return path
     kind = images.kind(source.data(row)[: images.HEAD]) or "png"

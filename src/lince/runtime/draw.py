@@ -161,8 +161,8 @@ def _tags(
         x = max(0, min(left, width - wide))
         places = [min(max(0, y), height - tall) for y in (top - tall, top, bottom, bottom - tall)]
         tags = np.array([(x, y, x + wide, y + tall) for y in places])
-        apart = (tags[:, None, :2] >= taken[None, :, 2:]) | (tags[:, None, 2:] <= taken[None, :, :2])
-        free = apart.any(axis=2).all(axis=1)
+        beside = np.any((tags[:, None, :2] >= taken[:, 2:]) | (tags[:, None, 2:] <= taken[:, :2]), axis=2)
+        free = np.all(beside, axis=1)
         taken = np.concatenate([taken, tags[[int(np.argmax(free))]]])
     return [tuple(tag) for tag in taken.tolist()]
 
