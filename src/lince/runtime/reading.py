@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,7 @@ def see(source: str | Path | bytes | Image, spec: Preprocess) -> Seen:
     Raises ``ImageError`` when it cannot be read.
     """
     if isinstance(source, np.ndarray):
+        _require_image(source)
         return Seen(preprocess.fit(source, spec), source.shape[:2])
     data = source if isinstance(source, bytes) else images.read_bytes(source)
     try:
@@ -96,3 +97,11 @@ def see(source: str | Path | bytes | Image, spec: Preprocess) -> Seen:
         where = "" if isinstance(source, bytes) else f"{os.fspath(source)}: "
         raise ImageError(where + error.found, error.expected, error.remedy) from error
     return Seen(preprocess.fit(image, spec), images.size(data))
+
+
+def _require_image(array: NDArray[Any]) -> None:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise ImageError(
+            _("An array of {kind} {shape} is no image.").format(kind=array.dtype, shape=array.shape),
+            _("Expected uint8 RGB (height, width, 3), as lince.images.read gives it."),
+        )
