@@ -13,6 +13,8 @@ from lince.choices import within
 from lince.messages import _
 from lince.preprocess import Preprocess, matrix
 
+_BLOCK = 256
+
 
 @dataclass(frozen=True)
 class Keeping:
@@ -75,20 +77,36 @@ def suppress(boxes: NDArray[np.float64], class_ids: NDArray[np.int32], overlap: 
     The best stays, those of its class that overlap it by more than ``overlap`` go, and so on with the best of the
     rest: exact greedy suppression, class by class.
     """
-    kept: list[int] = []
-    left = np.arange(len(boxes))
-    columns = np.ascontiguousarray(boxes.T)
-    areas = np.prod(np.maximum(columns[2:] - columns[:2], 0.0), axis=0)
-    while len(left) and len(kept) < most:
-        best, left = left[0], left[1:]
-        kept.append(int(best))
-        low = np.maximum(columns[:2, left], columns[:2, best, None])
-        high = np.minimum(columns[2:, left], columns[2:, best, None])
-        sides = np.maximum(high - low, 0.0)
-        shared = sides[0] * sides[1]
-        united = areas[left] + areas[best] - shared
-        left = left[(shared <= overlap * united) | (class_ids[left] != class_ids[best])]
-    return np.asarray(kept, np.int64)
+    kept = np.empty(0, np.int64)
+    for start in range(0, len(boxes), _BLOCK):  # many at a time, compared in one piece
+        if len(kept) >= most:
+            break
+        rows = np.arange(start, min(start + _BLOCK, len(boxes)))
+        if len(kept):
+            rows = rows[~_alike(boxes, class_ids, kept, rows, overlap).any(axis=0)]
+        alike = _alike(boxes, class_ids, rows, rows, overlap)
+        gone = np.zeros(len(rows), np.bool_)
+        for at in range(len(rows)):
+            if not gone[at]:
+                gone[at + 1 :] |= alike[at, at + 1 :]
+        kept = np.concatenate([kept, rows[~gone]])
+    return kept[:most]
+
+
+def _alike(
+    boxes: NDArray[np.float64],
+    class_ids: NDArray[np.int32],
+    one: NDArray[np.int64],
+    other: NDArray[np.int64],
+    overlap: float,
+) -> NDArray[np.bool_]:
+    """Tell which boxes of the rows ``one`` and ``other`` share their class and more than ``overlap``: (A, B)."""
+    ours, theirs = boxes[one].T[:, :, None], boxes[other].T[:, None]
+    across = np.maximum(np.minimum(ours[2], theirs[2]) - np.maximum(ours[0], theirs[0]), 0.0)
+    down = np.maximum(np.minimum(ours[3], theirs[3]) - np.maximum(ours[1], theirs[1]), 0.0)
+    shared = across * down
+    areas = geometry.area(boxes[one])[:, None] + geometry.area(boxes[other])
+    return np.asarray((shared > overlap * (areas - shared)) & (class_ids[one][:, None] == class_ids[other]))
 
 
 def in_photo(boxes: NDArray[np.float64], size: tuple[int, int], spec: Preprocess) -> NDArray[np.float64]:
