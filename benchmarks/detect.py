@@ -1,0 +1,108 @@
+"""One photo through a detector's API beside the bare ONNX Runtime call plus decoding; drawing on a frame of a video."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from benchmarks.decode import measure, photo
+from lince import images
+from lince.annotations import Classes, Detections
+from lince.card import NETWORK_FILE, ModelCard
+from lince.decode import Keeping
+from lince.preprocess import prepare
+from lince.runtime import draw
+from lince.runtime.detection import DetectionPredictor
+from lince.runtime.session import Session, cores
+
+MODEL, OTHERS = "yolox-nano", 80
+LIMIT, DRAWN_IN = 1.15, 3.0
+CANDIDATES = 60  # answers that count, as on a photo with some six objects
+MANY = 32
+
+
+def run() -> None:
+    """Print milliseconds for one photo, ours and the floor's, photos a second for many, and of drawing a frame."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = _model(Path(folder))
+        data = photo()
+        _one(model, data)
+        _many(model, data, Path(folder) / "photos")
+    _draw()
+
+
+def _one(model: DetectionPredictor, data: bytes) -> None:
+    spec = model.card.preprocess
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cores()
+    bare = onnxruntime.InferenceSession(str(model.session.path), options, providers=["CPUExecutionProvider"])
+    batch = prepare([images.decode(data)], spec)
+    rates = measure(
+        {
+            "lince": lambda: model.predict(data),
+            "network": lambda: bare.run(["raw"], {"images": batch}),
+            "decode": lambda: images.decode(data),
+            "prepare": lambda: prepare([images.decode(data)], spec),
+        },
+        rounds=30,
+        calls=2,
+    )
+    ours, network, decoding, prepared = (1000 / rates[name] for name in ("lince", "network", "decode", "prepare"))
+    floor = network + decoding
+    kept = len(model.predict(data).detections)
+    print(f"one 500 x 375 JPEG, {MODEL} at {spec.height}, {kept} boxes, {cores()} cores")
+    print(f"  lince.load(run).predict      {ours:7.2f} ms")
+    print(f"  bare network + decoding      {floor:7.2f} ms   ({network:.2f} + {decoding:.2f})")
+    print(f"  ratio                        {ours / floor:7.2f}      at most {LIMIT}")
+    print(f"  of it: preparing             {prepared - decoding:7.2f} ms")
+    print(f"         boxes and the rest    {ours - network - prepared:7.2f} ms")
+
+
+def _many(model: DetectionPredictor, data: bytes, folder: Path) -> None:
+    folder.mkdir()
+    paths = [folder / f"{number}.jpg" for number in range(MANY)]
+    for path in paths:
+        path.write_bytes(data)
+    ways = {f"in {batch}s": (lambda batch=batch: list(model.predict_many(folder, batch))) for batch in (1, 4, 16)}
+    rates = measure({**ways, "one by one": lambda: [model.predict(path) for path in paths]}, rounds=2, calls=1)
+    print(f"{MANY} photos")
+    for name, rate in rates.items():
+        print(f"  {name:<28} {rate * MANY:7.1f} photos/s")
+
+
+def _draw() -> None:
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (720, 1280, 3)).astype(np.uint8)
+    corners = rng.random((10, 2)) * [1000, 500]
+    boxes = np.concatenate([corners, corners + rng.random((10, 2)) * 200 + 20], axis=1)
+    found = Detections(boxes, np.arange(10, dtype=np.int32), np.linspace(1, 0.3, 10, dtype=np.float32))
+    names = Classes(tuple(f"objeto {number}" for number in range(10)))
+    spent = 1000 / measure({"draw": lambda: draw.annotated(frame, found, names)})["draw"]
+    print(f"10 boxes on a frame of 1280 x 720   {spent:.2f} ms   at most {DRAWN_IN}")
+
+
+def _model(folder: Path) -> DetectionPredictor:
+    import torch
+
+    from lince.exporting.onnx import export_detector
+    from lince.models import detectors, families, sources
+
+    entry = detectors.find(MODEL)
+    spec = sources.preprocess_for(sources.locate(entry, "none"))
+    network = families.build(entry, OTHERS, spec, 0)
+    with torch.no_grad():  # random weights say the same everywhere; these differ
+        for name, values in network.named_parameters():
+            if "cls_preds" in name or "obj_preds" in name:
+                values.normal_(0.0, 1.0, generator=torch.Generator().manual_seed(len(name)))
+    export_detector(network, spec, folder / NETWORK_FILE)
+    names = Classes(tuple(map(str, range(OTHERS))))
+    card = ModelCard("detect", names, spec, entry.name, entry.licence, "random", decoding="yolox")
+    session = Session(folder / NETWORK_FILE)
+    # The threshold is put where boxes and suppression have their usual work.
+    raw = session.run(prepare([images.decode(photo())], spec), ["raw"])[0][0]
+    scores = np.sort(raw[:, 4] * raw[:, 5:].max(axis=1))
+    return DetectionPredictor(replace(card, keeping=Keeping(float(scores[-CANDIDATES]))), session)
