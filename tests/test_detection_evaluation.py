@@ -16,7 +16,7 @@ from lince.errors import DataError
 from lince.evaluation.average_precision import mean, precisions, resampled
 from lince.evaluation.detection import SIZES, evaluate_detections
 from lince.evaluation.diagnosis.finding import Severity
-from lince.evaluation.diagnosis.objects import few_boxes
+from lince.evaluation.diagnosis.objects import ObjectEvidence, few_boxes
 from lince.evaluation.matching import columns, match
 from lince.evaluation.tide import KINDS, errors, gains
 
@@ -353,10 +353,11 @@ def test_real_hard_hats_with_answers_of_varying_quality_equal_pycocotools(shared
 
 def test_a_class_with_few_boxes_is_named_with_how_many_to_label():
     metrics = evaluate_detections(truth_of([[(0, A, 0)]]), found_of([[(0, A, 0.9)]]), Classes(("helmet", "person")))
-    finding = few_boxes(metrics, {"helmet": 1873, "person": 26})
+    finding = few_boxes(ObjectEvidence(metrics, {"helmet": 1873, "person": 26}))
     assert finding.text == (
         "Fewer than 125 training boxes: person has 26 boxes: label some 100 more (none in the test images)."
     )
     assert (finding.severity, finding.figures["classes"]) == (Severity.SERIOUS, {"person": 26})
-    assert "helmet has 100 boxes: label some 30 more (AP50 100.0%)" in few_boxes(metrics, {"helmet": 100}).text
-    assert few_boxes(metrics, {"helmet": 125, "person": 125}) is None
+    few = few_boxes(ObjectEvidence(metrics, {"helmet": 100}))
+    assert "helmet has 100 boxes: label some 30 more (AP50 100.0%)" in few.text
+    assert few_boxes(ObjectEvidence(metrics, {"helmet": 125, "person": 125})) is None

@@ -169,7 +169,7 @@ def test_scripts_find_what_they_rely_on(awkward):
     assert found["model"]["licence"] == "Apache-2.0"
     assert found["diagnosis"][0]["code"]
     assert np.sum(found["test"]["confusion"]["counts"]) == 240
-    assert found["recipes"][1]["test_accuracy"] is None
+    assert found["recipes"][1]["test"] is None
 
 
 def test_numbers_that_json_cannot_hold_become_null():

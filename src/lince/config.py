@@ -17,7 +17,7 @@ from lince.preprocess import RESIZE_RULES, STANDARDISE
 
 RECIPES = ("scratch", "transfer", "finetune", "all")
 HEADS = ("linear", "mlp")
-MONITORS = ("val_loss", "val_accuracy")
+MONITORS = ("val_loss", "val_accuracy", "val_map50", "val_map50_95")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 MIXES = ("none", "mixup", "cutmix")
@@ -42,6 +42,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "val": (0.0, 0.9),
     "test": (0.0, 0.9),
     "label_smoothing": (0.0, 0.9),
+    "mosaic": (0.0, 1.0),
+    "scales": (0.0, 0.5),
 }
 
 
@@ -51,14 +53,15 @@ class TrainConfig:
 
     ``size`` is the side of the square input in pixels, ``rate`` the peak learning rate, ``budget`` seconds, ``val``
     and ``test`` shares of the images (a split that the data brings along goes first), ``weights`` is ``auto``,
-    ``none``, a file or a folder, ``from_layer`` the first layer that fine-tuning changes (index or name).
+    ``none``, a file or a folder, ``from_layer`` the first layer that fine-tuning changes (index or name). For
+    detectors ``mosaic`` is the share of the images that are made of four, ``scales`` how far the input's side varies.
     """
 
     recipe: str = "transfer"
     model: str | None = None
     weights: str = "auto"
     size: int | None = None
-    resize: str = "squash"
+    resize: str | None = None
     standardise: str = "none"
     head: str = "linear"
     from_layer: str | None = None
@@ -68,7 +71,9 @@ class TrainConfig:
     label_smoothing: float | None = None
     augment: str | None = None
     mix: str = "none"
-    monitor: str = "val_loss"
+    mosaic: float | None = None
+    scales: float | None = None
+    monitor: str | None = None
     patience: int | None = None
     budget: float | None = None
     seed: int = 0
@@ -80,7 +85,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
-            one_of(name, getattr(self, name), allowed)
+            if getattr(self, name) is not None:
+                one_of(name, getattr(self, name), allowed)
         for name, (low, high) in _RANGES.items():
             within(name, getattr(self, name), low, high)
         if self.val + self.test >= 1:

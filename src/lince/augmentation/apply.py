@@ -63,6 +63,17 @@ def augment(
     return Augmented(out, *_follow(boxes, matrix, spec), matrix)
 
 
+def follow(
+    size: tuple[int, int], policy: Policy, rng: np.random.Generator, spec: Preprocess, boxes: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the ``boxes`` and the ``kept`` that ``augment`` gives for an image of ``size`` (height, width)."""
+    matrix = preprocess.matrix(*size, spec)
+    drawn = policy.draw(rng)
+    if any(step.operation.group == GEOMETRY for step in policy):
+        matrix = compose(drawn, spec.height, spec.width) @ matrix
+    return _follow(boxes, matrix, spec)
+
+
 def _filling(policy: Policy, spec: Preprocess, has_boxes: bool) -> tuple[str, int]:
     if policy.fill != "auto":
         return policy.fill, policy.fill_value

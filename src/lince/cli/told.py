@@ -18,14 +18,24 @@ def trained(run: Run, photos: str = "") -> tuple[dict[str, Any], list[str]]:
     ``photos`` is what the person is told to try the model on.
     """
     report = run.report
-    accuracy = Interval(**report["test"]["accuracy"])
     lines = [
-        _("Test accuracy: {accuracy} ({range}) on {count:,} images").format(
-            accuracy=percent(accuracy.value), range=percent_range(accuracy), count=report["test"]["count"]
-        ),
+        _result(report),
         _("Report: {path}").format(path=run.report_page),
         _("Model: {path}").format(path=run.model),
         _("Try it: lince predict {run} {photos}").format(run=run, photos=photos or _("PHOTO")),
     ]
     paths = {"run": str(run), "report": str(run.report_page), "model_folder": str(run.model)}
     return {**report, **paths}, lines
+
+
+def _result(report: dict[str, Any]) -> str:
+    test = report["test"]
+    if report["task"] == "detect":
+        found, strict = Interval(**test["map50"]), Interval(**test["map50_95"])
+        return _("Test mAP50: {found} ({range}), mAP50-95: {strict}, on {count:,} images").format(
+            found=percent(found.value), range=percent_range(found), strict=percent(strict.value), count=test["count"]
+        )
+    accuracy = Interval(**test["accuracy"])
+    return _("Test accuracy: {accuracy} ({range}) on {count:,} images").format(
+        accuracy=percent(accuracy.value), range=percent_range(accuracy), count=test["count"]
+    )

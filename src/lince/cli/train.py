@@ -104,7 +104,12 @@ def _fit() -> tuple[_Option, ...]:
         ("rate", float, "X", _("the highest learning rate")),
         ("label_smoothing", float, "X", _("how far the targets are from certain, 0 to 0.9")),
         ("patience", int, "N", _("epochs without progress before it stops")),
-        ("monitor", str, _("NAME"), _("what progress is measured by: val_loss (the default) or val_accuracy")),
+        (
+            "monitor",
+            str,
+            _("NAME"),
+            _("what tells progress: val_loss, val_accuracy; for objects val_map50_95, val_map50"),
+        ),
         ("budget", seconds, _("TIME"), _("stop after this time: 90s, 15m, 1h")),
         ("seed", int, "N", _("the same seed gives the same result (0)")),
         ("val", float, "X", _("the share of the images to choose by (0.1)")),
@@ -115,10 +120,12 @@ def _fit() -> tuple[_Option, ...]:
 def _images() -> tuple[_Option, ...]:
     return (
         ("size", int, _("PIXELS"), _("the side of the square that the network sees")),
-        ("resize", str, _("RULE"), _("squash (the default), crop or letterbox")),
+        ("resize", str, _("RULE"), _("squash, crop, letterbox or corner; as the network wants it by default")),
         ("standardise", str, _("NAME"), _("none (the default), samplewise or featurewise")),
         ("augment", str, _("LIST"), _("none, light, medium, strong, digits, or a list: 'rotation 15, zoom 0.1'")),
         ("mix", str, _("NAME"), _("none (the default), mixup or cutmix")),
+        ("mosaic", float, "X", _("objects: the share of images that are made of four, 0 to 1")),
+        ("scales", float, "X", _("objects: how far the size varies from step to step, 0 to 0.5")),
         ("device", str, _("NAME"), _("auto (the default), cpu, cuda or mps")),
         ("precision", str, _("NAME"), _("auto (the default), fp32 or bf16")),
         ("workers", int, "N", _("threads that prepare images")),

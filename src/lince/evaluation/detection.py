@@ -157,22 +157,27 @@ class DetectionMetrics:
 
 
 def evaluate_detections(
-    truth: Objects, found: Sequence[Detections], classes: Classes, seed: int = 0
+    truth: Objects,
+    found: Sequence[Detections],
+    classes: Classes,
+    seed: int = 0,
+    thresholds: Sequence[float] | None = None,
 ) -> DetectionMetrics:
     """Return the figures of ``found``, one for each image, against what is marked on the same images, ``truth``.
 
     An object marked as a crowd or difficult is a region where findings of its class count neither for nor against, as
     COCO treats crowds. At most 100 findings of a class on an image are looked at, so give those of low score too: the
-    curves need them. Intervals are bootstraps over images (seeded), corrected
-    for bias. Raises ``DataError`` when no object is
-    to be found.
+    curves need them. Intervals are bootstraps over images (seeded), corrected for bias. ``thresholds`` (C,) are those
+    at which errors are counted, chosen on other images; without them, those at which F1 is best here. Raises
+    ``DataError`` when no object is to be found.
     """
     _check(truth, found, classes)
     flat = columns(truth, found)
     matching = match(flat)
     averages = precisions(flat, matching, len(classes))
     draws = resampled(flat, matching, len(classes), seed)
-    scores = tuple(_score(flat, matching, i, name, averages, draws) for i, name in enumerate(classes.names))
+    given = [None] * len(classes) if thresholds is None else list(thresholds)
+    scores = tuple(_score(flat, matching, i, (name, given[i]), averages, draws) for i, name in enumerate(classes.names))
     shown = flat.scores >= np.array([score.threshold for score in scores], np.float32)[flat.classes]
     mistakes, gain = errors(flat, matching, shown), gains(flat, matching, len(classes))
     return DetectionMetrics(
@@ -186,6 +191,13 @@ def evaluate_detections(
         errors=tuple(ErrorKind(kind, mistakes.count(kind), gain[kind]) for kind in KINDS),
         worst=_worst(flat, mistakes),
     )
+
+
+def headline(truth: Objects, found: Sequence[Detections], classes: Classes) -> tuple[float, float]:
+    """Return the mean average precision at an overlap of 0.5 and over 0.5 to 0.95; NaN where nothing is to be found."""
+    flat = columns(truth, found)
+    averages = mean(precisions(flat, match(flat), len(classes)))
+    return float(averages[0]), float(averages.mean())
 
 
 def _check(truth: Objects, found: Sequence[Detections], classes: Classes) -> None:
@@ -205,12 +217,13 @@ def _check(truth: Objects, found: Sequence[Detections], classes: Classes) -> Non
 
 
 def _score(
-    flat: Columns, matching: Matching, class_id: int, name: str, averages: Array, draws: Array
+    flat: Columns, matching: Matching, class_id: int, named: tuple[str, float | None], averages: Array, draws: Array
 ) -> DetectionScore:
     part = parts(flat, class_id + 1)[class_id]
     hits, counted = matching.hits[0, part], matching.counted[0, part]
     positives = int((flat.truth_classes[matching.wanted] == class_id).sum())
-    threshold = _threshold(hits, counted, flat.scores[part], positives)
+    name, given = named
+    threshold = _threshold(hits, counted, flat.scores[part], positives) if given is None else given
     shown = flat.scores[part] >= np.float32(threshold)
     own, drawn = averages[:, class_id], draws[:, :, class_id]
     return DetectionScore(

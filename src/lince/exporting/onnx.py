@@ -53,6 +53,25 @@ def export_detector(network: Detector, spec: Preprocess, path: Path) -> None:
     _export(_ready(network), spec, list(decoder(network.decoding).outputs), path)
 
 
+class _Maps(nn.Module):
+    """A detector that answers what its head reads."""
+
+    def __init__(self, network: Detector) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return self.network.maps(images)
+
+
+def export_maps(network: Detector, spec: Preprocess, path: Path) -> None:
+    """Write ``network`` without its head to ``path``: ``images`` (N, C, H, W) to ``map0``, ``map1``, ..."""
+    ready = _Maps(_ready(network))
+    with torch.no_grad():
+        count = len(ready(torch.zeros(1, *spec.shape)))
+    _export(ready, spec, [f"map{number}" for number in range(count)], path)
+
+
 def _ready(network: Network) -> Network:
     return deepcopy(network).cpu().float().eval()
 

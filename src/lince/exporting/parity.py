@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lince.annotations import Detections
 from lince.errors import ModelError
 from lince.messages import _
 
 Run = Callable[[NDArray[Any]], NDArray[Any]]
+SCORE_TOLERANCE, BOX_TOLERANCE = 1e-3, 0.5  # of two findings of one object; pixels of the photo
+LONE = 0.01  # the share of findings that may have no partner
 TOLERANCE = 1e-3  # of probability; float32 kernels of two libraries differ by some 1e-5
 
 
@@ -61,3 +64,62 @@ def check(run: Run, reference: NDArray[Any], images: NDArray[Any], tolerance: fl
 def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
     shifted = np.exp(logits - logits.max(1, keepdims=True))
     return np.asarray(shifted / shifted.sum(1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class DetectionParity:
+    """How far two lists of findings on ``count`` images are from each other.
+
+    ``score`` and ``box`` (pixels of the photo) are the largest differences among the pairs; ``agreement`` is the share
+    of the findings that have a partner of the same class within the tolerances.
+    """
+
+    count: int
+    score: float
+    box: float
+    agreement: float
+
+    def record(self) -> dict[str, float]:
+        """Return the figures for the model card."""
+        return asdict(self)
+
+
+def check_detections(
+    exported: Sequence[Detections], trained: Sequence[Detections], surely: float = 0.1
+) -> DetectionParity:
+    """Return how far what ``exported`` found on N images is from what ``trained`` found, from the score ``surely`` on.
+
+    Raises ``ModelError`` when more than 1 % of the findings have no partner of the same class whose score differs by
+    at most 0.001 and whose sides by half a pixel: that much may fall to ties in what is kept of doubled boxes.
+    """
+    scores, boxes, lone = [0.0], [0.0], 0
+    for ours, theirs in zip(exported, trained, strict=True):
+        for at in np.flatnonzero(theirs.scores >= surely).tolist():
+            score, box = _nearest(ours, theirs.boxes[at], int(theirs.class_ids[at]), float(theirs.scores[at]))
+            lone += int(score > SCORE_TOLERANCE or box > BOX_TOLERANCE)
+            if score <= SCORE_TOLERANCE and box <= BOX_TOLERANCE:
+                scores.append(score)
+                boxes.append(box)
+    total = len(scores) - 1 + lone
+    report = DetectionParity(len(trained), max(scores), max(boxes), 1.0 - lone / max(total, 1))
+    if lone > LONE * total:
+        raise ModelError(
+            _("The exported network finds {lone} of {total} objects elsewhere, or not, or less surely.").format(
+                lone=lone, total=total
+            ),
+            _("Expected scores within {score:g} and boxes within {box:g} pixels of the trained network's.").format(
+                score=SCORE_TOLERANCE, box=BOX_TOLERANCE
+            ),
+            _("Please report this with the model's name; the trained weights are in the run's checkpoints."),
+        )
+    return report
+
+
+def _nearest(found: Detections, box: NDArray[np.float64], class_id: int, score: float) -> tuple[float, float]:
+    """Return the differences (score, largest side) to the finding of ``class_id`` whose box is nearest."""
+    same = np.flatnonzero(found.class_ids == class_id)
+    if not len(same):
+        return np.inf, np.inf
+    away = np.abs(found.boxes[same] - box).max(axis=1)
+    best = int(away.argmin())
+    return abs(float(found.scores[same[best]]) - score), float(away[best])

@@ -64,7 +64,7 @@ def plan(job: Job, epoch_seconds: float | None = None) -> Plan:
         depth_decay=DEPTH_DECAY,
         label_smoothing=0.1 if config.label_smoothing is None else config.label_smoothing,
         ema=0.98,
-        monitor=config.monitor,
+        monitor=config.monitor or "val_loss",
         patience=config.patience or 5,
         reasons=tuple(_("as asked") if value else _("suits fine-tuning") for value in asked),
     )

@@ -14,7 +14,15 @@ from lince import decode
 from lince.card import NETWORK_FILE, ModelCard
 from lince.data import SPLITS, Dataset
 from lince.evaluation.predictions import Predictions
-from lince.evaluation.report import DataFacts, ModelFacts, Report, write_html, write_json, write_markdown
+from lince.evaluation.report import (
+    DataFacts,
+    DetectionReport,
+    ModelFacts,
+    Report,
+    write_html,
+    write_json,
+    write_markdown,
+)
 from lince.exporting import parity
 from lince.messages import _
 from lince.preprocess import Preprocess, prepare
@@ -89,7 +97,7 @@ def report(
     )
 
 
-def write(target: Run, content: Report) -> None:
+def write(target: Run, content: Report | DetectionReport) -> None:
     """Write the report in its three forms; the JSON comes last and marks the run as finished."""
     write_html(content, target.report_page)
     write_markdown(content, target.folder / f"{run.REPORT}.md")

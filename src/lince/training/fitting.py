@@ -14,69 +14,33 @@ from torch import Tensor
 from lince.augmentation import Policy
 from lince.card import NETWORK_FILE
 from lince.exporting.onnx import export_classifier
-from lince.messages import _
 from lince.models.classifier import Classifier
 from lince.runtime.session import Session
-from lince.training import hardware, loop, naming
+from lince.training import naming
 from lince.training.checkpoint import State
 from lince.training.job import Job, Outcome, Saliency
+from lince.training.learning import Machine, Make, learn, plan_of
 from lince.training.loader import Loader
 from lince.training.loop import Course
 from lince.training.naming import Naming
 from lince.training.plan import Plan
 from lince.training.transfer import score
 
-PLAN = "plan.json"
 SAMPLE = 1000  # training images on which the training accuracy is measured
-Make = Callable[[float | None], Plan]
 
 
 def train(job: Job, network: Classifier, policy: Policy, decide: Make) -> State:
     """Train ``network`` on the job's training rows and leave it with its best weights.
 
-    ``decide`` makes the plan, given the seconds that one epoch takes here when there is a budget; a run that is
-    resumed keeps the plan that it started with.
+    ``decide`` makes the plan, given the seconds that one epoch takes here when there is a budget.
     """
-    device, why_device = hardware.choose_device(job.config.device)
-    precision, why_precision = hardware.choose_precision(job.config.precision, device)
-    workers, why_workers = hardware.choose_workers(job.config.workers)
-    path = job.folder / PLAN
-    if path.exists():
-        plan = Plan.load(path)
-    else:
-        plan = decide(None)
-        if job.config.budget is not None:
-            plan = decide(epoch_seconds(_course(job, network, policy, plan, workers, (device, precision))))
-        plan.save(path)
-    for line in told(plan, (device, why_device), (precision, why_precision), (workers, why_workers)):
-        job.progress.say(line)
-    return loop.run(_course(job, network, policy, plan, workers, (device, precision)))
 
+    def course(plan: Plan, machine: Machine) -> Course:
+        goal = Naming(loader(job, job.val, plan, machine.workers, None), plan.label_smoothing)
+        learnt = loader(job, job.train, plan, machine.workers, policy)
+        return Course(network, learnt, goal, plan, job.folder / "checkpoints", *machine.arithmetic, job.progress)
 
-def told(plan: Plan, device: tuple[str, str], precision: tuple[str, str], workers: tuple[int, str]) -> list[str]:
-    """Return what was chosen for a training, each with its reason."""
-    epochs, batch, rate = plan.reasons
-    return [
-        _("Device: {device} ({reason})").format(device=device[0], reason=device[1]),
-        _("Precision: {precision} ({reason})").format(precision=precision[0], reason=precision[1]),
-        _("Threads that prepare images: {count} ({reason})").format(count=workers[0], reason=workers[1]),
-        _("Epochs: at most {count} ({reason})").format(count=plan.epochs, reason=epochs),
-        _("Images a step: {count} ({reason})").format(count=plan.batch, reason=batch),
-        _("Peak learning rate: {rate:.1e} ({reason})").format(rate=plan.rate, reason=rate),
-    ]
-
-
-def epoch_seconds(course: Course) -> float:
-    """Return how long an epoch takes here, measured on a few steps of a copy of the network."""
-    return loop.time_steps(course, steps=6) * len(course.train)
-
-
-def _course(
-    job: Job, network: Classifier, policy: Policy, plan: Plan, workers: int, machine: tuple[str, str]
-) -> Course:
-    goal = Naming(loader(job, job.val, plan, workers, None), plan.label_smoothing)
-    learnt = loader(job, job.train, plan, workers, policy)
-    return Course(network, learnt, goal, plan, job.folder / "checkpoints", *machine, job.progress)
+    return learn(job, course, decide)
 
 
 def loader(job: Job, rows: NDArray[np.int64], plan: Plan, workers: int, policy: Policy | None) -> Loader:
@@ -112,7 +76,7 @@ def outcome(job: Job, recipe: str, network: Classifier, state: State, policy: Po
 
 def _answers(job: Job, session: Session) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
     """Return the function from rows to the logits (N, K) that ``session`` answers."""
-    plan = Plan.load(job.folder / PLAN)
+    plan = plan_of(job)
 
     def logits(rows: NDArray[np.int64]) -> NDArray[np.float32]:
         parts = [session.run(batch.inputs)[0] for batch in loader(job, rows, plan, 1, None).batches()]

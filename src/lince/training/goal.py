@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Batches(Protocol):
@@ -26,15 +26,13 @@ class Goal(Protocol):
     def call(self) -> str:
         """The method of the network that ``loss`` calls."""
 
-    def loss(
-        self, network: nn.Module, batch: Any, device: torch.device, plain: bool
-    ) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, network: Any, batch: Any, device: torch.device, plain: bool) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of ``batch`` to learn from, and figures to be told, means over its images.
 
         ``plain`` says that this is one of the last epochs, where images are no longer mixed.
         """
 
-    def judge(self, network: nn.Module, device: torch.device) -> dict[str, float]:
+    def judge(self, network: Any, device: torch.device) -> dict[str, float]:
         """Return the figures of ``network`` on the validation images, NaN where there are none."""
 
     def told(self, entry: dict[str, Any]) -> str:

@@ -19,7 +19,8 @@ class Plan:
     ``decay`` is AdamW's weight decay, ``depth_decay`` the factor of the rate from one block to the one below it,
     ``ema`` the decay of the averaged weights (0: none), ``clip`` the largest norm of the gradients, ``patience``
     epochs without a better ``monitor``; ``reasons`` say why these epochs, this batch and this rate. For detectors,
-    ``plain`` is how many epochs at the end leave images unmixed, and ``mosaic`` the share that is mixed before.
+    ``plain`` is how many epochs at the end leave images unmixed, ``mosaic`` the share that is mixed before, ``side``
+    the input's in pixels where a budget made it smaller (0: as asked).
     """
 
     epochs: int
@@ -37,6 +38,7 @@ class Plan:
     checkpoint_seconds: float = 120.0
     plain: int = 0
     mosaic: float = 0.0
+    side: int = 0
     reasons: tuple[str, ...] = ("", "", "")
 
     def is_plain(self, epoch: int) -> bool:

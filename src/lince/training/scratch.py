@@ -45,7 +45,7 @@ def plan(job: Job, norms: bool, epoch_seconds: float | None = None) -> Plan:
         seed=config.seed,
         label_smoothing=defaults.label_smoothing(norms) if config.label_smoothing is None else config.label_smoothing,
         ema=0.998,
-        monitor=config.monitor,
+        monitor=config.monitor or "val_loss",
         patience=config.patience or epochs,
         reasons=(why_epochs, why_batch, why_rate),
     )

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lince.annotations import UNLABELLED
 from lince.config import TrainConfig
-from lince.data import SPLITS, TRAIN, Dataset, keys, require_classes, require_usable, split_dataset, verify
-from lince.data.groups import by_content
-from lince.data.split import straddling
+from lince.data import SPLITS, TRAIN, Dataset, keys, require_usable, verify
 from lince.errors import DataError, UsageError
-from lince.evaluation.report import Report
+from lince.evaluation.report import DetectionReport, Report
 from lince.messages import _
 from lince.models import registry
 from lince.models.registry import ModelEntry
 from lince.models.sources import Source, locate, preprocess_for
-from lince.progress import SILENT, Progress
-from lince.training import defaults, features, run
+from lince.progress import Progress
+from lince.training import defaults, features
 from lince.training.backbones import frozen
 from lince.training.finish import finish
 from lince.training.job import Job, Outcome
+from lince.training.request import Clock, Request, divide
 from lince.training.run import Run
 from lince.training.statistics import featurewise
 from lince.training.transfer import transfer
@@ -31,25 +29,29 @@ from lince.training.transfer import transfer
 PRETRAINED = ("transfer", "finetune")
 
 
-@dataclass(frozen=True)
-class Request:
-    """What ``train`` is asked: data as opened, choices, whether many unusable images are allowed, and who listens."""
+def train(request: Request, target: Run) -> Report | DetectionReport:
+    """Train what the labels of ``request`` call for into ``target``: a detector where they mark objects."""
+    if finds_objects(request.dataset):
+        # torch takes seconds to load: only where it is needed.
+        from lince.training.detection.train import train as find  # noqa: PLC0415
 
-    dataset: Dataset
-    config: TrainConfig
-    allow_unusable: bool = False
-    progress: Progress = SILENT
+        return find(request, target)
+    return classify(request, target)
 
 
-def train(request: Request, target: Run) -> Report:
-    """Train as ``request`` says into ``target``, write its model and its report, and return the report.
+def finds_objects(dataset: Dataset) -> bool:
+    """Return whether the labels of ``dataset`` mark objects on its images and no image as a whole has a class."""
+    return dataset.objects is not None and not (dataset.class_ids != UNLABELLED).any()
+
+
+def classify(request: Request, target: Run) -> Report:
+    """Train a classifier as ``request`` says into ``target``, write its model and its report, and return the report.
 
     Raises ``DataError`` when the images do not suffice, ``WeightsError`` when the weights do not, ``DivergedError``
     when the loss is no longer a number. A run that was interrupted goes on from its last checkpoint.
     """
-    clock = _Clock()
+    clock = Clock()
     config = request.config
-    require_classes(request.dataset)
     # The network and its input.
     chosen = defaults.network(request.dataset, config)
     for reason in chosen.reasons:
@@ -99,24 +101,9 @@ def _prepared(request: Request, target: Run, source: Source, job: Job) -> Job:
         dataset = verify(job.dataset, progress)
         job = replace(job, keys=keys(dataset, progress))
     require_usable(dataset, request.allow_unusable)
-    progress.say(dataset.summary())
-    copies = _copies(job.keys)
-    dataset = split_dataset(dataset, config.val, config.test, config.seed, copies)
-    leaks = 0 if copies is None else len(straddling(dataset, copies))
-    if leaks:
-        progress.say(
-            _("{count:,} images to learn from are in the test part too, file by file: lince check names them.").format(
-                count=leaks
-            )
-        )
+    dataset = divide(request, target, dataset, job.keys)
     _require_parts(dataset)
-    run.write_split(target, dataset, job.keys)
     return replace(job, dataset=dataset, folder=target.folder, spec=featurewise(dataset, job.spec))
-
-
-def _copies(keys: Sequence[str]) -> NDArray[np.int64] | None:
-    """Return which images are the same file, so that none stands in two parts; ``None`` when no file is there twice."""
-    return by_content(keys) if len(set(keys)) < len(keys) else None
 
 
 def _require_parts(dataset: Dataset) -> None:
@@ -132,20 +119,6 @@ def _require_parts(dataset: Dataset) -> None:
         _("Expected at least two classes with several images each."),
         _("Add images, or change the shares with --val and --test."),
     )
-
-
-class _Clock:
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        """Give the time since the last lap to ``name``."""
-        now = time.perf_counter()
-        self.laps[name] = now - self._last
-        self._last = now
 
 
 def _recipe(name: str) -> Callable[[Job, Source], Outcome]:

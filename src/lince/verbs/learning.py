@@ -17,8 +17,8 @@ from lince.runtime.answers import save_answers
 from lince.runtime.predictor import load
 from lince.training import run
 from lince.training.all_recipes import train_all
+from lince.training.request import Request
 from lince.training.run import Run
-from lince.training.train import Request
 from lince.training.train import train as train_one
 from lince.verbs.parts import training_part
 

@@ -1,5 +1,6 @@
 """A run told to people and programs: the record that the trainer fills, and the writers."""
 
+from lince.evaluation.report.detected import DetectionPicture, DetectionPictures, DetectionReport
 from lince.evaluation.report.document import document, write_json
 from lince.evaluation.report.markdown import render_markdown, write_markdown
 from lince.evaluation.report.page import render_comparison, render_html, write_html
@@ -8,6 +9,9 @@ from lince.evaluation.report.side_by_side import compared_classes, compared_runs
 
 __all__ = [
     "DataFacts",
+    "DetectionPicture",
+    "DetectionPictures",
+    "DetectionReport",
     "ModelFacts",
     "Picture",
     "Pictures",

@@ -36,12 +36,12 @@ def loss_curves(history: Sequence[Epoch]) -> Markup | None:
     lines = _series(history, "loss")
     val = next((item for item in lines if item.style == "val"), None)
     best = min(val.points, key=lambda point: point[1])[0] if val else None
-    return _curves(lines, _("Loss"), best, relative=False)
+    return curves(lines, _("Loss"), best, relative=False)
 
 
 def accuracy_curves(history: Sequence[Epoch]) -> Markup | None:
     """Return the accuracies by epoch; ``None`` for fewer than two epochs."""
-    return _curves(_series(history, "accuracy"), _("Accuracy"), None, relative=True)
+    return curves(_series(history, "accuracy"), _("Accuracy"), None, relative=True)
 
 
 def _series(history: Sequence[Epoch], figure: str) -> list[Series]:
@@ -58,7 +58,8 @@ def _series(history: Sequence[Epoch], figure: str) -> list[Series]:
     return lines
 
 
-def _curves(lines: list[Series], title: str, mark: float | None, relative: bool) -> Markup | None:
+def curves(lines: list[Series], title: str, mark: float | None, relative: bool) -> Markup | None:
+    """Return ``lines`` by epoch, the epoch ``mark`` marked; ``relative`` figures are shares. ``None`` for no lines."""
     if not lines:
         return None
     across = svg.axis([x for item in lines for x, _y in item.points], _LEFT, _RIGHT, count=8, whole=True)
@@ -166,8 +167,11 @@ def headline(found: Interval, floor: float, floor_name: str) -> Markup:
     return svg.drawing(420, 56, title, *parts)
 
 
-def class_counts(names: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -> Markup:
-    """Return the images of the classes ``names``, one bar each, split into training, validation and test."""
+def class_counts(names: Sequence[str], counts: Mapping[str, Mapping[str, int]], said: str = "") -> Markup:
+    """Return the images of the classes ``names``, one bar each, split into training, validation and test.
+
+    ``said`` tells what is counted where it is not images.
+    """
     kinds = (("train", _("training")), ("val", _("validation")), ("test", _("test")))
     shown = [Series(label, key, ()) for key, label in kinds if any(counts.get(key, {}).values())]
     sums = {name: sum(counts[item.style].get(name, 0) for item in shown) for name in names}
@@ -182,7 +186,7 @@ def class_counts(names: Sequence[str], counts: Mapping[str, Mapping[str, int]]) 
             parts.append(svg.bar(x, y, wide, 15, f"part {item.style}", f"{name}, {item.name}: {count(size)}"))
             x += wide
         parts.append(svg.text(x + 6, y + 12, count(sums[name]), "tick", "start"))
-    title = _("Images of each class")
+    title = said or _("Images of each class")
     return svg.drawing(WIDTH, 36 + 22 * len(names), title, *parts, _squares(shown))
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lince import files
+from lince.evaluation.report.detected import DetectionReport
 from lince.evaluation.report.record import Report
 from lince.version import __version__
 
 FORMAT = 1
 
 
-def document(report: Report) -> dict[str, Any]:
+def document(report: Report | DetectionReport) -> dict[str, Any]:
     """Return ``report`` as JSON values: no NaN, no pictures."""
     record = {
         "format": FORMAT,
@@ -24,8 +25,7 @@ def document(report: Report) -> dict[str, Any]:
         "task": report.task,
         "recipe": report.recipe,
         "test": report.metrics.record(),
-        "train": {"accuracy": report.train_accuracy},
-        "val": {"accuracy": report.val_accuracy},
+        **_learnt(report),
         "recipes": [row.record() for row in report.recipes],
         "diagnosis": [finding.record() for finding in report.findings],
         "history": [dict(epoch) for epoch in report.history],
@@ -40,9 +40,15 @@ def document(report: Report) -> dict[str, Any]:
     return cleaned
 
 
-def write_json(report: Report, path: Path) -> None:
+def write_json(report: Report | DetectionReport, path: Path) -> None:
     """Write ``report`` to ``path`` as JSON, whole or not at all."""
     files.write_json(Path(path), document(report))
+
+
+def _learnt(report: Report | DetectionReport) -> dict[str, Any]:
+    if isinstance(report, DetectionReport):
+        return {"train": {"boxes": dict(report.train_boxes)}, "val": {"map50_95": report.val_headline}}
+    return {"train": {"accuracy": report.train_accuracy}, "val": {"accuracy": report.val_accuracy}}
 
 
 def _finite(value: Any) -> Any:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lince import files
-from lince.evaluation.figures import count, duration, percent, percent_range
+from lince.evaluation.figures import count, percent
+from lince.evaluation.report import detected_words as told
 from lince.evaluation.report import words
+from lince.evaluation.report.detected import DetectionReport
 from lince.evaluation.report.record import Report
 from lince.messages import _
 
@@ -18,13 +20,16 @@ _MISTAKES = 20
 _LEFT_OUT = 50
 
 
-def render_markdown(report: Report) -> str:
+def render_markdown(report: Report | DetectionReport) -> str:
     """Return ``report`` as Markdown in the language in force."""
+    if isinstance(report, DetectionReport):
+        texts = [_found(report), *(part(report) for part in (_diagnosis, _recipes, _history)), _tables(report)]
+        return "\n\n".join(text for text in (*texts, _data(report), _made(report)) if text) + "\n"
     parts = (_answer, _mistakes, _diagnosis, _recipes, _history, _classes, _confusion, _data, _made)
     return "\n\n".join(text for part in parts if (text := part(report))) + "\n"
 
 
-def write_markdown(report: Report, path: Path) -> None:
+def write_markdown(report: Report | DetectionReport, path: Path) -> None:
     """Write ``report`` to ``path`` as Markdown, whole or not at all."""
     files.write_text(Path(path), render_markdown(report))
 
@@ -48,6 +53,25 @@ def _answer(report: Report) -> str:
     return "\n\n".join([title, said, table((_("figure"), _("value")), words.cards(report)), *notes])
 
 
+def _found(report: DetectionReport) -> str:
+    title = f"# {escaped(report.title)}"
+    said = f"**mAP50 {percent(report.metrics.map50.value)}** · {told.answer(report)} {told.promise(report)}"
+    notes = [escaped(note) for note in report.notes]
+    return "\n\n".join([title, said, table((_("figure"), _("value")), told.cards(report)), *notes])
+
+
+def _tables(report: DetectionReport) -> str:
+    parts = []
+    for title, shown in (
+        (_("Class by class"), told.classes(report)),
+        (_("By size"), told.sizes(report)),
+        (_("What it gets wrong"), told.errors(report)),
+        (_("Confusion matrix"), told.confusion(report)),
+    ):
+        parts.append("## " + title + "\n\n" + table(shown.header, shown.rows))
+    return "\n\n".join(parts)
+
+
 def _mistakes(report: Report) -> str:
     lines = ["## " + _("What it gets wrong"), escaped(words.mistakes(report))]
     if report.pictures.worst:
@@ -57,7 +81,7 @@ def _mistakes(report: Report) -> str:
     return "\n\n".join(lines)
 
 
-def _diagnosis(report: Report) -> str:
+def _diagnosis(report: Report | DetectionReport) -> str:
     lines = ["## " + _("Diagnosis")]
     for finding in report.findings:
         lines.append(f"**{escaped(finding.title)}.** {escaped(finding.text)}")
@@ -66,25 +90,15 @@ def _diagnosis(report: Report) -> str:
     return "\n\n".join(lines)
 
 
-def _recipes(report: Report) -> str:
+def _recipes(report: Report | DetectionReport) -> str:
     if not report.recipes:
         return ""
-    header = (_("recipe"), _("validation"), _("test"), _("95 % interval"), _("time"))
-    rows = [
-        (
-            words.recipe_name(row.name) + (" ✓" if row.chosen else ""),
-            percent(row.val_accuracy),
-            percent(row.test_accuracy.value if row.test_accuracy else None),
-            percent_range(row.test_accuracy) if row.test_accuracy else "",
-            duration(row.seconds),
-        )
-        for row in report.recipes
-    ]
-    return "## " + _("Recipes side by side") + "\n\n" + table(header, rows)
+    shown = words.recipes(report.recipes)
+    return "## " + _("Recipes side by side") + "\n\n" + table(shown.header, shown.rows)
 
 
-def _history(report: Report) -> str:
-    epochs = words.epochs(report)
+def _history(report: Report | DetectionReport) -> str:
+    epochs = words.epochs(report.history)
     if len(epochs.rows) < 2:
         return ""
     return "## " + _("Learning curves") + "\n\n" + table(epochs.header, epochs.rows, left=0)
@@ -113,8 +127,9 @@ def _confusion(report: Report) -> str:
     return "\n\n".join([title, said, table((_("true class"), *names), rows)])
 
 
-def _data(report: Report) -> str:
-    lines = ["## " + _("Data"), table((_("fact"), _("value")), words.data_facts(report), left=2)]
+def _data(report: Report | DetectionReport) -> str:
+    facts = words.data_facts(report.data, len(report.metrics.classes))
+    lines = ["## " + _("Data"), table((_("fact"), _("value")), facts, left=2)]
     rejected = report.data.rejected
     if rejected:
         lines.append(_("Images left out: {n}").format(n=count(len(rejected))))
@@ -124,10 +139,10 @@ def _data(report: Report) -> str:
     return "\n\n".join(lines)
 
 
-def _made(report: Report) -> str:
-    lines = ["## " + _("How it was made"), table((_("fact"), _("value")), words.model_facts(report), left=2)]
+def _made(report: Report | DetectionReport) -> str:
+    lines = ["## " + _("How it was made"), table((_("fact"), _("value")), words.model_facts(report.model), left=2)]
     if report.timings:
-        lines.append(table((_("stage"), _("time")), words.timings(report)))
+        lines.append(table((_("stage"), _("time")), words.timings(report.timings)))
     if report.config:
         lines.append(table((_("choice"), _("value")), words.plain(report.config), left=2))
     if report.environment:

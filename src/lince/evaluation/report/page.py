@@ -16,7 +16,8 @@ from lince.errors import DataError
 from lince.evaluation import figures
 from lince.evaluation.classification import ClassificationMetrics, ClassScore
 from lince.evaluation.compare import Comparison
-from lince.evaluation.report import charts, side_by_side, words
+from lince.evaluation.report import charts, detected_charts, detected_words, side_by_side, words
+from lince.evaluation.report.detected import DetectionReport
 from lince.evaluation.report.record import DataFacts, Report
 from lince.messages import _, language
 
@@ -27,8 +28,31 @@ _EDGE = 12  # the smallest and the largest classes shown when there are too many
 _PIXEL_ART = 64  # pixels; smaller pictures are shown with their pixels, not blurred
 
 
-def render_html(report: Report) -> str:
+def render_html(report: Report | DetectionReport) -> str:
     """Return ``report`` as one HTML page in the language in force."""
+    return _detection(report) if isinstance(report, DetectionReport) else _classification(report)
+
+
+def _detection(report: DetectionReport) -> str:
+    metrics, counts = report.metrics, report.data.counts
+    drawn = (charts.loss_curves(report.history), detected_charts.map_curves(report.history))
+    return (
+        environment()
+        .get_template("detection.html.j2")
+        .render(
+            report=report,
+            metrics=metrics,
+            told=detected_words,
+            recipes=words.recipes(report.recipes),
+            curves=[chart for chart in drawn if chart],
+            epochs=words.epochs(report.history),
+            recall=detected_charts.precision_recall(metrics.scores),
+            counts=charts.class_counts(metrics.classes.names[: 2 * _EDGE], counts, _("Boxes of each class")),
+        )
+    )
+
+
+def _classification(report: Report) -> str:
     metrics = report.metrics
     name, share = metrics.commonest
     curves = (charts.loss_curves(report.history), charts.accuracy_curves(report.history))
@@ -38,8 +62,8 @@ def render_html(report: Report) -> str:
         metrics=metrics,
         headline=charts.headline(metrics.accuracy, share, _("always “{name}”").format(name=name)),
         curves=[chart for chart in curves if chart],
-        epochs=words.epochs(report),
-        recipes_from=_round_below(row.test_accuracy.low for row in report.recipes if row.test_accuracy),
+        epochs=words.epochs(report.history),
+        recipes_from=_round_below(row.test.low for row in report.recipes if row.test),
         scores=sorted(metrics.scores, key=_weakest_first),
         track_from=_track_from(metrics),
         shown_rows=TABLE_ROWS,
@@ -50,7 +74,7 @@ def render_html(report: Report) -> str:
     )
 
 
-def write_html(report: Report, path: Path) -> None:
+def write_html(report: Report | DetectionReport, path: Path) -> None:
     """Write ``report`` to ``path`` as one HTML page, whole or not at all."""
     files.write_text(Path(path), render_html(report))
 

@@ -45,21 +45,24 @@ class Pictures:
 
 @dataclass(frozen=True)
 class RecipeRow:
-    """One line of the table that compares recipes; ``seconds`` is its whole time, ``chosen`` the one kept."""
+    """One line of the table that compares recipes, by the headline figure of the task.
+
+    ``seconds`` is its whole time, ``chosen`` the one that is kept.
+    """
 
     name: str
-    val_accuracy: float | None
-    test_accuracy: Interval | None
+    val: float | None
+    test: Interval | None
     seconds: float
     chosen: bool = False
 
     def record(self) -> dict[str, Any]:
         """Return the line as JSON."""
-        test = None if self.test_accuracy is None else self.test_accuracy.record()
+        test = None if self.test is None else self.test.record()
         return {
             "name": self.name,
-            "val_accuracy": self.val_accuracy,
-            "test_accuracy": test,
+            "val": self.val,
+            "test": test,
             "seconds": self.seconds,
             "chosen": self.chosen,
         }
@@ -157,6 +160,16 @@ class Report:
     pictures: Pictures = field(default_factory=Pictures)
     notes: tuple[str, ...] = ()
     made: datetime = field(default_factory=datetime.now)
+
+    @property
+    def val_headline(self) -> float | None:
+        """The accuracy on the validation images."""
+        return self.val_accuracy
+
+    @property
+    def headline(self) -> Interval:
+        """The accuracy on the test images."""
+        return self.metrics.accuracy
 
     @property
     def findings(self) -> tuple[Finding, ...]:

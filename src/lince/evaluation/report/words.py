@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 from lince.evaluation.diagnosis.answers import Confusion, confusions
 from lince.evaluation.figures import MISSING, count, decimal, duration, magnitude, percent, percent_range
-from lince.evaluation.report.record import Report
+from lince.evaluation.report.record import DataFacts, Epoch, ModelFacts, RecipeRow, Report
 from lince.messages import _
 
 Pairs = list[tuple[str, str]]
-_EPOCH_COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "rate", "seconds")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def cards(report: Report) -> Pairs:
         rows.append((_("right on validation images"), percent(report.val_accuracy)))
     rows.append((_("calibration error"), decimal(metrics.calibration.ece)))
     if report.timings:
-        rows.append((_("whole time"), duration(total_seconds(report))))
+        rows.append((_("whole time"), duration(total_seconds(report.timings))))
     return rows
 
 
@@ -86,25 +86,33 @@ def overall(report: Report) -> Pairs:
     ]
 
 
-def epochs(report: Report) -> Table:
+def epochs(history: Sequence[Epoch]) -> Table:
     """Return the history as a table of those columns that were measured."""
-    present = [key for key in _EPOCH_COLUMNS if any(epoch.get(key) is not None for epoch in report.history)]
-    names = {
-        "epoch": _("epoch"),
-        "train_loss": _("training loss"),
-        "train_accuracy": _("training accuracy"),
-        "val_loss": _("validation loss"),
-        "val_accuracy": _("validation accuracy"),
-        "rate": _("learning rate"),
-        "seconds": _("time"),
-    }
-    rows = tuple(tuple(_cell(key, epoch.get(key)) for key in present) for epoch in report.history)
-    return Table(tuple(names[key] for key in present), rows)
+    names = _columns()
+    keys = [*names, *dict.fromkeys(key for epoch in history for key in epoch if key not in names)]
+    present = [key for key in keys if any(epoch.get(key) is not None for epoch in history)]
+    rows = tuple(tuple(_cell(key, epoch.get(key)) for key in present) for epoch in history)
+    return Table(tuple(names.get(key, key.replace("_", " ")) for key in present), rows)
 
 
-def data_facts(report: Report) -> Pairs:
+def recipes(rows: Sequence[RecipeRow]) -> Table:
+    """Return the recipes that were compared as a table."""
+    header = (_("recipe"), _("validation"), _("test"), _("95 % interval"), _("time"))
+    cells = [
+        (
+            recipe_name(row.name) + (" ✓" if row.chosen else ""),
+            percent(row.val),
+            percent(row.test.value if row.test else None),
+            percent_range(row.test) if row.test else "",
+            duration(row.seconds),
+        )
+        for row in rows
+    ]
+    return Table(header, tuple(cells))
+
+
+def data_facts(data: DataFacts, classes: int) -> Pairs:
     """Return what the run learned from: (name, fact)."""
-    data = report.data
     used = _("used {used} of {total}").format(used=count(data.used), total=count(data.total))
     splits = ", ".join(f"{split_name(name)} {count(size)}" for name, size in data.splits.items())
     return [
@@ -112,14 +120,13 @@ def data_facts(report: Report) -> Pairs:
         (_("format"), data.format),
         (_("images"), used),
         (_("split"), splits),
-        (_("classes"), count(len(report.metrics.classes))),
+        (_("classes"), count(classes)),
         (_("fingerprint"), data.fingerprint),
     ]
 
 
-def model_facts(report: Report) -> Pairs:
+def model_facts(model: ModelFacts) -> Pairs:
     """Return what the network is and costs: (name, fact)."""
-    model = report.model
     return [
         (_("network"), model.name),
         (_("input"), model.input),
@@ -133,14 +140,14 @@ def model_facts(report: Report) -> Pairs:
     ]
 
 
-def timings(report: Report) -> Pairs:
+def timings(stages: Mapping[str, float]) -> Pairs:
     """Return the stages with their time: (name, time)."""
-    return [(stage_name(key), duration(seconds)) for key, seconds in report.timings.items()]
+    return [(stage_name(key), duration(seconds)) for key, seconds in stages.items()]
 
 
-def total_seconds(report: Report) -> float:
+def total_seconds(stages: Mapping[str, float]) -> float:
     """Return the whole time in seconds: the stage ``total`` where there is one, else the sum."""
-    return report.timings.get("total", sum(report.timings.values()))
+    return stages.get("total", sum(stages.values()))
 
 
 def plain(values: Mapping[str, Any]) -> Pairs:
@@ -200,8 +207,26 @@ def recipe_name(key: str) -> str:
     return names.get(key, key)
 
 
+def _columns() -> dict[str, str]:
+    return {
+        "epoch": _("epoch"),
+        "train_loss": _("training loss"),
+        "train_box": _("of it boxes"),
+        "train_objectness": _("of it objectness"),
+        "train_classes": _("of it classes"),
+        "train_l1": _("of it distances"),
+        "train_accuracy": _("training accuracy"),
+        "val_loss": _("validation loss"),
+        "val_accuracy": _("validation accuracy"),
+        "val_map50": _("validation mAP50"),
+        "val_map50_95": _("validation mAP50-95"),
+        "rate": _("learning rate"),
+        "seconds": _("time"),
+    }
+
+
 def _cell(key: str, value: float | None) -> str:
-    if value is None:
+    if value is None or isnan(value):
         return MISSING
     if key == "epoch":
         return count(int(value))
@@ -209,4 +234,4 @@ def _cell(key: str, value: float | None) -> str:
         return f"{value:.3g}"
     if key == "seconds":
         return duration(value)
-    return percent(value) if key.endswith("accuracy") else decimal(value, 4)
+    return percent(value) if key.endswith(("accuracy", "map50", "map50_95")) else decimal(value, 4)

@@ -1,0 +1,159 @@
+"""What a detector found, image by image, beside what is marked, kept as ``predictions.csv`` for later comparison."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lince import files
+from lince.annotations import Classes, Detections, Objects
+from lince.errors import DataError
+from lince.evaluation.detection import DetectionMetrics, evaluate_detections
+from lince.messages import _
+
+COLUMNS = ("key", "name", "kind", "class", "score", "left", "top", "right", "bottom", "flags")
+IMAGE, CLASS, TRUTH, FOUND = "image", "class", "truth", "found"
+_Cells = list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundObjects:
+    """The findings on N images: ``keys`` of their content, ``names``, what is marked (``truth``) and what was found."""
+
+    keys: tuple[str, ...]
+    names: tuple[str, ...]
+    truth: Objects
+    found: tuple[Detections, ...]
+    classes: Classes
+
+    def __post_init__(self) -> None:
+        counts = {len(self.keys), len(self.names), len(self.truth.starts) - 1, len(self.found)}
+        if len(counts) != 1:
+            raise ValueError(f"columns of {sorted(counts)} images do not fit")
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def metrics(self, seed: int = 0) -> DetectionMetrics:
+        """Return the figures; raise ``DataError`` when no object is marked."""
+        return evaluate_detections(self.truth, self.found, self.classes, seed)
+
+    def save(self, path: Path) -> None:
+        """Write everything to ``path`` as CSV, whole or not at all; numbers survive exactly.
+
+        A row names a class, an image, or one object of the image named before it.
+        """
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(self._rows())
+        files.write_bytes(Path(path), text.getvalue().encode("utf-8", "surrogateescape"))
+
+    @classmethod
+    def load(cls, path: Path) -> FoundObjects:
+        """Read what ``save`` wrote; raise ``DataError`` with file and line when ``path`` is no such file."""
+        return _Parser(Path(path)).read()
+
+    def _rows(self) -> Iterator[_Cells]:
+        names = self.classes.names
+        for name in names:
+            yield ["", "", CLASS, name, "", "", "", "", "", ""]
+        for image, (key, name) in enumerate(zip(self.keys, self.names, strict=True)):
+            yield [key, name, IMAGE, "", "", "", "", "", "", ""]
+            span, found = self.truth.of(image), self.found[image]
+            for i in range(span.start, span.stop):
+                sides = [repr(side) for side in self.truth.boxes[i].tolist()]
+                yield ["", "", TRUTH, names[self.truth.class_ids[i]], "", *sides, str(self.truth.flags[i])]
+            for box, class_id, score in zip(found.boxes, found.class_ids, found.scores, strict=True):
+                yield ["", "", FOUND, names[class_id], f"{score:.9g}", *map(repr, box.tolist()), ""]
+
+
+class _Parser:
+    """Reads one file and knows where it stands, so that it can say so."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            text = path.read_bytes().decode("utf-8", "surrogateescape")
+        except OSError as error:
+            raise DataError(
+                _("{path} cannot be read: {error}.").format(path=path, error=error.strerror),
+                _("Expected the predictions that a run wrote."),
+            ) from error
+        self.reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        self.classes: list[str] = []
+        self.images: list[tuple[str, str]] = []
+        self.truth: list[list[tuple[int, list[float], int]]] = []
+        self.found: list[list[tuple[int, list[float], float]]] = []
+
+    def read(self) -> FoundObjects:
+        try:
+            if tuple(next(self.reader, ())) != COLUMNS:
+                raise self._error(_("the header is not that of predictions"))
+            for row in self.reader:
+                self._take(row)
+            found = tuple(_detections(rows) for rows in self.found)
+        except (ValueError, IndexError, csv.Error) as error:
+            raise self._error(str(error)) from error
+        keys, names = (tuple(column) for column in zip(*self.images, strict=True)) if self.images else ((), ())
+        return FoundObjects(keys, names, _objects(self.truth), found, Classes(tuple(self.classes)))
+
+    def _take(self, row: _Cells) -> None:
+        if len(row) != len(COLUMNS):
+            raise self._error(_("{found} columns instead of {expected}").format(found=len(row), expected=len(COLUMNS)))
+        key, name, kind, class_name, score, *rest = row
+        if kind == CLASS:
+            self.classes.append(class_name)
+        elif kind == IMAGE:
+            self.images.append((key, name))
+            self.truth.append([])
+            self.found.append([])
+        elif kind == TRUTH:
+            self.truth[-1].append((self.classes.index(class_name), _sides(rest), int(rest[4])))
+        elif kind == FOUND:
+            self.found[-1].append((self.classes.index(class_name), _sides(rest), float(score)))
+        else:
+            raise self._error(_("'{kind}' is no kind of row").format(kind=kind))
+
+    def _error(self, reason: str) -> DataError:
+        return DataError(
+            _("{path}:{line}: {reason}.").format(path=self.path, line=max(self.reader.line_num, 1), reason=reason),
+            _("Expected the predictions that a run wrote: {columns}.").format(columns=", ".join(COLUMNS)),
+            _("Run lince evaluate again."),
+        )
+
+
+def _sides(cells: _Cells) -> list[float]:
+    sides = [float(cell) for cell in cells[:4]]
+    if not np.isfinite(sides).all():
+        raise ValueError(_("a side is not a number"))
+    return sides
+
+
+def _detections(rows: list[tuple[int, list[float], float]]) -> Detections:
+    return Detections(
+        np.array([sides for _id, sides, _score in rows], np.float64).reshape(-1, 4),
+        np.array([class_id for class_id, _sides, _score in rows], np.int32),
+        np.array([score for _id, _sides, score in rows], np.float32),
+    )
+
+
+def _objects(images: list[list[tuple[int, list[float], int]]]) -> Objects:
+    rows = [row for image in images for row in image]
+    count = len(rows)
+    none = Objects.none(0)
+    return Objects(
+        starts=np.cumsum([0, *map(len, images)]).astype(np.int64),
+        class_ids=np.array([class_id for class_id, _sides, _flags in rows], np.int32),
+        boxes=np.array([sides for _id, sides, _flags in rows], np.float64).reshape(-1, 4),
+        flags=np.array([flags for _id, _sides, flags in rows], np.uint8),
+        rings=np.zeros(count + 1, np.int64),
+        corners=none.corners,
+        points=none.points,
+        masks=none.masks.of([""] * count),
+    )

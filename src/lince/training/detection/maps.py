@@ -1,0 +1,143 @@
+"""What a frozen detector sees, computed once and kept: the maps below its head, on disk in half precision.
+
+They lie under (network, input, alterations) and content, so that a second run on the same images computes nothing,
+whatever its labels. A view is one altered copy of an image; view 0 is the image as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince import files
+from lince.augmentation import Policy, augment
+from lince.augmentation.apply import follow
+from lince.errors import TrainingError
+from lince.messages import _
+from lince.preprocess import Preprocess, normalise
+from lince.progress import Progress
+from lince.runtime.session import Session, cores
+from lince.training.detection.samples import Samples
+
+VERSION = 1
+BATCH = 4
+AHEAD = 3
+Maps = tuple[NDArray[np.float16], ...]
+Item = tuple[int, int]  # a row and a view
+
+
+class MapStore:
+    """The maps that one network file computes from images prepared in one way, in a folder of the cache."""
+
+    def __init__(self, network: Path, spec: Preprocess, policy: Policy, seed: int, root: Path | None = None) -> None:
+        recipe = json.dumps([VERSION, files.sha256(network), asdict(spec), str(policy), seed], sort_keys=True)
+        self.folder = (root or files.cache_folder()) / "maps" / files.digest(recipe.encode())
+        self.spec, self.policy, self.seed = spec, policy, seed
+
+    def has(self, key: str, view: int) -> bool:
+        """Return whether the maps of the image with the content ``key`` are there."""
+        return self._path(key, view).is_file()
+
+    def add(self, key: str, view: int, maps: Sequence[NDArray[np.float32]]) -> None:
+        """Keep ``maps`` (C, H, W) each, in half precision."""
+        limit = np.finfo(np.float16).max
+        flat = [np.clip(one, -limit, limit).astype(np.float16).ravel() for one in maps]
+        with files.replacing(self._path(key, view)) as aside, open(aside, "wb") as stream:
+            np.save(stream, np.concatenate(flat))
+
+    def read(self, key: str, view: int, shapes: Sequence[tuple[int, ...]]) -> Maps:
+        """Return the maps of ``shapes``; raise ``TrainingError`` when the file is gone or spoilt."""
+        path = self._path(key, view)
+        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+        try:
+            flat: NDArray[np.float16] = np.load(path, allow_pickle=False)
+            parts = np.split(flat, ends[:-1])
+            return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+        except (OSError, ValueError, EOFError) as error:
+            path.unlink(missing_ok=True)
+            raise TrainingError(
+                _("{path} cannot be read: {error}.").format(path=path, error=error),
+                _("Expected what was computed when the training began."),
+                _("Train again: what is missing is computed again."),
+            ) from error
+
+    def luck(self, key: str, view: int) -> np.random.Generator:
+        """Return the chance by which ``view`` of the image with the content ``key`` is altered."""
+        return np.random.default_rng((self.seed, view, int(key[:16], 16)))
+
+    def altering(self, view: int) -> Policy:
+        """Return how ``view`` is altered: the first one not at all."""
+        return self.policy if view else Policy()
+
+    def _path(self, key: str, view: int) -> Path:
+        return self.folder / key[:2] / f"{key}-{view}.npy"
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The maps of the images of ``samples``, in ``store`` under ``keys``; those of an image have the ``shapes``."""
+
+    samples: Samples
+    keys: Sequence[str]
+    store: MapStore
+    shapes: tuple[tuple[int, ...], ...]
+
+    def maps(self, row: int, view: int) -> Maps:
+        """Return the maps of ``view`` of the image of ``row``."""
+        return self.store.read(self.keys[row], view, self.shapes)
+
+    def target(self, row: int, view: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the boxes (K, 4) in pixels of the input and the class ids of ``view`` of the image of ``row``."""
+        samples, store, span = self.samples, self.store, self.samples.objects.of(row)
+        size = (int(samples.sizes[row][0]), int(samples.sizes[row][1]))
+        luck = store.luck(self.keys[row], view)
+        boxes, kept = follow(size, store.altering(view), luck, store.spec, samples.objects.boxes[span])
+        return boxes.astype(np.float32), samples.objects.class_ids[span][kept].astype(np.int64)
+
+
+def compute(
+    network: Path, samples: Samples, keys: Sequence[str], store: MapStore, items: Sequence[Item], progress: Progress
+) -> Seen:
+    """Return the maps of ``items``, computing by ``network`` (ONNX) those that are not yet in ``store``.
+
+    Raises ``ImageError`` when an image can no longer be read.
+    """
+    session = Session(network)
+    names = list(session.outputs)
+    missing = [item for item in items if not store.has(keys[item[0]], item[1])]
+    with progress.stage(_("Computing feature maps"), len(missing)) as stage:
+        for batch, inputs in _prepared(samples, keys, store, missing):
+            found = session.run(inputs, names)
+            for at, (row, view) in enumerate(batch):
+                store.add(keys[row], view, [one[at] for one in found])
+            stage.advance(len(batch))
+    probe = session.run(np.zeros((1, *store.spec.shape), np.float32), names)
+    return Seen(samples, keys, store, tuple(one.shape[1:] for one in probe))
+
+
+def _prepared(
+    samples: Samples, keys: Sequence[str], store: MapStore, items: Sequence[Item]
+) -> Iterator[tuple[Sequence[Item], NDArray[np.float32]]]:
+    spec = store.spec
+
+    def image(item: Item) -> NDArray[np.uint8]:
+        row, view = item
+        photo = samples.dataset.images.read(row, (spec.height, spec.width))
+        return augment(photo, store.altering(view), store.luck(keys[row], view), spec, np.empty((0, 4))).image
+
+    batches = deque(items[at : at + BATCH] for at in range(0, len(items), BATCH))
+    with ThreadPoolExecutor(cores()) as pool:
+        ahead: deque[tuple[Sequence[Item], list[Future[NDArray[np.uint8]]]]] = deque()
+        while batches or ahead:
+            while batches and len(ahead) < AHEAD:
+                batch = batches.popleft()
+                ahead.append((batch, [pool.submit(image, item) for item in batch]))
+            batch, futures = ahead.popleft()
+            yield batch, normalise([future.result() for future in futures], spec)

@@ -1,0 +1,95 @@
+"""How long, at which rate and on how much a detector trains, when nobody said: each choice with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from lince.messages import _
+from lince.training.job import Job
+from lince.training.plan import Plan
+
+Make = Callable[[Job, int, float | None], Plan]
+AUGMENT = "flip_x 0.5, zoom 0.2, shift_x 0.1, shift_y 0.1, brightness 0.2, contrast 0.2, saturation 0.2"
+MIXUP = 0.3
+MONITOR = "val_map50_95"
+BATCH = 8
+SCRATCH_RATE, TRANSFER_RATE, FINETUNE_RATE = 2e-3, 2e-3, 1e-3
+SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 12_000, 1_500, 600  # of a batch of eight
+LEAST_EPOCHS, STEP, SMALLEST = 8, 32, 224
+KEPT = 0.85  # of a budget: the rest is for judging, the model file and the report
+
+
+def scratch(job: Job, images: int, epoch_seconds: float | None = None) -> Plan:
+    """Return the plan for a training from nothing on ``images`` images an epoch."""
+    epochs = int(np.clip(SCRATCH_STEPS * BATCH // max(images, 1), 30, 300))
+    return _plan(job, (epochs, SCRATCH_RATE, 0.75), epoch_seconds)
+
+
+def finetune(job: Job, images: int, epoch_seconds: float | None = None) -> Plan:
+    """Return the plan for going on from published weights on ``images`` images an epoch."""
+    epochs = int(np.clip(FINETUNE_STEPS * BATCH // max(images, 1), 6, 60))
+    return _plan(job, (epochs, FINETUNE_RATE, 0.5), epoch_seconds)
+
+
+def transfer(job: Job, images: int, epoch_seconds: float | None = None) -> Plan:
+    """Return the plan for the head alone, on cached maps of ``images`` images an epoch."""
+    epochs = int(np.clip(TRANSFER_STEPS * BATCH // max(images, 1), 10, 100))
+    plan = _plan(job, (epochs, TRANSFER_RATE, 0.0), epoch_seconds)
+    return replace(plan, side=0, plain=max(1, round(0.4 * plan.epochs)))
+
+
+def _plan(job: Job, usual: tuple[int, float, float], epoch_seconds: float | None) -> Plan:
+    config = job.config
+    epochs, why_epochs = (usual[0], _("suits {count:,} images").format(count=len(job.train)))
+    side = 0
+    if config.epochs is not None:
+        epochs, why_epochs = config.epochs, _("as asked")
+    if config.budget is not None and epoch_seconds:
+        epochs, side = afforded(KEPT * config.budget / epoch_seconds, config.epochs or 300, _sides(job))
+        why_epochs = _("{seconds:.0f} s each, in the budget").format(
+            seconds=epoch_seconds * ((side / job.spec.height) ** 2 if side else 1)
+        )
+    mosaic = usual[2] if config.mosaic is None else config.mosaic
+    return Plan(
+        epochs=epochs,
+        batch=config.batch or BATCH,
+        rate=config.rate or usual[1],
+        seed=config.seed,
+        decay=0.05,
+        ema=0.998,
+        clip=10.0,
+        monitor=config.monitor or MONITOR,
+        patience=config.patience or epochs,
+        plain=max(1, round(0.4 * epochs)) if mosaic else epochs,
+        mosaic=mosaic,
+        side=side,
+        reasons=(
+            why_epochs,
+            _("as asked") if config.batch else _("suits small sets"),
+            _("as asked") if config.rate else _("suits the recipe"),
+        ),
+    )
+
+
+def afforded(epochs: float, most: int, sides: list[int]) -> tuple[int, int]:
+    """Return (epochs, side) that a budget affords, which pays for ``epochs`` at the first of ``sides``, largest first.
+
+    A smaller side is taken where the first would leave too few epochs; 0 stands for the first one.
+    """
+    for side in sides:
+        count = epochs * (sides[0] / side) ** 2
+        if count >= LEAST_EPOCHS:
+            return min(most, int(count)), 0 if side == sides[0] else side
+    count = epochs * (sides[0] / sides[-1]) ** 2
+    return max(1, min(most, int(count))), 0 if len(sides) == 1 else sides[-1]
+
+
+def _sides(job: Job) -> list[int]:
+    """Return the sides that may be tried, largest first: only the one asked for, if one was."""
+    whole = job.spec.height
+    if job.config.size is not None or job.spec.width != whole:
+        return [whole]
+    return [whole, *range((whole - 1) // STEP * STEP, min(SMALLEST, whole) - 1, -STEP)]

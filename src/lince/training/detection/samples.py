@@ -1,0 +1,88 @@
+"""The images of a dataset with the boxes to be learnt, read when asked for; what vanished meanwhile is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.annotations import CROWD, GROUP, Classes, Objects, Rejected
+from lince.augmentation.mosaic import Labelled
+from lince.data import Dataset
+from lince.errors import DataError, ImageError
+from lince.messages import _
+
+MOST_LOST = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A ``dataset`` that marks objects, with the upright ``sizes`` (N, 2), height and width, of its images.
+
+    ``lost`` fills with the images that could no longer be read, by row.
+    """
+
+    dataset: Dataset
+    objects: Objects
+    sizes: NDArray[np.int64]
+    lost: dict[int, Rejected] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Samples:
+        """Return the samples of ``dataset``: without its crowds and groups, which are not one object each."""
+        objects = Objects.none(len(dataset)) if dataset.objects is None else dataset.objects
+        single = objects.where((objects.flags & (CROWD | GROUP)) == 0)
+        sizes = [dataset.images.size(row) for row in range(len(dataset))]
+        return cls(dataset, single, np.array(sizes, np.int64).reshape(-1, 2))
+
+    @property
+    def classes(self) -> Classes:
+        """The classes of the boxes."""
+        return self.dataset.classes
+
+    def read(self, row: int, at_least: tuple[int, int]) -> Labelled:
+        """Return the image of ``row``, as large as (height, width) at least if it is, with its boxes in its pixels.
+
+        Raises ``ImageError`` when it cannot be read.
+        """
+        image = self.dataset.images.read(row, at_least)
+        span = self.objects.of(row)
+        scale = np.array(image.shape[1::-1]) / np.maximum(self.sizes[row][::-1], 1)
+        return Labelled(image, self.objects.boxes[span] * np.tile(scale, 2), self.objects.class_ids[span])
+
+    def read_or_lose(self, row: int, at_least: tuple[int, int]) -> Labelled | None:
+        """Return what ``read`` does, or ``None`` for an image that vanished since training began, which is recorded."""
+        try:
+            return self.read(row, at_least)
+        except ImageError as error:
+            name = self.dataset.images.name(row)
+            self.lost[row] = Rejected(name, error.found, error.remedy or error.expected)
+            return None
+
+    def require_enough(self) -> None:
+        """Raise ``DataError`` when more than 1 % of the images have vanished."""
+        if len(self.lost) <= max(1.0, MOST_LOST * len(self.dataset)):
+            return
+        listed = "\n".join(f"  {refusal}" for refusal in list(self.lost.values())[:10])
+        raise DataError(
+            _("{count:,} images can no longer be read:").format(count=len(self.lost)) + f"\n{listed}",
+            _("Expected at most {share:.0%} to vanish while training.").format(share=MOST_LOST),
+            _("Bring them back, then go on with: lince train --resume RUN"),
+        )
+
+
+def balanced(samples: Samples, rows: NDArray[np.int64], seed: int, share: float = 0.1) -> NDArray[np.int64]:
+    """Return ``rows`` with those repeated that show rare classes: repeat factor sampling (Gupta et al. 2019).
+
+    A class on less than ``share`` of the images has its images seen more often, by the root of what it lacks; parts of
+    a repeat are drawn once, from ``seed``.
+    """
+    objects = samples.objects.select(rows)
+    shown = np.zeros((len(rows), len(samples.classes)), np.bool_)
+    shown[objects.image_ids, objects.class_ids] = True
+    often = np.maximum(shown.mean(axis=0), 1e-9) if len(rows) else np.ones(len(samples.classes))
+    factors = np.maximum(np.where(shown, np.sqrt(share / often), 1.0).max(axis=1, initial=1.0), 1.0)
+    whole = factors.astype(np.int64)
+    luck = np.random.default_rng((seed, 7)).random(len(rows))
+    return np.asarray(np.repeat(rows, whole + (luck < factors - whole)), np.int64)
