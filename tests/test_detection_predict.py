@@ -28,8 +28,9 @@ from lince.decode import Keeping, decoder
 from lince.errors import DataError, ImageError, ModelError, UsageError
 from lince.labels import FORMATS, Holds
 from lince.preprocess import Preprocess, prepare
-from lince.runtime import draw, found, predictor
+from lince.runtime import draw, foundfolder, predictor
 from lince.runtime.detection import DetectionPredictor, Found
+from lince.runtime.found import totals
 from lince.runtime.session import Session
 
 SQUARES = [(0, 1, 2), (1, 5, 0), (0, 7, 7)]
@@ -42,9 +43,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> DetectionPredictor:
-    found = lince.load(folder)
-    assert isinstance(found, DetectionPredictor)
-    return found
+    loaded = lince.load(folder)
+    assert isinstance(loaded, DetectionPredictor)
+    return loaded
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def test_a_turned_photo_gives_boxes_in_the_upright_one(
     one = model.predict(awkward / "turned.jpg")
     assert one.size == (320, 512)
     assert told(one.detections) == boxes(SQUARES[:2], 64)
-    crop = found.cut(images.read(awkward / "turned.jpg"), one.detections.boxes[0].tolist())
+    crop = foundfolder.cut(images.read(awkward / "turned.jpg"), one.detections.boxes[0].tolist())
     assert crop.shape == (64, 64, 3)
     assert crop[..., 1].mean() < 30
 
@@ -147,7 +148,7 @@ def test_odd_photos_are_looked_at_and_drawn(
     assert len(one.detections) > 0, "black is hardly green"
     assert (one.detections.boxes >= 0).all()
     assert (one.detections.boxes <= [*size[::-1], *size[::-1]]).all()
-    saved = found.save([one], awkward / "out")
+    saved = foundfolder.save([one], awkward / "out")
     assert images.read(saved.folder / "pictures" / "odd.jpg").shape == (*size, 3)
 
 
@@ -290,7 +291,7 @@ def test_everything_found_is_kept(answers: list[Found | Rejected], awkward: Path
     for row in rows:
         box = [float(row[side]) for side in ("left", "top", "right", "bottom")]
         crop = images.read(out / row["crop"])
-        assert crop.shape[:2] == found.cut(images.read(Path(looked[row["file"]].path)), box).shape[:2]
+        assert crop.shape[:2] == foundfolder.cut(images.read(Path(looked[row["file"]].path)), box).shape[:2]
         assert row["class"] == out.joinpath(row["crop"]).parent.name
         assert crop[..., 0 if row["class"] == "rojo ñ" else 2].mean() > 200
     assert images.read(out / "sheet.jpg").shape[1] > 1000
@@ -301,7 +302,7 @@ def test_a_folder_that_is_taken_is_left_alone(answers: list[Found | Rejected], a
     (awkward / "out").mkdir()
     (awkward / "out" / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="exists already"):
-        found.save(answers, awkward / "out")
+        foundfolder.save(answers, awkward / "out")
     assert [path.name for path in (awkward / "out").iterdir()] == ["mine.txt"]
 
 
@@ -319,19 +320,19 @@ def test_a_full_disk_or_a_vanished_photo_leaves_nothing_half_written(
     with monkeypatch.context() as patched:
         patched.setattr(images, "encode_jpeg", full)
         with pytest.raises(OSError, match="No space left"):
-            found.save(answers, awkward / "out")
+            foundfolder.save(answers, awkward / "out")
     (photos / "día 2" / "calle.png").write_bytes(images.encode_png(finder.scene([])))
     with pytest.raises(DataError, match="has changed"):
-        found.save(answers, awkward / "out")
+        foundfolder.save(answers, awkward / "out")
     (photos / "día 2" / "calle.png").unlink()
     with pytest.raises(ImageError, match="does not exist"):
-        found.save(answers, awkward / "out")
+        foundfolder.save(answers, awkward / "out")
     assert [path.name for path in awkward.iterdir()] == [photos.name]
 
 
 def test_class_names_become_folders_of_their_own() -> None:
     names = ["a/b", "a_b", "A_B", "..", "", "v1.0", "v1.1", "con:dos", "x" * 300, "x" * 301, "ñ"]
-    folders = found.class_folders(names)
+    folders = foundfolder.class_folders(names)
     assert len({name.casefold() for name in folders}) == len(names)
     assert all(name and not set(name) & set('/\\:<>"|?*') and name.strip(". ") == name for name in folders)
     assert folders[5:7] + folders[-1:] == ["v1.0", "v1.1", "ñ"]
@@ -342,20 +343,20 @@ def test_photos_of_one_name_do_not_overwrite_each_other(model: DetectionPredicto
     for place in places:
         (awkward / "in" / place).parent.mkdir(parents=True, exist_ok=True)
         (awkward / "in" / place).write_bytes(images.encode_png(finder.scene(SQUARES)))
-    out = found.save(list(model.predict_many(awkward / "in")), awkward / "out").folder
+    out = foundfolder.save(list(model.predict_many(awkward / "in")), awkward / "out").folder
     assert len({path.name.casefold() for path in (out / "pictures").iterdir()}) == len(places)
     assert len(list((out / "crops").rglob("*.jpg"))) == len(places) * len(SQUARES)
 
 
 def test_arrays_are_in_the_tables_alone(model: DetectionPredictor, awkward: Path) -> None:
-    out = found.save([model.predict(finder.scene(SQUARES))], awkward / "out", to="yolo").folder
+    out = foundfolder.save([model.predict(finder.scene(SQUARES))], awkward / "out", to="yolo").folder
     assert sorted(path.name for path in out.iterdir()) == ["detections.csv", "detections.json"]
     assert len((out / "detections.csv").read_text().splitlines()) == 4
 
 
 @pytest.mark.parametrize("to", WRITABLE_BOXES)
 def test_what_was_found_comes_back_from_every_format(answers: list[Found | Rejected], awkward: Path, to: str) -> None:
-    saved = found.save(answers, awkward / "out", to)
+    saved = foundfolder.save(answers, awkward / "out", to)
     back = lince.open(saved.folder / to)
     expected = [one for one in answers if isinstance(one, Found)]
     assert bool(saved.losses) == (Holds.CLASSES not in FORMATS[to].holds)
@@ -532,8 +533,8 @@ def test_real_photos_from_file_to_labelled_set(shared: Path, published: Path, aw
     assert len(answers) == 24
     for photo, one in zip(photos, answers, strict=True):
         same(one.detections, bare(model, photo))
-    assert found.totals(answers)["person"] > 15
-    saved = found.save(answers, awkward / "out", "coco")
+    assert totals(answers)["person"] > 15
+    saved = foundfolder.save(answers, awkward / "out", "coco")
     back = lince.open(saved.folder / "coco")
     assert back.classes.names == COCO
     order = np.argsort([one.name.rpartition("/")[2] for one in answers])

@@ -16,9 +16,9 @@ from lince.errors import UsageError
 from lince.evaluation.figures import count, percent
 from lince.messages import _
 from lince.progress import SILENT
-from lince.runtime import found as keeping
+from lince.runtime import found as tables
 from lince.runtime.detection import DetectionPredictor, Found
-from lince.runtime.found import Finding, Saved
+from lince.runtime.found import Finding
 
 OPTIONS = ("threshold", "to")
 DEFAULT = "answers"
@@ -47,15 +47,21 @@ def run(model: DetectionPredictor, arguments: argparse.Namespace, console: Conso
     model = thresholded(model, arguments.threshold)
     folder = _folder(arguments)
     found = _looked(model, arguments.source, console)
-    saved = keeping.save(found, folder, arguments.to, console) if folder else Saved(Path(), ())
-    written = list(map(str, saved.paths))
+    written, losses = _saved(found, folder, arguments.to, console) if folder else ([], [])
     if arguments.csv:
-        written.insert(0, str(keeping.save_csv(found, arguments.csv)))
+        written.insert(0, str(tables.save_csv(found, arguments.csv)))
     if console.as_json:
-        console.result({**keeping.record(found), "written": written, "lost": list(saved.losses)}, [])
+        console.result({**tables.record(found), "written": written, "lost": losses}, [])
     else:
         lines = [*summary(found), *(_("Written: {path}").format(path=path) for path in written)]
-        console.result({}, [*lines, *(_("Lost on the way: {what}").format(what=loss) for loss in saved.losses)])
+        console.result({}, [*lines, *(_("Lost on the way: {what}").format(what=loss) for loss in losses)])
+
+
+def _saved(found: Sequence[Finding], folder: Path, to: str | None, console: Console) -> tuple[list[str], list[str]]:
+    from lince.runtime import foundfolder  # noqa: PLC0415  (the formats of labels take long to load)
+
+    saved = foundfolder.save(found, folder, to, console)
+    return list(map(str, saved.paths)), list(saved.losses)
 
 
 def _folder(arguments: argparse.Namespace) -> Path | None:
@@ -66,7 +72,7 @@ def _folder(arguments: argparse.Namespace) -> Path | None:
         return _free(Path(DEFAULT)) if arguments.to else None
     if arguments.save == DEFAULT:
         return _free(Path(DEFAULT))
-    keeping.require_free(Path(arguments.save))
+    tables.require_free(Path(arguments.save))
     return Path(arguments.save)
 
 
@@ -110,7 +116,7 @@ def _looked(model: DetectionPredictor, where: list[str], console: Console) -> li
             console.say(_("Not used: {what}").format(what=one))
         elif not console.as_json:
             print(line(one))
-    keeping.answered(found)
+    tables.answered(found)
     return found
 
 
@@ -119,7 +125,7 @@ def summary(found: Sequence[Finding]) -> list[str]:
     photos = [one for one in found if isinstance(one, Found)]
     looked = _("{used:,} of {total:,} photos looked at").format(used=len(photos), total=len(found))
     empty = sum(not len(one.detections) for one in photos)
-    counted = ", ".join(f"{count(number)} {name}" for name, number in keeping.totals(photos).items())
+    counted = ", ".join(f"{count(number)} {name}" for name, number in tables.totals(photos).items())
     lines = [f"{looked}: {counted or _('nothing found')}"]
     if empty and counted:
         lines.append(_("nothing found on {count:,} of them").format(count=empty))

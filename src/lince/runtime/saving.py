@@ -10,7 +10,6 @@ from lince.errors import UsageError
 from lince.messages import _
 from lince.progress import SILENT, Progress
 from lince.runtime import answers as named
-from lince.runtime import found
 from lince.runtime.detection import Found
 from lince.runtime.predictor import Prediction
 
@@ -29,7 +28,9 @@ def save_answers(
     """
     found_on = [one for one in answers if not isinstance(one, Prediction)]
     if any(isinstance(one, Found) for one in found_on):
-        return found.save(found_on, folder, to, progress).folder
+        from lince.runtime import foundfolder  # noqa: PLC0415  (the formats of labels take long to load)
+
+        return foundfolder.save(found_on, folder, to, progress).folder
     if to:
         raise UsageError(
             _("There are no boxes to write in the format '{name}'.").format(name=to),
