@@ -10,6 +10,7 @@ from lince.cli.console import Console
 from lince.cli.parser import add_data, merges
 from lince.cli.table import columns
 from lince.evaluation.classification import ClassificationMetrics
+from lince.evaluation.detection import DetectionMetrics
 from lince.evaluation.figures import count, percent, percent_range
 from lince.messages import _
 
@@ -38,13 +39,37 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     )
     found = lince.evaluate(arguments.model, dataset, progress=console)
     document = {"part": found.part, "used": found.summary, **found.metrics.record()}
-    lines = [found.summary, *_lines(found.metrics)]
+    lines = [found.summary, *_told(found.metrics)]
     if arguments.out:
         path = Path(arguments.out) / PREDICTIONS
         found.predictions.save(path)
         document["predictions"] = str(path)
         lines.append(_("Written: {path}").format(path=path))
     console.result(document, lines)
+
+
+def _told(metrics: ClassificationMetrics | DetectionMetrics) -> list[str]:
+    return _objects(metrics) if isinstance(metrics, DetectionMetrics) else _lines(metrics)
+
+
+def _objects(metrics: DetectionMetrics) -> list[str]:
+    header = (_("class"), _("boxes"), "AP50", "AP50-95", _("precision"), _("recall"), _("F1"))
+    rows = [
+        (
+            score.name,
+            count(score.support),
+            *(percent(item.value if item else None) for item in (score.ap50, score.ap50_95)),
+            *(percent(share) for share in (score.precision, score.recall, score.f1)),
+        )
+        for score in metrics.scores
+    ]
+    headline = _("mAP50: {found} ({range}), mAP50-95: {strict}, on {count} images").format(
+        found=percent(metrics.map50.value),
+        range=percent_range(metrics.map50),
+        strict=percent(metrics.map50_95.value),
+        count=count(metrics.count),
+    )
+    return [headline, "", *columns(header, rows)]
 
 
 def _lines(metrics: ClassificationMetrics) -> list[str]:

@@ -4,7 +4,7 @@ from lince.data.dataset import Dataset
 from lince.data.open import open_dataset
 from lince.data.source import ImageSource
 from lince.data.split import split_dataset
-from lince.data.verify import keys, require_classes, require_usable, verify
+from lince.data.verify import keys, require_classes, require_objects, require_usable, verify
 from lince.labels import SPLITS, TEST, TRAIN, UNASSIGNED, VAL
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "keys",
     "open_dataset",
     "require_classes",
+    "require_objects",
     "require_usable",
     "split_dataset",
     "verify",

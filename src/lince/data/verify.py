@@ -65,8 +65,19 @@ def require_classes(dataset: Dataset) -> None:
         return
     raise UsageError(
         _("{root} marks {count:,} objects on its images.").format(root=dataset.root, count=len(dataset.objects)),
-        _("Expected a class for each image: lince learns to tell whole images apart."),
-        _("Cut the objects out, or choose other data."),
+        _("Expected a class for each image: the model tells whole images apart."),
+        _("Give a model that finds objects, or cut the objects out."),
+    )
+
+
+def require_objects(dataset: Dataset) -> None:
+    """Raise ``UsageError`` when no objects are marked on the images, whatever class an image as a whole has."""
+    if dataset.objects is not None:
+        return
+    raise UsageError(
+        _("{root} marks no objects on its images.").format(root=dataset.root),
+        _("Expected boxes: the model finds objects."),
+        _("Give data with boxes, or a model that tells whole images apart."),
     )
 
 

@@ -10,17 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lince.annotations import Detections, Objects
-from lince.decode import Keeping, decoder
+from lince.annotations import Detections
+from lince.decode import decoder
 from lince.evaluation.detection import headline
 from lince.messages import _
 from lince.models.detector import Detector
 from lince.preprocess import Preprocess
+from lince.training.detection.answering import CURVE, truth
 from lince.training.detection.loader import Batch, Loader, Target
 from lince.training.goal import tensor
-
-# For curves: all that a detector finds, however unsure; more of one object are judged as COCO does, so few stay.
-CURVE = Keeping(threshold=0.005, overlap=0.6, most=300)
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,6 @@ def summed(parts: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
 def on(targets: Sequence[Target], device: torch.device) -> list[tuple[Tensor, Tensor]]:
     """Return ``targets`` as tensors on ``device``."""
     return [(torch.from_numpy(boxes).to(device), torch.from_numpy(ids).to(device)) for boxes, ids in targets]
-
-
-def truth(loader: Loader) -> Objects:
-    """Return what is marked on the images of ``loader``, crowds included."""
-    objects = loader.samples.dataset.objects
-    return Objects.none(len(loader.rows)) if objects is None else objects.select(loader.rows)
 
 
 def judged(val: Loader, found: Sequence[Detections]) -> dict[str, float]:

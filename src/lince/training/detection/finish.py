@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lince.annotations import Detections
 from lince.card import NETWORK_FILE, ModelCard
 from lince.data import TRAIN
-from lince.decode import DEFAULT, Keeping, decoder
+from lince.decode import DEFAULT, Keeping
 from lince.evaluation.detection import DetectionMetrics, evaluate_detections
 from lince.evaluation.found import FoundObjects
 from lince.evaluation.report import DataFacts, DetectionReport
@@ -22,7 +22,8 @@ from lince.messages import _
 from lince.runtime.session import Session, cores
 from lince.training import run
 from lince.training.detection import pictures
-from lince.training.detection.finding import CURVE, detections, truth
+from lince.training.detection.answering import CURVE, answers, truth
+from lince.training.detection.finding import detections
 from lince.training.detection.loader import Loader
 from lince.training.detection.recipes import Trained
 from lince.training.environment import environment
@@ -76,17 +77,6 @@ def finish(target: Run, job: Job, trained: Trained, laps: Mapping[str, float]) -
     )
     write(target, content)
     return content
-
-
-def answers(session: Session, decoding: str, loader: Loader) -> list[Detections]:
-    """Return what the network file finds on the images of ``loader``, in order, however unsurely."""
-    kind, found = decoder(decoding), list[Detections]()
-    for batch in loader.batches():
-        outputs = session.run(batch.inputs, kind.outputs)
-        for at in range(len(batch)):
-            height, width = loader.samples.sizes[loader.rows[len(found)]].tolist()
-            found.append(kind.read([output[at] for output in outputs], (height, width), loader.spec, CURVE))
-    return found
 
 
 def keeping(thresholds: Sequence[float]) -> Keeping:

@@ -1,0 +1,32 @@
+"""What a network file finds on labelled images, for figures: by the lines that prediction uses, and without torch."""
+
+from __future__ import annotations
+
+from lince.annotations import Detections, Objects
+from lince.decode import Keeping, decoder
+from lince.messages import _
+from lince.progress import SILENT, Progress
+from lince.runtime.session import Session
+from lince.training.detection.loader import Loader
+
+# For curves: all that a detector finds, however unsure; more of one object are judged as COCO does, so few stay.
+CURVE = Keeping(threshold=0.005, overlap=0.6, most=300)
+
+
+def answers(session: Session, decoding: str, loader: Loader, progress: Progress = SILENT) -> list[Detections]:
+    """Return what the network file finds on the images of ``loader``, in order, however unsurely."""
+    kind, found = decoder(decoding), list[Detections]()
+    with progress.stage(_("Evaluating"), len(loader.rows)) as stage:
+        for batch in loader.batches():
+            outputs = session.run(batch.inputs, kind.outputs)
+            for at in range(len(batch)):
+                height, width = loader.samples.sizes[loader.rows[len(found)]].tolist()
+                found.append(kind.read([output[at] for output in outputs], (height, width), loader.spec, CURVE))
+            stage.advance(len(batch))
+    return found
+
+
+def truth(loader: Loader) -> Objects:
+    """Return what is marked on the images of ``loader``, crowds included."""
+    objects = loader.samples.dataset.objects
+    return Objects.none(len(loader.rows)) if objects is None else objects.select(loader.rows)
