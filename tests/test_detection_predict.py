@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +34,7 @@ from lince.preprocess import Preprocess, prepare
 from lince.runtime import draw, foundfolder, predictor
 from lince.runtime.detection import DetectionPredictor, Found
 from lince.runtime.found import totals
+from lince.runtime.saving import save_answers
 from lince.runtime.session import Session
 
 SQUARES = [(0, 1, 2), (1, 5, 0), (0, 7, 7)]
@@ -352,6 +356,29 @@ def test_arrays_are_in_the_tables_alone(model: DetectionPredictor, awkward: Path
     out = foundfolder.save([model.predict(finder.scene(SQUARES))], awkward / "out", to="yolo").folder
     assert sorted(path.name for path in out.iterdir()) == ["detections.csv", "detections.json"]
     assert len((out / "detections.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")
+def test_names_that_are_not_text_are_kept(model: DetectionPredictor, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with open(os.fsencode(tmp_path) + b"/in/ca\xf1a.png", "wb") as stream:
+        stream.write(images.encode_png(finder.scene(SQUARES)))
+    saved = foundfolder.save(list(model.predict_many(tmp_path / "in")), tmp_path / "out", "yolo")
+    assert [path.name for path in (saved.folder / "pictures").iterdir()] == ["ca_xf1a.jpg"]
+    assert len(lince.open(saved.folder / "yolo").objects) == len(SQUARES)
+
+
+def test_a_classifier_has_no_boxes_to_write(tmp_path: Path) -> None:
+    answer = lince.load(tiny.model_folder(tmp_path / "c")).predict(tiny.photo("red"))
+    with pytest.raises(UsageError, match="no boxes"):
+        save_answers([answer], tmp_path / "out", "yolo")
+    assert (save_answers([answer], tmp_path / "out") / "predictions.csv").is_file()
+
+
+def test_predicting_does_not_load_what_writes_labels() -> None:
+    code = "import sys, lince.cli.predict\nprint([name for name in ('lince.labels', 'torch') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("to", WRITABLE_BOXES)

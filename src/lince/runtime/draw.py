@@ -81,7 +81,7 @@ def annotated(image: Picture, detections: Detections, classes: Classes, texts: S
     picture = image.copy()
     height, width = picture.shape[:2]
     letters = int(np.clip(min(height, width) / 36, _SMALL_TEXT, 60))
-    line = max(2, letters // 8)
+    line = max(2, letters // 6)
     corners = np.rint(np.minimum(detections.boxes, [width - 1, height - 1] * 2)).astype(int)
     colours = [COLOURS[number % len(COLOURS)] for number in detections.class_ids.tolist()]
     for (left, top, right, bottom), colour in zip(corners[::-1].tolist(), colours[::-1], strict=True):
