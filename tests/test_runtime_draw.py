@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from lince import images
+from lince.annotations import Classes, Detections
 from lince.runtime import draw
 from lince.runtime.draw import Cell
 
@@ -57,3 +60,16 @@ def test_long_names_are_cut_and_the_sheet_has_room_for_all():
 def test_nothing_to_show_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         draw.contact_sheet([])
+
+
+def test_letters_written_by_many_threads_are_those_of_one():
+    def one(number: int) -> bytes:
+        picture = np.full((20 + number % 40, 200, 3), 90, np.uint8)
+        draw.write(picture, f"clase ñ {number % 40} 9{number % 10}%", 2, 18)
+        found = Detections(np.array([[5.0, 5, 150, 18]]), np.zeros(1, np.int32), np.ones(1, np.float32))
+        return draw.annotated(picture, found, Classes(("casco",))).tobytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(one, range(1200)))
+    alone = [one(number) for number in range(40)]
+    assert [number for number, picture in enumerate(together) if picture != alone[number % 40]] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,9 @@ COLOURS: tuple[Colour, ...] = (
 )  # fmt: skip
 _SIDE, _GAP, _TEXT, _LINE, _WEIGHT, _BOLD = 180, 10, 15, 20, 400, 600
 _SMALL_TEXT, _SMALLEST_NAMED = 12, 14  # pixels: the letters in a photo, and the side of a box that has room for a name
+
+
+_WRITING = threading.Lock()  # OpenCV mixes up letters that several threads write at one time
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def annotated(image: Picture, detections: Detections, classes: Classes, texts: S
     tags = _tags(picture, corners, shown, letters)
     for (left, top, right, bottom), text, colour in reversed(list(zip(tags, shown, colours, strict=False))):
         cv2.rectangle(picture, (left, top), (right, bottom), colour, cv2.FILLED)
-        cv2.putText(picture, text, (left + 2, bottom - letters // 4 - 1), _ink(colour), _font(), letters, _BOLD)
+        _letters(picture, text, (left + 2, bottom - letters // 4 - 1), _ink(colour), letters, _BOLD)
     return picture
 
 
@@ -129,13 +133,14 @@ def contact_sheet(cells: Sequence[Cell], columns: int = 6, side: int = _SIDE) ->
 
 def write(picture: Picture, text: str, left: int, baseline: int, colour: Colour = PLAIN) -> int:
     """Write ``text`` on ``picture``, in place, and return its width in pixels. The font is OpenCV's, with accents."""
-    cv2.putText(picture, text, (left, baseline), colour, _font(), _TEXT, _WEIGHT)
+    _letters(picture, text, (left, baseline), colour, _TEXT, _WEIGHT)
     return text_width(text)
 
 
 def text_width(text: str, height: int = _TEXT, weight: int = _WEIGHT) -> int:
     """Return how many pixels wide ``text`` is written in letters of ``height``; ``weight`` 400 is plain, 600 bold."""
-    return int(cv2.getTextSize((1, 1), text, (0, 0), _font(), height, weight)[2])
+    with _WRITING:
+        return int(cv2.getTextSize((1, 1), text, (0, 0), _font(), height, weight)[2])
 
 
 def _answers(detections: Detections, classes: Classes) -> list[str]:
@@ -170,6 +175,11 @@ def _tags(
 def _ink(colour: Colour) -> Colour:
     """Return black or white, whichever is read better on ``colour``."""
     return (255, 255, 255) if np.dot(colour, (0.299, 0.587, 0.114)) < 140 else (0, 0, 0)
+
+
+def _letters(picture: Picture, text: str, place: tuple[int, int], colour: Colour, height: int, weight: int) -> None:
+    with _WRITING:
+        cv2.putText(picture, text, place, colour, _font(), height, weight)
 
 
 def _colour(shape: Shape) -> Colour:
@@ -210,7 +220,7 @@ def _name(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None:
     x = max(0, min(left - 1, picture.shape[1] - wide))
     y = top - 1 if top > _SMALL_TEXT + 5 else min(top + _SMALL_TEXT + 5, picture.shape[0] - 1)
     cv2.rectangle(picture, (x, y - _SMALL_TEXT - 4), (x + wide, y), _colour(shape), cv2.FILLED)
-    cv2.putText(picture, text, (x + 2, y - 3), (255, 255, 255), _font(), _SMALL_TEXT, _BOLD)
+    _letters(picture, text, (x + 2, y - 3), (255, 255, 255), _SMALL_TEXT, _BOLD)
 
 
 def _corners(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> tuple[int, int, int, int]:
