@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, isfinite
 
 import numpy as np
 
 from lince.evaluation.detection import DetectionMetrics
 from lince.evaluation.diagnosis.finding import Finding, Severity, listed
-from lince.evaluation.figures import count, percent
+from lince.evaluation.figures import count, decimal, percent
 from lince.evaluation.tide import BACKGROUND, BOTH, CLASS, DOUBLE, MISSED, PLACE, kind_name
 from lince.messages import _
 
@@ -19,6 +19,7 @@ FAR_TOO_FEW_BOXES = 50
 COSTLY = 0.03  # of mAP50: what mending a kind of error would gain for it to be named
 OFTEN = 0.1  # of a class taken for another one
 FEW_IMAGES = 30
+STEP = 0.01  # of mAP50-95 on validation; less may be chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +63,8 @@ def few_boxes(evidence: ObjectEvidence) -> Finding | None:
 
 def still_learning(evidence: ObjectEvidence) -> Finding | None:
     """Say that the last epochs were still the best ones by a good step, so that more of them would pay."""
-    values = [float(value) for epoch in evidence.history if (value := epoch.get("val_map50_95")) is not None]
-    if len(values) < 4 or values[-1] < max(values) or values[-1] - max(values[: len(values) * 3 // 4]) < 0.01:
+    values = _measured(evidence)
+    if len(values) < 4 or values[-1] < max(values) or values[-1] - max(values[: len(values) * 3 // 4]) < STEP:
         return None
     return Finding(
         "still_learning",
@@ -72,8 +73,30 @@ def still_learning(evidence: ObjectEvidence) -> Finding | None:
         _("Average precision on validation rose from {before} to {after} in the last quarter of the epochs.").format(
             before=percent(max(values[: len(values) * 3 // 4])), after=percent(values[-1])
         ),
-        (_("Train longer: --epochs {more}.").format(more=2 * len(values)),),
+        (_("Train longer: --epochs {more}.").format(more=2 * len(evidence.history)),),
         {"values": values},
+    )
+
+
+def past_its_best(evidence: ObjectEvidence) -> Finding | None:
+    """Say that the figures on validation fell for good after the best epoch: training images are known by heart."""
+    values = _measured(evidence)
+    best = int(np.argmax(values)) if values else 0
+    if len(values) < 4 or len(values) - best <= 3 or values[best] - max(values[-3:]) < STEP:
+        return None
+    return Finding(
+        "past_its_best",
+        Severity.NOTE,
+        _("It began to learn the training images by heart (overfitting)"),
+        _("Average precision on validation was {best} at its best and ended at {last}.").format(
+            best=percent(values[best]), last=percent(values[-1])
+        ),
+        (
+            _("Collect more photos: nothing helps more."),
+            _("Alter the training images more: --augment medium or strong."),
+            _("Stop early: --patience 5. The best weights are the ones that are kept."),
+        ),
+        {"best": values[best], "last": values[-1]},
     )
 
 
@@ -122,19 +145,23 @@ def confused(evidence: ObjectEvidence) -> Finding | None:
 
 
 def costly_errors(evidence: ObjectEvidence) -> Finding | None:
-    """Name the kind of error that costs most, with what to do about it."""
-    worst = max(evidence.metrics.errors, key=lambda error: error.gain, default=None)
-    if worst is None or worst.gain < COSTLY:
+    """Name the kinds of error that cost most, the dearest first, with what to do about each."""
+    costly = sorted((error for error in evidence.metrics.errors if error.gain >= COSTLY), key=lambda error: -error.gain)
+    if not costly:
         return None
+    said = [
+        _("{n} objects or boxes are {kind}; without these mAP50 would be {gain} points higher.").format(
+            n=count(error.count), kind=kind_name(error.kind), gain=decimal(100 * error.gain, 1)
+        )
+        for error in costly
+    ]
     return Finding(
         "costly_errors",
         Severity.NOTE,
         _("Where most of the precision is lost"),
-        _("{n} objects or boxes are {kind}; without these mAP50 would be {gain} points higher.").format(
-            n=count(worst.count), kind=kind_name(worst.kind), gain=f"{100 * worst.gain:.1f}"
-        ),
-        (_advice()[worst.kind],),
-        worst.record(),
+        " ".join(said),
+        tuple(_advice()[error.kind] for error in costly),
+        {"errors": [error.record() for error in costly]},
     )
 
 
@@ -178,7 +205,7 @@ def small_test(evidence: ObjectEvidence) -> Finding | None:
     )
 
 
-RULES = (few_boxes, untested, small_test, confused, small_objects, costly_errors, still_learning)
+RULES = (few_boxes, untested, small_test, confused, small_objects, costly_errors, past_its_best, still_learning)
 
 
 def _advice() -> dict[str, str]:
@@ -214,6 +241,12 @@ def _said(metrics: DetectionMetrics, index: int, boxes: int) -> str:
     if score.ap50 is None:
         return text + " " + _("(none in the test images)")
     return text + " " + _("(AP50 {ap})").format(ap=percent(score.ap50.value))
+
+
+def _measured(evidence: ObjectEvidence) -> list[float]:
+    """Return the average precision on validation of the epochs where it is known."""
+    values = [epoch.get("val_map50_95") for epoch in evidence.history]
+    return [float(value) for value in values if value is not None and isfinite(value)]
 
 
 def _more(boxes: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lince.evaluation.detection import SIZES
-from lince.evaluation.figures import count, duration, percent, percent_range
+from lince.evaluation.figures import count, decimal, duration, percent, percent_range
 from lince.evaluation.report.detected import DetectionReport
 from lince.evaluation.report.words import Pairs, Table, total_seconds
 from lince.evaluation.tide import kind_name
@@ -92,7 +92,7 @@ def sizes(report: DetectionReport) -> Table:
 
 def errors(report: DetectionReport) -> Table:
     """Return the kinds of error, how many there are, and what mending them would gain."""
-    rows = [(kind_name(one.kind), count(one.count), f"+{100 * one.gain:.1f}") for one in report.metrics.errors]
+    rows = [(kind_name(one.kind), count(one.count), "+" + decimal(100 * one.gain, 1)) for one in report.metrics.errors]
     return Table((_("error"), _("how many"), _("mAP50 without them, points")), tuple(rows))
 
 
