@@ -19,8 +19,9 @@ from lince.progress import SILENT
 from lince.runtime import found as tables
 from lince.runtime.detection import DetectionPredictor, Found
 from lince.runtime.found import Finding
+from lince.runtime.slicing import SlicingPredictor
 
-OPTIONS = ("threshold", "to")
+OPTIONS = ("threshold", "to", "slice")
 DEFAULT = "answers"
 _SHOWN = 5  # scores of one class in a line
 
@@ -34,6 +35,9 @@ def configure(parser: argparse._ActionsContainer) -> None:
         metavar=_("SHARE"),
         help=_("how sure the model must be, from 0 to 1; of one class alone: helmet=0.4; may be given again"),
     )
+    parser.add_argument(
+        "--slice", action="store_true", help=_("look at large photos in pieces too, for small objects; takes longer")
+    )
     names = ", ".join(WRITABLE_BOXES)
     parser.add_argument(
         "--to",
@@ -44,7 +48,7 @@ def configure(parser: argparse._ActionsContainer) -> None:
 
 def run(model: DetectionPredictor, arguments: argparse.Namespace, console: Console) -> None:
     """Look at every photo, print and write what is on it."""
-    model = thresholded(model, arguments.threshold)
+    model = thresholded(SlicingPredictor.of(model) if arguments.slice else model, arguments.threshold)
     folder = _folder(arguments)
     found = _looked(model, arguments.source, console)
     written, losses = _saved(found, folder, arguments.to, console) if folder else ([], [])

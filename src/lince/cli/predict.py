@@ -10,12 +10,13 @@ from lince.cli.console import Console
 from lince.cli.parser import positive
 from lince.errors import UsageError
 from lince.messages import _
+from lince.runtime import foreign
 from lince.runtime.detection import DetectionPredictor
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince predict``."""
-    parser.add_argument("model", metavar=_("RUN"), help=_("a run or a model folder"))
+    parser.add_argument("model", metavar=_("RUN"), help=_("a run, a model folder, or an ONNX file of another tool"))
     parser.add_argument(
         "source", nargs="+", metavar=_("SOURCE"), help=_("photos, folders, or patterns such as '*.jpg'")
     )
@@ -27,6 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=_("write there (in answers) what was said, as tables, JSON and pictures"),
     )
     parser.add_argument("--csv", metavar=_("FILE"), help=_("write the predictions to a CSV file"))
+    parser.add_argument(
+        "--names", metavar=_("FILE"), help=_("names of the classes, one a line, where an ONNX file holds none")
+    )
     whole = parser.add_argument_group(_("models that say what a photo shows"))
     whole.add_argument("--top", type=positive, metavar="N", help=_("how many classes are shown for each photo"))
     whole.add_argument(
@@ -39,7 +43,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Answer for every photo, print and write the answers."""
-    model = lince.load(arguments.model)
+    names = foreign.read_names(arguments.names) if arguments.names else None
+    model = lince.load(arguments.model, names=names)
+    if foreign.is_foreign(arguments.model):
+        console.say(foreign.told(model.card))
     if isinstance(model, DetectionPredictor):
         _refuse(arguments, ("top", "truth"), model.card.task)
         finding.run(model, arguments, console)

@@ -49,6 +49,7 @@ class Session:
         self.outputs: dict[str, tuple[Any, ...]] = {
             item.name: tuple(item.shape) for item in self._session.get_outputs()
         }
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str] = ("logits",)) -> list[NDArray[np.float32]]:
         """Return the arrays called ``outputs`` for ``batch`` (N, C, H, W); raise ``ModelError`` if unfit."""
@@ -96,6 +97,6 @@ def _open(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.Infere
 def _foreign(path: Path, reason: str) -> ModelError:
     return ModelError(
         _("{path} is not a network that lince can use: {reason}.").format(path=path, reason=reason.rstrip(".")),
-        _("Expected one input of images and an output called logits."),
-        _("Give a model that lince trained or exported."),
+        _("Expected one input of images and the outputs that its card or its maker speaks of."),
+        _("Give a model that lince trained or exported, or a detector that Ultralytics or YOLOX exported."),
     )
