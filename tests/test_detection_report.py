@@ -239,6 +239,7 @@ def test_page_and_markdown_hold_the_figures_in_every_language(language, monkeypa
     figure = value if language == "en" else value.replace(".", ",")
     assert figure in page
     assert figure in text
+    assert " of from " not in page
 
 
 def test_a_report_with_nothing_to_show_beside_its_figures_still_opens():

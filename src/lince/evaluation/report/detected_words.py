@@ -28,10 +28,10 @@ def answer(report: DetectionReport) -> str:
 
 
 def promise(report: DetectionReport) -> str:
-    """Return what the interval means in one sentence."""
-    return _("On other images of the same kind, expect a mAP50 of {range} (95 % interval).").format(
-        range=percent_range(report.metrics.map50)
-    )
+    """Return what the intervals mean in one sentence."""
+    return _(
+        "On other images of the same kind, expect a mAP50 {range} and a mAP50-95 {strict} (95 % intervals)."
+    ).format(range=percent_range(report.metrics.map50), strict=percent_range(report.metrics.map50_95))
 
 
 def cards(report: DetectionReport) -> Pairs:
