@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lince.annotations import Detections
 from lince.choices import one_of
-from lince.decode import ultralytics, yolox
+from lince.decode import boxes, ultralytics, yolox
 from lince.decode.keeping import DEFAULT, Keeping, suppress
 from lince.decode.labels import probabilities
 from lince.preprocess import Preprocess
@@ -47,6 +47,7 @@ DECODERS = {
     one.name: one
     for one in (
         Decoder("yolox", ("raw",), yolox.read, yolox.encode),
+        Decoder("boxes", ("boxes", "scores"), boxes.read, boxes.encode),
         # Files that others exported, with the names that their outputs bear.
         Decoder("yolox-published", ("output",), yolox.read, yolox.encode),
         Decoder("ultralytics", ("output0",), ultralytics.read, ultralytics.encode),

@@ -124,16 +124,8 @@ def create(entry: ModelEntry, spec: Preprocess) -> Backbone:
 
     Raises ``UsageError`` when the installed timm does not have it, or when it cannot read images of that size.
     """
-    if not timm.is_model(entry.architecture):
-        raise UsageError(
-            _("The installed timm {version} has no '{name}'.").format(version=timm.__version__, name=entry.name),
-            remedy=_("Install a newer timm, or choose another model."),
-        )
-    options: dict[str, Any] = {"pad_type": entry.pad_type} if entry.pad_type else {}
-    if _takes_size(entry):
-        options["img_size"] = (spec.height, spec.width)
     try:
-        backbone = Backbone(timm.create_model(entry.architecture, num_classes=0, in_chans=spec.depth, **options))
+        backbone = Backbone(bare(entry, spec.height, spec.width, spec.depth))
         backbone.fit_to(spec)
     except (AssertionError, RuntimeError, ValueError, TypeError) as error:
         raise UsageError(
@@ -144,6 +136,23 @@ def create(entry: ModelEntry, spec: Preprocess) -> Backbone:
             _("Choose another size, or another model."),
         ) from error
     return backbone
+
+
+def bare(entry: ModelEntry, height: int, width: int, depth: int = 3) -> nn.Module:
+    """Return timm's network of ``entry`` without classes, at random weights, for inputs (depth, height, width).
+
+    Raises ``UsageError`` when the installed timm does not have it.
+    """
+    if not timm.is_model(entry.architecture):
+        raise UsageError(
+            _("The installed timm {version} has no '{name}'.").format(version=timm.__version__, name=entry.name),
+            remedy=_("Install a newer timm, or choose another model."),
+        )
+    options: dict[str, Any] = {"pad_type": entry.pad_type} if entry.pad_type else {}
+    if _takes_size(entry):
+        options["img_size"] = (height, width)
+    network: nn.Module = timm.create_model(entry.architecture, num_classes=0, in_chans=depth, **options)
+    return network
 
 
 def _takes_size(entry: ModelEntry) -> bool:

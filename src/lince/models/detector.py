@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lince.models.blocks import Layered
 
@@ -46,6 +46,10 @@ class Detector(Layered):
     def losses(self, images: Tensor, targets: Sequence[Target], last: bool = False) -> dict[str, Tensor]:
         """Return the parts of the loss for ``images``, as ``learn`` does."""
         return self.learn(self.maps(images), (images.shape[2], images.shape[3]), targets, last)
+
+    def body(self) -> nn.Module:
+        """Return the part that weights of a classifier can fill: all of it, where there is no such part."""
+        return self
 
     def is_class_layer(self, name: str) -> bool:
         """Return whether the shape of the tensor ``name`` depends on the classes, so that other weights lack it."""

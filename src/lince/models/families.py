@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import torch
 
-from lince.models import yolox
+from lince.models import fasterrcnn, yolox
 from lince.models.classifier import devices
 from lince.models.detector import Detector
 from lince.models.detectors import DetectorEntry
 from lince.preprocess import Preprocess
 
 Create = Callable[[DetectorEntry, int, int, int], Detector]
-FAMILIES: dict[str, Create] = {"yolox": yolox.create}
+FAMILIES: dict[str, Create] = {"yolox": yolox.create, "fasterrcnn": fasterrcnn.create}
 
 
 def build(entry: DetectorEntry, classes: int, spec: Preprocess, seed: int = 0) -> Detector:

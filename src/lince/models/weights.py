@@ -125,6 +125,7 @@ def load_detector(network: Detector, source: Source) -> WeightsReport:
     """Fill ``network`` from ``source`` and return what fitted.
 
     Weights made for another number of classes leave the layers that name classes as they are; ``head`` tells which.
+    Those of a classifier fill the body of a detector that is built on one.
     Raises ``WeightsError`` as ``load`` does.
     """
     if source.path is None:
@@ -133,12 +134,25 @@ def load_detector(network: Detector, source: Source) -> WeightsReport:
     for prefix in _OUTER:
         state = _without_prefix(state, prefix)
     fitting, report = _match(state, network, source)
+    if report.fitted < MOST * report.total and network.body() is not network:
+        return _load_body(network.body(), state, source)
     if report.fitted < MOST * report.total:
         raise _too_few(source, report)
     network.load_state_dict(fitting, strict=False)
     named = [row for row in report.wrong_shape if network.is_class_layer(row[0])]
     others = tuple(row for row in report.wrong_shape if row not in named)
     return replace(report, wrong_shape=others, head=tuple(name for name, _found, _expected in named))
+
+
+def _load_body(body: nn.Module, state: State, source: Source) -> WeightsReport:
+    state = _bare(dict(state))
+    fitting, report = _match(state, body, source)
+    if report.fitted < MOST * report.total:
+        fitting, report = _match(backbone.adapt(state, body), body, source)
+    if report.fitted < MOST * report.total:
+        raise _too_few(source, report)
+    body.load_state_dict(fitting, strict=False)
+    return replace(report, notes=(*report.notes, _("They fill the backbone; the rest of the detector is random.")))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""Faster R-CNN over timm backbones: built by name, filled from a classifier's weights, suppressed alike in any file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torchvision.ops import MultiScaleRoIAlign, batched_nms  # noqa: E402
+
+from lince import images, preprocess  # noqa: E402
+from lince.decode import Keeping, boxes  # noqa: E402
+from lince.errors import UsageError, WeightsError  # noqa: E402
+from lince.exporting.onnx import export_detector  # noqa: E402
+from lince.models import detectors, families, fasterrcnn, proposals, sources, weights  # noqa: E402
+from lince.models.fasterrcnn import FasterRcnn  # noqa: E402
+from lince.preprocess import Preprocess  # noqa: E402
+from lince.runtime.session import Session  # noqa: E402
+
+MOBILE = "fasterrcnn: mobilenetv2_100"
+
+
+def _filled(shared: Path, side: int, classes: int = 1) -> tuple[FasterRcnn, Preprocess, weights.WeightsReport]:
+    file = shared / "weights" / "mobilenetv2_100_padsame.pth"
+    source = sources.locate(detectors.find(MOBILE), str(file))
+    spec = sources.preprocess_for(source, side)
+    network = families.build(source.entry, classes, spec)  # type: ignore[arg-type]
+    report = weights.load_detector(network, source)
+    assert isinstance(network, FasterRcnn)
+    return network, spec, report
+
+
+def test_weights_of_a_classifier_fill_the_backbone_and_the_report_says_so(shared: Path) -> None:
+    network, spec, report = _filled(shared, 64)
+    assert report.fitted == report.total
+    assert report.total < len(network.state_dict())
+    assert "They fill the backbone" in "\n".join(report.lines())
+    assert spec.mean == (127.5, 127.5, 127.5)
+    state = torch.load(shared / "weights" / "mobilenetv2_100_padsame.pth", weights_only=True)
+    assert torch.equal(network.state_dict()["backbone.body.conv_stem.weight"], state["conv_stem.weight"])
+
+
+def test_weights_of_another_network_are_refused(shared: Path) -> None:
+    source = sources.locate(detectors.find("fasterrcnn"), str(shared / "weights" / "mobilenetv2_100_padsame.pth"))
+    network = families.build(source.entry, 1, sources.preprocess_for(source, 64))  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match="mobilenetv3_large_100"):
+        weights.load_detector(network, source)
+
+
+def test_network_and_file_agree_from_photo_to_boxes(shared: Path, awkward: Path) -> None:
+    network, spec, _report = _filled(shared, 128, 2)
+    network.eval()
+    export_detector(network, spec, awkward / "faster.onnx")
+    session = Session(awkward / "faster.onnx")
+    photos = [images.read(path) for path in sorted((shared / "data/raccoon").rglob("*.jpg"))[:4]]
+    batch = preprocess.prepare(photos, spec)
+    with torch.no_grad():
+        answers = [one.numpy() for one in network(torch.from_numpy(batch))]
+    exported = session.run(batch, ["boxes", "scores"])
+    assert np.abs(exported[0] - answers[0]).max() < 0.5
+    assert np.abs(exported[1] - answers[1]).max() < 1e-3
+    for row, photo in enumerate(photos):
+        ours, theirs = (
+            boxes.read([one[row] for one in outputs], photo.shape[:2], spec, Keeping(0.05))
+            for outputs in (answers, exported)
+        )
+        assert len(ours) == len(theirs)
+
+
+def test_suppression_of_a_batch_is_torchvisions_image_by_image_and_fills_up_with_none() -> None:
+    torch.manual_seed(0)
+    corners = torch.rand(3, 60, 2) * 40
+    many = torch.cat((corners, corners + 5 + torch.rand(3, 60, 2) * 30), 2)
+    scores, levels = torch.rand(3, 60), torch.arange(60) % 3
+    kept, real = proposals.best(many, scores, levels, 0.2, 50)
+    assert 0 < real.sum() < real.numel()
+    for row in range(3):
+        expected = many[row][batched_nms(many[row], scores[row], levels, 0.2)]
+        torch.testing.assert_close(kept[row][real[row] > 0], expected[: int(real[row].sum())])
+
+
+def test_regions_are_read_as_torchvision_reads_them() -> None:
+    torch.manual_seed(0)
+    maps = [torch.rand(2, 4, 64 // scale, 64 // scale) for scale in (1, 2, 4, 8)]
+    corners = torch.rand(2, 20, 2) * 100
+    found = torch.cat((corners, corners + 4 + torch.rand(2, 20, 2) * 150), 2)
+    pool = MultiScaleRoIAlign(["0", "1", "2", "3"], 7, 2)
+    expected = pool({str(k): one for k, one in enumerate(maps)}, list(found), [(256, 256)] * 2)
+    torch.testing.assert_close(proposals.pooled(maps, (4, 8, 16, 32), proposals.regions(found), 7), expected)
+
+
+def test_anchors_and_answers_stand_at_the_same_places() -> None:
+    network = fasterrcnn.create(detectors.find("fasterrcnn"), 2, 64, 96).eval()
+    with torch.no_grad():
+        maps = network.maps(torch.zeros(1, 3, 64, 96))
+    assert [tuple(one.shape[2:]) for one in maps] == [(16, 24), (8, 12), (4, 6), (2, 3), (1, 2)]
+    layer = network.rpn.head.bbox_pred
+    layer.weight.data.zero_()
+    layer.bias.data.copy_(torch.arange(12.0))
+    with torch.no_grad():
+        logits, moves = network._proposed(maps)
+    for level, places in enumerate(network._anchors(maps)):
+        assert logits[level].shape == (1, len(places))
+        torch.testing.assert_close(moves[level][0, :3], torch.arange(12.0).view(3, 4))
+
+
+def test_the_text_of_an_entry_and_what_cannot_be_a_backbone() -> None:
+    assert detectors.find("fasterrcnn: resnet18").text.startswith("fasterrcnn: resnet18.")
+    assert detectors.find("fasterrcnn").architecture == "mobilenetv3_large_100"
+    with pytest.raises(UsageError, match="cnn cannot be the backbone"):
+        detectors.find("fasterrcnn: cnn")
+    entry = detectors.find("fasterrcnn: vit_tiny_patch16_224")
+    with pytest.raises(UsageError, match="cannot be the backbone"):
+        fasterrcnn.create(entry, 2, 224, 224)
+    with pytest.raises(UsageError, match="multiples of 32"):
+        fasterrcnn.create(detectors.find("fasterrcnn"), 2, 100, 96)
+
+
+def test_arrays_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match="scores"):
+        boxes.read([np.zeros((3, 4)), np.zeros((3, 2))], (10, 10), Preprocess(32, 32), Keeping())
