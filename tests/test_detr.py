@@ -1,0 +1,86 @@
+"""Detectors with queries: the published sizes, one loss for all kinds, and answers that do not hang on the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lince.decode import Keeping, queries
+from lince.preprocess import Preprocess
+
+SPEC = Preprocess(64, 96)
+BOXES = np.array([[2.0, 3, 20, 30], [50, 40, 90, 60], [2, 3, 20, 30]])
+IDS = np.array([2, 0, 1], np.int32)
+
+
+def test_encoded_truth_comes_back_with_its_classes() -> None:
+    found = queries.read(queries.encode(BOXES, IDS, (128, 192), SPEC, 3), (128, 192), SPEC, Keeping(overlap=1.0))
+    assert found.class_ids.tolist() == IDS.tolist()
+    np.testing.assert_allclose(found.boxes, BOXES, atol=1e-3)
+    assert (found.scores == 1).all()
+
+
+def test_numbers_mean_shares_of_the_input_and_what_is_no_number_is_left_out() -> None:
+    logits = np.array([[0.0, -9], [np.nan, -9], [9, 9]], np.float32)
+    boxes = np.array([[0.5, 0.5, 0.5, 0.25], [0.5, 0.5, 1, 1], [np.nan, 0.5, 0.1, 0.1]], np.float32)
+    found = queries.read([logits, boxes], (128, 192), SPEC)
+    np.testing.assert_allclose(found.boxes, [[48, 48, 144, 80]], atol=1e-3)
+    assert found.scores.tolist() == pytest.approx([0.5])
+    with pytest.raises(ValueError, match="queries"):
+        queries.read([logits, boxes[:2]], (128, 192), SPEC)
+
+
+def _network(name: str, classes: int = 3, side: int = 64):  # type: ignore[no-untyped-def]
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from lince.models import detr
+    from lince.models.detectors import DetectorEntry
+
+    family = "dfine" if name.startswith("dfine") else "rtdetr"
+    torch.manual_seed(0)
+    return torch, detr.create(DetectorEntry(name=name, architecture=name, family=family), classes, side, side)
+
+
+@pytest.mark.parametrize(("name", "published"), [("dfine-n", 3.78), ("dfine-s", 10.3), ("rtdetrv2-r18", 20.2)])
+def test_sizes_have_the_published_number_of_parameters(name: str, published: float) -> None:
+    _torch, network = _network(name, 80)
+    assert sum(one.numel() for one in network.parameters()) / 1e6 == pytest.approx(published, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["dfine-n", "rtdetrv2-r18"])
+def test_the_loss_falls_one_and_many_agree_and_empty_images_teach(name: str) -> None:
+    torch, network = _network(name)
+    batch = torch.rand(2, 3, 64, 64)
+    targets = [
+        (torch.tensor([[4.0, 8, 40, 50], [20, 2, 60, 30]]), torch.tensor([2, 0])),
+        (torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)),
+    ]
+    optimiser = torch.optim.AdamW(network.parameters(), 5e-4)
+    sums = []
+    for _step in range(8):
+        loss = sum(network.losses(batch, targets).values())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        sums.append(loss.item())
+    assert np.mean(sums[-2:]) < 0.97 * np.mean(sums[:2])
+    network.eval()
+    with torch.no_grad():
+        logits, boxes = network(batch)
+        alone = torch.cat([network(one[None])[0] for one in batch])
+    assert boxes.shape == (*logits.shape[:2], 4)
+    torch.testing.assert_close(logits, alone, atol=1e-3, rtol=1e-3)
+
+
+def test_names_of_published_files_are_those_of_the_network() -> None:
+    _torch, network = _network("dfine-n")
+    own = set(network.state_dict())
+    for name in (
+        "model.encoder.encoder.0.layers.0.fc1.weight",
+        "model.decoder.layers.2.fc2.bias",
+        "model.decoder.layers.0.self_attn.out_proj.weight",
+        "class_embed.1.weight",
+    ):
+        assert network.own_name(name) in own, name
+    assert all(network.own_name(name) == name for name in own)
+    assert network.is_class_layer(network.own_name("class_embed.1.weight"))
