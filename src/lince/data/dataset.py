@@ -97,9 +97,19 @@ class Dataset:
         The order of the rows and where the files lie do not matter.
         """
         names = (*self.classes.names, "")  # the last one is for UNLABELLED
-        rows = zip(keys, self.class_ids.tolist(), self.splits.tolist(), strict=True)
-        lines = sorted(f"{key} {split} {names[class_id]}" for key, class_id, split in rows)
+        marks = (self.marks(row) for row in range(len(self)))
+        rows = zip(keys, self.class_ids.tolist(), self.splits.tolist(), marks, strict=True)
+        lines = sorted(f"{key} {split} {names[class_id]}{mark}" for key, class_id, split, mark in rows)
         return digest("\n".join(lines).encode("utf-8"))
+
+    def marks(self, row: int) -> str:
+        """Return what names the objects marked on the image of ``row``, their classes and boxes; empty for none."""
+        if self.objects is None or self.objects.starts[row] == self.objects.starts[row + 1]:
+            return ""
+        span = self.objects.of(row)
+        names = [self.classes.names[class_id] for class_id in self.objects.class_ids[span]]
+        sides = self.objects.boxes[span].tobytes() + self.objects.flags[span].tobytes()
+        return f"{len(names)} {digest(repr(names).encode() + sides)[:12]}"
 
     def merged(self, mapping: Mapping[str, Sequence[str]]) -> Dataset:
         """Return the dataset with the classes of each group in ``mapping`` made one; classes not named stay.

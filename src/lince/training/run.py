@@ -115,7 +115,8 @@ def write_split(run: Run, dataset: Dataset, keys: list[str]) -> None:
     for row, (key, class_id, split) in enumerate(
         zip(keys, dataset.class_ids.tolist(), dataset.splits.tolist(), strict=True)
     ):
-        writer.writerow((dataset.images.name(row), key, names[class_id], _SPLIT_NAMES[split]))
+        marks = names[class_id] if dataset.objects is None else dataset.marks(row)
+        writer.writerow((dataset.images.name(row), key, marks, _SPLIT_NAMES[split]))
     text = stream.getvalue()
     if not path.exists():
         files.write_bytes(path, text.encode("utf-8", "surrogateescape"))

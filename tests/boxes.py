@@ -1,0 +1,52 @@
+"""Tiny photos that a small detector can learn: bright rectangles and discs on noise, labelled as YOLO does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lince import images
+
+NAMES = ("caja", "bola")
+
+
+def draw(rng: np.random.Generator, side: int = 96, most: int = 3) -> tuple[np.ndarray, list[tuple[int, np.ndarray]]]:
+    """One uint8 RGB picture (side, side, 3) and what stands on it: class ids with boxes left, top, right, bottom."""
+    picture = rng.integers(0, 60, (side, side, 3)).astype(np.uint8)
+    y, x = np.mgrid[:side, :side]
+    things = []
+    for cell in rng.permutation(4)[: rng.integers(1, most + 1)].tolist():
+        kind, size = int(rng.integers(0, 2)), int(rng.integers(side // 5, side // 2 - 6))
+        left = (cell % 2) * side // 2 + int(rng.integers(1, side // 2 - size))
+        top = (cell // 2) * side // 2 + int(rng.integers(1, side // 2 - size))
+        half = size / 2
+        inside = (
+            (x >= left) & (x < left + size) & (y >= top) & (y < top + size)
+            if kind == 0
+            else np.hypot(x + 0.5 - left - half, y + 0.5 - top - half) < half
+        )
+        picture[inside] = (230, 60, 40) if kind == 0 else (40, 200, 230)
+        things.append((kind, np.array([left, top, left + size, top + size], np.float64)))
+    return picture, things
+
+
+def yolo(root: Path, counts: dict[str, int], side: int = 96, seed: int = 0) -> Path:
+    """Write so many pictures of each split below ``root`` with their labels and ``data.yaml``, and return ``root``."""
+    rng = np.random.default_rng(seed)
+    for split, count in counts.items():
+        for kind in ("images", "labels"):
+            (root / kind / split).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            picture, things = draw(rng, side)
+            name = f"{split} foto {number:02}"
+            (root / "images" / split / f"{name}.png").write_bytes(images.encode_png(picture))
+            rows = [
+                f"{kind} {(b[0] + b[2]) / 2 / side} {(b[1] + b[3]) / 2 / side} {(b[2] - b[0]) / side} "
+                f"{(b[3] - b[1]) / side}"
+                for kind, b in things
+            ]
+            (root / "labels" / split / f"{name}.txt").write_text("\n".join(rows))
+    splits = "".join(f"{split}: images/{split}\n" for split in counts)
+    (root / "data.yaml").write_text(f"path: .\n{splits}names: [{', '.join(NAMES)}]\n")
+    return root

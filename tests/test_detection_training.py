@@ -1,0 +1,344 @@
+"""Detectors learn: boxes follow their images, runs go on where they were cut, and what vanished is named."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import lince  # noqa: E402
+from boxes import NAMES, yolo  # noqa: E402
+from lince.annotations import Detections  # noqa: E402
+from lince.augmentation import Policy  # noqa: E402
+from lince.cli.main import main  # noqa: E402
+from lince.config import TrainConfig  # noqa: E402
+from lince.data import TRAIN, keys, open_dataset  # noqa: E402
+from lince.errors import DataError, ModelError, TrainingError, UsageError  # noqa: E402
+from lince.exporting import parity  # noqa: E402
+from lince.exporting.onnx import export_maps  # noqa: E402
+from lince.models import detectors, families  # noqa: E402
+from lince.preprocess import Preprocess, normalise  # noqa: E402
+from lince.progress import SILENT  # noqa: E402
+from lince.training import checkpoint  # noqa: E402
+from lince.training.detection import maps, plans  # noqa: E402
+from lince.training.detection.loader import Loader, Mixing, fitted  # noqa: E402
+from lince.training.detection.samples import Samples, balanced  # noqa: E402
+
+SPEC = Preprocess(64, 64, "corner", "bgr", (0.0,) * 3, (1.0,) * 3)
+CONFIG = TrainConfig(
+    recipe="scratch", model="yolox-nano", weights="none", size=64, epochs=3, batch=4, workers=2, seed=3
+)
+POLICY = Policy.parse("flip_x 0.5, zoom 0.2, brightness 0.2")
+TRAIN_CODE = """
+import sys, lince
+from dataclasses import replace
+from lince.training.detection import plans
+plan = plans.scratch
+plans.scratch = lambda *a: replace(plan(*a), checkpoint_seconds=0.0)
+from lince.training.detection import recipes
+what, folder = sys.argv[1:3]
+lince.resume(folder) if what == "resume" else lince.train(what, lince.TrainConfig.load(sys.argv[3]), out=folder)
+"""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("Área de Trabalho") / "niño ç"
+    return yolo(root, {"train": 20, "val": 6, "test": 8})
+
+
+@pytest.fixture
+def samples(photos: Path) -> Samples:
+    return Samples.of(open_dataset(photos))
+
+
+@pytest.fixture(scope="module")
+def finished(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> lince.Run:
+    return lince.train(photos, CONFIG, out=tmp_path_factory.mktemp("runs") / "run")
+
+
+class Listener(type(SILENT)):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def same(one, two) -> bool:
+    pairs = zip(one.targets, two.targets, strict=True)
+    return np.array_equal(one.inputs, two.inputs) and all(
+        np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in pairs
+    )
+
+
+def test_batches_do_not_depend_on_the_number_of_threads_or_on_where_one_starts(samples):
+    mixing = Mixing(POLICY, mosaic=0.5, mixup=0.5, plain_from=9, scales=0.5)
+    loaders = [Loader(samples, np.arange(20), SPEC, 4, 5, mixing, workers=n) for n in (1, 4)]
+    one, four = (list(loader.batches(epoch=2)) for loader in loaders)
+    assert len(one) == len(loaders[0]) == 5
+    assert all(same(a, b) for a, b in zip(one, four, strict=True))
+    late = list(loaders[0].batches(epoch=2, first=3))
+    assert all(same(a, b) for a, b in zip(one[3:], late, strict=True))
+    assert not same(one[0], next(iter(loaders[0].batches(epoch=3))))
+    sides = {batch.inputs.shape[2] for epoch in range(6) for batch in loaders[0].batches(epoch)}
+    assert sides == {32, 64, 96}
+
+
+def test_boxes_frame_what_the_batches_show(samples):
+    mixing, colours = Mixing(POLICY, mosaic=0.5, plain_from=9), {0: (40, 60, 230), 1: (230, 200, 40)}
+    framed = 0
+    for batch in Loader(samples, np.arange(20), SPEC, 4, 1, mixing).batches():
+        for image, (boxes, ids) in zip(batch.inputs, batch.targets, strict=True):
+            for box, class_id in zip(boxes, ids, strict=True):
+                left, top, right, bottom = np.clip(box, 0, 63).astype(int)
+                middle = image[:, (top + bottom) // 2, (left + right) // 2]
+                assert np.abs(middle - colours[class_id]).max() < 90
+                framed += 1
+    assert framed > 25
+
+
+def test_the_last_epochs_are_not_mixed_and_validation_never_is(samples):
+    grey = np.array([114.0, 114.0, 114.0])
+    mixing = Mixing(Policy(), mosaic=1.0, plain_from=2)
+    mixed, plain = (
+        sum((batch.inputs.transpose(0, 2, 3, 1) == grey).all(-1).mean() for batch in loader.batches(epoch))
+        for loader, epoch in ((Loader(samples, np.arange(20), SPEC, 4, 0, mixing), at) for at in (1, 2))
+    )
+    assert mixed > 0.05 > plain
+    (first,) = (one for one in [next(iter(Loader(samples, np.arange(3), SPEC, 1).batches()))])
+    expected = fitted(samples.read(0, (64, 64)), SPEC)
+    assert np.array_equal(first.inputs, normalise([expected.image], SPEC))
+    np.testing.assert_allclose(first.targets[0][0], samples.objects.boxes[samples.objects.of(0)] * 64 / 96, rtol=1e-6)
+
+
+def test_images_with_rare_classes_are_seen_more_often(samples):
+    rare = replace(samples, objects=replace(samples.objects, class_ids=np.zeros_like(samples.objects.class_ids)))
+    rare.objects.class_ids[rare.objects.of(4).start] = 1
+    rows = balanced(rare, np.arange(20), seed=0, share=0.5)
+    counts = np.bincount(rows, minlength=20)
+    assert counts[4] in (3, 4)  # the root of 0.5 / 0.05 is 3.16
+    assert (np.delete(counts, 4) == 1).all()
+    assert len(balanced(samples, np.arange(20), seed=0)) == 20
+
+
+def test_an_image_that_vanishes_is_named_and_the_rest_goes_on(photos, tmp_path):
+    root = yolo(tmp_path / "fotos", {"train": 20, "val": 2, "test": 2}, seed=9)
+    listener, there = Listener(), Samples.of(open_dataset(root))
+    (root / "images" / "train" / "train foto 03.png").unlink()
+    loader = Loader(there, np.arange(20), SPEC, 4, 0, Mixing(POLICY, plain_from=0), progress=listener)
+    assert sum(len(batch) for batch in loader.batches()) == 19
+    assert len(listener.said) == 1
+    assert "train foto 03.png" in listener.said[0]
+    (root / "images" / "train" / "train foto 07.png").unlink()
+    with pytest.raises(DataError, match="2 images can no longer be read"):
+        list(loader.batches(epoch=1))
+
+
+def test_a_run_explains_itself_and_is_evaluated_and_asked_as_it_was_trained(finished, photos, capsys, tmp_path):
+    report, card = finished.report, json.loads((finished.model / "card.json").read_text("utf-8"))
+    assert (card["task"], card["decoding"], card["classes"]) == ("detect", "yolox", list(NAMES))
+    assert len(card["keeping"]["threshold"]) == 2
+    assert report["task"] == "detect"
+    assert report["data"]["splits"] == {"train": 20, "val": 6, "test": 8}
+    assert any(finding["code"] == "few_boxes" for finding in report["diagnosis"])
+    assert card["parity"]["agreement"] == 1.0
+    assert len(report["history"]) == 3
+    found = lince.evaluate(finished.folder, photos)
+    assert found.metrics.record()["map50"] == report["test"]["map50"]
+    assert found.metrics.confusion.tolist() == report["test"]["confusion"]["counts"]
+    assert main(["evaluate", str(finished.folder), str(photos), "--out", str(tmp_path)]) == 0
+    assert "mAP50" in capsys.readouterr().out
+    assert (tmp_path / "predictions.csv").read_bytes() == (finished.folder / "predictions.csv").read_bytes()
+    answers = list(lince.load(finished.folder).predict_many(photos / "images" / "test"))
+    assert [answer.size for answer in answers] == [(96, 96)] * 8
+    assert "caja" in (finished.folder / "report.md").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_a_small_detector_learns_eight_photos_by_heart(photos, tmp_path):
+    root = yolo(tmp_path / "ocho", {"train": 8}, side=96, seed=5)
+    for kind in ("images", "labels"):
+        for split in ("val", "test"):
+            (root / kind / split).mkdir()
+            for path in (root / kind / "train").iterdir():
+                (root / kind / split / path.name).write_bytes(path.read_bytes())
+    (root / "data.yaml").write_text((root / "data.yaml").read_text() + "val: images/val\ntest: images/test\n")
+    config = CONFIG.but(size=96, epochs=60, batch=8, augment="none", mosaic=0.0, rate=4e-3)
+    run = lince.train(root, config, out=tmp_path / "run")
+    assert run.report["test"]["map50"]["value"] > 0.9
+
+
+def start(what: str, folder: Path, config: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", TRAIN_CODE, what, str(folder), str(config)])
+
+
+def figures(run: Path) -> list[dict[str, str]]:
+    with open(run / "metrics.csv", newline="") as stream:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
+
+
+def test_killed_and_resumed_the_run_has_the_bits_of_one_that_ran_through(photos, tmp_path):
+    config = tmp_path / "config.toml"
+    CONFIG.but(mosaic=0.5).save(config)
+    assert start(str(photos), tmp_path / "a", config).wait(120) == 0
+    chance, what, last = random.Random(), str(photos), tmp_path / "b" / "checkpoints" / "last.safetensors"
+    for _ in range(1 + chance.randrange(2)):
+        process = start(what, tmp_path / "b", config)
+        before = last.stat().st_mtime_ns if last.exists() else 0
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if last.exists() and last.stat().st_mtime_ns != before:
+                break
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.3))
+        process.kill()
+        process.wait()
+        what = "resume"
+    assert start("resume", tmp_path / "b", config).wait(120) == 0
+    weights = [checkpoint.read(tmp_path / run / "checkpoints" / "best.safetensors")[0] for run in "ab"]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert figures(tmp_path / "a") == figures(tmp_path / "b")
+    for name in ("predictions.csv", "split.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_labels_that_changed_are_not_gone_on_with(tmp_path):
+    root = yolo(tmp_path / "fotos", {"train": 6, "val": 2, "test": 2}, seed=4)
+    run = lince.train(root, CONFIG.but(epochs=1), out=tmp_path / "run")
+    (run.folder / "report.json").unlink()
+    label = root / "labels" / "train" / "train foto 01.txt"
+    label.write_text("1 0.5 0.5 0.25 0.25")
+    with pytest.raises(TrainingError, match="have changed"):
+        lince.resume(run.folder)
+
+
+def test_a_label_that_is_no_number_and_a_box_of_no_area_are_named_and_counted(tmp_path):
+    root = yolo(tmp_path / "fotos", {"train": 8, "val": 2, "test": 2}, seed=6)
+    (root / "labels" / "train" / "train foto 01.txt").write_text(
+        "0 nan 0.5 0.2 0.2\n1 0.5 0.5 0 0.2\n0 0.3 0.3 0.2 0.2"
+    )
+    with pytest.raises(DataError) as caught:
+        lince.train(root, CONFIG.but(epochs=1), out=tmp_path / "run")
+    assert "train foto 01.txt:1" in str(caught.value)
+    assert "train foto 01.txt:2" in str(caught.value)
+    run = lince.train(root, CONFIG.but(epochs=1), out=tmp_path / "run2", allow_unusable=True)
+    assert len(run.report["data"]["rejected"]) == 2
+
+
+def test_photos_without_objects_are_learnt_from_too(tmp_path):
+    root = yolo(tmp_path / "fotos", {"train": 8, "val": 2, "test": 2}, seed=7)
+    for number in range(4):
+        (root / "labels" / "train" / f"train foto {number:02}.txt").write_text("")
+    run = lince.train(root, CONFIG.but(epochs=1, batch=2, mosaic=0.0), out=tmp_path / "run")
+    assert run.report["data"]["splits"]["train"] == 8
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module, Path]:
+    network = families.build(detectors.find("yolox-nano"), 2, SPEC).eval()
+    path = tmp_path_factory.mktemp("maps") / "maps.onnx"
+    export_maps(network, SPEC, path)
+    return network, path
+
+
+def test_maps_are_what_the_network_sees_and_are_computed_once(samples, frozen, tmp_path, monkeypatch):
+    network, path = frozen
+    found, items = keys(samples.dataset), [(row, view) for row in range(3) for view in range(2)]
+    store = maps.MapStore(path, SPEC, POLICY, 0, tmp_path)
+    seen = maps.compute(path, samples, found, store, items, SILENT)
+    image = fitted(samples.read(1, (64, 64)), SPEC).image
+    with torch.no_grad():
+        expected = network.maps(torch.from_numpy(normalise([image], SPEC)))
+    for got, want in zip(seen.maps(1, 0), expected, strict=True):
+        np.testing.assert_allclose(got.astype(np.float32), want[0].numpy(), rtol=2e-3, atol=2e-3)
+    monkeypatch.setattr(maps, "augment", None)  # nothing is looked at again
+    again = maps.compute(path, samples, found, store, items, SILENT)
+    assert all(np.array_equal(a, b) for a, b in zip(again.maps(2, 1), seen.maps(2, 1), strict=True))
+    next(tmp_path.rglob(f"{found[2]}-1.npy")).write_bytes(b"\x93NUMPY")
+    with pytest.raises(TrainingError, match="Train again"):
+        again.maps(2, 1)
+
+
+def test_the_boxes_of_a_view_are_those_that_its_image_was_altered_with(samples, frozen, tmp_path):
+    from lince.augmentation import augment
+
+    _network, path = frozen
+    found = keys(samples.dataset)
+    store = maps.MapStore(path, SPEC, POLICY, 0, tmp_path)
+    seen = maps.compute(path, samples, found, store, [(0, 0)], SILENT)
+    for view in range(4):
+        photo = samples.read(0, (64, 64))
+        altered = augment(photo.image, store.altering(view), store.luck(found[0], view), SPEC, photo.boxes)
+        boxes, ids = seen.target(0, view)
+        np.testing.assert_allclose(boxes, altered.boxes, atol=1e-3)
+        assert ids.tolist() == photo.class_ids[altered.kept].tolist()
+
+
+def test_transfer_moves_the_head_alone(photos, tmp_path):
+    run = lince.train(photos, CONFIG.but(recipe="transfer", epochs=2), out=tmp_path / "run")
+    weights, _record = checkpoint.read(run.folder / "checkpoints" / "best.safetensors")
+    start = families.build(detectors.find("yolox-nano"), 2, SPEC, CONFIG.seed).state_dict()
+    moved = {name for name, value in weights.items() if not torch.equal(value, start[name])}
+    assert moved
+    assert all(name.startswith("head.") for name in moved)
+    again = lince.train(photos, CONFIG.but(recipe="transfer", epochs=2), out=tmp_path / "again")
+    assert (run.folder / "predictions.csv").read_bytes() == (again.folder / "predictions.csv").read_bytes()
+
+
+def test_a_budget_affords_epochs_and_then_smaller_images():
+    assert plans.afforded(20.0, 300, [416, 384, 352]) == (20, 0)
+    assert plans.afforded(6.0, 300, [416, 384, 352]) == (8, 352)
+    assert plans.afforded(6.0, 300, [416]) == (6, 0)
+    assert plans.afforded(0.1, 300, [416, 384]) == (1, 384)
+
+
+def test_an_export_that_finds_other_objects_is_refused(samples):
+    found = []
+    for row in range(8):
+        span = samples.objects.of(row)
+        scores = np.linspace(0.9, 0.5, span.stop - span.start, dtype=np.float32)
+        found.append(Detections(samples.objects.boxes[span], samples.objects.class_ids[span], scores))
+    assert parity.check_detections(found, found, 0.0).agreement == 1.0
+    swapped = [replace(one, class_ids=1 - one.class_ids) for one in found]
+    with pytest.raises(ModelError, match="finds"):
+        parity.check_detections(swapped, found, 0.0)
+    moved = [replace(one, boxes=one.boxes + 2) for one in found]
+    with pytest.raises(ModelError, match="finds"):
+        parity.check_detections(moved, found, 0.0)
+    nothing = [replace(one, boxes=one.boxes[:0], class_ids=one.class_ids[:0], scores=one.scores[:0]) for one in found]
+    with pytest.raises(ModelError, match="finds"):
+        parity.check_detections(nothing, found, 0.0)
+
+
+def test_choices_that_tear_boxes_apart_are_refused(photos, tmp_path):
+    for choice in ({"mix": "cutmix"}, {"resize": "crop"}, {"standardise": "samplewise"}):
+        with pytest.raises(UsageError, match="boxes"):
+            lince.train(photos, CONFIG.but(**choice), out=tmp_path / "run")
+
+
+def test_a_classifier_is_not_asked_about_boxes(finished, tmp_path):
+    from photos import folders
+
+    plain = folders(tmp_path / "fotos", each=3)
+    with pytest.raises(UsageError, match="marks no objects"):
+        lince.evaluate(finished.folder, plain)
+
+
+def test_multi_class_rows_are_split_with_their_boxes(tmp_path):
+    root = yolo(tmp_path / "fotos", {"train": 30}, seed=8)
+    run = lince.train(root, CONFIG.but(epochs=1), out=tmp_path / "run")
+    sizes = run.report["data"]["splits"]
+    assert sum(sizes.values()) == 30
+    assert min(sizes.values()) >= 2
+    assert sum(1 for _ in open_dataset(root).indices(TRAIN)) == 30
