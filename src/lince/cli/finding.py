@@ -42,7 +42,9 @@ def configure(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--to",
         metavar=_("NAME"),
-        help=_("save the photos as a labelled set too, one of: {names}").format(names=names),
+        help=_("save the photos as a labelled set too, one of: {names}; of a video: where to stop, 90s or 1:30").format(
+            names=names
+        ),
     )
 
 
@@ -72,12 +74,17 @@ def _folder(arguments: argparse.Namespace) -> Path | None:
     """Return the new folder to write to, if any is wanted; asked before the work, so that none is done in vain."""
     if arguments.to:
         one_of("--to", arguments.to, WRITABLE_BOXES)
-    if arguments.save is None:
-        return _free(Path(DEFAULT)) if arguments.to else None
-    if arguments.save == DEFAULT:
+    return free_folder(DEFAULT if arguments.to and arguments.save is None else arguments.save)
+
+
+def free_folder(wanted: str | None) -> Path | None:
+    """Return the folder that ``--save`` asks for, if it does; raise ``UsageError`` when it is taken."""
+    if wanted is None:
+        return None
+    if wanted == DEFAULT:
         return _free(Path(DEFAULT))
-    tables.require_free(Path(arguments.save))
-    return Path(arguments.save)
+    tables.require_free(Path(wanted))
+    return Path(wanted)
 
 
 def _free(folder: Path) -> Path:
