@@ -112,7 +112,7 @@ class MapFinding:
 def transfer(job: Job, source: Source) -> Trained:
     """Train the head of the detector of ``source`` on cached maps of the images and of a few altered copies."""
     network, facts = built(job, source)
-    network.freeze_before(str(len(network.blocks()) - 1))
+    network.freeze_before(str(len(network.blocks())))
     facts["trainable"] = sum(one.numel() for one in network.parameters() if one.requires_grad)
     samples = Samples.of(job.dataset)
     rows = balanced(samples, job.train, job.config.seed)
