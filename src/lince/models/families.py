@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 
 import torch
 
-from lince.models import fasterrcnn, yolox
 from lince.models.classifier import devices
 from lince.models.detector import Detector
 from lince.models.detectors import DetectorEntry
 from lince.preprocess import Preprocess
 
 Create = Callable[[DetectorEntry, int, int, int], Detector]
-FAMILIES: dict[str, Create] = {"yolox": yolox.create, "fasterrcnn": fasterrcnn.create}
+# The modules with a function ``create``, loaded when asked for: some bring libraries that take seconds to load.
+FAMILIES = {"yolox": "lince.models.yolox", "fasterrcnn": "lince.models.fasterrcnn"}
 
 
 def build(entry: DetectorEntry, classes: int, spec: Preprocess, seed: int = 0) -> Detector:
@@ -21,6 +22,7 @@ def build(entry: DetectorEntry, classes: int, spec: Preprocess, seed: int = 0) -
 
     The caller's random state is left as it was. Raises ``UsageError`` when it cannot read inputs of that size.
     """
+    create: Create = import_module(FAMILIES[entry.family]).create
     with torch.random.fork_rng(devices=devices()):
         torch.manual_seed(seed)
-        return FAMILIES[entry.family](entry, classes, spec.height, spec.width)
+        return create(entry, classes, spec.height, spec.width)
