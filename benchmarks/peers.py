@@ -7,17 +7,25 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FOLDER = HERE / ".venv-peers"
-REQUIREMENTS = HERE / "requirements-peers.txt"
 
 
 def python() -> str:
     """Return the Python of the peers' environment; make or bring it up to date when needed."""
-    interpreter, stamp = FOLDER / "bin" / "python", FOLDER / "installed.txt"
-    wanted = REQUIREMENTS.read_text("utf-8")
+    return _python("peers")
+
+
+def ultralytics() -> str:
+    """Return the Python of the environment of Ultralytics, which is AGPL-3.0 and only measured."""
+    return _python("ultralytics")
+
+
+def _python(name: str) -> str:
+    folder, wanted = HERE / f".venv-{name}", (HERE / f"requirements-{name}.txt").read_text("utf-8")
+    interpreter, stamp = folder / "bin" / "python", folder / "installed.txt"
     if not (interpreter.exists() and stamp.is_file() and stamp.read_text("utf-8") == wanted):
-        print("Installing the peers into benchmarks/.venv-peers (only the first time) ...", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", FOLDER], check=True)
-        subprocess.run([interpreter, "-m", "pip", "install", "--quiet", "-r", REQUIREMENTS], check=True)
+        print(f"Installing into {folder.name} (only the first time) ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        requirements = HERE / f"requirements-{name}.txt"
+        subprocess.run([interpreter, "-m", "pip", "install", "--quiet", "-r", requirements], check=True)
         stamp.write_text(wanted, "utf-8")
     return str(interpreter)

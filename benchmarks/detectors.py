@@ -1,0 +1,106 @@
+"""Training and asking yolox-nano beside YOLOv8n of Ultralytics, at the same size, on the same photos, in one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import lince
+from benchmarks import peers
+from benchmarks.decode import measure
+from lince import geometry, preprocess
+from lince.annotations import Classes
+from lince.card import NETWORK_FILE, ModelCard
+from lince.exporting.onnx import export_detector
+from lince.models import detectors, families
+from lince.preprocess import Preprocess
+from lince.runtime.detection import DetectionPredictor
+from lince.runtime.session import Session, cores
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "hardhat"
+SIZES, BATCH, STEPS, WARM = (416, 640), 8, 5, 1
+FASTER, AT_MOST = 1.5, 0.5
+CLASSES = 80
+
+
+def run() -> None:
+    """Print for each size images a second in training and milliseconds for a photo, ours, theirs and the ratio."""
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            _size(size, Path(folder))
+
+
+def _size(size: int, folder: Path) -> None:
+    spec = Preprocess(size, size, "letterbox", "bgr", (0.0,) * 3, (1.0,) * 3)
+    dataset = lince.open(DATA, format="yolo")
+    pictures, targets = [], []
+    for row in range(BATCH):
+        image, here = dataset.images.read(row), dataset.objects.of(row)
+        matrix = preprocess.matrix(*image.shape[:2], spec)
+        boxes = geometry.transform_boxes(dataset.objects.boxes[here], matrix)
+        targets.append((boxes.astype(np.float32), dataset.objects.class_ids[here].astype(np.int64)))
+        pictures.append(preprocess.fit(image, spec))
+    theirs = _theirs(pictures, targets, size, folder)
+    ours = _trained(preprocess.normalise(pictures, spec), targets, spec, folder)
+    rates = [BATCH / float(np.median(one[WARM:])) for one in (ours, theirs["seconds"])]
+    print(f"{size} x {size}, batches of {BATCH}, {cores()} cores, training: yolox-nano {rates[0]:.2f} images a second, "
+          f"YOLOv8n {rates[1]:.2f}, ratio {rates[0] / rates[1]:.2f} (at least {FASTER})")  # fmt: skip
+    _asked(folder, Path(theirs["onnx"]), spec, pictures[0])
+
+
+def _trained(
+    batch: np.ndarray, targets: list[tuple[np.ndarray, np.ndarray]], spec: Preprocess, folder: Path
+) -> list[float]:
+    """Return the seconds of each training step, and write the network."""
+    network = families.build(detectors.find("yolox-nano"), CLASSES, spec).train()
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-4)
+    inputs = torch.from_numpy(batch)
+    truth = [(torch.from_numpy(boxes), torch.from_numpy(ids)) for boxes, ids in targets]
+    taken = []
+    for _step in range(STEPS):
+        start = time.perf_counter()
+        optimiser.zero_grad()
+        torch.stack(list(network.losses(inputs, truth).values())).sum().backward()
+        optimiser.step()
+        taken.append(time.perf_counter() - start)
+    export_detector(network.eval(), spec, folder / NETWORK_FILE)
+    return taken
+
+
+def _theirs(
+    pictures: list[np.ndarray], targets: list[tuple[np.ndarray, np.ndarray]], size: int, folder: Path
+) -> dict[str, object]:
+    boxes = np.concatenate([one for one, _ids in targets]) / np.float32(size)
+    np.savez(
+        folder / "batch.npz",
+        images=np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255),
+        boxes=np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1),
+        class_ids=np.concatenate([ids for _boxes, ids in targets]),
+        rows=np.repeat(np.arange(len(targets)), [len(ids) for _boxes, ids in targets]),
+    )
+    script = Path(__file__).parent / "ultralytics_peer.py"
+    done = subprocess.run(
+        [peers.ultralytics(), str(script), str(folder / "batch.npz"), str(STEPS), str(folder)],
+        check=True, capture_output=True, text=True, cwd=folder, env={**os.environ, "YOLO_OFFLINE": "1"},
+    )  # fmt: skip
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    return {**told, "onnx": str(folder / told["onnx"])}
+
+
+def _asked(folder: Path, theirs: Path, spec: Preprocess, picture: np.ndarray) -> None:
+    card = ModelCard(
+        "detect", Classes(tuple(map(str, range(CLASSES)))), spec, "yolox-nano", "", "", decoding="yolox"
+    )  # fmt: skip
+    ours = DetectionPredictor(card, Session(folder / NETWORK_FILE))
+    other = lince.load(theirs)
+    rates = measure({"ours": lambda: ours.predict(picture), "theirs": lambda: other.predict(picture)}, 10, 2)
+    one, two = (1000 / rates[name] for name in ("ours", "theirs"))
+    print(f"  a photo, decoding and suppression included: yolox-nano {one:.1f} ms, YOLOv8n {two:.1f} ms, "
+          f"ratio {one / two:.2f} (at most {AT_MOST})")  # fmt: skip
