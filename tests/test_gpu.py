@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import lince  # noqa: E402
+from boxes import yolo  # noqa: E402
 from lince.training import hardware  # noqa: E402
 from photos import folders  # noqa: E402
 
@@ -29,6 +30,17 @@ def test_a_run_on_the_gpu_ends_with_a_model_that_answers_on_the_cpu(tmp_path, pr
         precision=precision,
     )
     assert lince.load(done.folder).predict(photos / "aro" / "foto 00.png").label.score > 0.2
+
+
+@needs_gpu
+@pytest.mark.parametrize("recipe", ["scratch", "transfer", "finetune"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_detector_trained_on_the_gpu_finds_on_the_cpu_what_it_found_there(tmp_path, recipe):
+    photos = yolo(tmp_path / "fotos", {"train": 16, "val": 4, "test": 4})
+    choices = {"model": "yolox-nano", "weights": "none", "size": 64, "epochs": 2, "batch": 4, "device": "cuda"}
+    done = lince.train(photos, out=tmp_path / "run", recipe=recipe, **choices)
+    assert done.report["test"]["count"] == 4
+    assert lince.evaluate(done.folder, photos).metrics.record()["map50"] == done.report["test"]["map50"]
 
 
 @needs_gpu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,8 @@ class Backbone:
 class Job:
     """One recipe's work: usable data with every row in a split, choices, network, input, and the run's folder.
 
-    ``features`` (of all rows) and ``backbone`` are there for the recipes that start from a frozen network.
+    ``features`` (of all rows) and ``backbone`` are there for the recipes that start from a frozen network. ``began`` is
+    when the work began, on the clock that only goes forward.
     """
 
     dataset: Dataset
@@ -45,6 +47,7 @@ class Job:
     progress: Progress
     backbone: Backbone | None = None
     features: Features | None = None
+    began: float = field(default_factory=time.monotonic)
 
     @classmethod
     def start(

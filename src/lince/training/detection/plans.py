@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -48,7 +49,8 @@ def _plan(job: Job, usual: tuple[int, float, float], epoch_seconds: float | None
     if config.epochs is not None:
         epochs, why_epochs = config.epochs, _("as asked")
     if config.budget is not None and epoch_seconds:
-        epochs, side = afforded(KEPT * config.budget / epoch_seconds, config.epochs or 300, _sides(job))
+        left = KEPT * config.budget - (time.monotonic() - job.began)
+        epochs, side = afforded(left / epoch_seconds, config.epochs or 300, _sides(job))
         why_epochs = _("{seconds:.0f} s each, in the budget").format(
             seconds=epoch_seconds * ((side / job.spec.height) ** 2 if side else 1)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,8 +34,9 @@ class Samples:
         """Return the samples of ``dataset``: without its crowds and groups, which are not one object each."""
         objects = Objects.none(len(dataset)) if dataset.objects is None else dataset.objects
         single = objects.where((objects.flags & (CROWD | GROUP)) == 0)
-        sizes = [dataset.images.size(row) for row in range(len(dataset))]
-        return cls(dataset, single, np.array(sizes, np.int64).reshape(-1, 2))
+        with ThreadPoolExecutor() as pool:
+            sizes = np.array(list(pool.map(dataset.images.size, range(len(dataset)), chunksize=64)), np.int64)
+        return cls(dataset, single, sizes.reshape(-1, 2))
 
     @property
     def classes(self) -> Classes:
