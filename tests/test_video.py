@@ -343,3 +343,20 @@ def test_real_videos(shared: Path, awkward: Path) -> None:
     assert times_of(awkward / "out" / "video.mp4") == pytest.approx([at / 25 for at in range(25)], abs=2e-3)
     with av.open(str(awkward / "out" / "video.mp4")) as container:
         assert float(container.streams.audio[0].duration * container.streams.audio[0].time_base) > 0.9
+
+
+def test_memory_stays_flat(awkward: Path) -> None:
+    """Frames go by; what is held does not grow with them."""
+    path = film(awkward / "a.mp4", [picture([(RED, 4 * (at % 30), 40)], 480, 640) for at in range(200)])
+    sizes: list[float] = []
+
+    def measured(images: Sequence[Image]) -> list[Detections]:
+        lines = Path("/proc/self/status").read_text("ascii").splitlines()
+        sizes.append(next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")))
+        return find(images)
+
+    if not Path("/proc/self/status").exists():
+        pytest.skip("memory is measured on Linux")
+    watch(path, Watching(measured, CLASSES, WHOLE, tracker()), awkward / "out")
+    # All frames together would be 180 MB.
+    assert max(sizes) - sizes[len(sizes) // 4] < 50

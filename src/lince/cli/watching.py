@@ -15,6 +15,7 @@ from lince.errors import UsageError
 from lince.evaluation.figures import count
 from lince.messages import _
 from lince.runtime.detection import DetectionPredictor
+from lince.runtime.slicing import SlicingPredictor
 from lince.runtime.video.frames import Part
 from lince.runtime.video.part import video_part
 from lince.runtime.video.watched import LEFT
@@ -55,7 +56,7 @@ def run(model: DetectionPredictor, arguments: argparse.Namespace, console: Conso
             _("A video was given along with {count} other sources.").format(count=len(arguments.source) - 1),
             _("Expected one video or camera at a time."),
         )
-    model = finding.thresholded(model, arguments.threshold)
+    model = finding.thresholded(SlicingPredictor.of(model) if arguments.slice else model, arguments.threshold)
     folder = finding.free_folder(arguments.save)
     with video_part():
         from lince.runtime.video import pipeline, places  # noqa: PLC0415  (a part of its own)

@@ -31,15 +31,19 @@ class Session:
 
     ``threads`` is the number of cores that one call may use; ``None`` means all that the process may use. It is
     always told to ONNX Runtime, which otherwise pins threads to cores and complains where that is not allowed.
+    ``beside`` says that other threads of this program work at the same time: those of the network sleep while they
+    wait for each other, which costs a call a little and leaves the cores to the others.
     Raises ``ModelError`` when the file is missing, cut off, or not a network that lince can run.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+    def __init__(self, path: str | Path, threads: int | None = None, beside: bool = False) -> None:
         self.path = Path(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = _LOG_ERRORS_ONLY
+        if beside:
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = _open(self.path, options)
         inputs = self._session.get_inputs()
         if len(inputs) != 1:

@@ -103,9 +103,9 @@ class Zones:
         gone = [key for key, stay in self._inside.items() if time - stay.end > _GONE]
         return ended + [self._inside.pop(key) for key in gone]
 
-    def inside(self, name: str) -> Counter[int]:
-        """Return how many of each class are in the zone called ``name``."""
-        return Counter(stay.class_id for stay in self._inside.values() if stay.zone == name)
+    def inside(self, name: str, time: float) -> int:
+        """Return how many are seen in the zone called ``name`` on the frame at ``time``, the last one."""
+        return sum(stay.zone == name and stay.end >= time for stay in self._inside.values())
 
     def finish(self) -> list[Stay]:
         """Return the stays that the end of the video ends."""

@@ -16,6 +16,7 @@ from lince.messages import _
 from lince.progress import SILENT, Progress, Stage
 from lince.runtime.detection import DetectionPredictor
 from lince.runtime.found import require_free
+from lince.runtime.session import Session
 from lince.runtime.video import keeping
 from lince.runtime.video.counting import Crossing, Lines, Stay, Zones
 from lince.runtime.video.frames import WHOLE, Frame, Image, Part
@@ -51,6 +52,7 @@ class Watching:
 
         Where it tracks, the model tells what it hardly sees too: the tracker decides what is shown of it.
         """
+        model = type(model)(model.card, Session(model.session.path, beside=True))
         if not (track or lines or zones):
             return cls(model.detect, model.classes, part)
         sure = model.card.keeping.of
@@ -169,7 +171,8 @@ class _Watch:
             for place in self.how.lines
         ]
         zones = [
-            (place.points(size), f"{place.name}: {self.zones.inside(place.name).total()}") for place in self.how.zones
+            (place.points(size), f"{place.name}: {self.zones.inside(place.name, self._last)}")
+            for place in self.how.zones
         ]
         return Overlay(self.how.classes, tuple(lines), tuple(zones))
 

@@ -50,7 +50,9 @@ class Writer:
     def add(self, frame: Frame) -> None:
         """Encode ``frame``; a side of odd length grows by the last row or column, since H.264 halves its colours."""
         height, width = frame.image.shape[:2]
-        image = np.pad(frame.image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        image = frame.image
+        if height % 2 or width % 2:
+            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         picture = av.VideoFrame.from_ndarray(image, format="rgb24")
         time = frame.time - self._start
         self._last = max(round(time / _CLOCK), self._last + 1)

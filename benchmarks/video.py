@@ -1,0 +1,146 @@
+"""A video through a detector: all at once beside one step after another, and how memory grows over 10,000 frames."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+
+from lince.annotations import Classes
+from lince.card import NETWORK_FILE, ModelCard
+from lince.runtime.detection import DetectionPredictor
+from lince.runtime.session import Session, cores
+from lince.runtime.video.frames import WHOLE, Frame, Part
+from lince.runtime.video.pipeline import BATCH, Watching, watch
+from lince.runtime.video.reading import opened
+from lince.runtime.video.writing import writing
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+VIDEOS = SHARED / "data" / "videos"
+MODEL, WEIGHTS, COUNT = "yolox-nano", SHARED / "weights" / "yolox_nano.pth", 80
+LENGTH = 125  # frames of each video that are timed
+FRAMES, GROWTH, SETTLED = 10_000, 50.0, 500
+ROUNDS = 3
+
+
+def run() -> None:
+    """Print the seconds for a part of each video beside ``../shared``, and the growth of memory in MB."""
+    paths = sorted(VIDEOS.glob("*.mp4"))
+    if not paths:
+        print(f"no videos in {VIDEOS}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        model = _model(Path(folder))
+        for path in paths:
+            _speed(model, path, Path(folder))
+        _memory(model, _looped(paths[-1], Path(folder) / "long.mp4"), Path(folder))
+
+
+def _model(folder: Path) -> DetectionPredictor:
+    from lince.exporting.onnx import export_detector
+    from lince.models import detectors, families, sources, weights
+
+    entry = detectors.find(MODEL)
+    source = sources.locate(entry, str(WEIGHTS))
+    spec = sources.preprocess_for(source)
+    network = families.build(entry, COUNT, spec, 0)
+    weights.load_detector(network, source)
+    export_detector(network.eval(), spec, folder / NETWORK_FILE)
+    names = Classes(tuple(map(str, range(COUNT))))
+    card = ModelCard("detect", names, spec, entry.name, entry.licence, "published", decoding="yolox")
+    return DetectionPredictor(card, Session(folder / NETWORK_FILE))
+
+
+def _speed(model: DetectionPredictor, path: Path, folder: Path) -> None:
+    with opened(path) as reader:
+        part = Part(0.0, float(LENGTH / reader.rate))
+    together, apart = [], []
+    for number in range(ROUNDS):
+        began = time.perf_counter()
+        count = watch(path, Watching.by(model, part, False, (), ()), folder / f"{path.stem}-{number}").frames
+        together.append(time.perf_counter() - began)
+        apart.append(_one_after_another(model, path, part, folder))
+    steps = np.min(apart, axis=0)
+    ours, theirs = min(together), min(map(sum, apart))
+    print(f"{count} frames of {path.name}, {cores()} cores, best of {ROUNDS}")
+    print(f"  lince predict --save         {ours:7.2f} s   {count / ours:6.1f} frames/s")
+    print(f"  decode + model + encode      {theirs:7.2f} s   ({steps[0]:.2f} + {steps[1]:.2f} + {steps[2]:.2f})")
+    print(f"  ratio                        {ours / theirs:7.2f}      at most 1.00")
+
+
+def _one_after_another(model: DetectionPredictor, path: Path, part: Part, folder: Path) -> tuple[float, float, float]:
+    """Return the seconds of decoding, of the model, and of encoding without drawing."""
+    began = time.perf_counter()
+    with opened(path, part) as reader:
+        frames: list[Frame] = list(reader.frames())
+        decoded = time.perf_counter()
+        for at in range(0, len(frames), BATCH):
+            model.detect([frame.image for frame in frames[at : at + BATCH]])
+        asked = time.perf_counter()
+        with writing(folder / "apart.mp4", reader) as writer:
+            for frame in frames:
+                writer.add(frame)
+    return decoded - began, asked - decoded, time.perf_counter() - asked
+
+
+def _looped(path: Path, target: Path) -> Path:
+    """Write the pictures of ``path`` again and again until there are FRAMES, without encoding them anew."""
+    with av.open(str(target), "w") as container:
+        stream, offset, count = None, 0, 0
+        while count < FRAMES:
+            with av.open(str(path)) as source:
+                stream = stream or container.add_stream_from_template(source.streams.video[0])
+                last = 0
+                for packet in source.demux(video=0):
+                    if packet.pts is None or packet.dts is None:
+                        continue
+                    last = max(last, packet.pts + (packet.duration or 0))
+                    packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, stream
+                    container.mux(packet)
+                    count += 1
+                offset += last
+    return target
+
+
+class _Sampled:
+    """A listener that measures memory while the work goes on."""
+
+    def __init__(self) -> None:
+        self.done, self.samples = 0, list[float]()
+
+    def say(self, text: str) -> None:
+        """Hear it and say nothing."""
+
+    @contextmanager
+    def stage(self, _name: str, _total: int) -> Iterator[_Sampled]:
+        """Open a stage."""
+        yield self
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Measure once in SETTLED frames."""
+        self.done += steps
+        if self.done % SETTLED == 0:
+            self.samples.append(resident())
+
+
+def resident() -> float:
+    """Return the memory of this process in MB (Linux)."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+def _memory(model: DetectionPredictor, path: Path, folder: Path) -> None:
+    heard = _Sampled()
+    began = time.perf_counter()
+    how = Watching.by(model, WHOLE, True, (), ())
+    watched = watch(path, how, folder / "long", heard)
+    spent = time.perf_counter() - began
+    growth = max(heard.samples) - heard.samples[0]
+    print(f"{watched.frames:,} frames, tracked, in {spent:.0f} s ({watched.frames / spent:.1f} frames/s)")
+    print(f"  memory after {SETTLED} frames     {heard.samples[0]:7.1f} MB")
+    print(f"  growth since then            {growth:7.1f} MB   at most {GROWTH:.0f}")
