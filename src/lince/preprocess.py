@@ -89,8 +89,9 @@ def matrix(height: int, width: int, spec: Preprocess) -> NDArray[np.float64]:
     sx, sy = spec.width / width, spec.height / height
     if spec.resize != "squash":
         sx = sy = (max if spec.resize == "crop" else min)(sx, sy)
-    share = 0.0 if spec.resize == "corner" else 0.5
-    dx, dy = (spec.width - width * sx) * share, (spec.height - height * sy) * share
+    dx, dy = (spec.width - width * sx) / 2, (spec.height - height * sy) / 2
+    if spec.resize in WHOLE:
+        dy, dx = _margins(_within(height, width, spec), spec)
     return np.array([[sx, 0.0, dx], [0.0, sy, dy], [0.0, 0.0, 1.0]])
 
 
@@ -108,13 +109,22 @@ def prepare(images: Sequence[NDArray[np.uint8]], spec: Preprocess) -> NDArray[np
 
 
 def _padded(image: NDArray[np.uint8], spec: Preprocess) -> NDArray[np.uint8]:
-    scale = min(spec.height / image.shape[0], spec.width / image.shape[1])
-    height = max(1, round(image.shape[0] * scale))
-    width = max(1, round(image.shape[1] * scale))
+    height, width = _within(image.shape[0], image.shape[1], spec)
     canvas = np.full((spec.height, spec.width, 3), LETTERBOX_GREY, np.uint8)
-    top, left = (0, 0) if spec.resize == "corner" else ((spec.height - height) // 2, (spec.width - width) // 2)
+    top, left = _margins((height, width), spec)
     canvas[top : top + height, left : left + width] = _resize(image, height, width)
     return canvas
+
+
+def _within(height: int, width: int, spec: Preprocess) -> tuple[int, int]:
+    """Return the whole pixels (height, width) that an image is brought to inside the input, its aspect kept."""
+    scale = min(spec.height / height, spec.width / width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _margins(size: tuple[int, int], spec: Preprocess) -> tuple[int, int]:
+    """Return the whole pixels above and to the left of an image of ``size`` in a letterbox."""
+    return (0, 0) if spec.resize == "corner" else ((spec.height - size[0]) // 2, (spec.width - size[1]) // 2)
 
 
 def _normalise_one(image: NDArray[np.uint8], spec: Preprocess, out: NDArray[np.float32]) -> None:
