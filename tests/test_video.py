@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -334,6 +335,19 @@ def test_the_command_line_from_video_to_folder(awkward: Path, capsys: pytest.Cap
     assert main(["predict", str(model), str(path), "--from", "0.4s", "--to", "0:00.8"]) == 0
     assert "10 frames looked at" in capsys.readouterr().out
     assert main(["predict", str(model), str(awkward), "--track"]) == 2
+    assert main(["predict", str(model), str(path), "--csv", "a.csv"]) == 2
+
+
+def test_a_missing_part_is_named_with_the_line_to_type(
+    awkward: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = finder.model_folder(awkward / "model")
+    monkeypatch.delitem(sys.modules, "lince.runtime.video.pipeline", raising=False)
+    monkeypatch.delattr("lince.runtime.video.pipeline", raising=False)
+    monkeypatch.delitem(sys.modules, "lince.runtime.video.reading", raising=False)
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert main(["predict", str(model), "a.mp4"]) == 1
+    assert 'pip install -e ".[video]"' in capsys.readouterr().err
 
 
 def test_real_videos(shared: Path, awkward: Path) -> None:

@@ -56,6 +56,11 @@ def run(model: DetectionPredictor, arguments: argparse.Namespace, console: Conso
             _("A video was given along with {count} other sources.").format(count=len(arguments.source) - 1),
             _("Expected one video or camera at a time."),
         )
+    if arguments.csv:
+        raise UsageError(
+            _("{options} says nothing of videos.").format(options="--csv"),
+            _("Expected --save, which writes a table among the rest."),
+        )
     model = finding.thresholded(SlicingPredictor.of(model) if arguments.slice else model, arguments.threshold)
     folder = finding.free_folder(arguments.save)
     with video_part():
