@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lince.annotations import Detections
 from lince.choices import one_of
-from lince.decode import boxes, ultralytics, yolox
+from lince.decode import boxes, queries, ultralytics, yolox
 from lince.decode.keeping import DEFAULT, Keeping, suppress
 from lince.decode.labels import probabilities
 from lince.preprocess import Preprocess
@@ -34,13 +34,15 @@ class Decoder:
 
     ``read(outputs, size, spec, keeping)`` returns the ``Detections`` on one photo of ``size`` (height, width), given
     that photo's part of each output, without the axis of the batch. ``encode(boxes, class_ids, size, spec, classes)``
-    returns outputs from which ``read`` finds these boxes (K, 4) again.
+    returns outputs from which ``read`` finds these boxes (K, 4) again. ``overlap`` is the intersection over union
+    above which two boxes of one class are one object: a kind that names each object once needs it hardly ever.
     """
 
     name: str
     outputs: tuple[str, ...]
     read: Read
     encode: Encode
+    overlap: float = 0.6
 
 
 DECODERS = {
@@ -48,6 +50,7 @@ DECODERS = {
     for one in (
         Decoder("yolox", ("raw",), yolox.read, yolox.encode),
         Decoder("boxes", ("boxes", "scores"), boxes.read, boxes.encode),
+        Decoder("queries", ("logits", "boxes"), queries.read, queries.encode, overlap=0.8),
         # Files that others exported, with the names that their outputs bear.
         Decoder("yolox-published", ("output",), yolox.read, yolox.encode),
         Decoder("ultralytics", ("output0",), ultralytics.read, ultralytics.encode),

@@ -89,6 +89,7 @@ def _trace(answers: nn.Module, images: Tensor, outputs: list[str]) -> Any:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # a slice with steps: nothing is lost
         torch.onnx.export(
             answers,
             (images,),

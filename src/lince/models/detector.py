@@ -51,6 +51,10 @@ class Detector(Layered):
         """Return the part that weights of a classifier can fill: all of it, where there is no such part."""
         return self
 
+    def own_name(self, name: str) -> str:
+        """Return how this network calls the tensor ``name`` of a published file: alike, unless said otherwise."""
+        return name
+
     def is_class_layer(self, name: str) -> bool:
         """Return whether the shape of the tensor ``name`` depends on the classes, so that other weights lack it."""
         raise NotImplementedError

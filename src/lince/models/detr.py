@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lince.decode.queries import QUERIES
-from lince.errors import MissingExtraError, UsageError
+from lince.errors import UsageError
 from lince.messages import _
 from lince.models.blocks import Block
 from lince.models.detector import Detector, Maps, Target
@@ -120,24 +120,19 @@ class Detr(Detector):
 def create(entry: DetectorEntry, classes: int, height: int, width: int) -> Detr:
     """Return the detector of ``entry`` with ``classes`` classes at random weights, for inputs of (height, width).
 
-    Raises ``UsageError`` when a side is no multiple of 32, ``MissingExtraError`` without ``transformers``.
+    Raises ``UsageError`` when a side is no multiple of 32.
     """
     if height % _STEP or width % _STEP or min(height, width) < _STEP:
         raise UsageError(
             _("{model} cannot read images of {h} x {w} pixels.").format(model=entry.name, h=height, w=width),
             _("Expected sides that are multiples of {step}, such as {size}.").format(step=_STEP, size=entry.size),
         )
-    try:
-        import transformers  # noqa: PLC0415  # it takes seconds, so only these detectors load it
-    except ImportError as error:
-        raise MissingExtraError(
-            _("{model} needs the package transformers, which is not installed.").format(model=entry.name),
-            remedy=_("Type: {command}").format(command='pip install "lince[train]"'),
-        ) from error
+    import transformers  # noqa: PLC0415  # it takes seconds, so only these detectors load it
+
     whole, body = settings(entry.name)
     # Norms of the body learn as all others do: at random weights they have nothing to keep. And at first nearly every
     # query is believed to see nothing (Lin et al. 2017).
-    fixed = {"freeze_backbone_batch_norms": False, "initializer_bias_prior_prob": 0.01}
+            remedy=_("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
     options = {**whole, **fixed, "num_labels": classes}
     if entry.family == "dfine":
         dfine = transformers.DFineConfig(**options, backbone_config=transformers.HGNetV2Config(**body))

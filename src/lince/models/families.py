@@ -14,7 +14,12 @@ from lince.preprocess import Preprocess
 
 Create = Callable[[DetectorEntry, int, int, int], Detector]
 # The modules with a function ``create``, loaded when asked for: some bring libraries that take seconds to load.
-FAMILIES = {"yolox": "lince.models.yolox", "fasterrcnn": "lince.models.fasterrcnn"}
+FAMILIES = {
+    "yolox": "lince.models.yolox",
+    "fasterrcnn": "lince.models.fasterrcnn",
+    "dfine": "lince.models.detr",
+    "rtdetr": "lince.models.detr",
+}
 
 
 def build(entry: DetectorEntry, classes: int, spec: Preprocess, seed: int = 0) -> Detector:

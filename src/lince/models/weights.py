@@ -133,15 +133,16 @@ def load_detector(network: Detector, source: Source) -> WeightsReport:
     state = _unwrapped(read(source.path))
     for prefix in _OUTER:
         state = _without_prefix(state, prefix)
-    fitting, report = _match(state, network, source)
+    named = {network.own_name(name): value for name, value in state.items()}
+    fitting, report = _match(named, network, source)
     if report.fitted < MOST * report.total and network.body() is not network:
         return _load_body(network.body(), state, source)
     if report.fitted < MOST * report.total:
         raise _too_few(source, report)
     network.load_state_dict(fitting, strict=False)
-    named = [row for row in report.wrong_shape if network.is_class_layer(row[0])]
-    others = tuple(row for row in report.wrong_shape if row not in named)
-    return replace(report, wrong_shape=others, head=tuple(name for name, _found, _expected in named))
+    classes = [row for row in report.wrong_shape if network.is_class_layer(row[0])]
+    others = tuple(row for row in report.wrong_shape if row not in classes)
+    return replace(report, wrong_shape=others, head=tuple(name for name, _found, _expected in classes))
 
 
 def _load_body(body: nn.Module, state: State, source: Source) -> WeightsReport:

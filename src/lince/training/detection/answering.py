@@ -9,19 +9,23 @@ from lince.progress import SILENT, Progress
 from lince.runtime.session import Session
 from lince.training.detection.loader import Loader
 
-# For curves: all that a detector finds, however unsure; more of one object are judged as COCO does, so few stay.
-CURVE = Keeping(threshold=0.005, overlap=0.6, most=300)
+LEAST = 0.005  # a curve is drawn from all that a detector finds, however unsure
+
+
+def curve(decoding: str) -> Keeping:
+    """Return which answers of the kind ``decoding`` count for figures: nearly all, but one for each object."""
+    return Keeping(threshold=LEAST, overlap=decoder(decoding).overlap, most=300)
 
 
 def answers(session: Session, decoding: str, loader: Loader, progress: Progress = SILENT) -> list[Detections]:
     """Return what the network file finds on the images of ``loader``, in order, however unsurely."""
-    kind, found = decoder(decoding), list[Detections]()
+    kind, kept, found = decoder(decoding), curve(decoding), list[Detections]()
     with progress.stage(_("Evaluating"), len(loader.rows)) as stage:
         for batch in loader.batches():
             outputs = session.run(batch.inputs, kind.outputs)
             for at in range(len(batch)):
                 height, width = loader.samples.sizes[loader.rows[len(found)]].tolist()
-                found.append(kind.read([output[at] for output in outputs], (height, width), loader.spec, CURVE))
+                found.append(kind.read([output[at] for output in outputs], (height, width), loader.spec, kept))
             stage.advance(len(batch))
     return found
 

@@ -16,7 +16,7 @@ from lince.evaluation.detection import headline
 from lince.messages import _
 from lince.models.detector import Detector
 from lince.preprocess import Preprocess
-from lince.training.detection.answering import CURVE, truth
+from lince.training.detection.answering import curve, truth
 from lince.training.detection.loader import Batch, Loader, Target
 from lince.training.goal import tensor
 
@@ -78,9 +78,9 @@ def detections(network: Detector, loader: Loader, device: torch.device | str = "
 
 def read(network: Detector, outputs: Sequence[Tensor], sizes: Sequence[Any], spec: Preprocess) -> list[Detections]:
     """Return what ``outputs`` of ``network`` say of photos of ``sizes`` (height, width)."""
-    kind = decoder(network.decoding)
+    kind, kept = decoder(network.decoding), curve(network.decoding)
     arrays = [output.float().cpu().numpy() for output in outputs]
     return [
-        kind.read([array[at] for array in arrays], (int(size[0]), int(size[1])), spec, CURVE)
+        kind.read([array[at] for array in arrays], (int(size[0]), int(size[1])), spec, kept)
         for at, size in enumerate(sizes)
     ]

@@ -22,7 +22,7 @@ from lince.messages import _
 from lince.runtime.session import Session, cores
 from lince.training import run
 from lince.training.detection import pictures
-from lince.training.detection.answering import CURVE, answers, truth
+from lince.training.detection.answering import answers, curve, truth
 from lince.training.detection.finding import detections
 from lince.training.detection.loader import Loader
 from lince.training.detection.recipes import Trained
@@ -79,9 +79,9 @@ def finish(target: Run, job: Job, trained: Trained, laps: Mapping[str, float]) -
     return content
 
 
-def keeping(thresholds: Sequence[float]) -> Keeping:
+def keeping(decoding: str, thresholds: Sequence[float]) -> Keeping:
     """Return which answers count for people: those of at least their class's threshold, judged as in evaluation."""
-    return replace(CURVE, threshold=tuple(thresholds))
+    return replace(curve(decoding), threshold=tuple(thresholds))
 
 
 def _check(session: Session, trained: Trained, rows: NDArray[np.int64]) -> parity.DetectionParity:
@@ -120,5 +120,5 @@ def _card(
         parity=same.record(),
         lince=__version__,
         decoding=trained.network.decoding,
-        keeping=keeping(metrics.thresholds),
+        keeping=keeping(trained.network.decoding, metrics.thresholds),
     )

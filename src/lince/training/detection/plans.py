@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from lince.messages import _
+from lince.models.detectors import DetectorEntry
 from lince.training.job import Job
 from lince.training.plan import Plan
 
@@ -44,6 +45,7 @@ def transfer(job: Job, images: int, epoch_seconds: float | None = None) -> Plan:
 
 def _plan(job: Job, usual: tuple[int, float, float], epoch_seconds: float | None) -> Plan:
     config = job.config
+    share = job.entry.rate if isinstance(job.entry, DetectorEntry) else 1.0
     epochs, why_epochs = (usual[0], _("suits {count:,} images").format(count=len(job.train)))
     side = 0
     if config.epochs is not None:
@@ -58,7 +60,7 @@ def _plan(job: Job, usual: tuple[int, float, float], epoch_seconds: float | None
     return Plan(
         epochs=epochs,
         batch=config.batch or BATCH,
-        rate=config.rate or usual[1],
+        rate=config.rate or usual[1] * share,
         seed=config.seed,
         decay=0.05,
         ema=0.998,
