@@ -132,7 +132,7 @@ def create(entry: DetectorEntry, classes: int, height: int, width: int) -> Detr:
     whole, body = settings(entry.name)
     # Norms of the body learn as all others do: at random weights they have nothing to keep. And at first nearly every
     # query is believed to see nothing (Lin et al. 2017).
-            remedy=_("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
+    fixed = {"freeze_backbone_batch_norms": False, "initializer_bias_prior_prob": 0.01}
     options = {**whole, **fixed, "num_labels": classes}
     if entry.family == "dfine":
         dfine = transformers.DFineConfig(**options, backbone_config=transformers.HGNetV2Config(**body))
