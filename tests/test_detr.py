@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from lince.decode import Keeping, queries
+from lince.errors import UsageError
+from lince.models import detectors
 from lince.preprocess import Preprocess
 
 SPEC = Preprocess(64, 96)
@@ -84,3 +91,60 @@ def test_names_of_published_files_are_those_of_the_network() -> None:
         assert network.own_name(name) in own, name
     assert all(network.own_name(name) == name for name in own)
     assert network.is_class_layer(network.own_name("class_embed.1.weight"))
+
+
+@pytest.mark.parametrize("name", ["nano", "small", "medium", "large"])
+def test_presets_stand_for_detectors_of_the_registry(name: str) -> None:
+    assert detectors.find(name) == detectors.presets()[name]
+    assert detectors.find(name).name in detectors.detectors()
+
+
+@pytest.mark.parametrize(
+    ("name", "closest"), [("yolov8n", "dfine-n"), ("yolo11m.pt", "dfine-m"), ("YOLO26x", "dfine-x"), ("yolov8", "n")]
+)
+def test_networks_of_ultralytics_are_refused_with_licence_and_ways_out(name: str, closest: str) -> None:
+    with pytest.raises(UsageError, match=r"AGPL-3\.0") as refusal:
+        detectors.find(name)
+    assert closest in str(refusal.value)
+    assert "lince predict" in str(refusal.value)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+def test_weights_come_from_the_hub_under_their_published_names(
+    awkward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch, donor = _network("dfine-n", 80)
+    pytest.importorskip("safetensors.torch")
+    from safetensors.torch import save_file
+
+    from lince.models import families, sources, weights
+
+    entry = detectors.find("dfine-n")
+    published = awkward / entry.repository / "resolve/main"
+    published.mkdir(parents=True)
+    named = {name.removeprefix("network."): value.clone() for name, value in donor.state_dict().items()}
+    older = {name.replace("self_attn.o_proj", "self_attn.out_proj"): value for name, value in named.items()}
+    assert older.keys() != named.keys()
+    save_file(older, published / "model.safetensors")
+    monkeypatch.setenv("LINCE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("LINCE_WEIGHTS", raising=False)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=awkward)) as server:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = sources.locate(entry)
+        server.shutdown()
+    network = families.build(entry, 3, sources.preprocess_for(source, 64), 1)
+    report = weights.load_detector(network, source)
+    assert (source.kind, source.licence) == ("hub", "apache-2.0")
+    assert not report.missing
+    assert not report.wrong_shape
+    assert all(network.is_class_layer(name) for name in report.head)
+    assert report.fitted + len(report.head) == report.total
+    theirs, ours = donor.state_dict(), network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours if name not in report.head)
