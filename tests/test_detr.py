@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import threading
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lince.cli.main import main
 from lince.decode import Keeping, queries
 from lince.errors import UsageError
 from lince.models import detectors
@@ -148,3 +150,16 @@ def test_weights_come_from_the_hub_under_their_published_names(
     assert report.fitted + len(report.head) == report.total
     theirs, ours = donor.state_dict(), network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours if name not in report.head)
+
+
+def test_detectors_are_listed_with_what_they_cost_and_one_is_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--task", "detect"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in detectors.detectors())
+    assert "3.8 M" in shown
+    assert "42.8" in shown
+    pytest.importorskip("torch")
+    assert main(["models", "yolox-nano", "--task", "detect", "--measure", "--size", "64", "--json"]) == 0
+    (only,) = json.loads(capsys.readouterr().out)["models"]
+    assert (only["name"], only["licence"], only["ap"]) == ("yolox-nano", "apache-2.0", 25.8)
+    assert only["ms"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,8 @@ from lince.cli.parser import positive
 from lince.cli.table import columns
 from lince.evaluation.figures import MISSING, decimal, magnitude, percent
 from lince.messages import _
+from lince.models.detectors import DetectorEntry, find, presets
+from lince.models.registry import ModelEntry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,14 +29,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--classes", type=positive, default=10, metavar="N", help=_("how many classes it tells apart (10)")
     )
     parser.add_argument("--grey", action="store_true", help=_("for grey images: one channel instead of three"))
+    parser.add_argument(
+        "--task",
+        choices=("classify", "detect"),
+        default="classify",
+        help=_("list networks that name an image, or those that find objects (classify)"),
+    )
     parser.add_argument("--measure", action="store_true", help=_("time it on this machine: milliseconds an image"))
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Show one network, or list the presets."""
-    if arguments.name is None:
-        times = _times(arguments, console) if arguments.measure else {}
-        console.result(_listed(times), _list(times))
+    """Show one network, or list the presets; of detectors all, or one."""
+    detect = arguments.task == "detect"
+    if detect or arguments.name is None:
+        entries = {arguments.name: find(arguments.name)} if arguments.name else lince.models(arguments.task)
+        times = _times(arguments, console, list(entries)) if arguments.measure else {}
+        console.result(_listed(times, entries), _detectors(times, entries) if detect else _list(times))
         return
     chosen = {"size": arguments.size, "classes": arguments.classes, "grey": arguments.grey}
     found = lince.summary(arguments.name, **chosen)
@@ -44,9 +55,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     console.result(document, lines)
 
 
-def _times(arguments: argparse.Namespace, console: Console) -> dict[str, float]:
+def _times(arguments: argparse.Namespace, console: Console, names: list[str]) -> dict[str, float]:
     chosen = {"size": arguments.size, "classes": arguments.classes, "grey": arguments.grey}
-    names = list(lince.models())
+    chosen["task"] = arguments.task
     times = {}
     with console.stage(_("Timing the networks"), len(names)) as stage:
         for name in names:
@@ -55,13 +66,36 @@ def _times(arguments: argparse.Namespace, console: Console) -> dict[str, float]:
     return times
 
 
-def _listed(times: dict[str, float]) -> dict[str, Any]:
+def _listed(times: dict[str, float], entries: Mapping[str, ModelEntry]) -> dict[str, Any]:
     return {
         "models": [
-            {**asdict(entry), "name": name, **({"ms": times[name]} if times else {})}
-            for name, entry in lince.models().items()
+            {**asdict(entry), "name": name, **({"ms": times[name]} if times else {})} for name, entry in entries.items()
         ]
     }
+
+
+def _detectors(times: dict[str, float], entries: Mapping[str, ModelEntry]) -> list[str]:
+    header = [_("name"), _("pixels"), _("parameters"), _("MACs"), _("COCO AP"), _("licence of the weights")]
+    rows = []
+    for name, entry in entries.items():
+        ap = entry.ap if isinstance(entry, DetectorEntry) else None
+        costs = [MISSING if value is None else magnitude(value) for value in (entry.params, entry.macs)]
+        row = [
+            name,
+            str(entry.size),
+            *costs,
+            MISSING if ap is None else decimal(ap, 1),
+            entry.licence,
+        ]
+        rows.append([*row, decimal(times[name], 1)] if times else row)
+    return [
+        *columns([*header, _("ms an image here")] if times else header, rows),
+        "",
+        _("Named choices: {names}.").format(
+            names=", ".join(f"{name} ({entry.name})" for name, entry in presets().items())
+        ),
+        _("Besides these: 'fasterrcnn: BACKBONE' over any timm network."),
+    ]
 
 
 def _list(times: dict[str, float]) -> list[str]:

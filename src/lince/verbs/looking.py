@@ -13,8 +13,9 @@ import numpy as np
 from lince import files, images
 from lince.augmentation import Policy, preview
 from lince.card import NETWORK_FILE
+from lince.choices import one_of
 from lince.data import Dataset, open_dataset
-from lince.models import registry, sources
+from lince.models import detectors, registry, sources
 from lince.models.registry import ModelEntry
 from lince.preprocess import Preprocess
 from lince.progress import SILENT, Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lince.models.summary import Summary
 
 LARGEST = 224
+TASKS = ("classify", "detect")
 _EXTRAS = {"train": ("torch", "timm", "lightning_fabric", "onnx"), "scale": ("ray",)}
 
 
@@ -58,8 +60,13 @@ def augment(  # noqa: PLR0913
     return Path(out)
 
 
-def models() -> dict[str, ModelEntry]:
-    """Return the presets by name, cheapest first, with cost, published accuracy and licence."""
+def models(task: str = "classify") -> dict[str, ModelEntry]:
+    """Return networks by name, with cost, published accuracy and licence, the cheapest first.
+
+    For ``classify`` they are the presets; for ``detect`` all detectors, as ``DetectorEntry``, family by family.
+    """
+    if one_of("task", task, TASKS) == "detect":
+        return {**detectors.detectors()}
     return registry.presets()
 
 
@@ -73,15 +80,33 @@ def summary(model: str, *, size: int | None = None, classes: int = 10, grey: boo
         return summarise(*_built(model, size, classes, grey))
 
 
-def measure(model: str, *, size: int | None = None, classes: int = 10, grey: bool = False) -> float:
-    """Return the milliseconds that ``model`` takes for one image on this machine, as ``model.onnx``."""
+def measure(
+    model: str, *, size: int | None = None, classes: int = 10, grey: bool = False, task: str = "classify"
+) -> float:
+    """Return the milliseconds that ``model`` takes for one image on this machine, as ``model.onnx``.
+
+    For ``detect``, those of the network alone: without reading the photo, and without what follows the network.
+    """
+    chosen = one_of("task", task, TASKS)
     with training_part(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / NETWORK_FILE
+        if chosen == "detect":
+            return _measured(model, size, classes, path)
         from lince.exporting.onnx import export_classifier  # noqa: PLC0415
 
         network, spec = _built(model, size, classes, grey)
-        path = Path(folder) / NETWORK_FILE
         export_classifier(network, spec, path)
         return Session(path).measure((1, *spec.shape))
+
+
+def _measured(model: str, size: int | None, classes: int, path: Path) -> float:
+    from lince.exporting.onnx import export_detector  # noqa: PLC0415
+    from lince.models import families  # noqa: PLC0415
+
+    entry = detectors.find(model)
+    spec = sources.preprocess_for(sources.locate(entry, "none"), size)
+    export_detector(families.build(entry, classes, spec), spec, path)
+    return Session(path).measure((1, *spec.shape))
 
 
 def doctor() -> dict[str, Any]:
