@@ -85,6 +85,14 @@ def test_every_name_is_found_again_by_its_text_and_says_what_it_reads(name: str)
     assert entry.family in families.FAMILIES
 
 
+@pytest.mark.parametrize("name", [name for name, one in REGISTRY.items() if one.family == "fasterrcnn"])
+def test_parameters_are_as_many_as_the_registry_says(name: str) -> None:
+    entry = REGISTRY[name]
+    with torch.device("meta"):
+        network = families.build(entry, 80, _spec(entry, entry.size))
+    assert sum(one.numel() for one in network.parameters()) == entry.params
+
+
 @whole_registry
 def test_outputs_are_those_that_the_decoder_reads(name: str) -> None:
     network = _built(name).eval()

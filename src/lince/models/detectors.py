@@ -42,6 +42,7 @@ class DetectorEntry(ModelEntry):
 
 FASTER = "fasterrcnn"
 LIGHT_BACKBONE = "mobilenetv3_large_100"  # what ``fasterrcnn`` alone stands for: one for laptops
+_FASTER_COST = {"params": 7_539_924, "macs": 6_187_740_352}  # over that backbone, all its regions included
 # Name: depth, width, separable, size, AP, parameters, multiplications with additions.
 _YOLOX = {
     "yolox-nano": (0.33, 0.25, True, 416, 25.8, 912_159, 522_553_408),
@@ -168,6 +169,7 @@ def _faster(backbone: str) -> DetectorEntry:
             _("Expected a timm backbone, such as resnet50 or mobilenetv3_large_100."),
         )
     facts = asdict(body) | {"size": 416, "resize": "letterbox", "params": None, "macs": None}
+    facts |= {} if backbone else _FASTER_COST
     facts["name"] = f"{FASTER}: {backbone}" if backbone else FASTER
     # Half of torchvision's channels in pyramid and head, a quarter of their cost: it learns on two cores.
     return DetectorEntry(**facts, family=FASTER, width=0.5)
