@@ -278,7 +278,7 @@ def test_the_worst_image_comes_first_and_says_why():
     found = found_of([[(0, A, 0.9)], [(0, FAR, 0.9)], [(0, A, 0.8), (0, A, 0.8)]])
     worst = evaluate_detections(truth, found, names(1)).worst
     assert [(image.image, image.total) for image in worst] == [(1, 3), (2, 1)]
-    assert worst[0].why == "2 missed, 1 found where nothing is"
+    assert worst[0].why == "2 objects missed, 1 box where nothing is"
     assert worst[0].counts == {"missed": 2, "background": 1}
 
 

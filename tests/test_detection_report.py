@@ -33,7 +33,7 @@ from lince.evaluation.report import (
     write_json,
     write_markdown,
 )
-from lince.evaluation.tide import BACKGROUND, KINDS, PLACE, ErrorKind
+from lince.evaluation.tide import BACKGROUND, KINDS, PLACE, ErrorKind, counted
 from test_report_browser import CHROMIUM, opened
 
 HOSTILE = "<script>alert('1')</script> & \"two\""
@@ -112,7 +112,7 @@ def made(names: tuple[str, ...] = NAMES, **changes) -> DetectionReport:
     """Return a full report on made-up findings."""
     counts = {split: dict.fromkeys(names, 400) for split in ("train", "val", "test")}
     rejected = (Rejected("images/broken.jpg", "the file is cut off", "Copy it again."), Rejected("a.txt", "x", line=3))
-    shown = DetectionPicture(photo(), photo("PNG"), f"test/{HOSTILE}.jpg", "2 missed, 1 found where nothing is")
+    shown = DetectionPicture(photo(), photo("PNG"), f"test/{HOSTILE}.jpg", "2 objects missed, 1 box where nothing is")
     report = DetectionReport(
         title="Hard hats",
         task="detect",
@@ -250,6 +250,27 @@ def test_a_report_with_nothing_to_show_beside_its_figures_still_opens():
     assert "<img" not in page
     assert bare.val_headline is None
     assert "Learning curves" not in render_markdown(bare)
+
+
+def test_the_commands_name_the_run_where_it_is_known_and_the_worst_images_are_named():
+    known = made(run="runs/mi red ñ")
+    for text in (html.unescape(render_html(known)), render_markdown(known)):
+        assert "lince predict 'runs/mi red ñ' PHOTOS" in text
+        assert "lince evaluate 'runs/mi red ñ' DATA" in text
+    text = render_markdown(made())
+    assert "lince predict RUN PHOTOS" in text
+    assert "| 2 objects missed, 1 box where nothing is |" in text.split("## The images with most errors")[1]
+    assert "The images with most errors" not in render_markdown(made(pictures=DetectionPictures()))
+
+
+def test_errors_are_counted_in_whole_phrases():
+    assert counted(PLACE, 1) == "1 box in the wrong place"
+    assert counted(BACKGROUND, 1234) == "1,234 boxes where nothing is"
+    assert len({counted(kind, number) for kind in KINDS for number in (1, 2)}) == 2 * len(KINDS)
+    said = next(
+        one for one in diagnose_objects(ObjectEvidence(costing(PLACE, 0.2), MANY)) if one.code == "costly_errors"
+    )
+    assert said.text == "7 boxes in the wrong place: without them mAP50 would be 20.0 points higher."
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -10,7 +10,7 @@ from lince import files
 from lince.cli.console import Console
 from lince.cli.table import columns
 from lince.evaluation.figures import count
-from lince.evaluation.report import compared_classes, compared_runs, render_comparison, verdicts
+from lince.evaluation.report import render_comparison, side_by_side
 from lince.messages import _
 
 
@@ -26,16 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Compare, print the table and the verdicts, and write the page when one is wanted."""
     found = lince.compare(arguments.runs, shared_only=arguments.shared)
-    runs, classes = compared_runs(found), compared_classes(found)
+    shown = side_by_side(found)
     document = found.record()
     lines = [
         _("On the same {n} test images").format(n=count(found.count)) + ":",
-        *columns(runs.header, runs.rows),
+        *columns(shown.runs.header, shown.runs.rows),
         "",
-        _("Recall of each class") + ":",
-        *columns(classes.header, classes.rows),
+        shown.classes_title + ":",
+        *columns(shown.classes.header, shown.classes.rows),
         "",
-        *verdicts(found),
+        *shown.verdicts,
     ]
     if arguments.out:
         files.write_text(Path(arguments.out), render_comparison(found))

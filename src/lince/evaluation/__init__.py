@@ -2,6 +2,7 @@
 
 from lince.evaluation.classification import Averages, ClassificationMetrics, ClassScore, evaluate
 from lince.evaluation.compare import Comparison, compare
+from lince.evaluation.compare_found import FoundComparison, compare_found
 from lince.evaluation.detection import DetectionMetrics, DetectionScore, evaluate_detections
 from lince.evaluation.interval import Interval
 from lince.evaluation.predictions import Predictions
@@ -13,9 +14,11 @@ __all__ = [
     "Comparison",
     "DetectionMetrics",
     "DetectionScore",
+    "FoundComparison",
     "Interval",
     "Predictions",
     "compare",
+    "compare_found",
     "evaluate",
     "evaluate_detections",
 ]

@@ -76,14 +76,20 @@ def mean(values: Array) -> Array:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def resampled(columns: Columns, matching: Matching, classes: int, seed: int) -> Array:
+def affordable(columns: Columns, matching: Matching) -> int:
+    """Return how many test sets to draw: 1,000, fewer of a large one (down to 100), whose intervals are narrow."""
+    work = matching.hits.sum() + len(columns) + columns.count
+    return int(np.clip(_EFFORT // work, _FEWEST_DRAWS, _MOST_DRAWS))
+
+
+def resampled(columns: Columns, matching: Matching, classes: int, seed: int, draws: int | None = None) -> Array:
     """Return the average precision (R, T, C) on R test sets drawn from the images with replacement.
 
     The matching within an image stays what it is, so that an image drawn twice counts twice: no more than sums of
-    weights. R is 1,000, fewer on a large test set (down to 100), whose intervals are narrow.
+    weights. R is ``draws``, or else what is ``affordable``. The same ``seed``, ``draws`` and number of images draw the
+    same test sets, whatever was found on them.
     """
-    work = matching.hits.sum() + len(columns) + columns.count
-    draws = int(np.clip(_EFFORT // work, _FEWEST_DRAWS, _MOST_DRAWS))
+    draws = affordable(columns, matching) if draws is None else draws
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(columns.count, np.full(columns.count, 1 / columns.count), draws).astype(np.int32)
     result = np.empty((draws, len(IOUS), classes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,14 +117,13 @@ def compare(runs: Mapping[str, Predictions], *, shared_only: bool = False, seed:
     Images are matched by content and label, so a moved or renamed folder compares, and so does another order of
     images or classes. Raises ``DataError`` when class names differ, or test sets do and ``shared_only`` is not set.
     """
-    if len(runs) < 2:
-        raise UsageError(_("There is only one run to compare."), _("Expected two runs or more."))
+    require_several(runs)
     names, given = list(runs), list(runs.values())
-    classes = _same_classes(names, given)
+    classes = same_classes({name: item.classes for name, item in runs.items()})
     tables = [_by_identity(item.arranged(classes)) for item in given]
     shared = [row for row in tables[0][1] if all(row in rows for _item, rows in tables[1:])]
     left_out = {name: len(rows) - len(shared) for name, (_item, rows) in zip(names, tables, strict=True)}
-    _require_same(left_out, len(shared), shared_only)
+    require_same(left_out, len(shared), shared_only)
     aligned = [item.select([rows[row] for row in shared]) for item, rows in tables]
     compared = tuple(
         ComparedRun(name, item.metrics(seed), _difference(aligned[0], item, seed) if i else None)
@@ -198,10 +197,18 @@ def _by_identity(item: Predictions) -> tuple[Predictions, dict[_Identity, int]]:
     return item, rows
 
 
-def _same_classes(names: Sequence[str], runs: Sequence[Predictions]) -> Classes:
-    first = runs[0].classes
-    for name, run in zip(names[1:], runs[1:], strict=True):
-        different = sorted(set(first.names) ^ set(run.classes.names))
+def require_several(runs: Mapping[str, Any]) -> None:
+    """Raise ``UsageError`` for less than two runs."""
+    if len(runs) < 2:
+        raise UsageError(_("There is only one run to compare."), _("Expected two runs or more."))
+
+
+def same_classes(known: Mapping[str, Classes]) -> Classes:
+    """Return the classes of the first run in ``known`` (by name); raise ``DataError`` when another has other ones."""
+    names = list(known)
+    first = known[names[0]]
+    for name in names[1:]:
+        different = sorted(set(first.names) ^ set(known[name].names))
         if different:
             raise DataError(
                 _("{first} and {other} know different classes: {names}.").format(
@@ -213,7 +220,8 @@ def _same_classes(names: Sequence[str], runs: Sequence[Predictions]) -> Classes:
     return first
 
 
-def _require_same(left_out: Mapping[str, int], shared: int, shared_only: bool) -> None:
+def require_same(left_out: Mapping[str, int], shared: int, shared_only: bool) -> None:
+    """Raise ``DataError`` when runs share none of their test images, or not all and ``shared_only`` is not set."""
     if shared and (shared_only or not any(left_out.values())):
         return
     sizes = ", ".join(f"{name}: {shared + extra}" for name, extra in left_out.items())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lince import files
 from lince.annotations import Classes, Detections, Objects
@@ -18,6 +20,7 @@ from lince.messages import _
 
 COLUMNS = ("key", "name", "kind", "class", "score", "left", "top", "right", "bottom", "flags")
 IMAGE, CLASS, TRUTH, FOUND = "image", "class", "truth", "found"
+_MOST_FLAGS = int(np.iinfo(np.uint8).max)
 _Cells = list[str]
 
 
@@ -43,13 +46,28 @@ class FoundObjects:
         """Return the figures; raise ``DataError`` when no object is marked."""
         return evaluate_detections(self.truth, self.found, self.classes, seed)
 
+    def select(self, images: Sequence[int] | NDArray[Any]) -> FoundObjects:
+        """Return the findings on ``images``, in that order."""
+        rows = np.asarray(images, np.int64)
+        keys, names, found = (tuple(column[i] for i in rows) for column in (self.keys, self.names, self.found))
+        return FoundObjects(keys, names, self.truth.select(rows), found, self.classes)
+
+    def arranged(self, classes: Classes) -> FoundObjects:
+        """Return the same findings with the classes in the order of ``classes``, which holds the same names."""
+        if classes == self.classes:
+            return self
+        place = np.array([classes.index(name) for name in self.classes.names], np.int32)
+        truth = replace(self.truth, class_ids=place[self.truth.class_ids])
+        found = tuple(replace(item, class_ids=place[item.class_ids]) for item in self.found)
+        return FoundObjects(self.keys, self.names, truth, found, classes)
+
     def save(self, path: Path) -> None:
         """Write everything to ``path`` as CSV, whole or not at all; numbers survive exactly.
 
         A row names a class, an image, or one object of the image named before it.
         """
         text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
+        writer = csv.writer(text)  # lines end in CR LF, so that a CR within a name is quoted, too
         writer.writerow(COLUMNS)
         writer.writerows(self._rows())
         files.write_bytes(Path(path), text.getvalue().encode("utf-8", "surrogateescape"))
@@ -71,6 +89,15 @@ class FoundObjects:
                 yield ["", "", TRUTH, names[self.truth.class_ids[i]], "", *sides, str(self.truth.flags[i])]
             for box, class_id, score in zip(found.boxes, found.class_ids, found.scores, strict=True):
                 yield ["", "", FOUND, names[class_id], f"{score:.9g}", *map(repr, box.tolist()), ""]
+
+
+def holds_objects(path: Path) -> bool:
+    """Tell by its header whether the predictions at ``path`` are a detector's; ``False`` where it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.readline().strip() == ",".join(COLUMNS).encode()
+    except OSError:
+        return False
 
 
 class _Parser:
@@ -107,18 +134,34 @@ class _Parser:
         if len(row) != len(COLUMNS):
             raise self._error(_("{found} columns instead of {expected}").format(found=len(row), expected=len(COLUMNS)))
         key, name, kind, class_name, score, *rest = row
+        if kind in (TRUTH, FOUND) and not self.images:
+            raise self._error(_("an object stands before any image"))
         if kind == CLASS:
-            self.classes.append(class_name)
+            self._take_class(class_name)
         elif kind == IMAGE:
             self.images.append((key, name))
             self.truth.append([])
             self.found.append([])
         elif kind == TRUTH:
-            self.truth[-1].append((self.classes.index(class_name), _sides(rest), int(rest[4])))
+            self.truth[-1].append((self.classes.index(class_name), _sides(rest), _flags(rest[4])))
         elif kind == FOUND:
-            self.found[-1].append((self.classes.index(class_name), _sides(rest), float(score)))
+            self.found[-1].append((self.classes.index(class_name), _sides(rest), self._score(score)))
         else:
             raise self._error(_("'{kind}' is no kind of row").format(kind=kind))
+
+    def _take_class(self, name: str) -> None:
+        if name in self.classes:
+            raise self._error(_("the class '{name}' stands there twice").format(name=name))
+        self.classes.append(name)
+
+    def _score(self, cell: str) -> float:
+        """Return a score; it is between 0 and 1, and no finding is surer than the one before it."""
+        score, before = float(cell), self.found[-1][-1][2] if self.found[-1] else 1.0
+        if not 0 <= score <= 1:
+            raise ValueError(_("the score {score} is not between 0 and 1").format(score=cell))
+        if score > before:
+            raise ValueError(_("the surest finding does not stand first"))
+        return score
 
     def _error(self, reason: str) -> DataError:
         return DataError(
@@ -133,6 +176,13 @@ def _sides(cells: _Cells) -> list[float]:
     if not np.isfinite(sides).all():
         raise ValueError(_("a side is not a number"))
     return sides
+
+
+def _flags(cell: str) -> int:
+    flags = int(cell)
+    if not 0 <= flags <= _MOST_FLAGS:
+        raise ValueError(_("the flags {flags} are not between 0 and {most}").format(flags=flags, most=_MOST_FLAGS))
+    return flags
 
 
 def _detections(rows: list[tuple[int, list[float], float]]) -> Detections:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.evaluation.average_precision import interpolated, mean
+from lince.evaluation.figures import count as written
 from lince.evaluation.matching import IOUS, NOTHING, Bools, Columns, Ints, Matching
-from lince.messages import _
+from lince.messages import _, translate_plural
 
 MISSED, PLACE, CLASS, BOTH, DOUBLE, BACKGROUND = "missed", "place", "class", "both", "double", "background"
 KINDS = (MISSED, PLACE, CLASS, BOTH, DOUBLE, BACKGROUND)
@@ -58,6 +59,25 @@ def kind_name(kind: str) -> str:
         BACKGROUND: _("found where nothing is"),
     }
     return names[kind]
+
+
+def counted(kind: str, number: int) -> str:
+    """Return ``number`` errors of one of ``KINDS`` in words that stand alone or begin a sentence."""
+    texts = {
+        MISSED: translate_plural("{n} object missed", "{n} objects missed", number),
+        PLACE: translate_plural("{n} box in the wrong place", "{n} boxes in the wrong place", number),
+        CLASS: translate_plural("{n} box of the wrong class", "{n} boxes of the wrong class", number),
+        BOTH: translate_plural(
+            "{n} box in the wrong place and of the wrong class",
+            "{n} boxes in the wrong place and of the wrong class",
+            number,
+        ),
+        DOUBLE: translate_plural(
+            "{n} box too many on an object already found", "{n} boxes too many on objects already found", number
+        ),
+        BACKGROUND: translate_plural("{n} box where nothing is", "{n} boxes where nothing is", number),
+    }
+    return texts[kind].format(n=written(number))
 
 
 def errors(columns: Columns, matching: Matching, shown: Bools) -> Errors:

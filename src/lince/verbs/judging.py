@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from lince.annotations import UNLABELLED, Classes, Objects
 from lince.data import TEST, Dataset, keys, open_dataset, require_classes, require_objects, verify
 from lince.errors import DataError, UsageError
-from lince.evaluation import ClassificationMetrics, Comparison
+from lince.evaluation import ClassificationMetrics, Comparison, FoundComparison, compare_found
 from lince.evaluation import compare as compare_predictions
 from lince.evaluation.detection import DetectionMetrics, evaluate_detections
-from lince.evaluation.found import FoundObjects
+from lince.evaluation.found import FoundObjects, holds_objects
 from lince.evaluation.predictions import Predictions
 from lince.messages import _
 from lince.progress import SILENT, Progress
@@ -67,15 +67,29 @@ def evaluate(model: str | Path, data: str | Path | Dataset, *, progress: Progres
     return Evaluation(predictions, predictions.metrics(), part, dataset.summary())
 
 
-def compare(runs: Sequence[str | Path], *, shared_only: bool = False) -> Comparison:
+def compare(runs: Sequence[str | Path], *, shared_only: bool = False) -> Comparison | FoundComparison:
     """Return ``runs`` side by side on their common test set; the first one is what the others are compared with.
 
-    Raises ``DataError`` when their test sets differ, unless ``shared_only`` asks for the images that all have.
+    Classifiers are compared with classifiers, detectors with detectors. Raises ``DataError`` when there are both, and
+    when the test sets differ, unless ``shared_only`` asks for the images that all have.
     """
     if len(runs) < 2:
         raise UsageError(_("There is one run to compare."), _("Expected two or more."))
-    found = {_name(run, runs): Predictions.load(_predictions_of(Path(run))) for run in runs}
-    return compare_predictions(found, shared_only=shared_only)
+    paths = {_name(run, runs): _predictions_of(Path(run)) for run in runs}
+    detectors = [name for name, path in paths.items() if holds_objects(path)]
+    if not detectors:
+        found = {name: Predictions.load(path) for name, path in paths.items()}
+        return compare_predictions(found, shared_only=shared_only)
+    others = [name for name in paths if name not in detectors]
+    if others:
+        raise DataError(
+            _("{detectors} find objects, and {others} tell whole images apart.").format(
+                detectors=", ".join(detectors), others=", ".join(others)
+            ),
+            _("Expected runs of one kind."),
+            _("Compare detectors with detectors, and classifiers with classifiers."),
+        )
+    return compare_found({name: FoundObjects.load(path) for name, path in paths.items()}, shared_only=shared_only)
 
 
 def _found(predictor: DetectionPredictor, dataset: Dataset, progress: Progress) -> FoundObjects:

@@ -11,7 +11,7 @@ import numpy as np
 from lince.evaluation.detection import DetectionMetrics
 from lince.evaluation.diagnosis.finding import Finding, Severity, listed
 from lince.evaluation.figures import count, decimal, percent
-from lince.evaluation.tide import BACKGROUND, BOTH, CLASS, DOUBLE, MISSED, PLACE, kind_name
+from lince.evaluation.tide import BACKGROUND, BOTH, CLASS, DOUBLE, MISSED, PLACE, counted
 from lince.messages import _
 
 ENOUGH_BOXES = 125  # training boxes of a class; below, every box more shows in the result
@@ -150,8 +150,8 @@ def costly_errors(evidence: ObjectEvidence) -> Finding | None:
     if not costly:
         return None
     said = [
-        _("{n} objects or boxes are {kind}; without these mAP50 would be {gain} points higher.").format(
-            n=count(error.count), kind=kind_name(error.kind), gain=decimal(100 * error.gain, 1)
+        _("{errors}: without them mAP50 would be {gain} points higher.").format(
+            errors=counted(error.kind, error.count), gain=decimal(100 * error.gain, 1)
         )
         for error in costly
     ]

@@ -5,7 +5,14 @@ from lince.evaluation.report.document import document, write_json
 from lince.evaluation.report.markdown import render_markdown, write_markdown
 from lince.evaluation.report.page import render_comparison, render_html, write_html
 from lince.evaluation.report.record import DataFacts, ModelFacts, Picture, Pictures, RecipeRow, Report
-from lince.evaluation.report.side_by_side import compared_classes, compared_runs, render_comparison_markdown, verdicts
+from lince.evaluation.report.side_by_side import (
+    SideBySide,
+    compared_classes,
+    compared_runs,
+    render_comparison_markdown,
+    side_by_side,
+    verdicts,
+)
 
 __all__ = [
     "DataFacts",
@@ -17,6 +24,7 @@ __all__ = [
     "Pictures",
     "RecipeRow",
     "Report",
+    "SideBySide",
     "compared_classes",
     "compared_runs",
     "document",
@@ -24,6 +32,7 @@ __all__ = [
     "render_comparison_markdown",
     "render_html",
     "render_markdown",
+    "side_by_side",
     "verdicts",
     "write_html",
     "write_json",

@@ -43,7 +43,7 @@ class DetectionReport:
 
     ``train_boxes`` counts the training boxes of each class. An epoch of ``history`` holds ``epoch`` (from 1),
     ``train_loss`` and its parts, ``val_map50``, ``val_map50_95``, ``rate``, ``seconds``; what was not measured is
-    absent, ``None`` or NaN.
+    absent, ``None`` or NaN. ``run`` is the folder of the run as a person types it; empty where it is not known.
     """
 
     title: str
@@ -60,6 +60,7 @@ class DetectionReport:
     recipes: tuple[RecipeRow, ...] = ()
     pictures: DetectionPictures = field(default_factory=DetectionPictures)
     notes: tuple[str, ...] = ()
+    run: str = ""
     made: datetime = field(default_factory=datetime.now)
 
     @property

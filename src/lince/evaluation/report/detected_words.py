@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from lince.evaluation.detection import SIZES
 from lince.evaluation.figures import count, decimal, duration, percent, percent_range
 from lince.evaluation.report.detected import DetectionReport
@@ -96,6 +98,12 @@ def errors(report: DetectionReport) -> Table:
     return Table((_("error"), _("how many"), _("mAP50 without them, points")), tuple(rows))
 
 
+def worst(report: DetectionReport) -> Table:
+    """Return the images with most errors that are shown, and which errors these are."""
+    rows = [(picture.caption, picture.detail) for picture in report.pictures.worst]
+    return Table((_("image"), _("errors")), tuple(rows))
+
+
 def confusion(report: DetectionReport) -> Table:
     """Return the confusion matrix with the background."""
     names = [*report.metrics.classes.names, _("nothing")]
@@ -105,7 +113,9 @@ def confusion(report: DetectionReport) -> Table:
 
 def usage(report: DetectionReport) -> Pairs:
     """Return what to type next: (what for, command)."""
+    run = shlex.quote(report.run) if report.run else "RUN"
     return [
-        (_("Find objects on photos"), "lince predict RUN PHOTOS --save found"),
-        (_("Judge it on other labelled photos"), "lince evaluate RUN DATA"),
+        (_("Find objects on photos"), f"lince predict {run} PHOTOS --save found"),
+        (_("Judge it on other labelled photos"), f"lince evaluate {run} DATA"),
+        (_("Hold another run against it"), f"lince compare {run} OTHER"),
     ]

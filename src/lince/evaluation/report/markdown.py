@@ -23,10 +23,12 @@ _LEFT_OUT = 50
 def render_markdown(report: Report | DetectionReport) -> str:
     """Return ``report`` as Markdown in the language in force."""
     if isinstance(report, DetectionReport):
-        texts = [_found(report), *(part(report) for part in (_diagnosis, _recipes, _history)), _tables(report)]
-        return "\n\n".join(text for text in (*texts, _data(report), _made(report)) if text) + "\n"
-    parts = (_answer, _mistakes, _diagnosis, _recipes, _history, _classes, _confusion, _data, _made)
-    return "\n\n".join(text for part in parts if (text := part(report))) + "\n"
+        texts = [_found(report), *(part(report) for part in (_diagnosis, _recipes, _history))]
+        texts += [part(report) for part in (_tables, _worst, _data, _usage, _made)]
+    else:
+        parts = (_answer, _mistakes, _diagnosis, _recipes, _history, _classes, _confusion, _data, _made)
+        texts = [part(report) for part in parts]
+    return "\n\n".join(filter(None, texts)) + "\n"
 
 
 def write_markdown(report: Report | DetectionReport, path: Path) -> None:
@@ -70,6 +72,16 @@ def _tables(report: DetectionReport) -> str:
     ):
         parts.append("## " + title + "\n\n" + table(shown.header, shown.rows))
     return "\n\n".join(parts)
+
+
+def _worst(report: DetectionReport) -> str:
+    shown = told.worst(report)
+    return "## " + _("The images with most errors") + "\n\n" + table(shown.header, shown.rows, 2) if shown.rows else ""
+
+
+def _usage(report: DetectionReport) -> str:
+    rows = "\n".join(f"- {escaped(purpose)}: `{command}`" for purpose, command in told.usage(report))
+    return "## " + _("How to use it") + "\n\n" + rows
 
 
 def _mistakes(report: Report) -> str:

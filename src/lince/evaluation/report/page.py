@@ -16,6 +16,7 @@ from lince.errors import DataError
 from lince.evaluation import figures
 from lince.evaluation.classification import ClassificationMetrics, ClassScore
 from lince.evaluation.compare import Comparison
+from lince.evaluation.compare_found import FoundComparison
 from lince.evaluation.report import charts, detected_charts, detected_words, side_by_side, words
 from lince.evaluation.report.detected import DetectionReport
 from lince.evaluation.report.record import DataFacts, Report
@@ -79,15 +80,15 @@ def write_html(report: Report | DetectionReport, path: Path) -> None:
     files.write_text(Path(path), render_html(report))
 
 
-def render_comparison(comparison: Comparison) -> str:
+def render_comparison(comparison: Comparison | FoundComparison) -> str:
     """Return ``comparison`` as one HTML page in the language in force."""
     template = environment().get_template("comparison.html.j2")
+    shown = side_by_side.side_by_side(comparison)
     return template.render(
         comparison=comparison,
-        table=side_by_side.compared_runs(comparison),
-        recalls=side_by_side.compared_classes(comparison),
-        verdicts=side_by_side.verdicts(comparison),
-        track_from=min(_track_from(run.metrics) for run in comparison.runs),
+        shown=shown,
+        changed=comparison.runs[1:] if isinstance(comparison, Comparison) else (),
+        track_from=_round_below(bar.low for bar in shown.bars),
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lince.evaluation.compare import ComparedRun, Comparison
+from lince.evaluation.compare_found import ComparedDetector, FoundComparison
 from lince.evaluation.figures import MISSING, count, decimal, percent
 from lince.evaluation.interval import Interval
 from lince.evaluation.report.markdown import escaped, table
@@ -10,6 +13,42 @@ from lince.evaluation.report.words import Table
 from lince.messages import _
 
 _MINUS, _PLUS = "−", "+"
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """A comparison ready to be shown: a table of the runs, one of the classes with its title, and the verdicts.
+
+    ``bars`` holds for each run the figure that is drawn beside it, which is called ``figure``.
+    """
+
+    runs: Table
+    classes: Table
+    classes_title: str
+    verdicts: tuple[str, ...]
+    figure: str
+    bars: tuple[Interval, ...]
+
+
+def side_by_side(comparison: Comparison | FoundComparison) -> SideBySide:
+    """Return ``comparison`` in words and tables in the language in force."""
+    if isinstance(comparison, FoundComparison):
+        return SideBySide(
+            compared_detectors(comparison),
+            found_classes(comparison),
+            _("AP50 of each class"),
+            tuple(found_verdicts(comparison)),
+            "mAP50-95",
+            tuple(run.metrics.map50_95 for run in comparison.runs),
+        )
+    return SideBySide(
+        compared_runs(comparison),
+        compared_classes(comparison),
+        _("Recall of each class"),
+        tuple(verdicts(comparison)),
+        _("accuracy"),
+        tuple(run.metrics.accuracy for run in comparison.runs),
+    )
 
 
 def compared_runs(comparison: Comparison) -> Table:
@@ -62,16 +101,56 @@ def verdicts(comparison: Comparison) -> list[str]:
     return said
 
 
-def render_comparison_markdown(comparison: Comparison) -> str:
+def compared_detectors(comparison: FoundComparison) -> Table:
+    """Return one row per detector: its average precision, and how it differs from the first one in points."""
+    interval, difference = _("95 % interval"), _("difference")
+    header = (_("run"), "mAP50", interval, difference, interval, "mAP50-95", interval, difference, interval)
+    return Table(header, tuple(_detector_row(run) for run in comparison.runs))
+
+
+def found_classes(comparison: FoundComparison) -> Table:
+    """Return one row per class: its test boxes, its AP50 with each detector, and how it moved from the first one."""
+    header = [_("class"), _("test boxes"), *(run.name for run in comparison.runs)]
+    header += [_("difference: {name}").format(name=run.name) for run in comparison.runs[1:]]
+    rows = []
+    for i, name in enumerate(comparison.runs[0].metrics.classes.names):
+        scores = [run.metrics.scores[i] for run in comparison.runs]
+        values = [score.ap50.value if score.ap50 else None for score in scores]
+        moved = [MISSING if value is None else points(value - (values[0] or 0.0)) for value in values[1:]]
+        rows.append((name, count(scores[0].support), *map(percent, values), *moved))
+    return Table(tuple(header), tuple(rows))
+
+
+def found_verdicts(comparison: FoundComparison) -> list[str]:
+    """Return one sentence per detector: does it find more than the first, less, or may luck explain it?"""
+    sentences = {
+        "better": _("{other} finds more than {first}: {points} points of mAP50-95 (from {low} to {high})."),
+        "worse": _("{other} finds less than {first}: {points} points of mAP50-95 (from {low} to {high})."),
+        "unclear": _(
+            "No difference between {other} and {first} can be told from luck: {points} points of mAP50-95 "
+            "(from {low} to {high})."
+        ),
+    }
+    said = []
+    for run in comparison.runs[1:]:
+        if run.difference is not None:
+            found = run.difference.map50_95
+            names = {"first": comparison.runs[0].name, "other": run.name, "points": points(found.value)}
+            bounds = {"low": points(found.low), "high": points(found.high)}
+            said.append(sentences[run.difference.verdict].format(**names, **bounds))
+    return said
+
+
+def render_comparison_markdown(comparison: Comparison | FoundComparison) -> str:
     """Return ``comparison`` as Markdown in the language in force."""
-    runs, classes = compared_runs(comparison), compared_classes(comparison)
+    shown = side_by_side(comparison)
     parts = [
         "# " + _("Runs side by side"),
         _("On the same {n} test images").format(n=count(comparison.count)) + ".",
-        *map(escaped, verdicts(comparison)),
-        table(runs.header, runs.rows),
-        "## " + _("Recall of each class"),
-        table(classes.header, classes.rows),
+        *map(escaped, shown.verdicts),
+        table(shown.runs.header, shown.runs.rows),
+        "## " + shown.classes_title,
+        table(shown.classes.header, shown.classes.rows),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -95,6 +174,18 @@ def _row(run: ComparedRun) -> tuple[str, ...]:
         _p(found.p_value),
         percent(run.metrics.macro.f1),
     )
+
+
+def _detector_row(run: ComparedDetector) -> tuple[str, ...]:
+    found = run.difference
+    row = [run.name]
+    for figure, moved in (
+        (run.metrics.map50, found and found.map50),
+        (run.metrics.map50_95, found and found.map50_95),
+    ):
+        row += [percent(figure.value), _bounds(figure)]
+        row += [points(moved.value), _points_range(moved)] if moved else [MISSING, MISSING]
+    return tuple(row)
 
 
 def _bounds(found: Interval) -> str:

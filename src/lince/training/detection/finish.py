@@ -74,6 +74,7 @@ def finish(target: Run, job: Job, trained: Trained, laps: Mapping[str, float]) -
         environment=environment(),
         pictures=shown,
         notes=trained.notes,
+        run=str(target.folder),
     )
     write(target, content)
     return content
