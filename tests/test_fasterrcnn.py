@@ -11,7 +11,10 @@ torch = pytest.importorskip("torch")
 
 from torchvision.ops import MultiScaleRoIAlign, batched_nms  # noqa: E402
 
+import lince  # noqa: E402
+from boxes import yolo  # noqa: E402
 from lince import images, preprocess  # noqa: E402
+from lince.cli.main import main  # noqa: E402
 from lince.decode import Keeping, boxes  # noqa: E402
 from lince.errors import UsageError, WeightsError  # noqa: E402
 from lince.exporting.onnx import export_detector  # noqa: E402
@@ -122,3 +125,16 @@ def test_the_text_of_an_entry_and_what_cannot_be_a_backbone() -> None:
 def test_arrays_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="scores"):
         boxes.read([np.zeros((3, 4)), np.zeros((3, 2))], (10, 10), Preprocess(32, 32), Keeping())
+
+
+@pytest.mark.parametrize("recipe", ["scratch", "transfer", "finetune"])
+def test_it_trains_and_is_evaluated_and_asked_from_the_command_line(
+    recipe: str, awkward: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = yolo(awkward / "photos", {"train": 6, "val": 2, "test": 3}, side=64)
+    run = str(awkward / "run")
+    asked = ["--model", "fasterrcnn", "--weights", "none", "--size", "64", "--epochs", "1", "--recipe", recipe]
+    assert main(["train", str(photos), *asked, "--augment", "none", "--out", run]) == 0
+    assert main(["evaluate", run, str(photos)]) == 0
+    assert "mAP50" in capsys.readouterr().out
+    assert [one.size for one in lince.load(run).predict_many(photos / "images" / "test")] == [(64, 64)] * 3
