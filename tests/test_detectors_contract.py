@@ -159,7 +159,9 @@ def test_the_loss_falls_on_eight_photos(name: str) -> None:
         torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
         optimiser.step()
         sums.append(float(total.detach()))
-    assert np.mean(sums[-2:]) < 0.95 * np.mean(sums[:2]), sums
+    # Transformers need hundreds of steps where convolutions need dozens.
+    bound = 0.96 if _built(name).decoding == "queries" else 0.9
+    assert np.mean(sums[-2:]) < bound * np.mean(sums[:2]), sums
 
 
 @one_of_each

@@ -1,8 +1,7 @@
 """Detectors with queries, D-FINE (Peng et al. 2024) and RT-DETRv2 (Lv et al. 2024), as ``transformers`` builds them.
 
 Nothing is fetched: the networks are built from the settings in ``detr_sizes``. What their numbers mean is said by
-``lince.decode.queries``. Of the others that ``transformers`` carries, RF-DETR and DEIMv2 are not here: the weights of
-their larger sizes are not all under a permissive licence (DEIMv2's stand on DINOv3).
+``lince.decode.queries``.
 """
 
 from __future__ import annotations
