@@ -14,14 +14,20 @@ from torchvision.ops import MultiScaleRoIAlign, batched_nms  # noqa: E402
 import lince  # noqa: E402
 from boxes import yolo  # noqa: E402
 from lince import images, preprocess  # noqa: E402
+from lince.annotations import Objects  # noqa: E402
 from lince.cli.main import main  # noqa: E402
+from lince.data import open_dataset  # noqa: E402
 from lince.decode import Keeping, boxes  # noqa: E402
 from lince.errors import UsageError, WeightsError  # noqa: E402
+from lince.evaluation.detection import headline  # noqa: E402
 from lince.exporting.onnx import export_detector  # noqa: E402
 from lince.models import detectors, families, fasterrcnn, proposals, sources, weights  # noqa: E402
 from lince.models.fasterrcnn import FasterRcnn  # noqa: E402
 from lince.preprocess import Preprocess  # noqa: E402
 from lince.runtime.session import Session  # noqa: E402
+from lince.training.detection.finding import detections, on  # noqa: E402
+from lince.training.detection.loader import Loader  # noqa: E402
+from lince.training.detection.samples import Samples  # noqa: E402
 
 MOBILE = "fasterrcnn: mobilenetv2_100"
 
@@ -138,3 +144,28 @@ def test_it_trains_and_is_evaluated_and_asked_from_the_command_line(
     assert main(["evaluate", run, str(photos)]) == 0
     assert "mAP50" in capsys.readouterr().out
     assert [one.size for one in lince.load(run).predict_many(photos / "images" / "test")] == [(64, 64)] * 3
+
+
+@pytest.mark.slow
+def test_eight_photos_are_learnt_by_heart(shared: Path) -> None:
+    network, spec, _report = _filled(shared, 128)
+    samples = Samples.of(open_dataset(shared / "data" / "raccoon", format="voc"))
+    loader = Loader(samples, np.arange(8), spec, 8)
+    batch = next(iter(loader.batches()))
+    inputs, targets = torch.from_numpy(batch.inputs), on(batch.targets, torch.device("cpu"))
+    network.freeze_before("4")
+    network.freeze_norms()
+    network.train()
+    optimiser = torch.optim.AdamW([one for one in network.parameters() if one.requires_grad], 5e-4)
+    torch.manual_seed(0)
+    sums = []
+    for _step in range(40):
+        total = torch.stack(list(network.losses(inputs, targets).values())).sum()
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        sums.append(float(total.detach()))
+    assert sums[-1] < 0.5 * sums[0]
+    truth = samples.dataset.objects
+    assert isinstance(truth, Objects)
+    assert headline(truth.select(np.arange(8)), detections(network, loader), samples.classes)[0] >= 0.95

@@ -9,6 +9,7 @@ from lince.annotations import Objects
 from lince.config import TrainConfig
 from lince.data import SPLITS, Dataset, keys, require_usable, verify
 from lince.errors import DataError, UsageError
+from lince.evaluation import figures
 from lince.evaluation.report import DetectionReport
 from lince.messages import _
 from lince.models import detectors
@@ -58,9 +59,10 @@ def train(request: Request, target: Run) -> DetectionReport:
 
 
 def _tell(entry: DetectorEntry, side: int) -> str:
-    return _("Network: {name} at {side} pixels ({licence}, {params:.1f} million parameters)").format(
-        name=entry.name, side=side, licence=entry.licence, params=(entry.params or 0) / 1e6
-    )
+    facts = [_("{side} pixels").format(side=side), entry.licence]
+    if entry.params is not None:
+        facts.append(_("{params} parameters").format(params=figures.magnitude(entry.params)))
+    return _("Network: {name} ({parts})").format(name=entry.name, parts=", ".join(facts))
 
 
 def _require_choices(config: TrainConfig) -> None:
