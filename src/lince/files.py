@@ -14,10 +14,11 @@ from typing import Any
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; on success it takes ``path``'s place, on failure it goes away.
 
-    The bytes are flushed to the disk before the rename, so a crash leaves the old file or the new one.
+    The bytes are flushed to the disk before the rename, so a crash leaves the old file or the new one. What can be
+    computed again need not be ``durable``: a crash of the machine may then leave it cut off, and it costs no wait.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,7 +27,8 @@ def replacing(path: Path) -> Iterator[Path]:
     aside = Path(name)
     try:
         yield aside
-        _flush(aside)
+        if durable:
+            _flush(aside)
         os.chmod(aside, 0o666 & ~_umask())
         os.replace(aside, path)
     finally:

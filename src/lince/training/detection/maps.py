@@ -49,7 +49,7 @@ class MapStore:
         """Keep ``maps`` (C, H, W) each, in half precision."""
         limit = np.finfo(np.float16).max
         flat = [np.clip(one, -limit, limit).astype(np.float16).ravel() for one in maps]
-        with files.replacing(self._path(key, view)) as aside, open(aside, "wb") as stream:
+        with files.replacing(self._path(key, view), durable=False) as aside, open(aside, "wb") as stream:
             np.save(stream, np.concatenate(flat))
 
     def read(self, key: str, view: int, shapes: Sequence[tuple[int, ...]]) -> Maps:

@@ -32,7 +32,7 @@ from lince.training.learning import Machine
 from lince.training.loop import Course
 from lince.training.plan import Plan
 
-MOST_VIEWS = 6
+MOST_VIEWS = 4
 MOST_BYTES = 2 << 30  # of maps, above which fewer views are kept
 VERSION = 1
 
