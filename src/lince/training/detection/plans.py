@@ -19,7 +19,7 @@ MIXUP = 0.3
 MONITOR = "val_map50_95"
 BATCH = 8
 SCRATCH_RATE, TRANSFER_RATE, FINETUNE_RATE = 2e-3, 2e-3, 1e-3
-SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 12_000, 450, 700  # of a batch of eight
+SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 12_000, 450, 600  # of a batch of eight
 LEAST_EPOCHS, STEP, SMALLEST = 8, 32, 224
 KEPT = 0.85  # of a budget: the rest is for judging, the model file and the report
 
