@@ -22,7 +22,7 @@ import finder
 import lince
 import tiny
 from lince import images
-from lince.annotations import Classes, Detections, Rejected
+from lince.annotations import Classes, Detections, Rejected, colour_of
 from lince.card import NETWORK_FILE, ModelCard
 from lince.cli import finding
 from lince.cli.main import main
@@ -165,7 +165,7 @@ def test_images_of_any_sizes_are_found_together_and_alone(model: DetectionPredic
     assert told(model.detect([turned])[0]) == told(model.detect([turned.copy()])[0])
 
 
-@pytest.mark.parametrize("array", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+@pytest.mark.parametrize("array", [np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
 def test_arrays_that_are_no_image_are_refused(model: DetectionPredictor, array: NDArray[np.uint8]) -> None:
     with pytest.raises(ImageError, match="is no image"):
         model.detect([array])
@@ -195,8 +195,8 @@ def test_networks_of_a_fixed_batch_answer_alike(model: DetectionPredictor, tmp_p
 
 def test_memory_stays_bounded(folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, looked = lince.load(folder), []
-    look = model._look
-    monkeypatch.setattr(model, "_look", lambda photo: looked.append(photo) or look(photo))
+    look = model.look_at
+    monkeypatch.setattr(model, "look_at", lambda photo: looked.append(photo) or look(photo))
     answers = model.predict_many([photos / "día 1" / f"calle.{end}" for end in ("jpg", "png")] + [photos], batch=1)
     next(answers)
     assert len(looked) <= 3
@@ -425,8 +425,8 @@ def test_a_picture_with_boxes_keeps_the_photo_and_its_size() -> None:
     shown = draw.annotated(photo, ours, Classes(tuple("abcdefghi")))
     assert (photo == before).all()
     assert shown.shape == photo.shape
-    assert (shown[100, 20] == draw.COLOURS[0]).all()
-    assert (shown[100, 289] == draw.COLOURS[1]).all()
+    assert (shown[100, 20] == colour_of(0)).all()
+    assert (shown[100, 289] == colour_of(1)).all()
     assert (shown[90:140, 40:100] == photo[90:140, 40:100]).all()
     names = draw.annotated(photo, ours, Classes(tuple("ábcdefghi")))
     assert (names != shown).any(), "accents are drawn"

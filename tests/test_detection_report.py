@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from lince.annotations import Classes, Detections, Objects, Rejected
-from lince.evaluation import Interval
 from lince.evaluation.detection import DetectionMetrics, SizeScore, evaluate_detections
 from lince.evaluation.diagnosis.finding import Severity
 from lince.evaluation.diagnosis.objects import RULES, ObjectEvidence, diagnose_objects
+from lince.evaluation.interval import Interval
 from lince.evaluation.report import (
     DataFacts,
     DetectionPicture,

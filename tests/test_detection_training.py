@@ -30,7 +30,7 @@ from lince.models import detectors, families  # noqa: E402
 from lince.preprocess import Preprocess, normalise  # noqa: E402
 from lince.progress import SILENT  # noqa: E402
 from lince.training import checkpoint  # noqa: E402
-from lince.training.detection import maps, plans  # noqa: E402
+from lince.training.detection import finish, maps, plans  # noqa: E402
 from lince.training.detection.loader import Loader, Mixing, fitted  # noqa: E402
 from lince.training.detection.samples import Samples, balanced  # noqa: E402
 
@@ -320,6 +320,32 @@ def test_an_export_that_finds_other_objects_is_refused(samples):
     nothing = [replace(one, boxes=one.boxes[:0], class_ids=one.class_ids[:0], scores=one.scores[:0]) for one in found]
     with pytest.raises(ModelError, match="finds"):
         parity.check_detections(nothing, found, 0.0)
+
+
+def test_what_the_last_digits_decide_is_not_held_against_an_export(samples):
+    spread = [np.array([[0.0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [60, 0, 69, 9]]) + 9 * row for row in range(5)]
+    ids, scores, last = np.zeros(4, np.int32), np.full(4, 0.2, np.float32), np.array([[0.0], [0], [0], [2]])
+    found = [Detections(boxes, ids, scores) for boxes in spread]
+    other = [replace(one, boxes=one.boxes + last) for one in found]
+    unlike = [replace(one, boxes=one.boxes + 2 - last) for one in found]
+    assert parity.check_detections(other, found, exact=lambda: other).agreement == 0.75
+    with pytest.raises(ModelError, match="5 of 20"):
+        parity.check_detections(other, found, exact=lambda: found)
+    with pytest.raises(ModelError, match="15 of 20"):
+        parity.check_detections(unlike, found, exact=lambda: other)
+
+
+@pytest.mark.parametrize("name", ["dfine-n", "deimv2-atto", "rtdetrv2-r18", "rfdetr-nano"])
+def test_a_detector_with_queries_answers_alike_in_double_precision(name):
+    pytest.importorskip("transformers")
+    spec = Preprocess(64, 64)
+    network = families.build(detectors.find(name), 2, spec, 0).eval()
+    with torch.no_grad():
+        images = torch.rand(1, 3, 64, 64)
+        ours, exact = network(images), finish.Exact(network).eval()(images)
+    assert all(one.dtype == torch.float64 for one in exact[:1])
+    sums = [(one.double().mean().item(), other.double().mean().item()) for one, other in zip(ours, exact, strict=True)]
+    assert all(one == pytest.approx(other, rel=0.02, abs=0.02) for one, other in sums)
 
 
 def test_choices_that_tear_boxes_apart_are_refused(photos, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from lince.preprocess import Preprocess  # noqa: E402
 from lince.runtime.session import Session  # noqa: E402
 
 CLASSES, SIDE = 3, 64
-REGISTRY = detectors.detectors()
+PLUGIN = ("yolov8n", "yolo11n", "yolo26n")  # of a package that whoever runs the tests may have installed
+REGISTRY = detectors.detectors() | {name: detectors.find(name) for name in PLUGIN if find_spec(detectors.ULTRALYTICS)}
 
 
 def _cheapest() -> list[str]:
@@ -81,7 +83,7 @@ def test_every_name_is_found_again_by_its_text_and_says_what_it_reads(name: str)
         entry.width,
         entry.depth,
     )
-    assert entry.permissive
+    assert entry.permissive or entry.copyleft
     assert entry.family in families.FAMILIES
 
 
@@ -145,14 +147,16 @@ def test_every_parameter_stands_in_one_block_and_the_last_block_is_all_that_read
     assert learnt == last
 
 
-@one_of_each
+@pytest.mark.timeout(1200)  # the largest take minutes
+@whole_registry
 def test_the_loss_falls_on_eight_photos(name: str) -> None:
     network = _built(name).train()
     images, targets = _images(name, 8), _targets([1] * 8)
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
     torch.manual_seed(0)
     sums = []
-    for _step in range(8):
+    # Each step of RF-DETR, ten times as large as the others here, takes a second.
+    for _step in range(6 if name.startswith("rfdetr") else 8):
         total = torch.stack(list(network.losses(images, targets).values())).sum()
         optimiser.zero_grad()
         total.backward()
@@ -203,7 +207,7 @@ def _shared(wanted: np.ndarray, found: np.ndarray) -> float:
     return float(np.mean(near))
 
 
-@one_of_each
+@whole_registry
 def test_a_batch_of_one_and_of_many_agree(name: str) -> None:
     network = _built(name).eval()
     images = _images(name, 3)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lince.cli.main import main
-from lince.decode import Keeping, queries
+from lince.decode import Keeping, decoder, queries
 from lince.errors import UsageError
 from lince.models import detectors
 from lince.preprocess import Preprocess
@@ -27,6 +27,14 @@ def test_encoded_truth_comes_back_with_its_classes() -> None:
     assert found.class_ids.tolist() == IDS.tolist()
     np.testing.assert_allclose(found.boxes, BOXES, atol=1e-3)
     assert (found.scores == 1).all()
+
+
+def test_neighbours_in_a_crowd_stay_and_doubles_go() -> None:
+    kind, crowd = decoder("queries"), np.array([[0.0, 0, 40, 40], [6, 0, 46, 40], [60, 0, 100, 40], [62, 0, 102, 40]])
+    answers = kind.encode(crowd, np.zeros(4, np.int32), (128, 192), SPEC, 3)
+    # The first two share 0.74 of what they cover, the last two 0.90.
+    found = kind.read(answers, (128, 192), SPEC, Keeping(overlap=kind.overlap))
+    assert sorted(found.boxes[:, 0].round().tolist()) == [0, 6, 60]
 
 
 def test_numbers_mean_shares_of_the_input_and_what_is_no_number_is_left_out() -> None:
@@ -95,6 +103,32 @@ def test_names_of_published_files_are_those_of_the_network() -> None:
     assert network.is_class_layer(network.own_name("class_embed.1.weight"))
 
 
+@pytest.mark.parametrize("names", ["published", "present"])
+@pytest.mark.parametrize("name", ["dfine-n", "rtdetrv2-r18"])
+def test_a_file_of_transformers_is_read_whole_and_answers_as_transformers_does(
+    name: str, names: str, tmp_path: Path
+) -> None:
+    torch, network = _network(name, 80, 160)
+    import transformers
+
+    from lince.models import sources, weights
+
+    kind = transformers.DFineForObjectDetection if name == "dfine-n" else transformers.RTDetrV2ForObjectDetection
+    torch.manual_seed(1)
+    theirs = kind(network.network.config).eval()
+    theirs.save_pretrained(tmp_path, save_original_format=names == "published")
+    source = sources.locate(detectors.find(name), str(tmp_path / "model.safetensors"))
+    report = weights.load_detector(network.eval(), source)
+    assert not report.misfits()
+    assert report.fitted == report.total
+    images = torch.rand(1, 3, 160, 160)
+    with torch.no_grad():
+        logits, boxes = network(images)
+        expected = theirs(images)
+    torch.testing.assert_close(logits, expected.logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(boxes, expected.pred_boxes, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["nano", "small", "medium", "large"])
 def test_presets_stand_for_detectors_of_the_registry(name: str) -> None:
     assert detectors.find(name) == detectors.presets()[name]
@@ -104,11 +138,29 @@ def test_presets_stand_for_detectors_of_the_registry(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "closest"), [("yolov8n", "dfine-n"), ("yolo11m.pt", "dfine-m"), ("YOLO26x", "dfine-x"), ("yolov8", "n")]
 )
-def test_networks_of_ultralytics_are_refused_with_licence_and_ways_out(name: str, closest: str) -> None:
+def test_networks_of_ultralytics_are_refused_with_licence_and_ways_out(
+    name: str, closest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detectors, "find_spec", lambda _name: None)
     with pytest.raises(UsageError, match=r"AGPL-3\.0") as refusal:
         detectors.find(name)
     assert closest in str(refusal.value)
     assert "lince predict" in str(refusal.value)
+    assert "pip install ultralytics" in str(refusal.value)
+
+
+def test_where_somebody_installed_their_package_its_networks_are_found_with_their_licence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(detectors, "find_spec", lambda _name: object())
+    entry = detectors.find("yolov8n")
+    assert (entry.licence, entry.permissive) == ("AGPL-3.0", False)
+    assert "publish that program's source" in entry.copyleft
+    assert "yolov8n" not in detectors.detectors()
+    assert not any(one.copyleft for one in detectors.detectors().values())
+    assert detectors.find("YOLOv8n.pt") == entry
+    with pytest.raises(UsageError, match=r"AGPL-3\.0"):
+        detectors.find("yolov3")
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -163,3 +215,48 @@ def test_detectors_are_listed_with_what_they_cost_and_one_is_timed(capsys: pytes
     (only,) = json.loads(capsys.readouterr().out)["models"]
     assert (only["name"], only["licence"], only["ap"]) == ("yolox-nano", "apache-2.0", 25.8)
     assert only["ms"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_dfine_learns_eight_photos_by_heart_from_nothing_and_its_file_finds_the_same(
+    shared: Path, awkward: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    import lince
+    from lince.exporting import parity
+    from lince.exporting.onnx import export_detector
+    from lince.models import families, sources
+    from lince.runtime.session import Session
+    from lince.training.detection.answering import answers
+    from lince.training.detection.finding import detections, judged, on, summed
+    from lince.training.detection.loader import Loader
+    from lince.training.detection.samples import Samples
+
+    dataset = lince.open(shared / "data/raccoon", format="voc")
+    spec = sources.preprocess_for(sources.locate(detectors.find("dfine-n"), "none"), 128)
+    photos = Loader(Samples.of(dataset), np.arange(8), spec, 8)
+    network = families.build(detectors.find("dfine-n"), 1, spec, 0)
+    (batch,) = photos.batches()
+    images, targets = torch.from_numpy(batch.inputs), on(batch.targets, torch.device("cpu"))
+    optimiser = torch.optim.AdamW(network.parameters(), 6e-4, weight_decay=1e-4, fused=True)
+    torch.manual_seed(0)
+    sums, learnt, step = [], 0.0, 0
+    while learnt < 0.95 and step < 200:  # 100 steps were enough when this was written
+        network.train()
+        for group in optimiser.param_groups:
+            group["lr"] = 6e-4 * min((step + 1) / 20, 1.02 - step / 400)
+        loss, _parts = summed(network.losses(images, targets))
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        sums.append(loss.item())
+        step += 1
+        if step >= 80 and step % 10 == 0:
+            learnt = judged(photos, detections(network, photos))["val_map50"]
+    assert learnt >= 0.95
+    assert np.mean(sums[-5:]) < 0.6 * np.mean(sums[:5])
+    found = detections(network, photos)
+    export_detector(network.eval(), spec, awkward / "network.onnx")
+    parity.check_detections(answers(Session(awkward / "network.onnx"), network.decoding, photos), found)

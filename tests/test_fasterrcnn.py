@@ -25,7 +25,7 @@ from lince.models import detectors, families, fasterrcnn, proposals, sources, we
 from lince.models.fasterrcnn import FasterRcnn  # noqa: E402
 from lince.preprocess import Preprocess  # noqa: E402
 from lince.runtime.session import Session  # noqa: E402
-from lince.training.detection.finding import detections, on  # noqa: E402
+from lince.training.detection.finding import detections, judged, on  # noqa: E402
 from lince.training.detection.loader import Loader  # noqa: E402
 from lince.training.detection.samples import Samples  # noqa: E402
 
@@ -169,3 +169,30 @@ def test_eight_photos_are_learnt_by_heart(shared: Path) -> None:
     truth = samples.dataset.objects
     assert isinstance(truth, Objects)
     assert headline(truth.select(np.arange(8)), detections(network, loader), samples.classes)[0] >= 0.95
+
+
+@pytest.mark.slow
+def test_eight_photos_are_learnt_by_heart_from_nothing(shared: Path) -> None:
+    entry = detectors.find("fasterrcnn: mobilenetv2_100")
+    spec = sources.preprocess_for(sources.locate(entry, "none"), 128)
+    network = families.build(entry, 1, spec, 0)
+    loader = Loader(Samples.of(open_dataset(shared / "data" / "raccoon", format="voc")), np.arange(8), spec, 8)
+    batch = next(iter(loader.batches()))
+    inputs, targets = torch.from_numpy(batch.inputs), on(batch.targets, torch.device("cpu"))
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
+    torch.manual_seed(0)
+    sums, learnt = [], 0.0
+    while learnt < 0.95 and len(sums) < 150:  # 50 steps were enough when this was written
+        network.train()
+        for group in optimiser.param_groups:
+            group["lr"] = 1e-3 * min((len(sums) + 1) / 20, 1.0)
+        total = torch.stack(list(network.losses(inputs, targets).values())).sum()
+        optimiser.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        sums.append(float(total.detach()))
+        if len(sums) % 10 == 0:
+            learnt = judged(loader, detections(network, loader))["val_map50"]
+    assert learnt >= 0.95
+    assert sums[-1] < 0.5 * sums[0]

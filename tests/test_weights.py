@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import http.server
 import json
@@ -69,6 +70,8 @@ WRAPPINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "model": lambda state: {"model": state, "optimizer": {}},
     "module": lambda state: {"state_dict": {f"module.{key}": value for key, value in state.items()}},
     "compiled": lambda state: {f"_orig_mod.{key}": value for key, value in state.items()},
+    "average": lambda state: {"model": {k: v * 0 for k, v in state.items()}, "ema": {"module": state, "updates": 3}},
+    "settings": lambda state: {"model": state, "args": argparse.Namespace(lr=1e-3, names=["a", "b"])},
     "ema first": lambda state: {"state_dict": {k: v * 0 for k, v in state.items()}, "state_dict_ema": state},
 }
 
@@ -158,15 +161,51 @@ class Trap:
         return Path.touch, (Path("sprung"),)
 
 
+@pytest.mark.parametrize("trap", [Trap(), argparse.Namespace(lr=Trap())])
 @pytest.mark.parametrize("write", [torch.save, lambda v, p: p.write_bytes(pickle.dumps(v, 2))])
 def test_a_pickle_with_code_is_refused_and_never_run(
-    write: Callable[[Any, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write: Callable[[Any, Path], None], trap: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write({"a": torch.zeros(1), "b": Trap()}, tmp_path / "trap.pth")
+    write({"a": torch.zeros(1), "b": trap}, tmp_path / "trap.pth")
     with pytest.raises(WeightsError, match="holds more than tensors"):
         weights.read(tmp_path / "trap.pth")
     assert not Path("sprung").exists()
+
+
+def test_a_file_that_holds_whole_modules_is_read_for_its_tensors(tmp_path: Path) -> None:
+    """As ``torch.save(model)`` and the scripts of Ultralytics write it."""
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Sequential(torch.nn.BatchNorm2d(4)))
+    for content in (module, {"epoch": 3, "ema": None, "model": module}):
+        torch.save(content, tmp_path / "whole.pt")
+        torch.testing.assert_close(weights.read(tmp_path / "whole.pt")["model"], dict(module.state_dict()))
+
+
+def test_code_inside_a_module_is_refused_and_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = torch.nn.Linear(2, 2)
+    module.trap = Trap()
+    torch.save({"model": module}, tmp_path / "trap.pt")
+    with pytest.raises(WeightsError, match="holds more than tensors"):
+        weights.read(tmp_path / "trap.pt")
+    assert not Path("sprung").exists()
+
+
+class Deep(torch.nn.Module):
+    """A module whose class no reader knows."""
+
+
+def test_a_module_of_an_unknown_class_is_refused(tmp_path: Path) -> None:
+    torch.save(torch.nn.Sequential(Deep()), tmp_path / "own.pt")
+    with pytest.raises(WeightsError, match="holds more than tensors"):
+        weights.read(tmp_path / "own.pt")
+
+
+def test_modules_that_hold_each_other_end(tmp_path: Path) -> None:
+    module = torch.nn.Linear(1, 1)
+    module._modules["again"] = module
+    torch.save(module, tmp_path / "loop.pt")
+    assert len(weights.read(tmp_path / "loop.pt")["model"]) < 1000
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\x00" * 5000, b"\x80\x02]."])
@@ -349,7 +388,7 @@ def test_without_network_the_three_ways_out_are_named_at_once(monkeypatch: pytes
 
 
 def test_offline_and_unpublished_networks_ask_nobody(served: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(WeightsError, match="No weights are published"):
+    with pytest.raises(WeightsError, match="no place to fetch"):
         sources.locate(registry.find("mobilenetv3_large_075"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(WeightsError, match="HF_HUB_OFFLINE"):

@@ -15,6 +15,7 @@ from lince.decode import yolox as meaning  # noqa: E402
 from lince.errors import UsageError, WeightsError  # noqa: E402
 from lince.exporting.onnx import export_detector  # noqa: E402
 from lince.models import detectors, sources, weights, yolox  # noqa: E402
+from lince.models.swish import swish  # noqa: E402
 from lince.models.yolox import Yolox  # noqa: E402
 from lince.preprocess import Preprocess  # noqa: E402
 from lince.runtime.session import Session  # noqa: E402
@@ -138,3 +139,10 @@ def test_sides_are_multiples_of_32_and_names_are_known() -> None:
         yolox.create(NANO, 2, 64, 100)
     with pytest.raises(UsageError, match="yolox-nano"):
         detectors.find("yolox-nan")
+
+
+@pytest.mark.parametrize("dense", [torch.contiguous_format, torch.channels_last])
+def test_our_silu_gives_the_values_and_slopes_of_torchs(dense: torch.memory_format) -> None:
+    x = torch.randn(2, 6, 5, 7, dtype=torch.float64).contiguous(memory_format=dense).requires_grad_()
+    assert torch.equal(swish(x), torch.nn.functional.silu(x))
+    assert torch.autograd.gradcheck(lambda one: torch.cat((swish(one), one), 1)[:, 2:9], (x,))

@@ -19,7 +19,8 @@ from lince.decode.keeping import DEFAULT, Keeping, suppress
 from lince.decode.labels import probabilities
 from lince.preprocess import Preprocess
 
-__all__ = ["DECODERS", "DEFAULT", "Decoder", "Detections", "Keeping", "decoder", "probabilities", "suppress"]
+VERSION = 1  # rises when the same outputs would mean something else
+__all__ = ["DECODERS", "DEFAULT", "VERSION", "Decoder", "Detections", "Keeping", "decoder", "probabilities", "suppress"]
 
 Outputs = Sequence[NDArray[Any]]
 Read = Callable[[Outputs, tuple[int, int], Preprocess, Keeping], Detections]
@@ -50,6 +51,7 @@ DECODERS = {
     for one in (
         Decoder("yolox", ("raw",), yolox.read, yolox.encode),
         Decoder("boxes", ("boxes", "scores"), boxes.read, boxes.encode),
+        # True boxes of one class, of 2,664 on hard hats and raccoons, overlap by 0.50 at most: 0.8 takes none of these.
         Decoder("queries", ("logits", "boxes"), queries.read, queries.encode, overlap=0.8),
         # Files that others exported, with the names that their outputs bear.
         Decoder("yolox-published", ("output",), yolox.read, yolox.encode),

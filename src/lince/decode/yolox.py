@@ -15,7 +15,7 @@ from lince.decode.keeping import DEFAULT, Keeping, found, in_input
 from lince.preprocess import Preprocess
 
 STRIDES = (8, 16, 32)  # pixels between the places of the three maps
-_LARGEST = 20.0  # e to this power times a stride is wider than any photo, and no overflow
+LARGEST = 20.0  # e to this power times a stride is wider than any photo, and no overflow
 
 
 @dataclass(frozen=True)
@@ -93,5 +93,5 @@ def _boxes(answers: NDArray[Any], where: Places, rows: NDArray[np.int64]) -> NDA
     """Return boxes (K, 4) in pixels of the input from ``answers`` (K, 4) of the places ``rows`` (K,)."""
     strides = where.strides[rows, None]
     centres = (answers[:, :2] + where.cells[rows]) * strides
-    halves = np.exp(np.minimum(answers[:, 2:].astype(np.float64), _LARGEST)) * strides / 2
+    halves = np.exp(np.minimum(answers[:, 2:].astype(np.float64), LARGEST)) * strides / 2
     return np.concatenate([centres - halves, centres + halves], axis=1)

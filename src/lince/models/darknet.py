@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from lince.models.swish import swish
 
 _EPSILON, _MOMENTUM = 1e-3, 0.03  # of the batch norms that the published weights were trained with
 
@@ -22,7 +25,12 @@ class Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, outputs, H / stride, W / stride) for ``x`` (N, inputs, H, W)."""
-        out: Tensor = self.act(self.bn(self.conv(x)))
+        return self.finish(self.conv(x))
+
+    def finish(self, convolved: Tensor) -> Tensor:
+        """Return what the convolution gave, normed and through SiLU."""
+        normed = self.bn(convolved)
+        out: Tensor = swish(normed) if self.training else self.act(normed)
         return out
 
 
@@ -46,7 +54,10 @@ def spatial(inputs: int, outputs: int, stride: int, separable: bool) -> nn.Modul
 
 
 class Focus(nn.Module):
-    """Halves an image by laying its four pixels of every square into channels, then convolves."""
+    """Halves an image by laying the four pixels of every square into channels, which a kernel of 3 x 3 convolves.
+
+    That is a kernel of 6 x 6 at every second pixel of the image itself: the same sums, and no copy of the image.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -54,10 +65,32 @@ class Focus(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, outputs, H / 2, W / 2) for ``x`` (N, inputs, H, W)."""
-        upper, lower = x[:, :, ::2], x[:, :, 1::2]
-        squares = (upper[..., ::2], lower[..., ::2], upper[..., 1::2], lower[..., 1::2])
-        out: Tensor = self.conv(torch.cat(squares, 1))
-        return out
+        return self.conv.finish(functional.conv2d(x, _spread(self.conv.conv.weight), stride=2, padding=2))
+
+    def plain(self) -> nn.Sequential:
+        """Return the layers that this amounts to when its weights no longer change."""
+        inner = self.conv.conv
+        whole = nn.Conv2d(inner.in_channels // 4, inner.out_channels, 6, 2, 2, bias=False)
+        whole.weight = nn.Parameter(_spread(inner.weight.detach()))
+        return nn.Sequential(whole, self.conv.bn, self.conv.act)
+
+
+def make_plain(network: nn.Module) -> None:
+    """Put plain layers in place of each ``Focus`` in ``network``, for those who write it down."""
+    for module in list(network.modules()):
+        for name, inner in list(module.named_children()):
+            if isinstance(inner, Focus):
+                setattr(module, name, inner.plain())
+
+
+def _spread(kernel: Tensor) -> Tensor:
+    """Return ``kernel`` (O, 4 C, 3, 3) over squares of pixels as one (O, C, 6, 6) over the pixels.
+
+    Squares lie in the channels as upper left, lower left, upper right, lower right.
+    """
+    outputs, channels, height, width = kernel.shape
+    squares = kernel.reshape(outputs, 2, 2, channels // 4, height, width)
+    return squares.permute(0, 3, 4, 2, 5, 1).reshape(outputs, channels // 4, 2 * height, 2 * width)
 
 
 class Bottleneck(nn.Module):

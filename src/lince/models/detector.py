@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -54,6 +54,10 @@ class Detector(Layered):
     def own_name(self, name: str) -> str:
         """Return how this network calls the tensor ``name`` of a published file: alike, unless said otherwise."""
         return name
+
+    def own_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a published file under the names, and in the pieces, that this network has."""
+        return {self.own_name(name): value for name, value in state.items()}
 
     def is_class_layer(self, name: str) -> bool:
         """Return whether the shape of the tensor ``name`` depends on the classes, so that other weights lack it."""

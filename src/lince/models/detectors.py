@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 
 from lince.errors import UsageError
 from lince.messages import _
@@ -30,6 +31,11 @@ class DetectorEntry(ModelEntry):
     rate: float = 1.0
 
     @property
+    def copyleft(self) -> str:
+        """What the licence of Ultralytics asks of who uses one of its networks; empty for all others."""
+        return _asked(self.name) if self.family == ULTRALYTICS else ""
+
+    @property
     def text(self) -> str:
         """The text that ``find`` turns into this detector again."""
         return f"{FASTER}: {super().text}" if self.family == FASTER else self.name
@@ -41,6 +47,7 @@ class DetectorEntry(ModelEntry):
 
 
 FASTER = "fasterrcnn"
+ULTRALYTICS = "ultralytics"
 LIGHT_BACKBONE = "mobilenetv3_large_100"  # what ``fasterrcnn`` alone stands for: one for laptops
 _FASTER_COST = {"params": 7_539_924, "macs": 6_187_740_352}  # over that backbone, all its regions included
 # Name: depth, width, separable, size, AP, parameters, multiplications with additions.
@@ -52,21 +59,34 @@ _YOLOX = {
     "yolox-l": (1.0, 1.0, False, 640, 49.7, 54_208_895, 77_646_336_000),
     "yolox-x": (1.33, 1.25, False, 640, 51.1, 99_071_455, 140_704_896_000),
 }
-# Name: where the hub keeps the weights, AP, parameters, multiplications with additions (to the million).
+# Name: where the hub keeps the weights, size, AP, parameters, multiplications with additions (to the million).
 _QUERIES = {
-    "dfine-n": ("ustc-community/dfine-nano-coco", 42.8, 3_782_693, 3_717_000_000),
-    "dfine-s": ("ustc-community/dfine-small-coco", 48.5, 10_321_877, 13_900_000_000),
-    "dfine-m": ("ustc-community/dfine-medium-coco", 52.3, 19_590_064, 30_243_000_000),
-    "dfine-l": ("ustc-community/dfine-large-coco", 54.0, 31_289_848, 47_854_000_000),
-    "dfine-x": ("ustc-community/dfine-xlarge-coco", 55.8, 62_715_480, 104_820_000_000),
-    "rtdetrv2-r18": ("PekingU/rtdetr_v2_r18vd", 48.1, 20_184_464, 30_756_000_000),
-    "rtdetrv2-r34": ("PekingU/rtdetr_v2_r34vd", 49.9, 31_441_668, 46_816_000_000),
-    "rtdetrv2-r50": ("PekingU/rtdetr_v2_r50vd", 53.4, 42_944_620, 68_921_000_000),
-    "rtdetrv2-r101": ("PekingU/rtdetr_v2_r101vd", 54.3, 76_661_740, 130_316_000_000),
+    "dfine-n": ("ustc-community/dfine-nano-coco", 640, 42.8, 3_782_693, 3_717_000_000),
+    "dfine-s": ("ustc-community/dfine-small-coco", 640, 48.5, 10_321_877, 13_900_000_000),
+    "dfine-m": ("ustc-community/dfine-medium-coco", 640, 52.3, 19_590_064, 30_243_000_000),
+    "dfine-l": ("ustc-community/dfine-large-coco", 640, 54.0, 31_289_848, 47_854_000_000),
+    "dfine-x": ("ustc-community/dfine-xlarge-coco", 640, 55.8, 62_715_480, 104_820_000_000),
+    "deimv2-atto": ("Intellindust/DEIMv2_HGNetv2_ATTO_COCO", 320, 23.8, 513_273, 386_000_000),
+    "deimv2-femto": ("Intellindust/DEIMv2_HGNetv2_FEMTO_COCO", 416, 31.0, 993_449, 864_000_000),
+    "deimv2-pico": ("Intellindust/DEIMv2_HGNetv2_PICO_COCO", 640, 38.5, 1_552_419, 2_658_000_000),
+    "deimv2-n": ("Intellindust/DEIMv2_HGNetv2_N_COCO", 640, 43.0, 3_617_189, 3_622_000_000),
+    "rtdetrv2-r18": ("PekingU/rtdetr_v2_r18vd", 640, 48.1, 20_184_464, 30_756_000_000),
+    "rtdetrv2-r34": ("PekingU/rtdetr_v2_r34vd", 640, 49.9, 31_441_668, 46_816_000_000),
+    "rtdetrv2-r50": ("PekingU/rtdetr_v2_r50vd", 640, 53.4, 42_944_620, 68_921_000_000),
+    "rtdetrv2-r101": ("PekingU/rtdetr_v2_r101vd", 640, 54.3, 76_661_740, 130_316_000_000),
+}
+# The same; the parameters are those of every group of queries, though one alone answers.
+_RFDETR = {
+    "rfdetr-nano": ("Roboflow/rf-detr-nano", 384, 48.4, 30_427_336, 15_917_000_000),
+    "rfdetr-small": ("Roboflow/rf-detr-small", 512, 53.0, 32_071_208, 29_802_000_000),
+    "rfdetr-medium": ("Roboflow/rf-detr-medium", 576, 54.7, 33_647_496, 39_267_000_000),
+    "rfdetr-large": ("Roboflow/rf-detr-large", 704, 56.5, 33_893_256, 62_636_000_000),
 }
 # The most accurate of their cost by the published figures; the first is for laptops, and for learning from nothing.
 _PRESETS = {"nano": "yolox-nano", "small": "dfine-n", "medium": "dfine-s", "large": "dfine-l"}
-# Networks of Ultralytics, with the letter of their size; the names of theirs that end in -seg and such are other tasks.
+# Networks of Ultralytics that its package, if somebody installed it, builds for lince.
+_INSTALLED = re.compile(r"yolo(?:v5|v8|11|12|26)[nsmlx]")
+# All of them, with the letter of their size; the names of theirs that end in -seg and such are other tasks.
 _ULTRALYTICS = re.compile(r"yolo(?:v3|v5|v8|11|12|26)([nsmlx]?)(?:-?[tu]\w*)?(?:\.pt|\.yaml)?")
 
 
@@ -75,7 +95,7 @@ def detectors() -> dict[str, DetectorEntry]:
 
     The weights of each may be used for anything.
     """
-    return {name: find(name) for name in (*_YOLOX, FASTER, *_QUERIES)}
+    return {name: find(name) for name in (*_YOLOX, FASTER, *_QUERIES, *_RFDETR)}
 
 
 def presets() -> dict[str, DetectorEntry]:
@@ -87,7 +107,7 @@ def find(name: str) -> DetectorEntry:
     """Return the detector called ``name``, or the one that a preset stands for.
 
     ``fasterrcnn: BACKBONE`` is Faster R-CNN over any backbone that ``registry.find`` knows. Raises ``UsageError`` with
-    the closest names otherwise, or with the reason why a network of Ultralytics is not here.
+    the closest names otherwise, or with the reason why a network of Ultralytics is not here, unless its package is.
     """
     head, _colon, backbone = name.partition(":")
     if head.strip() == FASTER:
@@ -97,12 +117,17 @@ def find(name: str) -> DetectorEntry:
         return _yolox(name)
     if name in _QUERIES:
         return _queries(name)
+    if name in _RFDETR:
+        return _rfdetr(name)
+    bare = name.lower().removesuffix(".pt").removesuffix(".yaml")
+    if _INSTALLED.fullmatch(bare) and find_spec(ULTRALYTICS) is not None:
+        return _ultralytics(bare)
     theirs = _ULTRALYTICS.fullmatch(name.lower())
     raise _unknown(name) if theirs is None else _copyleft(name, theirs[1] or "n")
 
 
 def _unknown(name: str) -> UsageError:
-    known = [*_PRESETS, *_YOLOX, FASTER, *_QUERIES]
+    known = [*_PRESETS, *_YOLOX, FASTER, *_QUERIES, *_RFDETR]
     close = get_close_matches(name, known, n=3, cutoff=0.5)
     return UsageError(
         _("There is no detector called '{name}'.").format(name=name),
@@ -110,16 +135,38 @@ def _unknown(name: str) -> UsageError:
     )
 
 
+def _asked(name: str) -> str:
+    return _(
+        "{name} is a network of Ultralytics under AGPL-3.0: who offers a program with it, be it as a service only, "
+        "must publish that program's source under the same licence, or buy another."
+    ).format(name=name)
+
+
 def _copyleft(name: str, size: str) -> UsageError:
     return UsageError(
-        _(
-            "{name} is a network of Ultralytics under AGPL-3.0: who offers a program with it, be it as a service only, "
-            "must publish that program's source under the same licence, or buy another. lince does not install it."
-        ).format(name=name),
+        _asked(name) + " " + _("lince does not install it."),
         _("Expected a detector whose licence asks for none of this; the closest is {model}.").format(
             model=f"dfine-{size}"
         ),
-        _("A network that was exported elsewhere can be used as it is: lince predict FILE.onnx PHOTOS"),
+        _(
+            "If that licence suits you, install it yourself: pip install ultralytics; lince then trains the likes of "
+            "{model}. A network that was exported elsewhere can be used as it is: lince predict FILE.onnx PHOTOS"
+        ).format(model=f"yolov8{size}"),
+    )
+
+
+def _ultralytics(name: str) -> DetectorEntry:
+    return DetectorEntry(
+        name=name,
+        architecture=name,
+        size=640,
+        mean=(0.0, 0.0, 0.0),
+        std=(255.0, 255.0, 255.0),
+        resize="letterbox",
+        licence="AGPL-3.0",
+        params=None,
+        macs=None,
+        family=ULTRALYTICS,
     )
 
 
@@ -144,20 +191,38 @@ def _yolox(name: str) -> DetectorEntry:
 
 
 def _queries(name: str) -> DetectorEntry:
-    repository, ap, params, macs = _QUERIES[name]
+    repository, size, ap, params, macs = _QUERIES[name]
     return DetectorEntry(
         name=name,
         architecture=name,
-        size=640,
+        size=size,
         mean=(0.0, 0.0, 0.0),
         std=(255.0, 255.0, 255.0),
         licence="apache-2.0",
         repository=repository,
         params=params,
         macs=macs,
-        family="dfine" if name.startswith("dfine") else "rtdetr",
+        family="rtdetr" if name.startswith("rtdetr") else name.partition("-")[0],
         ap=ap,
         rate=0.25,  # attention diverges at the rates of networks of convolutions alone
+    )
+
+
+def _rfdetr(name: str) -> DetectorEntry:
+    repository, size, ap, params, macs = _RFDETR[name]
+    return DetectorEntry(
+        name=name,
+        architecture=name,
+        size=size,
+        mean=(123.675, 116.28, 103.53),
+        std=(58.395, 57.12, 57.375),
+        licence="apache-2.0",
+        repository=repository,
+        params=params,
+        macs=macs,
+        family="rfdetr",
+        ap=ap,
+        rate=0.25,
     )
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lince.decode.queries import QUERIES
 from lince.errors import UsageError
 from lince.messages import _
 from lince.models.blocks import Block
@@ -23,7 +22,7 @@ from lince.models.detectors import DetectorEntry
 from lince.models.detr_sizes import settings
 
 _STEP = 32  # pixels between the places of the coarsest map
-_PARTS = {"vfl": "classes", "bbox": "box", "giou": "overlap", "fgl": "edges", "ddf": "distillation"}
+_PARTS = {"vfl": "classes", "mal": "classes", "bbox": "box", "giou": "overlap", "fgl": "edges", "ddf": "distillation"}
 _CLASS_LAYERS = re.compile(r"network\.model\.(denoising_class_embed|enc_score_head|decoder\.class_embed)\.")
 # Published files bear the names that transformers used before its fifth version.
 _RENAMED = (
@@ -47,6 +46,8 @@ class Detr(Detector):
         # Its decoder holds the same layers under a second name, which no weight file could keep.
         del network.class_embed, network.bbox_embed
         self.network = network
+        config: Any = network.config
+        self.queries: int = config.num_queries
         self.classes = classes
 
     def maps(self, images: Tensor) -> Maps:
@@ -110,11 +111,15 @@ class Detr(Detector):
     def _asked(self, maps: Maps, labels: list[dict[str, Tensor]] | None = None) -> Any:
         from transformers.modeling_outputs import BaseModelOutput  # noqa: PLC0415  # seconds, for these alone
 
-        config: Any = self.network.config
-        config.num_queries = min(QUERIES, sum(int(one.shape[2]) * int(one.shape[3]) for one in maps))
+        self._count(maps)
         # The maps stand where images or embeddings would, since the network wants one of these for the batch's size.
         seen = BaseModelOutput(last_hidden_state=maps)  # type: ignore[arg-type]
         return self.network(None, encoder_outputs=seen, inputs_embeds=maps[0], labels=labels)
+
+    def _count(self, maps: Maps) -> None:
+        """Ask as many queries as there are, or as there are places on ``maps``."""
+        config: Any = self.network.config
+        config.num_queries = min(self.queries, sum(int(one.shape[2]) * int(one.shape[3]) for one in maps))
 
 
 def create(entry: DetectorEntry, classes: int, height: int, width: int) -> Detr:
@@ -122,23 +127,34 @@ def create(entry: DetectorEntry, classes: int, height: int, width: int) -> Detr:
 
     Raises ``UsageError`` when a side is no multiple of 32.
     """
-    if height % _STEP or width % _STEP or min(height, width) < _STEP:
-        raise UsageError(
-            _("{model} cannot read images of {h} x {w} pixels.").format(model=entry.name, h=height, w=width),
-            _("Expected sides that are multiples of {step}, such as {size}.").format(step=_STEP, size=entry.size),
-        )
+    check_size(entry, height, width)
     import transformers  # noqa: PLC0415  # it takes seconds, so only these detectors load it
 
     whole, body = settings(entry.name)
-    # Norms of the body learn as all others do: at random weights they have nothing to keep. And at first nearly every
-    # query is believed to see nothing (Lin et al. 2017).
-    fixed = {"freeze_backbone_batch_norms": False, "initializer_bias_prior_prob": 0.01}
-    options = {**whole, **fixed, "num_labels": classes}
+    options = {**whole, **common(classes)}
     if entry.family == "dfine":
         dfine = transformers.DFineConfig(**options, backbone_config=transformers.HGNetV2Config(**body))
         return Detr(transformers.DFineForObjectDetection(dfine), classes)
     rtdetr = transformers.RTDetrV2Config(**options, backbone_config=transformers.RTDetrResNetConfig(**body))
     return Detr(transformers.RTDetrV2ForObjectDetection(rtdetr), classes)
+
+
+def check_size(entry: DetectorEntry, height: int, width: int) -> None:
+    """Raise ``UsageError`` when a side of the input is no multiple of 32 pixels."""
+    if height % _STEP or width % _STEP or min(height, width) < _STEP:
+        raise UsageError(
+            _("{model} cannot read images of {h} x {w} pixels.").format(model=entry.name, h=height, w=width),
+            _("Expected sides that are multiples of {step}, such as {size}.").format(step=_STEP, size=entry.size),
+        )
+
+
+def common(classes: int) -> dict[str, Any]:
+    """Return the settings that all these networks have here.
+
+    Norms of the body learn as all others do: at random weights they have nothing to keep. And at first nearly every
+    query is believed to see nothing (Lin et al. 2017).
+    """
+    return {"num_labels": classes, "freeze_backbone_batch_norms": False, "initializer_bias_prior_prob": 0.01}
 
 
 def _centred(boxes: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What the detectors with queries are made of, size by size, as their papers publish them. No torch is loaded here.
 
-D-FINE: Peng et al. 2024. RT-DETRv2: Lv et al. 2024. Names are those of the settings of ``transformers``.
+D-FINE: Peng et al. 2024. RT-DETRv2: Lv et al. 2024. DEIMv2: Huang et al. 2025. Names are those of the settings of
+``transformers``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,12 @@ _HGNET: dict[str, tuple[list[int], list[tuple[int, int, int, int]], int]] = {
     "b2": ([3, 24, 32], [(32, 32, 96, 1), (96, 64, 384, 1), (384, 128, 768, 3), (768, 256, 1536, 1)], 4),
     "b4": ([3, 32, 48], [(48, 48, 128, 1), (128, 96, 512, 1), (512, 192, 1024, 3), (1024, 384, 2048, 1)], 6),
     "b5": ([3, 32, 64], [(64, 64, 128, 1), (128, 128, 512, 2), (512, 256, 1024, 5), (1024, 512, 2048, 2)], 6),
+}
+# Of these three, cut down from the first, there are three stages, and the last has its own size of kernel.
+_SMALL: dict[str, tuple[list[tuple[int, int, int, int]], int]] = {
+    "atto": ([(16, 16, 64, 1), (64, 32, 256, 1), (256, 64, 256, 1)], 3),
+    "femto": ([(16, 16, 64, 1), (64, 32, 256, 1), (256, 64, 512, 1)], 5),
+    "pico": ([(16, 16, 64, 1), (64, 32, 256, 1), (256, 64, 512, 2)], 5),
 }
 # ResNet-D: blocks of each stage, their kind, and the channels that the stages give.
 _RESNET: dict[str, tuple[list[int], str, list[int]]] = {
@@ -65,11 +72,79 @@ _RTDETR_OWN: dict[str, Settings] = {
         "decoder_in_channels": [384, 384, 384],
     },
 }
+# DEIMv2 in its lightest sizes: width of neck and decoder, channels within the decoder, queries.
+_DEIM: dict[str, tuple[int, int, int]] = {
+    "deimv2-atto": (64, 160, 100),
+    "deimv2-femto": (96, 256, 150),
+    "deimv2-pico": (112, 320, 200),
+}
+_DEIM_COMMON: Settings = {
+    "feat_strides": [16, 32],
+    "num_feature_levels": 2,
+    "depth_mult": 0.5,
+    "hidden_expansion": 0.34,
+    "decoder_layers": 3,
+    "decoder_activation_function": "silu",
+    "focal_loss_gamma": 1.5,
+}
+# They learn boxes without the distributions of their edges, and look around with few points.
+_DEIM_LIGHT: Settings = {
+    "encoder_type": "lite",
+    "encoder_layers": 0,
+    "decoder_n_points": [4, 2],
+    "share_bbox_head": True,
+    "use_gateway": False,
+    "weight_loss_fgl": 0.0,
+    "weight_loss_ddf": 0.0,
+}
+_DEIM_N = "deimv2-n"  # on the body of dfine-n, with the same neck but for sums in place of joints
 
 
 def settings(name: str) -> tuple[Settings, Settings]:
     """Return the settings of the detector ``name`` and those of its body; ``KeyError`` for a name without any."""
+    if name in _DEIM or name == _DEIM_N:
+        return _deim(name)
     return _dfine(name) if name in _DFINE else _rtdetr(name)
+
+
+def _deim(name: str) -> tuple[Settings, Settings]:
+    if name == _DEIM_N:
+        theirs, same = _dfine("dfine-n")
+        return {**theirs, **_DEIM_COMMON}, same
+    width, inner, queries = _DEIM[name]
+    stages, kernel = _SMALL[name.removeprefix("deimv2-")]
+    outs = [stage[2] for stage in stages]
+    body: Settings = {
+        **_stages(stages, 3),
+        "stem_channels": _HGNET["b0"][0],
+        "stage_downsample": [False, True, True],
+        "stage_light_block": [False, False, True],
+        "stage_kernel_size": [3, 3, kernel],
+        "use_learnable_affine_block": True,
+        "out_indices": [3],
+    }
+    whole = {
+        "encoder_hidden_dim": width,
+        "encoder_in_channels": outs[-1:],
+        "d_model": width,
+        "decoder_ffn_dim": inner,
+        "decoder_in_channels": [width, width],
+        "num_queries": queries,
+    }
+    return {**whole, **_DEIM_COMMON, **_DEIM_LIGHT}, body
+
+
+def _stages(stages: list[tuple[int, int, int, int]], layers: int) -> Settings:
+    outs, blocks = [stage[2] for stage in stages], [stage[3] for stage in stages]
+    return {
+        "stage_in_channels": [stage[0] for stage in stages],
+        "stage_mid_channels": [stage[1] for stage in stages],
+        "stage_out_channels": outs,
+        "stage_num_blocks": blocks,
+        "stage_numb_of_layers": [layers] * len(stages),
+        "hidden_sizes": outs,
+        "depths": blocks,
+    }
 
 
 def _dfine(name: str) -> tuple[Settings, Settings]:
@@ -79,14 +154,8 @@ def _dfine(name: str) -> tuple[Settings, Settings]:
     levels = own.get("num_feature_levels", 3)
     outs = [stage[2] for stage in stages]
     body: Settings = {
+        **_stages(stages, inner),
         "stem_channels": stem,
-        "stage_in_channels": [stage[0] for stage in stages],
-        "stage_mid_channels": [stage[1] for stage in stages],
-        "stage_out_channels": outs,
-        "stage_num_blocks": [stage[3] for stage in stages],
-        "stage_numb_of_layers": [inner] * 4,
-        "hidden_sizes": outs,
-        "depths": [stage[3] for stage in stages],
         "use_learnable_affine_block": scaled,
         "out_indices": [2, 3, 4][-levels:],
     }

@@ -18,7 +18,10 @@ FAMILIES = {
     "yolox": "lince.models.yolox",
     "fasterrcnn": "lince.models.fasterrcnn",
     "dfine": "lince.models.detr",
+    "deimv2": "lince.models.deimv2",
     "rtdetr": "lince.models.detr",
+    "rfdetr": "lince.models.rfdetr",
+    "ultralytics": "lince.models.ultralytics",
 }
 
 

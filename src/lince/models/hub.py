@@ -35,7 +35,9 @@ def fetch(entry: ModelEntry, progress: Progress = SILENT) -> Path:
     if known is not None:
         return known
     if not entry.repository:
-        raise _no_weights(entry, _("No weights are published for {model}.").format(model=entry.published))
+        raise _no_weights(
+            entry, _("lince knows no place to fetch the weights of {model} from.").format(model=entry.published)
+        )
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in _YES:
         raise _no_weights(
             entry, _("HF_HUB_OFFLINE forbids downloading the weights of {model}.").format(model=entry.name)

@@ -80,6 +80,11 @@ class ModelEntry:
         """Whether the published weights may be used for anything."""
         return self.licence in PERMISSIVE
 
+    @property
+    def copyleft(self) -> str:
+        """What the licence of the program behind this network asks of its users; empty where it asks for nothing."""
+        return ""
+
     def padded_same(self) -> ModelEntry:
         """Return the variant with TensorFlow's padding; weights made that way expect pixels from -1 to 1."""
         return replace(self, pad_type="same", mean=_MIDDLE, std=_MIDDLE)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import pickle
 import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,30 @@ _HEADS = (*backbone.HEAD_PARTS, "AuxLogits")
 _COUNTER = "num_batches_tracked"  # absent from old files, and of no use to a network that is evaluated
 _LONGEST_HEADER = 100_000_000  # bytes, safetensors' own limit
 _CUT_OFF = (EOFError, IndexError, struct.error)  # how the reading of a pickle ends where its bytes do
+_MODULES = ("torch.nn.modules.", "ultralytics.")  # whose objects in a file are read for the tensors that they hold
+_DEEPEST = 50  # modules within modules
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
+
+
+class _Held:
+    """Stands for a module in a file: it takes what the file gives it, and no code of the module's class ever runs."""
+
+    def __init__(self, *_given: Any) -> None:
+        pass
+
+
+def _tensors(module: _Held, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield what ``module`` and those within it hold, by torch's names."""
+    for kind in ("_parameters", "_buffers"):
+        yield from ((prefix + str(name), value) for name, value in _items(module, kind))
+    for name, inner in _items(module, "_modules"):
+        if isinstance(inner, _Held) and depth < _DEEPEST:
+            yield from _tensors(inner, f"{prefix}{name}.", depth + 1)
+
+
+def _items(module: _Held, kind: str) -> list[tuple[Any, Any]]:
+    held = vars(module).get(kind)
+    return list(held.items()) if isinstance(held, dict) else []
 
 
 @dataclass(frozen=True)
@@ -133,14 +157,13 @@ def load_detector(network: Detector, source: Source) -> WeightsReport:
     state = _unwrapped(read(source.path))
     for prefix in _OUTER:
         state = _without_prefix(state, prefix)
-    named = {network.own_name(name): value for name, value in state.items()}
-    fitting, report = _match(named, network, source)
-    if report.fitted < MOST * report.total and network.body() is not network:
-        return _load_body(network.body(), state, source)
-    if report.fitted < MOST * report.total:
+    fitting, report = _match(network.own_state(state), network, source)
+    classes = [row for row in report.wrong_shape if network.is_class_layer(row[0])]
+    if report.fitted + len(classes) < MOST * report.total:
+        if network.body() is not network:
+            return _load_body(network.body(), state, source)
         raise _too_few(source, report)
     network.load_state_dict(fitting, strict=False)
-    classes = [row for row in report.wrong_shape if network.is_class_layer(row[0])]
     others = tuple(row for row in report.wrong_shape if row not in classes)
     return replace(report, wrong_shape=others, head=tuple(name for name, _found, _expected in classes))
 
@@ -166,16 +189,31 @@ def read(path: Path) -> dict[str, Any]:
         raise WeightsError(_("{path} cannot be read: {error}.").format(path=path, error=error)) from error
     except (SafetensorError, RuntimeError, pickle.UnpicklingError, ValueError, *_CUT_OFF) as error:
         raise _unreadable(path, error) from error
+    if isinstance(content, _Held):
+        content = {"model": content}
     if not isinstance(content, Mapping):
         raise _unreadable(path, TypeError(type(content).__name__))
     _check_hash(path)
-    return dict(content)
+    return {name: dict(_tensors(one)) if isinstance(one, _Held) else one for name, one in content.items()}
 
 
 def _read_torch(path: Path) -> Any:
-    with warnings.catch_warnings():
+    # Training scripts keep what they were started with beside the tensors: attributes alone, no code runs for them.
+    known: list[Any] = [argparse.Namespace, *((_Held, name) for name in _modules(path))]
+    with warnings.catch_warnings(), torch.serialization.safe_globals(known):
         warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)  # the error that follows says more
         return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _modules(path: Path) -> list[str]:
+    """Return the names of the classes of modules that the file at ``path`` holds objects of."""
+    if not zipfile.is_zipfile(path):
+        return []
+    try:
+        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except (RuntimeError, ValueError, AssertionError, pickle.UnpicklingError, *_CUT_OFF):
+        return []  # whoever reads on says why
+    return [name for name in found if name.startswith(_MODULES)]
 
 
 def _unreadable(path: Path, error: Exception) -> WeightsError:
@@ -231,6 +269,8 @@ def _bare(content: dict[str, Any]) -> State:
 def _unwrapped(content: dict[str, Any]) -> State:
     for key in _WRAPPERS:
         inner = content.get(key)
+        if isinstance(inner, Mapping):
+            inner = inner.get("module", inner)  # averages are often kept beside the number of their updates
         if isinstance(inner, Mapping) and any(isinstance(value, Tensor) for value in inner.values()):
             content = dict(inner)
             break

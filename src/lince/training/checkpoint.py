@@ -57,6 +57,8 @@ def load(path: Path, network: nn.Module, average: nn.Module, optimizer: torch.op
         number, _dot, name = key.partition(".")
         states.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, values in optimizer.state.items():
+        values.update({name: _laid_out(value, parameter) for name, value in values.items()})
     return State(**record)
 
 
@@ -86,6 +88,11 @@ def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
             _("Expected a whole file that training wrote."),
             _("Train again in a new folder."),
         ) from error
+
+
+def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:
+    """Return ``value`` in memory as ``parameter`` is: the optimiser walks through both as they lie."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _part(tensors: Tensors, prefix: str) -> Tensors:

@@ -23,7 +23,7 @@ def optimiser(network: Layered, plan: Plan) -> torch.optim.AdamW:
     for depth, (_, module) in enumerate(reversed(blocks)):
         groups += _groups(list(module.parameters()), plan, plan.depth_decay**depth, seen)
     groups += _groups(list(network.parameters()), plan, plan.depth_decay ** len(blocks), seen)
-    return torch.optim.AdamW(groups, lr=plan.rate)
+    return torch.optim.AdamW(groups, lr=plan.rate, fused=True)
 
 
 def _groups(parameters: list[nn.Parameter], plan: Plan, share: float, seen: set[int]) -> list[dict[str, object]]:

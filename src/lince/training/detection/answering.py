@@ -6,7 +6,7 @@ from lince.annotations import Detections, Objects
 from lince.decode import Keeping, decoder
 from lince.messages import _
 from lince.progress import SILENT, Progress
-from lince.runtime.session import Session
+from lince.runtime.engines import Engine
 from lince.training.detection.loader import Loader
 
 LEAST = 0.005  # a curve is drawn from all that a detector finds, however unsure
@@ -17,7 +17,7 @@ def curve(decoding: str) -> Keeping:
     return Keeping(threshold=LEAST, overlap=decoder(decoding).overlap, most=300)
 
 
-def answers(session: Session, decoding: str, loader: Loader, progress: Progress = SILENT) -> list[Detections]:
+def answers(session: Engine, decoding: str, loader: Loader, progress: Progress = SILENT) -> list[Detections]:
     """Return what the network file finds on the images of ``loader``, in order, however unsurely."""
     kind, kept, found = decoder(decoding), curve(decoding), list[Detections]()
     with progress.stage(_("Evaluating"), len(loader.rows)) as stage:

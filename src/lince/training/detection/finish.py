@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lince.annotations import Detections
 from lince.card import NETWORK_FILE, ModelCard
@@ -19,6 +22,7 @@ from lince.evaluation.report import DataFacts, DetectionReport
 from lince.exporting import parity
 from lince.exporting.onnx import export_detector
 from lince.messages import _
+from lince.models.detector import Detector, Maps
 from lince.runtime.session import Session, cores
 from lince.training import run
 from lince.training.detection import pictures
@@ -89,7 +93,30 @@ def _check(session: Session, trained: Trained, rows: NDArray[np.int64]) -> parit
     spread = np.unique(np.linspace(0, len(rows) - 1, min(CHECKED, len(rows))).astype(np.int64))
     some = Loader(trained.samples, rows[spread], trained.spec, BATCH)
     ours, theirs = answers(session, trained.network.decoding, some), detections(trained.network, some)
-    return parity.check_detections(ours, theirs)
+    # The others look at every place, so no last digit chooses among these.
+    choosing = trained.network.decoding == "queries"
+    return parity.check_detections(ours, theirs, exact=partial(_exactly, trained, some) if choosing else None)
+
+
+def _exactly(trained: Trained, some: Loader) -> list[Detections]:
+    return detections(Exact(trained.network), some)
+
+
+class Exact(Detector):
+    """A copy of ``network`` on the CPU that computes in double precision."""
+
+    def __init__(self, network: Detector) -> None:
+        super().__init__()
+        self.network = deepcopy(network).cpu().double()
+        self.decoding, self.classes = network.decoding, network.classes
+
+    def maps(self, images: Tensor) -> Maps:
+        """Return what the head reads of ``images`` (N, 3, H, W)."""
+        return self.network.maps(images.double())
+
+    def answers(self, maps: Maps, size: tuple[int, int]) -> tuple[Tensor, ...]:
+        """Return what the decoder reads, given ``maps`` of images of ``size``."""
+        return self.network.answers(maps, size)
 
 
 def _thresholds(val: Loader, found: Sequence[Detections]) -> tuple[float, ...]:

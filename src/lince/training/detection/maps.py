@@ -7,9 +7,7 @@ whatever its labels. A view is one altered copy of an image; view 0 is the image
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,12 +21,12 @@ from lince.errors import TrainingError
 from lince.messages import _
 from lince.preprocess import Preprocess, normalise
 from lince.progress import Progress
-from lince.runtime.session import Session, cores
+from lince.runtime.inorder import batched, in_order
+from lince.runtime.session import Session, shares
 from lince.training.detection.samples import Samples
 
 VERSION = 1
 BATCH = 4
-AHEAD = 3
 Maps = tuple[NDArray[np.float16], ...]
 Item = tuple[int, int]  # a row and a view
 
@@ -109,35 +107,30 @@ def compute(
 
     Raises ``ImageError`` when an image can no longer be read.
     """
-    session = Session(network)
-    names = list(session.outputs)
+    calls, threads = shares()
+    session = Session(network, threads, beside=True)
     missing = [item for item in items if not store.has(keys[item[0]], item[1])]
     with progress.stage(_("Computing feature maps"), len(missing)) as stage:
-        for batch, inputs in _prepared(samples, keys, store, missing):
-            found = session.run(inputs, names)
-            for at, (row, view) in enumerate(batch):
-                store.add(keys[row], view, [one[at] for one in found])
-            stage.advance(len(batch))
-    probe = session.run(np.zeros((1, *store.spec.shape), np.float32), names)
+        for count in _computed(session, samples, keys, store, missing, calls):
+            stage.advance(count)
+    probe = session.run(np.zeros((1, *store.spec.shape), np.float32), list(session.outputs))
     return Seen(samples, keys, store, tuple(one.shape[1:] for one in probe))
 
 
-def _prepared(
-    samples: Samples, keys: Sequence[str], store: MapStore, items: Sequence[Item]
-) -> Iterator[tuple[Sequence[Item], NDArray[np.float32]]]:
-    spec = store.spec
+def _computed(
+    session: Session, samples: Samples, keys: Sequence[str], store: MapStore, items: Sequence[Item], calls: int
+) -> Iterator[int]:
+    """Compute and keep the maps of ``items``, several batches at one time; yield how many each batch held."""
+    spec, names = store.spec, list(session.outputs)
 
-    def image(item: Item) -> NDArray[np.uint8]:
-        row, view = item
+    def image(row: int, view: int) -> NDArray[np.uint8]:
         photo = samples.dataset.images.read(row, (spec.height, spec.width))
         return augment(photo, store.altering(view), store.luck(keys[row], view), spec, np.empty((0, 4))).image
 
-    batches = deque(items[at : at + BATCH] for at in range(0, len(items), BATCH))
-    with ThreadPoolExecutor(cores()) as pool:
-        ahead: deque[tuple[Sequence[Item], list[Future[NDArray[np.uint8]]]]] = deque()
-        while batches or ahead:
-            while batches and len(ahead) < AHEAD:
-                batch = batches.popleft()
-                ahead.append((batch, [pool.submit(image, item) for item in batch]))
-            batch, futures = ahead.popleft()
-            yield batch, normalise([future.result() for future in futures], spec)
+    def one(batch: list[Item]) -> int:
+        found = session.run(normalise([image(row, view) for row, view in batch], spec), names)
+        for at, (row, view) in enumerate(batch):
+            store.add(keys[row], view, [each[at] for each in found])
+        return len(batch)
+
+    return in_order(one, batched(items, BATCH), calls, calls + 1)

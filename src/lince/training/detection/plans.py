@@ -19,7 +19,7 @@ MIXUP = 0.3
 MONITOR = "val_map50_95"
 BATCH = 8
 SCRATCH_RATE, TRANSFER_RATE, FINETUNE_RATE = 2e-3, 2e-3, 1e-3
-SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 12_000, 450, 600  # of a batch of eight
+SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 12_000, 330, 600  # of a batch of eight
 LEAST_EPOCHS, STEP, SMALLEST = 8, 32, 224
 KEPT = 0.85  # of a budget: the rest is for judging, the model file and the report
 
@@ -38,7 +38,7 @@ def finetune(job: Job, images: int, epoch_seconds: float | None = None) -> Plan:
 
 def transfer(job: Job, images: int, epoch_seconds: float | None = None) -> Plan:
     """Return the plan for the head alone, on cached maps of ``images`` images an epoch."""
-    epochs = int(np.clip(TRANSFER_STEPS * BATCH // max(images, 1), 8, 100))
+    epochs = int(np.clip(TRANSFER_STEPS * BATCH // max(images, 1), 6, 100))
     plan = _plan(job, (epochs, TRANSFER_RATE, 0.0), epoch_seconds)
     return replace(plan, side=0, plain=max(1, round(0.4 * plan.epochs)))
 

@@ -60,7 +60,7 @@ def built(job: Job, source: Source) -> tuple[Detector, dict[str, Any]]:
     facts = {
         "name": entry.text if source.kind != "file" else entry.unpublished,
         "source": source.origin,
-        "licence": source.licence,
+        "licence": entry.licence if entry.copyleft else source.licence,
         "params": sum(one.numel() for one in network.parameters()),
         "trainable": sum(one.numel() for one in network.parameters() if one.requires_grad),
         "macs": entry.macs or 0,

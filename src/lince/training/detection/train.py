@@ -43,6 +43,8 @@ def train(request: Request, target: Run) -> DetectionReport:
     source = locate(entry, "none" if config.recipe == "scratch" else config.weights, progress)
     spec = preprocess_for(source, config.size, config.resize)
     progress.say(_tell(entry, spec.height))
+    if entry.copyleft:
+        progress.say(entry.copyleft)
     clock.lap("model")
     # The images: those that can be read, each in its part.
     dataset = verify(request.dataset, progress)
