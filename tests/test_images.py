@@ -338,3 +338,42 @@ def test_real_photos_as_pillow_reads_them(shared: Path) -> None:
         with Image.open(path) as opened:
             expected = on_white(opened) if opened.has_transparency_data else np.asarray(opened.convert("RGB"))
         assert far(images.read(path), expected) <= 3, path
+
+
+def test_the_size_of_a_png_is_told_without_its_pixels() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(out, "PNG", exif=exif)
+    data = out.getvalue()
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    tail = data.index(b"IEND") - 4
+    behind = data[:start] + data[end:tail] + data[start:end] + data[tail:]
+    assert images.size(behind) == images.size(data) == images.decode(behind).shape[:2] == (30, 20)
+    # Where the pixels would be is nothing that can be decoded.
+    broken = data[: data.index(b"IDAT")] + b"IDAT" + b"\xff" * 50
+    assert images.size(broken) == (30, 20)
+    monster = bytearray(broken)
+    monster[16:24] = (2**28).to_bytes(4, "big") * 2
+    with pytest.raises(ImageError):
+        images.size(bytes(monster))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "PA"])
+def test_large_images_are_converted_strip_by_strip_to_the_same_pixels(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    if mode == "I;16":
+        image = Image.fromarray(rng.integers(0, 65536, (23, 17)).astype(np.uint16))
+    else:
+        image = Image.fromarray(rng.integers(0, 256, (23, 17, 4)).astype(np.uint8)).convert(mode)
+    out = io.BytesIO()
+    image.save(out, "TIFF" if mode in ("CMYK", "PA") else "PNG")
+    if mode == "P":
+        out = io.BytesIO()
+        image.save(out, "PNG", transparency=3)
+    whole = images.decode(out.getvalue())
+    monkeypatch.setattr(images, "_STRIP", 50)
+    assert np.array_equal(images.decode(out.getvalue()), whole)

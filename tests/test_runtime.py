@@ -93,8 +93,8 @@ def test_an_abandoned_iteration_stops_its_threads(model: predictor.Predictor, ph
 
 def test_memory_stays_bounded(model: predictor.Predictor, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
-    look = model._look
-    monkeypatch.setattr(model, "_look", lambda photo: looked.append(photo) or look(photo))
+    look = model.look_at
+    monkeypatch.setattr(model, "look_at", lambda photo: looked.append(photo) or look(photo))
     answers = model.predict_many(photos, batch=2)
     next(answers)
     assert len(looked) <= 6
@@ -113,7 +113,8 @@ def test_a_record_of_a_prediction(model: predictor.Predictor, photos: Path) -> N
 
 def test_embeddings_and_logits(model: predictor.Predictor) -> None:
     batch = preprocess.prepare([tiny.photo("red"), tiny.photo("blue")], model.card.preprocess)
-    np.testing.assert_allclose(model.embed(batch), batch.mean(axis=(2, 3)), rtol=1e-5)
+    seen = [model.look(tiny.photo("red")), model.look(tiny.photo("blue"))]
+    np.testing.assert_allclose(model.embeddings(seen), batch.mean(axis=(2, 3)), rtol=1e-5)
     np.testing.assert_allclose(model.logits(batch), batch.mean(axis=(2, 3)) @ tiny.WEIGHT.T, rtol=1e-5)
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 import lince
 from finder import model_folder
 from lince import images, preprocess
-from lince.annotations import Detections
+from lince.annotations import Detections, Rejected
 from lince.preprocess import Preprocess
-from lince.runtime.detection import DetectionPredictor
+from lince.runtime.detection import DetectionPredictor, Found
 from lince.runtime.slicing import SlicingPredictor, View, merge, tiles
 
 sides = st.integers(1, 900)
@@ -90,6 +90,33 @@ def test_a_photo_no_larger_than_a_tile_is_answered_as_without(awkward: Path) -> 
     assert len(plain)
     np.testing.assert_array_equal(plain.boxes, sliced.boxes)
     np.testing.assert_array_equal(plain.scores, sliced.scores)
+
+
+def test_whoever_asks_gets_the_tiles_too(awkward: Path) -> None:
+    plain = lince.load(model_folder(awkward / "finder"))
+    assert isinstance(plain, DetectionPredictor)
+    model = SlicingPredictor.of(plain)
+    photo = np.full((300, 420, 3), 128, np.uint8)
+    photo[200:208, 300:308] = (255, 0, 0)
+    paths = [awkward / f"foto {number}.png" for number in range(12)]
+    for path in paths:
+        path.write_bytes(images.encode_png(photo))
+    (found,) = model.detect([photo])
+    assert len(found) != len(plain.detect([photo])[0])
+    answers = [
+        model.predict(paths[0]),
+        *model.answer([model.look(paths[0])]),
+        *model.predict_many(paths),
+        *model.beside().predict_many(paths[0]),
+    ]
+    assert len(answers) == 15
+    for answer in answers:
+        assert isinstance(answer, Found)
+        np.testing.assert_array_equal(answer.detections.boxes, found.boxes)
+        assert answer.size == (300, 420)
+    broken = awkward / "rota.png"
+    broken.write_bytes(b"nothing")
+    assert [isinstance(one, Rejected) for one in model.predict_many([paths[0], broken])] == [False, True]
 
 
 def _canvas(model: DetectionPredictor, folder: Path) -> tuple[NDArray[np.uint8], Detections]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -40,7 +41,7 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
 def building(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``path`` to fill; on success it becomes ``path``, on failure it goes away.
 
-    ``path`` must not exist, or be an empty folder.
+    ``path`` must not exist, or be an empty folder; ``FileExistsError`` says that somebody was quicker.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,9 +49,9 @@ def building(path: Path) -> Iterator[Path]:
     try:
         yield aside
         os.chmod(aside, 0o777 & ~_umask())
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # not there, or not empty: the rename tells
             path.rmdir()
-        os.rename(aside, path)
+        _rename(aside, path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -89,6 +90,15 @@ def cache_folder() -> Path:
         return Path(chosen)
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "lince"
+
+
+def _rename(aside: Path, path: Path) -> None:
+    try:
+        os.rename(aside, path)
+    except OSError as error:
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        raise
 
 
 def _flush(path: Path) -> None:

@@ -28,13 +28,14 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from lince import exif
 from lince.errors import ImageError, UsageError
 from lince.messages import _
 
 Array = NDArray[np.uint8]
 HEAD = 32  # bytes that tell the kind of a file
 MAX_PIXELS = 178_000_000
-_ORIENTATION = 0x0112
+_STRIP = 1 << 20  # pixels that are converted at one time
 _SIDEWAYS = (5, 6, 7, 8)
 _PLUGINS: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
@@ -134,7 +135,7 @@ def size(data: bytes) -> tuple[int, int]:
         with _PLUGINS[found](io.BytesIO(data), "") as image:
             width, height = image.size
             # Pillow turns TIFFs by itself.
-            sideways = found != "tiff" and _orientation(image) in _SIDEWAYS
+            sideways = found != "tiff" and _orientation(image, data) in _SIDEWAYS
     except BROKEN as error:
         raise _unreadable(found, error) from error
     return (width, height) if sideways else (height, width)
@@ -153,9 +154,43 @@ def orientation(data: bytes) -> int:
         return header.orientation
     try:
         with _PLUGINS[found](io.BytesIO(data), "") as image:
-            return _orientation(image)
+            return _orientation(image, data)
     except BROKEN:
         return 1
+
+
+def upright(picture: Image.Image) -> Array:
+    """Return a picture of Pillow as ``decode`` returns its file: upright uint8 RGB (H, W, 3), laid on white.
+
+    Raise ``ImageError`` when it cannot be read or has too many pixels.
+    """
+    check_pixels(picture.height, picture.width)
+    try:
+        picture.load()
+        return _turn(_to_rgb(picture), _orientation(picture, b""))
+    except BROKEN as error:
+        raise _unreadable(picture.format or picture.mode, error) from error
+
+
+def coloured(array: NDArray[Any]) -> Array:
+    """Return an array of pixels, uint8 grey (H, W) or (H, W, 1), RGB or RGBA, as uint8 RGB (H, W, 3).
+
+    Transparent pixels are laid on white. Raise ``ImageError`` when it is none of these.
+    """
+    depth = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or depth not in (1, 3, 4) or not array.size:
+        raise ImageError(
+            _("An array of {kind} {shape} is no image.").format(kind=array.dtype, shape=array.shape),
+            _("Expected uint8: grey (height, width), RGB (height, width, 3) or RGBA (height, width, 4)."),
+        )
+    if depth == 4:
+        return _on_white(Image.fromarray(np.ascontiguousarray(array)))
+    return array if depth == 3 else np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
+
+
+def to_pillow(image: Array) -> Image.Image:
+    """Return uint8 RGB (H, W, 3) as a picture of Pillow."""
+    return Image.fromarray(image)
 
 
 def encode_jpeg(image: Array, quality: int = 90) -> bytes:
@@ -236,7 +271,7 @@ def _jpeg_header(data: bytes) -> _JpegHeader | None:
     orientation = 1
     for marker, start, end in _segments(data):
         if marker == 0xE1 and orientation == 1 and data[start : start + 6] == b"Exif\0\0":
-            orientation = _exif_orientation(data[start + 6 : end])
+            orientation = exif.orientation(data[start + 6 : end])
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and end - start >= 6:
             frame = struct.unpack_from(">BHHB", data, start)
         elif marker == 0xDA and frame:
@@ -260,22 +295,6 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if marker == 0xDA:
             return
         at = end
-
-
-def _exif_orientation(tiff: bytes) -> int:
-    """Return the orientation (1 to 8) that an Exif block asks for; 1 when it says nothing usable."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None or len(tiff) < 10:
-        return 1
-    start = struct.unpack_from(order + "I", tiff, 4)[0]
-    if start + 2 > len(tiff):
-        return 1
-    count = struct.unpack_from(order + "H", tiff, start)[0]
-    for at in range(start + 2, min(start + 2 + 12 * count, len(tiff) - 11), 12):
-        tag, form, _count, value = struct.unpack_from(order + "HHIH", tiff, at)
-        if tag == _ORIENTATION and form == 3:
-            return int(value) if 1 <= value <= 8 else 1
-    return 1
 
 
 def _decode_jpeg(data: bytes, header: _JpegHeader, at_least: tuple[int, int] | None) -> Array | None:
@@ -320,25 +339,42 @@ def _decode_with_pillow(data: bytes, found: str) -> Array:
         with _PLUGINS[found](io.BytesIO(data), "") as image:
             check_pixels(image.height, image.width)
             image.load()
-            return _turn(_to_rgb(image), _orientation(image))
+            return _turn(_to_rgb(image), _orientation(image, data))
     except BROKEN as error:
         raise _unreadable(found, error) from error
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Image.Image, data: bytes) -> int:
     try:
-        value: Any = image.getexif().get(_ORIENTATION, 1)
+        block = exif.of_png(data) if isinstance(image, PngImagePlugin.PngImageFile) else None
+        if block is not None:
+            image.info["exif"] = b"Exif\0\0" + block
+        # Not the PNG's own getexif: it decodes all pixels, to reach what may be written behind them.
+        value: Any = Image.Image.getexif(image).get(exif.ORIENTATION, 1)
     except BROKEN:
         return 1  # broken notes about the photo do not make the photo unreadable
     return value if value in range(1, 9) else 1
 
 
 def _to_rgb(image: Image.Image) -> Array:
+    """Return the pixels of ``image`` as uint8 RGB (H, W, 3), converted strip by strip: large ones need no copies."""
+    if image.mode in ("I", "F"):
+        raise ValueError(_("pixels of 32 bits have no agreed black and white; save it with 8 or 16 bits"))
+    width, height = image.size
+    rows = max(1, _STRIP // max(1, width))
+    if rows >= height:
+        return _strip_to_rgb(image)
+    out = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        bottom = min(height, top + rows)
+        out[top:bottom] = _strip_to_rgb(image.crop((0, top, width, bottom)))
+    return out
+
+
+def _strip_to_rgb(image: Image.Image) -> Array:
     if image.mode.startswith("I;16"):
         wide = np.asarray(image).astype(np.uint32)
         image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        raise ValueError(_("pixels of 32 bits have no agreed black and white; save it with 8 or 16 bits"))
     if image.has_transparency_data:
         return _on_white(image.convert("RGBA"))
     return np.asarray(image.convert("RGB"), np.uint8)

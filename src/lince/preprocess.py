@@ -18,13 +18,15 @@ from lince.choices import one_of
 from lince.errors import UsageError
 from lince.messages import _
 
+VERSION = 1  # rises when the same photo and the same Preprocess would give a network other numbers
 RESIZE_RULES = ("squash", "crop", "letterbox", "corner")
 WHOLE = ("letterbox", "corner")  # the rules that keep the whole image and its aspect
 CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
-_LINEAR_UP_TO, _SQUARES_UP_TO = 1.25, 4.0  # how much an image shrinks
+LINEAR_UP_TO, SQUARES_UP_TO = 1.25, 4.0  # how much an image shrinks
 STANDARDISE = ("none", "featurewise", "samplewise")
 LETTERBOX_GREY = 114
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # luma of ITU-R BT.601, as OpenCV and Pillow use it
+STILL = 1e-3  # the deviation up to which an image is flat
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # luma of ITU-R BT.601, as OpenCV and Pillow use it
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ class Preprocess:
                 _("{channels} input needs {count} means and deviations.").format(
                     channels=self.channels, count=self.depth
                 )
+            )
+        if not (np.isfinite([*self.mean, *self.std]).all() and min(self.std) > 0):
+            raise UsageError(
+                _("No image can be prepared by the means {mean} and the deviations {std}.").format(
+                    mean=self.mean, std=self.std
+                ),
+                _("Expected finite numbers, the deviations above 0."),
             )
 
     @property
@@ -130,7 +139,7 @@ def _margins(size: tuple[int, int], spec: Preprocess) -> tuple[int, int]:
 def _normalise_one(image: NDArray[np.uint8], spec: Preprocess, out: NDArray[np.float32]) -> None:
     planes: Sequence[NDArray[Any]]
     if spec.channels == "grey":
-        planes = [image.astype(np.float32) @ _GREY]
+        planes = [image.astype(np.float32) @ LUMA]
     else:
         planes = cv2.split(image)[:: -1 if spec.channels == "bgr" else 1]
     mean, std = spec.mean, spec.std
@@ -145,7 +154,7 @@ def _own_statistics(planes: Sequence[NDArray[Any]]) -> tuple[tuple[float, ...], 
     # One mean and deviation for the whole image, as Keras's samplewise options; a flat image divides by one.
     values = np.stack([np.asarray(plane, np.float32) for plane in planes])
     mean, std = float(values.mean()), float(values.std())
-    return (mean,) * len(planes), (std if std > 1e-3 else 1.0,) * len(planes)
+    return (mean,) * len(planes), (std if std > STILL else 1.0,) * len(planes)
 
 
 def _central(image: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]:
@@ -159,9 +168,9 @@ def _central(image: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]:
 def _resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     scale = max(image.shape[0] / height, image.shape[1] / width)
     how = cv2.INTER_AREA
-    if scale <= _LINEAR_UP_TO:
+    if scale <= LINEAR_UP_TO:
         how = cv2.INTER_LINEAR
-    elif scale <= _SQUARES_UP_TO:
+    elif scale <= SQUARES_UP_TO:
         # Means over squares of 2 x 2 are vectorised in OpenCV, means over parts of pixels are not: as faithful, faster.
         image = np.asarray(cv2.resize(image, (width * 2, height * 2), interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)

@@ -16,6 +16,7 @@ from lince.decode import decoder
 from lince.exporting import graph
 from lince.models.backbone import fix_padding
 from lince.models.classifier import Classifier
+from lince.models.darknet import make_plain
 from lince.models.detector import Detector
 from lince.preprocess import Preprocess
 
@@ -79,6 +80,7 @@ def _ready(network: Network) -> Network:
 def _export(answers: nn.Module, spec: Preprocess, outputs: list[str], path: Path) -> None:
     images = torch.zeros(1, *spec.shape)
     fix_padding(answers, images)
+    make_plain(answers)
     model = _trace(answers, images, outputs)
     graph.write(model, path)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,22 +14,24 @@ from lince import preprocess, tasks
 from lince.annotations import Classes, Detections, Rejected
 from lince.card import ModelCard
 from lince.decode import Decoder, decoder
-from lince.errors import ModelError
+from lince.errors import DataError, ModelError
 from lince.messages import _
 from lince.progress import SILENT, Progress
-from lince.runtime import modelfolder, reading, sources
+from lince.runtime import draw, modelfolder, reading, sources
+from lince.runtime.engines import Engine
 from lince.runtime.reading import Asking, Image, Seen
-from lince.runtime.session import Session
-from lince.runtime.sources import Photo
+from lince.runtime.shown import Shown
+from lince.runtime.sources import Photo, Source
 
 BATCH = 4
 _INPUT = "input"
+_SIDES = ("left", "top", "right", "bottom")
 _NOTHING: tuple[NDArray[np.float64], NDArray[np.int32]] = (np.empty((0, 4)), np.empty(0, np.int32))
 Sides = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Found(Shown):
     """What a model found on one photo of ``size`` (height, width); ``path`` is where it lies, if it is a file."""
 
     name: str
@@ -39,6 +39,7 @@ class Found:
     classes: Classes
     size: tuple[int, int]
     path: str | None = None
+    source: Any = field(default=None, repr=False)
 
     def counts(self) -> dict[str, int]:
         """Return how many objects of each class were found, in the classes' order, those of none left out."""
@@ -65,17 +66,45 @@ class Found:
             ],
         }
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of the table: a row for each object, the surest first."""
+        return "file", "class", "score", *_SIDES
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the answer as the rows of a table; boxes in pixels of the upright photo."""
+        return [
+            {
+                "file": self.name,
+                "class": one["class"],
+                "score": one["score"],
+                **dict(zip(_SIDES, one["box"], strict=True)),
+            }
+            for one in self.to_dict()["objects"]
+        ]
+
+    def drawn(self, image: Image) -> Image:
+        """Return ``image`` (H, W, 3), uint8 RGB, with the boxes on it; raise ``DataError`` for another photo."""
+        if image.shape[:2] != self.size:
+            raise DataError(
+                _("{path} has changed since it was looked at.").format(path=self.name),
+                _("Expected {height} x {width} pixels.").format(height=self.size[0], width=self.size[1]),
+                _("Predict again."),
+            )
+        return draw.annotated(image, self.detections, self.classes)
+
 
 class DetectionPredictor:
-    """A detector ready to be asked: its card and its network.
+    """A detector ready to be asked: its card and its network; the web is asked only where ``urls`` allows it.
 
     Raises ``ModelError`` when the network does not belong to the card.
     """
 
-    def __init__(self, card: ModelCard, session: Session) -> None:
+    def __init__(self, card: ModelCard, session: Engine, urls: bool = False) -> None:
         modelfolder.require_task(card, tasks.DETECT)
         self.card = card
         self.session = session
+        self.urls = urls
         self._decoder = decoder(card.decoding)
         self._expected = _expected(card, self._decoder)
         declared = {name: session.outputs.get(name, ())[1:] for name in self._decoder.outputs}
@@ -92,50 +121,84 @@ class DetectionPredictor:
         Raises ``UsageError`` for an unknown class or a number that is not in [0, 1].
         """
         keeping = replace(self.card.keeping, threshold=_threshold(threshold, self.card))
-        return DetectionPredictor(replace(self.card, keeping=keeping), self.session)
+        return DetectionPredictor(replace(self.card, keeping=keeping), self.session, self.urls)
+
+    def beside(self, threads: int | None = None) -> DetectionPredictor:
+        """Return the same model for work beside that of others: its threads sleep while they wait for each other.
+
+        ``threads`` is the number of cores that a call may use, by default as many as now.
+        """
+        return DetectionPredictor(self.card, self.session.beside(threads), self.urls)
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Return what is on each of ``images``, uint8 RGB (H, W, 3) of any sizes."""
         return [
             one
             for start in range(0, len(images), BATCH)
-            for one in self._detect(
-                [reading.see(image, self.card.preprocess) for image in images[start : start + BATCH]]
-            )
+            for one in self._detect([self.look(image) for image in images[start : start + BATCH]])
         ]
 
-    def predict(self, source: str | Path | bytes | Image) -> Found:
-        """Return what is on one photo: a path, the bytes of a file, or an array (H, W, 3) uint8 RGB.
+    def predict(self, source: Source) -> Found:
+        """Return what is on one photo.
+
+        A photo is a path, the bytes of a file, a file opened for bytes, a picture of Pillow, an array uint8 (grey, RGB
+        or RGBA), or an address on the web where the model was loaded to allow that. Raises ``ImageError`` when it
+        cannot be read.
+        """
+        photo = reading.one(source, self.urls)
+        (answer,) = self.answer([self.look(photo.source)], [photo.name])
+        return replace(answer, path=photo.path or None, source=photo.held)
+
+    def look(self, source: Source) -> Seen:
+        """Return a photo as the network is to see it; many threads may look at once.
 
         Raises ``ImageError`` when it cannot be read.
         """
-        seen = reading.see(source, self.card.preprocess)
-        path = os.fspath(source) if isinstance(source, (str, Path)) else None
-        return Found(sources.readable(path or ""), self._detect([seen])[0], self.classes, seen.size, path)
+        return reading.see(source, self.card.preprocess, self.urls)
+
+    def answer(self, seen: Sequence[Seen], names: Sequence[str] = ()) -> list[Found]:
+        """Return what is on each photo of a batch, in one call of the network; many threads may answer at once.
+
+        ``names`` are those of the photos, in order; empty where there are none.
+        """
+        named = names or [""] * len(seen)
+        return [
+            Found(name, detections, self.classes, one.size)
+            for name, detections, one in zip(named, self._detect(seen), seen, strict=True)
+        ]
 
     def predict_many(
-        self, where: str | Path | Sequence[str | Path], batch: int = BATCH, progress: Progress = SILENT
+        self, where: Source | Iterable[Source], batch: int = BATCH, progress: Progress = SILENT
     ) -> Iterator[Found | Rejected]:
-        """Yield what is on each photo of ``where`` (files, folders, patterns), in order.
+        """Yield what is on each photo of ``where``, in order: files, folders, patterns, or any photos.
 
-        A file that is not a readable image comes out as ``Rejected``, and the others go on. Photos are decoded in
-        threads while the network works; no more than a few batches are held in memory. Raises ``DataError`` when
-        there is nothing to look at.
+        What is not a readable image comes out as ``Rejected``, and the others go on. Photos are decoded in threads
+        while the network works; no more than a few batches are held in memory, those of a generator too. Raises
+        ``DataError`` when there is nothing to look at.
         """
-        return self.predict_photos(sources.find(where), batch, progress)
+        return self.predict_photos(sources.each(where), batch, progress)
+
+    def embed(self, source: Source) -> NDArray[np.float32]:
+        """Raise ``ModelError``: the network of a detector answers with boxes alone."""
+        raise ModelError(
+            _("{model} finds objects; it has no embedding of a whole photo.").format(model=self.card.model),
+            _("Expected a model that tells what a photo shows."),
+            _("Train one:  lince train DATA --recipe transfer"),
+        )
+
+    def embed_many(self, where: Source | Iterable[Source]) -> NDArray[np.float32]:
+        """Raise ``ModelError``, as ``embed``."""
+        return self.embed("")
 
     def predict_photos(
-        self, photos: Sequence[Photo], batch: int = BATCH, progress: Progress = SILENT
+        self, photos: Iterable[Photo], batch: int = BATCH, progress: Progress = SILENT
     ) -> Iterator[Found | Rejected]:
         """Yield what is on each of ``photos``, or its rejection, as ``predict_many``."""
-        return Asking(self._look, self._answer, batch).all(photos, progress)
+        return Asking(self, _answered, batch).all(photos, progress)
 
-    def _look(self, photo: Photo) -> Seen | Rejected:
-        return reading.look(photo, self.card.preprocess)
-
-    def _answer(self, photos: Sequence[Photo], seen: Sequence[Seen]) -> Iterator[Found]:
-        for photo, one, detections in zip(photos, seen, self._detect(seen), strict=True):
-            yield Found(photo.name, detections, self.classes, one.size, photo.path)
+    def look_at(self, photo: Photo) -> Seen | Rejected:
+        """Return a photo as the network is to see it, or why it cannot be read; many threads may look at once."""
+        return reading.look(photo, self.card.preprocess, self.urls)
 
     def _detect(self, seen: Sequence[Seen]) -> list[Detections]:
         spec, keeping = self.card.preprocess, self.card.keeping
@@ -161,6 +224,11 @@ class DetectionPredictor:
         return [np.concatenate(column)[: len(inputs)] for column in zip(*parts, strict=True)]
 
 
+def _answered(model: DetectionPredictor, photos: Sequence[Photo], seen: Sequence[Seen]) -> Iterator[Found]:
+    for photo, found in zip(photos, model.answer(seen, [photo.name for photo in photos]), strict=True):
+        yield replace(found, path=photo.path or None)
+
+
 def _threshold(wanted: float | Mapping[str, float], card: ModelCard) -> float | tuple[float, ...]:
     if not isinstance(wanted, Mapping):
         return wanted
@@ -170,7 +238,7 @@ def _threshold(wanted: float | Mapping[str, float], card: ModelCard) -> float | 
     return tuple(known)
 
 
-def _require(card: ModelCard, session: Session, found: Sides, expected: Sides) -> None:
+def _require(card: ModelCard, session: Engine, found: Sides, expected: Sides) -> None:
     """Raise ``ModelError`` when ``found`` are not the sides of input and outputs that the card speaks of."""
     thresholds = card.keeping.threshold
     counted = not isinstance(thresholds, tuple) or len(thresholds) == len(card.classes)

@@ -13,19 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import images
-from lince.annotations import Classes, Detections
+from lince.annotations import Classes, Colour, Detections, colour_of
 from lince.messages import localised
 
 Picture = NDArray[np.uint8]
-Colour = tuple[int, int, int]
 RIGHT: Colour = (24, 128, 56)
 WRONG: Colour = (190, 30, 45)
 PLAIN: Colour = (60, 60, 60)
-# Told apart by people who see no red or no green too (Okabe and Ito 2008), black and yellow darkened or left out.
-COLOURS: tuple[Colour, ...] = (
-    (230, 120, 0), (0, 114, 178), (0, 148, 105), (204, 90, 150), (86, 180, 233), (170, 60, 0), (120, 100, 200),
-    (150, 140, 20),
-)  # fmt: skip
 _SIDE, _GAP, _TEXT, _LINE, _WEIGHT, _BOLD = 180, 10, 15, 20, 400, 600
 _SMALL_TEXT, _SMALLEST_NAMED = 12, 14  # pixels: the letters in a photo, and the side of a box that has room for a name
 
@@ -87,7 +81,7 @@ def annotated(image: Picture, detections: Detections, classes: Classes, texts: S
     letters = int(np.clip(min(height, width) / 36, _SMALL_TEXT, 60))
     line = max(2, letters // 6)
     corners = np.rint(np.minimum(detections.boxes, [width - 1, height - 1] * 2)).astype(int)
-    colours = [COLOURS[number % len(COLOURS)] for number in detections.class_ids.tolist()]
+    colours = [colour_of(number) for number in detections.class_ids.tolist()]
     for (left, top, right, bottom), colour in zip(corners[::-1].tolist(), colours[::-1], strict=True):
         cv2.rectangle(picture, (left, top), (right, bottom), (20, 20, 20), line + 2)
         cv2.rectangle(picture, (left, top), (right, bottom), colour, line)
@@ -182,10 +176,6 @@ def _letters(picture: Picture, text: str, place: tuple[int, int], colour: Colour
         cv2.putText(picture, text, place, colour, _font(), height, weight)
 
 
-def _colour(shape: Shape) -> Colour:
-    return COLOURS[shape.number % len(COLOURS)]
-
-
 def _fill(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None:
     """Lay the shape's colour over its outline or mask, in place, so that the photo still shows."""
     if shape.mask is None and not len(shape.rings):
@@ -197,18 +187,18 @@ def _fill(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None:
     elif shape.rings:
         cv2.fillPoly(inside, [np.rint(ring * scale).astype(np.int32) for ring in shape.rings], 1)
     there = inside > 0
-    picture[there] = (0.55 * picture[there] + 0.45 * np.array(_colour(shape))).astype(np.uint8)
+    picture[there] = (0.55 * picture[there] + 0.45 * np.array(colour_of(shape.number))).astype(np.uint8)
 
 
 def _outline(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None:
     left, top, right, bottom = _corners(picture, shape, scale)
     if not shape.faint:  # a dark line below keeps the colour apart from a photo of the same colour
         cv2.rectangle(picture, (left, top), (right, bottom), (20, 20, 20), 4)
-    cv2.rectangle(picture, (left, top), (right, bottom), _colour(shape), 1 if shape.faint else 2)
+    cv2.rectangle(picture, (left, top), (right, bottom), colour_of(shape.number), 1 if shape.faint else 2)
     if shape.sought and max(right - left, bottom - top) < _SMALLEST_NAMED:
-        cv2.circle(picture, ((left + right) // 2, (top + bottom) // 2), 2 * _SMALLEST_NAMED, _colour(shape), 2)
+        cv2.circle(picture, ((left + right) // 2, (top + bottom) // 2), 2 * _SMALLEST_NAMED, colour_of(shape.number), 2)
     rings = [np.rint(ring * scale).astype(np.int32) for ring in shape.rings]
-    cv2.polylines(picture, rings, True, _colour(shape), 1, cv2.LINE_AA)
+    cv2.polylines(picture, rings, True, colour_of(shape.number), 1, cv2.LINE_AA)
 
 
 def _name(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None:
@@ -219,7 +209,7 @@ def _name(picture: Picture, shape: Shape, scale: NDArray[np.float64]) -> None:
     wide = text_width(text, _SMALL_TEXT, _BOLD) + 4
     x = max(0, min(left - 1, picture.shape[1] - wide))
     y = top - 1 if top > _SMALL_TEXT + 5 else min(top + _SMALL_TEXT + 5, picture.shape[0] - 1)
-    cv2.rectangle(picture, (x, y - _SMALL_TEXT - 4), (x + wide, y), _colour(shape), cv2.FILLED)
+    cv2.rectangle(picture, (x, y - _SMALL_TEXT - 4), (x + wide, y), colour_of(shape.number), cv2.FILLED)
     _letters(picture, text, (x + 2, y - 3), (255, 255, 255), _SMALL_TEXT, _BOLD)
 
 

@@ -53,6 +53,12 @@ def card(session: Session, names: Sequence[str] | None = None) -> ModelCard:
     Raises ``ModelError`` when it is no detector of a known kind, and ``UsageError`` when names are missing or their
     number is not that of the classes.
     """
+    if "card" in session.metadata:
+        raise ModelError(
+            _("{path} is self-contained: it prepares photos and reads answers by itself.").format(path=session.path),
+            _("Expected a run, a model folder, or a detector as Ultralytics or YOLOX export it."),
+            _("Run it without lince, or give lince the run that it came from."),
+        )
     if "output" in session.outputs and not session.metadata.get("names"):
         return _of_yolox(session, names)
     return _of_ultralytics(session, names)

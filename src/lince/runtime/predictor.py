@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,21 @@ from numpy.typing import NDArray
 
 from lince import decode, preprocess, tasks
 from lince.annotations import Classes, Label, Rejected
-from lince.card import NETWORK_FILE, ModelCard
-from lince.errors import ModelError
-from lince.messages import _
+from lince.card import ModelCard
+from lince.errors import ImageError, ModelError
+from lince.messages import _, localised
 from lince.progress import SILENT, Progress
-from lince.runtime import modelfolder, reading, sources
+from lince.runtime import draw, modelfolder, reading, sources
+from lince.runtime.engines import Engine, open_engine
 from lince.runtime.reading import BATCH, Asking, Image, Seen
-from lince.runtime.session import Session
-from lince.runtime.sources import Photo
+from lince.runtime.shown import Shown
+from lince.runtime.sources import Photo, Source
+
+_SIDE, _NAMED = 360, 3  # pixels of a photo that is shown with its answer, and the classes named below it
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """What a model says of one photo; ``truth`` is the class id when it is known, ``path`` where the photo lies."""
 
     name: str
@@ -32,6 +34,7 @@ class Prediction:
     classes: Classes
     truth: int | None = None
     path: str | None = None
+    source: Any = field(default=None, repr=False, compare=False)
 
     @property
     def class_name(self) -> str:
@@ -57,60 +60,137 @@ class Prediction:
             record |= {"truth": self.truth_name, "right": self.right}
         return record
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of the table: a row for each class, the most probable first."""
+        return "file", "class", "probability"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the answer as the rows of a table."""
+        ranked = self.label.top(len(self.classes))
+        return [{"file": self.name, "class": self.classes.names[at], "probability": share} for at, share in ranked]
+
+    def drawn(self, image: Image) -> Image:
+        """Return ``image`` (H, W, 3), uint8 RGB, brought to 360 pixels, with the most probable classes below it."""
+        ranked = self.label.top(_NAMED)
+        lines = tuple(f"{localised(f'{share:.1%}')} {self.classes.names[at]}" for at, share in ranked)
+        return draw.contact_sheet([draw.Cell(image, lines, self.right)], side=_SIDE)
+
 
 class Predictor:
-    """A model ready to be asked: its card and its network.
+    """A model ready to be asked: its card and its network; web addresses are asked only where ``urls`` allows it.
 
     Raises ``ModelError`` when the network does not belong to the card.
     """
 
-    def __init__(self, card: ModelCard, session: Session) -> None:
+    def __init__(self, card: ModelCard, session: Engine, urls: bool = False) -> None:
         modelfolder.require_task(card, tasks.CLASSIFY)
         _check_belongs(card, session)
         self.card = card
         self.session = session
+        self.urls = urls
 
     @property
     def classes(self) -> Classes:
         """The classes that the model tells apart."""
         return self.card.classes
 
-    def predict(self, source: str | Path | bytes | Image) -> Prediction:
-        """Return the prediction for one photo: a path, the bytes of a file, or an array (H, W, 3) uint8 RGB.
+    def beside(self, threads: int | None = None) -> Predictor:
+        """Return the same model for work beside that of others: its threads sleep while they wait for each other.
+
+        ``threads`` is the number of cores that a call may use, by default as many as now.
+        """
+        return Predictor(self.card, self.session.beside(threads), self.urls)
+
+    def predict(self, source: Source) -> Prediction:
+        """Return the prediction for one photo.
+
+        A photo is a path, the bytes of a file, a file opened for bytes, a picture of Pillow, an array uint8 (grey, RGB
+        or RGBA), or an address on the web where the model was loaded to allow that. Raises ``ImageError`` when it
+        cannot be read.
+        """
+        photo = reading.one(source, self.urls)
+        (answer,) = self.answer([self.look(photo.source)], [photo.name])
+        return replace(answer, path=photo.path or None, source=photo.held)
+
+    def look(self, source: Source) -> Seen:
+        """Return a photo as the network is to see it; many threads may look at once.
 
         Raises ``ImageError`` when it cannot be read.
         """
-        label = self._labels([reading.see(source, self.card.preprocess).image])[0]
-        path = os.fspath(source) if isinstance(source, (str, Path)) else None
-        return Prediction(sources.readable(path or ""), label, self.classes, path=path)
+        return reading.see(source, self.card.preprocess, self.urls)
+
+    def answer(self, seen: Sequence[Seen], names: Sequence[str] = ()) -> list[Prediction]:
+        """Return the prediction for each photo of a batch, in one call of the network; many threads may answer at once.
+
+        ``names`` are those of the photos, in order; empty where there are none.
+        """
+        labels = self._labels([one.image for one in seen])
+        named = names or [""] * len(seen)
+        return [Prediction(name, label, self.classes) for name, label in zip(named, labels, strict=True)]
 
     def predict_many(
         self,
-        where: str | Path | Sequence[str | Path],
+        where: Source | Iterable[Source],
         truth: str = "auto",
         batch: int = BATCH,
         progress: Progress = SILENT,
     ) -> Iterator[Prediction | Rejected]:
-        """Yield a prediction for each photo of ``where`` (files, folders, patterns), in order.
+        """Yield a prediction for each photo of ``where``, in order: files, folders, patterns, or any photos.
 
-        A file that is not a readable image comes out as ``Rejected``, and the others go on. Photos are decoded in
-        threads while the network works; no more than a few batches are held in memory. ``truth`` says how the true
-        class is known (``sources.truths``). Raises ``DataError`` when there is nothing to look at.
+        What is not a readable image comes out as ``Rejected``, and the others go on. Photos are decoded in threads
+        while the network works; no more than a few batches are held in memory, those of a generator too. ``truth``
+        says how the true class is known (``sources.truths``); of a generator ``auto`` knows none. Raises
+        ``DataError`` when there is nothing to look at.
         """
-        return self.predict_photos(sources.find(where), truth, batch, progress)
+        return self.predict_photos(sources.each(where), truth, batch, progress)
 
     def predict_photos(
-        self, photos: Sequence[Photo], truth: str = "none", batch: int = BATCH, progress: Progress = SILENT
+        self, photos: Iterable[Photo], truth: str = "none", batch: int = BATCH, progress: Progress = SILENT
     ) -> Iterator[Prediction | Rejected]:
         """Yield a prediction or a rejection for each of ``photos``, as ``predict_many``."""
-        known = dict(zip(photos, sources.truths(photos, self.classes, truth), strict=True))
+        how = sources.how_known(photos, self.classes, truth)
 
-        def answer(asked: Sequence[Photo], seen: Sequence[Seen]) -> Iterator[Prediction]:
-            labels = self._labels([one.image for one in seen])
-            for photo, label in zip(asked, labels, strict=True):
-                yield Prediction(photo.name, label, self.classes, known[photo], photo.path)
+        def answer(model: Predictor, asked: Sequence[Photo], seen: Sequence[Seen]) -> Iterator[Prediction]:
+            known = sources.truths(asked, self.classes, how)
+            answers = model.answer(seen, [photo.name for photo in asked])
+            for photo, one, right in zip(asked, answers, known, strict=True):
+                yield replace(one, truth=right, path=photo.path or None)
 
-        return Asking(self._look, answer, batch).all(photos, progress)
+        return Asking(self, answer, batch).all(photos, progress)
+
+    def embed(self, source: Source) -> NDArray[np.float32]:
+        """Return the embedding (D,) of one photo: near to each other where photos look alike to the model.
+
+        Raises ``ImageError`` when it cannot be read, ``ModelError`` when the network has no embeddings.
+        """
+        return np.asarray(self.embeddings([self.look(source)])[0], np.float32)
+
+    def embed_many(
+        self, where: Source | Iterable[Source], batch: int = BATCH, progress: Progress = SILENT
+    ) -> NDArray[np.float32]:
+        """Return the embeddings (N, D) of the photos of ``where``, as ``predict_many`` takes them, in order.
+
+        Raises ``ImageError`` at the first that cannot be read, so that rows and photos never part.
+        """
+
+        rows = list(self.embed_photos(sources.each(where), batch, progress))
+        return np.stack([_whole(row) for row in rows]) if rows else np.empty((0, 0), np.float32)
+
+    def embed_photos(
+        self, photos: Iterable[Photo], batch: int = BATCH, progress: Progress = SILENT
+    ) -> Iterator[NDArray[np.float32] | Rejected]:
+        """Yield the embedding (D,) or the rejection of each of ``photos``, in order."""
+
+        def answer(model: Predictor, _asked: Sequence[Photo], seen: Sequence[Seen]) -> Iterator[NDArray[np.float32]]:
+            yield from model.embeddings(seen)
+
+        return Asking(self, answer, batch).all(photos, progress)
+
+    def embeddings(self, seen: Sequence[Seen]) -> NDArray[np.float32]:
+        """Return the embeddings (N, D) of a batch of photos, in one call of the network."""
+        batch = preprocess.normalise([one.image for one in seen], self.card.preprocess)
+        return self.session.run(batch, ("embedding",))[0]
 
     def probabilities(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the class probabilities (N, classes) of prepared images (N, C, H, W)."""
@@ -120,16 +200,13 @@ class Predictor:
         """Return the network's raw answer (N, classes) for prepared images (N, C, H, W)."""
         return self.session.run(batch, ("logits",))[0]
 
-    def embed(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the embeddings (N, D) of prepared images (N, C, H, W)."""
-        return self.session.run(batch, ("embedding",))[0]
-
     def _labels(self, fitted: Sequence[Image]) -> list[Label]:
         batch = preprocess.normalise(fitted, self.card.preprocess)
         return [Label.of(row) for row in self.probabilities(batch)]
 
-    def _look(self, photo: Photo) -> Seen | Rejected:
-        return reading.look(photo, self.card.preprocess)
+    def look_at(self, photo: Photo) -> Seen | Rejected:
+        """Return a photo as the network is to see it, or why it cannot be read; many threads may look at once."""
+        return reading.look(photo, self.card.preprocess, self.urls)
 
 
 def load(path: str | Path, threads: int | None = None) -> Predictor:
@@ -138,10 +215,17 @@ def load(path: str | Path, threads: int | None = None) -> Predictor:
     ``runtime.loading`` takes any kind of model.
     """
     folder = modelfolder.locate(Path(path))
-    return Predictor(ModelCard.load(folder), Session(folder / NETWORK_FILE, threads))
+    card = ModelCard.load(folder)
+    return Predictor(card, open_engine(card, folder, threads))
 
 
-def _check_belongs(card: ModelCard, session: Session) -> None:
+def _whole(row: NDArray[np.float32] | Rejected) -> NDArray[np.float32]:
+    if isinstance(row, Rejected):
+        raise ImageError(f"{row.path}: {row.reason}", remedy=row.remedy)
+    return row
+
+
+def _check_belongs(card: ModelCard, session: Engine) -> None:
     found = (*session.input_shape[1:], *session.outputs.get("logits", (None, None))[1:])
     expected = (*card.preprocess.shape, len(card.classes))
     if found != expected:

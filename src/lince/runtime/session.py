@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,23 @@ from lince.messages import _
 _ERRORS = (ort.Fail, ort.InvalidArgument, ort.InvalidGraph, ort.InvalidProtobuf, ort.NoModel, ort.NoSuchFile,
            ort.NotImplemented, ort.RuntimeException)  # fmt: skip
 _LOG_ERRORS_ONLY = 3
+_MOST_CALLS = 4
 
 
 def cores() -> int:
     """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def shares(threads: int | None = None) -> tuple[int, int]:
+    """Return how many calls of a network share ``threads`` cores best (all of them by default), and the cores of each.
+
+    The threads of one call wait for each other: on two cores, two calls on one core each do 1.4 times the photos of
+    calls on both. Each needs memory of its own, so there are four at most.
+    """
+    whole = threads or cores()
+    calls = min(whole, _MOST_CALLS)
+    return calls, whole // calls
 
 
 class Session:
@@ -32,19 +44,23 @@ class Session:
     ``threads`` is the number of cores that one call may use; ``None`` means all that the process may use. It is
     always told to ONNX Runtime, which otherwise pins threads to cores and complains where that is not allowed.
     ``beside`` says that other threads of this program work at the same time: those of the network sleep while they
-    wait for each other, which costs a call a little and leaves the cores to the others.
+    wait for each other, which costs a call a little and leaves the cores to the others. ``data`` is the content of
+    the file where it does not lie in one of its own: ``path`` is then only told.
     Raises ``ModelError`` when the file is missing, cut off, or not a network that lince can run.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None, beside: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, threads: int | None = None, beside: bool = False, data: bytes | None = None
+    ) -> None:
         self.path = Path(path)
+        self._threads, self._data = threads, data
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = _LOG_ERRORS_ONLY
         if beside:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = _open(self.path, options)
+        self._session = _open(self.path, data, options)
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
             raise _foreign(self.path, _("it has {count} inputs").format(count=len(inputs)))
@@ -55,8 +71,15 @@ class Session:
         }
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def run(self, batch: NDArray[np.float32], outputs: Sequence[str] = ("logits",)) -> list[NDArray[np.float32]]:
-        """Return the arrays called ``outputs`` for ``batch`` (N, C, H, W); raise ``ModelError`` if unfit."""
+    def beside(self, threads: int | None = None) -> Session:
+        """Return the same network, opened once more for work beside that of others; on ``threads`` cores, or as now."""
+        return Session(self.path, threads or self._threads, True, self._data)
+
+    def run(self, batch: NDArray[Any], outputs: Sequence[str] = ("logits",)) -> list[NDArray[np.float32]]:
+        """Return the arrays called ``outputs`` for ``batch`` (N, C, H, W); raise ``ModelError`` if unfit.
+
+        Many threads may call at once.
+        """
         unknown = [name for name in outputs if name not in self.outputs]
         if unknown:
             raise _foreign(self.path, _("it has no output called {names}").format(names=", ".join(unknown)))
@@ -67,19 +90,27 @@ class Session:
 
     def measure(self, shape: Sequence[int], seconds: float = 1.0) -> float:
         """Return the milliseconds per image that a batch of ``shape`` (N, C, H, W) takes: the median of the calls."""
-        batch = np.zeros(tuple(shape), np.float32)
         names = list(self.outputs)[:1]
-        self.run(batch, names)
-        taken: list[float] = []
-        while not taken or sum(taken) < seconds:
-            start = time.perf_counter()
-            self.run(batch, names)
-            taken.append(time.perf_counter() - start)
-        return float(np.median(taken)) * 1000 / batch.shape[0]
+        return measured(lambda batch: self.run(batch, names), shape, seconds)
 
 
-def _open(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    if not path.is_file():
+def measured(run: Callable[[NDArray[np.float32]], Any], shape: Sequence[int], seconds: float) -> float:
+    """Return the milliseconds per image that ``run`` takes for a batch of ``shape`` (N, C, H, W).
+
+    It is called for ``seconds``, once more before that, and the median of the calls counts.
+    """
+    batch = np.zeros(tuple(shape), np.float32)
+    run(batch)
+    taken: list[float] = []
+    while not taken or sum(taken) < seconds:
+        start = time.perf_counter()
+        run(batch)
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken)) * 1000 / batch.shape[0]
+
+
+def _open(path: Path, data: bytes | None, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    if data is None and not path.is_file():
         raise ModelError(
             _("There is no network file {path}.").format(path=path),
             _("Expected model.onnx, as lince writes it at the end of a run."),
@@ -87,11 +118,11 @@ def _open(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.Infere
         )
     onnxruntime.disable_telemetry_events()  # its builds for Windows send usage events otherwise
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data or str(path), options, providers=["CPUExecutionProvider"])
     except _ERRORS as error:
         raise ModelError(
             _("{path} cannot be read as a network: it is cut off, or something else ({size} bytes).").format(
-                path=path, size=path.stat().st_size
+                path=path, size=path.stat().st_size if data is None else len(data)
             ),
             _("Expected a whole ONNX file."),
             _("Copy the model folder again, or export the run again."),

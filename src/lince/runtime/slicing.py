@@ -6,23 +6,20 @@ and what they find is put together by how much of the smaller box the larger one
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import geometry, images
+from lince import geometry
 from lince.annotations import Detections, Rejected
 from lince.errors import ImageError
-from lince.messages import _
 from lince.progress import SILENT, Progress
-from lince.runtime import sources
+from lince.runtime import reading
 from lince.runtime.detection import BATCH, DetectionPredictor, Found
-from lince.runtime.reading import Image
-from lince.runtime.sources import Photo
+from lince.runtime.reading import Image, Seen
+from lince.runtime.sources import Photo, Source
 
 OVERLAP = 0.25  # share of a tile that the next one shows again
 SAME = 0.5  # share of the smaller of two boxes that the other holds, above which they are one object
@@ -119,42 +116,40 @@ class SlicingPredictor(DetectionPredictor):
     @classmethod
     def of(cls, model: DetectionPredictor) -> SlicingPredictor:
         """Return ``model``, looking in tiles."""
-        return cls(model.card, model.session)
+        return cls(model.card, model.session, model.urls)
 
     def with_threshold(self, threshold: float | Mapping[str, float]) -> SlicingPredictor:
         """Return the same model with another threshold, as ``DetectionPredictor`` does."""
         return self.of(super().with_threshold(threshold))
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
-        """Return what is on each of ``images``, uint8 RGB (H, W, 3) of any sizes."""
-        return [self._sliced(image) for image in images]
+    def beside(self, threads: int | None = None) -> SlicingPredictor:
+        """Return the same model for work beside that of others, as ``DetectionPredictor`` does."""
+        return self.of(super().beside(threads))
 
-    def predict(self, source: str | Path | bytes | Image) -> Found:
-        """Return what is on one photo: a path, the bytes of a file, or an array (H, W, 3) uint8 RGB."""
-        image = _whole(source)
-        path = os.fspath(source) if isinstance(source, (str, Path)) else None
-        size = (image.shape[0], image.shape[1])
-        return Found(sources.readable(path or ""), self._sliced(image), self.classes, size, path)
+    def look(self, source: Source) -> Seen:
+        """Return a photo with all its pixels: the tiles are cut from them. Raises ``ImageError``."""
+        image = reading.pixels(source, self.urls)
+        return Seen(image, image.shape[:2])
 
-    def predict_photos(
-        self, photos: Sequence[Photo], batch: int = BATCH, progress: Progress = SILENT
-    ) -> Iterator[Found | Rejected]:
-        """Yield what is on each of ``photos``, or its rejection; one photo at a time is held in memory."""
-        with progress.stage(_("Predicting"), len(photos)) as stage:
-            for photo in photos:
-                stage.advance()
-                yield self._one(photo)
-
-    def _one(self, photo: Photo) -> Found | Rejected:
+    def look_at(self, photo: Photo) -> Seen | Rejected:
+        """Return a photo with all its pixels, or why it cannot be read."""
         try:
-            image = images.decode(images.read_bytes(photo.path))
+            return self.look(photo.source)
         except ImageError as error:
             return Rejected(photo.name, error.found, error.remedy or error.expected)
-        return Found(photo.name, self._sliced(image), self.classes, image.shape[:2], photo.path)
+
+    def predict_photos(
+        self, photos: Iterable[Photo], batch: int = BATCH, progress: Progress = SILENT
+    ) -> Iterator[Found | Rejected]:
+        """Yield what is on each of ``photos``, or its rejection; no more than a few are held in memory."""
+        return super().predict_photos(photos, 1, progress)
+
+    def _detect(self, seen: Sequence[Seen]) -> list[Detections]:
+        return [self._sliced(one.image) for one in seen]
 
     def _sliced(self, image: Image) -> Detections:
         height, width = image.shape[:2]
-        (whole,) = super().detect([image])
+        (whole,) = self._fitted([image])
         spec = self.card.preprocess
         frames = tiles(height, width, (spec.height, spec.width))
         if not len(frames):
@@ -163,13 +158,12 @@ class SlicingPredictor(DetectionPredictor):
         for start in range(0, len(frames), BATCH):
             some = frames[start : start + BATCH]
             parts = [image[int(y) : int(bottom), int(x) : int(right)] for x, y, right, bottom in some]
-            for frame, found in zip(some, super().detect(parts), strict=True):
+            for frame, found in zip(some, self._fitted(parts), strict=True):
                 moved = found.boxes + np.tile(frame[:2], 2)
                 views.append(View(Detections(moved, found.class_ids, found.scores), frame))
         return merge(views, (height, width))
 
-
-def _whole(source: str | Path | bytes | Image) -> Image:
-    if isinstance(source, np.ndarray):
-        return source
-    return images.decode(source if isinstance(source, bytes) else images.read_bytes(source))
+    def _fitted(self, images: Sequence[Image]) -> list[Detections]:
+        """Return what is on each of ``images`` when it is brought to the network's size as a whole."""
+        look, detect = super().look, super()._detect
+        return detect([look(image) for image in images])

@@ -5,9 +5,14 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image as Picture
 
 from lince.annotations import Classes
 from lince.choices import one_of
@@ -18,12 +23,67 @@ TRUTHS = ("auto", "folders", "names", "none")
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what systems leave in folders by themselves
 
 
+_WEB = ("http://", "https://")
+
+
+class Stream(Protocol):
+    """A file object, opened for bytes."""
+
+    def read(self) -> bytes:
+        """Return all that is left."""
+        ...
+
+
+# A photo, wherever it is: a file's path, the bytes of one, an open file, a picture of Pillow, pixels, a web address.
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Stream | Picture | NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class Photo:
-    """A file to be looked at: ``path`` opens it, ``name`` is what people and files are told."""
+    """What is to be looked at: ``name`` is what people and files are told, ``path`` opens it if it lies in a file.
+
+    Otherwise ``path`` is empty, and the photo is ``held``.
+    """
 
     path: str
     name: str
+    held: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def source(self) -> Source:
+        """The photo itself, or the path of its file."""
+        held: Source = self.path if self.held is None else self.held
+        return held
+
+
+def is_address(source: object) -> bool:
+    """Return whether ``source`` is the address of a photo on the web."""
+    return isinstance(source, str) and source.lower().startswith(_WEB)
+
+
+def one(source: Source, name: str = "") -> Photo:
+    """Return the one photo ``source``; what lies in no file is called ``name``."""
+    if is_address(source):
+        return Photo("", readable(str(source)).partition("?")[0], source)  # what follows may be a key
+    if isinstance(source, (str, os.PathLike)):
+        return Photo(os.fspath(source), readable(os.fspath(source)))
+    return Photo("", name, source)
+
+
+def each(where: Source | Iterable[Source]) -> Sequence[Photo] | Iterator[Photo]:
+    """Return the photos of ``where``: what ``find`` takes, or any other photos, several or one.
+
+    Those of a generator are asked for one by one, as they are looked at. A photo that lies in no file is called by
+    its number, ``#1``. Raises ``DataError`` when there is nothing to look at.
+    """
+    if isinstance(where, (str, os.PathLike)):
+        return find(os.fspath(where))
+    if _is_one(where):
+        return [Photo("", "#1", where)]
+    items: Any = where
+    if isinstance(items, Sequence) and all(isinstance(item, (str, os.PathLike)) for item in items):
+        return find([os.fspath(item) for item in items])
+    return list(_lazily(items)) if isinstance(items, Sequence) else _lazily(items)
 
 
 def find(sources: str | Path | Sequence[str | Path]) -> list[Photo]:
@@ -40,7 +100,7 @@ def find(sources: str | Path | Sequence[str | Path]) -> list[Photo]:
             _("There is no photo in {sources}.").format(sources=", ".join(readable(os.fspath(item)) for item in asked)),
             _("Expected photos, folders of photos, or patterns such as '*.jpg'."),
         )
-    return list({photo.path: photo for photo in found}.values())
+    return list({str(photo.source): photo for photo in found}.values())
 
 
 def readable(name: str) -> str:
@@ -63,13 +123,36 @@ def truths(photos: Sequence[Photo], classes: Classes, how: str = "auto") -> list
     return by_folder
 
 
+def how_known(photos: Iterable[Photo], classes: Classes, how: str) -> str:
+    """Return how ``truths`` finds the classes of any of ``photos``: ``auto`` looks at all of them, where it can."""
+    if one_of("truth", how, TRUTHS) != "auto":
+        return how
+    all_known = isinstance(photos, Sequence) and None not in truths(photos, classes, "folders")
+    return "folders" if all_known else "none"
+
+
 def natural(text: str) -> tuple[tuple[tuple[int, str], ...], str]:
     """Return a sort key that puts ``photo2`` before ``photo10``."""
     parts = re.split(r"(\d+)", text)
     return tuple((int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts), text
 
 
+def _is_one(source: object) -> bool:
+    pixels = isinstance(source, np.ndarray) and source.ndim <= 3
+    return pixels or isinstance(source, (bytes, bytearray, memoryview, Picture)) or hasattr(source, "read")
+
+
+def _lazily(items: Iterable[Source]) -> Iterator[Photo]:
+    for number, item in enumerate(items, 1):
+        if isinstance(item, (str, os.PathLike)) and os.path.isdir(item):
+            yield from _of_one(os.fspath(item), alone=False)
+        else:
+            yield one(item, f"#{number}")
+
+
 def _of_one(source: str, alone: bool) -> list[Photo]:
+    if is_address(source):
+        return [one(source)]
     if os.path.isdir(source):
         paths = sorted(_walk(source), key=natural)
         return [Photo(path, _name(os.path.relpath(path, source) if alone else path)) for path in paths]
@@ -100,6 +183,8 @@ def _name(path: str) -> str:
 
 
 def _by_folder(photo: Photo, classes: Classes) -> int | None:
+    if not photo.path:
+        return None
     folder = readable(PurePath(os.path.abspath(photo.path)).parent.name)
     return classes.names.index(folder) if folder in classes.names else None
 

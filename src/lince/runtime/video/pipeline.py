@@ -16,7 +16,6 @@ from lince.messages import _
 from lince.progress import SILENT, Progress, Stage
 from lince.runtime.detection import DetectionPredictor
 from lince.runtime.found import require_free
-from lince.runtime.session import Session
 from lince.runtime.video import keeping
 from lince.runtime.video.counting import Crossing, Lines, Stay, Zones
 from lince.runtime.video.frames import WHOLE, Frame, Image, Part
@@ -52,7 +51,7 @@ class Watching:
 
         Where it tracks, the model tells what it hardly sees too: the tracker decides what is shown of it.
         """
-        model = type(model)(model.card, Session(model.session.path, beside=True))
+        model = model.beside()
         if not (track or lines or zones):
             return cls(model.detect, model.classes, part)
         sure = model.card.keeping.of

@@ -1,0 +1,125 @@
+"""``lince export``: a run's model for another runtime, judged beside the run before it is handed over."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import lince
+from lince.cli.console import Console
+from lince.cli.parser import positive
+from lince.cli.table import columns
+from lince.errors import UsageError
+from lince.evaluation.figures import MISSING, decimal, magnitude, percent
+from lince.exporting.export import Exported
+from lince.exporting.judging import Judgement
+from lince.messages import _
+
+# Named here rather than asked for: the libraries behind them take longer to load than a help page.
+TARGETS = ("onnx", "openvino", "litert", "torchscript", "torch-export", "coreml", "tensorrt")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``lince export``."""
+    parser.add_argument("model", metavar=_("RUN"), help=_("a run, or its model folder"))
+    parser.add_argument("--to", choices=TARGETS, default="onnx", help=_("what is to run the model (onnx)"))
+    halves = parser.add_mutually_exclusive_group()
+    halves.add_argument("--fp16", action="store_true", help=_("weights in sixteen bits: half the size"))
+    halves.add_argument("--int8", action="store_true", help=_("eight bits where they pay: smaller and faster"))
+    parser.add_argument(
+        "--out", metavar=_("DIR"), help=_("a new folder, or a file ending in .lince (exports/... in the run)")
+    )
+    halves.add_argument(
+        "--self-contained",
+        action="store_true",
+        help=_("one ONNX file from pixels to answers, to be run without lince"),
+    )
+    group = parser.add_argument_group(_("how it is judged"))
+    group.add_argument("--data", metavar=_("DATA"), help=_("labelled photos, in place of the run's own test photos"))
+    group.add_argument("--count", type=positive, default=100, metavar="N", help=_("how many photos (100)"))
+    group.add_argument(
+        "--max-drop",
+        type=float,
+        default=1.0,
+        metavar=_("POINTS"),
+        help=_("refuse a model that loses more points of a hundred (1)"),
+    )
+    group.add_argument("--unchecked", action="store_true", help=_("take a model that cannot be judged on this machine"))
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Export, and show the run and the export side by side."""
+    if not 0 <= arguments.max_drop <= 100:
+        raise UsageError(
+            _("--max-drop cannot be {value}.").format(value=arguments.max_drop),
+            _("Expected points of a hundred: 0 to 100."),
+        )
+    if arguments.self_contained:
+        _contain(arguments, console)
+        return
+    done = lince.export(
+        arguments.model,
+        arguments.to,
+        precision="fp16" if arguments.fp16 else "int8" if arguments.int8 else "fp32",
+        out=arguments.out,
+        data=arguments.data,
+        count=arguments.count,
+        max_drop=arguments.max_drop,
+        unchecked=arguments.unchecked,
+        progress=console,
+    )
+    console.result(_document(done), _lines(done))
+
+
+def _contain(arguments: argparse.Namespace, console: Console) -> None:
+    if arguments.to != "onnx":
+        raise UsageError(
+            _("{target} cannot be had in one self-contained file.").format(target=arguments.to),
+            _("Expected --to onnx."),
+        )
+    path, found = lince.contain(
+        arguments.model, arguments.out, data=arguments.data, count=arguments.count, progress=console
+    )
+    line = _("Compared with lince on {count} photos: scores within {score:.2g}, agreement {agreement}").format(
+        count=found.count, score=found.score, agreement=percent(found.agreement)
+    )
+    written = _("Written: {path}").format(path=path)
+    console.result({"path": str(path), "self_contained": True, **found.record()}, [line, written])
+
+
+def _document(done: Exported) -> dict[str, Any]:
+    card = done.card
+    facts = {"path": str(done.path), "target": card.target, "precision": card.precision, "network": card.network}
+    return {**facts, **card.exported}
+
+
+def _lines(done: Exported) -> list[str]:
+    written = _("Written: {path}").format(path=done.path)
+    if done.judgement is None:
+        return [_("Not checked: {why}.").format(why=done.card.exported["why"]), written]
+    return [*_told(done.judgement), *_table(done.judgement), "", written]
+
+
+def _told(found: Judgement) -> list[str]:
+    apart = ", ".join(f"{_named(name)} {value:.2g}" for name, value in found.likeness.differences.items())
+    return [
+        _("Judged on {count} photos ({where}): largest difference {apart}; agreement {agreement}").format(
+            count=found.count, where=found.where, apart=apart, agreement=percent(found.likeness.agreement)
+        ),
+        "",
+    ]
+
+
+def _named(name: str) -> str:
+    return {"probability": _("of a probability"), "score": _("of a score"), "box": _("of a side, in pixels")}[name]
+
+
+def _table(found: Judgement) -> list[str]:
+    figure = {"accuracy": _("accuracy"), "map50": "mAP50"}[found.figure]
+    rows = [
+        (figure, *(map(percent, found.quality) if found.quality else (MISSING, MISSING))),
+        (_("size"), *(f"{magnitude(size)}B" for size in found.size)),
+        (_("milliseconds for one image"), *(decimal(value, 2) for value in found.milliseconds)),
+        (_("images a second, by eights"), *(decimal(value, 1) for value in found.throughput)),
+    ]
+    return columns(("", _("run"), _("export")), rows)

@@ -1,0 +1,170 @@
+"""The graph that needs no lince: prepares as lince prepares, decodes as lince decodes, answers as lince answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+onnx = pytest.importorskip("onnx")
+
+import finder  # noqa: E402
+import lince  # noqa: E402
+import tiny  # noqa: E402
+from lince import images, preprocess  # noqa: E402
+from lince.annotations import Classes  # noqa: E402
+from lince.card import ModelCard  # noqa: E402
+from lince.decode import Keeping, decoder  # noqa: E402
+from lince.errors import ModelError  # noqa: E402
+from lince.exporting import contained, finding, seeing  # noqa: E402
+from lince.exporting.building import Building, Value  # noqa: E402
+from lince.preprocess import Preprocess  # noqa: E402
+
+SPECS = [
+    Preprocess(224, 224),
+    Preprocess(60, 80, "crop", "bgr", (10.0, 20.0, 30.0), (50.0, 60.0, 70.0)),
+    Preprocess(96, 64, "letterbox", "bgr", (0.0,) * 3, (1.0,) * 3),
+    Preprocess(128, 128, "corner", "rgb", (0.0,) * 3, (1.0,) * 3),
+    Preprocess(28, 28, "squash", "grey", (127.5,), (127.5,)),
+    Preprocess(48, 48, "crop", standardise="samplewise"),
+]
+SIZES = [(1, 1), (1, 400), (400, 1), (224, 224), (250, 260), (375, 500), (500, 375), (90, 1000), (30, 20), (1100, 1300)]
+
+
+def session(building: Building, inputs: dict[str, Any], outputs: Sequence[Value]) -> onnxruntime.InferenceSession:
+    kinds = {"uint8": onnx.TensorProto.UINT8, "float32": onnx.TensorProto.FLOAT, "int64": onnx.TensorProto.INT64}
+    graph = onnx.helper.make_graph(
+        building.nodes,
+        "part",
+        [onnx.helper.make_tensor_value_info(name, kinds[kind], None) for name, kind in inputs.items()],
+        [onnx.helper.make_tensor_value_info(one.name, kinds[one.kind.name], None) for one in outputs],
+        building.constants,
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options)
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    """A photo with soft and with sharp parts."""
+    rng = np.random.default_rng(height * 7 + width)
+    soft = np.outer(np.linspace(0, 255, height), np.ones(width))[..., None] * np.array([1, 0.5, 0.2])
+    sharp = rng.integers(0, 256, (height, width, 3))
+    return np.where(np.arange(width)[None, :, None] % 40 < 20, soft, sharp).astype(np.uint8)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.resize}-{spec.channels}-{spec.standardise}")
+def test_photos_are_prepared_as_lince_prepares_them(spec: Preprocess) -> None:
+    building = Building()
+    prepared, _frame = seeing.see(Value(building, "image", np.dtype(np.uint8)), spec)
+    run = session(building, {"image": "uint8"}, [prepared])
+    for size in SIZES:
+        image = picture(*size)
+        (found,) = run.run(None, {"image": image})
+        expected = preprocess.prepare([image], spec)
+        steps = np.abs(found - expected) * np.reshape(spec.std, (-1, 1, 1))
+        if spec.standardise == "samplewise":  # a photo of its own mean and deviation has steps of its own
+            np.testing.assert_allclose(found, expected, atol=0.05, err_msg=str(size))
+            continue
+        assert steps.max() < 1.01, size
+        assert steps.mean() < 0.1, size
+
+
+@pytest.mark.parametrize("kind", ["yolox", "yolox-published", "boxes", "queries"])
+@pytest.mark.parametrize("threshold", [0.3, (0.05, 0.6, 0.2), 0.99])
+@pytest.mark.parametrize("rule", ["squash", "letterbox", "corner"])
+def test_answers_are_read_as_lince_reads_them(kind: str, threshold: Any, rule: str) -> None:
+    spec = Preprocess(64, 96, rule)
+    keeping = Keeping(threshold, 0.5, 40)
+    card = ModelCard("detect", Classes(("a", "b", "c")), spec, "m", "l", "s", decoding=kind, keeping=keeping)
+    rng = np.random.default_rng(5)
+    corners = rng.uniform(-10, 90, (60, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(1, 60, (60, 2))], axis=1)
+    size = (150, 110)
+    outputs = [
+        one.copy() for one in decoder(kind).encode(boxes, rng.integers(0, 3, 60).astype(np.int32), size, spec, 3)
+    ]
+    for at, name in enumerate(decoder(kind).outputs):
+        if name in ("raw", "output"):
+            outputs[at][:, 4:] = rng.uniform(0, 1, outputs[at][:, 4:].shape)
+        elif name == "scores":
+            outputs[at] = rng.uniform(0, 1, outputs[at].shape).astype(np.float32)
+        elif name == "logits":
+            outputs[at] = rng.normal(-1, 2, outputs[at].shape).astype(np.float32)
+    outputs[0][3] = np.nan
+    building = Building()
+    _prepared, frame = seeing.see(Value(building, "image", np.dtype(np.uint8)), spec)
+    values = [Value(building, f"raw.{name}", np.dtype(np.float32)) for name in decoder(kind).outputs]
+    answers = finding.find(values, card, frame)
+    run = session(building, {"image": "uint8", **{value.name: "float32" for value in values}}, answers)
+    given = {value.name: output[None] for value, output in zip(values, outputs, strict=True)}
+    found, scores, class_ids = run.run(
+        [one.name for one in answers], {"image": np.zeros((*size, 3), np.uint8), **given}
+    )
+    expected = decoder(kind).read(outputs, size, spec, keeping)
+    assert len(expected) or threshold == 0.99
+    np.testing.assert_allclose(scores, expected.scores, rtol=1e-5)
+    np.testing.assert_array_equal(class_ids, expected.class_ids)
+    np.testing.assert_allclose(found, expected.boxes, atol=1e-3)
+
+
+def test_a_classifier_is_contained(awkward: Path) -> None:
+    folder = tiny.run_folder(awkward / "run")
+    photos = [tiny.photo(name, 20 + number, 90 - number, number) for number in range(4) for name in tiny.NAMES]
+    figures = contained.contain(folder, awkward / "whole.onnx", photos)
+    assert (figures.count, figures.agreement) == (12, 1.0)
+    assert figures.score < 0.02
+    run = onnxruntime.InferenceSession(str(awkward / "whole.onnx"))
+    shares, first = run.run(None, {"image": photos[0]})
+    names = json.loads(run.get_modelmeta().custom_metadata_map["names"])
+    expected = lince.load(folder).predict(photos[0])
+    assert names[first] == expected.class_name
+    np.testing.assert_allclose(shares, expected.label.probabilities, atol=0.02)
+    card = json.loads(run.get_modelmeta().custom_metadata_map["card"])
+    assert card["licence"] == "Apache-2.0"
+    with pytest.raises(ModelError, match="is self-contained"):
+        lince.load(awkward / "whole.onnx")
+
+
+def test_a_detector_is_contained(awkward: Path) -> None:
+    folder = finder.model_folder(awkward / "finder")
+    photos = [finder.scene([(0, 1, 1), (1, 4, 2)], 64, 64), finder.scene([(1, 3, 3)], 130, 100), picture(64, 64) // 255]
+    figures = contained.contain(folder, awkward / "whole.onnx", photos)
+    assert figures.agreement == 1.0
+    run = onnxruntime.InferenceSession(str(awkward / "whole.onnx"))
+    boxes, scores, class_ids = run.run(None, {"image": photos[1]})
+    found = lince.load(folder).predict(photos[1]).detections
+    assert len(found) == len(scores) == len(class_ids) > 0
+    np.testing.assert_allclose(boxes, found.boxes, atol=0.01)
+
+
+def test_what_answers_otherwise_is_not_handed_over(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny.run_folder(awkward / "run")
+    real = seeing.see
+    swapped = Preprocess(16, 16, channels="bgr")
+    monkeypatch.setattr(seeing, "see", lambda image, _spec: real(image, swapped))
+    with pytest.raises(ModelError, match="answers otherwise"):
+        contained.contain(folder, awkward / "whole.onnx", [tiny.photo("red"), tiny.photo("blue")])
+    assert not (awkward / "whole.onnx").exists()
+
+
+def test_what_cannot_be_contained_is_told(awkward: Path) -> None:
+    folder = tiny.run_folder(awkward / "run")
+    record = json.loads((folder / "model" / "card.json").read_text("utf-8"))
+    (folder / "model" / "card.json").write_text(json.dumps({**record, "target": "openvino"}), "utf-8")
+    with pytest.raises(ModelError, match="cannot be contained"):
+        contained.contain(folder, awkward / "whole.onnx")
+
+
+def test_real_photos_get_the_same_answers(shared: Path, awkward: Path) -> None:
+    folder = tiny.run_folder(awkward / "run")
+    paths = sorted((shared / "data" / "flowers" / "test").rglob("*.jpg"))[::60]
+    figures = contained.contain(folder, awkward / "whole.onnx", [images.read(path) for path in paths])
+    assert figures.agreement == 1.0
+    assert figures.score < 0.01
