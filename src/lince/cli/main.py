@@ -38,6 +38,9 @@ def main(words: Sequence[str] | None = None) -> int:
         # Nobody reads any more; what is still in the buffer must not complain when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
+    except FileExistsError as error:
+        found = _("{path} exists already.").format(path=error.filename2 or error.filename)
+        return _refuse(console, LinceError(found, remedy=_("Choose another name, or remove it.")))
     except OSError as error:
         return _refuse(console, LinceError(_said(error), remedy=_("Check the disk and the permissions, then repeat.")))
     except KeyboardInterrupt:
@@ -57,6 +60,9 @@ def verbs() -> dict[str, str]:
         "evaluate": _("measure a model on labelled photos"),
         "compare": _("hold runs against each other on the same test photos"),
         "predict": _("say what is in new photos"),
+        "similar": _("find the photos of a folder that look most like one"),
+        "export": _("write a model for another runtime, checked against its run"),
+        "serve": _("answer over HTTP, for programs and browsers"),
         "augment": _("draw photos beside altered copies"),
         "models": _("list networks with their cost, or show one layer by layer"),
         "doctor": _("tell what this machine is and what can run here"),
@@ -105,7 +111,8 @@ def _refuse(console: Console, error: LinceError) -> int:
 
 def _said(error: OSError) -> str:
     reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason
+    place = error.filename2 or error.filename  # of a copy: where it was to be written
+    return f"{place}: {reason}" if place else reason
 
 
 def _print_anything() -> None:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from lince.annotations import UNLABELLED, Classes, Objects
 from lince.data import TEST, Dataset, keys, open_dataset, require_classes, require_objects, verify
 from lince.errors import DataError, UsageError
-from lince.evaluation import ClassificationMetrics, Comparison, FoundComparison, compare_found
-from lince.evaluation import compare as compare_predictions
+from lince.evaluation.classification import ClassificationMetrics
+from lince.evaluation.compare import Comparison
+from lince.evaluation.compare import compare as compare_predictions
+from lince.evaluation.compare_found import FoundComparison, compare_found
 from lince.evaluation.detection import DetectionMetrics, evaluate_detections
 from lince.evaluation.found import FoundObjects, holds_objects
 from lince.evaluation.predictions import Predictions

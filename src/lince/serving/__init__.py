@@ -1,0 +1,1 @@
+"""The server: a model's answers over HTTP, within stated limits of time and memory."""

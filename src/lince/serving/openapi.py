@@ -1,0 +1,208 @@
+"""The description of the interface, as OpenAPI and as a page that needs nothing from anywhere else."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lince.evaluation.report.page import environment
+from lince.messages import _
+from lince.serving import drawing, state
+from lince.serving.schema import Kept, PhotosAsked, Predictions, Refused
+
+router = APIRouter(include_in_schema=False)
+_REFERENCE = "#/components/schemas/{model}"
+_Answers = dict[int | str, dict[str, Any]]
+
+
+def refused(*statuses: int) -> _Answers:
+    """Return how the refusals with ``statuses`` are described."""
+    return {status: {"model": Refused, "description": "Refused; the body says why."} for status in statuses}
+
+
+SENT = refused(400, 401, 403, 408, 413, 421, 422, 429, 500, 503)  # to whatever has a body
+_BYTES = {"type": "string", "format": "binary"}
+_TEXTS: dict[str, dict[str, Any]] = {
+    "model": {"type": "string", "description": "Name of the model; needed where several are served."},
+    "top": {"type": "integer", "minimum": 1, "maximum": 999999, "description": "Classes told by a classifier."},
+    "threshold": {"type": "number", "minimum": 0, "maximum": 1, "description": "Score from which on objects count."},
+}
+PREDICT: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "query", "required": False, "description": schema["description"], "schema": schema}
+        for name, schema in _TEXTS.items()
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["images"],
+                    "properties": {"images": {"type": "array", "items": _BYTES, "minItems": 1}, **_TEXTS},
+                }
+            },
+            "application/json": {"schema": {"$ref": _REFERENCE.format(model="PhotosAsked")}},
+            "application/octet-stream": {"schema": _BYTES},
+            "image/*": {"schema": _BYTES},
+        },
+    },
+}
+ANSWER: _Answers = {
+    200: {"model": Predictions, "description": "A record for each photo, in their order."},
+    404: {"model": Refused, "description": "There is no model of that name."},
+    **refused(414, 415),
+    **SENT,
+}
+_NUMBER = {"type": "number", "exclusiveMinimum": -drawing.FARTHEST, "exclusiveMaximum": drawing.FARTHEST}
+_POINT = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
+_STROKES = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": drawing.MOST_STROKES,
+    "items": {"type": "array", "items": _POINT, "minItems": 1},
+    "description": f"Points x, y in shares of the sheet, y downwards; at most {drawing.MOST_POINTS} in all.",
+}
+DRAW: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "required": ["strokes"], "properties": {"strokes": _STROKES}}
+            }
+        },
+    },
+}
+DRAWN: _Answers = {
+    200: {"content": {"image/png": {"schema": _BYTES}}, "description": "28 x 28 pixels, white on black, as MNIST's."},
+    **SENT,
+}
+_OBJECTS = {
+    "type": "string",
+    "contentMediaType": "application/json",
+    "description": 'To a detector, all that is there: [{"class": NAME, "box": [left, top, right, bottom]}, ...].',
+}
+CORRECT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "image": _BYTES,
+                        "model": _TEXTS["model"],
+                        "label": {"type": "string", "description": "To a classifier: the right class."},
+                        "objects": _OBJECTS,
+                    },
+                }
+            }
+        },
+    },
+}
+CORRECTED: _Answers = {
+    200: {"model": Kept, "description": "It was kept so before."},
+    201: {"model": Kept, "description": "Kept."},
+    404: {"model": Refused, "description": "The server keeps no corrections, or there is no model of that name."},
+    409: {"model": Refused, "description": "Corrections of a model with other classes lie there."},
+    507: {"model": Refused, "description": "There is no room for it."},
+    **refused(415),
+    **SENT,
+}
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI description of ``app``, made once."""
+    if app.openapi_schema is None:
+        found = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        asked = PhotosAsked.model_json_schema(ref_template=_REFERENCE)
+        parts = asked.pop("$defs", {})
+        found["components"]["schemas"].update({**parts, "PhotosAsked": asked})
+        shared: state.State = app.state.lince
+        if shared.settings.root_path:
+            found["servers"] = [{"url": shared.settings.root_path}]
+        if shared.settings.token:
+            found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            found["security"] = [{"token": []}]
+        app.openapi_schema = found
+    return app.openapi_schema
+
+
+@router.get("/docs")
+async def page(request: Request) -> Response:
+    """Show the interface to a person."""
+    shared = state.of(request)
+    text = (
+        environment("lince.serving")
+        .get_template("docs.html.j2")
+        .render(
+            base=str(request.base_url).rstrip("/"),
+            prefix=shared.settings.root_path,
+            routes=_routes(),
+            refusals=_refusals(),
+            limits=shared.settings.limits,
+            token=bool(shared.settings.token),
+        )
+    )
+    return Response(text, media_type="text/html")
+
+
+@router.get("/docs/style.css")
+async def style() -> Response:
+    """Give the page its looks."""
+    return Response(_style(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+@cache
+def _style() -> str:
+    shared = files("lince.evaluation.report").joinpath("templates", "style.css").read_text("utf-8")
+    return shared + files("lince.serving").joinpath("templates", "docs.css").read_text("utf-8")
+
+
+def _routes() -> list[tuple[str, str, str]]:
+    return [
+        ("POST", "/v1/predict", _("Photos in, answers out: one record for each photo, in their order.")),
+        (
+            "POST",
+            "/v1/drawing",
+            _("The strokes of a pen in, the picture of a digit out, as a model of digits reads it."),
+        ),
+        (
+            "POST",
+            "/v1/corrections",
+            _("A photo with the right answer: kept, if the server was started with --corrections."),
+        ),
+        ("GET", "/v1/models", _("The models: task, classes with colours, size of the input, licence, figures.")),
+        ("GET", "/healthz", _("Whether the process lives.")),
+        ("GET", "/readyz", _("Whether photos are taken in; 503 while the server is being stopped.")),
+        ("GET", "/metrics", _("Counters for Prometheus.")),
+        ("GET", "/openapi.json", _("This interface, described for programs (OpenAPI).")),
+    ]
+
+
+def _refusals() -> list[tuple[int, str]]:
+    return [
+        (400, _("The body is not what its type says.")),
+        (401, _("The token is missing or wrong.")),
+        (403, _("A page of another site asks.")),
+        (404, _("There is no such address, or no model of that name.")),
+        (408, _("The request took too long to arrive.")),
+        (409, _("The corrections of a model with other classes lie there already.")),
+        (413, _("Too many bytes, pixels or images.")),
+        (414, _("The address is too long.")),
+        (415, _("Not an image, or a body of a type that is not read.")),
+        (421, _("The server is not known by that name.")),
+        (422, _("A damaged image, or an option that cannot be.")),
+        (429, _("Too much to do: ask again after the seconds in Retry-After.")),
+        (500, _("A mistake of the server: its log tells more under the number in the answer.")),
+        (503, _("The server is being stopped.")),
+        (507, _("The photo could not be kept on the server's disk.")),
+    ]
