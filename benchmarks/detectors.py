@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import lince
+import lince.training  # before any torch: it sends waiting threads to sleep, here and in the peer
 from benchmarks import peers
 from benchmarks.decode import measure
 from lince import geometry, preprocess
@@ -23,9 +23,11 @@ from lince.models import detectors, families
 from lince.preprocess import Preprocess
 from lince.runtime.detection import DetectionPredictor
 from lince.runtime.session import Session, cores
+from lince.training import memory, optim
+from lince.training.plan import Plan
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "hardhat"
-SIZES, BATCH, STEPS, WARM = (416, 640), 8, 5, 1
+SIZES, BATCH, STEPS, ROUNDS = (416, 640), 8, 5, 3
 FASTER, AT_MOST = 1.5, 0.5
 CLASSES = 80
 
@@ -47,22 +49,29 @@ def _size(size: int, folder: Path) -> None:
         boxes = geometry.transform_boxes(dataset.objects.boxes[here], matrix)
         targets.append((boxes.astype(np.float32), dataset.objects.class_ids[here].astype(np.int64)))
         pictures.append(preprocess.fit(image, spec))
-    theirs = _theirs(pictures, targets, size, folder)
-    ours = _trained(preprocess.normalise(pictures, spec), targets, spec, folder)
-    rates = [BATCH / float(np.median(one[WARM:])) for one in (ours, theirs["seconds"])]
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _round in range(ROUNDS):  # in turns, and the best of each counts: other programs on the cores slow single steps
+        told = _theirs(pictures, targets, size, folder)
+        theirs += told["seconds"]
+        ours += _trained(preprocess.normalise(pictures, spec), targets, spec, folder)
+    rates = [BATCH / min(one) for one in (ours, theirs)]
     print(f"{size} x {size}, batches of {BATCH}, {cores()} cores, training: yolox-nano {rates[0]:.2f} images a second, "
           f"YOLOv8n {rates[1]:.2f}, ratio {rates[0] / rates[1]:.2f} (at least {FASTER})")  # fmt: skip
-    _asked(folder, Path(theirs["onnx"]), spec, pictures[0])
+    _asked(folder, Path(told["onnx"]), spec, pictures[0])
 
 
 def _trained(
     batch: np.ndarray, targets: list[tuple[np.ndarray, np.ndarray]], spec: Preprocess, folder: Path
 ) -> list[float]:
-    """Return the seconds of each training step, and write the network."""
-    network = families.build(detectors.find("yolox-nano"), CLASSES, spec).train()
-    optimiser = torch.optim.AdamW(network.parameters(), 1e-4)
-    inputs = torch.from_numpy(batch)
+    """Return the seconds of each training step, in memory and in its optimiser as in the loop; write the network."""
+    import torch
+
+    network = families.build(detectors.find("yolox-nano"), CLASSES, spec).train().to(memory_format=torch.channels_last)
+    optimiser = optim.optimiser(network, Plan(epochs=1, batch=BATCH, rate=1e-4, seed=0))
+    inputs = torch.from_numpy(batch).contiguous(memory_format=torch.channels_last)
     truth = [(torch.from_numpy(boxes), torch.from_numpy(ids)) for boxes, ids in targets]
+    memory.keep()
     taken = []
     for _step in range(STEPS):
         start = time.perf_counter()
@@ -88,7 +97,8 @@ def _theirs(
     script = Path(__file__).parent / "ultralytics_peer.py"
     done = subprocess.run(
         [peers.ultralytics(), str(script), str(folder / "batch.npz"), str(STEPS), str(folder)],
-        check=True, capture_output=True, text=True, cwd=folder, env={**os.environ, "YOLO_OFFLINE": "1"},
+        check=True, capture_output=True, text=True, cwd=folder,
+        env={**os.environ, "YOLO_OFFLINE": "1", "YOLO_CONFIG_DIR": str(folder)},
     )  # fmt: skip
     told = json.loads(done.stdout.strip().splitlines()[-1])
     return {**told, "onnx": str(folder / told["onnx"])}

@@ -19,6 +19,11 @@ def ultralytics() -> str:
     return _python("ultralytics")
 
 
+def litserve() -> str:
+    """Return the Python of the environment of LitServe, a server for models."""
+    return _python("litserve")
+
+
 def _python(name: str) -> str:
     folder, wanted = HERE / f".venv-{name}", (HERE / f"requirements-{name}.txt").read_text("utf-8")
     interpreter, stamp = folder / "bin" / "python", folder / "installed.txt"

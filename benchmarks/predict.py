@@ -25,7 +25,7 @@ MANY = 256
 def run() -> None:
     """Print milliseconds for one photo and photos a second for many, ours and the floor's, with the ratios."""
     with tempfile.TemporaryDirectory() as folder:
-        model = _model(Path(folder))
+        model = model_in(Path(folder))
         data = photo()
         _one(model, data)
         _many(model, data, Path(folder) / "photos")
@@ -72,7 +72,8 @@ def _many(model: Predictor, data: bytes, folder: Path) -> None:
     print(f"  ratio                        {many / single:7.2f}")
 
 
-def _model(folder: Path) -> Predictor:
+def model_in(folder: Path) -> Predictor:
+    """Write a classifier with random weights into ``folder`` and return it; its cost is that of a trained one."""
     from lince.exporting.onnx import export_classifier
     from lince.models.classifier import build
 

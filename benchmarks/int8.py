@@ -1,0 +1,80 @@
+"""Eight bits beside float: quality on all test photos, size, and time in one run, for each RUN that is named."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lince.errors import ModelError
+from lince.exporting.export import Exported
+from lince.exporting.quantise import compare
+from lince.preprocess import prepare
+from lince.runtime.loading import load
+from lince.runtime.session import cores
+from lince.verbs.exporting import export
+
+ALL = 10**9
+LIMIT_POINTS, LIMIT_GAIN = 1.0, 2.5
+TURNS = 40
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Milliseconds a call, in float and in eight bits."""
+
+    batch: int
+    threads: int
+    float32: float
+    int8: float
+
+    def row(self) -> str:
+        gain = self.float32 / self.int8
+        what = f"batch {self.batch}, {self.threads} core{'s' if self.threads > 1 else ''}"
+        return f"  {what:<22}{self.float32:9.2f} ms {self.int8:9.2f} ms {gain:7.2f} x"
+
+
+def run() -> None:
+    """Print the table of each run; refusals with their reason."""
+    runs = [Path(word) for word in sys.argv[2:]]
+    if not runs:
+        print("python -m benchmarks int8 RUN...: give finished runs whose photos are still where they were")
+    for one in runs:
+        with tempfile.TemporaryDirectory() as folder:
+            _run(one, Path(folder) / "int8")
+
+
+def _run(one: Path, out: Path) -> None:
+    model = load(one)
+    spec = model.card.preprocess
+    print(f"{one.name}: {model.card.model}, {spec.width} x {spec.height}")
+    try:
+        done = export(one, precision="int8", out=out, count=ALL)
+    except ModelError as error:
+        print("  refused:", "\n           ".join(str(error).splitlines()))
+        return
+    _judged(done)
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (8, spec.height, spec.width, 3)).astype(np.uint8)
+    images = prepare(list(noise), spec)
+    for batch in (1, 8):
+        for threads in sorted({1, cores()}):
+            spent = compare(model.session.path, done.path / done.card.network, images[:batch], threads, TURNS)
+            print(Timed(batch, threads, *spent).row())
+
+
+def _judged(done: Exported) -> None:
+    judged, small = done.judgement, done.card.exported["int8"]
+    if judged is None or judged.quality is None:
+        print("  nobody labelled the test photos")
+        return
+    before, after = judged.quality
+    print(f"  {judged.count} {judged.where} photos         float32         int8")
+    print(f"  {judged.figure:<22}{before:9.4f}    {after:9.4f}    {100 * (after - before):+7.2f} points")
+    large, little = judged.size
+    print(f"  bytes                 {large:9,}    {little:9,}    {large / little:7.2f} x")
+    print(f"  layers in int8 {small['int8']}, kept in float {len(small['kept'])}, ranges by {small['way']['method']}")
+    print(f"  to hold: at most {LIMIT_POINTS:.0f} point lost; of a residual network at least {LIMIT_GAIN} x as fast")

@@ -1,0 +1,160 @@
+"""The server beside the bare network loop and beside LitServe, and at twice its capacity for a minute, killed once.
+
+Server, load and peers share the machine's cores; each is a process of its own, and they are measured in one run.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import onnxruntime
+
+from benchmarks import load, peers, server
+from benchmarks.decode import photo
+from benchmarks.load import Figures, Plan
+from benchmarks.predict import MODEL, model_in
+from benchmarks.server import Server, Watch
+from lince import images, preprocess
+from lince.card import NETWORK_FILE, ModelCard
+from lince.runtime.session import cores
+
+PHOTOS, SECONDS, OVERLOAD = 32, 8.0, 60.0
+TOGETHER = (1, 8, 32)
+FLOOR = 0.85  # of the bare loop's throughput
+CROWD = 256  # connections of an overload: more than any queue should hold
+
+
+def run() -> None:
+    """Print throughput and latencies of each, the ratios, and what an overload and a kill did."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        model_in(place / "model")
+        print(f"500 x 375 JPEGs, model {MODEL}; server and load share {cores()} cores")
+        bare = bare_loop(place / "model", SECONDS)
+        print(f"  bare loop: decode, call ONNX Runtime           {bare:7.1f} photos/s")
+        asked = _plans(place)
+        with Server.ours(place / "model", place / "log.txt") as ours:
+            found = [*_table("bare JPEG", ours, asked["jpeg"]), *_table("JSON", ours, asked["json"])]
+            bare = max(bare, bare_loop(place / "model", SECONDS))
+            best = max(figures.rate for figures in found)
+            print(f"  lince serve / bare loop                        {best / bare:7.2f}      at least {FLOOR}")
+        for workers, batch in ((1, 16), (cores(), 1)):
+            with _litserve(place, workers, batch) as peer:
+                print(f"LitServe, {workers} workers, batches of {batch}")
+                peers_best = max(figures.rate for figures in _table("JSON", peer, asked["peer"]))
+                print(f"  lince serve / LitServe                         {best / peers_best:7.2f}")
+        _overload(place, replace(asked["jpeg"], rate=2 * best, seconds=OVERLOAD, connections=CROWD))
+
+
+def bare_loop(folder: Path, seconds: float) -> float:
+    """Return photos a second of a loop that decodes a photo and calls the network, all of it in this process."""
+    spec = ModelCard.load(folder).preprocess
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cores()
+    network = onnxruntime.InferenceSession(str(folder / NETWORK_FILE), options, providers=["CPUExecutionProvider"])
+    data = [photo(seed) for seed in range(PHOTOS)]
+
+    def one(number: int) -> None:
+        image = images.decode(data[number % PHOTOS], (spec.height, spec.width))
+        network.run(["logits"], {"images": preprocess.prepare([image], spec)})
+
+    one(0)
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        one(count)
+        count += 1
+    return count / (time.perf_counter() - start)
+
+
+def _plans(place: Path) -> dict[str, Plan]:
+    """Return plans that send the photos bare, in our JSON and in the peer's."""
+    names: dict[str, list[str]] = {"jpeg": [], "json": [], "peer": []}
+    for seed in range(PHOTOS):
+        data = photo(seed)
+        text = base64.b64encode(data).decode()
+        bodies = {"jpeg": data, "json": _json({"images": [{"data": text}]}), "peer": _json({"image": text})}
+        for kind, body in bodies.items():
+            path = place / f"{seed}.{kind}"
+            path.write_bytes(body)
+            names[kind].append(str(path))
+    plain = Plan(0, (), "application/json", SECONDS, 1)
+    return {
+        "jpeg": replace(plain, bodies=tuple(names["jpeg"]), kind="image/jpeg"),
+        "json": replace(plain, bodies=tuple(names["json"])),
+        "peer": replace(plain, bodies=tuple(names["peer"]), path="/predict"),
+    }
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _table(name: str, at: Server, plan: Plan) -> list[Figures]:
+    found = []
+    for together in TOGETHER:
+        warm = replace(plan, port=at.port, connections=together, seconds=1.0)
+        load.load(warm)
+        figures = load.load(replace(warm, seconds=plan.seconds))
+        ms = figures.answered_ms
+        spread = f"p50 {ms['p50']:7.1f} ms   p95 {ms['p95']:7.1f} ms" if ms else "no answer"
+        others = {code: count for code, count in figures.codes.items() if code != "200"}
+        print(f"  {name:<10}{together:3} at a time   {figures.rate:7.1f} photos/s   {spread}   {others or ''}")
+        found.append(figures)
+    return found
+
+
+@contextmanager
+def _litserve(place: Path, workers: int, batch: int) -> Iterator[Server]:
+    port = server.free_port()
+    script = Path(__file__).parent / "litserve_peer.py"
+    command = [peers.litserve(), script, place / "model", str(port), str(workers), str(batch)]
+    with Server(command, port, "/health", place / "litserve.txt") as peer:
+        yield peer
+
+
+def _overload(place: Path, plan: Plan) -> None:
+    print(f"twice the capacity ({plan.rate:.0f} photos a second) for {plan.seconds:.0f} s")
+    with Server.ours(place / "model", place / "log.txt") as ours:
+        load.load(replace(plan, port=ours.port, rate=0.0, connections=8, seconds=5.0))
+        print(f"  bound               {ours.bound_ms():.0f} ms, as measured by the server at its start")
+        with Watch(ours) as watch:
+            figures = load.load(replace(plan, port=ours.port))
+        tell(figures, watch.mb)
+    print("twice the capacity for 20 s; the server is killed after 7 s and started again at once")
+    with Server.ours(place / "model", place / "log.txt") as ours:
+        figures = killed(ours, replace(plan, port=ours.port, seconds=20.0), lambda: _again(place, ours.port))
+    tell(figures, [])
+
+
+def tell(figures: Figures, mb: list[float]) -> None:
+    """Print what came back, and the memory at its start, at its middle and at its end."""
+    print(f"  answers by status   {figures.codes}   {figures.reasons or ''}")
+    print(f"  answered, ms        {_line(figures.answered_ms)}   {figures.rate:.1f} a second")
+    print(f"  refused, ms         {_line(figures.refused_ms)}   {figures.retry_after} said when to come back")
+    if mb:
+        print(f"  memory, MB          {mb[0]:.0f} {mb[len(mb) // 2]:.0f} {mb[-1]:.0f}   largest {max(mb):.0f}")
+
+
+def killed(ours: Server, plan: Plan, again: Callable[[], Server]) -> Figures:
+    """Kill ``ours`` after a third of ``plan``, start it ``again`` and return what the clients saw."""
+    with load.begin(plan) as process:
+        time.sleep(plan.seconds / 3)
+        ours.end(signal.SIGKILL)
+        with again():
+            return load.end(process)
+
+
+def _again(place: Path, port: int) -> Server:
+    return Server.ours(place / "model", place / "log.txt", port=port)
+
+
+def _line(ms: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.1f}" for name, value in ms.items())
