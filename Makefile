@@ -50,6 +50,6 @@ bench: setup-dev  ## list the benchmarks; run one with: make bench NAME=decode
 	@env -u OMP_NUM_THREADS $(VENV)/bin/python -m benchmarks $(NAME)
 
 clean:  ## remove the environments and everything that can be made again (runs stay)
-	rm -rf .venv .venv-light benchmarks/.venv-peers benchmarks/.venv-ultralytics .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv .venv-light benchmarks/.venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache .grimp_cache build dist
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -209,9 +209,9 @@ def test_every_dependency_is_pinned() -> None:
     assert all(re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line) for line in lines)
 
 
-PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "check", "compare", "convert", "demo",
-          "doctor", "evaluate", "load", "measure", "merge", "models", "open", "resume", "save_answers",
-          "show", "split", "summary", "to_pandas", "to_torch", "train"]  # fmt: skip
+PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "check", "compare", "contain", "convert", "demo",
+          "doctor", "evaluate", "export", "load", "measure", "merge", "models", "open", "resume", "save_answers",
+          "serve", "show", "similar", "split", "summary", "time_model", "to_pandas", "to_torch", "train"]  # fmt: skip
 
 
 def test_the_public_names_are_these_and_each_is_there() -> None:

@@ -57,9 +57,9 @@ def test_threads_and_processes_read_one_archive(awkward: Path) -> None:
 def test_a_head_unpacks_no_more_than_asked(awkward: Path, method: int) -> None:
     data = bytes(range(256)) * 40_000
     tree = tree_of(zipped(awkward / "x.zip", {"a/x": data, "b": b""}, method))
-    start = time.perf_counter()
+    start = time.process_time()
     assert [tree.head("a/x", count) for count in (0, 1, 70_000)] == [b"", b"\0", data[:70_000]]
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
     with pytest.raises(DataError, match="10,240,000 bytes"):
         tree.read("a/x", at_most=len(data) - 1)
     assert tree.read("a/x", at_most=len(data)) == data
@@ -149,10 +149,10 @@ def huge(path: Path, gigabytes: int) -> Path:
 
 def test_a_bomb_is_refused_at_once(awkward: Path) -> None:
     path = huge(awkward / "x.zip", 10)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DataError, match="would unpack to 10,737,418,240"):
         open_dataset(path)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
     assert os.listdir(awkward) == ["x.zip"]
 
 

@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from lince.annotations import Classes
 from lince.errors import DataError
-from lince.evaluation import evaluate, interval, picking
+from lince.evaluation import interval, picking
+from lince.evaluation.classification import evaluate
 
 
 def made(count: int, classes: int, skill: float = 2.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Classes]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lince.annotations import Classes
-from lince.evaluation import evaluate
+from lince.evaluation.classification import evaluate
 from lince.evaluation.diagnosis import RULES, Evidence, Severity, diagnose
 
 NAMES = Classes(("daisy", "roses", "tulips"))

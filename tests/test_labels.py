@@ -385,6 +385,14 @@ def test_no_reading_says_what_is_there(awkward: Path) -> None:
         open_table(awkward, "yolo9")
 
 
+def test_one_class_folder_alone_is_taken_when_it_is_said(awkward: Path) -> None:
+    photos(awkward, "wrong/rosa/1.png")
+    with pytest.raises(UsageError, match="one class folder alone: rosa") as refused:
+        open_table(awkward / "wrong")
+    assert "--format folders" in str(refused.value)
+    assert open_table(awkward / "wrong", "folders").classes.names == ("rosa",)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_refuses_an_empty_folder(awkward: Path, form: str) -> None:
     with pytest.raises(LinceError):

@@ -16,7 +16,11 @@ from PIL import Image
 
 from lince.annotations import Classes, Rejected
 from lince.errors import DataError
-from lince.evaluation import Interval, Predictions, compare, evaluate, figures
+from lince.evaluation import figures
+from lince.evaluation.classification import evaluate
+from lince.evaluation.compare import compare
+from lince.evaluation.interval import Interval
+from lince.evaluation.predictions import Predictions
 from lince.evaluation.report import (
     DataFacts,
     ModelFacts,

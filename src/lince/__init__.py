@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from lince.runtime.saving import save_answers
     from lince.verbs.checking import check, show
     from lince.verbs.converting import convert, merge
+    from lince.verbs.exporting import contain, export
     from lince.verbs.judging import compare, evaluate
     from lince.verbs.learning import demo, resume, train
     from lince.verbs.leaving import to_pandas, to_torch
     from lince.verbs.looking import augment, doctor, measure, models, summary
+    from lince.verbs.resembling import similar
+    from lince.verbs.serving import serve
     from lince.verbs.splitting import split
+    from lince.verbs.timing import time_model
 
 _WHERE = {
     "LinceError": "lince.errors:LinceError",
@@ -32,10 +36,12 @@ _WHERE = {
     "augment": "lince.verbs.looking:augment",
     "check": "lince.verbs.checking:check",
     "compare": "lince.verbs.judging:compare",
+    "contain": "lince.verbs.exporting:contain",
     "convert": "lince.verbs.converting:convert",
     "demo": "lince.verbs.learning:demo",
     "doctor": "lince.verbs.looking:doctor",
     "evaluate": "lince.verbs.judging:evaluate",
+    "export": "lince.verbs.exporting:export",
     "load": "lince.runtime.loading:load",
     "measure": "lince.verbs.looking:measure",
     "merge": "lince.verbs.converting:merge",
@@ -43,9 +49,12 @@ _WHERE = {
     "open": "lince.data:open_dataset",
     "resume": "lince.verbs.learning:resume",
     "save_answers": "lince.runtime.saving:save_answers",
+    "serve": "lince.verbs.serving:serve",
     "show": "lince.verbs.checking:show",
+    "similar": "lince.verbs.resembling:similar",
     "split": "lince.verbs.splitting:split",
     "summary": "lince.verbs.looking:summary",
+    "time_model": "lince.verbs.timing:time_model",
     "to_pandas": "lince.verbs.leaving:to_pandas",
     "to_torch": "lince.verbs.leaving:to_torch",
     "train": "lince.verbs.learning:train",
@@ -58,10 +67,12 @@ __all__ = [
     "augment",
     "check",
     "compare",
+    "contain",
     "convert",
     "demo",
     "doctor",
     "evaluate",
+    "export",
     "load",
     "measure",
     "merge",
@@ -69,9 +80,12 @@ __all__ = [
     "open",
     "resume",
     "save_answers",
+    "serve",
     "show",
+    "similar",
     "split",
     "summary",
+    "time_model",
     "to_pandas",
     "to_torch",
     "train",

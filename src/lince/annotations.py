@@ -30,6 +30,12 @@ FAULTS = (
     "no-label",  # an image that no label file speaks of
     "double",  # the same object written twice
 )
+Colour = tuple[int, int, int]
+# Told apart by people who see no red or no green too (Okabe and Ito 2008), black and yellow darkened or left out.
+_COLOURS: tuple[Colour, ...] = (
+    (230, 120, 0), (0, 114, 178), (0, 148, 105), (204, 90, 150), (86, 180, 233), (170, 60, 0), (120, 100, 200),
+    (150, 140, 20),
+)  # fmt: skip
 _CHUNK = 4096
 
 
@@ -69,6 +75,11 @@ class Strings:
         return Strings(self.blob, self.starts[indices], self.ends[indices])
 
 
+def colour_of(class_id: int) -> Colour:
+    """Return red, green and blue of a class, 0 to 255, wherever it is drawn."""
+    return _COLOURS[class_id % len(_COLOURS)]
+
+
 @dataclass(frozen=True)
 class Classes:
     """Class names in the order of their ids, which never change within a dataset, a run or a model."""
@@ -85,6 +96,11 @@ class Classes:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """The colour of each class wherever it is drawn, as ``#rrggbb``."""
+        return tuple("#{:02x}{:02x}{:02x}".format(*colour_of(number)) for number in range(len(self.names)))
 
     def index(self, name: str) -> int:
         """Return the id of the class called ``name``; raise ``UsageError`` with the known names otherwise."""

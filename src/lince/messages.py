@@ -11,6 +11,9 @@ import gettext
 import os
 import re
 import string
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,15 +23,32 @@ LOCALE = Path(__file__).parent / "locale"
 _NARROW = "\u202f"  # no-break, so a number never splits at the end of a line
 _MARKS = {"es": (_NARROW, ","), "pt": (".", ",")}  # between thousands, before decimals
 _VARIABLES = ("LINCE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+_SPOKEN: ContextVar[str | None] = ContextVar("spoken", default=None)
 
 
 def language() -> str:
-    """Return the two-letter language in force: ``LINCE_LANG``, else the system's, else ``en``."""
+    """Return the two-letter language in force: that of ``speaking``, ``LINCE_LANG``, the system's, or ``en``."""
+    spoken = _SPOKEN.get()
+    if spoken is not None:
+        return spoken
     for variable in _VARIABLES:
         code = os.environ.get(variable, "").lower()[:2]
         if code in LANGUAGES:
             return code
     return "en"
+
+
+@contextmanager
+def speaking(code: str | None) -> Iterator[None]:
+    """Speak the language ``code``, one of ``LANGUAGES``, within the block and the tasks begun there.
+
+    A server answers each visitor in the visitor's language. ``None`` leaves the language as it is.
+    """
+    token = _SPOKEN.set(code if code in LANGUAGES else _SPOKEN.get())
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(token)
 
 
 def translate(text: str) -> str:

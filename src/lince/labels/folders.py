@@ -34,13 +34,18 @@ _PART = re.compile(rf"({'|'.join(SPLIT_WORDS)})[-_ ]?[0-9]*", re.IGNORECASE)  # 
 
 def detect(place: Place) -> str | None:
     """Return what speaks for class folders; ``None`` when there are not at least two of them."""
-    if place.file:
-        return None
-    tree = place.tree
-    names = class_order({name for folder, _split in _levels(tree) for name in _classes(tree, folder)})
+    names = [] if place.file else _all_classes(place.tree)
     if len(names) < 2 or all(map(_PART.fullmatch, names)):
         return None
     return _("{count} class folders: {names}").format(count=len(names), names=shorten(names))
+
+
+def lone(place: Place) -> str | None:
+    """Return the only folder that could be a class, where there is one alone and no photo beside it."""
+    if place.file or any(map(looks_like_image, place.tree.listing.files())):
+        return None
+    names = _all_classes(place.tree)
+    return names[0] if len(names) == 1 and not _PART.fullmatch(names[0]) else None
 
 
 def read(place: Place, options: Options, progress: Progress = SILENT) -> Table:
@@ -90,6 +95,10 @@ def _levels(tree: Tree) -> list[tuple[str, int]]:
     if levels and _classes(tree, _REST):
         levels.append((_REST, UNASSIGNED))
     return levels or [("", UNASSIGNED)]
+
+
+def _all_classes(tree: Tree) -> list[str]:
+    return class_order({name for folder, _split in _levels(tree) for name in _classes(tree, folder)})
 
 
 def _classes(tree: Tree, folder: str) -> list[str]:

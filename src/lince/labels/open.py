@@ -96,6 +96,12 @@ def _recognise(there: Place, options: Options, progress: Progress) -> str:
         )
     if there.file and there.ending(*csvtable.ENDINGS):
         return csvtable.FORMAT.name  # its reader says what the table lacks
+    if lone := folders.lone(there):
+        raise UsageError(
+            _("{path} holds one class folder alone: {name}.").format(path=path, name=lone),
+            _("Expected two or more, for a folder of photos need not be a class."),
+            _("If it is one: {option}").format(option=f"--format {folders.NAME}"),
+        )
     raise UsageError(
         _("{path} holds no labels that lince knows. {holds}").format(path=path, holds=_holds(there)),
         _("Expected one of: {formats}.").format(formats=", ".join(FORMATS)),
