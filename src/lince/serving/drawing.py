@@ -45,7 +45,7 @@ def digit(drawn: Sequence[Stroke]) -> NDArray[np.uint8]:
     scale = (BOX - PEN) / max(float((high - low).max()), _DOT)
     margin = (SIDE - scale * (high - low)) / 2
     ink = _ink([(stroke - low) * scale + np.floor(margin - PEN / 2) + PEN / 2 for stroke in drawn])
-    grey = np.rint(255 * _centred(ink)).astype(np.uint8)
+    grey = _centred(np.rint(255 * ink).astype(np.uint8))
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
@@ -92,7 +92,7 @@ def _distances(centres: NDArray[np.float64], starts: Stroke, ends: Stroke) -> ND
     return found
 
 
-def _centred(ink: NDArray[np.float64]) -> NDArray[np.float64]:
+def _centred(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return ``ink`` moved by whole pixels, its centre of mass in the middle as far as nothing leaves the picture."""
     for axis in (0, 1):
         profile = ink.sum(axis=1 - axis)
