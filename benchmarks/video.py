@@ -62,7 +62,7 @@ def _speed(model: DetectionPredictor, path: Path, folder: Path) -> None:
     together, apart = [], []
     for number in range(ROUNDS):
         began = time.perf_counter()
-        count = watch(path, Watching.by(model, part, False, (), ()), folder / f"{path.stem}-{number}").frames
+        count = watch(path, Watching.by(model, path, part, False, (), ()), folder / f"{path.stem}-{number}").frames
         together.append(time.perf_counter() - began)
         apart.append(_one_after_another(model, path, part, folder))
     steps = np.min(apart, axis=0)
@@ -137,7 +137,7 @@ def resident() -> float:
 def _memory(model: DetectionPredictor, path: Path, folder: Path) -> None:
     heard = _Sampled()
     began = time.perf_counter()
-    how = Watching.by(model, WHOLE, True, (), ())
+    how = Watching.by(model, path, WHOLE, True, (), ())
     watched = watch(path, how, folder / "long", heard)
     spent = time.perf_counter() - began
     growth = max(heard.samples) - heard.samples[0]

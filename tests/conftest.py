@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Machines are shared and noisy: no example fails for having been slow. The same examples every time, so that a red build
-# tells of a change; others, and more of them, with: pytest --hypothesis-profile explore
+# Machines are shared and noisy: no example fails for having been slow. The examples are the same every time, so that a
+# red build tells of a change; others, and more of them, with: pytest --hypothesis-profile explore
 settings.register_profile("lince", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, derandomize=False, max_examples=1000)
 settings.load_profile("lince")

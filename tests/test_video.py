@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import sys
+import time
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +26,7 @@ from lince.errors import DataError, UsageError  # noqa: E402
 from lince.runtime.video import places  # noqa: E402
 from lince.runtime.video.frames import WHOLE, Part, is_video  # noqa: E402
 from lince.runtime.video.pipeline import Watching, watch  # noqa: E402
-from lince.runtime.video.reading import opened  # noqa: E402
+from lince.runtime.video.reading import Reader, opened  # noqa: E402
 from lince.runtime.video.tracking import Tracker  # noqa: E402
 from lince.runtime.video.watched import LEFT, RIGHT  # noqa: E402
 
@@ -242,6 +244,25 @@ def test_what_goes_wrong_half_way_leaves_nothing(awkward: Path, where: str, monk
     with pytest.raises((DataError, OSError), match=r"half way|disk full"):
         watch(path, Watching(failing if where == "find" else find, CLASSES), awkward / "out")
     assert [one.name for one in awkward.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_ctrl_c_ends_a_camera_and_keeps_what_it_saw(awkward: Path, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    monkeypatch.setattr(Reader, "live", property(lambda _reader: True))
+    path, seen = film(awkward / "a.mp4", moving(600)), []
+
+    def interrupted(images: Sequence[Image]) -> list[Detections]:
+        seen.extend(images)
+        if len(seen) == 24:
+            signal.raise_signal(signal.SIGINT)
+        time.sleep(0.01)
+        return find(images)
+
+    how = Watching(interrupted, CLASSES, batch=4, calls=calls)
+    watched = watch(path, how, awkward / "out")
+    assert 12 <= watched.frames <= 48
+    assert len(times_of(awkward / "out" / "video.mp4")) == watched.frames
+    assert len(rows(awkward / "out" / "detections.csv")) == watched.frames
 
 
 def test_tracks_stay_through_a_crossing_and_a_gap() -> None:

@@ -68,6 +68,7 @@ def run(model: DetectionPredictor, arguments: argparse.Namespace, console: Conso
 
     how = pipeline.Watching.by(
         model,
+        arguments.source[0],
         part(arguments.start, arguments.to, arguments.every),
         arguments.track,
         tuple(places.line(text, number) for number, text in enumerate(arguments.line, 1)),

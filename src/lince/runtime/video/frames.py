@@ -47,10 +47,14 @@ class Part:
 WHOLE = Part()
 
 
+def is_camera(source: str | Path) -> bool:
+    """Tell whether ``source`` names a camera."""
+    return str(source).startswith(CAMERA)
+
+
 def is_video(source: str | Path) -> bool:
     """Tell whether ``source`` is a camera or is named as a video."""
-    text = str(source)
-    return text.startswith(CAMERA) or Path(text).suffix.lower() in ENDINGS
+    return is_camera(source) or Path(source).suffix.lower() in ENDINGS
 
 
 def device(source: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""A video through a detector: one thread decodes, the network works, another thread draws, encodes and keeps."""
+"""A video through a detector: one thread decodes, some ask the network, another draws, encodes and keeps."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from lince.messages import _
 from lince.progress import SILENT, Progress, Stage
 from lince.runtime.detection import DetectionPredictor
 from lince.runtime.found import require_free
+from lince.runtime.inorder import batched, in_order
+from lince.runtime.session import shares
 from lince.runtime.video import keeping
 from lince.runtime.video.counting import Crossing, Lines, Stay, Zones
-from lince.runtime.video.frames import WHOLE, Frame, Image, Part
+from lince.runtime.video.frames import WHOLE, Frame, Image, Part, is_camera
 from lince.runtime.video.overlay import Overlay
 from lince.runtime.video.places import Place
 from lince.runtime.video.reading import Reader, opened
@@ -33,7 +35,10 @@ BATCH = 4
 
 @dataclass(frozen=True, eq=False)
 class Watching:
-    """How a video is watched: what ``find`` finds of ``classes``, followed by ``tracker`` where there is one."""
+    """How a video is watched: what ``find`` finds of ``classes``, followed by ``tracker`` where there is one.
+
+    ``calls`` threads call ``find`` at one time, with ``batch`` frames each.
+    """
 
     find: Finder
     classes: Classes
@@ -42,22 +47,33 @@ class Watching:
     lines: tuple[Place, ...] = ()
     zones: tuple[Place, ...] = ()
     batch: int = BATCH
+    calls: int = 1
 
     @classmethod
     def by(
-        cls, model: DetectionPredictor, part: Part, track: bool, lines: tuple[Place, ...], zones: tuple[Place, ...]
+        cls,
+        model: DetectionPredictor,
+        source: str | Path,
+        part: Part,
+        track: bool,
+        lines: tuple[Place, ...],
+        zones: tuple[Place, ...],
     ) -> Watching:
-        """Return how ``model`` watches; lines and zones need tracks, so with them there are some in any case.
+        """Return how ``model`` watches ``source``.
 
-        Where it tracks, the model tells what it hardly sees too: the tracker decides what is shown of it.
+        Lines and zones need tracks, so with them there are some in any case. Where it tracks, the model tells what it
+        hardly sees too: the tracker decides what is shown of it. What happens before a camera is told at once: each
+        frame gets all cores and waits for no other.
         """
-        model = model.beside()
+        batch, (calls, threads) = (1, (1, None)) if is_camera(source) else (BATCH, shares())
+        model = model.beside(threads)
         if not (track or lines or zones):
-            return cls(model.detect, model.classes, part)
+            return cls(model.detect, model.classes, part, batch=batch, calls=calls)
         sure = model.card.keeping.of
         known = sure(np.arange(len(model.classes), dtype=np.int32)).tolist()
         faint = dict(zip(model.classes.names, (min(LOW, one) for one in known), strict=True))
-        return cls(model.with_threshold(faint).detect, model.classes, part, Tracker(sure), lines, zones)
+        find = model.with_threshold(faint).detect
+        return cls(find, model.classes, part, Tracker(sure), lines, zones, batch, calls)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +122,7 @@ class _Watch:
             progress.stage(_("Watching"), self.reader.expected) as stage,
             ahead(self.reader.frames()) as frames,
             behind(keep.add) as put,
+            self._until_stopped(),
         ):
             self._all(frames, put, stage)
         stays = self.zones.finish()
@@ -116,17 +133,21 @@ class _Watch:
         return watched
 
     def _all(self, frames: Iterator[Frame], put: Callable[[_Seen], None], stage: Stage) -> None:
-        for batch in _batches(self._until_stopped(frames), 1 if self.reader.live else self.how.batch):
-            found = self.how.find([frame.image for frame in batch])
-            for frame, detections in zip(batch, found, strict=True):
+        how = self.how
+        for found in in_order(self._found, batched(frames, how.batch), how.calls, how.calls):
+            for frame, detections in found:
                 seen = self._see(frame, detections)
                 put(seen)
                 stage.advance(1, self._told(seen))
 
-    def _until_stopped(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Yield ``frames``; Ctrl+C ends those of a camera, which has no other end."""
+    def _found(self, batch: list[Frame]) -> list[tuple[Frame, Detections]]:
+        return list(zip(batch, self.how.find([frame.image for frame in batch]), strict=True))
+
+    @contextmanager
+    def _until_stopped(self) -> Iterator[None]:
+        """Let Ctrl+C end the frames of a camera, which has no other end; what was seen until then is kept."""
         try:
-            yield from frames
+            yield
         except KeyboardInterrupt:
             if not self.reader.live:
                 raise
@@ -219,14 +240,3 @@ def _kept(folder: Path, how: Watching, reader: Reader) -> Iterator[_Kept]:
         tables.finish()
     finally:
         tables.close()
-
-
-def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    batch: list[Frame] = []
-    for frame in frames:
-        batch.append(frame)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from lince.errors import DataError
 from lince.messages import _
-from lince.runtime.video.frames import CAMERA, WHOLE, Frame, Image, Part, device
+from lince.runtime.video.frames import WHOLE, Frame, Image, Part, device, is_camera
 
 _SECOND = 1_000_000  # PyAV's unit of a container's duration
 _EARLY = 1e-6
@@ -37,7 +37,7 @@ class Reader:
     @property
     def live(self) -> bool:
         """Whether this is a camera, which never ends by itself."""
-        return self.path.startswith(CAMERA)
+        return is_camera(self.path)
 
     @property
     def begin(self) -> float:
@@ -144,7 +144,7 @@ def opened(source: str | Path, part: Part = WHOLE) -> Iterator[Reader]:
 
 @contextmanager
 def _container(path: str) -> Iterator[InputContainer]:
-    driver, name = device(path) if path.startswith(CAMERA) else (None, path)
+    driver, name = device(path) if is_camera(path) else (None, path)
     try:
         container = av.open(name, format=driver)
     except (av.FFmpegError, ValueError) as error:
@@ -161,7 +161,7 @@ def _turned(frame: VideoFrame) -> Image:
 
 def _unopened(path: str, name: str, error: Exception) -> DataError:
     why = getattr(error, "strerror", None) or str(error)
-    if path.startswith(CAMERA):
+    if is_camera(path):
         return DataError(
             _("The camera {name} does not answer: {why}.").format(name=name, why=why),
             _("Expected a camera that is plugged in and that no other program uses."),
