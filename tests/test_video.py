@@ -27,6 +27,7 @@ from lince.runtime.video import places  # noqa: E402
 from lince.runtime.video.frames import WHOLE, Part, is_video  # noqa: E402
 from lince.runtime.video.pipeline import Watching, watch  # noqa: E402
 from lince.runtime.video.reading import Reader, opened  # noqa: E402
+from lince.runtime.video.stopping import wish_to_end  # noqa: E402
 from lince.runtime.video.tracking import Tracker  # noqa: E402
 from lince.runtime.video.watched import LEFT, RIGHT  # noqa: E402
 
@@ -260,9 +261,20 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_it_saw(awkward: Path, monkeypatch: 
 
     how = Watching(interrupted, CLASSES, batch=4, calls=calls)
     watched = watch(path, how, awkward / "out")
-    assert 12 <= watched.frames <= 48
+    assert 24 <= watched.frames <= 48
     assert len(times_of(awkward / "out" / "video.mp4")) == watched.frames
     assert len(rows(awkward / "out" / "detections.csv")) == watched.frames
+
+
+def test_the_second_ctrl_c_interrupts() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), wish_to_end(True) as wished:
+        signal.raise_signal(signal.SIGINT)
+        assert wished.is_set()
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(KeyboardInterrupt), wish_to_end(False):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_tracks_stay_through_a_crossing_and_a_gap() -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from lince.runtime.video.frames import WHOLE, Frame, Image, Part, is_camera
 from lince.runtime.video.overlay import Overlay
 from lince.runtime.video.places import Place
 from lince.runtime.video.reading import Reader, opened
+from lince.runtime.video.stopping import wish_to_end
 from lince.runtime.video.tracking import LOW, NO_TRACK, Followed, Tracker
 from lince.runtime.video.watched import LEFT, RIGHT, Watched
 from lince.runtime.video.workers import ahead, behind
@@ -122,9 +124,9 @@ class _Watch:
             progress.stage(_("Watching"), self.reader.expected) as stage,
             ahead(self.reader.frames()) as frames,
             behind(keep.add) as put,
-            self._until_stopped(),
+            wish_to_end(self.reader.live) as wished,
         ):
-            self._all(frames, put, stage)
+            self._all(takewhile(lambda _frame: not wished.is_set(), frames), put, stage)
         stays = self.zones.finish()
         self._note(stays)
         keep.stayed(stays)
@@ -142,15 +144,6 @@ class _Watch:
 
     def _found(self, batch: list[Frame]) -> list[tuple[Frame, Detections]]:
         return list(zip(batch, self.how.find([frame.image for frame in batch]), strict=True))
-
-    @contextmanager
-    def _until_stopped(self) -> Iterator[None]:
-        """Let Ctrl+C end the frames of a camera, which has no other end; what was seen until then is kept."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            if not self.reader.live:
-                raise
 
     def _see(self, frame: Frame, detections: Detections) -> _Seen:
         watched, tracker = self.watched, self.how.tracker
