@@ -5,29 +5,17 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from browser import CHROMIUM, QUIET
 from lince.evaluation.report import render_html
 from test_report import HOSTILE, made
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=2000",
-]
+OPTIONS = [*QUIET, "--enable-logging=stderr", "--virtual-time-budget=2000"]
 
 
 def opened(page: Path, folder: Path) -> tuple[str, list[str], list[str]]:
