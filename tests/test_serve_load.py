@@ -56,9 +56,9 @@ def judge(figures: Figures, bound: float) -> None:
     assert set(figures.codes) == {"200", "429"}, (figures.codes, figures.reasons)
     assert figures.retry_after == figures.codes["429"]
     assert figures.answered > 20
-    # Refusals cost the server nothing: their time is what the load and other programs on these cores add. Twice the
-    # bound leaves room for a machine that slows down once a photo is taken in; a queue that grows would take far
-    # longer. The bound itself is measured where nothing else runs: benchmarks/serve.py.
+    # Most refusals come at once, some after a wait: their time holds what the load and other programs on these cores
+    # add. Twice the bound leaves room for a machine that slows down once a photo is taken in. This is loose: a queue
+    # that grows passes it within seconds, the bound itself is measured where nothing else runs (benchmarks/serve.py).
     assert figures.answered_ms["p99"] < SLACK * bound + figures.refused_ms["p99"]
 
 
