@@ -203,6 +203,7 @@ def test_it_speaks_three_languages_and_fits_a_telephone(page: Page, running: Run
     for model, name in (("colours", "red.png"), ("hostile", "green.png"), ("squares", "squares.png")):
         ask(page, model)
         page.choose("#file", folder / name)
+        page.until(f"document.getElementById('picture').getAttribute('aria-label') === {name!r}")  # not the one before
         page.until("!document.body.classList.contains('waiting') && !document.getElementById('wrong').hidden")
         page.run("document.getElementById('wrong').open = true")
         page.until("document.getElementById('wrong').open")
