@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import Classes, Detections, Objects
-from lince.decode import DEFAULT
 from lince.errors import DataError
 from lince.evaluation.average_precision import RECALLS, Array, curve, mean, parts, precisions, resampled
 from lince.evaluation.interval import Interval, around
 from lince.evaluation.matching import IOUS, NOTHING, Bools, Columns, Matching, columns, match, regions
+from lince.evaluation.thresholds import best
 from lince.evaluation.tide import KINDS, MISSED, ErrorKind, Errors, counted, errors, gains
 from lince.messages import _
 
@@ -26,9 +26,9 @@ WORST = 24
 class DetectionScore:
     """How well one class is found; ``None`` where the figure would be a division by zero.
 
-    ``support`` objects are of this class. At ``threshold``, where F1 is best, ``predicted`` findings remain and
-    ``correct`` of them overlap an object of the class by 0.5; where nothing was ever right, it is lince's default.
-    ``precisions`` (101,) is the curve at an overlap of 0.5: the best precision at each of ``RECALLS`` or beyond.
+    ``support`` objects are of this class. At ``threshold`` ``predicted`` findings remain, and ``correct`` of them
+    overlap an object of the class by 0.5. ``precisions`` (101,) is the curve at an overlap of 0.5: the best precision
+    at each of ``RECALLS`` or beyond.
     """
 
     name: str
@@ -137,7 +137,7 @@ class DetectionMetrics:
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        """The threshold of each class at which its F1 is best, as ``decode.Keeping`` takes them."""
+        """The threshold of each class, as ``decode.Keeping`` takes them."""
         return tuple(score.threshold for score in self.scores)
 
     def record(self) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def _score(
     hits, counted = matching.hits[0, part], matching.counted[0, part]
     positives = int((flat.truth_classes[matching.wanted] == class_id).sum())
     name, given = named
-    threshold = _threshold(hits, counted, flat.scores[part], positives) if given is None else given
+    threshold = best(hits, counted, flat.scores[part], positives) if given is None else given
     shown = flat.scores[part] >= np.float32(threshold)
     own, drawn = averages[:, class_id], draws[:, :, class_id]
     return DetectionScore(
@@ -236,17 +236,6 @@ def _score(
         ap50_95=with_flattery_corrected(float(own.mean()), drawn.mean(axis=1)) if positives else None,
         precisions=curve(hits, counted, positives) if positives else None,
     )
-
-
-def _threshold(hits: Bools, counted: Bools, scores: Array, positives: int) -> float:
-    """Return the score, halfway to the next lower one, at which F1 is best; the higher one among equals."""
-    if not hits.any():
-        return DEFAULT.lowest
-    ends = np.flatnonzero(np.diff(scores, append=-1.0))  # a threshold keeps all of one score or none
-    f1 = 2 * np.cumsum(hits)[ends] / (np.cumsum(counted)[ends] + positives)
-    best = int(np.argmax(f1))
-    below = scores[ends[best + 1]] if best + 1 < len(ends) else scores[ends[best]]
-    return float(np.float32((scores[ends[best]] + below) / 2))
 
 
 def with_flattery_corrected(value: float, draws: Array, lowest: float = 0.0) -> Interval:

@@ -15,10 +15,11 @@ from torch import Tensor
 from lince.annotations import Detections
 from lince.card import NETWORK_FILE, ModelCard
 from lince.data import TRAIN
-from lince.decode import DEFAULT, Keeping
+from lince.decode import Keeping
 from lince.evaluation.detection import DetectionMetrics, evaluate_detections
 from lince.evaluation.found import FoundObjects
 from lince.evaluation.report import DataFacts, DetectionReport
+from lince.evaluation.thresholds import choose
 from lince.exporting import parity
 from lince.exporting.onnx import export_detector
 from lince.messages import _
@@ -53,7 +54,7 @@ def finish(target: Run, job: Job, trained: Trained, laps: Mapping[str, float]) -
     val, test = (Loader(trained.samples, rows, trained.spec, BATCH, workers=cores()) for rows in (job.val, job.test))
     same = _check(session, trained, job.test)
     exported = time.perf_counter()
-    thresholds = _thresholds(val, answers(session, kind, val))
+    thresholds = choose(truth(val), answers(session, kind, val), len(job.dataset.classes))
     found = answers(session, kind, test)
     metrics = evaluate_detections(truth(test), found, job.dataset.classes, job.config.seed, thresholds)
     _save(target, job, test, found)
@@ -117,14 +118,6 @@ class Exact(Detector):
     def answers(self, maps: Maps, size: tuple[int, int]) -> tuple[Tensor, ...]:
         """Return what the decoder reads, given ``maps`` of images of ``size``."""
         return self.network.answers(maps, size)
-
-
-def _thresholds(val: Loader, found: Sequence[Detections]) -> tuple[float, ...]:
-    """Return the threshold of each class at which F1 is best on the validation images; the default without any."""
-    classes = val.samples.classes
-    if not len(truth(val)):
-        return (DEFAULT.lowest,) * len(classes)
-    return evaluate_detections(truth(val), found, classes).thresholds
 
 
 def _save(target: Run, job: Job, test: Loader, found: Sequence[Detections]) -> None:
