@@ -17,8 +17,8 @@ from lince.messages import _
 from lince.runtime.detection import DetectionPredictor
 from lince.runtime.slicing import SlicingPredictor
 from lince.runtime.video.frames import Part
-from lince.runtime.video.part import video_part
 from lince.runtime.video.watched import LEFT
+from lince.verbs.parts import video_part
 
 if TYPE_CHECKING:
     from lince.runtime.video.watched import Watched

@@ -59,6 +59,8 @@ _YOLOX = {
     "yolox-l": (1.0, 1.0, False, 640, 49.7, 54_208_895, 77_646_336_000),
     "yolox-x": (1.33, 1.25, False, 640, 51.1, 99_071_455, 140_704_896_000),
 }
+_Row = tuple[str, int, float, int, int]
+_Triple = tuple[float, float, float]
 # Name: where the hub keeps the weights, size, AP, parameters, multiplications with additions (to the million).
 _QUERIES = {
     "dfine-n": ("ustc-community/dfine-nano-coco", 640, 42.8, 3_782_693, 3_717_000_000),
@@ -191,38 +193,29 @@ def _yolox(name: str) -> DetectorEntry:
 
 
 def _queries(name: str) -> DetectorEntry:
-    repository, size, ap, params, macs = _QUERIES[name]
-    return DetectorEntry(
-        name=name,
-        architecture=name,
-        size=size,
-        mean=(0.0, 0.0, 0.0),
-        std=(255.0, 255.0, 255.0),
-        licence="apache-2.0",
-        repository=repository,
-        params=params,
-        macs=macs,
-        family="rtdetr" if name.startswith("rtdetr") else name.partition("-")[0],
-        ap=ap,
-        rate=0.25,  # attention diverges at the rates of networks of convolutions alone
-    )
+    family = "rtdetr" if name.startswith("rtdetr") else name.partition("-")[0]
+    return _published(name, _QUERIES[name], family, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))
 
 
 def _rfdetr(name: str) -> DetectorEntry:
-    repository, size, ap, params, macs = _RFDETR[name]
+    return _published(name, _RFDETR[name], "rfdetr", mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
+
+
+def _published(name: str, row: _Row, family: str, mean: _Triple, std: _Triple) -> DetectorEntry:
+    repository, size, ap, params, macs = row
     return DetectorEntry(
         name=name,
         architecture=name,
         size=size,
-        mean=(123.675, 116.28, 103.53),
-        std=(58.395, 57.12, 57.375),
+        mean=mean,
+        std=std,
         licence="apache-2.0",
         repository=repository,
         params=params,
         macs=macs,
-        family="rfdetr",
+        family=family,
         ap=ap,
-        rate=0.25,
+        rate=0.25,  # attention diverges at the rates of networks of convolutions alone
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.errors import ModelError
 from lince.messages import _
 from lince.runtime.session import cores, measured
+from lince.runtime.unfit import missing, require_outputs, unfit, unreadable
 
 INPUT = "images"
 
@@ -33,7 +33,7 @@ class LiteRt:
         runner = self._runner()
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
         if list(inputs) != [INPUT]:
-            raise _unfit(self.path, _("it has {count} inputs").format(count=len(inputs)))
+            raise unfit(self.path, _("it has {count} inputs").format(count=len(inputs)))
         self.input_shape: tuple[Any, ...] = _sides(inputs[INPUT])
         self.outputs: dict[str, tuple[Any, ...]] = {name: _sides(detail) for name, detail in outputs.items()}
 
@@ -46,14 +46,12 @@ class LiteRt:
 
         Many threads may call at once.
         """
-        unknown = [name for name in outputs if name not in self.outputs]
-        if unknown:
-            raise _unfit(self.path, _("it has no output called {names}").format(names=", ".join(unknown)))
+        require_outputs(self.path, outputs, self.outputs)
         runner = self._runner()
         try:
             answers = [runner(**{INPUT: batch[at : at + 1]}) for at in range(len(batch))]
         except (ValueError, RuntimeError) as error:
-            raise _unfit(self.path, str(error).strip().splitlines()[-1]) from error
+            raise unfit(self.path, str(error).strip().splitlines()[-1]) from error
         return [np.concatenate([answer[name] for answer in answers]) for name in outputs]
 
     def measure(self, shape: Sequence[int], seconds: float = 1.0) -> float:
@@ -71,30 +69,14 @@ class LiteRt:
 def _opened(path: Path, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 (a part that need not be installed)
 
+    expected = _("Expected a .tflite file, as lince exports it.")
     if not path.is_file():
-        raise ModelError(
-            _("There is no network file {path}.").format(path=path),
-            _("Expected a .tflite file, as lince exports it."),
-        )
+        raise missing(path, expected)
     try:
         return Interpreter(model_path=str(path), num_threads=threads).get_signature_runner()
     except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            _("{path} cannot be read as a network: it is cut off, or something else ({size} bytes).").format(
-                path=path, size=path.stat().st_size
-            ),
-            _("Expected a .tflite file, as lince exports it."),
-            _("Copy the model folder again, or export the run again."),
-        ) from error
+        raise unreadable(path, path.stat().st_size, expected) from error
 
 
 def _sides(detail: dict[str, Any]) -> tuple[Any, ...]:
     return ("N", *map(int, detail["shape"][1:]))
-
-
-def _unfit(path: Path, reason: str) -> ModelError:
-    return ModelError(
-        _("{path} is not a network that lince can use: {reason}.").format(path=path, reason=reason.rstrip(".")),
-        _("Expected one input of images and the outputs that its card speaks of."),
-        _("Export the run again."),
-    )

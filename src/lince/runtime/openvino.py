@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.errors import ModelError
 from lince.messages import _
 from lince.runtime.session import cores, measured
+from lince.runtime.unfit import missing, require_one_input, require_outputs, unfit, unreadable
 
 
 class OpenVino:
@@ -29,8 +29,7 @@ class OpenVino:
         self.path = Path(path)
         self._threads = threads
         self._network = _compiled(self.path, threads or cores(), beside)
-        if len(self._network.inputs) != 1:
-            raise _unfit(self.path, _("it has {count} inputs").format(count=len(self._network.inputs)))
+        require_one_input(self.path, len(self._network.inputs))
         self._own = threading.local()
         self.input_shape: tuple[Any, ...] = _sides(self._network.inputs[0])
         self.outputs: dict[str, tuple[Any, ...]] = {
@@ -46,14 +45,12 @@ class OpenVino:
 
         Many threads may call at once.
         """
-        unknown = [name for name in outputs if name not in self.outputs]
-        if unknown:
-            raise _unfit(self.path, _("it has no output called {names}").format(names=", ".join(unknown)))
+        require_outputs(self.path, outputs, self.outputs)
         request = self._request()
         try:
             request.infer([batch], share_inputs=True)
         except RuntimeError as error:
-            raise _unfit(self.path, str(error).strip().splitlines()[-1]) from error
+            raise unfit(self.path, str(error).strip().splitlines()[-1]) from error
         return [np.array(request.get_tensor(name).data) for name in outputs]
 
     def _request(self) -> Any:
@@ -71,11 +68,9 @@ class OpenVino:
 def _compiled(path: Path, threads: int, beside: bool) -> Any:
     import openvino  # noqa: PLC0415 (a part that need not be installed)
 
+    expected = _("Expected an .xml file with its .bin beside it, as lince exports them.")
     if not path.is_file():
-        raise ModelError(
-            _("There is no network file {path}.").format(path=path),
-            _("Expected an .xml file with its .bin beside it, as lince exports them."),
-        )
+        raise missing(path, expected)
     properties = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",
@@ -86,22 +81,8 @@ def _compiled(path: Path, threads: int, beside: bool) -> Any:
         core = openvino.Core()
         return core.compile_model(core.read_model(path), "CPU", properties)
     except RuntimeError as error:
-        raise ModelError(
-            _("{path} cannot be read as a network: it is cut off, or something else ({size} bytes).").format(
-                path=path, size=path.stat().st_size
-            ),
-            _("Expected an .xml file with its .bin beside it, as lince exports them."),
-            _("Copy the model folder again, or export the run again."),
-        ) from error
+        raise unreadable(path, path.stat().st_size, expected) from error
 
 
 def _sides(port: Any) -> tuple[Any, ...]:
     return tuple(side.get_length() if side.is_static else "N" for side in port.get_partial_shape())
-
-
-def _unfit(path: Path, reason: str) -> ModelError:
-    return ModelError(
-        _("{path} is not a network that lince can use: {reason}.").format(path=path, reason=reason.rstrip(".")),
-        _("Expected one input of images and the outputs that its card speaks of."),
-        _("Export the run again."),
-    )

@@ -13,8 +13,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
-from lince.errors import ModelError
 from lince.messages import _
+from lince.runtime.unfit import missing, require_one_input, require_outputs, unfit, unreadable
 
 _ERRORS = (ort.Fail, ort.InvalidArgument, ort.InvalidGraph, ort.InvalidProtobuf, ort.NoModel, ort.NoSuchFile,
            ort.NotImplemented, ort.RuntimeException)  # fmt: skip
@@ -62,8 +62,7 @@ class Session:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = _open(self.path, data, options)
         inputs = self._session.get_inputs()
-        if len(inputs) != 1:
-            raise _foreign(self.path, _("it has {count} inputs").format(count=len(inputs)))
+        require_one_input(self.path, len(inputs))
         self._input = inputs[0].name
         self.input_shape: tuple[Any, ...] = tuple(inputs[0].shape)
         self.outputs: dict[str, tuple[Any, ...]] = {
@@ -80,13 +79,11 @@ class Session:
 
         Many threads may call at once.
         """
-        unknown = [name for name in outputs if name not in self.outputs]
-        if unknown:
-            raise _foreign(self.path, _("it has no output called {names}").format(names=", ".join(unknown)))
+        require_outputs(self.path, outputs, self.outputs)
         try:
             return list(self._session.run(list(outputs), {self._input: batch}))
         except _ERRORS as error:
-            raise _foreign(self.path, str(error)) from error
+            raise unfit(self.path, str(error)) from error
 
     def measure(self, shape: Sequence[int], seconds: float = 1.0) -> float:
         """Return the milliseconds per image that a batch of ``shape`` (N, C, H, W) takes: the median of the calls."""
@@ -111,27 +108,10 @@ def measured(run: Callable[[NDArray[np.float32]], Any], shape: Sequence[int], se
 
 def _open(path: Path, data: bytes | None, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     if data is None and not path.is_file():
-        raise ModelError(
-            _("There is no network file {path}.").format(path=path),
-            _("Expected model.onnx, as lince writes it at the end of a run."),
-            _("Give a run whose training has ended, or its model folder."),
-        )
+        raise missing(path, _("Expected model.onnx, as lince writes it at the end of a run."))
     onnxruntime.disable_telemetry_events()  # its builds for Windows send usage events otherwise
     try:
         return onnxruntime.InferenceSession(data or str(path), options, providers=["CPUExecutionProvider"])
     except _ERRORS as error:
-        raise ModelError(
-            _("{path} cannot be read as a network: it is cut off, or something else ({size} bytes).").format(
-                path=path, size=path.stat().st_size if data is None else len(data)
-            ),
-            _("Expected a whole ONNX file."),
-            _("Copy the model folder again, or export the run again."),
-        ) from error
-
-
-def _foreign(path: Path, reason: str) -> ModelError:
-    return ModelError(
-        _("{path} is not a network that lince can use: {reason}.").format(path=path, reason=reason.rstrip(".")),
-        _("Expected one input of images and the outputs that its card or its maker speaks of."),
-        _("Give a model that lince trained or exported, or a detector that Ultralytics or YOLOX exported."),
-    )
+        size = path.stat().st_size if data is None else len(data)
+        raise unreadable(path, size, _("Expected a whole ONNX file.")) from error

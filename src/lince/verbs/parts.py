@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from lince.errors import MissingExtraError
 from lince.messages import _
 
 
-@contextmanager
-def training_part() -> Iterator[None]:
+def training_part() -> AbstractContextManager[None]:
     """Turn a library that is missing within into ``MissingExtraError`` with the line to type."""
+    return _part(_("Expected lince with its training part."), "train")
+
+
+def video_part() -> AbstractContextManager[None]:
+    """Turn a library that is missing within into ``MissingExtraError`` with the line to type."""
+    return _part(_("Expected lince with its part for videos."), "video")
+
+
+@contextmanager
+def _part(expected: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
@@ -19,6 +28,6 @@ def training_part() -> Iterator[None]:
             raise
         raise MissingExtraError(
             _("This needs {module}, which is not installed.").format(module=error.name),
-            _("Expected lince with its training part."),
-            _("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"'),
+            expected,
+            _("In lince's own folder, type: {line}").format(line=f'pip install -e ".[{extra}]"'),
         ) from error
