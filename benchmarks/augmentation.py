@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks import peers
 from lince.augmentation import Policy, augment
-from lince.preprocess import Preprocess
+from lince.preprocess import PreprocessSpec
 
 FLOOR = 600.0  # images a second that lince must reach with 8 operations
-SPEC = Preprocess(224, 224)
+SPEC = PreprocessSpec(224, 224)
 ROUNDS, PER_ROUND, BOXES = 12, 40, 20
 OPERATIONS = (
     "rotation 15",

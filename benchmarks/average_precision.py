@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from lince.annotations import Classes, Detections, Objects, Strings
-from lince.evaluation.average_precision import mean, precisions
-from lince.evaluation.detection import SIZES, evaluate_detections
-from lince.evaluation.matching import columns, match
+from lince.annotations import Classes, Detections, ObjectTable, StringColumn
+from lince.evaluation.average_precision import average_over_classes, compute_average_precisions
+from lince.evaluation.detection.matcher import build_match_input, match_detections
+from lince.evaluation.detection.metrics import AREA_RANGES, compute_detection_metrics
 
 IMAGES, EACH, CLASSES, STRAY = 5000, 7, 80, 7
 LIMIT_SECONDS = 3.0
@@ -27,7 +27,7 @@ def run() -> None:
     count = sum(len(item) for item in found)
     print(f"{IMAGES:,} images, {len(truth):,} boxes of {CLASSES} classes, {count:,} findings")
     ours, value = _best(lambda: averages(truth, found, classes))
-    whole, _metrics = _best(lambda: evaluate_detections(truth, found, classes))
+    whole, _metrics = _best(lambda: compute_detection_metrics(truth, found, classes))
     theirs, reference = _best(lambda: pycocotools(truth, found, classes), rounds=1)
     print(
         f"  lince, mAP of all sizes    {ours:6.2f} s, {ours / LIMIT_SECONDS:.2f} of the limit of {LIMIT_SECONDS:.0f} s"
@@ -37,13 +37,13 @@ def run() -> None:
     print(f"  mAP50:95 {value:.6f} and {reference:.6f}, {abs(value - reference):.1e} apart")
 
 
-def made() -> tuple[Objects, list[Detections], Classes]:
+def made() -> tuple[ObjectTable, list[Detections], Classes]:
     """Return truth, and findings: every box about its place, some of another class, and others anywhere."""
     rng = np.random.default_rng(0)
     count = IMAGES * EACH
     corner, sides = rng.uniform(0, 400, (count, 2)), np.exp(rng.uniform(2.5, 5.5, (count, 2)))
     boxes, ids = np.concatenate([corner, corner + sides], axis=1), rng.integers(0, CLASSES, count)
-    truth = Objects(
+    truth = ObjectTable(
         starts=np.arange(0, count + 1, EACH, dtype=np.int64),
         class_ids=ids.astype(np.int32),
         boxes=boxes,
@@ -51,31 +51,34 @@ def made() -> tuple[Objects, list[Detections], Classes]:
         rings=np.zeros(count + 1, np.int64),
         corners=np.zeros(1, np.int64),
         points=np.empty((0, 2)),
-        masks=Strings(b"", np.zeros(count, np.int64), np.zeros(count, np.int64)),
+        masks=StringColumn(b"", np.zeros(count, np.int64), np.zeros(count, np.int64)),
     )
     return truth, [_found(truth, image, rng) for image in range(IMAGES)], Classes(tuple(map(str, range(CLASSES))))
 
 
-def _found(truth: Objects, image: int, rng: np.random.Generator) -> Detections:
-    boxes = truth.boxes[truth.of(image)]
+def _found(truth: ObjectTable, image: int, rng: np.random.Generator) -> Detections:
+    boxes = truth.boxes[truth.slice_of_image(image)]
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
     corner = rng.uniform(0, 400, (STRAY, 2))
     moved = np.concatenate([boxes + rng.normal(0, 0.08, boxes.shape) * sides, np.hstack([corner, corner + 50])])
     moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2] + 1)
-    ids = np.concatenate([truth.class_ids[truth.of(image)], rng.integers(0, CLASSES, STRAY)])
+    ids = np.concatenate([truth.class_ids[truth.slice_of_image(image)], rng.integers(0, CLASSES, STRAY)])
     ids = np.where(rng.random(len(ids)) < 0.1, rng.integers(0, CLASSES, len(ids)), ids)
     scores = np.sort(rng.random(len(ids)).astype(np.float32))[::-1]
     return Detections(moved, ids.astype(np.int32), scores)
 
 
-def averages(truth: Objects, found: Sequence[Detections], classes: Classes) -> float:
+def averages(truth: ObjectTable, found: Sequence[Detections], classes: Classes) -> float:
     """Return mAP50:95, having counted it for small, medium and large objects too, as pycocotools does."""
-    flat = columns(truth, found)
-    sizes = [precisions(flat, match(flat, *bounds), len(classes)) for bounds in ((0, np.inf), *SIZES.values())]
-    return float(mean(sizes[0]).mean())
+    flat = build_match_input(truth, found)
+    sizes = [
+        compute_average_precisions(flat, match_detections(flat, *bounds), len(classes))
+        for bounds in ((0, np.inf), *AREA_RANGES.values())
+    ]
+    return float(average_over_classes(sizes[0]).mean())
 
 
-def pycocotools(truth: Objects, found: Sequence[Detections], classes: Classes) -> float:
+def pycocotools(truth: ObjectTable, found: Sequence[Detections], classes: Classes) -> float:
     """Return mAP50:95 as pycocotools counts it, from lists that it finds ready in memory."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from lince import images
-from lince.preprocess import Preprocess, fit
+from lince.preprocess import PreprocessSpec, resize_to_input
 
 FLOOR = 1000.0  # images a second that lince must reach
-SPEC = Preprocess(224, 224)
+SPEC = PreprocessSpec(224, 224)
 ROUNDS, PER_ROUND = 40, 25
 
 
@@ -22,7 +22,9 @@ def run() -> None:
     """Print images a second of each, and the ratio to ours."""
     cv2.setNumThreads(1)
     data = photo()
-    ways: dict[str, Callable[[], object]] = {"lince": lambda: fit(images.decode(data, (224, 224)), SPEC)}
+    ways: dict[str, Callable[[], object]] = {
+        "lince": lambda: resize_to_input(images.decode_image(data, (224, 224)), SPEC)
+    }
     ways["Pillow"] = lambda: Image.open(io.BytesIO(data)).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
     ways["Pillow, draft"] = lambda: _drafted(data)
     ways |= _torchvision(data)

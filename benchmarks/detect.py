@@ -12,12 +12,12 @@ import onnxruntime
 from benchmarks.decode import measure, photo
 from lince import images
 from lince.annotations import Classes, Detections
-from lince.card import NETWORK_FILE, ModelCard
-from lince.decode import Keeping
-from lince.preprocess import prepare
-from lince.runtime import draw
-from lince.runtime.detection import DetectionPredictor
-from lince.runtime.session import Session, cores
+from lince.inference import drawing
+from lince.inference.backends.onnxruntime import OnnxRuntimeBackend, count_cores
+from lince.inference.detection.predictor import DetectionPredictor
+from lince.model_card import NETWORK_FILE, ModelCard
+from lince.postprocess import DetectionFilter
+from lince.preprocess import preprocess_images
 
 MODEL, OTHERS = "yolox-nano", 80
 LIMIT, DRAWN_IN = 1.15, 3.0
@@ -38,15 +38,15 @@ def run() -> None:
 def _one(model: DetectionPredictor, data: bytes) -> None:
     spec = model.card.preprocess
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cores()
-    bare = onnxruntime.InferenceSession(str(model.session.path), options, providers=["CPUExecutionProvider"])
-    batch = prepare([images.decode(data)], spec)
+    options.intra_op_num_threads = count_cores()
+    bare = onnxruntime.InferenceSession(str(model.backend.path), options, providers=["CPUExecutionProvider"])
+    batch = preprocess_images([images.decode_image(data)], spec)
     rates = measure(
         {
             "lince": lambda: model.predict(data),
             "network": lambda: bare.run(["raw"], {"images": batch}),
-            "decode": lambda: images.decode(data),
-            "prepare": lambda: prepare([images.decode(data)], spec),
+            "decode": lambda: images.decode_image(data),
+            "prepare": lambda: preprocess_images([images.decode_image(data)], spec),
         },
         rounds=30,
         calls=2,
@@ -54,7 +54,7 @@ def _one(model: DetectionPredictor, data: bytes) -> None:
     ours, network, decoding, prepared = (1000 / rates[name] for name in ("lince", "network", "decode", "prepare"))
     floor = network + decoding
     kept = len(model.predict(data).detections)
-    print(f"one 500 x 375 JPEG, {MODEL} at {spec.height}, {kept} boxes, {cores()} cores")
+    print(f"one 500 x 375 JPEG, {MODEL} at {spec.height}, {kept} boxes, {count_cores()} cores")
     print(f"  lince.load(run).predict      {ours:7.2f} ms")
     print(f"  bare network + decoding      {floor:7.2f} ms   ({network:.2f} + {decoding:.2f})")
     print(f"  ratio                        {ours / floor:7.2f}      at most {LIMIT}")
@@ -81,28 +81,30 @@ def _draw() -> None:
     boxes = np.concatenate([corners, corners + rng.random((10, 2)) * 200 + 20], axis=1)
     found = Detections(boxes, np.arange(10, dtype=np.int32), np.linspace(1, 0.3, 10, dtype=np.float32))
     names = Classes(tuple(f"objeto {number}" for number in range(10)))
-    spent = 1000 / measure({"draw": lambda: draw.annotated(frame, found, names)})["draw"]
+    spent = 1000 / measure({"draw": lambda: drawing.draw_detections(frame, found, names)})["draw"]
     print(f"10 boxes on a frame of 1280 x 720   {spent:.2f} ms   at most {DRAWN_IN}")
 
 
 def _model(folder: Path) -> DetectionPredictor:
     import torch
 
-    from lince.exporting.onnx import export_detector
-    from lince.models import detectors, families, sources
+    from lince.export.torch_to_onnx import export_detector
+    from lince.models import weights_source
+    from lince.models.detection import builders
+    from lince.models.detection import registry as detection_registry
 
-    entry = detectors.find(MODEL)
-    spec = sources.preprocess_for(sources.locate(entry, "none"))
-    network = families.build(entry, OTHERS, spec, 0)
+    entry = detection_registry.get_detector_entry(MODEL)
+    spec = weights_source.make_preprocess(weights_source.resolve_weights(entry, "none"))
+    network = builders.build_detector(entry, OTHERS, spec, 0)
     with torch.no_grad():  # random weights say the same everywhere; these differ
         for name, values in network.named_parameters():
             if "cls_preds" in name or "obj_preds" in name:
                 values.normal_(0.0, 1.0, generator=torch.Generator().manual_seed(len(name)))
     export_detector(network, spec, folder / NETWORK_FILE)
     names = Classes(tuple(map(str, range(OTHERS))))
-    card = ModelCard("detect", names, spec, entry.name, entry.licence, "random", decoding="yolox")
-    session = Session(folder / NETWORK_FILE)
+    card = ModelCard("detect", names, spec, entry.name, entry.licence, "random", decoder="yolox")
+    session = OnnxRuntimeBackend(folder / NETWORK_FILE)
     # The threshold is put where boxes and suppression have their usual work.
-    raw = session.run(prepare([images.decode(photo())], spec), ["raw"])[0][0]
+    raw = session.run(preprocess_images([images.decode_image(photo())], spec), ["raw"])[0][0]
     scores = np.sort(raw[:, 4] * raw[:, 5:].max(axis=1))
-    return DetectionPredictor(replace(card, keeping=Keeping(float(scores[-CANDIDATES]))), session)
+    return DetectionPredictor(replace(card, keeping=DetectionFilter(float(scores[-CANDIDATES]))), session)

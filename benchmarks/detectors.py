@@ -17,14 +17,15 @@ from benchmarks import peers
 from benchmarks.decode import measure
 from lince import geometry, preprocess
 from lince.annotations import Classes
-from lince.card import NETWORK_FILE, ModelCard
-from lince.exporting.onnx import export_detector
-from lince.models import detectors, families
-from lince.preprocess import Preprocess
-from lince.runtime.detection import DetectionPredictor
-from lince.runtime.session import Session, cores
-from lince.training import memory, optim
-from lince.training.plan import Plan
+from lince.export.torch_to_onnx import export_detector
+from lince.inference.backends.onnxruntime import OnnxRuntimeBackend, count_cores
+from lince.inference.detection.predictor import DetectionPredictor
+from lince.model_card import NETWORK_FILE, ModelCard
+from lince.models.detection import builders
+from lince.models.detection import registry as detection_registry
+from lince.preprocess import PreprocessSpec
+from lince.training import malloc, optim
+from lince.training.plan import TrainingPlan
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "hardhat"
 SIZES, BATCH, STEPS, ROUNDS = (416, 640), 8, 5, 3
@@ -40,43 +41,47 @@ def run() -> None:
 
 
 def _size(size: int, folder: Path) -> None:
-    spec = Preprocess(size, size, "letterbox", "bgr", (0.0,) * 3, (1.0,) * 3)
+    spec = PreprocessSpec(size, size, "letterbox", "bgr", (0.0,) * 3, (1.0,) * 3)
     dataset = lince.open(DATA, format="yolo")
     pictures, targets = [], []
     for row in range(BATCH):
-        image, here = dataset.images.read(row), dataset.objects.of(row)
-        matrix = preprocess.matrix(*image.shape[:2], spec)
+        image, here = dataset.images.read_image(row), dataset.objects.slice_of_image(row)
+        matrix = preprocess.compute_input_matrix(*image.shape[:2], spec)
         boxes = geometry.transform_boxes(dataset.objects.boxes[here], matrix)
         targets.append((boxes.astype(np.float32), dataset.objects.class_ids[here].astype(np.int64)))
-        pictures.append(preprocess.fit(image, spec))
+        pictures.append(preprocess.resize_to_input(image, spec))
     ours: list[float] = []
     theirs: list[float] = []
     for _round in range(ROUNDS):  # in turns, and the best of each counts: other programs on the cores slow single steps
         told = _theirs(pictures, targets, size, folder)
         theirs += told["seconds"]
-        ours += _trained(preprocess.normalise(pictures, spec), targets, spec, folder)
+        ours += _trained(preprocess.normalise_images(pictures, spec), targets, spec, folder)
     rates = [BATCH / min(one) for one in (ours, theirs)]
-    print(f"{size} x {size}, batches of {BATCH}, {cores()} cores, training: yolox-nano {rates[0]:.2f} images a second, "
+    print(f"{size} x {size}, batches of {BATCH}, {count_cores()} cores, training: yolox-nano {rates[0]:.2f} images a second, "
           f"YOLOv8n {rates[1]:.2f}, ratio {rates[0] / rates[1]:.2f} (at least {FASTER})")  # fmt: skip
     _asked(folder, Path(told["onnx"]), spec, pictures[0])
 
 
 def _trained(
-    batch: np.ndarray, targets: list[tuple[np.ndarray, np.ndarray]], spec: Preprocess, folder: Path
+    batch: np.ndarray, targets: list[tuple[np.ndarray, np.ndarray]], spec: PreprocessSpec, folder: Path
 ) -> list[float]:
     """Return the seconds of each training step, in memory and in its optimiser as in the loop; write the network."""
     import torch
 
-    network = families.build(detectors.find("yolox-nano"), CLASSES, spec).train().to(memory_format=torch.channels_last)
-    optimiser = optim.optimiser(network, Plan(epochs=1, batch=BATCH, rate=1e-4, seed=0))
+    network = (
+        builders.build_detector(detection_registry.get_detector_entry("yolox-nano"), CLASSES, spec)
+        .train()
+        .to(memory_format=torch.channels_last)
+    )
+    optimiser = optim.build_optimizer(network, TrainingPlan(epochs=1, batch=BATCH, rate=1e-4, seed=0))
     inputs = torch.from_numpy(batch).contiguous(memory_format=torch.channels_last)
     truth = [(torch.from_numpy(boxes), torch.from_numpy(ids)) for boxes, ids in targets]
-    memory.keep()
+    malloc.keep_freed_memory()
     taken = []
     for _step in range(STEPS):
         start = time.perf_counter()
         optimiser.zero_grad()
-        torch.stack(list(network.losses(inputs, truth).values())).sum().backward()
+        torch.stack(list(network.compute_losses(inputs, truth).values())).sum().backward()
         optimiser.step()
         taken.append(time.perf_counter() - start)
     export_detector(network.eval(), spec, folder / NETWORK_FILE)
@@ -104,11 +109,11 @@ def _theirs(
     return {**told, "onnx": str(folder / told["onnx"])}
 
 
-def _asked(folder: Path, theirs: Path, spec: Preprocess, picture: np.ndarray) -> None:
+def _asked(folder: Path, theirs: Path, spec: PreprocessSpec, picture: np.ndarray) -> None:
     card = ModelCard(
-        "detect", Classes(tuple(map(str, range(CLASSES)))), spec, "yolox-nano", "", "", decoding="yolox"
+        "detect", Classes(tuple(map(str, range(CLASSES)))), spec, "yolox-nano", "", "", decoder="yolox"
     )  # fmt: skip
-    ours = DetectionPredictor(card, Session(folder / NETWORK_FILE))
+    ours = DetectionPredictor(card, OnnxRuntimeBackend(folder / NETWORK_FILE))
     other = lince.load(theirs)
     rates = measure({"ours": lambda: ours.predict(picture), "theirs": lambda: other.predict(picture)}, 10, 2)
     one, two = (1000 / rates[name] for name in ("ours", "theirs"))

@@ -16,8 +16,8 @@ from PIL import Image, ImageFilter, ImageOps
 
 import lince
 from lince.annotations import Classes
-from lince.audit import Checkup, Example, Network, examine, suspects
-from lince.data import Dataset
+from lince.checks import CheckResult, Example, FeatureModel, label_errors, run_checks
+from lince.datasets import Dataset
 
 DATA = Path(os.environ.get("LINCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 WEIGHTS = Path(os.environ.get("LINCE_FLOWERS_WEIGHTS", DATA.parent / "weights" / "mobilenetv2_100_padsame.pth"))
@@ -96,7 +96,7 @@ def planted_in(scores: dict[str, Score], name: str, form: str, faults: dict[str,
         root = Path(shutil.copytree(DATA / name, Path(folder) / name, copy_function=shutil.copyfile))
         for sealed in (root, *root.rglob("*")):
             sealed.chmod(0o755)
-        before = named(examine(lince.open(root, format=form)), faults)
+        before = named(run_checks(lince.open(root, format=form)), faults)
         photos = sorted(path for path in root.rglob("*.jpg") if usable(path, before))
         chosen = iter(rng.permutation(len(photos)).tolist())
         planted: dict[str, set[str]] = {code: set() for code in faults}
@@ -105,7 +105,7 @@ def planted_in(scores: dict[str, Score], name: str, form: str, faults: dict[str,
                 photo = photos[next(chosen)]
                 if spoil(root, photo, rng) is not SKIPPED:
                     planted[code].add(photo.stem)
-        after = named(examine(lince.open(root, format=form)), faults)
+        after = named(run_checks(lince.open(root, format=form)), faults)
     for code in faults:
         # A photo whose only row was spoilt has no object left.
         emptied = set().union(*(planted.get(other, set()) for other in ("class", "number", "row", "empty", "outside")))
@@ -123,7 +123,7 @@ def usable(photo: Path, before: dict[str, set[str]]) -> bool:
     return not any(photo.stem in stems for stems in before.values())
 
 
-def named(found: Checkup, codes: dict[str, Spoil]) -> dict[str, set[str]]:
+def named(found: CheckResult, codes: dict[str, Spoil]) -> dict[str, set[str]]:
     """Return the stems of the files that each of ``codes`` was found on; of a pair, the one that was planted."""
     return {
         code: {
@@ -138,7 +138,7 @@ def named(found: Checkup, codes: dict[str, Spoil]) -> dict[str, set[str]]:
 
 
 def places(example: Example) -> list[str]:
-    if example.other is None:
+    if example.other_row is None:
         return [example.place]
     return [min(example.place, example.other_place, key=lambda place: len(stem(place)))]
 
@@ -368,9 +368,9 @@ def whole_sets(scores: dict[str, Score], rng: Rng) -> None:
         for trial in range(SETS):
             for fault in (False, True):
                 name = f"{trial} {fault}"
-                checkup = examine(spoil(flowers, fault, rng))
+                checkup = run_checks(spoil(flowers, fault, rng))
                 planted |= {name} if fault else set()
-                found |= {name} if checkup.named(code) else set()
+                found |= {name} if checkup.find_by_code(code) else set()
         scores.setdefault(code, Score()).add(planted, found, set())
 
 
@@ -444,13 +444,15 @@ SPOILT = {
 def wrong_labels(seeds: list[int]) -> Score:
     """Return how the search for wrong labels does on flowers, 5 % of the labels exchanged, by each of ``seeds``."""
     flowers = lince.open(DATA / "flowers")
-    stems = [PurePosixPath(flowers.images.name(row)).stem for row in range(len(flowers))]
+    stems = [PurePosixPath(flowers.images.get_name(row)).stem for row in range(len(flowers))]
     score = Score()
     for seed in seeds:
         rng = np.random.default_rng(seed)
         labels = flowers.class_ids.copy()
         wrong = rng.choice(len(labels), round(0.05 * len(labels)), replace=False)
         labels[wrong] = (labels[wrong] + rng.integers(1, 5, len(wrong))) % 5
-        found = suspects.search(replace(flowers, class_ids=labels), Network("mobilenetv2_100", str(WEIGHTS), 224))
+        found = label_errors.find_label_errors(
+            replace(flowers, class_ids=labels), FeatureModel("mobilenetv2_100", str(WEIGHTS), 224)
+        )
         score.add({stems[row] for row in wrong}, {stems[row] for row in found.rows}, MISLABELLED)
     return score

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lince import images
-from lince.annotations import UNLABELLED, Classes, Objects, Strings
-from lince.labels import FORMATS, Export, Table, open_table
+from lince.annotations import UNLABELLED, Classes, ObjectTable, StringColumn
+from lince.formats import FORMATS, Table, WriteRequest, open_table
 
 PHOTOS, MARKS, CLASSES, CORNERS = 5_000, 35_000, 80, 20
 HEIGHT, WIDTH = 480, 640
@@ -76,7 +76,7 @@ def _table(root: Path, name: str, outlined: bool) -> Table:
     points = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2 + ring * (boxes[:, None, 2:] - boxes[:, None, :2])
     counts = np.bincount(rng.integers(0, PHOTOS, MARKS), minlength=PHOTOS)
     rings = np.arange(MARKS + 1) if outlined else np.zeros(MARKS + 1, np.int64)
-    objects = Objects(
+    objects = ObjectTable(
         starts=np.concatenate([[0], np.cumsum(counts)]),
         class_ids=rng.integers(0, CLASSES, MARKS).astype(np.int32),
         boxes=boxes,
@@ -84,17 +84,19 @@ def _table(root: Path, name: str, outlined: bool) -> Table:
         rings=rings,
         corners=rings * CORNERS if outlined else np.zeros(1, np.int64),
         points=np.round(points, 2).reshape(-1, 2) if outlined else np.empty((0, 2)),
-        masks=Strings.of("" for _mark in range(MARKS)),
+        masks=StringColumn.from_strings("" for _mark in range(MARKS)),
     )
-    place = FORMATS[name].file
+    place = FORMATS[name].image_path
     names = [place("", "", f"{i:06}.png") if place else "" for i in range(PHOTOS)]
     classes = Classes(tuple(f"class {i}" for i in range(CLASSES)))
     unlabelled, splits = np.full(PHOTOS, UNLABELLED, np.int32), np.full(PHOTOS, -1, np.int8)
     sizes = np.tile(np.array([HEIGHT, WIDTH], np.int32), (PHOTOS, 1))
-    return Table(root, name, Strings.of(names), classes, unlabelled, splits, objects=objects, sizes=sizes)
+    return Table(
+        root, name, StringColumn.from_strings(names), classes, unlabelled, splits, objects=objects, sizes=sizes
+    )
 
 
 def _write(table: Table, name: str, folder: Path, photo: bytes) -> None:
     write = FORMATS[name].write
     if write is not None and table.sizes is not None:
-        write(Export(table, list(table.names), table.sizes, lambda _row: photo), folder)
+        write(WriteRequest(table, list(table.names), table.sizes, lambda _row: photo), folder)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rows import UNIT
-from lince.annotations import UNLABELLED, Classes, Objects, Strings
-from lince.data import index
-from lince.labels import Options, Table
-from lince.labels.place import place
+from lince.annotations import UNLABELLED, Classes, ObjectTable, StringColumn
+from lince.datasets import index_cache
+from lince.formats import ReadOptions, Table
+from lince.storage.resolve import resolve_location
 
 IMAGES, EACH, CLASSES = 1_000_000, 5, 20
 LIMIT_SECONDS, LIMIT_MB = 5.0, 700.0
@@ -47,9 +47,9 @@ def make(root: Path) -> None:
     (root / "instances.json").write_text(
         json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "categories": []})
     )
-    there = place(root)
+    there = resolve_location(root)
     later = time.time_ns() + 10**10
-    index._save(table(root), there, index._paths(there, None, Options()), later)
+    index_cache._save_index(table(root), there, index_cache._index_paths(there, None, ReadOptions()), later)
 
 
 def table(root: Path) -> Table:
@@ -57,7 +57,7 @@ def table(root: Path) -> Table:
     rng = np.random.default_rng(0)
     count = IMAGES * EACH
     corner = rng.uniform(0, 400, (count, 2))
-    objects = Objects(
+    objects = ObjectTable(
         starts=np.arange(0, count + 1, EACH, dtype=np.int64),
         class_ids=rng.integers(0, CLASSES, count, dtype=np.int32),
         boxes=np.concatenate([corner, corner + 80], axis=1),
@@ -65,12 +65,12 @@ def table(root: Path) -> Table:
         rings=np.zeros(count + 1, np.int64),
         corners=np.zeros(1, np.int64),
         points=np.empty((0, 2)),
-        masks=Strings(b"", np.zeros(count, np.int64), np.zeros(count, np.int64)),
+        masks=StringColumn(b"", np.zeros(count, np.int64), np.zeros(count, np.int64)),
     )
     return Table(
         root=root,
         format="coco",
-        names=Strings.of(f"images/part {i % 100:02}/photo-{i:07}.jpg" for i in range(IMAGES)),
+        names=StringColumn.from_strings(f"images/part {i % 100:02}/photo-{i:07}.jpg" for i in range(IMAGES)),
         classes=Classes(tuple(f"class {i}" for i in range(CLASSES))),
         class_ids=np.full(IMAGES, UNLABELLED, np.int32),
         splits=np.zeros(IMAGES, np.int8),

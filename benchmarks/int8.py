@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lince.api.export import export
 from lince.errors import ModelError
-from lince.exporting.export import Exported
-from lince.exporting.quantise import compare
-from lince.preprocess import prepare
-from lince.runtime.loading import load
-from lince.runtime.session import cores
-from lince.verbs.exporting import export
+from lince.export.int8 import compare_latency
+from lince.export.pipeline import ExportResult
+from lince.inference.backends.onnxruntime import count_cores
+from lince.inference.load import load
+from lince.preprocess import preprocess_images
 
 ALL = 10**9
 LIMIT_POINTS, LIMIT_GAIN = 1.0, 2.5
@@ -59,22 +59,22 @@ def _run(one: Path, out: Path) -> None:
     _judged(done)
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (8, spec.height, spec.width, 3)).astype(np.uint8)
-    images = prepare(list(noise), spec)
+    images = preprocess_images(list(noise), spec)
     for batch in (1, 8):
-        for threads in sorted({1, cores()}):
-            spent = compare(model.session.path, done.path / done.card.network, images[:batch], threads, TURNS)
+        for threads in sorted({1, count_cores()}):
+            spent = compare_latency(model.backend.path, done.path / done.card.network, images[:batch], threads, TURNS)
             print(Timed(batch, threads, *spent).row())
 
 
-def _judged(done: Exported) -> None:
-    judged, small = done.judgement, done.card.exported["int8"]
+def _judged(done: ExportResult) -> None:
+    judged, small = done.validation, done.card.exported["int8"]
     if judged is None or judged.quality is None:
         print("  nobody labelled the test photos")
         return
     before, after = judged.quality
-    print(f"  {judged.count} {judged.where} photos         float32         int8")
-    print(f"  {judged.figure:<22}{before:9.4f}    {after:9.4f}    {100 * (after - before):+7.2f} points")
-    large, little = judged.size
+    print(f"  {judged.count} {judged.split} photos         float32         int8")
+    print(f"  {judged.metric_name:<22}{before:9.4f}    {after:9.4f}    {100 * (after - before):+7.2f} points")
+    large, little = judged.file_sizes
     print(f"  bytes                 {large:9,}    {little:9,}    {large / little:7.2f} x")
     print(f"  layers in int8 {small['int8']}, kept in float {len(small['kept'])}, ranges by {small['way']['method']}")
     print(f"  to hold: at most {LIMIT_POINTS:.0f} point lost; of a residual network at least {LIMIT_GAIN} x as fast")

@@ -72,14 +72,14 @@ def make(folder: Path, rows: int) -> None:
 
 def child(folder: str) -> Measured:
     """Do the work in this process, and tell what it took."""
-    from lince.data import open_dataset, split_dataset
+    from lince.datasets import open_dataset, split_dataset
 
     imports, start = _peak_mb(), time.perf_counter()
     dataset = open_dataset(folder)
     opened, open_s, start = _peak_mb(), time.perf_counter() - start, time.perf_counter()
     dataset = split_dataset(dataset, 0.1, 0.2, 0)
     split, split_s, start = _peak_mb(), time.perf_counter() - start, time.perf_counter()
-    pixels = sum(dataset.images.read(row).shape[0] for row in range(len(dataset)))
+    pixels = sum(dataset.images.read_image(row).shape[0] for row in range(len(dataset)))
     if pixels != 16 * len(dataset):
         raise ValueError(f"{pixels} rows of pixels in {len(dataset)} images of 16")
     iterate_s = time.perf_counter() - start

@@ -23,8 +23,8 @@ from benchmarks.load import Figures, Plan
 from benchmarks.predict import MODEL, model_in
 from benchmarks.server import Server, Watch
 from lince import images, preprocess
-from lince.card import NETWORK_FILE, ModelCard
-from lince.runtime.session import cores
+from lince.inference.backends.onnxruntime import count_cores
+from lince.model_card import NETWORK_FILE, ModelCard
 
 PHOTOS, SECONDS, OVERLOAD = 32, 8.0, 60.0
 TOGETHER = (1, 8, 32)
@@ -37,7 +37,7 @@ def run() -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         model_in(place / "model")
-        print(f"500 x 375 JPEGs, model {MODEL}; server and load share {cores()} cores")
+        print(f"500 x 375 JPEGs, model {MODEL}; server and load share {count_cores()} cores")
         bare = bare_loop(place / "model", SECONDS)
         print(f"  bare loop: decode, call ONNX Runtime           {bare:7.1f} photos/s")
         asked = _plans(place)
@@ -46,7 +46,7 @@ def run() -> None:
             bare = max(bare, bare_loop(place / "model", SECONDS))
             best = max(figures.rate for figures in found)
             print(f"  lince serve / bare loop                        {best / bare:7.2f}      at least {FLOOR}")
-        for workers, batch in ((1, 16), (cores(), 1)):
+        for workers, batch in ((1, 16), (count_cores(), 1)):
             with _litserve(place, workers, batch) as peer:
                 print(f"LitServe, {workers} workers, batches of {batch}")
                 peers_best = max(figures.rate for figures in _table("JSON", peer, asked["peer"]))
@@ -58,13 +58,13 @@ def bare_loop(folder: Path, seconds: float) -> float:
     """Return photos a second of a loop that decodes a photo and calls the network, all of it in this process."""
     spec = ModelCard.load(folder).preprocess
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cores()
+    options.intra_op_num_threads = count_cores()
     network = onnxruntime.InferenceSession(str(folder / NETWORK_FILE), options, providers=["CPUExecutionProvider"])
     data = [photo(seed) for seed in range(PHOTOS)]
 
     def one(number: int) -> None:
-        image = images.decode(data[number % PHOTOS], (spec.height, spec.width))
-        network.run(["logits"], {"images": preprocess.prepare([image], spec)})
+        image = images.decode_image(data[number % PHOTOS], (spec.height, spec.width))
+        network.run(["logits"], {"images": preprocess.preprocess_images([image], spec)})
 
     one(0)
     count, start = 0, time.perf_counter()

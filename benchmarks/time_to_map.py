@@ -26,16 +26,18 @@ import lince
 import lince.training  # before any torch: it sends waiting threads to sleep, here and in the peer
 from benchmarks import peers
 from lince.annotations import Detections
-from lince.data import TEST
-from lince.evaluation.detection import headline
-from lince.models import detectors, families, sources
-from lince.progress import SILENT, Stage
-from lince.runtime.session import cores
-from lince.training import checkpoint, learning, loop
-from lince.training.detection.answering import LEAST, truth
-from lince.training.detection.finding import detections
-from lince.training.detection.loader import Loader
-from lince.training.detection.samples import Samples
+from lince.evaluation.detection.metrics import compute_mean_ap
+from lince.inference.backends.onnxruntime import count_cores
+from lince.models import weights_source
+from lince.models.detection import builders
+from lince.models.detection import registry as detection_registry
+from lince.progress import SILENT, ProgressStage
+from lince.splits import TEST
+from lince.training import checkpoint, loop, network_fit
+from lince.training.detection.loader import DetectionLoader
+from lince.training.detection.network_outputs import MIN_SCORE, select_ground_truth
+from lince.training.detection.objective import predict_detections
+from lince.training.detection.samples import DetectionSamples
 
 DATA = Path(os.environ.get("LINCE_RACCOON", Path(__file__).resolve().parents[2] / "shared" / "data" / "raccoon"))
 MODEL = "yolox-nano"
@@ -78,9 +80,9 @@ def run() -> None:
         folder = Path(name)
         divided = lince.split(DATA, folder / "split.csv", format="voc", seed=SEED)
         lince.convert(divided.dataset, folder / "data", "yolo", lossy=True)  # marks such as difficult are left out
-        sizes = ", ".join(f"{count} {part}" for part, count in divided.sizes.items() if count)
+        sizes = ", ".join(f"{count} {part}" for part, count in divided.split_sizes.items() if count)
         print(f"{MODEL} and YOLOv8n from random weights, {sizes} photos at {SIZE} x {SIZE}, batches of {BATCH}, "
-              f"{EPOCHS} epochs, at most {CAP:.0f} s, {cores()} cores", flush=True)  # fmt: skip
+              f"{EPOCHS} epochs, at most {CAP:.0f} s, {count_cores()} cores", flush=True)  # fmt: skip
         print(f"a box around every whole photo has mAP50 {_whole(_held(folder)):.3f}", flush=True)
         courses = {MODEL: ours(folder), "YOLOv8n": theirs(folder, peer_python)}
     for name, course in courses.items():
@@ -127,12 +129,12 @@ class _Watch:
         self._look()
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
+    def stage(self, name: str, total: int) -> Iterator[ProgressStage]:
         """Look whether an epoch has ended, or the first one begins."""
         self._look()
-        if not self.began and (self.run / learning.PLAN).exists():
+        if not self.began and (self.run / network_fit.PLAN_FILE).exists():
             self.began, self.worked = time.perf_counter(), time.process_time()
-        with SILENT.stage(name, total) as silent:
+        with SILENT.open_stage(name, total) as silent:
             yield silent
 
     def copy(self, number: int) -> Path:
@@ -140,8 +142,8 @@ class _Watch:
         return self.run.parent / f"{number}.safetensors"
 
     def _look(self) -> None:
-        now, last = time.perf_counter(), self.run / "checkpoints" / loop.LAST
-        if not last.exists() or checkpoint.read(last)[1]["epoch"] <= len(self.seconds):
+        now, last = time.perf_counter(), self.run / "checkpoints" / loop.LAST_CHECKPOINT
+        if not last.exists() or checkpoint.read_tensor_file(last)[1]["epoch"] <= len(self.seconds):
             return
         shutil.copy2(last, self.copy(len(self.seconds)))
         self.seconds.append(now - self.began)
@@ -157,13 +159,15 @@ def ours(folder: Path) -> Course:
         lince.train(folder / "data", format="yolo", recipe="scratch", model=MODEL, size=SIZE, batch=BATCH,
                     epochs=EPOCHS, seed=SEED, out=watch.run, progress=watch)  # fmt: skip
     held = _held(folder)
-    network = families.build(detectors.find(MODEL), len(held.samples.classes), held.spec)
+    network = builders.build_detector(
+        detection_registry.get_detector_entry(MODEL), len(held.samples.classes), held.spec
+    )
     map50 = []
     for number in range(len(watch.seconds)):
-        tensors, _state = checkpoint.read(watch.copy(number))
+        tensors, _state = checkpoint.read_tensor_file(watch.copy(number))
         mine = {key.removeprefix("average."): value for key, value in tensors.items() if key.startswith("average.")}
         network.load_state_dict(mine)
-        map50.append(_map50(held, detections(network, held)))
+        map50.append(_map50(held, predict_detections(network, held)))
     return Course(watch.began - watch.called, tuple(watch.seconds), tuple(watch.work), tuple(map50))
 
 
@@ -175,9 +179,9 @@ def theirs(folder: Path, python: str) -> Course:
     parts = {part: f"images/{part}" for part in ("train", "val", "test")}
     # JSON is YAML too.
     (out / "data.yaml").write_text(json.dumps({"path": str(folder / "data"), **parts, "names": names}), "utf-8")
-    test = [str(folder / "data" / held.samples.dataset.images.name(row)) for row in held.rows.tolist()]
+    test = [str(folder / "data" / held.samples.dataset.images.get_name(row)) for row in held.rows.tolist()]
     training = {"imgsz": SIZE, "batch": BATCH, "epochs": EPOCHS, "seed": SEED, "project": str(out)}
-    keeping = {"imgsz": SIZE, "conf": LEAST, "max_det": MOST, "iou": 0.7}  # the overlap of its own validation
+    keeping = {"imgsz": SIZE, "conf": MIN_SCORE, "max_det": MOST, "iou": 0.7}  # the overlap of its own validation
     asked = {"data": str(out / "data.yaml"), "train": training, "cap": CAP, "photos": test,
              "keeping": keeping, "out": str(out)}  # fmt: skip
     (out / "asked.json").write_text(json.dumps(asked), "utf-8")
@@ -191,19 +195,23 @@ def theirs(folder: Path, python: str) -> Course:
     return Course(told["startup"], tuple(told["seconds"]), tuple(told["work"]), tuple(map50))
 
 
-def _held(folder: Path) -> Loader:
+def _held(folder: Path) -> DetectionLoader:
     dataset = lince.open(folder / "data", format="yolo")
-    spec = sources.preprocess_for(sources.locate(detectors.find(MODEL), "none"), SIZE)
-    return Loader(Samples.of(dataset), dataset.indices(TEST), spec, BATCH, workers=cores())
+    spec = weights_source.make_preprocess(
+        weights_source.resolve_weights(detection_registry.get_detector_entry(MODEL), "none"), SIZE
+    )
+    return DetectionLoader(
+        DetectionSamples.from_dataset(dataset), dataset.get_split_indices(TEST), spec, BATCH, workers=count_cores()
+    )
 
 
-def _map50(held: Loader, found: Sequence[Detections]) -> float:
-    value = headline(truth(held), found, held.samples.classes)[0]
+def _map50(held: DetectionLoader, found: Sequence[Detections]) -> float:
+    value = compute_mean_ap(select_ground_truth(held), found, held.samples.classes)[0]
     return 0.0 if math.isnan(value) else value
 
 
-def _whole(held: Loader) -> float:
-    boxes = [np.array([[0.0, 0.0, width, height]]) for height, width in held.samples.sizes[held.rows]]
+def _whole(held: DetectionLoader) -> float:
+    boxes = [np.array([[0.0, 0.0, width, height]]) for height, width in held.samples.image_sizes[held.rows]]
     return _map50(held, [Detections(box, np.zeros(1, np.int32), np.ones(1, np.float32)) for box in boxes])
 
 

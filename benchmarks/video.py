@@ -12,13 +12,13 @@ import av
 import numpy as np
 
 from lince.annotations import Classes
-from lince.card import NETWORK_FILE, ModelCard
-from lince.runtime.detection import DetectionPredictor
-from lince.runtime.session import Session, cores
-from lince.runtime.video.frames import WHOLE, Frame, Part
-from lince.runtime.video.pipeline import BATCH, Watching, watch
-from lince.runtime.video.reading import opened
-from lince.runtime.video.writing import writing
+from lince.inference.backends.onnxruntime import OnnxRuntimeBackend, count_cores
+from lince.inference.detection.predictor import DetectionPredictor
+from lince.inference.video.frames import WHOLE_VIDEO, Frame, FrameRange
+from lince.inference.video.video_pipeline import BATCH_SIZE, VideoPipeline, run_video
+from lince.inference.video.video_reader import open_video
+from lince.inference.video.video_writer import open_video_writer
+from lince.model_card import NETWORK_FILE, ModelCard
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 VIDEOS = SHARED / "data" / "videos"
@@ -42,49 +42,55 @@ def run() -> None:
 
 
 def _model(folder: Path) -> DetectionPredictor:
-    from lince.exporting.onnx import export_detector
-    from lince.models import detectors, families, sources, weights
+    from lince.export.torch_to_onnx import export_detector
+    from lince.models import weights, weights_source
+    from lince.models.detection import builders
+    from lince.models.detection import registry as detection_registry
 
-    entry = detectors.find(MODEL)
-    source = sources.locate(entry, str(WEIGHTS))
-    spec = sources.preprocess_for(source)
-    network = families.build(entry, COUNT, spec, 0)
-    weights.load_detector(network, source)
+    entry = detection_registry.get_detector_entry(MODEL)
+    source = weights_source.resolve_weights(entry, str(WEIGHTS))
+    spec = weights_source.make_preprocess(source)
+    network = builders.build_detector(entry, COUNT, spec, 0)
+    weights.load_detector_weights(network, source)
     export_detector(network.eval(), spec, folder / NETWORK_FILE)
     names = Classes(tuple(map(str, range(COUNT))))
-    card = ModelCard("detect", names, spec, entry.name, entry.licence, "published", decoding="yolox")
-    return DetectionPredictor(card, Session(folder / NETWORK_FILE))
+    card = ModelCard("detect", names, spec, entry.name, entry.licence, "published", decoder="yolox")
+    return DetectionPredictor(card, OnnxRuntimeBackend(folder / NETWORK_FILE))
 
 
 def _speed(model: DetectionPredictor, path: Path, folder: Path) -> None:
-    with opened(path) as reader:
-        part = Part(0.0, float(LENGTH / reader.rate))
+    with open_video(path) as reader:
+        part = FrameRange(0.0, float(LENGTH / reader.frame_rate))
     together, apart = [], []
     for number in range(ROUNDS):
         began = time.perf_counter()
-        count = watch(path, Watching.by(model, path, part, False, (), ()), folder / f"{path.stem}-{number}").frames
+        count = run_video(
+            path, VideoPipeline.from_model(model, path, part, False, (), ()), folder / f"{path.stem}-{number}"
+        ).frame_count
         together.append(time.perf_counter() - began)
         apart.append(_one_after_another(model, path, part, folder))
     steps = np.min(apart, axis=0)
     ours, theirs = min(together), min(map(sum, apart))
-    print(f"{count} frames of {path.name}, {cores()} cores, best of {ROUNDS}")
+    print(f"{count} frames of {path.name}, {count_cores()} cores, best of {ROUNDS}")
     print(f"  lince predict --save         {ours:7.2f} s   {count / ours:6.1f} frames/s")
     print(f"  decode + model + encode      {theirs:7.2f} s   ({steps[0]:.2f} + {steps[1]:.2f} + {steps[2]:.2f})")
     print(f"  ratio                        {ours / theirs:7.2f}      at most 1.00")
 
 
-def _one_after_another(model: DetectionPredictor, path: Path, part: Part, folder: Path) -> tuple[float, float, float]:
+def _one_after_another(
+    model: DetectionPredictor, path: Path, part: FrameRange, folder: Path
+) -> tuple[float, float, float]:
     """Return the seconds of decoding, of the model, and of encoding without drawing."""
     began = time.perf_counter()
-    with opened(path, part) as reader:
-        frames: list[Frame] = list(reader.frames())
+    with open_video(path, part) as reader:
+        frames: list[Frame] = list(reader.iter_frames())
         decoded = time.perf_counter()
-        for at in range(0, len(frames), BATCH):
-            model.detect([frame.image for frame in frames[at : at + BATCH]])
+        for at in range(0, len(frames), BATCH_SIZE):
+            model.detect([frame.image for frame in frames[at : at + BATCH_SIZE]])
         asked = time.perf_counter()
-        with writing(folder / "apart.mp4", reader) as writer:
+        with open_video_writer(folder / "apart.mp4", reader) as writer:
             for frame in frames:
-                writer.add(frame)
+                writer.write_frame(frame)
     return decoded - began, asked - decoded, time.perf_counter() - asked
 
 
@@ -137,10 +143,10 @@ def resident() -> float:
 def _memory(model: DetectionPredictor, path: Path, folder: Path) -> None:
     heard = _Sampled()
     began = time.perf_counter()
-    how = Watching.by(model, path, WHOLE, True, (), ())
-    watched = watch(path, how, folder / "long", heard)
+    how = VideoPipeline.from_model(model, path, WHOLE_VIDEO, True, (), ())
+    watched = run_video(path, how, folder / "long", heard)
     spent = time.perf_counter() - began
     growth = max(heard.samples) - heard.samples[0]
-    print(f"{watched.frames:,} frames, tracked, in {spent:.0f} s ({watched.frames / spent:.1f} frames/s)")
+    print(f"{watched.frame_count:,} frames, tracked, in {spent:.0f} s ({watched.frame_count / spent:.1f} frames/s)")
     print(f"  memory after {SETTLED} frames     {heard.samples[0]:7.1f} MB")
     print(f"  growth since then            {growth:7.1f} MB   at most {GROWTH:.0f}")

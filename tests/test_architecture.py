@@ -133,18 +133,19 @@ def test_no_module_touches_the_network_when_imported() -> None:
 
 def test_prediction_touches_neither_the_network_nor_torch(tmp_path: Path) -> None:
     code = f"""{BLOCK}
-sys.path.insert(0, "tests")
-import pathlib, tiny
-from lince.runtime import predictor
-model = predictor.load(tiny.run_folder(pathlib.Path(sys.argv[1])))
-answer = model.predict(tiny.photo("green"))
+sys.path.insert(0, ".")
+import pathlib
+from tests.support import tiny_classifier
+from lince.inference.classification import predictor
+model = predictor.load_classifier(tiny_classifier.run_folder(pathlib.Path(sys.argv[1])))
+answer = model.predict(tiny_classifier.photo("green"))
 print(answer.label.class_id, [name for name in {HEAVY} if name in sys.modules])
 """
     assert child(code, str(tmp_path / "run")) == "1 []"
 
 
 def test_no_library_is_left_to_report_on_its_use() -> None:
-    session = (ROOT / "src" / "lince" / "runtime" / "session.py").read_text("utf-8")
+    session = (ROOT / "src" / "lince" / "inference" / "backends" / "onnxruntime.py").read_text("utf-8")
     assert "onnxruntime.disable_telemetry_events()" in session
 
 

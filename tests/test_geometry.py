@@ -48,7 +48,7 @@ def test_a_moved_box_is_the_tightest_around_its_moved_corners(given_boxes, matri
 def test_the_visible_box_is_that_of_the_points_inside(one, turn, move):
     matrix = np.array([[turn[0], turn[1], move[0]], [turn[2], turn[3], move[1]], [0.0, 0.0, 1.0]])
     corners = geometry.transform_corners(np.array([one]), matrix)
-    found = geometry.visible_boxes(corners, 100, 200)[0]
+    found = geometry.compute_visible_boxes(corners, 100, 200)[0]
     inner = np.linspace(0, 1, 41)
     across, down = np.meshgrid(one[0] + inner * (one[2] - one[0]), one[1] + inner * (one[3] - one[1]))
     points = geometry.transform_points(np.stack([across, down], axis=-1).reshape(-1, 2), matrix)
@@ -56,31 +56,31 @@ def test_the_visible_box_is_that_of_the_points_inside(one, turn, move):
     if len(seen):
         assert (seen.min(axis=0) >= found[:2] - 1e-6).all()
         assert (seen.max(axis=0) <= found[2:] + 1e-6).all()
-    cut = geometry.clip(geometry.transform_boxes(np.array([one]), matrix), 100, 200)[0]
+    cut = geometry.clip_boxes(geometry.transform_boxes(np.array([one]), matrix), 100, 200)[0]
     assert (found[2:] - found[:2] <= cut[2:] - cut[:2] + 1e-6).all()
 
 
 def test_a_tilted_square_that_is_cut_has_a_tighter_box_than_the_cut_box_around_it():
     diamond = np.array([[[-10.0, 50.0], [30.0, 10.0], [70.0, 50.0], [30.0, 90.0]]])
-    np.testing.assert_allclose(geometry.visible_boxes(diamond, 100, 100), [[0, 10, 70, 90]])
-    np.testing.assert_allclose(geometry.visible_boxes(diamond - [30, 0], 100, 100), [[0, 10, 40, 90]])
-    np.testing.assert_allclose(geometry.visible_boxes(diamond - [50, 0], 100, 100), [[0, 30, 20, 70]])
-    assert (geometry.visible_boxes(diamond - [90, 0], 100, 100) == 0).all()
+    np.testing.assert_allclose(geometry.compute_visible_boxes(diamond, 100, 100), [[0, 10, 70, 90]])
+    np.testing.assert_allclose(geometry.compute_visible_boxes(diamond - [30, 0], 100, 100), [[0, 10, 40, 90]])
+    np.testing.assert_allclose(geometry.compute_visible_boxes(diamond - [50, 0], 100, 100), [[0, 30, 20, 70]])
+    assert (geometry.compute_visible_boxes(diamond - [90, 0], 100, 100) == 0).all()
 
 
 def test_a_shape_around_the_whole_frame_shows_all_of_it():
     diamond = np.array([[[-200.0, 50.0], [50.0, -200.0], [300.0, 50.0], [50.0, 300.0]]])
-    np.testing.assert_allclose(geometry.visible_boxes(diamond, 100, 100), [[0, 0, 100, 100]])
+    np.testing.assert_allclose(geometry.compute_visible_boxes(diamond, 100, 100), [[0, 0, 100, 100]])
 
 
 def test_clip_and_area():
-    clipped = geometry.clip(np.array([[-5, 10, 50, 300], [400, 0, 500, 10]]), 100, 200)
+    clipped = geometry.clip_boxes(np.array([[-5, 10, 50, 300], [400, 0, 500, 10]]), 100, 200)
     np.testing.assert_array_equal(clipped, [[0, 10, 50, 100], [200, 0, 200, 10]])
-    np.testing.assert_array_equal(geometry.area(clipped), [4500, 0])
+    np.testing.assert_array_equal(geometry.compute_box_areas(clipped), [4500, 0])
 
 
 def test_turned_over_boxes_have_no_area():
-    np.testing.assert_array_equal(geometry.area(np.array([[10, 10, 0, 0], [10, 0, 0, 10]])), [0, 0])
+    np.testing.assert_array_equal(geometry.compute_box_areas(np.array([[10, 10, 0, 0], [10, 0, 0, 10]])), [0, 0])
 
 
 @pytest.mark.parametrize("wrong", [np.zeros(4), np.zeros((2, 3)), np.zeros((1, 2, 4))])

@@ -45,18 +45,18 @@ def far(a: np.ndarray, b: np.ndarray) -> int:
     return int(np.abs(a.astype(int) - b.astype(int)).max())
 
 
-@pytest.mark.parametrize("kind", images.KINDS)
+@pytest.mark.parametrize("kind", images.IMAGE_FORMATS)
 def test_every_kind_is_known_by_content_and_decoded_as_pillow_does(kind: str, awkward: Path) -> None:
     data = saved(Image.fromarray(scene()), kind)
     expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     path = awkward / "a photo.xyz"
     path.write_bytes(data)
-    image = images.read(path)
-    assert images.kind(data) == images.kind(data[: images.HEAD]) == kind
+    image = images.read_image(path)
+    assert images.detect_format(data) == images.detect_format(data[: images.HEADER_BYTES]) == kind
     assert image.dtype == np.uint8
     assert image.flags.c_contiguous
     assert far(image, expected) <= (2 if kind == "jpeg" else 0)
-    assert images.size(data) == image.shape[:2] == (37, 53)
+    assert images.read_size(data) == image.shape[:2] == (37, 53)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -68,8 +68,8 @@ def test_all_orientations_as_pillow_turns_them(kind: str, orientation: int, at_l
     options = {"lossless": True} if kind == "webp" else {"quality": 100} if kind == "jpeg" else {}
     data = saved(Image.fromarray(scene(40, 64)), kind, exif=exif, **options)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
-    image = images.decode(data, at_least)
-    assert images.size(data) == expected.shape[:2]
+    image = images.decode_image(data, at_least)
+    assert images.read_size(data) == expected.shape[:2]
     if kind == "jpeg" and at_least:
         assert image.shape == (expected.shape[0] // 4, expected.shape[1] // 4, 3)
         expected = cv2.resize(expected, image.shape[1::-1], interpolation=cv2.INTER_AREA)
@@ -214,15 +214,15 @@ def deflated_tiff() -> tuple[bytes, np.ndarray]:
 @pytest.mark.parametrize("name", MODES)
 def test_every_mode(name: str) -> None:
     data, expected = MODES[name]()
-    assert far(images.decode(data), expected) <= (2 if "jpeg" in name else 0)
-    assert images.size(data) == (37, 53)
+    assert far(images.decode_image(data), expected) <= (2 if "jpeg" in name else 0)
+    assert images.read_size(data) == (37, 53)
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_32_bit_images_are_refused_rather_than_guessed(mode: str) -> None:
     data = saved(Image.fromarray(scene()).convert(mode), "tiff")
     with pytest.raises(ImageError, match="32 bits"):
-        images.decode(data)
+        images.decode_image(data)
 
 
 @pytest.mark.parametrize(
@@ -233,17 +233,17 @@ def test_32_bit_images_are_refused_rather_than_guessed(mode: str) -> None:
 def test_jpeg_is_scaled_down_while_decoding_but_never_below(
     at_least: tuple[int, int] | None, expected: tuple[int, int]
 ) -> None:
-    assert images.decode(images.encode_jpeg(scene(480, 640)), at_least).shape[:2] == expected
+    assert images.decode_image(images.encode_jpeg(scene(480, 640)), at_least).shape[:2] == expected
 
 
-@pytest.mark.parametrize("kind", images.KINDS)
+@pytest.mark.parametrize("kind", images.IMAGE_FORMATS)
 def test_a_file_that_is_cut_off_is_never_half_a_picture(kind: str) -> None:
     data = saved(Image.fromarray(scene(96, 128)), kind)
-    whole = images.decode(data)
+    whole = images.decode_image(data)
     refused = 0
-    for end in np.linspace(images.HEAD, len(data) - 1, 40).astype(int):
+    for end in np.linspace(images.HEADER_BYTES, len(data) - 1, 40).astype(int):
         try:
-            image = images.decode(data[:end])
+            image = images.decode_image(data[:end])
         except ImageError:
             refused += 1
         else:  # only what carries no picture was missing
@@ -258,7 +258,7 @@ def test_a_jpeg_cut_off_behind_its_thumbnail_is_refused() -> None:
     data = saved(Image.fromarray(scene(96, 128)), "jpeg", exif=exif)
     assert data.count(b"\xff\xd9") == 2
     with pytest.raises(ImageError, match="cut off"):
-        images.decode(data[:-200])
+        images.decode_image(data[:-200])
 
 
 def png_of_size(height: int, width: int) -> bytes:
@@ -270,17 +270,17 @@ def png_of_size(height: int, width: int) -> bytes:
 
 def test_bombs_are_refused_from_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ImageError, match="40000 x 40000"):
-        images.decode(png_of_size(40000, 40000))
+        images.decode_image(png_of_size(40000, 40000))
     monkeypatch.setenv("LINCE_MAX_PIXELS", "1000")
     for data in (images.encode_jpeg(scene()), images.encode_png(scene()), saved(Image.fromarray(scene()), "gif")):
         with pytest.raises(ImageError, match="LINCE_MAX_PIXELS"):
-            images.decode(data)
+            images.decode_image(data)
 
 
 def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINCE_MAX_PIXELS", "many")
     with pytest.raises(UsageError, match="many"):
-        images.decode(images.encode_png(scene()))
+        images.decode_image(images.encode_png(scene()))
 
 
 def test_what_is_no_image_says_so(tmp_path: Path) -> None:
@@ -288,13 +288,13 @@ def test_what_is_no_image_says_so(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("I am not a photo")
     for name, words in {"empty.jpg": "empty", "text.jpg": "not an image", "": "folder", "gone.jpg": "exist"}.items():
         with pytest.raises(ImageError, match=words) as caught:
-            images.read(tmp_path / name)
+            images.read_image(tmp_path / name)
         assert str(tmp_path) in str(caught.value)
 
 
 def test_encoding_round_trip() -> None:
-    assert np.array_equal(images.decode(images.encode_png(scene())), scene())
-    assert far(images.decode(images.encode_jpeg(scene(), 95)), scene()) < 12
+    assert np.array_equal(images.decode_image(images.encode_png(scene())), scene())
+    assert far(images.decode_image(images.encode_jpeg(scene(), 95)), scene()) < 12
     with pytest.raises(ValueError, match="float64"):
         images.encode_png(scene().astype(float))
 
@@ -302,11 +302,11 @@ def test_encoding_round_trip() -> None:
 def test_orientation_in_broken_exif_is_ignored() -> None:
     exif = Image.Exif()
     exif[0x0112] = 77
-    assert images.decode(saved(Image.fromarray(scene()), "jpeg", exif=exif)).shape == (37, 53, 3)
+    assert images.decode_image(saved(Image.fromarray(scene()), "jpeg", exif=exif)).shape == (37, 53, 3)
     data = bytearray(saved(Image.fromarray(scene()), "jpeg", exif=exif))
     at = data.index(b"Exif\0\0") + 10
     data[at : at + 4] = b"\xff\xff\xff\xff"
-    assert images.decode(bytes(data)).shape == (37, 53, 3)
+    assert images.decode_image(bytes(data)).shape == (37, 53, 3)
 
 
 SEEDS = [saved(Image.fromarray(scene()), kind) for kind in SAVED_AS] + [made()[0] for made in MODES.values()]
@@ -318,7 +318,7 @@ def test_mutated_files_raise_nothing_but_image_error(draw: st.DataObject) -> Non
     data = bytearray(draw.draw(st.sampled_from(SEEDS)))
     for _ in range(draw.draw(st.integers(1, 8))):
         data[draw.draw(st.integers(0, min(len(data), 700) - 1))] = draw.draw(st.integers(0, 255))
-    for action in (images.decode, images.size):
+    for action in (images.decode_image, images.read_size):
         with contextlib.suppress(ImageError):
             action(bytes(data))
 
@@ -326,7 +326,7 @@ def test_mutated_files_raise_nothing_but_image_error(draw: st.DataObject) -> Non
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from([seed[:12] for seed in SEEDS] + [b""]), st.binary(max_size=300))
 def test_random_bytes_raise_nothing_but_image_error(head: bytes, tail: bytes) -> None:
-    for action in (images.decode, images.size):
+    for action in (images.decode_image, images.read_size):
         with contextlib.suppress(ImageError):
             action(head + tail)
 
@@ -337,7 +337,7 @@ def test_real_photos_as_pillow_reads_them(shared: Path) -> None:
     for path in paths:
         with Image.open(path) as opened:
             expected = on_white(opened) if opened.has_transparency_data else np.asarray(opened.convert("RGB"))
-        assert far(images.read(path), expected) <= 3, path
+        assert far(images.read_image(path), expected) <= 3, path
 
 
 def test_the_size_of_a_png_is_told_without_its_pixels() -> None:
@@ -350,14 +350,14 @@ def test_the_size_of_a_png_is_told_without_its_pixels() -> None:
     end = start + 12 + int.from_bytes(data[start : start + 4], "big")
     tail = data.index(b"IEND") - 4
     behind = data[:start] + data[end:tail] + data[start:end] + data[tail:]
-    assert images.size(behind) == images.size(data) == images.decode(behind).shape[:2] == (30, 20)
+    assert images.read_size(behind) == images.read_size(data) == images.decode_image(behind).shape[:2] == (30, 20)
     # Where the pixels would be is nothing that can be decoded.
     broken = data[: data.index(b"IDAT")] + b"IDAT" + b"\xff" * 50
-    assert images.size(broken) == (30, 20)
+    assert images.read_size(broken) == (30, 20)
     monster = bytearray(broken)
     monster[16:24] = (2**28).to_bytes(4, "big") * 2
     with pytest.raises(ImageError):
-        images.size(bytes(monster))
+        images.read_size(bytes(monster))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "PA"])
@@ -374,6 +374,6 @@ def test_large_images_are_converted_strip_by_strip_to_the_same_pixels(
     if mode == "P":
         out = io.BytesIO()
         image.save(out, "PNG", transparency=3)
-    whole = images.decode(out.getvalue())
-    monkeypatch.setattr(images, "_STRIP", 50)
-    assert np.array_equal(images.decode(out.getvalue()), whole)
+    whole = images.decode_image(out.getvalue())
+    monkeypatch.setattr(images, "_STRIP_PIXELS", 50)
+    assert np.array_equal(images.decode_image(out.getvalue()), whole)

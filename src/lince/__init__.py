@@ -13,51 +13,51 @@ from typing import TYPE_CHECKING, Any
 from lince.version import __version__
 
 if TYPE_CHECKING:
+    from lince.api.benchmark import time_model
+    from lince.api.check import check, show
+    from lince.api.convert import convert, merge
+    from lince.api.doctor import augment, doctor, measure, models, summary
+    from lince.api.evaluate import compare, evaluate
+    from lince.api.export import contain, export
+    from lince.api.interop import to_pandas, to_torch
+    from lince.api.serve import serve
+    from lince.api.similar import similar
+    from lince.api.split import split
+    from lince.api.train import demo, resume, train
     from lince.config import TrainConfig
-    from lince.data import open_dataset as open  # noqa: A004
+    from lince.datasets import open_dataset as open  # noqa: A004
     from lince.errors import LinceError
-    from lince.runtime.loading import load
-    from lince.runtime.saving import save_answers
-    from lince.verbs.checking import check, show
-    from lince.verbs.converting import convert, merge
-    from lince.verbs.exporting import contain, export
-    from lince.verbs.judging import compare, evaluate
-    from lince.verbs.learning import demo, resume, train
-    from lince.verbs.leaving import to_pandas, to_torch
-    from lince.verbs.looking import augment, doctor, measure, models, summary
-    from lince.verbs.resembling import similar
-    from lince.verbs.serving import serve
-    from lince.verbs.splitting import split
-    from lince.verbs.timing import time_model
+    from lince.inference.load import load
+    from lince.inference.save import save_answers
 
-_WHERE = {
+_LAZY_IMPORTS = {
     "LinceError": "lince.errors:LinceError",
     "TrainConfig": "lince.config:TrainConfig",
-    "augment": "lince.verbs.looking:augment",
-    "check": "lince.verbs.checking:check",
-    "compare": "lince.verbs.judging:compare",
-    "contain": "lince.verbs.exporting:contain",
-    "convert": "lince.verbs.converting:convert",
-    "demo": "lince.verbs.learning:demo",
-    "doctor": "lince.verbs.looking:doctor",
-    "evaluate": "lince.verbs.judging:evaluate",
-    "export": "lince.verbs.exporting:export",
-    "load": "lince.runtime.loading:load",
-    "measure": "lince.verbs.looking:measure",
-    "merge": "lince.verbs.converting:merge",
-    "models": "lince.verbs.looking:models",
-    "open": "lince.data:open_dataset",
-    "resume": "lince.verbs.learning:resume",
-    "save_answers": "lince.runtime.saving:save_answers",
-    "serve": "lince.verbs.serving:serve",
-    "show": "lince.verbs.checking:show",
-    "similar": "lince.verbs.resembling:similar",
-    "split": "lince.verbs.splitting:split",
-    "summary": "lince.verbs.looking:summary",
-    "time_model": "lince.verbs.timing:time_model",
-    "to_pandas": "lince.verbs.leaving:to_pandas",
-    "to_torch": "lince.verbs.leaving:to_torch",
-    "train": "lince.verbs.learning:train",
+    "augment": "lince.api.doctor:augment",
+    "check": "lince.api.check:check",
+    "compare": "lince.api.evaluate:compare",
+    "contain": "lince.api.export:contain",
+    "convert": "lince.api.convert:convert",
+    "demo": "lince.api.train:demo",
+    "doctor": "lince.api.doctor:doctor",
+    "evaluate": "lince.api.evaluate:evaluate",
+    "export": "lince.api.export:export",
+    "load": "lince.inference.load:load",
+    "measure": "lince.api.doctor:measure",
+    "merge": "lince.api.convert:merge",
+    "models": "lince.api.doctor:models",
+    "open": "lince.datasets:open_dataset",
+    "resume": "lince.api.train:resume",
+    "save_answers": "lince.inference.save:save_answers",
+    "serve": "lince.api.serve:serve",
+    "show": "lince.api.check:show",
+    "similar": "lince.api.similar:similar",
+    "split": "lince.api.split:split",
+    "summary": "lince.api.doctor:summary",
+    "time_model": "lince.api.benchmark:time_model",
+    "to_pandas": "lince.api.interop:to_pandas",
+    "to_torch": "lince.api.interop:to_torch",
+    "train": "lince.api.train:train",
 }
 
 __all__ = [
@@ -92,23 +92,23 @@ __all__ = [
 ]
 
 
-class _Facade(ModuleType):
+class _LazyModule(ModuleType):
     """Keeps the verb ``models`` where it is: importing the room of that name would put the room in its place."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _WHERE and isinstance(value, ModuleType)):
+        if not (name in _LAZY_IMPORTS and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 
-sys.modules[__name__].__class__ = _Facade
+sys.modules[__name__].__class__ = _LazyModule
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name not in _LAZY_IMPORTS:
         raise AttributeError(f"module 'lince' has no attribute '{name}'")
-    module, _colon, attribute = _WHERE[name].partition(":")
-    parts: Any = import_module("lince.verbs.parts")
-    with parts.training_part():
+    module, _colon, attribute = _LAZY_IMPORTS[name].partition(":")
+    parts: Any = import_module("lince.api.extras")
+    with parts.require_training_extra():
         value = getattr(import_module(module), attribute)
     globals()[name] = value
     return value

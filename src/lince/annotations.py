@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.choices import one_of
 from lince.errors import DataError
-from lince.messages import _
+from lince.i18n import _
+from lince.validation import require_choice
 
 UNLABELLED = -1
 DIFFICULT, TRUNCATED, CROWD, OCCLUDED, GROUP = 1, 2, 4, 8, 16  # flags of an object
-FAULTS = (
+REJECTION_KINDS = (
     "unusable",  # an image that cannot be read, or anything not named below
     "outside",  # a box that leaves the image
     "inverted",  # a box whose right stands before its left, or bottom before top
@@ -32,15 +32,15 @@ FAULTS = (
 )
 Colour = tuple[int, int, int]
 # Told apart by people who see no red or no green too (Okabe and Ito 2008), black and yellow darkened or left out.
-_COLOURS: tuple[Colour, ...] = (
+_PALETTE: tuple[Colour, ...] = (
     (230, 120, 0), (0, 114, 178), (0, 148, 105), (204, 90, 150), (86, 180, 233), (170, 60, 0), (120, 100, 200),
     (150, 140, 20),
 )  # fmt: skip
-_CHUNK = 4096
+_CHUNK_SIZE = 4096
 
 
 @dataclass(frozen=True)
-class Strings:
+class StringColumn:
     """A column of texts: all their UTF-8 bytes in one blob, with where each starts and ends (int64)."""
 
     blob: bytes
@@ -48,7 +48,7 @@ class Strings:
     ends: NDArray[np.int64]
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Strings:
+    def from_strings(cls, texts: Iterable[str]) -> StringColumn:
         """Return the column of ``texts``, which may be an iterator of any length."""
         blob = bytearray()
         offsets = array("q", [0])
@@ -65,19 +65,19 @@ class Strings:
         return self.blob[self.starts[index] : self.ends[index]].decode("utf-8")
 
     def __iter__(self) -> Iterator[str]:
-        for first in range(0, len(self), _CHUNK):
-            chunk = np.s_[first : first + _CHUNK]
+        for first in range(0, len(self), _CHUNK_SIZE):
+            chunk = np.s_[first : first + _CHUNK_SIZE]
             for start, end in zip(self.starts[chunk].tolist(), self.ends[chunk].tolist(), strict=True):
                 yield self.blob[start:end].decode("utf-8")
 
-    def take(self, indices: NDArray[Any] | slice) -> Strings:
+    def take(self, indices: NDArray[Any] | slice) -> StringColumn:
         """Return the texts at ``indices``, sharing the bytes."""
-        return Strings(self.blob, self.starts[indices], self.ends[indices])
+        return StringColumn(self.blob, self.starts[indices], self.ends[indices])
 
 
-def colour_of(class_id: int) -> Colour:
+def get_class_colour(class_id: int) -> Colour:
     """Return red, green and blue of a class, 0 to 255, wherever it is drawn."""
-    return _COLOURS[class_id % len(_COLOURS)]
+    return _PALETTE[class_id % len(_PALETTE)]
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class Classes:
     @property
     def colours(self) -> tuple[str, ...]:
         """The colour of each class wherever it is drawn, as ``#rrggbb``."""
-        return tuple("#{:02x}{:02x}{:02x}".format(*colour_of(number)) for number in range(len(self.names)))
+        return tuple("#{:02x}{:02x}{:02x}".format(*get_class_colour(number)) for number in range(len(self.names)))
 
     def index(self, name: str) -> int:
         """Return the id of the class called ``name``; raise ``UsageError`` with the known names otherwise."""
-        return self.names.index(one_of("class", name, self.names))
+        return self.names.index(require_choice("class", name, self.names))
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Label:
             raise ValueError(f"probabilities must be (C,), not {self.probabilities.shape}")
 
     @classmethod
-    def of(cls, probabilities: NDArray[Any]) -> Label:
+    def from_probabilities(cls, probabilities: NDArray[Any]) -> Label:
         """Return the label of the most probable class of ``probabilities`` (C,)."""
         return cls(int(np.argmax(probabilities)), probabilities)
 
@@ -128,7 +128,7 @@ class Label:
         """The probability of the class; 1 for a label that a person gave."""
         return 1.0 if self.probabilities is None else float(self.probabilities[self.class_id])
 
-    def top(self, count: int) -> list[tuple[int, float]]:
+    def top_k(self, count: int) -> list[tuple[int, float]]:
         """Return the ``count`` most probable (class id, probability), best first."""
         if self.probabilities is None:
             return [(self.class_id, 1.0)]
@@ -137,7 +137,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Objects:
+class ObjectTable:
     """What is marked on N images, as flat columns of M objects; those of image ``i`` stand from ``starts[i]`` on.
 
     ``starts`` int64 (N + 1,); ``class_ids`` int32 (M,); ``boxes`` float64 (M, 4), left, top, right, bottom in pixels
@@ -154,7 +154,7 @@ class Objects:
     rings: NDArray[np.int64]
     corners: NDArray[np.int64]
     points: NDArray[np.float64]
-    masks: Strings
+    masks: StringColumn
 
     def __post_init__(self) -> None:
         count = len(self.class_ids)
@@ -169,12 +169,12 @@ class Objects:
         return len(self.class_ids)
 
     @classmethod
-    def none(cls, images: int) -> Objects:
+    def empty(cls, images: int) -> ObjectTable:
         """Return the columns of ``images`` images with nothing marked on them."""
         zero = np.zeros(1, np.int64)
         boxes, points = np.empty((0, 4)), np.empty((0, 2))
         empty = np.empty(0, np.int32), boxes, np.empty(0, np.uint8)
-        return cls(np.zeros(images + 1, np.int64), *empty, zero, zero, points, Strings.of(()))
+        return cls(np.zeros(images + 1, np.int64), *empty, zero, zero, points, StringColumn.from_strings(()))
 
     @property
     def image_ids(self) -> NDArray[np.int64]:
@@ -182,56 +182,56 @@ class Objects:
         return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
 
     @property
-    def outlined(self) -> NDArray[np.bool_]:
+    def has_polygons(self) -> NDArray[np.bool_]:
         """Which objects have an outline, (M,)."""
         return np.asarray(np.diff(self.rings) > 0)
 
     @property
-    def masked(self) -> NDArray[np.bool_]:
+    def has_mask(self) -> NDArray[np.bool_]:
         """Which objects have a mask, (M,)."""
         return np.asarray(self.masks.ends > self.masks.starts)
 
-    def of(self, image: int) -> slice:
+    def slice_of_image(self, image: int) -> slice:
         """Return the slice of the objects of ``image``."""
         return slice(int(self.starts[image]), int(self.starts[image + 1]))
 
-    def outline(self, index: int) -> list[NDArray[np.float64]]:
+    def get_polygons(self, index: int) -> list[NDArray[np.float64]]:
         """Return the rings (K, 2) of one object; none when it has no outline."""
         bounds = self.corners[self.rings[index] : self.rings[index + 1] + 1].tolist()
         return [self.points[start:end] for start, end in pairwise(bounds)]
 
-    def select(self, images: NDArray[np.int64]) -> Objects:
+    def select_images(self, images: NDArray[np.int64]) -> ObjectTable:
         """Return the objects of the images at ``images``, in that order."""
         counts = np.diff(self.starts)[images]
         starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return self._rows(_spread(self.starts[:-1][images], counts), starts)
+        return self._take_rows(_concatenate_ranges(self.starts[:-1][images], counts), starts)
 
-    def where(self, keep: NDArray[np.bool_]) -> Objects:
+    def filter(self, keep: NDArray[np.bool_]) -> ObjectTable:
         """Return the objects for which ``keep`` (M,) holds; the images stay as they are."""
         kept = np.concatenate([[0], np.cumsum(keep)])
-        return self._rows(np.flatnonzero(keep), kept[self.starts].astype(np.int64))
+        return self._take_rows(np.flatnonzero(keep), kept[self.starts].astype(np.int64))
 
-    def reordered(self, order: NDArray[np.int64]) -> Objects:
+    def reorder(self, order: NDArray[np.int64]) -> ObjectTable:
         """Return the same objects in the order ``order`` (M,), a permutation that keeps each with its image's."""
-        return self._rows(order, self.starts)
+        return self._take_rows(order, self.starts)
 
-    def _rows(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> Objects:
+    def _take_rows(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> ObjectTable:
         ring_counts = np.diff(self.rings)[rows]
-        ring_rows = _spread(self.rings[:-1][rows], ring_counts)
+        ring_rows = _concatenate_ranges(self.rings[:-1][rows], ring_counts)
         point_counts = np.diff(self.corners)[ring_rows]
-        return Objects(
+        return ObjectTable(
             starts,
             self.class_ids[rows],
             self.boxes[rows],
             self.flags[rows],
             np.concatenate([[0], np.cumsum(ring_counts)]).astype(np.int64),
             np.concatenate([[0], np.cumsum(point_counts)]).astype(np.int64),
-            self.points[_spread(self.corners[:-1][ring_rows], point_counts)],
+            self.points[_concatenate_ranges(self.corners[:-1][ring_rows], point_counts)],
             self.masks.take(rows),
         )
 
 
-def _spread(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _concatenate_ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return first, first + 1, ... for each of ``firsts``, ``counts`` of them, one after the other."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
@@ -239,7 +239,7 @@ def _spread(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.
 
 
 @dataclass(frozen=True)
-class Rejected:
+class RejectedItem:
     """One image or label row that is not used: where it stands, why, and what to do about it.
 
     ``line`` counts from 1; in JSON, ``path`` ends in ``#`` and the pointer to the row instead. ``fault`` names the kind
@@ -250,7 +250,7 @@ class Rejected:
     reason: str
     remedy: str = ""
     line: int | None = None
-    fault: str = "unusable"
+    kind: str = "unusable"
 
     def __str__(self) -> str:
         place = self.path if self.line is None else f"{self.path}:{self.line}"

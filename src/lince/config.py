@@ -9,27 +9,27 @@ from typing import Any
 
 import tomli_w
 
-from lince import files
-from lince.choices import one_of, within
+from lince import fileio
 from lince.errors import UsageError
-from lince.messages import _
-from lince.preprocess import RESIZE_RULES, STANDARDISE
+from lince.i18n import _
+from lince.preprocess import RESIZE_MODES, STANDARDISE_MODES
+from lince.validation import require_choice, require_in_range
 
 RECIPES = ("scratch", "transfer", "finetune", "all")
 HEADS = ("linear", "mlp")
 MONITORS = ("val_loss", "val_accuracy", "val_map50", "val_map50_95")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
-MIXES = ("none", "mixup", "cutmix")
-_CHOICES = {
+MIX_METHODS = ("none", "mixup", "cutmix")
+_ALLOWED_VALUES = {
     "recipe": RECIPES,
     "head": HEADS,
     "monitor": MONITORS,
     "device": DEVICES,
     "precision": PRECISIONS,
-    "mix": MIXES,
-    "resize": RESIZE_RULES,
-    "standardise": STANDARDISE,
+    "mix": MIX_METHODS,
+    "resize": RESIZE_MODES,
+    "standardise": STANDARDISE_MODES,
 }
 _RANGES: dict[str, tuple[float, float]] = {
     "size": (8, 4096),
@@ -84,25 +84,25 @@ class TrainConfig:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        for name, allowed in _CHOICES.items():
+        for name, allowed in _ALLOWED_VALUES.items():
             if getattr(self, name) is not None:
-                one_of(name, getattr(self, name), allowed)
+                require_choice(name, getattr(self, name), allowed)
         for name, (low, high) in _RANGES.items():
-            within(name, getattr(self, name), low, high)
+            require_in_range(name, getattr(self, name), low, high)
         if self.val + self.test >= 1:
             raise UsageError(
                 _("val {val} and test {test} leave nothing to train on.").format(val=self.val, test=self.test),
                 _("Together they must stay below 1."),
             )
 
-    def but(self, **changes: Any) -> TrainConfig:
+    def with_changes(self, **changes: Any) -> TrainConfig:
         """Return a copy with ``changes``."""
         return replace(self, **changes)
 
     def save(self, path: Path) -> None:
         """Write the choices to ``path`` as TOML; those left open are left out."""
         chosen = {key: value for key, value in asdict(self).items() if value is not None}
-        files.write_text(Path(path), tomli_w.dumps(chosen))
+        fileio.write_text(Path(path), tomli_w.dumps(chosen))
 
     @classmethod
     def load(cls, path: Path) -> TrainConfig:

@@ -22,14 +22,14 @@ class LinceError(Exception):
 
     exit_code = 1
 
-    def __init__(self, found: str, expected: str = "", remedy: str = "") -> None:
-        super().__init__(found, expected, remedy)
-        self.found = found
+    def __init__(self, problem: str, expected: str = "", remedy: str = "") -> None:
+        super().__init__(problem, expected, remedy)
+        self.problem = problem
         self.expected = expected
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return "\n".join(part for part in (self.found, self.expected, self.remedy) if part)
+        return "\n".join(part for part in (self.problem, self.expected, self.remedy) if part)
 
 
 class UsageError(LinceError):

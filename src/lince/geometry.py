@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-_HORIZON = 1e-6
-_FLAT = 1e-12
+_MIN_DEPTH = 1e-6
+_EPSILON = 1e-12
 
 
 def transform_points(points: NDArray[Any], matrix: Array) -> Array:
@@ -25,12 +25,12 @@ def transform_points(points: NDArray[Any], matrix: Array) -> Array:
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     depth = moved[..., 2:]
     # A perspective turns the sign of the depth where a point passes behind the viewer: it has no place any more.
-    return np.asarray(moved[..., :2] / np.where(depth > _HORIZON, depth, np.nan), np.float64)
+    return np.asarray(moved[..., :2] / np.where(depth > _MIN_DEPTH, depth, np.nan), np.float64)
 
 
 def transform_corners(boxes: NDArray[Any], matrix: Array) -> Array:
     """Return the corners (N, 4, 2) of ``boxes`` (N, 4) moved by ``matrix`` (3, 3), going round."""
-    return transform_points(_checked(boxes)[:, [[0, 1], [2, 1], [2, 3], [0, 3]]], matrix)
+    return transform_points(_require_boxes(boxes)[:, [[0, 1], [2, 1], [2, 3], [0, 3]]], matrix)
 
 
 def transform_boxes(boxes: NDArray[Any], matrix: Array) -> Array:
@@ -38,23 +38,23 @@ def transform_boxes(boxes: NDArray[Any], matrix: Array) -> Array:
 
     A box with a corner on or behind the horizon becomes empty (all zeros).
     """
-    return around(transform_corners(boxes, matrix))
+    return compute_bounding_boxes(transform_corners(boxes, matrix))
 
 
-def visible_boxes(corners: Array, height: int, width: int) -> Array:
+def compute_visible_boxes(corners: Array, height: int, width: int) -> Array:
     """Return the smallest upright boxes (N, 4) around what an image of (height, width) shows of quadrilaterals.
 
     ``corners`` (N, 4, 2) go round convex shapes. Where a tilted shape is cut, this is tighter than cutting the box
     around it. What shows nothing becomes empty (all zeros).
     """
-    boxes = clip(around(corners), height, width)
+    boxes = clip_boxes(compute_bounding_boxes(corners), height, width)
     cut = ((corners < 0) | (corners > (width, height))).any(axis=(1, 2))
     if cut.any():
-        boxes[cut] = _around_shown(corners[cut], height, width)
+        boxes[cut] = _bound_visible_parts(corners[cut], height, width)
     return boxes
 
 
-def around(corners: Array) -> Array:
+def compute_bounding_boxes(corners: Array) -> Array:
     """Return the smallest upright boxes (N, 4) around the points of each row of ``corners`` (N, K, 2).
 
     A row with a NaN (a point beyond the horizon) becomes empty (all zeros).
@@ -63,43 +63,43 @@ def around(corners: Array) -> Array:
     return np.where(np.isnan(boxes), 0.0, boxes)
 
 
-def clip(boxes: NDArray[Any], height: int, width: int) -> Array:
+def clip_boxes(boxes: NDArray[Any], height: int, width: int) -> Array:
     """Return the part of ``boxes`` (N, 4) that lies within an image of (height, width)."""
-    return np.clip(_checked(boxes), 0.0, [width, height, width, height])
+    return np.clip(_require_boxes(boxes), 0.0, [width, height, width, height])
 
 
-def area(boxes: NDArray[Any]) -> Array:
+def compute_box_areas(boxes: NDArray[Any]) -> Array:
     """Return the areas (N,) of ``boxes`` (N, 4) in square pixels; turned-over boxes have none."""
-    sides = _checked(boxes)[:, 2:] - _checked(boxes)[:, :2]
+    sides = _require_boxes(boxes)[:, 2:] - _require_boxes(boxes)[:, :2]
     return np.asarray(np.prod(np.maximum(sides, 0.0), axis=1), np.float64)
 
 
-def _around_shown(corners: Array, height: int, width: int) -> Array:
+def _bound_visible_parts(corners: Array, height: int, width: int) -> Array:
     # The shown part of a convex shape has its corners among the ends of the shown parts of its sides (Liang and
     # Barsky's clipping) and the corners of the frame that the shape covers.
     frame = np.array([width, height], np.float64)
     way = corners[:, [1, 2, 3, 0]] - corners
-    slope = np.where(np.abs(way) < _FLAT, _FLAT, way)
+    slope = np.where(np.abs(way) < _EPSILON, _EPSILON, way)
     first, second = -corners / slope, (frame - corners) / slope
     enter = np.minimum(first, second).max(axis=2, initial=0.0)
     leave = np.maximum(first, second).min(axis=2, initial=1.0)
     ends = [corners + share[..., None] * way for share in (enter, leave)]
     edges = frame * [[0, 0], [1, 0], [1, 1], [0, 1]]
     points = np.concatenate([*ends, np.broadcast_to(edges, corners.shape)], axis=1)
-    shown = np.concatenate([enter <= leave, enter <= leave, _covered(edges, corners, way)], axis=1)[..., None]
+    shown = np.concatenate([enter <= leave, enter <= leave, _contains_points(edges, corners, way)], axis=1)[..., None]
     low = np.where(shown, points, np.inf).min(axis=1)
     high = np.where(shown, points, -np.inf).max(axis=1)
-    return np.where(shown.any(axis=1), clip(np.concatenate([low, high], axis=1), height, width), 0.0)
+    return np.where(shown.any(axis=1), clip_boxes(np.concatenate([low, high], axis=1), height, width), 0.0)
 
 
-def _covered(points: Array, corners: Array, way: Array) -> NDArray[np.bool_]:
+def _contains_points(points: Array, corners: Array, way: Array) -> NDArray[np.bool_]:
     """Tell which of ``points`` (K, 2) lie within each convex shape: (N, K); ``way`` (N, 4, 2) leads along its sides."""
     offset = points[None, :, None] - corners[:, None]
     side = way[:, None, :, 0] * offset[..., 1] - way[:, None, :, 1] * offset[..., 0]
     return np.asarray((side > 0).all(axis=2) | (side < 0).all(axis=2), np.bool_)
 
 
-def _checked(boxes: NDArray[Any]) -> Array:
+def _require_boxes(boxes: NDArray[Any]) -> Array:
     boxes = np.asarray(boxes, np.float64)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes must be (N, 4), not {boxes.shape}")

@@ -30,14 +30,14 @@ from PIL import (
 
 from lince import exif
 from lince.errors import ImageError, UsageError
-from lince.messages import _
+from lince.i18n import _
 
 Array = NDArray[np.uint8]
-HEAD = 32  # bytes that tell the kind of a file
+HEADER_BYTES = 32  # bytes that tell the kind of a file
 MAX_PIXELS = 178_000_000
-_STRIP = 1 << 20  # pixels that are converted at one time
-_SIDEWAYS = (5, 6, 7, 8)
-_PLUGINS: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
+_STRIP_PIXELS = 1 << 20  # pixels that are converted at one time
+_SIDEWAYS_ORIENTATIONS = (5, 6, 7, 8)
+_PILLOW_READERS: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
     "png": PngImagePlugin.PngImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
@@ -45,8 +45,8 @@ _PLUGINS: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
     "bmp": BmpImagePlugin.BmpImageFile,
     "tiff": TiffImagePlugin.TiffImageFile,
 }
-KINDS = tuple(_PLUGINS)
-_MAGIC = (
+IMAGE_FORMATS = tuple(_PILLOW_READERS)
+_MAGIC_BYTES = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"GIF87a", "gif"),
@@ -58,7 +58,7 @@ _MAGIC = (
 )
 _BMP_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 # What Pillow's readers raise on broken bytes, as met when mutating real files.
-BROKEN = (
+DECODE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -77,40 +77,40 @@ BROKEN = (
 )
 
 
-def kind(data: bytes) -> str | None:
+def detect_format(data: bytes) -> str | None:
     """Return the kind of image that ``data`` (a file, or its first 32 bytes) holds, by content; ``None`` if none."""
     if data[:4] == b"RIFF":
         return "webp" if data[8:12] == b"WEBP" else None
     if data[:2] == b"BM":
         return "bmp" if data[14:18] in _BMP_HEADERS else None
-    return next((name for start, name in _MAGIC if data.startswith(start)), None)
+    return next((name for start, name in _MAGIC_BYTES if data.startswith(start)), None)
 
 
-def decode(data: bytes, at_least: tuple[int, int] | None = None) -> Array:
+def decode_image(data: bytes, at_least: tuple[int, int] | None = None) -> Array:
     """Return the image in ``data`` as upright uint8 RGB (H, W, 3), C-contiguous.
 
     With ``at_least`` = (height, width) a JPEG may come back at a half, a quarter or an eighth of its size, as long as
     neither side falls below it. Transparent images are laid on white, 16 bits become 8, of several frames the first
     is taken. Raise ``ImageError`` when it cannot be read, is cut off, or has more pixels than ``LINCE_MAX_PIXELS``.
     """
-    found = _known_kind(data)
+    found = _require_known_format(data)
     if found == "jpeg":
-        header = _jpeg_header(data)
+        header = _parse_jpeg_header(data)
         if header is not None:
-            check_pixels(header.height, header.width)
+            check_pixel_count(header.height, header.width)
             image = _decode_jpeg(data, header, at_least)
             if image is not None:
                 return image
     return _decode_with_pillow(data, found)
 
 
-def read(path: str | os.PathLike[str], at_least: tuple[int, int] | None = None) -> Array:
+def read_image(path: str | os.PathLike[str], at_least: tuple[int, int] | None = None) -> Array:
     """Return the image file at ``path`` as ``decode`` does; errors name the path."""
     data = read_bytes(path)
     try:
-        return decode(data, at_least)
+        return decode_image(data, at_least)
     except ImageError as error:
-        raise ImageError(f"{os.fspath(path)}: {error.found}", error.expected, error.remedy) from error
+        raise ImageError(f"{os.fspath(path)}: {error.problem}", error.expected, error.remedy) from error
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -125,54 +125,54 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise ImageError(_("{path} cannot be read: {error}.").format(path=path, error=error.strerror)) from error
 
 
-def size(data: bytes) -> tuple[int, int]:
+def read_size(data: bytes) -> tuple[int, int]:
     """Return the (height, width) that ``decode`` gives, from the header alone."""
-    found = _known_kind(data)
-    header = _jpeg_header(data) if found == "jpeg" else None
+    found = _require_known_format(data)
+    header = _parse_jpeg_header(data) if found == "jpeg" else None
     if header is not None:
-        return header.upright
+        return header.upright_size
     try:
-        with _PLUGINS[found](io.BytesIO(data), "") as image:
+        with _PILLOW_READERS[found](io.BytesIO(data), "") as image:
             width, height = image.size
             # Pillow turns TIFFs by itself.
-            sideways = found != "tiff" and _orientation(image, data) in _SIDEWAYS
-    except BROKEN as error:
-        raise _unreadable(found, error) from error
+            sideways = found != "tiff" and _pillow_orientation(image, data) in _SIDEWAYS_ORIENTATIONS
+    except DECODE_ERRORS as error:
+        raise _unreadable_error(found, error) from error
     return (width, height) if sideways else (height, width)
 
 
-def orientation(data: bytes) -> int:
+def read_orientation(data: bytes) -> int:
     """Return how the camera was held, 1 to 8 as Exif numbers it; 1 when nothing usable is said.
 
     From 5 on, the pixels as stored lie on their side: ``decode`` and ``size`` give them upright.
     """
-    found = kind(data)
+    found = detect_format(data)
     if found is None or found == "tiff":  # Pillow turns TIFFs by itself
         return 1
-    header = _jpeg_header(data) if found == "jpeg" else None
+    header = _parse_jpeg_header(data) if found == "jpeg" else None
     if header is not None:
         return header.orientation
     try:
-        with _PLUGINS[found](io.BytesIO(data), "") as image:
-            return _orientation(image, data)
-    except BROKEN:
+        with _PILLOW_READERS[found](io.BytesIO(data), "") as image:
+            return _pillow_orientation(image, data)
+    except DECODE_ERRORS:
         return 1
 
 
-def upright(picture: Image.Image) -> Array:
+def from_pillow(image: Image.Image) -> Array:
     """Return a picture of Pillow as ``decode`` returns its file: upright uint8 RGB (H, W, 3), laid on white.
 
     Raise ``ImageError`` when it cannot be read or has too many pixels.
     """
-    check_pixels(picture.height, picture.width)
+    check_pixel_count(image.height, image.width)
     try:
-        picture.load()
-        return _turn(_to_rgb(picture), _orientation(picture, b""))
-    except BROKEN as error:
-        raise _unreadable(picture.format or picture.mode, error) from error
+        image.load()
+        return _apply_orientation(_pillow_to_rgb(image), _pillow_orientation(image, b""))
+    except DECODE_ERRORS as error:
+        raise _unreadable_error(image.format or image.mode, error) from error
 
 
-def coloured(array: NDArray[Any]) -> Array:
+def array_to_rgb(array: NDArray[Any]) -> Array:
     """Return an array of pixels, uint8 grey (H, W) or (H, W, 1), RGB or RGBA, as uint8 RGB (H, W, 3).
 
     Transparent pixels are laid on white. Raise ``ImageError`` when it is none of these.
@@ -184,7 +184,7 @@ def coloured(array: NDArray[Any]) -> Array:
             _("Expected uint8: grey (height, width), RGB (height, width, 3) or RGBA (height, width, 4)."),
         )
     if depth == 4:
-        return _on_white(Image.fromarray(np.ascontiguousarray(array)))
+        return _composite_on_white(Image.fromarray(np.ascontiguousarray(array)))
     return array if depth == 3 else np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
 
 
@@ -195,15 +195,15 @@ def to_pillow(image: Array) -> Image.Image:
 
 def encode_jpeg(image: Array, quality: int = 90) -> bytes:
     """Return uint8 RGB (H, W, 3) as a JPEG file; ``quality`` from 1 to 100."""
-    return _encode(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return _encode_with_opencv(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def encode_png(image: Array) -> bytes:
     """Return uint8 RGB (H, W, 3) as a PNG file."""
-    return _encode(image, ".png", [])
+    return _encode_with_opencv(image, ".png", [])
 
 
-def _encode(image: Array, ending: str, options: list[int]) -> bytes:
+def _encode_with_opencv(image: Array, ending: str, options: list[int]) -> bytes:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"an image must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
     done, data = cv2.imencode(ending, image[:, :, ::-1], options)
@@ -212,17 +212,17 @@ def _encode(image: Array, ending: str, options: list[int]) -> bytes:
     return data.tobytes()
 
 
-def _known_kind(data: bytes) -> str:
-    found = kind(data)
+def _require_known_format(data: bytes) -> str:
+    found = detect_format(data)
     if found is not None:
         return found
     what = _("The file is empty.") if not data else _("This is not an image.")
-    raise ImageError(what, _("Expected the content of one of: {kinds}.").format(kinds=", ".join(KINDS)))
+    raise ImageError(what, _("Expected the content of one of: {kinds}.").format(kinds=", ".join(IMAGE_FORMATS)))
 
 
-def check_pixels(height: int, width: int) -> None:
+def check_pixel_count(height: int, width: int) -> None:
     """Raise ``ImageError`` for an image of more pixels than are decoded."""
-    limit = _limit()
+    limit = _max_pixels()
     if height * width > limit:
         raise ImageError(
             _("The image has {height} x {width} pixels.").format(height=height, width=width),
@@ -231,7 +231,7 @@ def check_pixels(height: int, width: int) -> None:
         )
 
 
-def _limit() -> int:
+def _max_pixels() -> int:
     text = os.environ.get("LINCE_MAX_PIXELS")
     if not text:
         return MAX_PIXELS
@@ -240,7 +240,7 @@ def _limit() -> int:
     return int(text)
 
 
-def _unreadable(found: str, error: BaseException) -> ImageError:
+def _unreadable_error(found: str, error: BaseException) -> ImageError:
     return ImageError(
         _("The {kind} image is cut off or damaged: {error}.").format(kind=found, error=str(error).rstrip(".")),
         "",
@@ -258,20 +258,20 @@ class _JpegHeader:
     components: int
     bits: int
     orientation: int
-    scan: int  # where the compressed data starts
+    scan_offset: int  # where the compressed data starts
 
     @property
-    def upright(self) -> tuple[int, int]:
-        sideways = self.orientation in _SIDEWAYS
+    def upright_size(self) -> tuple[int, int]:
+        sideways = self.orientation in _SIDEWAYS_ORIENTATIONS
         return (self.width, self.height) if sideways else (self.height, self.width)
 
 
-def _jpeg_header(data: bytes) -> _JpegHeader | None:
+def _parse_jpeg_header(data: bytes) -> _JpegHeader | None:
     frame: tuple[int, int, int, int] | None = None
     orientation = 1
-    for marker, start, end in _segments(data):
+    for marker, start, end in _iterate_jpeg_segments(data):
         if marker == 0xE1 and orientation == 1 and data[start : start + 6] == b"Exif\0\0":
-            orientation = exif.orientation(data[start + 6 : end])
+            orientation = exif.parse_orientation(data[start + 6 : end])
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and end - start >= 6:
             frame = struct.unpack_from(">BHHB", data, start)
         elif marker == 0xDA and frame:
@@ -280,7 +280,7 @@ def _jpeg_header(data: bytes) -> _JpegHeader | None:
     return None
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def _iterate_jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield (marker, start, end) of each segment up to the first scan; stop where the chain breaks."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
@@ -299,17 +299,17 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 def _decode_jpeg(data: bytes, header: _JpegHeader, at_least: tuple[int, int] | None) -> Array | None:
     """Return the decoded image, or ``None`` where OpenCV is not the one to ask: CMYK, cut off, rare variants."""
-    if header.components not in (1, 3) or header.bits != 8 or data.find(b"\xff\xd9", header.scan) < 0:
+    if header.components not in (1, 3) or header.bits != 8 or data.find(b"\xff\xd9", header.scan_offset) < 0:
         return None
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _reduction(header.upright, at_least)
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _jpeg_reduction_flag(header.upright_size, at_least)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
-    return None if image is None else _turn(np.asarray(image, np.uint8), header.orientation)
+    return None if image is None else _apply_orientation(np.asarray(image, np.uint8), header.orientation)
 
 
-def _reduction(upright: tuple[int, int], at_least: tuple[int, int] | None) -> int:
+def _jpeg_reduction_flag(upright: tuple[int, int], at_least: tuple[int, int] | None) -> int:
     """Return OpenCV's flag for the strongest reduction that keeps both sides large enough."""
     if at_least is None:
         return 0
@@ -320,9 +320,9 @@ def _reduction(upright: tuple[int, int], at_least: tuple[int, int] | None) -> in
     return 0
 
 
-def _turn(image: Array, orientation: int) -> Array:
+def _apply_orientation(image: Array, orientation: int) -> Array:
     """Return ``image`` upright: the Exif orientation says how the camera was held (Exif 2.3, table 6)."""
-    if orientation in _SIDEWAYS:
+    if orientation in _SIDEWAYS_ORIENTATIONS:
         image = image.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
@@ -336,32 +336,32 @@ def _turn(image: Array, orientation: int) -> Array:
 
 def _decode_with_pillow(data: bytes, found: str) -> Array:
     try:
-        with _PLUGINS[found](io.BytesIO(data), "") as image:
-            check_pixels(image.height, image.width)
+        with _PILLOW_READERS[found](io.BytesIO(data), "") as image:
+            check_pixel_count(image.height, image.width)
             image.load()
-            return _turn(_to_rgb(image), _orientation(image, data))
-    except BROKEN as error:
-        raise _unreadable(found, error) from error
+            return _apply_orientation(_pillow_to_rgb(image), _pillow_orientation(image, data))
+    except DECODE_ERRORS as error:
+        raise _unreadable_error(found, error) from error
 
 
-def _orientation(image: Image.Image, data: bytes) -> int:
+def _pillow_orientation(image: Image.Image, data: bytes) -> int:
     try:
-        block = exif.of_png(data) if isinstance(image, PngImagePlugin.PngImageFile) else None
+        block = exif.extract_png_exif(data) if isinstance(image, PngImagePlugin.PngImageFile) else None
         if block is not None:
             image.info["exif"] = b"Exif\0\0" + block
         # Not the PNG's own getexif: it decodes all pixels, to reach what may be written behind them.
-        value: Any = Image.Image.getexif(image).get(exif.ORIENTATION, 1)
-    except BROKEN:
+        value: Any = Image.Image.getexif(image).get(exif.ORIENTATION_TAG, 1)
+    except DECODE_ERRORS:
         return 1  # broken notes about the photo do not make the photo unreadable
     return value if value in range(1, 9) else 1
 
 
-def _to_rgb(image: Image.Image) -> Array:
+def _pillow_to_rgb(image: Image.Image) -> Array:
     """Return the pixels of ``image`` as uint8 RGB (H, W, 3), converted strip by strip: large ones need no copies."""
     if image.mode in ("I", "F"):
         raise ValueError(_("pixels of 32 bits have no agreed black and white; save it with 8 or 16 bits"))
     width, height = image.size
-    rows = max(1, _STRIP // max(1, width))
+    rows = max(1, _STRIP_PIXELS // max(1, width))
     if rows >= height:
         return _strip_to_rgb(image)
     out = np.empty((height, width, 3), np.uint8)
@@ -376,10 +376,10 @@ def _strip_to_rgb(image: Image.Image) -> Array:
         wide = np.asarray(image).astype(np.uint32)
         image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
     if image.has_transparency_data:
-        return _on_white(image.convert("RGBA"))
+        return _composite_on_white(image.convert("RGBA"))
     return np.asarray(image.convert("RGB"), np.uint8)
 
 
-def _on_white(image: Image.Image) -> Array:
+def _composite_on_white(image: Image.Image) -> Array:
     white = Image.new("RGBA", image.size, "white")
     return np.asarray(Image.alpha_composite(white, image).convert("RGB"), np.uint8)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
-class Stage(Protocol):
+class ProgressStage(Protocol):
     """One piece of work under way."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
@@ -17,10 +17,10 @@ class Stage(Protocol):
 class Progress(Protocol):
     """The listener that a verb passes down; the CLI draws bars, a library user hears nothing by default."""
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Show one line of plain words."""
 
-    def stage(self, name: str, total: int) -> AbstractContextManager[Stage]:
+    def open_stage(self, name: str, total: int) -> AbstractContextManager[ProgressStage]:
         """Open a stage of ``total`` steps, to be used in a ``with`` statement."""
 
 
@@ -29,16 +29,16 @@ class _SilentStage:
         """Hear it and say nothing."""
 
 
-class Silent:
+class SilentProgress:
     """The default listener: it hears everything and shows nothing."""
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Hear it and say nothing."""
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
+    def open_stage(self, name: str, total: int) -> Iterator[ProgressStage]:
         """Open a stage that shows nothing."""
         yield _SilentStage()
 
 
-SILENT: Progress = Silent()
+SILENT: Progress = SilentProgress()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lince.choices import one_of
+from lince.validation import require_choice
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,6 @@ DETECT = Task("detect", annotation="objects", metric="map50_95")
 TASKS = {task.name: task for task in (CLASSIFY, DETECT)}
 
 
-def find(name: str) -> Task:
+def get_task(name: str) -> Task:
     """Return the task called ``name``; raise ``UsageError`` with the known names otherwise."""
-    return TASKS[one_of("task", name, TASKS)]
+    return TASKS[require_choice("task", name, TASKS)]

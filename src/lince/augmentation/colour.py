@@ -10,52 +10,52 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.augmentation.policy import Drawn
+from lince.augmentation.policy import SampledOperations
 
 Levels = NDArray[np.float64]  # what each level becomes, 0..255: (1, 256) for all channels alike, or (3, 256)
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in preprocess
-_UNCHANGED = np.arange(256.0)[None]
-_WHITE, _GREY = np.eye(3), np.tile(LUMA, (3, 1))
+_IDENTITY_LEVELS = np.arange(256.0)[None]
+_IDENTITY_MATRIX, _GREY_MATRIX = np.eye(3), np.tile(LUMA, (3, 1))
 _YIQ = np.array([LUMA, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 _FROM_YIQ = np.linalg.inv(_YIQ)
 
 
-def recolour(image: NDArray[np.uint8], drawn: Drawn) -> NDArray[np.uint8]:
+def apply_colour_operations(image: NDArray[np.uint8], drawn: SampledOperations) -> NDArray[np.uint8]:
     """Return ``image`` (H, W, 3) after the colour operations in ``drawn``: the matrix first, then the table."""
-    if not drawn.keys().isdisjoint(_MIXING):
-        image = np.asarray(cv2.transform(image, mixing(drawn)), np.uint8)
-    if not drawn.keys().isdisjoint(_POINTWISE):
-        image = np.asarray(cv2.LUT(image, table(drawn, image)), np.uint8)
+    if not drawn.keys().isdisjoint(_MATRIX_OPERATIONS):
+        image = np.asarray(cv2.transform(image, compose_colour_matrix(drawn)), np.uint8)
+    if not drawn.keys().isdisjoint(_POINTWISE_OPERATIONS):
+        image = np.asarray(cv2.LUT(image, build_lookup_table(drawn, image)), np.uint8)
     return image
 
 
-def mixing(drawn: Drawn) -> NDArray[np.float64]:
+def compose_colour_matrix(drawn: SampledOperations) -> NDArray[np.float64]:
     """Return the matrix (3, 3) of saturation, hue and greyscale in ``drawn``, for RGB column vectors."""
-    whole = _WHITE
-    for name, build in _MIXING.items():
+    whole = _IDENTITY_MATRIX
+    for name, build in _MATRIX_OPERATIONS.items():
         if name in drawn:
             whole = build(*drawn[name]) @ whole
     return whole
 
 
-def table(drawn: Drawn, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def build_lookup_table(drawn: SampledOperations, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the table of the pointwise operations in ``drawn``: (256,), or (1, 256, 3) if the channels differ.
 
     Autocontrast, equalize and contrast look at the levels that ``image`` has; the histogram is taken once.
     """
     counts = _histogram(image, drawn)
-    levels = _UNCHANGED
-    for name, change in _POINTWISE.items():
-        if name in _LOOKING and name in drawn:
-            levels = _LOOKING[name](levels, counts, *drawn[name])
+    levels = _IDENTITY_LEVELS
+    for name, change in _POINTWISE_OPERATIONS.items():
+        if name in _HISTOGRAM_OPERATIONS and name in drawn:
+            levels = _HISTOGRAM_OPERATIONS[name](levels, counts, *drawn[name])
         elif name in drawn:
             levels = change(levels, *drawn[name])
     final = np.rint(levels).astype(np.uint8)
     return np.ascontiguousarray(final[0] if len(final) == 1 else final.T[None])
 
 
-def _histogram(image: NDArray[np.uint8], drawn: Drawn) -> NDArray[np.float64]:
-    looking = drawn.keys() & _LOOKING
+def _histogram(image: NDArray[np.uint8], drawn: SampledOperations) -> NDArray[np.float64]:
+    looking = drawn.keys() & _HISTOGRAM_OPERATIONS
     if not looking:
         return np.empty((3, 0))
     # For a mean, every fourth row tells enough.
@@ -64,7 +64,7 @@ def _histogram(image: NDArray[np.uint8], drawn: Drawn) -> NDArray[np.float64]:
 
 
 def _saturation(change: float) -> NDArray[np.float64]:
-    return np.asarray((1 + change) * _WHITE - change * _GREY, np.float64)
+    return np.asarray((1 + change) * _IDENTITY_MATRIX - change * _GREY_MATRIX, np.float64)
 
 
 def _hue(degrees: float) -> NDArray[np.float64]:
@@ -75,7 +75,7 @@ def _hue(degrees: float) -> NDArray[np.float64]:
 
 
 def _greyscale() -> NDArray[np.float64]:
-    return _GREY
+    return _GREY_MATRIX
 
 
 def _autocontrast(levels: Levels, counts: NDArray[np.float64]) -> Levels:
@@ -118,17 +118,17 @@ def _posterize(levels: Levels, bits: float) -> Levels:
     return np.asarray(np.floor(np.rint(levels) / step) * step, np.float64)
 
 
-_MIXING: dict[str, Callable[..., NDArray[np.float64]]] = {
+_MATRIX_OPERATIONS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "saturation": _saturation,
     "hue": _hue,
     "greyscale": _greyscale,
 }
-_LOOKING: dict[str, Callable[..., Levels]] = {
+_HISTOGRAM_OPERATIONS: dict[str, Callable[..., Levels]] = {
     "autocontrast": _autocontrast,
     "equalize": _equalize,
     "contrast": _contrast,
 }
-_POINTWISE: dict[str, Callable[..., Any]] = {
+_POINTWISE_OPERATIONS: dict[str, Callable[..., Any]] = {
     "autocontrast": _autocontrast,
     "equalize": _equalize,
     "gamma": lambda levels, change: 255 * (levels / 255) ** (1 + change),

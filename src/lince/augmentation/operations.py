@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lince.messages import _
+from lince.i18n import _
 
-Text = Callable[[], str]  # asked when it is shown, so that it speaks the language then in force
+LazyText = Callable[[], str]  # asked when it is shown, so that it speaks the language then in force
 GEOMETRY = "geometry"
 COLOUR = "colour"
 LOCAL = "local"
@@ -25,42 +25,48 @@ class Operation:
 
     name: str
     group: str
-    what: Text
-    unit: Text = str
+    description: LazyText
+    unit: LazyText = str
     low: float = 0.0
     high: float = 1.0
     neutral: float = 0.0
-    mirrored: bool = False
-    amounts: int = 1
-    extras: int = 0
-    keras: str = ""
+    symmetric: bool = False
+    amount_count: int = 1
+    extra_count: int = 0
+    keras_argument: str = ""
 
     @property
     def is_switch(self) -> bool:
         """Whether it is either done or not, with no amount to choose."""
-        return self.amounts == 0
+        return self.amount_count == 0
 
-    def spread(self, value: float) -> tuple[float, float]:
+    def expand_range(self, value: float) -> tuple[float, float]:
         """Return the range that the single number ``value`` stands for."""
-        if self.mirrored:
+        if self.symmetric:
             return -abs(value), abs(value)
         return min(value, self.neutral), max(value, self.neutral)
 
 
-def _mirrored(name: str, group: str, what: Text, unit: Text, limit: float, keras: str = "") -> Operation:
-    return Operation(name, group, what, unit, -limit, limit, mirrored=True, keras=keras)
+def _symmetric_operation(
+    name: str, group: str, description: LazyText, unit: LazyText, limit: float, keras_argument: str = ""
+) -> Operation:
+    return Operation(name, group, description, unit, -limit, limit, symmetric=True, keras_argument=keras_argument)
 
 
-def _factor(name: str, group: str, what: Text, keras: str = "") -> Operation:
-    return Operation(name, group, what, lambda: _("relative change"), -0.9, 4.0, mirrored=True, keras=keras)
+def _factor_operation(name: str, group: str, description: LazyText, keras_argument: str = "") -> Operation:
+    return Operation(
+        name, group, description, lambda: _("relative change"), -0.9, 4.0, symmetric=True, keras_argument=keras_argument
+    )
 
 
-def _switch(name: str, group: str, what: Text, extras: int = 0, keras: str = "") -> Operation:
-    return Operation(name, group, what, amounts=0, extras=extras, keras=keras)
+def _switch_operation(
+    name: str, group: str, description: LazyText, extra_count: int = 0, keras_argument: str = ""
+) -> Operation:
+    return Operation(name, group, description, amount_count=0, extra_count=extra_count, keras_argument=keras_argument)
 
 
 _TABLE = (
-    _mirrored(
+    _symmetric_operation(
         "rotation",
         GEOMETRY,
         lambda: _("turns the image, anticlockwise when positive"),
@@ -68,8 +74,8 @@ _TABLE = (
         180.0,
         "rotation_range",
     ),
-    _switch("quarter_turn", GEOMETRY, lambda: _("turns the image by 90, 180 or 270 degrees"), extras=1),
-    _mirrored(
+    _switch_operation("quarter_turn", GEOMETRY, lambda: _("turns the image by 90, 180 or 270 degrees"), extra_count=1),
+    _symmetric_operation(
         "shift_x",
         GEOMETRY,
         lambda: _("moves the image sideways"),
@@ -77,7 +83,7 @@ _TABLE = (
         0.9,
         "width_shift_range",
     ),
-    _mirrored(
+    _symmetric_operation(
         "shift_y",
         GEOMETRY,
         lambda: _("moves the image up or down"),
@@ -85,12 +91,14 @@ _TABLE = (
         0.9,
         "height_shift_range",
     ),
-    _mirrored("shear_x", GEOMETRY, lambda: _("slants upright lines"), lambda: _("degrees"), 60.0, "shear_range"),
-    _mirrored("shear_y", GEOMETRY, lambda: _("slants level lines"), lambda: _("degrees"), 60.0),
-    _factor("zoom", GEOMETRY, lambda: _("enlarges the image (shrinks it when negative)"), "zoom_range"),
-    _factor("stretch", GEOMETRY, lambda: _("makes the image wider for its height (narrower when negative)")),
-    _switch("flip_x", GEOMETRY, lambda: _("mirrors left and right"), keras="horizontal_flip"),
-    _switch("flip_y", GEOMETRY, lambda: _("mirrors top and bottom"), keras="vertical_flip"),
+    _symmetric_operation(
+        "shear_x", GEOMETRY, lambda: _("slants upright lines"), lambda: _("degrees"), 60.0, "shear_range"
+    ),
+    _symmetric_operation("shear_y", GEOMETRY, lambda: _("slants level lines"), lambda: _("degrees"), 60.0),
+    _factor_operation("zoom", GEOMETRY, lambda: _("enlarges the image (shrinks it when negative)"), "zoom_range"),
+    _factor_operation("stretch", GEOMETRY, lambda: _("makes the image wider for its height (narrower when negative)")),
+    _switch_operation("flip_x", GEOMETRY, lambda: _("mirrors left and right"), keras_argument="horizontal_flip"),
+    _switch_operation("flip_y", GEOMETRY, lambda: _("mirrors top and bottom"), keras_argument="vertical_flip"),
     Operation(
         "perspective",
         GEOMETRY,
@@ -98,7 +106,7 @@ _TABLE = (
         lambda: _("share of the side"),
         0.0,
         0.24,
-        extras=8,
+        extra_count=8,
     ),
     Operation(
         "crop",
@@ -108,22 +116,24 @@ _TABLE = (
         0.01,
         1.0,
         neutral=1.0,
-        extras=2,
+        extra_count=2,
     ),
-    _factor("saturation", COLOUR, lambda: _("makes colours stronger (paler when negative)")),
-    _mirrored(
+    _factor_operation("saturation", COLOUR, lambda: _("makes colours stronger (paler when negative)")),
+    _symmetric_operation(
         "hue",
         COLOUR,
         lambda: _("turns colours around the colour circle, keeping their brightness"),
         lambda: _("degrees"),
         180.0,
     ),
-    _switch("greyscale", COLOUR, lambda: _("takes the colours out")),
-    _switch("autocontrast", COLOUR, lambda: _("stretches each channel to the whole range")),
-    _switch("equalize", COLOUR, lambda: _("spreads the levels of each channel evenly")),
-    _factor("gamma", COLOUR, lambda: _("changes the exponent of the levels: darker middle tones when positive")),
-    _factor("brightness", COLOUR, lambda: _("multiplies the levels"), "brightness_range"),
-    _factor(
+    _switch_operation("greyscale", COLOUR, lambda: _("takes the colours out")),
+    _switch_operation("autocontrast", COLOUR, lambda: _("stretches each channel to the whole range")),
+    _switch_operation("equalize", COLOUR, lambda: _("spreads the levels of each channel evenly")),
+    _factor_operation(
+        "gamma", COLOUR, lambda: _("changes the exponent of the levels: darker middle tones when positive")
+    ),
+    _factor_operation("brightness", COLOUR, lambda: _("multiplies the levels"), "brightness_range"),
+    _factor_operation(
         "contrast", COLOUR, lambda: _("moves the levels away from the image's mean grey (towards it when negative)")
     ),
     Operation(
@@ -133,11 +143,11 @@ _TABLE = (
         lambda: _("levels"),
         -255.0,
         255.0,
-        mirrored=True,
-        amounts=3,
-        keras="channel_shift_range",
+        symmetric=True,
+        amount_count=3,
+        keras_argument="channel_shift_range",
     ),
-    _switch("invert", COLOUR, lambda: _("turns the image into its negative")),
+    _switch_operation("invert", COLOUR, lambda: _("turns the image into its negative")),
     Operation(
         "solarize",
         COLOUR,
@@ -163,7 +173,7 @@ _TABLE = (
         lambda: _("relative change"),
         -1.0,
         4.0,
-        mirrored=True,
+        symmetric=True,
     ),
     Operation("blur", LOCAL, lambda: _("blurs with a Gaussian of this deviation"), lambda: _("pixels"), 0.0, 20.0),
     Operation("noise", LOCAL, lambda: _("adds Gaussian noise of this deviation"), lambda: _("levels"), 0.0, 128.0),
@@ -186,7 +196,7 @@ _TABLE = (
         lambda: _("share of the area"),
         0.0,
         0.9,
-        extras=3,
+        extra_count=3,
     ),
 )
 OPERATIONS = {operation.name: operation for operation in _TABLE}

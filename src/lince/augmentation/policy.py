@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lince.augmentation.operations import ALIASES, FILLS, OPERATIONS, Operation
-from lince.choices import one_of, within
 from lince.errors import UsageError
-from lince.messages import _
+from lince.i18n import _
+from lince.validation import require_choice, require_in_range
 
 PRESETS = {
     "none": "",
@@ -27,15 +27,15 @@ PRESETS = {
     # A mirrored or upside-down digit is another sign, or none: neither flips nor colours here.
     "digits": "rotation 12, shift_x 0.1, shift_y 0.1, zoom 0.1, shear_x 5, fill nearest",
 }
-_FILL = "fill"
-_OFTEN = "p"
-_SWITCH_SHARE = 0.5
+_FILL_WORD = "fill"
+_PROBABILITY_WORD = "p"
+_SWITCH_PROBABILITY = 0.5
 
-Drawn = dict[str, tuple[float, ...]]
+SampledOperations = dict[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
-class Step:
+class PolicyStep:
     """One operation with its range ``low`` to ``high`` and the probability that it is done."""
 
     name: str
@@ -44,11 +44,11 @@ class Step:
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        one_of(_("operation"), self.name, OPERATIONS)
-        within(_("{name} probability").format(name=self.name), self.probability, 0.0, 1.0)
+        require_choice(_("operation"), self.name, OPERATIONS)
+        require_in_range(_("{name} probability").format(name=self.name), self.probability, 0.0, 1.0)
         if not self.operation.is_switch:
-            within(self.name, self.low, self.operation.low, self.operation.high)
-            within(self.name, self.high, max(self.low, self.operation.low), self.operation.high)
+            require_in_range(self.name, self.low, self.operation.low, self.operation.high)
+            require_in_range(self.name, self.high, max(self.low, self.operation.low), self.operation.high)
 
     @property
     def operation(self) -> Operation:
@@ -56,32 +56,34 @@ class Step:
         return OPERATIONS[self.name]
 
     @property
-    def does_nothing(self) -> bool:
+    def is_no_op(self) -> bool:
         """Whether it leaves every image as it is."""
         amount = not self.operation.is_switch and self.low == self.high == self.operation.neutral
         return amount or self.probability == 0
 
     def __str__(self) -> str:
         if self.operation.is_switch:
-            return f"{self.name} {_number(self.probability)}"
-        often = "" if self.probability == 1 else f" {_OFTEN} {_number(self.probability)}"
-        return f"{self.name} {self._range()}{often}"
+            return f"{self.name} {_format_number(self.probability)}"
+        often = "" if self.probability == 1 else f" {_PROBABILITY_WORD} {_format_number(self.probability)}"
+        return f"{self.name} {self._format_range()}{often}"
 
     def describe(self) -> str:
         """Return one line in plain words: name, range with its unit, how often, and what it does."""
         amount = (
-            "" if self.operation.is_switch else f"{_number(self.low)}..{_number(self.high)} {self.operation.unit()}"
+            ""
+            if self.operation.is_switch
+            else f"{_format_number(self.low)}..{_format_number(self.high)} {self.operation.unit()}"
         )
         often = (
             _("always") if self.probability == 1 else _("{share} of the images").format(share=f"{self.probability:.0%}")
         )
-        return f"{self.name}: {', '.join(part for part in (amount, often) if part)}; {self.operation.what()}"
+        return f"{self.name}: {', '.join(part for part in (amount, often) if part)}; {self.operation.description()}"
 
-    def _range(self) -> str:
+    def _format_range(self) -> str:
         for single in (self.high, self.low):
-            if self.operation.spread(single) == (self.low, self.high):
-                return _number(single)
-        return f"{_number(self.low)}..{_number(self.high)}"
+            if self.operation.expand_range(single) == (self.low, self.high):
+                return _format_number(single)
+        return f"{_format_number(self.low)}..{_format_number(self.high)}"
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,15 @@ class Policy:
     there are boxes, since reflected objects would have none.
     """
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PolicyStep, ...] = ()
     fill: str = "auto"
     fill_value: int = 0
 
     def __post_init__(self) -> None:
-        one_of(_FILL, self.fill, FILLS)
-        within(_("fill value"), self.fill_value, 0, 255)
+        require_choice(_FILL_WORD, self.fill, FILLS)
+        require_in_range(_("fill value"), self.fill_value, 0, 255)
         names = [step.name for step in self.steps]
-        _refuse_doubled(names)
+        _require_unique(names)
         order = list(OPERATIONS)
         object.__setattr__(self, "steps", tuple(sorted(self.steps, key=lambda step: order.index(step.name))))
 
@@ -119,19 +121,19 @@ class Policy:
         if items and len(items[0]) == 1 and items[0][0] in PRESETS:
             start = cls.parse(PRESETS[items.pop(0)[0]])
         words = [(ALIASES.get(name, name), rest) for name, *rest in items]
-        _refuse_doubled([name for name, _rest in words])
+        _require_unique([name for name, _rest in words])
         steps = {step.name: step for step in start.steps}
-        steps |= {name: _step(name, rest) for name, rest in words if name != _FILL}
-        fills = [_fill(rest) for name, rest in words if name == _FILL] or [(start.fill, start.fill_value)]
-        return cls(tuple(step for step in steps.values() if not step.does_nothing), *fills[0])
+        steps |= {name: _parse_step(name, rest) for name, rest in words if name != _FILL_WORD}
+        fills = [_parse_fill(rest) for name, rest in words if name == _FILL_WORD] or [(start.fill, start.fill_value)]
+        return cls(tuple(step for step in steps.values() if not step.is_no_op), *fills[0])
 
     def __str__(self) -> str:
-        fill = [] if self.fill == "auto" else [f"{_FILL} {self.fill}"]
+        fill = [] if self.fill == "auto" else [f"{_FILL_WORD} {self.fill}"]
         if self.fill == "constant":
-            fill = [f"{_FILL} constant {self.fill_value}"]
+            fill = [f"{_FILL_WORD} constant {self.fill_value}"]
         return ", ".join([*map(str, self.steps), *fill]) or "none"
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[PolicyStep]:
         return iter(self.steps)
 
     def __len__(self) -> int:
@@ -142,55 +144,59 @@ class Policy:
         lines = [step.describe() for step in self.steps]
         return [*lines, _("outside of the image: {fill}").format(fill=self.fill)] if lines else []
 
-    def draw(self, rng: np.random.Generator) -> Drawn:
+    def sample(self, rng: np.random.Generator) -> SampledOperations:
         """Return the operations that befall one image, with their amounts and then their extra draws.
 
         The number of random draws depends on the policy alone.
         """
-        drawn: Drawn = {}
-        numbers = iter(rng.random(sum(1 + s.operation.amounts + s.operation.extras for s in self.steps)).tolist())
+        drawn: SampledOperations = {}
+        numbers = iter(
+            rng.random(sum(1 + s.operation.amount_count + s.operation.extra_count for s in self.steps)).tolist()
+        )
         for step in self.steps:
             chance = next(numbers)
-            amounts = [step.low + (step.high - step.low) * next(numbers) for _i in range(step.operation.amounts)]
-            extras = [next(numbers) for _i in range(step.operation.extras)]
+            amounts = [step.low + (step.high - step.low) * next(numbers) for _i in range(step.operation.amount_count)]
+            extras = [next(numbers) for _i in range(step.operation.extra_count)]
             if chance < step.probability:
                 drawn[step.name] = (*amounts, *extras)
         return drawn
 
 
-def _step(name: str, words: list[str]) -> Step:
-    operation = OPERATIONS[one_of(_("operation"), name, (*OPERATIONS, _FILL))]
+def _parse_step(name: str, words: list[str]) -> PolicyStep:
+    operation = OPERATIONS[require_choice(_("operation"), name, (*OPERATIONS, _FILL_WORD))]
     if operation.is_switch:
         if len(words) > 1:
-            raise _misread(name, words)
-        return Step(name, probability=_float(name, words[0]) if words else _SWITCH_SHARE)
-    if len(words) not in (1, 3) or (len(words) == 3 and words[1] != _OFTEN):
-        raise _misread(name, words)
+            raise _syntax_error(name, words)
+        return PolicyStep(name, probability=_parse_float(name, words[0]) if words else _SWITCH_PROBABILITY)
+    if len(words) not in (1, 3) or (len(words) == 3 and words[1] != _PROBABILITY_WORD):
+        raise _syntax_error(name, words)
     low, dots, high = words[0].partition("..")
-    ends = (_float(name, low), _float(name, high)) if dots else operation.spread(_float(name, low))
-    return Step(name, *ends, probability=_float(name, words[2]) if len(words) == 3 else 1.0)
+    ends = (
+        (_parse_float(name, low), _parse_float(name, high)) if dots else operation.expand_range(_parse_float(name, low))
+    )
+    return PolicyStep(name, *ends, probability=_parse_float(name, words[2]) if len(words) == 3 else 1.0)
 
 
-def _fill(words: list[str]) -> tuple[str, int]:
+def _parse_fill(words: list[str]) -> tuple[str, int]:
     if not words or len(words) > 2 or (len(words) == 2 and words[0] != "constant"):
-        raise _misread(_FILL, words)
-    value = _float(_FILL, words[1]) if len(words) == 2 else 0.0
-    within(_("fill value"), value, 0, 255)
+        raise _syntax_error(_FILL_WORD, words)
+    value = _parse_float(_FILL_WORD, words[1]) if len(words) == 2 else 0.0
+    require_in_range(_("fill value"), value, 0, 255)
     return words[0], int(value)
 
 
-def _float(name: str, word: str) -> float:
+def _parse_float(name: str, word: str) -> float:
     try:
         value = float(word)
     except ValueError:
-        raise _misread(name, [word]) from None
+        raise _syntax_error(name, [word]) from None
     if not np.isfinite(value):
-        raise _misread(name, [word])
+        raise _syntax_error(name, [word])
     return value
 
 
-def _misread(name: str, words: list[str]) -> UsageError:
-    if name == _FILL:
+def _syntax_error(name: str, words: list[str]) -> UsageError:
+    if name == _FILL_WORD:
         expected = _("Expected one of: {names}.").format(names=", ".join(FILLS))
     elif OPERATIONS[name].is_switch:
         expected = _("Expected '{name}' and its probability: {name} 0.5.").format(name=name)
@@ -201,7 +207,7 @@ def _misread(name: str, words: list[str]) -> UsageError:
     return UsageError(_("'{text}' cannot be read.").format(text=" ".join([name, *words])), expected)
 
 
-def _refuse_doubled(names: list[str]) -> None:
+def _require_unique(names: list[str]) -> None:
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise UsageError(
@@ -210,5 +216,5 @@ def _refuse_doubled(names: list[str]) -> None:
         )
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return repr(float(value)).removesuffix(".0")

@@ -6,8 +6,8 @@ import argparse
 
 import lince
 from lince.cli.console import Console
-from lince.cli.parser import add_data, merges, positive
-from lince.messages import _
+from lince.cli.options import add_data_options, parse_merges, parse_positive
+from lince.i18n import _
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=_("none, light, medium (the default), strong, digits, or a list: 'rotation 15, zoom 0.1'"),
     )
     parser.add_argument(
-        "--size", type=positive, metavar=_("PIXELS"), help=_("the side of each picture (as the photos)")
+        "--size", type=parse_positive, metavar=_("PIXELS"), help=_("the side of each picture (as the photos)")
     )
-    parser.add_argument("--count", type=positive, default=6, metavar="N", help=_("how many photos (6)"))
-    parser.add_argument("--copies", type=positive, default=6, metavar="N", help=_("altered copies of each (6)"))
+    parser.add_argument("--count", type=parse_positive, default=6, metavar="N", help=_("how many photos (6)"))
+    parser.add_argument("--copies", type=parse_positive, default=6, metavar="N", help=_("altered copies of each (6)"))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("the same seed gives the same result (0)"))
-    add_data(parser)
+    add_data_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         arguments.data,
         format=arguments.format,
         pattern=arguments.pattern,
-        merge=merges(arguments.merge),
+        merge=parse_merges(arguments.merge),
         fix=arguments.fix,
         progress=console,
     )
@@ -49,4 +49,4 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         seed=arguments.seed,
         progress=console,
     )
-    console.result({"picture": str(path), "augment": arguments.augment}, [_("Written: {path}").format(path=path)])
+    console.print_result({"picture": str(path), "augment": arguments.augment}, [_("Written: {path}").format(path=path)])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 
 import lince
-from lince.audit import Checkup, Finding
+from lince.checks import CheckResult, Finding
 from lince.cli.console import Console
-from lince.cli.parser import add_data, merges, positive
-from lince.evaluation.figures import count
-from lince.messages import _
+from lince.cli.options import add_data_options, parse_merges, parse_positive
+from lince.i18n import _
+from lince.number_format import format_count
 
-_SHOWN = 3  # examples of a finding on the terminal; the page and the JSON have more
-PAGE = "check.html"
+_MAX_EXAMPLES = 3  # examples of a finding on the terminal; the page and the JSON have more
+DEFAULT_PAGE = "check.html"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar=_("FILE"),
-        default=PAGE,
-        help=_("where the page with the pictures goes ({page})").format(page=PAGE),
+        default=DEFAULT_PAGE,
+        help=_("where the page with the pictures goes ({page})").format(page=DEFAULT_PAGE),
     )
     parser.add_argument(
         "--labels", action="store_true", help=_("look for labels that are probably wrong, too (takes a network)")
@@ -33,8 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", metavar=_("FILE"), default="auto", help=_("its weights: auto, a file, or a folder of files")
     )
-    parser.add_argument("--size", type=positive, metavar="N", help=_("side of its input in pixels"))
-    add_data(parser)
+    parser.add_argument("--size", type=parse_positive, metavar="N", help=_("side of its input in pixels"))
+    add_data_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         arguments.data,
         format=arguments.format,
         pattern=arguments.pattern,
-        merge=merges(arguments.merge),
+        merge=parse_merges(arguments.merge),
         progress=console,
     )
     found = lince.check(
@@ -55,22 +55,22 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         size=arguments.size,
         progress=console,
     )
-    document = {**found.record(), "page": arguments.out}
-    console.result(document, [*_lines(found), "", _("Page: {path}").format(path=arguments.out)])
+    document = {**found.to_dict(), "page": arguments.out}
+    console.print_result(document, [*_report_lines(found), "", _("Page: {path}").format(path=arguments.out)])
 
 
-def _lines(found: Checkup) -> list[str]:
-    lines = [found.dataset.summary(), found.verdict()]
+def _report_lines(found: CheckResult) -> list[str]:
+    lines = [found.dataset.summarise(), found.summarise()]
     for item in found.findings:
-        lines += ["", *_told(item)]
+        lines += ["", *_finding_lines(item)]
     return lines
 
 
-def _told(item: Finding) -> list[str]:
-    lines = [f"{item.severity.word().upper()}  {item.title} ({count(item.count)})", f"  {item.text}"]
-    shown = item.examples[:_SHOWN]
+def _finding_lines(item: Finding) -> list[str]:
+    lines = [f"{item.severity.get_label().upper()}  {item.title} ({format_count(item.count)})", f"  {item.text}"]
+    shown = item.examples[:_MAX_EXAMPLES]
     lines += [f"    {example}" for example in shown]
-    more = item.count - _SHOWN
+    more = item.count - _MAX_EXAMPLES
     if item.examples and more > 0:
         lines.append(_("    and {more:,} more").format(more=more))
-    return [*lines, f"  -> {item.remedy}"]
+    return [*lines, f"  -> {item.advice}"]

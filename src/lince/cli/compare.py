@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 import lince
-from lince import files
+from lince import fileio
 from lince.cli.console import Console
-from lince.cli.table import columns
-from lince.evaluation.figures import count
-from lince.evaluation.report import render_comparison, side_by_side
-from lince.messages import _
+from lince.cli.text_table import format_table
+from lince.evaluation.report import build_comparison_view, render_comparison_html
+from lince.i18n import _
+from lince.number_format import format_count
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,19 +26,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Compare, print the table and the verdicts, and write the page when one is wanted."""
     found = lince.compare(arguments.runs, shared_only=arguments.shared)
-    shown = side_by_side(found)
-    document = found.record()
+    shown = build_comparison_view(found)
+    document = found.to_dict()
     lines = [
-        _("On the same {n} test images").format(n=count(found.count)) + ":",
-        *columns(shown.runs.header, shown.runs.rows),
+        _("On the same {n} test images").format(n=format_count(found.count)) + ":",
+        *format_table(shown.runs.header, shown.runs.rows),
         "",
         shown.classes_title + ":",
-        *columns(shown.classes.header, shown.classes.rows),
+        *format_table(shown.classes.header, shown.classes.rows),
         "",
-        *shown.verdicts,
+        *shown.outcomes,
     ]
     if arguments.out:
-        files.write_text(Path(arguments.out), render_comparison(found))
+        fileio.write_text(Path(arguments.out), render_comparison_html(found))
         document["page"] = arguments.out
         lines.append(_("Written: {path}").format(path=arguments.out))
-    console.result(document, lines)
+    console.print_result(document, lines)

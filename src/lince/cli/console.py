@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lince.errors import LinceError
-from lince.messages import _
-from lince.progress import Stage
+from lince.i18n import _
+from lince.progress import ProgressStage
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_EVERY_SECONDS = 10.0
+_REPORT_INTERVAL = 10.0
 
 
 class Console:
@@ -27,90 +27,90 @@ class Console:
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
-        self._bars: Progress | None = None
+        self._progress: Progress | None = None
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Show one line of plain words, above the bars if there are any."""
-        if self._bars is None:
+        if self._progress is None:
             print(text, file=sys.stderr, flush=True)
         else:
-            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
+    def open_stage(self, name: str, total: int) -> Iterator[ProgressStage]:
         """Open a stage of ``total`` steps: a bar on a terminal, else a line every ten seconds."""
         if not sys.stderr.isatty():
-            yield from _plain(name, total)
-        elif self._bars is not None:
-            yield _Bar(self._bars, self._bars.add_task(name, total=total, note=""))
+            yield from _plain_stage(name, total)
+        elif self._progress is not None:
+            yield _ProgressBar(self._progress, self._progress.add_task(name, total=total, note=""))
         else:
-            with _bars() as bars:
-                self._bars = bars
+            with _open_progress() as bars:
+                self._progress = bars
                 try:
-                    yield _Bar(bars, bars.add_task(name, total=total, note=""))
+                    yield _ProgressBar(bars, bars.add_task(name, total=total, note=""))
                 finally:
-                    self._bars = None
+                    self._progress = None
 
-    def result(self, document: dict[str, Any], lines: list[str]) -> None:
+    def print_result(self, document: dict[str, Any], lines: list[str]) -> None:
         """Print what came out: ``document`` when programs listen (``--json``), else ``lines``."""
         print(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else "\n".join(lines), flush=True)
 
-    def error(self, error: LinceError) -> None:
+    def print_error(self, error: LinceError) -> None:
         """Show what was found, what was expected and what to do next; as JSON too when programs listen."""
-        found = _("Error: {found}").format(found=error.found)
+        found = _("Error: {found}").format(found=error.problem)
         for line in filter(None, (found, error.expected, error.remedy)):
             print(line, file=sys.stderr, flush=True)
         if self.as_json:
-            record = {"found": error.found, "expected": error.expected, "remedy": error.remedy}
+            record = {"found": error.problem, "expected": error.expected, "remedy": error.remedy}
             print(json.dumps({"error": {"kind": type(error).__name__, **record}}, indent=2, ensure_ascii=False))
 
 
-class _Bar:
+class _ProgressBar:
     def __init__(self, bars: Progress, task: TaskID) -> None:
-        self._bars, self._task = bars, task
+        self._progress, self._task = bars, task
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Move the bar, with ``note`` beside it."""
         if note:
-            self._bars.update(self._task, advance=steps, note=note)
+            self._progress.update(self._task, advance=steps, note=note)
         else:
-            self._bars.update(self._task, advance=steps)
+            self._progress.update(self._task, advance=steps)
 
 
-class _Line:
+class _ProgressLines:
     """A stage told in lines, one every ten seconds: a short stage is not told at all."""
 
     def __init__(self, name: str, total: int) -> None:
         self.name, self.total, self.done, self.note = name, total, 0, ""
-        self._told, self._last = 0, time.monotonic()
+        self._reported_steps, self._last_report_time = 0, time.monotonic()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Count, and tell once in a while."""
         self.done += steps
         self.note = note or self.note
-        if time.monotonic() - self._last >= _EVERY_SECONDS:
-            self._last = time.monotonic()
-            self._tell()
+        if time.monotonic() - self._last_report_time >= _REPORT_INTERVAL:
+            self._last_report_time = time.monotonic()
+            self._print_line()
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Tell where it ended, if it was told of before and has gone on since."""
-        if 0 < self._told < self.done:
-            self._tell()
+        if 0 < self._reported_steps < self.done:
+            self._print_line()
 
-    def _tell(self) -> None:
-        self._told = self.done
+    def _print_line(self) -> None:
+        self._reported_steps = self.done
         text = _("{name}: {done:,} of {total:,}").format(name=self.name, done=self.done, total=self.total)
         print(f"{text}  {self.note}".rstrip(), file=sys.stderr, flush=True)
 
 
-def _plain(name: str, total: int) -> Iterator[Stage]:
-    line = _Line(name, total)
+def _plain_stage(name: str, total: int) -> Iterator[ProgressStage]:
+    line = _ProgressLines(name, total)
     yield line
-    line.end()
+    line.finish()
 
 
 @contextmanager
-def _bars() -> Iterator[Progress]:
+def _open_progress() -> Iterator[Progress]:
     # Loaded where there is a terminal to draw on; it takes longer than the rest of the command line.
     import rich.console  # noqa: PLC0415
     import rich.progress as shown  # noqa: PLC0415

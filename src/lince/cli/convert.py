@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import lince
 from lince.cli.console import Console
-from lince.cli.parser import WRITABLE, add_data, merges
-from lince.cli.table import columns
+from lince.cli.options import WRITABLE_FORMATS, add_data_options, parse_merges
+from lince.cli.text_table import format_table
 from lince.errors import UsageError
-from lince.evaluation.figures import count
-from lince.messages import _
+from lince.i18n import _
+from lince.number_format import format_count
 
 if TYPE_CHECKING:
-    from lince.annotations import Rejected
-    from lince.data.convert import Converted
+    from lince.annotations import RejectedItem
+    from lince.datasets.conversion import ConvertResult
 
-_SHOWN = 10
+_MAX_ITEMS = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=_("the data, in any format lince reads (several are joined, classes by name), then the new folder"),
     )
     parser.add_argument(
-        "--to", required=True, metavar=_("NAME"), help=_("one of: {names}").format(names=", ".join(WRITABLE))
+        "--to", required=True, metavar=_("NAME"), help=_("one of: {names}").format(names=", ".join(WRITABLE_FORMATS))
     )
     ways = parser.add_mutually_exclusive_group()
     for way, line in (
@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ways.add_argument(f"--{way}", dest="images", action="store_const", const=way, default="copy", help=line)
     parser.add_argument("--lossy", action="store_true", help=_("go on when the new format cannot hold everything"))
     parser.add_argument("--allow-unusable", action="store_true", help=_("go on when many images cannot be used"))
-    add_data(parser)
+    add_data_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -61,65 +61,72 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         lossy=arguments.lossy,
         format=arguments.format,
         pattern=arguments.pattern,
-        merge=merges(arguments.merge),
+        merge=parse_merges(arguments.merge),
         fix=arguments.fix,
         allow_unusable=arguments.allow_unusable,
         progress=console,
     )
-    console.result(_document(done), _lines(done))
+    console.print_result(_document(done), _result_lines(done))
 
 
-def _document(done: Converted) -> dict[str, Any]:
+def _document(done: ConvertResult) -> dict[str, Any]:
     return {
         "path": str(done.path),
         "format": done.format,
         "images": done.images,
         "objects": done.objects,
         "classes": [
-            {"id": number, "name": name, "count": done.counts[name]} for number, name in enumerate(done.classes.names)
+            {"id": number, "name": name, "count": done.class_counts[name]}
+            for number, name in enumerate(done.classes.names)
         ],
-        "lost": [{"what": loss.what, "count": loss.count, "words": loss.words} for loss in done.losses],
-        "misstated_sizes": done.misstated,
+        "lost": [{"what": loss.kind, "count": loss.count, "words": loss.description} for loss in done.losses],
+        "misstated_sizes": done.misstated_size_count,
         "used": done.summary,
-        "rejected": [_entry(item) for item in done.rejected],
-        "repaired": [_entry(item) for item in done.repaired],
+        "rejected": [_item_record(item) for item in done.rejected],
+        "repaired": [_item_record(item) for item in done.repaired],
     }
 
 
-def _entry(item: Rejected) -> dict[str, Any]:
+def _item_record(item: RejectedItem) -> dict[str, Any]:
     return {
         "file": item.path,
         "line": item.line,
-        "fault": item.fault,
+        "fault": item.kind,
         "reason": item.reason,
         "remedy": item.remedy,
     }
 
 
-def _lines(done: Converted) -> list[str]:
-    rows = [(str(number), name, count(done.counts[name])) for number, name in enumerate(done.classes.names)]
-    lines = [*columns((_("id"), _("class"), _("objects") if done.objects else _("images")), rows), "", done.summary]
-    lines += _some(_("Left out:"), done.rejected) + _some(_("Mended:"), done.repaired)
+def _result_lines(done: ConvertResult) -> list[str]:
+    rows = [
+        (str(number), name, format_count(done.class_counts[name])) for number, name in enumerate(done.classes.names)
+    ]
+    lines = [
+        *format_table((_("id"), _("class"), _("objects") if done.objects else _("images")), rows),
+        "",
+        done.summary,
+    ]
+    lines += _shortened_list(_("Left out:"), done.rejected) + _shortened_list(_("Mended:"), done.repaired)
     if done.losses:
         lines += [_("Lost on the way:"), *(f"  {loss}" for loss in done.losses)]
-    if done.misstated:
+    if done.misstated_size_count:
         lines.append(
             _("Images of another size than their labels state: {count:,} (lince check tells which)").format(
-                count=done.misstated
+                count=done.misstated_size_count
             )
         )
-    return [*lines, _written(done)]
+    return [*lines, _written_line(done)]
 
 
-def _written(done: Converted) -> str:
+def _written_line(done: ConvertResult) -> str:
     text = _("Written: {path} ({format}): {images:,} images")
     if done.objects:
         text = _("Written: {path} ({format}): {images:,} images, {objects:,} objects")
     return text.format(path=done.path, format=done.format, images=done.images, objects=done.objects)
 
 
-def _some(title: str, items: tuple[Rejected, ...]) -> list[str]:
+def _shortened_list(title: str, items: tuple[RejectedItem, ...]) -> list[str]:
     if not items:
         return []
-    more = [_("  and {more} more").format(more=len(items) - _SHOWN)] if len(items) > _SHOWN else []
-    return [title, *(f"  {item}" for item in items[:_SHOWN]), *more]
+    more = [_("  and {more} more").format(more=len(items) - _MAX_ITEMS)] if len(items) > _MAX_ITEMS else []
+    return [title, *(f"  {item}" for item in items[:_MAX_ITEMS]), *more]

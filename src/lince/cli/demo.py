@@ -6,8 +6,8 @@ import argparse
 
 import lince
 from lince.cli.console import Console
-from lince.cli.told import trained
-from lince.messages import _
+from lince.cli.run_summary import describe_run
+from lince.i18n import _
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,11 +17,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Train on the built-in digits and print what came out."""
-    console.say(_("Training a small network on 1,797 handwritten digits."))
+    console.show_message(_("Training a small network on 1,797 handwritten digits."))
     finished = lince.demo(out=arguments.out, progress=console)
-    document, lines = trained(finished, photos=str(finished.folder / "photos"))
+    document, lines = describe_run(finished, photos=str(finished.folder / "photos"))
     sheet = finished.folder / "answers" / "sheet.jpg"
-    console.result(
+    console.print_result(
         {**document, "sheet": str(sheet)},
         [*lines, _("What it answers to some of the test digits: {path}").format(path=sheet)],
     )

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import lince
 from lince.cli.console import Console
-from lince.cli.parser import add_data, merges
-from lince.cli.table import columns
-from lince.evaluation.classification import ClassificationMetrics
-from lince.evaluation.detection import DetectionMetrics
-from lince.evaluation.figures import count, percent, percent_range
-from lince.messages import _
+from lince.cli.options import add_data_options, parse_merges
+from lince.cli.text_table import format_table
+from lince.evaluation.classification.metrics import ClassificationMetrics
+from lince.evaluation.detection.metrics import DetectionMetrics
+from lince.i18n import _
+from lince.number_format import format_count, format_percent, format_percent_range
 
-PREDICTIONS = "predictions.csv"
+PREDICTIONS_FILE = "predictions.csv"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar=_("DIR"), help=_("write predictions.csv there, for lince compare to hold against others")
     )
-    add_data(parser)
+    add_data_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -33,56 +33,58 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         arguments.data,
         format=arguments.format,
         pattern=arguments.pattern,
-        merge=merges(arguments.merge),
+        merge=parse_merges(arguments.merge),
         fix=arguments.fix,
         progress=console,
     )
     found = lince.evaluate(arguments.model, dataset, progress=console)
-    document = {"part": found.part, "used": found.summary, **found.metrics.record()}
-    lines = [found.summary, *_told(found.metrics)]
+    document = {"part": found.split, "used": found.summary, **found.metrics.to_dict()}
+    lines = [found.summary, *_metric_lines(found.metrics)]
     if arguments.out:
-        path = Path(arguments.out) / PREDICTIONS
+        path = Path(arguments.out) / PREDICTIONS_FILE
         found.predictions.save(path)
         document["predictions"] = str(path)
         lines.append(_("Written: {path}").format(path=path))
-    console.result(document, lines)
+    console.print_result(document, lines)
 
 
-def _told(metrics: ClassificationMetrics | DetectionMetrics) -> list[str]:
-    return _objects(metrics) if isinstance(metrics, DetectionMetrics) else _lines(metrics)
+def _metric_lines(metrics: ClassificationMetrics | DetectionMetrics) -> list[str]:
+    return _detection_lines(metrics) if isinstance(metrics, DetectionMetrics) else _classification_lines(metrics)
 
 
-def _objects(metrics: DetectionMetrics) -> list[str]:
+def _detection_lines(metrics: DetectionMetrics) -> list[str]:
     header = (_("class"), _("boxes"), "AP50", "AP50-95", _("precision"), _("recall"), _("F1"))
     rows = [
         (
             score.name,
-            count(score.support),
-            *(percent(item.value if item else None) for item in (score.ap50, score.ap50_95)),
-            *(percent(share) for share in (score.precision, score.recall, score.f1)),
+            format_count(score.support),
+            *(format_percent(item.value if item else None) for item in (score.ap50, score.ap50_95)),
+            *(format_percent(share) for share in (score.precision, score.recall, score.f1)),
         )
         for score in metrics.scores
     ]
     headline = _("mAP50: {found} ({range}), mAP50-95: {strict}, on {count} images").format(
-        found=percent(metrics.map50.value),
-        range=percent_range(metrics.map50),
-        strict=percent(metrics.map50_95.value),
-        count=count(metrics.count),
+        found=format_percent(metrics.map50.value),
+        range=format_percent_range(metrics.map50.low, metrics.map50.high),
+        strict=format_percent(metrics.map50_95.value),
+        count=format_count(metrics.count),
     )
-    return [headline, "", *columns(header, rows)]
+    return [headline, "", *format_table(header, rows)]
 
 
-def _lines(metrics: ClassificationMetrics) -> list[str]:
+def _classification_lines(metrics: ClassificationMetrics) -> list[str]:
     header = (_("class"), _("images"), _("precision"), _("recall"), _("F1"))
     rows = [
         (
             score.name,
-            count(score.support),
-            *(percent(item.value if item else None) for item in (score.precision, score.recall, score.f1)),
+            format_count(score.support),
+            *(format_percent(item.value if item else None) for item in (score.precision, score.recall, score.f1)),
         )
         for score in metrics.scores
     ]
     accuracy = _("Accuracy: {accuracy} ({range}) on {count} images").format(
-        accuracy=percent(metrics.accuracy.value), range=percent_range(metrics.accuracy), count=count(metrics.count)
+        accuracy=format_percent(metrics.accuracy.value),
+        range=format_percent_range(metrics.accuracy.low, metrics.accuracy.high),
+        count=format_count(metrics.count),
     )
-    return [accuracy, "", *columns(header, rows)]
+    return [accuracy, "", *format_table(header, rows)]

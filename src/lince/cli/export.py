@@ -7,13 +7,13 @@ from typing import Any
 
 import lince
 from lince.cli.console import Console
-from lince.cli.parser import positive
-from lince.cli.table import columns
+from lince.cli.options import parse_positive
+from lince.cli.text_table import format_table
 from lince.errors import UsageError
-from lince.evaluation.figures import MISSING, decimal, magnitude, percent
-from lince.exporting.export import Exported
-from lince.exporting.judging import Judgement
-from lince.messages import _
+from lince.export.pipeline import ExportResult
+from lince.export.validator import ValidationReport
+from lince.i18n import _
+from lince.number_format import MISSING_VALUE, format_decimal, format_percent, format_si_suffix
 
 # Named here rather than asked for: the libraries behind them take longer to load than a help page.
 TARGETS = ("onnx", "openvino", "litert", "torchscript", "torch-export", "coreml", "tensorrt")
@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group(_("how it is judged"))
     group.add_argument("--data", metavar=_("DATA"), help=_("labelled photos, in place of the run's own test photos"))
-    group.add_argument("--count", type=positive, default=100, metavar="N", help=_("how many photos (100)"))
+    group.add_argument("--count", type=parse_positive, default=100, metavar="N", help=_("how many photos (100)"))
     group.add_argument(
         "--max-drop",
         type=float,
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             _("Expected points of a hundred: 0 to 100."),
         )
     if arguments.self_contained:
-        _contain(arguments, console)
+        _export_standalone(arguments, console)
         return
     done = lince.export(
         arguments.model,
@@ -68,10 +68,10 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         unchecked=arguments.unchecked,
         progress=console,
     )
-    console.result(_document(done), _lines(done))
+    console.print_result(_document(done), _result_lines(done))
 
 
-def _contain(arguments: argparse.Namespace, console: Console) -> None:
+def _export_standalone(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.to != "onnx":
         raise UsageError(
             _("{target} cannot be had in one self-contained file.").format(target=arguments.to),
@@ -81,45 +81,50 @@ def _contain(arguments: argparse.Namespace, console: Console) -> None:
         arguments.model, arguments.out, data=arguments.data, count=arguments.count, progress=console
     )
     line = _("Compared with lince on {count} photos: scores within {score:.2g}, agreement {agreement}").format(
-        count=found.count, score=found.score, agreement=percent(found.agreement)
+        count=found.count, score=found.score, agreement=format_percent(found.agreement)
     )
     written = _("Written: {path}").format(path=path)
-    console.result({"path": str(path), "self_contained": True, **found.record()}, [line, written])
+    console.print_result({"path": str(path), "self_contained": True, **found.to_dict()}, [line, written])
 
 
-def _document(done: Exported) -> dict[str, Any]:
+def _document(done: ExportResult) -> dict[str, Any]:
     card = done.card
     facts = {"path": str(done.path), "target": card.target, "precision": card.precision, "network": card.network}
     return {**facts, **card.exported}
 
 
-def _lines(done: Exported) -> list[str]:
+def _result_lines(done: ExportResult) -> list[str]:
     written = _("Written: {path}").format(path=done.path)
-    if done.judgement is None:
+    if done.validation is None:
         return [_("Not checked: {why}.").format(why=done.card.exported["why"]), written]
-    return [*_told(done.judgement), *_table(done.judgement), "", written]
+    return [*_validation_lines(done.validation), *_comparison_table(done.validation), "", written]
 
 
-def _told(found: Judgement) -> list[str]:
-    apart = ", ".join(f"{_named(name)} {value:.2g}" for name, value in found.likeness.differences.items())
+def _validation_lines(found: ValidationReport) -> list[str]:
+    apart = ", ".join(
+        f"{_difference_name(name)} {value:.2g}" for name, value in found.output_agreement.differences.items()
+    )
     return [
         _("Judged on {count} photos ({where}): largest difference {apart}; agreement {agreement}").format(
-            count=found.count, where=found.where, apart=apart, agreement=percent(found.likeness.agreement)
+            count=found.count,
+            where=found.split,
+            apart=apart,
+            agreement=format_percent(found.output_agreement.agreement),
         ),
         "",
     ]
 
 
-def _named(name: str) -> str:
+def _difference_name(name: str) -> str:
     return {"probability": _("of a probability"), "score": _("of a score"), "box": _("of a side, in pixels")}[name]
 
 
-def _table(found: Judgement) -> list[str]:
-    figure = {"accuracy": _("accuracy"), "map50": "mAP50"}[found.figure]
+def _comparison_table(found: ValidationReport) -> list[str]:
+    figure = {"accuracy": _("accuracy"), "map50": "mAP50"}[found.metric_name]
     rows = [
-        (figure, *(map(percent, found.quality) if found.quality else (MISSING, MISSING))),
-        (_("size"), *(f"{magnitude(size)}B" for size in found.size)),
-        (_("milliseconds for one image"), *(decimal(value, 2) for value in found.milliseconds)),
-        (_("images a second, by eights"), *(decimal(value, 1) for value in found.throughput)),
+        (figure, *(map(format_percent, found.quality) if found.quality else (MISSING_VALUE, MISSING_VALUE))),
+        (_("size"), *(f"{format_si_suffix(size)}B" for size in found.file_sizes)),
+        (_("milliseconds for one image"), *(format_decimal(value, 2) for value in found.milliseconds)),
+        (_("images a second, by eights"), *(format_decimal(value, 1) for value in found.throughput)),
     ]
-    return columns(("", _("run"), _("export")), rows)
+    return format_table(("", _("run"), _("export")), rows)

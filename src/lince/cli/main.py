@@ -15,40 +15,42 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from lince.cli.console import Console
-from lince.cli.parser import speak
+from lince.cli.options import localise_argparse
 from lince.errors import LinceError
-from lince.messages import _
+from lince.i18n import _
 from lince.version import __version__
 
-INTERRUPTED, CLOSED = 130, 141
-DEBUG = "LINCE_DEBUG"
+EXIT_INTERRUPTED, EXIT_OUTPUT_CLOSED = 130, 141
+DEBUG_VARIABLE = "LINCE_DEBUG"
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run ``lince`` with ``words`` (those it was called with by default) and return the exit code."""
     given = list(sys.argv[1:] if words is None else words)
-    _print_anything()
-    speak()
+    _escape_unprintable()
+    localise_argparse()
     console = Console(as_json="--json" in given)
     try:
-        return _run(given, console)
+        return _run_command(given, console)
     except LinceError as error:
-        return _refuse(console, error)
+        return _report_error(console, error)
     except BrokenPipeError:
         # Nobody reads any more; what is still in the buffer must not complain when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLOSED
+        return EXIT_OUTPUT_CLOSED
     except FileExistsError as error:
         found = _("{path} exists already.").format(path=error.filename2 or error.filename)
-        return _refuse(console, LinceError(found, remedy=_("Choose another name, or remove it.")))
+        return _report_error(console, LinceError(found, remedy=_("Choose another name, or remove it.")))
     except OSError as error:
-        return _refuse(console, LinceError(_said(error), remedy=_("Check the disk and the permissions, then repeat.")))
+        return _report_error(
+            console, LinceError(_os_error_text(error), remedy=_("Check the disk and the permissions, then repeat."))
+        )
     except KeyboardInterrupt:
-        console.say(_("Interrupted."))
-        return INTERRUPTED
+        console.show_message(_("Interrupted."))
+        return EXIT_INTERRUPTED
 
 
-def verbs() -> dict[str, str]:
+def list_commands() -> dict[str, str]:
     """Return what lince can do: a line of help for each verb, in the order of a newcomer's day."""
     return {
         "demo": _("train on built-in digits: everything once, in about a minute"),
@@ -69,7 +71,7 @@ def verbs() -> dict[str, str]:
     }
 
 
-def parser_for(given: Sequence[str]) -> argparse.ArgumentParser:
+def build_parser(given: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser of the whole command, with the options of the verb that ``given`` names."""
     parser = argparse.ArgumentParser(
         "lince",
@@ -80,7 +82,7 @@ def parser_for(given: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lince {__version__}", help=_("show the version"))
     branches = parser.add_subparsers(dest="verb", metavar=_("VERB"), required=True, title=_("verbs"))
     named = next((word for word in given if not word.startswith("-")), None)
-    for name, line in verbs().items():
+    for name, line in list_commands().items():
         described = line[:1].upper() + line[1:] + "."
         branch = branches.add_parser(name, help=line, description=described, allow_abbrev=False)
         if name == named:
@@ -92,9 +94,9 @@ def parser_for(given: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _run(given: list[str], console: Console) -> int:
+def _run_command(given: list[str], console: Console) -> int:
     try:
-        arguments = parser_for(given).parse_args(given)
+        arguments = build_parser(given).parse_args(given)
     except SystemExit as end:  # argparse has shown the help, or what is wrong with the words
         return int(end.code or 0)
     arguments.do(arguments, console)
@@ -102,20 +104,20 @@ def _run(given: list[str], console: Console) -> int:
     return 0
 
 
-def _refuse(console: Console, error: LinceError) -> int:
-    if os.environ.get(DEBUG):
+def _report_error(console: Console, error: LinceError) -> int:
+    if os.environ.get(DEBUG_VARIABLE):
         raise error
-    console.error(error)
+    console.print_error(error)
     return error.exit_code
 
 
-def _said(error: OSError) -> str:
+def _os_error_text(error: OSError) -> str:
     reason = error.strerror or str(error)
     place = error.filename2 or error.filename  # of a copy: where it was to be written
     return f"{place}: {reason}" if place else reason
 
 
-def _print_anything() -> None:
+def _escape_unprintable() -> None:
     """Let names that are not text, and letters that a terminal lacks, be printed rather than end the program."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 
 import lince
-from lince.cli import answering, finding, watching
+from lince.cli import predict_classification, predict_detection, predict_video
 from lince.cli.console import Console
-from lince.cli.parser import positive
+from lince.cli.options import parse_positive
 from lince.errors import UsageError
-from lince.messages import _
-from lince.runtime import foreign
-from lince.runtime.detection import DetectionPredictor
-from lince.runtime.video.frames import is_video
+from lince.i18n import _
+from lince.inference import external_onnx
+from lince.inference.detection.predictor import DetectionPredictor
+from lince.inference.video.frames import is_video
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save",
         nargs="?",
-        const=finding.DEFAULT,
+        const=predict_detection.DEFAULT_FOLDER,
         metavar=_("DIR"),
         help=_("write there (in answers) what was said, as tables, JSON and pictures"),
     )
@@ -36,36 +36,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--names", metavar=_("FILE"), help=_("names of the classes, one a line, where an ONNX file holds none")
     )
     whole = parser.add_argument_group(_("models that say what a photo shows"))
-    whole.add_argument("--top", type=positive, metavar="N", help=_("how many classes are shown for each photo"))
+    whole.add_argument("--top", type=parse_positive, metavar="N", help=_("how many classes are shown for each photo"))
     whole.add_argument(
         "--truth",
         metavar=_("HOW"),
         help=_("how the true class is known: folders, names, none, or auto (the default)"),
     )
-    finding.configure(parser.add_argument_group(_("models that find objects")))
-    watching.configure(parser.add_argument_group(_("videos and cameras (camera:0)")))
+    predict_detection.configure(parser.add_argument_group(_("models that find objects")))
+    predict_video.configure(parser.add_argument_group(_("videos and cameras (camera:0)")))
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Answer for every photo, print and write the answers."""
-    names = foreign.read_names(arguments.names) if arguments.names else None
+    names = external_onnx.read_class_names(arguments.names) if arguments.names else None
     model = lince.load(arguments.model, names=names)
-    if foreign.is_foreign(arguments.model):
-        console.say(foreign.told(model.card))
+    if external_onnx.is_external_model(arguments.model):
+        console.show_message(external_onnx.describe_card(model.card))
     if isinstance(model, DetectionPredictor):
-        _refuse(arguments, ("top", "truth"), model.card.task)
+        _reject_options(arguments, ("top", "truth"), model.card.task)
         if any(map(is_video, arguments.source)):
-            watching.run(model, arguments, console)
+            predict_video.run(model, arguments, console)
             return
-        _refuse_moving(arguments)
-        finding.run(model, arguments, console)
+        _reject_video_options(arguments)
+        predict_detection.run(model, arguments, console)
     else:
-        _refuse(arguments, (*finding.OPTIONS, *watching.OPTIONS), model.card.task)
-        answering.run(model, arguments, console)
+        _reject_options(
+            arguments, (*predict_detection.DETECTION_OPTIONS, *predict_video.VIDEO_OPTIONS), model.card.task
+        )
+        predict_classification.run(model, arguments, console)
 
 
-def _refuse_moving(arguments: argparse.Namespace) -> None:
-    given = watching.given(arguments)
+def _reject_video_options(arguments: argparse.Namespace) -> None:
+    given = predict_video.list_video_options(arguments)
     if given:
         raise UsageError(
             _("{options} says nothing of photos.").format(options=", ".join(given)),
@@ -73,7 +75,7 @@ def _refuse_moving(arguments: argparse.Namespace) -> None:
         )
 
 
-def _refuse(arguments: argparse.Namespace, options: tuple[str, ...], task: str) -> None:
+def _reject_options(arguments: argparse.Namespace, options: tuple[str, ...], task: str) -> None:
     given = [f"--{'from' if name == 'start' else name}" for name in options if getattr(arguments, name)]
     if given:
         raise UsageError(

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import lince
 from lince.cli.console import Console
-from lince.cli.parser import positive, seconds
+from lince.cli.options import parse_duration, parse_positive
 from lince.errors import UsageError
-from lince.messages import _
-from lince.serving.models import default_name
-from lince.serving.settings import MIB, PORT, Limits, Pacing, Settings
+from lince.i18n import _
+from lince.serving.model_registry import derive_model_name
+from lince.serving.settings import DEFAULT_PORT, MIB, BatchingSettings, RequestLimits, ServerSettings
 
-TOKEN = "LINCE_TOKEN"  # noqa: S105 (the variable's name)
+TOKEN_VARIABLE = "LINCE_TOKEN"  # noqa: S105
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,18 +23,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models", nargs="+", metavar=_("RUN"), help=_("runs or model folders; NAME=RUN serves one under another name")
     )
-    _add_place(parser.add_argument_group(_("where it is reached, and by whom")))
-    _add_pacing(parser.add_argument_group(_("how photos share the network (measured at start unless given)")))
-    _add_limits(parser.add_argument_group(_("what one client may ask")))
+    _add_network_options(parser.add_argument_group(_("where it is reached, and by whom")))
+    _add_batching_options(parser.add_argument_group(_("how photos share the network (measured at start unless given)")))
+    _add_limit_options(parser.add_argument_group(_("what one client may ask")))
     parser.add_argument(
         "--corrections", type=Path, metavar=_("DIR"), help=_("keep photos there whose answer a person corrects")
     )
     parser.add_argument(
-        "--reload", type=_seconds, default=1.0, metavar=_("TIME"), help=_("how often to look for changed models (1s)")
+        "--reload",
+        type=_parse_interval,
+        default=1.0,
+        metavar=_("TIME"),
+        help=_("how often to look for changed models (1s)"),
     )
 
 
-def _add_place(group: argparse._ArgumentGroup) -> None:
+def _add_network_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--host",
         default="127.0.0.1",
@@ -44,9 +48,9 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--port",
         type=int,
-        default=PORT,
+        default=DEFAULT_PORT,
         metavar="N",
-        help=_("port to listen at ({port}; 0: any free one)").format(port=PORT),
+        help=_("port to listen at ({port}; 0: any free one)").format(port=DEFAULT_PORT),
     )
     group.add_argument(
         "--token", metavar=_("TEXT"), help=_("what clients must send along; better in the variable LINCE_TOKEN")
@@ -68,34 +72,34 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--root-path", default="", metavar=_("PATH"), help=_("the prefix that a proxy gives: /lince"))
     group.add_argument(
         "--grace",
-        type=_seconds,
+        type=_parse_interval,
         default=10.0,
         metavar=_("TIME"),
         help=_("how long requests under way may take when it is told to end (10s)"),
     )
     group.add_argument(
         "--drain",
-        type=_seconds,
+        type=_parse_interval,
         default=0.0,
         metavar=_("TIME"),
         help=_("how long it says no before it ends, so that a balancer notices (0s)"),
     )
 
 
-def _add_pacing(group: argparse._ArgumentGroup) -> None:
+def _add_batching_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--bound", type=_seconds, metavar=_("TIME"), help=_("an answer comes within this time, or 429 at once")
+        "--bound", type=_parse_interval, metavar=_("TIME"), help=_("an answer comes within this time, or 429 at once")
     )
-    group.add_argument("--queue", type=positive, metavar="N", help=_("photos that may wait"))
-    group.add_argument("--batch", type=positive, metavar="N", help=_("photos that the network takes at once"))
+    group.add_argument("--queue", type=parse_positive, metavar="N", help=_("photos that may wait"))
+    group.add_argument("--batch", type=parse_positive, metavar="N", help=_("photos that the network takes at once"))
     group.add_argument(
         "--hold", type=float, default=2.0, metavar="MS", help=_("milliseconds that a batch waits for more photos (2)")
     )
-    group.add_argument("--threads", type=positive, metavar="N", help=_("cores that the network uses (all)"))
+    group.add_argument("--threads", type=parse_positive, metavar="N", help=_("cores that the network uses (all)"))
 
 
-def _add_limits(group: argparse._ArgumentGroup) -> None:
-    usual = Limits()
+def _add_limit_options(group: argparse._ArgumentGroup) -> None:
+    usual = RequestLimits()
     for option, value, text in (
         ("--max-request-mib", usual.request_bytes // MIB, _("size of a request ({usual} MiB)")),
         ("--max-image-mib", usual.image_bytes // MIB, _("size of an image's file ({usual} MiB)")),
@@ -104,10 +108,10 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
         ("--max-requests", usual.requests, _("requests under way at one time ({usual})")),
         ("--max-memory-mib", usual.memory // MIB, _("bytes of all requests held at one time ({usual} MiB)")),
     ):
-        group.add_argument(option, type=positive, default=value, metavar="N", help=text.format(usual=value))
+        group.add_argument(option, type=parse_positive, default=value, metavar="N", help=text.format(usual=value))
     group.add_argument(
         "--max-seconds",
-        type=_seconds,
+        type=_parse_interval,
         default=usual.seconds,
         metavar=_("TIME"),
         help=_("how long a request may take to arrive (30s)"),
@@ -116,7 +120,7 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Load the models and answer until told to end."""
-    named = _named(arguments.models)
+    named = _parse_model_names(arguments.models)
 
     def tell(address: str) -> None:
         if console.as_json:  # one line, so that a program can read it while the server goes on
@@ -125,11 +129,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             told = _("Serving {models} at {address}  (Ctrl-C ends it)")
             print(told.format(models=", ".join(named), address=address), flush=True)
 
-    lince.serve(named, _settings(arguments), tell=tell, progress=console)
+    lince.serve(named, _build_settings(arguments), tell=tell, progress=console)
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
-    limits = Limits(
+def _build_settings(arguments: argparse.Namespace) -> ServerSettings:
+    limits = RequestLimits(
         request_bytes=arguments.max_request_mib * MIB,
         image_bytes=arguments.max_image_mib * MIB,
         pixels=arguments.max_pixels,
@@ -138,34 +142,36 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         requests=arguments.max_requests,
         memory=arguments.max_memory_mib * MIB,
     )
-    pacing = Pacing(arguments.batch, arguments.hold / 1000, arguments.bound, arguments.queue, arguments.threads)
-    return Settings(
+    pacing = BatchingSettings(
+        arguments.batch, arguments.hold / 1000, arguments.bound, arguments.queue, arguments.threads
+    )
+    return ServerSettings(
         host=arguments.host,
         port=arguments.port,
-        token=arguments.token or os.environ.get(TOKEN, ""),
-        hosts=tuple(arguments.allow_host),
-        origins=tuple(arguments.allow_origin),
+        token=arguments.token or os.environ.get(TOKEN_VARIABLE, ""),
+        allowed_hosts=tuple(arguments.allow_host),
+        allowed_origins=tuple(arguments.allow_origin),
         root_path=arguments.root_path.rstrip("/"),
-        corrections=arguments.corrections,
-        reload=arguments.reload,
-        grace=arguments.grace,
-        drain=arguments.drain,
+        corrections_folder=arguments.corrections,
+        reload_interval=arguments.reload,
+        shutdown_timeout=arguments.grace,
+        drain_timeout=arguments.drain,
         limits=limits,
-        pacing=pacing,
+        batching=pacing,
     )
 
 
-def _seconds(text: str) -> float:
+def _parse_interval(text: str) -> float:
     """Return the seconds in ``90s`` or ``0.5``, or in ``200ms``."""
-    return seconds(text[:-2]) / 1000 if text.endswith("ms") else seconds(text)
+    return parse_duration(text[:-2]) / 1000 if text.endswith("ms") else parse_duration(text)
 
 
-def _named(words: list[str]) -> dict[str, str]:
+def _parse_model_names(words: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for word in words:
         name, equals, path = word.partition("=")
         if not equals or os.path.exists(word):
-            name, path = default_name(Path(word)), word
+            name, path = derive_model_name(Path(word)), word
         if name in found:
             raise UsageError(
                 _("Two models are called '{name}'.").format(name=name),

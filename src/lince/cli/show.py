@@ -6,17 +6,17 @@ import argparse
 
 import lince
 from lince.cli.console import Console
-from lince.cli.parser import add_data, merges, positive
-from lince.messages import _
+from lince.cli.options import add_data_options, parse_merges, parse_positive
+from lince.i18n import _
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince show``."""
     parser.add_argument("data", metavar=_("DATA"), help=_("photos with their labels, in any format"))
     parser.add_argument("--out", metavar=_("FILE"), default="sheet.png", help=_("the picture, PNG or JPEG (sheet.png)"))
-    parser.add_argument("--count", type=positive, default=24, metavar="N", help=_("photos (24)"))
+    parser.add_argument("--count", type=parse_positive, default=24, metavar="N", help=_("photos (24)"))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("the same seed gives the same result (0)"))
-    add_data(parser)
+    add_data_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -25,8 +25,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         arguments.data,
         format=arguments.format,
         pattern=arguments.pattern,
-        merge=merges(arguments.merge),
+        merge=parse_merges(arguments.merge),
         progress=console,
     )
     path = lince.show(dataset, out=arguments.out, count=arguments.count, seed=arguments.seed, progress=console)
-    console.result({"picture": str(path)}, [dataset.summary(), _("Written: {path}").format(path=path)])
+    console.print_result({"picture": str(path)}, [dataset.summarise(), _("Written: {path}").format(path=path)])

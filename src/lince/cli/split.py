@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import lince
 from lince.cli.console import Console
-from lince.cli.parser import add_data, merges, positive
-from lince.messages import _
+from lince.cli.options import add_data_options, parse_merges, parse_positive
+from lince.i18n import _
 
 if TYPE_CHECKING:
-    from lince.verbs.splitting import Division
+    from lince.api.split import SplitResult
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--val", type=float, default=0.1, metavar=_("SHARE"), help=_("for validation (0.1)"))
     parser.add_argument("--test", type=float, default=0.2, metavar=_("SHARE"), help=_("for the test (0.2)"))
-    parser.add_argument("--folds", type=positive, metavar="K", help=_("deal the rest into K folds too"))
+    parser.add_argument("--folds", type=parse_positive, metavar="K", help=_("deal the rest into K folds too"))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("the same seed gives the same result (0)"))
     parser.add_argument("--anew", action="store_true", help=_("do not keep the parts that the data brings along"))
     parser.add_argument(
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group", metavar=_("TEXT"), help=_("what belongs together by its name, such as '{group}_{n}'")
     )
-    add_data(parser)
+    add_data_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -48,35 +48,37 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         group=arguments.group,
         format=arguments.format,
         pattern=arguments.pattern,
-        merge=merges(arguments.merge),
+        merge=parse_merges(arguments.merge),
         fix=arguments.fix,
         progress=console,
     )
     record = {
         "path": str(done.path),
-        "sizes": {name or "unassigned": size for name, size in done.sizes.items()},
+        "sizes": {name or "unassigned": size for name, size in done.split_sizes.items()},
         "groups": done.groups.reasons if done.groups else {},
-        "leaks": done.leaks,
-        "used": done.dataset.summary(),
+        "leaks": done.leak_count,
+        "used": done.dataset.summarise(),
     }
-    console.result(record, list(_told(done)))
+    console.print_result(record, list(_result_lines(done)))
 
 
-def _told(done: Division) -> list[str]:
-    sizes = done.sizes
-    lines = [done.dataset.summary()]
+def _result_lines(done: SplitResult) -> list[str]:
+    sizes = done.split_sizes
+    lines = [done.dataset.summarise()]
     lines.append(_("training {train:,}, validation {val:,}, test {test:,}").format(**{k: sizes[k] for k in sizes if k}))
     if sizes[""]:
         lines.append(_("{count:,} images have no label and are in no part").format(count=sizes[""]))
-    if done.groups and done.groups.joined:
+    if done.groups and done.groups.grouped_count:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in done.groups.reasons.items())
-        lines.append(_("{count:,} images stay together: {reasons}").format(count=done.groups.joined, reasons=reasons))
-    if done.leaks:
+        lines.append(
+            _("{count:,} images stay together: {reasons}").format(count=done.groups.grouped_count, reasons=reasons)
+        )
+    if done.leak_count:
         lines.append(
             _(
                 "{count:,} images to learn from are like images of the test part that came with the data: "
                 "--anew divides without that"
-            ).format(count=done.leaks)
+            ).format(count=done.leak_count)
         )
     lines.append(_("Written: {path}").format(path=done.path))
     return lines

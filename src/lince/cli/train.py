@@ -8,10 +8,10 @@ from typing import Any
 
 import lince
 from lince.cli.console import Console
-from lince.cli.parser import add_data, merges, seconds, shares
-from lince.cli.told import trained
+from lince.cli.options import add_data_options, parse_duration, parse_merges, parse_split
+from lince.cli.run_summary import describe_run
 from lince.errors import UsageError
-from lince.messages import _
+from lince.i18n import _
 
 _Option = tuple[str, Callable[[str], Any], str, str]
 
@@ -23,29 +23,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", metavar=_("RUN"), help=_("go on with an interrupted run; needs nothing else"))
     parser.add_argument("--config", metavar=_("FILE"), help=_("choices from a TOML file; options go over them"))
     parser.add_argument("--allow-unusable", action="store_true", help=_("go on when many images cannot be used"))
-    parser.add_argument("--split", type=shares, metavar="0.1,0.2", help=_("shares for validation and for the test"))
+    parser.add_argument(
+        "--split", type=parse_split, metavar="0.1,0.2", help=_("shares for validation and for the test")
+    )
     for title, options in (
-        (_("what is trained"), _network()),
-        (_("how it is trained"), _fit()),
-        (_("images and machine"), _images()),
+        (_("what is trained"), _model_options()),
+        (_("how it is trained"), _optimisation_options()),
+        (_("images and machine"), _image_options()),
     ):
         group = parser.add_argument_group(title)
         for name, kind, metavar, line in options:
             group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=line)
-    add_data(parser)
+    add_data_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Train, or go on training, and print what came out."""
     if arguments.resume:
-        _require_alone(arguments)
+        _require_resume_alone(arguments)
         finished = lince.resume(arguments.resume, progress=console)
     else:
-        finished = _start(arguments, console)
-    console.result(*trained(finished))
+        finished = _start_training(arguments, console)
+    console.print_result(*describe_run(finished))
 
 
-def _start(arguments: argparse.Namespace, console: Console) -> Any:
+def _start_training(arguments: argparse.Namespace, console: Console) -> Any:
     if arguments.data is None:
         raise UsageError(
             _("There is nothing to train on."),
@@ -58,17 +60,17 @@ def _start(arguments: argparse.Namespace, console: Console) -> Any:
         out=arguments.out,
         format=arguments.format,
         pattern=arguments.pattern,
-        merge=merges(arguments.merge),
+        merge=parse_merges(arguments.merge),
         fix=arguments.fix,
         allow_unusable=arguments.allow_unusable,
         progress=console,
-        **_chosen(arguments),
+        **_chosen_options(arguments),
     )
 
 
-def _chosen(arguments: argparse.Namespace) -> dict[str, Any]:
+def _chosen_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the choices that were made; those left open are left to the file, or to lince."""
-    names = [name for name, *_rest in (*_network(), *_fit(), *_images())]
+    names = [name for name, *_rest in (*_model_options(), *_optimisation_options(), *_image_options())]
     chosen = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     if arguments.split is not None:
         if {"val", "test"} & set(chosen):
@@ -77,8 +79,8 @@ def _chosen(arguments: argparse.Namespace) -> dict[str, Any]:
     return chosen
 
 
-def _require_alone(arguments: argparse.Namespace) -> None:
-    others = {**_chosen(arguments), "out": arguments.out, "config": arguments.config, "data": arguments.data}
+def _require_resume_alone(arguments: argparse.Namespace) -> None:
+    others = {**_chosen_options(arguments), "out": arguments.out, "config": arguments.config, "data": arguments.data}
     given = [name for name, value in others.items() if value is not None]
     if given:
         raise UsageError(
@@ -87,7 +89,7 @@ def _require_alone(arguments: argparse.Namespace) -> None:
         )
 
 
-def _network() -> tuple[_Option, ...]:
+def _model_options() -> tuple[_Option, ...]:
     return (
         ("recipe", str, _("NAME"), _("transfer (the default), finetune, scratch, or all of them")),
         ("model", str, _("NAME"), _("nano, small (the default), medium, large, cnn, 'cnn: LAYERS', or a timm name")),
@@ -97,7 +99,7 @@ def _network() -> tuple[_Option, ...]:
     )
 
 
-def _fit() -> tuple[_Option, ...]:
+def _optimisation_options() -> tuple[_Option, ...]:
     return (
         ("epochs", int, "N", _("how often every image is seen")),
         ("batch", int, "N", _("images at a time")),
@@ -110,14 +112,14 @@ def _fit() -> tuple[_Option, ...]:
             _("NAME"),
             _("what tells progress: val_loss, val_accuracy; for objects val_map50_95, val_map50"),
         ),
-        ("budget", seconds, _("TIME"), _("stop after this time: 90s, 15m, 1h")),
+        ("budget", parse_duration, _("TIME"), _("stop after this time: 90s, 15m, 1h")),
         ("seed", int, "N", _("the same seed gives the same result (0)")),
         ("val", float, "X", _("the share of the images to choose by (0.1)")),
         ("test", float, "X", _("the share of the images set aside for the test (0.2)")),
     )
 
 
-def _images() -> tuple[_Option, ...]:
+def _image_options() -> tuple[_Option, ...]:
     return (
         ("size", int, _("PIXELS"), _("the side of the square that the network sees")),
         ("resize", str, _("RULE"), _("squash, crop, letterbox or corner; as the network wants it by default")),

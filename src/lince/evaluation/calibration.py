@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 15
+NUM_BINS = 15
 
 
 @dataclass(frozen=True)
-class Bin:
+class CalibrationBin:
     """The answers whose probability lies in (low, high]: how many, how sure and how often right on average.
 
     ``confidence`` and ``accuracy`` are ``None`` where there are none.
@@ -26,14 +26,14 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CalibrationResult:
     """The expected calibration error (Guo et al. 2017) with its bins, and the mean probability of the answers."""
 
     ece: float
     confidence: float
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the error and the filled bins as JSON."""
         filled = [item for item in self.bins if item.count]
         names = ("low", "high", "count", "confidence", "accuracy")
@@ -41,7 +41,7 @@ class Calibration:
         return {"ece": self.ece, "confidence": self.confidence, "bins": bins}
 
 
-def calibrate(truth: NDArray[Any], probabilities: NDArray[Any], bins: int = BINS) -> Calibration:
+def compute_calibration(truth: NDArray[Any], probabilities: NDArray[Any], bins: int = NUM_BINS) -> CalibrationResult:
     """Return the calibration of ``probabilities`` (N, C) against ``truth`` (N,), in ``bins`` of equal width."""
     confidence = np.minimum(probabilities.max(axis=1), 1.0)
     right = probabilities.argmax(axis=1) == truth
@@ -49,10 +49,10 @@ def calibrate(truth: NDArray[Any], probabilities: NDArray[Any], bins: int = BINS
     counts = np.bincount(place, minlength=bins)
     sure = np.bincount(place, weights=confidence, minlength=bins)
     hits = np.bincount(place, weights=right, minlength=bins)
-    table = tuple(_bin(i, bins, int(counts[i]), float(sure[i]), float(hits[i])) for i in range(bins))
-    return Calibration(float(np.abs(hits - sure).sum() / len(truth)), float(confidence.mean()), table)
+    table = tuple(_make_bin(i, bins, int(counts[i]), float(sure[i]), float(hits[i])) for i in range(bins))
+    return CalibrationResult(float(np.abs(hits - sure).sum() / len(truth)), float(confidence.mean()), table)
 
 
-def _bin(index: int, bins: int, count: int, sure: float, hits: float) -> Bin:
+def _make_bin(index: int, bins: int, count: int, sure: float, hits: float) -> CalibrationBin:
     means = (sure / count, hits / count) if count else (None, None)
-    return Bin(index / bins, (index + 1) / bins, count, *means)
+    return CalibrationBin(index / bins, (index + 1) / bins, count, *means)

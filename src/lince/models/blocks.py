@@ -8,22 +8,22 @@ from typing import Self
 from torch import nn
 
 from lince.errors import UsageError
-from lince.messages import _
+from lince.i18n import _
 
 Block = tuple[str, nn.Module]
 _CONTAINERS = (nn.Sequential, nn.ModuleList)
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
-_SHAPELESS = (nn.Dropout, nn.Identity, *_NORMS)
+_FOLLOWING_LAYERS = (nn.Dropout, nn.Identity, *_NORMS)
 
 
-def blocks_of(network: nn.Module) -> list[Block]:
+def split_into_blocks(network: nn.Module) -> list[Block]:
     """Return the (name, module) blocks of ``network`` in order, containers opened one level deep.
 
     Norms, activations and dropout belong to the layer before them, and poolings stand alone, so that VGG16 has the
     18 layers that Keras counts after its input: 13 convolutions and 5 poolings.
     """
     grouped: list[tuple[str, list[nn.Module]]] = []
-    for name, module in _opened(network):
+    for name, module in _open_containers(network):
         if grouped and _belongs_to_previous(module):
             grouped[-1][1].append(module)
         else:
@@ -31,14 +31,14 @@ def blocks_of(network: nn.Module) -> list[Block]:
     return [(name, group[0] if len(group) == 1 else nn.Sequential(*group)) for name, group in grouped]
 
 
-class Layered(nn.Module):
+class FreezableNetwork(nn.Module):
     """A network that says what its blocks are, so that the lower ones can stay as they are while the rest learns."""
 
     def __init__(self) -> None:
         super().__init__()
         self._frozen: list[nn.Module] = []
 
-    def blocks(self) -> list[Block]:
+    def list_blocks(self) -> list[Block]:
         """Return (name, module) of every block from input to head; the head is the last."""
         raise NotImplementedError
 
@@ -47,14 +47,14 @@ class Layered(nn.Module):
 
         Frozen blocks take no gradients and stay in evaluation mode: their batch-norm statistics do not move.
         """
-        blocks = self.blocks()
-        first = first_trained(blocks, from_layer)
+        blocks = self.list_blocks()
+        first = find_first_trainable_block(blocks, from_layer)
         self.unfreeze()
         self._frozen = [module for _name, module in blocks[:first]]
         for module in self._frozen:
             module.requires_grad_(False)
         if first > 0:
-            self._freeze_loose()
+            self._freeze_blockless_parameters()
         self.train(self.training)
         return first
 
@@ -76,22 +76,22 @@ class Layered(nn.Module):
             module.eval()
         return self
 
-    def _freeze_loose(self) -> None:
+    def _freeze_blockless_parameters(self) -> None:
         # Position embeddings and class tokens belong to no block; they stand at the input.
-        inside = {id(parameter) for _name, module in self.blocks() for parameter in module.parameters()}
+        inside = {id(parameter) for _name, module in self.list_blocks() for parameter in module.parameters()}
         for parameter in self.parameters():
             if id(parameter) not in inside:
                 parameter.requires_grad_(False)
 
 
-def first_trained(blocks: list[Block], from_layer: str) -> int:
+def find_first_trainable_block(blocks: list[Block], from_layer: str) -> int:
     """Return the position in ``blocks`` of the first one that ``from_layer`` leaves to be trained.
 
     A number counts as Keras does: 0 is the input itself, 1 the first block. A name is a block's, or what it begins
     with: ``blocks.5``, ``layer3``. Raises ``UsageError`` for a layer that is not there.
     """
     if from_layer.isdigit():
-        return _by_number(blocks, int(from_layer))
+        return _block_by_number(blocks, int(from_layer))
     for position, (name, _module) in enumerate(blocks):
         if name == from_layer or name.startswith(f"{from_layer}."):
             return position
@@ -104,12 +104,12 @@ def first_trained(blocks: list[Block], from_layer: str) -> int:
     )
 
 
-def has_norms(network: nn.Module) -> bool:
+def has_norm_layers(network: nn.Module) -> bool:
     """Return whether some layer of ``network`` keeps its values in scale, so that high learning rates do no harm."""
     return any(isinstance(module, _NORMS) for module in network.modules())
 
 
-def _by_number(blocks: list[Block], number: int) -> int:
+def _block_by_number(blocks: list[Block], number: int) -> int:
     if number > len(blocks):
         raise UsageError(
             _("This network has {count} layers after its input, not {number}.").format(
@@ -120,7 +120,7 @@ def _by_number(blocks: list[Block], number: int) -> int:
     return max(0, number - 1)
 
 
-def _opened(network: nn.Module) -> list[Block]:
+def _open_containers(network: nn.Module) -> list[Block]:
     opened: list[Block] = []
     for name, child in network.named_children():
         if isinstance(child, _CONTAINERS) and len(child) > 0:
@@ -131,7 +131,7 @@ def _opened(network: nn.Module) -> list[Block]:
 
 
 def _belongs_to_previous(module: nn.Module) -> bool:
-    if isinstance(module, _SHAPELESS):
+    if isinstance(module, _FOLLOWING_LAYERS):
         return True
     is_pooling = "Pool" in type(module).__name__
     return not is_pooling and not any(True for _parameter in module.parameters())

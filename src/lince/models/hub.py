@@ -11,38 +11,38 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
-from lince import files
+from lince import fileio
 from lince.errors import WeightsError
-from lince.messages import _
-from lince.models.registry import ModelEntry
-from lince.progress import SILENT, Progress, Stage
+from lince.i18n import _
+from lince.models.classification.registry import ModelEntry
+from lince.progress import SILENT, Progress, ProgressStage
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
-FILE_NAME = "model.safetensors"
-TIMEOUT = 10.0  # seconds without a byte
-_BLOCK = 1 << 20
+WEIGHTS_FILE_NAME = "model.safetensors"
+TIMEOUT_SECONDS = 10.0  # seconds without a byte
+_BLOCK_SIZE = 1 << 20
 _DIGEST_HEADER = "X-Linked-Etag"
-_YES = ("1", "on", "yes", "true")
+_TRUE_VALUES = ("1", "on", "yes", "true")
 
 
-def fetch(entry: ModelEntry, progress: Progress = SILENT) -> Path:
+def download_weights(entry: ModelEntry, progress: Progress = SILENT) -> Path:
     """Return the file with the published weights of ``entry``, downloading it if no earlier download is here.
 
     ``HF_ENDPOINT`` names another server that answers like the hub, ``HF_HUB_OFFLINE=1`` forbids the network. Raises
     ``WeightsError`` with the ways out when there is none, or when what came does not match its published digest.
     """
-    known = cached(entry)
+    known = find_cached_weights(entry)
     if known is not None:
         return known
     if not entry.repository:
-        raise _no_weights(
-            entry, _("lince knows no place to fetch the weights of {model} from.").format(model=entry.published)
+        raise _no_weights_error(
+            entry, _("lince knows no place to fetch the weights of {model} from.").format(model=entry.pretrained_name)
         )
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in _YES:
-        raise _no_weights(
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE_VALUES:
+        raise _no_weights_error(
             entry, _("HF_HUB_OFFLINE forbids downloading the weights of {model}.").format(model=entry.name)
         )
-    progress.say(
+    progress.show_message(
         _("Downloading the weights of {model} from {repository}, licence {licence}.").format(
             model=entry.name, repository=entry.repository, licence=entry.licence
         )
@@ -50,18 +50,18 @@ def fetch(entry: ModelEntry, progress: Progress = SILENT) -> Path:
     return _download(entry, progress)
 
 
-def cached(entry: ModelEntry) -> Path | None:
+def find_cached_weights(entry: ModelEntry) -> Path | None:
     """Return the file with the published weights of ``entry`` when lince or timm downloaded it before."""
-    own = _own_path(entry)
+    own = _cache_path(entry)
     if own.is_file():
         return own
     folder = _hub_cache() / f"models--{entry.repository.replace('/', '--')}" / "snapshots"
-    found = sorted(folder.glob(f"*/{FILE_NAME}"), key=lambda path: path.stat().st_mtime)
+    found = sorted(folder.glob(f"*/{WEIGHTS_FILE_NAME}"), key=lambda path: path.stat().st_mtime)
     return found[-1] if entry.repository and found else None
 
 
-def _own_path(entry: ModelEntry) -> Path:
-    return files.cache_folder() / "weights" / f"{entry.published}.safetensors"
+def _cache_path(entry: ModelEntry) -> Path:
+    return fileio.get_cache_folder() / "weights" / f"{entry.pretrained_name}.safetensors"
 
 
 def _hub_cache() -> Path:
@@ -74,22 +74,22 @@ def _hub_cache() -> Path:
 
 def _download(entry: ModelEntry, progress: Progress) -> Path:
     endpoint = os.environ.get("HF_ENDPOINT", DEFAULT_ENDPOINT).rstrip("/")
-    url = f"{endpoint}/{entry.repository}/resolve/main/{FILE_NAME}"
-    path = _own_path(entry)
+    url = f"{endpoint}/{entry.repository}/resolve/main/{WEIGHTS_FILE_NAME}"
+    path = _cache_path(entry)
     try:
         redirects = _Redirects()
-        with urllib.request.build_opener(redirects).open(_request(url), timeout=TIMEOUT) as answer:
+        with urllib.request.build_opener(redirects).open(_make_request(url), timeout=TIMEOUT_SECONDS) as answer:
             expected = _published_digest(answer, redirects)
-            with files.replacing(path) as aside, open(aside, "wb") as target:
-                _receive(answer, target, expected, entry, progress)
+            with fileio.atomic_file(path) as aside, open(aside, "wb") as target:
+                _stream_to_file(answer, target, expected, entry, progress)
     except urllib.error.HTTPError as error:
-        raise _no_weights(entry, _("{url} answered {code}.").format(url=url, code=error.code)) from error
+        raise _no_weights_error(entry, _("{url} answered {code}.").format(url=url, code=error.code)) from error
     except (OSError, HTTPException) as error:
-        raise _no_weights(entry, _("{url} cannot be reached: {error}.").format(url=url, error=error)) from error
+        raise _no_weights_error(entry, _("{url} cannot be reached: {error}.").format(url=url, error=error)) from error
     return path
 
 
-def _request(url: str) -> urllib.request.Request:
+def _make_request(url: str) -> urllib.request.Request:
     if not url.startswith(("https://", "http://")):
         raise WeightsError(
             _("HF_ENDPOINT cannot be '{url}'.").format(url=url), _("Expected an address that begins with https://.")
@@ -114,11 +114,13 @@ def _published_digest(answer: Any, redirects: _Redirects) -> str:
     return digest if len(digest) == 64 else ""
 
 
-def _receive(answer: Any, target: IO[bytes], expected: str, entry: ModelEntry, progress: Progress) -> None:
+def _stream_to_file(answer: Any, target: IO[bytes], expected: str, entry: ModelEntry, progress: Progress) -> None:
     total = int(answer.headers.get("Content-Length", 0))
     received, digest = 0, hashlib.sha256()
-    with progress.stage(_("Downloading {model}").format(model=entry.name), max(1, -(-total // _BLOCK))) as stage:
-        for block in _blocks(answer, stage):
+    with progress.open_stage(
+        _("Downloading {model}").format(model=entry.name), max(1, -(-total // _BLOCK_SIZE))
+    ) as stage:
+        for block in _iter_blocks(answer, stage):
             digest.update(block)
             target.write(block)
             received += len(block)
@@ -137,13 +139,13 @@ def _receive(answer: Any, target: IO[bytes], expected: str, entry: ModelEntry, p
         )
 
 
-def _blocks(answer: Any, stage: Stage) -> Iterator[bytes]:
-    while block := answer.read(_BLOCK):
+def _iter_blocks(answer: Any, stage: ProgressStage) -> Iterator[bytes]:
+    while block := answer.read(_BLOCK_SIZE):
         yield block
         stage.advance()
 
 
-def _no_weights(entry: ModelEntry, found: str) -> WeightsError:
+def _no_weights_error(entry: ModelEntry, found: str) -> WeightsError:
     return WeightsError(
         found,
         _("Expected the published weights of {model}.").format(model=entry.name),

@@ -19,17 +19,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lince import files
+from lince import fileio
 from lince.errors import WeightsError
-from lince.messages import _
-from lince.models import backbone
-from lince.models.classifier import Classifier
-from lince.models.cnn import Cnn
-from lince.models.detector import Detector
-from lince.models.sources import Source
+from lince.i18n import _
+from lince.models.classification import timm_backbone
+from lince.models.classification.classifier import Classifier
+from lince.models.classification.cnn import CustomCnn
+from lince.models.detection.detector import Detector
+from lince.models.weights_source import WeightsSource
 
-State = dict[str, Tensor]
-MOST = 0.9  # the share of the network's tensors that a file must fill
+StateDict = dict[str, Tensor]
+MIN_FITTED_SHARE = 0.9  # the share of the network's tensors that a file must fill
 _WRAPPERS = (
     "state_dict_ema",
     "model_ema",
@@ -41,34 +41,37 @@ _WRAPPERS = (
     "net",
     "weights",
 )
-_OUTER = ("module.", "_orig_mod.", "model.")
-_PREFIXES = (*_OUTER, "backbone.", "encoder.", "body.network.", "body.", "network.")
-_HEADS = (*backbone.HEAD_PARTS, "AuxLogits")
-_COUNTER = "num_batches_tracked"  # absent from old files, and of no use to a network that is evaluated
-_LONGEST_HEADER = 100_000_000  # bytes, safetensors' own limit
-_CUT_OFF = (EOFError, IndexError, struct.error)  # how the reading of a pickle ends where its bytes do
-_MODULES = ("torch.nn.modules.", "ultralytics.")  # whose objects in a file are read for the tensors that they hold
-_DEEPEST = 50  # modules within modules
+_OUTER_PREFIXES = ("module.", "_orig_mod.", "model.")
+_PREFIXES = (*_OUTER_PREFIXES, "backbone.", "encoder.", "body.network.", "body.", "network.")
+_HEAD_NAMES = (*timm_backbone.HEAD_PARTS, "AuxLogits")
+_BATCH_COUNTER = "num_batches_tracked"  # absent from old files, and of no use to a network that is evaluated
+_MAX_HEADER_BYTES = 100_000_000  # bytes, safetensors' own limit
+_TRUNCATION_ERRORS = (EOFError, IndexError, struct.error)  # how the reading of a pickle ends where its bytes do
+_STUBBED_MODULES = (
+    "torch.nn.modules.",
+    "ultralytics.",
+)  # whose objects in a file are read for the tensors that they hold
+_MAX_DEPTH = 50  # modules within modules
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 
 
-class _Held:
+class _ModuleStub:
     """Stands for a module in a file: it takes what the file gives it, and no code of the module's class ever runs."""
 
     def __init__(self, *_given: Any) -> None:
         pass
 
 
-def _tensors(module: _Held, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+def _iter_tensors(module: _ModuleStub, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Yield what ``module`` and those within it hold, by torch's names."""
     for kind in ("_parameters", "_buffers"):
-        yield from ((prefix + str(name), value) for name, value in _items(module, kind))
-    for name, inner in _items(module, "_modules"):
-        if isinstance(inner, _Held) and depth < _DEEPEST:
-            yield from _tensors(inner, f"{prefix}{name}.", depth + 1)
+        yield from ((prefix + str(name), value) for name, value in _stub_items(module, kind))
+    for name, inner in _stub_items(module, "_modules"):
+        if isinstance(inner, _ModuleStub) and depth < _MAX_DEPTH:
+            yield from _iter_tensors(inner, f"{prefix}{name}.", depth + 1)
 
 
-def _items(module: _Held, kind: str) -> list[tuple[Any, Any]]:
+def _stub_items(module: _ModuleStub, kind: str) -> list[tuple[Any, Any]]:
     held = vars(module).get(kind)
     return list(held.items()) if isinstance(held, dict) else []
 
@@ -81,71 +84,75 @@ class WeightsReport:
     classifier, which is left out because it names other classes.
     """
 
-    origin: str
+    provenance: str
     licence: str
-    fitted: int
-    total: int
+    fitted_count: int
+    total_count: int
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     wrong_shape: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
-    head: tuple[str, ...] = ()
+    class_layers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def lines(self) -> list[str]:
+    def format_lines(self) -> list[str]:
         """Return the report as sentences, every key that did not fit named."""
-        if self.fitted == 0:
+        if self.fitted_count == 0:
             return [_("Weights: random.")]
         text = [
             _("Weights: {origin} (licence: {licence}), {fitted} of {total} tensors filled.").format(
-                origin=self.origin, licence=self.licence, fitted=self.fitted, total=self.total
+                origin=self.provenance, licence=self.licence, fitted=self.fitted_count, total=self.total_count
             ),
             *self.notes,
         ]
-        if self.head:
-            text.append(_("Left out, the file's own classifier: {names}.").format(names=", ".join(self.head)))
-        return text + self.misfits()
+        if self.class_layers:
+            text.append(_("Left out, the file's own classifier: {names}.").format(names=", ".join(self.class_layers)))
+        return text + self.describe_misfits()
 
-    def misfits(self, most: int | None = None) -> list[str]:
+    def describe_misfits(self, max_names: int | None = None) -> list[str]:
         """Return one sentence for each way in which keys did not fit, with ``most`` names in each."""
         text = []
         if self.missing:
-            text.append(_("Not in the file, left random: {names}.").format(names=_listed(self.missing, most)))
+            text.append(_("Not in the file, left random: {names}.").format(names=_join_names(self.missing, max_names)))
         if self.unexpected:
-            text.append(_("In the file, not in the network: {names}.").format(names=_listed(self.unexpected, most)))
+            text.append(
+                _("In the file, not in the network: {names}.").format(names=_join_names(self.unexpected, max_names))
+            )
         if self.wrong_shape:
-            shapes = _listed([f"{name} {found} / {expected}" for name, found, expected in self.wrong_shape], most)
+            shapes = _join_names(
+                [f"{name} {found} / {expected}" for name, found, expected in self.wrong_shape], max_names
+            )
             text.append(_("Of another shape (file / network), left random: {shapes}.").format(shapes=shapes))
         return text
 
 
-def _listed(names: Sequence[str], most: int | None) -> str:
+def _join_names(names: Sequence[str], most: int | None) -> str:
     if most is None or len(names) <= most:
         return ", ".join(names)
     return _("{names} and {count} more").format(names=", ".join(names[:most]), count=len(names) - most)
 
 
-def load(network: Classifier, source: Source) -> WeightsReport:
+def load_classifier_weights(network: Classifier, source: WeightsSource) -> WeightsReport:
     """Fill the body of ``network`` from ``source`` and return what fitted; its head stays as it is.
 
     Raises ``WeightsError`` when the file is missing, cut off, holds more than tensors, or fills fewer than 90 % of the
     body's tensors; the network is then unchanged.
     """
     body = network.body
-    target = body if isinstance(body, Cnn) else body.get_submodule("network")
+    target = body if isinstance(body, CustomCnn) else body.get_submodule("network")
     if source.path is None:
-        return WeightsReport(source.origin, source.licence, 0, len(target.state_dict()))
-    state = _bare(read(source.path))
-    fitting, report = _match(state, target, source)
-    if report.fitted < MOST * report.total and not isinstance(body, Cnn):
+        return WeightsReport(source.provenance, source.licence, 0, len(target.state_dict()))
+    state = _strip_wrapper_and_prefixes(read_weights(source.path))
+    fitting, report = _match_tensors(state, target, source)
+    if report.fitted_count < MIN_FITTED_SHARE * report.total_count and not isinstance(body, CustomCnn):
         # Files in another layout, or made for another size: as timm would bring them in.
-        fitting, report = _match(backbone.adapt(state, target), target, source)
-    if report.fitted < MOST * report.total:
-        raise _too_few(source, report)
+        fitting, report = _match_tensors(timm_backbone.adapt_checkpoint(state, target), target, source)
+    if report.fitted_count < MIN_FITTED_SHARE * report.total_count:
+        raise _too_few_error(source, report)
     target.load_state_dict(fitting, strict=False)
     return report
 
 
-def load_detector(network: Detector, source: Source) -> WeightsReport:
+def load_detector_weights(network: Detector, source: WeightsSource) -> WeightsReport:
     """Fill ``network`` from ``source`` and return what fitted.
 
     Weights made for another number of classes leave the layers that name classes as they are; ``head`` tells which.
@@ -153,72 +160,72 @@ def load_detector(network: Detector, source: Source) -> WeightsReport:
     Raises ``WeightsError`` as ``load`` does.
     """
     if source.path is None:
-        return WeightsReport(source.origin, source.licence, 0, len(network.state_dict()))
-    state = _unwrapped(read(source.path))
-    for prefix in _OUTER:
-        state = _without_prefix(state, prefix)
-    fitting, report = _match(network.own_state(state), network, source)
+        return WeightsReport(source.provenance, source.licence, 0, len(network.state_dict()))
+    state = _strip_wrapper(read_weights(source.path))
+    for prefix in _OUTER_PREFIXES:
+        state = _strip_prefix(state, prefix)
+    fitting, report = _match_tensors(network.adapt_state_dict(state), network, source)
     classes = [row for row in report.wrong_shape if network.is_class_layer(row[0])]
-    if report.fitted + len(classes) < MOST * report.total:
-        if network.body() is not network:
-            return _load_body(network.body(), state, source)
-        raise _too_few(source, report)
+    if report.fitted_count + len(classes) < MIN_FITTED_SHARE * report.total_count:
+        if network.get_backbone() is not network:
+            return _load_backbone_weights(network.get_backbone(), state, source)
+        raise _too_few_error(source, report)
     network.load_state_dict(fitting, strict=False)
     others = tuple(row for row in report.wrong_shape if row not in classes)
-    return replace(report, wrong_shape=others, head=tuple(name for name, _found, _expected in classes))
+    return replace(report, wrong_shape=others, class_layers=tuple(name for name, _found, _expected in classes))
 
 
-def _load_body(body: nn.Module, state: State, source: Source) -> WeightsReport:
-    state = _bare(dict(state))
-    fitting, report = _match(state, body, source)
-    if report.fitted < MOST * report.total:
-        fitting, report = _match(backbone.adapt(state, body), body, source)
-    if report.fitted < MOST * report.total:
-        raise _too_few(source, report)
+def _load_backbone_weights(body: nn.Module, state: StateDict, source: WeightsSource) -> WeightsReport:
+    state = _strip_wrapper_and_prefixes(dict(state))
+    fitting, report = _match_tensors(state, body, source)
+    if report.fitted_count < MIN_FITTED_SHARE * report.total_count:
+        fitting, report = _match_tensors(timm_backbone.adapt_checkpoint(state, body), body, source)
+    if report.fitted_count < MIN_FITTED_SHARE * report.total_count:
+        raise _too_few_error(source, report)
     body.load_state_dict(fitting, strict=False)
     return replace(report, notes=(*report.notes, _("They fill the backbone; the rest of the detector is random.")))
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_weights(path: Path) -> dict[str, Any]:
     """Return what the weight file at ``path`` holds, tensors on the CPU; nothing in it is ever executed."""
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
     except OSError as error:
         if error.errno == errno.EINVAL:  # torch looked for the directory of an archive before the start of the file
-            raise _unreadable(path, error) from error
+            raise _unreadable_error(path, error) from error
         raise WeightsError(_("{path} cannot be read: {error}.").format(path=path, error=error)) from error
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, ValueError, *_CUT_OFF) as error:
-        raise _unreadable(path, error) from error
-    if isinstance(content, _Held):
+    except (SafetensorError, RuntimeError, pickle.UnpicklingError, ValueError, *_TRUNCATION_ERRORS) as error:
+        raise _unreadable_error(path, error) from error
+    if isinstance(content, _ModuleStub):
         content = {"model": content}
     if not isinstance(content, Mapping):
-        raise _unreadable(path, TypeError(type(content).__name__))
+        raise _unreadable_error(path, TypeError(type(content).__name__))
     _check_hash(path)
-    return {name: dict(_tensors(one)) if isinstance(one, _Held) else one for name, one in content.items()}
+    return {name: dict(_iter_tensors(one)) if isinstance(one, _ModuleStub) else one for name, one in content.items()}
 
 
 def _read_torch(path: Path) -> Any:
     # Training scripts keep what they were started with beside the tensors: attributes alone, no code runs for them.
-    known: list[Any] = [argparse.Namespace, *((_Held, name) for name in _modules(path))]
+    known: list[Any] = [argparse.Namespace, *((_ModuleStub, name) for name in _list_module_classes(path))]
     with warnings.catch_warnings(), torch.serialization.safe_globals(known):
         warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)  # the error that follows says more
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _modules(path: Path) -> list[str]:
+def _list_module_classes(path: Path) -> list[str]:
     """Return the names of the classes of modules that the file at ``path`` holds objects of."""
     if not zipfile.is_zipfile(path):
         return []
     try:
         found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except (RuntimeError, ValueError, AssertionError, pickle.UnpicklingError, *_CUT_OFF):
+    except (RuntimeError, ValueError, AssertionError, pickle.UnpicklingError, *_TRUNCATION_ERRORS):
         return []  # whoever reads on says why
-    return [name for name in found if name.startswith(_MODULES)]
+    return [name for name in found if name.startswith(_STUBBED_MODULES)]
 
 
-def _unreadable(path: Path, error: Exception) -> WeightsError:
+def _unreadable_error(path: Path, error: Exception) -> WeightsError:
     again = _("Download or copy it again.")
-    if _is_cut_off(path, error):
+    if _is_truncated(path, error):
         return WeightsError(
             _("{path} is cut off: it ends after {size:,} bytes.").format(path=path, size=path.stat().st_size),
             _("Expected a whole weight file."),
@@ -237,20 +244,20 @@ def _unreadable(path: Path, error: Exception) -> WeightsError:
     )
 
 
-def _is_cut_off(path: Path, error: Exception) -> bool:
+def _is_truncated(path: Path, error: Exception) -> bool:
     with open(path, "rb") as stream:
         start = stream.read(8)
     if start.startswith(b"PK\x03\x04"):
         return not zipfile.is_zipfile(path)
     if path.suffix == ".safetensors":
         header = int.from_bytes(start, "little")
-        return "not fully covered" in str(error) or path.stat().st_size - 8 < header < _LONGEST_HEADER
-    return bool(start) and (isinstance(error, _CUT_OFF) or "unexpected EOF" in str(error))
+        return "not fully covered" in str(error) or path.stat().st_size - 8 < header < _MAX_HEADER_BYTES
+    return bool(start) and (isinstance(error, _TRUNCATION_ERRORS) or "unexpected EOF" in str(error))
 
 
 def _check_hash(path: Path) -> None:
     said = _HASH_IN_NAME.search(path.name)
-    if said and not files.sha256(path).startswith(said[1]):
+    if said and not fileio.compute_sha256(path).startswith(said[1]):
         raise WeightsError(
             _("{path} is not the file that its name promises.").format(path=path),
             _("Expected a SHA-256 that begins with {digits}.").format(digits=said[1]),
@@ -258,15 +265,15 @@ def _check_hash(path: Path) -> None:
         )
 
 
-def _bare(content: dict[str, Any]) -> State:
+def _strip_wrapper_and_prefixes(content: dict[str, Any]) -> StateDict:
     """Return the tensors of a file without the wrappings that training scripts put around them and their names."""
-    state = _unwrapped(content)
+    state = _strip_wrapper(content)
     for prefix in _PREFIXES:
-        state = _without_prefix(state, prefix)
+        state = _strip_prefix(state, prefix)
     return state
 
 
-def _unwrapped(content: dict[str, Any]) -> State:
+def _strip_wrapper(content: dict[str, Any]) -> StateDict:
     for key in _WRAPPERS:
         inner = content.get(key)
         if isinstance(inner, Mapping):
@@ -277,43 +284,43 @@ def _unwrapped(content: dict[str, Any]) -> State:
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
-def _without_prefix(state: State, prefix: str) -> State:
+def _strip_prefix(state: StateDict, prefix: str) -> StateDict:
     # More than half: a head may stand beside the rest.
     if 2 * sum(name.startswith(prefix) for name in state) <= len(state):
         return state
     return {name.removeprefix(prefix): value for name, value in state.items()}
 
 
-def _match(state: State, target: nn.Module, source: Source) -> tuple[State, WeightsReport]:
-    wanted = {name: value for name, value in target.state_dict().items() if _COUNTER not in name}
+def _match_tensors(state: StateDict, target: nn.Module, source: WeightsSource) -> tuple[StateDict, WeightsReport]:
+    wanted = {name: value for name, value in target.state_dict().items() if _BATCH_COUNTER not in name}
     fitting = {name: state[name] for name in wanted if name in state and state[name].shape == wanted[name].shape}
     wrong = tuple(
         (name, tuple(state[name].shape), tuple(wanted[name].shape))
         for name in wanted
         if name in state and name not in fitting
     )
-    strangers = [name for name in state if name not in wanted and _COUNTER not in name]
-    head = tuple(name for name in strangers if name.partition(".")[0] in _HEADS)
+    strangers = [name for name in state if name not in wanted and _BATCH_COUNTER not in name]
+    head = tuple(name for name in strangers if name.partition(".")[0] in _HEAD_NAMES)
     report = WeightsReport(
-        origin=source.origin,
+        provenance=source.provenance,
         licence=source.licence,
-        fitted=len(fitting),
-        total=len(wanted),
+        fitted_count=len(fitting),
+        total_count=len(wanted),
         missing=tuple(name for name in wanted if name not in state),
         unexpected=tuple(name for name in strangers if name not in head),
         wrong_shape=wrong,
-        head=head,
+        class_layers=head,
         notes=source.notes,
     )
     return fitting, report
 
 
-def _too_few(source: Source, report: WeightsReport) -> WeightsError:
+def _too_few_error(source: WeightsSource, report: WeightsReport) -> WeightsError:
     return WeightsError(
         _("{path} fills {fitted} of the {total} tensors of {model}.").format(
-            path=source.path, fitted=report.fitted, total=report.total, model=source.entry.published
+            path=source.path, fitted=report.fitted_count, total=report.total_count, model=source.entry.pretrained_name
         )
-        + "".join(f"\n{line}" for line in report.misfits(8)),
-        _("Expected at least {share:.0%}: weights of the same network.").format(share=MOST),
+        + "".join(f"\n{line}" for line in report.describe_misfits(8)),
+        _("Expected at least {share:.0%}: weights of the same network.").format(share=MIN_FITTED_SHARE),
         _("Give the file's own network with --model, or another file with --weights."),
     )

@@ -11,32 +11,32 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lince.evaluation.report.page import environment
-from lince.messages import _
-from lince.serving import drawing, state
-from lince.serving.schema import Kept, PhotosAsked, Predictions, Refused
+from lince.evaluation.report.html import get_jinja_environment
+from lince.i18n import _
+from lince.serving import digit_image, state
+from lince.serving.schemas import CorrectionResponse, ErrorResponse, PredictRequestBody, PredictResponse
 
 router = APIRouter(include_in_schema=False)
-_REFERENCE = "#/components/schemas/{model}"
-_Answers = dict[int | str, dict[str, Any]]
+_SCHEMA_REF = "#/components/schemas/{model}"
+_Responses = dict[int | str, dict[str, Any]]
 
 
-def refused(*statuses: int) -> _Answers:
+def error_responses(*statuses: int) -> _Responses:
     """Return how the refusals with ``statuses`` are described."""
-    return {status: {"model": Refused, "description": "Refused; the body says why."} for status in statuses}
+    return {status: {"model": ErrorResponse, "description": "Refused; the body says why."} for status in statuses}
 
 
-SENT = refused(400, 401, 403, 408, 413, 421, 422, 429, 500, 503)  # to whatever has a body
-_BYTES = {"type": "string", "format": "binary"}
-_TEXTS: dict[str, dict[str, Any]] = {
+BODY_ERRORS = error_responses(400, 401, 403, 408, 413, 421, 422, 429, 500, 503)  # to whatever has a body
+_BINARY_SCHEMA = {"type": "string", "format": "binary"}
+_OPTION_SCHEMAS: dict[str, dict[str, Any]] = {
     "model": {"type": "string", "description": "Name of the model; needed where several are served."},
     "top": {"type": "integer", "minimum": 1, "maximum": 999999, "description": "Classes told by a classifier."},
     "threshold": {"type": "number", "minimum": 0, "maximum": 1, "description": "Score from which on objects count."},
 }
-PREDICT: dict[str, Any] = {
+PREDICT_REQUEST: dict[str, Any] = {
     "parameters": [
         {"name": name, "in": "query", "required": False, "description": schema["description"], "schema": schema}
-        for name, schema in _TEXTS.items()
+        for name, schema in _OPTION_SCHEMAS.items()
     ],
     "requestBody": {
         "required": True,
@@ -45,50 +45,60 @@ PREDICT: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["images"],
-                    "properties": {"images": {"type": "array", "items": _BYTES, "minItems": 1}, **_TEXTS},
+                    "properties": {
+                        "images": {"type": "array", "items": _BINARY_SCHEMA, "minItems": 1},
+                        **_OPTION_SCHEMAS,
+                    },
                 }
             },
-            "application/json": {"schema": {"$ref": _REFERENCE.format(model="PhotosAsked")}},
-            "application/octet-stream": {"schema": _BYTES},
-            "image/*": {"schema": _BYTES},
+            "application/json": {"schema": {"$ref": _SCHEMA_REF.format(model="PredictRequestBody")}},
+            "application/octet-stream": {"schema": _BINARY_SCHEMA},
+            "image/*": {"schema": _BINARY_SCHEMA},
         },
     },
 }
-ANSWER: _Answers = {
-    200: {"model": Predictions, "description": "A record for each photo, in their order."},
-    404: {"model": Refused, "description": "There is no model of that name."},
-    **refused(414, 415),
-    **SENT,
+PREDICT_RESPONSES: _Responses = {
+    200: {"model": PredictResponse, "description": "A record for each photo, in their order."},
+    404: {"model": ErrorResponse, "description": "There is no model of that name."},
+    **error_responses(414, 415),
+    **BODY_ERRORS,
 }
-_NUMBER = {"type": "number", "exclusiveMinimum": -drawing.FARTHEST, "exclusiveMaximum": drawing.FARTHEST}
-_POINT = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
-_STROKES = {
+_COORDINATE_SCHEMA = {
+    "type": "number",
+    "exclusiveMinimum": -digit_image.MAX_COORDINATE,
+    "exclusiveMaximum": digit_image.MAX_COORDINATE,
+}
+_POINT_SCHEMA = {"type": "array", "items": _COORDINATE_SCHEMA, "minItems": 2, "maxItems": 2}
+_STROKES_SCHEMA = {
     "type": "array",
     "minItems": 1,
-    "maxItems": drawing.MOST_STROKES,
-    "items": {"type": "array", "items": _POINT, "minItems": 1},
-    "description": f"Points x, y in shares of the sheet, y downwards; at most {drawing.MOST_POINTS} in all.",
+    "maxItems": digit_image.MAX_STROKES,
+    "items": {"type": "array", "items": _POINT_SCHEMA, "minItems": 1},
+    "description": f"Points x, y in shares of the sheet, y downwards; at most {digit_image.MAX_POINTS} in all.",
 }
-DRAW: dict[str, Any] = {
+DRAWING_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"type": "object", "required": ["strokes"], "properties": {"strokes": _STROKES}}
+                "schema": {"type": "object", "required": ["strokes"], "properties": {"strokes": _STROKES_SCHEMA}}
             }
         },
     },
 }
-DRAWN: _Answers = {
-    200: {"content": {"image/png": {"schema": _BYTES}}, "description": "28 x 28 pixels, white on black, as MNIST's."},
-    **SENT,
+DRAWING_RESPONSES: _Responses = {
+    200: {
+        "content": {"image/png": {"schema": _BINARY_SCHEMA}},
+        "description": "28 x 28 pixels, white on black, as MNIST's.",
+    },
+    **BODY_ERRORS,
 }
-_OBJECTS = {
+_OBJECTS_SCHEMA = {
     "type": "string",
     "contentMediaType": "application/json",
     "description": 'To a detector, all that is there: [{"class": NAME, "box": [left, top, right, bottom]}, ...].',
 }
-CORRECT: dict[str, Any] = {
+CORRECTION_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -98,35 +108,35 @@ CORRECT: dict[str, Any] = {
                     "required": ["image"],
                     "additionalProperties": False,
                     "properties": {
-                        "image": _BYTES,
-                        "model": _TEXTS["model"],
+                        "image": _BINARY_SCHEMA,
+                        "model": _OPTION_SCHEMAS["model"],
                         "label": {"type": "string", "description": "To a classifier: the right class."},
-                        "objects": _OBJECTS,
+                        "objects": _OBJECTS_SCHEMA,
                     },
                 }
             }
         },
     },
 }
-CORRECTED: _Answers = {
-    200: {"model": Kept, "description": "It was kept so before."},
-    201: {"model": Kept, "description": "Kept."},
-    404: {"model": Refused, "description": "The server keeps no corrections, or there is no model of that name."},
-    409: {"model": Refused, "description": "Corrections of a model with other classes lie there."},
-    507: {"model": Refused, "description": "There is no room for it."},
-    **refused(415),
-    **SENT,
+CORRECTION_RESPONSES: _Responses = {
+    200: {"model": CorrectionResponse, "description": "It was kept so before."},
+    201: {"model": CorrectionResponse, "description": "Kept."},
+    404: {"model": ErrorResponse, "description": "The server keeps no corrections, or there is no model of that name."},
+    409: {"model": ErrorResponse, "description": "Corrections of a model with other classes lie there."},
+    507: {"model": ErrorResponse, "description": "There is no room for it."},
+    **error_responses(415),
+    **BODY_ERRORS,
 }
 
 
-def document(app: FastAPI) -> dict[str, Any]:
+def build_openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI description of ``app``, made once."""
     if app.openapi_schema is None:
         found = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        asked = PhotosAsked.model_json_schema(ref_template=_REFERENCE)
+        asked = PredictRequestBody.model_json_schema(ref_template=_SCHEMA_REF)
         parts = asked.pop("$defs", {})
-        found["components"]["schemas"].update({**parts, "PhotosAsked": asked})
-        shared: state.State = app.state.lince
+        found["components"]["schemas"].update({**parts, "PredictRequestBody": asked})
+        shared: state.ServerState = app.state.lince
         if shared.settings.root_path:
             found["servers"] = [{"url": shared.settings.root_path}]
         if shared.settings.token:
@@ -137,17 +147,17 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 @router.get("/docs")
-async def page(request: Request) -> Response:
+async def get_docs_page(request: Request) -> Response:
     """Show the interface to a person."""
-    shared = state.of(request)
+    shared = state.get_server_state(request)
     text = (
-        environment("lince.serving")
+        get_jinja_environment("lince.serving")
         .get_template("docs.html.j2")
         .render(
             base=str(request.base_url).rstrip("/"),
             prefix=shared.settings.root_path,
-            routes=_routes(),
-            refusals=_refusals(),
+            routes=_route_rows(),
+            refusals=_error_rows(),
             limits=shared.settings.limits,
             token=bool(shared.settings.token),
         )
@@ -156,18 +166,18 @@ async def page(request: Request) -> Response:
 
 
 @router.get("/docs/style.css")
-async def style() -> Response:
+async def get_docs_style() -> Response:
     """Give the page its looks."""
-    return Response(_style(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+    return Response(_docs_css(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
 @cache
-def _style() -> str:
+def _docs_css() -> str:
     shared = files("lince.evaluation.report").joinpath("templates", "style.css").read_text("utf-8")
     return shared + files("lince.serving").joinpath("templates", "docs.css").read_text("utf-8")
 
 
-def _routes() -> list[tuple[str, str, str]]:
+def _route_rows() -> list[tuple[str, str, str]]:
     return [
         ("POST", "/v1/predict", _("Photos in, answers out: one record for each photo, in their order.")),
         (
@@ -188,7 +198,7 @@ def _routes() -> list[tuple[str, str, str]]:
     ]
 
 
-def _refusals() -> list[tuple[int, str]]:
+def _error_rows() -> list[tuple[int, str]]:
     return [
         (400, _("The body is not what its type says.")),
         (401, _("The token is missing or wrong.")),

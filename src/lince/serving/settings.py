@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lince.errors import UsageError
-from lince.messages import _
+from lince.i18n import _
 
 MIB = 1 << 20
-PORT = 8000
+DEFAULT_PORT = 8000
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """What one client may ask of the server; what is over a limit is refused before it costs more than its bytes.
 
     ``memory`` bounds the bytes of all bodies held at one time, ``requests`` how many requests are under way,
@@ -30,32 +30,38 @@ class Limits:
     memory: int = 256 * MIB
 
     def __post_init__(self) -> None:
-        _positive(self, ("request_bytes", "image_bytes", "pixels", "images", "seconds", "requests", "memory"))
+        _require_positive(self, ("request_bytes", "image_bytes", "pixels", "images", "seconds", "requests", "memory"))
 
 
 @dataclass(frozen=True)
-class Pacing:
+class BatchingSettings:
     """How photos of several clients share the network; what is ``None`` follows from a measurement at start.
 
     A batch holds at most ``batch`` photos and waits at most ``hold`` seconds for more. An answer comes within
     ``bound`` seconds of its request or not at all; at most ``queue`` photos wait. ``threads`` are those of the network.
     """
 
-    batch: int | None = None
-    hold: float = 0.002
-    bound: float | None = None
-    queue: int | None = None
+    max_batch_size: int | None = None
+    batch_delay: float = 0.002
+    max_latency: float | None = None
+    max_queue: int | None = None
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        given = [name for name in ("batch", "bound", "queue", "threads") if getattr(self, name) is not None]
-        _positive(self, given)
-        if not 0 <= self.hold <= 1:
-            raise UsageError(_("A batch cannot wait {hold} seconds.").format(hold=self.hold), _("Expected 0 to 1."))
+        given = [
+            name
+            for name in ("max_batch_size", "max_latency", "max_queue", "threads")
+            if getattr(self, name) is not None
+        ]
+        _require_positive(self, given)
+        if not 0 <= self.batch_delay <= 1:
+            raise UsageError(
+                _("A batch cannot wait {hold} seconds.").format(hold=self.batch_delay), _("Expected 0 to 1.")
+            )
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """A server's choices. ``token`` is asked of every client where there is one, and needed beyond this machine.
 
     ``hosts`` are names under which the server is reached besides those of this machine (a proxy's), ``origins`` the
@@ -65,24 +71,24 @@ class Settings:
     """
 
     host: str = "127.0.0.1"
-    port: int = PORT
+    port: int = DEFAULT_PORT
     token: str = ""
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     root_path: str = ""
-    corrections: Path | None = None
-    reload: float = 1.0
-    grace: float = 10.0
-    drain: float = 0.0
-    limits: Limits = field(default_factory=Limits)
-    pacing: Pacing = field(default_factory=Pacing)
+    corrections_folder: Path | None = None
+    reload_interval: float = 1.0
+    shutdown_timeout: float = 10.0
+    drain_timeout: float = 0.0
+    limits: RequestLimits = field(default_factory=RequestLimits)
+    batching: BatchingSettings = field(default_factory=BatchingSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise UsageError(_("There is no port {port}.").format(port=self.port), _("Expected 0 to 65535."))
         _check_prefix(self.root_path)
         _check_token(self.token)
-        if not (self.token or self.local):
+        if not (self.token or self.is_local):
             raise UsageError(
                 _("{host} can be reached from other machines, and no token is set.").format(host=self.host),
                 _("Expected a token of your choice, which clients then send along."),
@@ -92,7 +98,7 @@ class Settings:
             )
 
     @property
-    def local(self) -> bool:
+    def is_local(self) -> bool:
         """Whether the server can be reached from this machine alone."""
         if self.host == "localhost":
             return True
@@ -102,7 +108,7 @@ class Settings:
             return False
 
 
-def _positive(record: Limits | Pacing, names: tuple[str, ...] | list[str]) -> None:
+def _require_positive(record: RequestLimits | BatchingSettings, names: tuple[str, ...] | list[str]) -> None:
     for name in names:
         value = getattr(record, name)
         if not value > 0:

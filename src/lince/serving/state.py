@@ -10,69 +10,69 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import Scope
 
-from lince.serving.metrics import Metrics
-from lince.serving.models import Models
-from lince.serving.refusals import busy
-from lince.serving.settings import Settings
+from lince.serving.http_errors import server_busy_error
+from lince.serving.model_registry import ModelRegistry
+from lince.serving.prometheus import ServerMetrics
+from lince.serving.settings import ServerSettings
 
-_EXCHANGE = "lince.exchange"
+_CONTEXT_KEY = "lince.exchange"
 
 
-class Bodies:
+class MemoryBudget:
     """The bytes of all bodies that are held at one time, which stay under a limit."""
 
     def __init__(self, limit: int) -> None:
-        self.limit, self.held = limit, 0
+        self.limit, self.used_bytes = limit, 0
 
-    def take(self, count: int) -> None:
+    def reserve(self, count: int) -> None:
         """Hold ``count`` bytes more; raise ``RefusedError`` (429) when that is too much."""
-        if self.held + count > self.limit:
-            raise busy(1)
-        self.held += count
+        if self.used_bytes + count > self.limit:
+            raise server_busy_error(1)
+        self.used_bytes += count
 
-    def free(self, count: int) -> None:
+    def release(self, count: int) -> None:
         """Hold ``count`` bytes less."""
-        self.held -= count
+        self.used_bytes -= count
 
 
 @dataclass(eq=False)
-class Exchange:
+class RequestContext:
     """One request: its number for the log, its answer's status (0: none yet), and how much came with it."""
 
-    number: str = field(default_factory=lambda: secrets.token_hex(8))
-    begun: float = field(default_factory=time.monotonic)
+    request_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    start_time: float = field(default_factory=time.monotonic)
     status: int = 0
-    images: int = 0
-    received: int = 0
-    held: int = 0
+    image_count: int = 0
+    received_bytes: int = 0
+    held_bytes: int = 0
 
 
 @dataclass(eq=False)
-class State:
+class ServerState:
     """The server: models, choices, counters, and whether it is being stopped."""
 
-    models: Models
-    settings: Settings
-    metrics: Metrics
-    bodies: Bodies
-    under_way: int = 0
+    models: ModelRegistry
+    settings: ServerSettings
+    metrics: ServerMetrics
+    memory_budget: MemoryBudget
+    active_requests: int = 0
     stopping: bool = False
 
 
-def of(request: Request) -> State:
+def get_server_state(request: Request) -> ServerState:
     """Return the state of the server that ``request`` reached."""
-    state: State = request.app.state.lince
+    state: ServerState = request.app.state.lince
     return state
 
 
-def begin(scope: Scope) -> Exchange:
+def start_request(scope: Scope) -> RequestContext:
     """Note that a request begins; return what is known of it."""
-    exchange = Exchange()
-    scope[_EXCHANGE] = exchange
+    exchange = RequestContext()
+    scope[_CONTEXT_KEY] = exchange
     return exchange
 
 
-def exchange(scope: Scope | Any) -> Exchange:
+def get_request_context(scope: Scope | Any) -> RequestContext:
     """Return what is known of the request of ``scope``."""
-    found = scope.get(_EXCHANGE)
-    return found if isinstance(found, Exchange) else begin(scope)
+    found = scope.get(_CONTEXT_KEY)
+    return found if isinstance(found, RequestContext) else start_request(scope)

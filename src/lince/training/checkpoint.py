@@ -12,15 +12,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lince import files
+from lince import fileio
 from lince.errors import TrainingError
-from lince.messages import _
+from lince.i18n import _
 
-Tensors = dict[str, Tensor]
+TensorDict = dict[str, Tensor]
 
 
 @dataclass
-class State:
+class TrainingState:
     """Where a fit stands: the next batch of the current epoch, the sums over its batches so far, and the past epochs.
 
     ``best`` is the number of the best epoch so far (from 1; 0: none), ``seconds`` the time spent training.
@@ -36,37 +36,41 @@ class State:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save(path: Path, state: State, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def save_checkpoint(
+    path: Path, state: TrainingState, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
     """Write everything to ``path``; raise ``TrainingError`` when the disk refuses, the old file staying as it was."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     if average is not network:
         tensors.update((f"average.{name}", value) for name, value in average.state_dict().items())
     for number, values in optimizer.state_dict()["state"].items():
         tensors.update((f"optimizer.{number}.{name}", value) for name, value in values.items())
-    write(path, tensors, asdict(state))
+    write_tensor_file(path, tensors, asdict(state))
 
 
-def load(path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+def load_checkpoint(
+    path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> TrainingState:
     """Bring ``network``, ``average`` and ``optimizer`` to what ``path`` holds and return where the fit stood."""
-    tensors, record = read(path)
-    network.load_state_dict(_part(tensors, "network."))
+    tensors, record = read_tensor_file(path)
+    network.load_state_dict(_select_prefix(tensors, "network."))
     if average is not network:
-        average.load_state_dict(_part(tensors, "average."))
-    states: dict[int, Tensors] = {}
-    for key, value in _part(tensors, "optimizer.").items():
+        average.load_state_dict(_select_prefix(tensors, "average."))
+    states: dict[int, TensorDict] = {}
+    for key, value in _select_prefix(tensors, "optimizer.").items():
         number, _dot, name = key.partition(".")
         states.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     for parameter, values in optimizer.state.items():
-        values.update({name: _laid_out(value, parameter) for name, value in values.items()})
-    return State(**record)
+        values.update({name: _match_layout(value, parameter) for name, value in values.items()})
+    return TrainingState(**record)
 
 
-def write(path: Path, tensors: Tensors, record: dict[str, Any]) -> None:
+def write_tensor_file(path: Path, tensors: TensorDict, record: dict[str, Any]) -> None:
     """Write ``tensors`` and ``record`` (JSON) to ``path``, whole or not at all."""
     flat = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
-        with files.replacing(path) as aside:
+        with fileio.atomic_file(path) as aside:
             save_file(flat, aside, metadata={"state": json.dumps(record)})
     except (OSError, SafetensorError) as error:
         raise TrainingError(
@@ -76,7 +80,7 @@ def write(path: Path, tensors: Tensors, record: dict[str, Any]) -> None:
         ) from error
 
 
-def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
+def read_tensor_file(path: Path) -> tuple[TensorDict, dict[str, Any]]:
     """Return the tensors and the record of ``path``; raise ``TrainingError`` when it is missing or broken."""
     try:
         with safe_open(path, framework="pt") as stream:
@@ -90,10 +94,10 @@ def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
         ) from error
 
 
-def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:
+def _match_layout(value: Tensor, parameter: Tensor) -> Tensor:
     """Return ``value`` in memory as ``parameter`` is: the optimiser walks through both as they lie."""
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
-def _part(tensors: Tensors, prefix: str) -> Tensors:
+def _select_prefix(tensors: TensorDict, prefix: str) -> TensorDict:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

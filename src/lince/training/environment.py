@@ -9,25 +9,25 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lince.runtime.session import cores
+from lince.inference.backends.onnxruntime import count_cores
 from lince.version import __version__
 
-_RECORDED = ("torch", "timm", "lightning-fabric", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
+_RECORDED_PACKAGES = ("torch", "timm", "lightning-fabric", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
 
 
-def environment() -> dict[str, Any]:
+def collect_environment() -> dict[str, Any]:
     """Return the versions of lince, Python and the libraries, the system, the processor and its cores."""
     return {
         "lince": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "processor": cpuinfo("model name") or platform.processor(),
-        "cores": cores(),
-        "packages": {name: found for name in _RECORDED if (found := _version(name))},
+        "processor": read_cpuinfo("model name") or platform.processor(),
+        "cores": count_cores(),
+        "packages": {name: found for name in _RECORDED_PACKAGES if (found := _package_version(name))},
     }
 
 
-def memory() -> int | None:
+def get_total_memory() -> int | None:
     """Return the bytes of memory of this machine; ``None`` where the system does not tell."""
     names = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
     if not all(name in getattr(os, "sysconf_names", ()) for name in names):
@@ -35,7 +35,7 @@ def memory() -> int | None:
     return os.sysconf(names[0]) * os.sysconf(names[1])
 
 
-def cpuinfo(field: str) -> str:
+def read_cpuinfo(field: str) -> str:
     """Return a field of the first processor in /proc/cpuinfo; empty where there is none."""
     path = Path("/proc/cpuinfo")
     if not sys.platform.startswith("linux") or not path.exists():
@@ -44,7 +44,7 @@ def cpuinfo(field: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
 
 
-def _version(name: str) -> str:
+def _package_version(name: str) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -7,11 +7,11 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from lince.models.blocks import Layered
-from lince.training.plan import Plan
+from lince.models.blocks import FreezableNetwork
+from lince.training.plan import TrainingPlan
 
 
-def optimiser(network: Layered, plan: Plan) -> torch.optim.AdamW:
+def build_optimizer(network: FreezableNetwork, plan: TrainingPlan) -> torch.optim.AdamW:
     """Return AdamW (Loshchilov and Hutter 2019) over what is not frozen.
 
     The rate falls by ``plan.depth_decay`` from each block to the one below it (Howard and Ruder 2018); vectors
@@ -19,14 +19,16 @@ def optimiser(network: Layered, plan: Plan) -> torch.optim.AdamW:
     """
     groups = []
     seen: set[int] = set()
-    blocks = network.blocks()
+    blocks = network.list_blocks()
     for depth, (_, module) in enumerate(reversed(blocks)):
-        groups += _groups(list(module.parameters()), plan, plan.depth_decay**depth, seen)
-    groups += _groups(list(network.parameters()), plan, plan.depth_decay ** len(blocks), seen)
+        groups += _parameter_groups(list(module.parameters()), plan, plan.depth_decay**depth, seen)
+    groups += _parameter_groups(list(network.parameters()), plan, plan.depth_decay ** len(blocks), seen)
     return torch.optim.AdamW(groups, lr=plan.rate, fused=True)
 
 
-def _groups(parameters: list[nn.Parameter], plan: Plan, share: float, seen: set[int]) -> list[dict[str, object]]:
+def _parameter_groups(
+    parameters: list[nn.Parameter], plan: TrainingPlan, share: float, seen: set[int]
+) -> list[dict[str, object]]:
     fresh = [one for one in parameters if one.requires_grad and id(one) not in seen]
     seen.update(id(one) for one in fresh)
     matrices = [one for one in fresh if one.ndim > 1]
@@ -35,13 +37,13 @@ def _groups(parameters: list[nn.Parameter], plan: Plan, share: float, seen: set[
     return [{"params": part, "weight_decay": decay, "share": share} for part, decay in both if part]
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every group its share of ``rate``."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["share"]
 
 
-class Average:
+class ModelEMA:
     """An exponential moving average of a network's weights (Polyak and Juditsky 1992); early steps count less."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:

@@ -7,13 +7,13 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lince import files
+from lince import fileio
 from lince.errors import TrainingError
-from lince.messages import _
+from lince.i18n import _
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """The numbers of one fit. ``rate`` is the peak learning rate; ``warmup`` the share of the steps that rise to it.
 
     ``decay`` is AdamW's weight decay, ``depth_decay`` the factor of the rate from one block to the one below it,
@@ -41,16 +41,16 @@ class Plan:
     side: int = 0
     reasons: tuple[str, ...] = ("", "", "")
 
-    def is_plain(self, epoch: int) -> bool:
+    def is_mixing_off(self, epoch: int) -> bool:
         """Return whether ``epoch`` (from 0) is one of the last, in which images are no longer mixed."""
         return epoch >= self.epochs - self.plain
 
     def save(self, path: Path) -> None:
         """Write the plan to ``path`` as JSON."""
-        files.write_json(path, asdict(self))
+        fileio.write_json(path, asdict(self))
 
     @classmethod
-    def load(cls, path: Path) -> Plan:
+    def load(cls, path: Path) -> TrainingPlan:
         """Read a plan; raise ``TrainingError`` when it is missing or broken."""
         try:
             record = json.loads(path.read_text("utf-8"))
@@ -63,7 +63,7 @@ class Plan:
             ) from error
 
 
-def rate_at(step: int, steps: int, warmup: float) -> float:
+def compute_lr_factor(step: int, steps: int, warmup: float) -> float:
     """Return the share of the peak rate at ``step`` of ``steps``: a straight rise, then half a cosine to zero.
 
     Loshchilov and Hutter 2017; the rise as in Goyal et al. 2017.

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.config import TrainConfig
-from lince.data import Dataset, split_dataset
-from lince.data.groups import by_content
-from lince.data.split import straddling
-from lince.messages import _
+from lince.datasets import Dataset, split_dataset
+from lince.datasets.groups import group_by_content
+from lince.datasets.stratified_split import find_split_leaks
+from lince.i18n import _
 from lince.progress import SILENT, Progress
-from lince.training import run
-from lince.training.run import Run
+from lince.training import run_folder
+from lince.training.run_folder import TrainingRun
 
 
 @dataclass(frozen=True)
-class Request:
+class TrainingRequest:
     """What ``train`` is asked: data as opened, choices, whether many unusable images are allowed, and who listens."""
 
     dataset: Dataset
@@ -29,40 +29,40 @@ class Request:
     progress: Progress = SILENT
 
 
-def divide(request: Request, target: Run, dataset: Dataset, keys: list[str]) -> Dataset:
+def assign_splits(request: TrainingRequest, target: TrainingRun, dataset: Dataset, keys: list[str]) -> Dataset:
     """Return ``dataset``, all usable, with every row in a part, and record in ``target`` which is where.
 
     Copies of one file, by their content ``keys``, stay together; those that a given split tears apart are told.
     """
     config, progress = request.config, request.progress
-    progress.say(dataset.summary())
-    copies = _copies(keys)
+    progress.show_message(dataset.summarise())
+    copies = _group_copies(keys)
     dataset = split_dataset(dataset, config.val, config.test, config.seed, copies)
-    leaks = 0 if copies is None else len(straddling(dataset, copies))
+    leaks = 0 if copies is None else len(find_split_leaks(dataset, copies))
     if leaks:
-        progress.say(
+        progress.show_message(
             _("{count:,} images to learn from are in the test part too, file by file: lince check names them.").format(
                 count=leaks
             )
         )
-    run.write_split(target, dataset, keys)
+    run_folder.write_split(target, dataset, keys)
     return dataset
 
 
-def _copies(keys: Sequence[str]) -> NDArray[np.int64] | None:
+def _group_copies(keys: Sequence[str]) -> NDArray[np.int64] | None:
     """Return which images are the same file, so that none stands in two parts; ``None`` when no file is there twice."""
-    return by_content(keys) if len(set(keys)) < len(keys) else None
+    return group_by_content(keys) if len(set(keys)) < len(keys) else None
 
 
-class Clock:
+class StageTimer:
     """Seconds by stage."""
 
     def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
+        self.stage_seconds: dict[str, float] = {}
         self._last = time.perf_counter()
 
-    def lap(self, name: str) -> None:
+    def record_stage(self, name: str) -> None:
         """Give the time since the last lap to ``name``."""
         now = time.perf_counter()
-        self.laps[name] = now - self._last
+        self.stage_seconds[name] = now - self._last
         self._last = now

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from lince.evaluation.classification import ClassificationMetrics
+from lince.evaluation.classification.metrics import ClassificationMetrics
 
-_NAMED = 6
+_MAX_NAMES = 6
 
 
 class Severity(IntEnum):
@@ -32,7 +32,7 @@ class Finding:
     advice: tuple[str, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
 
-    def record(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the finding as JSON."""
         return {
             "code": self.code,
@@ -45,7 +45,7 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class DiagnosisInput:
     """What a diagnosis looks at: test figures, training images per class, accuracies (0 to 1), the curves.
 
     An accuracy that is not known is ``None``; ``history`` is that of the report.
@@ -58,11 +58,11 @@ class Evidence:
     val_size: int = 0
     history: tuple[Mapping[str, float | int | None], ...] = ()
 
-    def column(self, name: str) -> list[float]:
+    def get_history_column(self, name: str) -> list[float]:
         """Return the measured values of one column of the history, epoch by epoch."""
         return [float(value) for epoch in self.history if (value := epoch.get(name)) is not None]
 
 
-def listed(names: list[str]) -> str:
+def join_names(names: list[str]) -> str:
     """Return the first few of ``names`` in a row, with an ellipsis when there are more."""
-    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    return ", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")

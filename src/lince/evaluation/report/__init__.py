@@ -1,39 +1,46 @@
 """A run told to people and programs: the record that the trainer fills, and the writers."""
 
-from lince.evaluation.report.detected import DetectionPicture, DetectionPictures, DetectionReport
-from lince.evaluation.report.document import document, write_json
-from lince.evaluation.report.markdown import render_markdown, write_markdown
-from lince.evaluation.report.page import render_comparison, render_html, write_html
-from lince.evaluation.report.record import DataFacts, ModelFacts, Picture, Pictures, RecipeRow, Report
-from lince.evaluation.report.side_by_side import (
-    SideBySide,
-    compared_classes,
-    compared_runs,
-    render_comparison_markdown,
-    side_by_side,
-    verdicts,
+from lince.evaluation.report.classification.report import (
+    ClassificationReport,
+    DataSummary,
+    ModelSummary,
+    RecipeResult,
+    ReportImage,
+    ReportImages,
 )
+from lince.evaluation.report.comparison_view import (
+    ComparisonView,
+    build_classifier_table,
+    build_comparison_view,
+    build_recall_table,
+    describe_outcomes,
+    render_comparison_markdown,
+)
+from lince.evaluation.report.detection.report import DetectionReport, DetectionReportImage, DetectionReportImages
+from lince.evaluation.report.html import render_comparison_html, render_html, write_html
+from lince.evaluation.report.json_document import report_to_dict, write_json
+from lince.evaluation.report.markdown import render_markdown, write_markdown
 
 __all__ = [
-    "DataFacts",
-    "DetectionPicture",
-    "DetectionPictures",
+    "ClassificationReport",
+    "ComparisonView",
+    "DataSummary",
     "DetectionReport",
-    "ModelFacts",
-    "Picture",
-    "Pictures",
-    "RecipeRow",
-    "Report",
-    "SideBySide",
-    "compared_classes",
-    "compared_runs",
-    "document",
-    "render_comparison",
+    "DetectionReportImage",
+    "DetectionReportImages",
+    "ModelSummary",
+    "RecipeResult",
+    "ReportImage",
+    "ReportImages",
+    "build_classifier_table",
+    "build_comparison_view",
+    "build_recall_table",
+    "describe_outcomes",
+    "render_comparison_html",
     "render_comparison_markdown",
     "render_html",
     "render_markdown",
-    "side_by_side",
-    "verdicts",
+    "report_to_dict",
     "write_html",
     "write_json",
     "write_markdown",

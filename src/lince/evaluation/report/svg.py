@@ -11,53 +11,60 @@ from markupsafe import Markup
 _EMPTY = Markup()
 
 
-def tag(name: str, *content: Markup | str, **attributes: str | float | None) -> Markup:
+def make_tag(name: str, *content: Markup | str, **attributes: str | float | None) -> Markup:
     """Return one element; ``stroke_width`` becomes ``stroke-width``, ``class_`` ``class``, and ``None`` is left out."""
     given = _EMPTY.join(
-        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _plain(value))
+        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _format_attribute(value))
         for key, value in attributes.items()
         if value is not None
     )
-    return Markup("<{name}{given}>{content}</{name}>").format(name=name, given=given, content=together(content))
+    return Markup("<{name}{given}>{content}</{name}>").format(name=name, given=given, content=join_markup(content))
 
 
-def together(parts: Iterable[Markup | str]) -> Markup:
+def join_markup(parts: Iterable[Markup | str]) -> Markup:
     """Return ``parts`` one after the other; text among them is escaped."""
     return _EMPTY.join(parts)
 
 
-def drawing(width: float, height: float, title: str, *content: Markup, class_: str = "chart") -> Markup:
+def make_svg(width: float, height: float, title: str, *content: Markup, class_: str = "chart") -> Markup:
     """Return a whole picture of ``width`` x ``height`` units that a screen reader announces as ``title``."""
-    return tag(
-        "svg", *content, viewBox=f"0 0 {_plain(width)} {_plain(height)}", role="img", aria_label=title, class_=class_
+    return make_tag(
+        "svg",
+        *content,
+        viewBox=f"0 0 {_format_attribute(width)} {_format_attribute(height)}",
+        role="img",
+        aria_label=title,
+        class_=class_,
     )
 
 
-def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
+def draw_line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     """Return a straight line."""
-    return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
+    return make_tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def bar(x: float, y: float, width: float, height: float, class_: str, hint: str = "") -> Markup:
+def draw_bar(x: float, y: float, width: float, height: float, class_: str, hint: str = "") -> Markup:
     """Return a rectangle; ``hint`` shows when the pointer rests on it."""
-    inside = tag("title", hint) if hint else _EMPTY
-    return tag("rect", inside, x=x, y=y, width=max(width, 0), height=max(height, 0), class_=class_)
+    inside = make_tag("title", hint) if hint else _EMPTY
+    return make_tag("rect", inside, x=x, y=y, width=max(width, 0), height=max(height, 0), class_=class_)
 
 
-def dot(x: float, y: float, radius: float, class_: str, hint: str = "") -> Markup:
+def draw_dot(x: float, y: float, radius: float, class_: str, hint: str = "") -> Markup:
     """Return a filled circle; ``hint`` shows when the pointer rests on it."""
-    inside = tag("title", hint) if hint else _EMPTY
-    return tag("circle", inside, cx=x, cy=y, r=radius, class_=class_)
+    inside = make_tag("title", hint) if hint else _EMPTY
+    return make_tag("circle", inside, cx=x, cy=y, r=radius, class_=class_)
 
 
-def text(x: float, y: float, words: str, class_: str = "", anchor: str | None = None) -> Markup:
+def draw_text(x: float, y: float, words: str, class_: str = "", anchor: str | None = None) -> Markup:
     """Return words that stand on the line ``y``; ``anchor`` is ``start``, ``middle`` or ``end``."""
-    return tag("text", words, x=x, y=y, class_=class_ or None, text_anchor=anchor)
+    return make_tag("text", words, x=x, y=y, class_=class_ or None, text_anchor=anchor)
 
 
-def path(points: Sequence[tuple[float, float]], class_: str) -> Markup:
+def draw_polyline(points: Sequence[tuple[float, float]], class_: str) -> Markup:
     """Return the open line through ``points``."""
-    return tag("polyline", points=" ".join(f"{_plain(x)},{_plain(y)}" for x, y in points), class_=class_)
+    return make_tag(
+        "polyline", points=" ".join(f"{_format_attribute(x)},{_format_attribute(y)}" for x, y in points), class_=class_
+    )
 
 
 @dataclass(frozen=True)
@@ -70,12 +77,12 @@ class Axis:
     end: float
     ticks: tuple[float, ...]
 
-    def at(self, value: float) -> float:
+    def to_pixels(self, value: float) -> float:
         """Return where ``value`` stands, in pixels."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def axis(values: Sequence[float], start: float, end: float, count: int = 5, whole: bool = False) -> Axis:
+def make_axis(values: Sequence[float], start: float, end: float, count: int = 5, whole: bool = False) -> Axis:
     """Return an axis of about ``count`` round ticks that holds all ``values``; ``whole`` allows no fractions."""
     low, high = min(values), max(values)
     if high - low < 1e-9 * max(abs(high), 1e-6):
@@ -89,17 +96,20 @@ def axis(values: Sequence[float], start: float, end: float, count: int = 5, whol
     return Axis(ticks[0], ticks[-1], start, end, ticks)
 
 
-def frame(across: Axis, up: Axis, names: tuple[str, str], formats: tuple[Callable[[float], str], ...]) -> Markup:
+def draw_axes(across: Axis, up: Axis, names: tuple[str, str], formats: tuple[Callable[[float], str], ...]) -> Markup:
     """Return the two axes of a plot with grid, ticks and the ``names`` of what is counted along them."""
     say_x, say_y = formats
-    parts = [line(across.start, up.at(tick), across.end, up.at(tick), "grid") for tick in up.ticks]
-    parts += [text(across.start - 8, up.at(tick) + 4, say_y(tick), "tick", "end") for tick in up.ticks]
-    parts += [text(across.at(tick), up.start + 18, say_x(tick), "tick", "middle") for tick in across.ticks]
-    parts += [line(across.at(tick), up.start, across.at(tick), up.start + 4, "axis") for tick in across.ticks]
-    parts.append(line(across.start, up.start, across.end, up.start, "axis"))
-    parts.append(text((across.start + across.end) / 2, up.start + 36, names[0], "name", "middle"))
-    parts.append(text(0, up.end - 14, names[1], "name", "start"))
-    return together(parts)
+    parts = [draw_line(across.start, up.to_pixels(tick), across.end, up.to_pixels(tick), "grid") for tick in up.ticks]
+    parts += [draw_text(across.start - 8, up.to_pixels(tick) + 4, say_y(tick), "tick", "end") for tick in up.ticks]
+    parts += [draw_text(across.to_pixels(tick), up.start + 18, say_x(tick), "tick", "middle") for tick in across.ticks]
+    parts += [
+        draw_line(across.to_pixels(tick), up.start, across.to_pixels(tick), up.start + 4, "axis")
+        for tick in across.ticks
+    ]
+    parts.append(draw_line(across.start, up.start, across.end, up.start, "axis"))
+    parts.append(draw_text((across.start + across.end) / 2, up.start + 36, names[0], "name", "middle"))
+    parts.append(draw_text(0, up.end - 14, names[1], "name", "start"))
+    return join_markup(parts)
 
 
 def _round_step(rough: float) -> float:
@@ -107,5 +117,5 @@ def _round_step(rough: float) -> float:
     return next(power * digit for digit in (1, 2, 2.5, 5, 10) if power * digit >= rough * 0.999)
 
 
-def _plain(value: str | float) -> str:
+def _format_attribute(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")

@@ -8,34 +8,34 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import CROWD, GROUP, Classes, Objects, Rejected
-from lince.augmentation.mosaic import Labelled
-from lince.data import Dataset
+from lince.annotations import CROWD, GROUP, Classes, ObjectTable, RejectedItem
+from lince.augmentation.mosaic import LabelledImage
+from lince.datasets import Dataset
 from lince.errors import DataError, ImageError
-from lince.messages import _
+from lince.i18n import _
 
-MOST_LOST = 0.01
+MAX_UNREADABLE_SHARE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class DetectionSamples:
     """A ``dataset`` that marks objects, with the upright ``sizes`` (N, 2), height and width, of its images.
 
     ``lost`` fills with the images that could no longer be read, by row.
     """
 
     dataset: Dataset
-    objects: Objects
-    sizes: NDArray[np.int64]
-    lost: dict[int, Rejected] = field(default_factory=dict)
+    objects: ObjectTable
+    image_sizes: NDArray[np.int64]
+    unreadable: dict[int, RejectedItem] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Samples:
+    def from_dataset(cls, dataset: Dataset) -> DetectionSamples:
         """Return the samples of ``dataset``: without its crowds and groups, which are not one object each."""
-        objects = Objects.none(len(dataset)) if dataset.objects is None else dataset.objects
-        single = objects.where((objects.flags & (CROWD | GROUP)) == 0)
+        objects = ObjectTable.empty(len(dataset)) if dataset.objects is None else dataset.objects
+        single = objects.filter((objects.flags & (CROWD | GROUP)) == 0)
         with ThreadPoolExecutor() as pool:
-            sizes = np.array(list(pool.map(dataset.images.size, range(len(dataset)), chunksize=64)), np.int64)
+            sizes = np.array(list(pool.map(dataset.images.read_size, range(len(dataset)), chunksize=64)), np.int64)
         return cls(dataset, single, sizes.reshape(-1, 2))
 
     @property
@@ -43,44 +43,46 @@ class Samples:
         """The classes of the boxes."""
         return self.dataset.classes
 
-    def read(self, row: int, at_least: tuple[int, int]) -> Labelled:
+    def read(self, row: int, at_least: tuple[int, int]) -> LabelledImage:
         """Return the image of ``row``, as large as (height, width) at least if it is, with its boxes in its pixels.
 
         Raises ``ImageError`` when it cannot be read.
         """
-        image = self.dataset.images.read(row, at_least)
-        span = self.objects.of(row)
-        scale = np.array(image.shape[1::-1]) / np.maximum(self.sizes[row][::-1], 1)
-        return Labelled(image, self.objects.boxes[span] * np.tile(scale, 2), self.objects.class_ids[span])
+        image = self.dataset.images.read_image(row, at_least)
+        span = self.objects.slice_of_image(row)
+        scale = np.array(image.shape[1::-1]) / np.maximum(self.image_sizes[row][::-1], 1)
+        return LabelledImage(image, self.objects.boxes[span] * np.tile(scale, 2), self.objects.class_ids[span])
 
-    def read_or_lose(self, row: int, at_least: tuple[int, int]) -> Labelled | None:
+    def read_or_skip(self, row: int, at_least: tuple[int, int]) -> LabelledImage | None:
         """Return what ``read`` does, or ``None`` for an image that vanished since training began, which is recorded."""
         try:
             return self.read(row, at_least)
         except ImageError as error:
-            name = self.dataset.images.name(row)
-            self.lost[row] = Rejected(name, error.found, error.remedy or error.expected)
+            name = self.dataset.images.get_name(row)
+            self.unreadable[row] = RejectedItem(name, error.problem, error.remedy or error.expected)
             return None
 
-    def require_enough(self) -> None:
+    def require_enough_readable(self) -> None:
         """Raise ``DataError`` when more than 1 % of the images have vanished."""
-        if len(self.lost) <= max(1.0, MOST_LOST * len(self.dataset)):
+        if len(self.unreadable) <= max(1.0, MAX_UNREADABLE_SHARE * len(self.dataset)):
             return
-        listed = "\n".join(f"  {refusal}" for refusal in list(self.lost.values())[:10])
+        listed = "\n".join(f"  {refusal}" for refusal in list(self.unreadable.values())[:10])
         raise DataError(
-            _("{count:,} images can no longer be read:").format(count=len(self.lost)) + f"\n{listed}",
-            _("Expected at most {share:.0%} to vanish while training.").format(share=MOST_LOST),
+            _("{count:,} images can no longer be read:").format(count=len(self.unreadable)) + f"\n{listed}",
+            _("Expected at most {share:.0%} to vanish while training.").format(share=MAX_UNREADABLE_SHARE),
             _("Bring them back, then go on with: lince train --resume RUN"),
         )
 
 
-def balanced(samples: Samples, rows: NDArray[np.int64], seed: int, share: float = 0.1) -> NDArray[np.int64]:
+def repeat_rare_classes(
+    samples: DetectionSamples, rows: NDArray[np.int64], seed: int, share: float = 0.1
+) -> NDArray[np.int64]:
     """Return ``rows`` with those repeated that show rare classes: repeat factor sampling (Gupta et al. 2019).
 
     A class on less than ``share`` of the images has its images seen more often, by the root of what it lacks; parts of
     a repeat are drawn once, from ``seed``.
     """
-    objects = samples.objects.select(rows)
+    objects = samples.objects.select_images(rows)
     shown = np.zeros((len(rows), len(samples.classes)), np.bool_)
     shown[objects.image_ids, objects.class_ids] = True
     often = np.maximum(shown.mean(axis=0), 1e-9) if len(rows) else np.ones(len(samples.classes))

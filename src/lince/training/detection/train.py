@@ -5,69 +5,70 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lince.annotations import Objects
+from lince import number_format
+from lince.annotations import ObjectTable
 from lince.config import TrainConfig
-from lince.data import SPLITS, Dataset, keys, require_usable, verify
+from lince.datasets import Dataset, compute_content_keys, require_usable_dataset, verify_images
 from lince.errors import DataError, UsageError
-from lince.evaluation import figures
 from lince.evaluation.report import DetectionReport
-from lince.messages import _
-from lince.models import detectors
-from lince.models.detectors import DetectorEntry
-from lince.models.sources import Source, locate, preprocess_for
-from lince.training.detection import recipes
-from lince.training.detection.finish import finish
-from lince.training.detection.recipes import Trained
-from lince.training.detection.transfer import transfer
-from lince.training.job import Job
-from lince.training.request import Clock, Request, divide
-from lince.training.run import Run
+from lince.i18n import _
+from lince.models.detection import registry as detection_registry
+from lince.models.detection.registry import DetectorEntry
+from lince.models.weights_source import WeightsSource, make_preprocess, resolve_weights
+from lince.splits import SPLITS
+from lince.training.detection.finalise import finalise_run
+from lince.training.detection.recipes import full
+from lince.training.detection.recipes.full import TrainedDetector
+from lince.training.detection.recipes.transfer import train_transfer_head
+from lince.training.recipe import RecipeContext
+from lince.training.request import StageTimer, TrainingRequest, assign_splits
+from lince.training.run_folder import TrainingRun
 
-DEFAULT = "nano"
-RECIPES: dict[str, Callable[[Job, Source], Trained]] = {
-    "scratch": recipes.scratch,
-    "transfer": transfer,
-    "finetune": recipes.finetune,
+DEFAULT_MODEL = "nano"
+RECIPES: dict[str, Callable[[RecipeContext, WeightsSource], TrainedDetector]] = {
+    "scratch": full.train_from_scratch,
+    "transfer": train_transfer_head,
+    "finetune": full.fine_tune_network,
 }
 
 
-def train(request: Request, target: Run) -> DetectionReport:
+def train_detector(request: TrainingRequest, target: TrainingRun) -> DetectionReport:
     """Train a detector as ``request`` says into ``target``, write its model and its report, and return the report.
 
     Raises what training a classifier raises.
     """
-    clock, config, progress = Clock(), request.config, request.progress
-    _require_choices(config)
+    clock, config, progress = StageTimer(), request.config, request.progress
+    _require_supported_config(config)
     # The network and its input.
-    entry = detectors.find(config.model or DEFAULT)
-    source = locate(entry, "none" if config.recipe == "scratch" else config.weights, progress)
-    spec = preprocess_for(source, config.size, config.resize)
-    progress.say(_tell(entry, spec.height))
-    if entry.copyleft:
-        progress.say(entry.copyleft)
-    clock.lap("model")
+    entry = detection_registry.get_detector_entry(config.model or DEFAULT_MODEL)
+    source = resolve_weights(entry, "none" if config.recipe == "scratch" else config.weights, progress)
+    spec = make_preprocess(source, config.size, config.resize)
+    progress.show_message(_describe_network(entry, spec.height))
+    if entry.copyleft_notice:
+        progress.show_message(entry.copyleft_notice)
+    clock.record_stage("model")
     # The images: those that can be read, each in its part.
-    dataset = verify(request.dataset, progress)
-    require_usable(dataset, request.allow_unusable)
-    found = keys(dataset, progress)
-    dataset = divide(request, target, dataset, found)
+    dataset = verify_images(request.dataset, progress)
+    require_usable_dataset(dataset, request.allow_unusable)
+    found = compute_content_keys(dataset, progress)
+    dataset = assign_splits(request, target, dataset, found)
     _require_objects(dataset)
-    job = replace(Job.start(dataset, config, source.entry, spec, progress), keys=found, folder=target.folder)
-    clock.lap("images")
+    job = replace(RecipeContext.create(dataset, config, source.entry, spec, progress), keys=found, folder=target.folder)
+    clock.record_stage("images")
     # The training itself, and then what people want to know of it.
     trained = RECIPES[config.recipe](job, source)
-    clock.lap("train")
-    return finish(target, job, trained, clock.laps)
+    clock.record_stage("train")
+    return finalise_run(target, job, trained, clock.stage_seconds)
 
 
-def _tell(entry: DetectorEntry, side: int) -> str:
+def _describe_network(entry: DetectorEntry, side: int) -> str:
     facts = [_("{side} pixels").format(side=side), entry.licence]
     if entry.params is not None:
-        facts.append(_("{params} parameters").format(params=figures.magnitude(entry.params)))
+        facts.append(_("{params} parameters").format(params=number_format.format_si_suffix(entry.params)))
     return _("Network: {name} ({parts})").format(name=entry.name, parts=", ".join(facts))
 
 
-def _require_choices(config: TrainConfig) -> None:
+def _require_supported_config(config: TrainConfig) -> None:
     """Raise ``UsageError`` for choices that mean nothing where objects are to be found."""
     unfit = {"mix cutmix": config.mix == "cutmix", "standardise": config.standardise != "none"}
     asked = [name for name, chosen in {**unfit, "resize crop": config.resize == "crop"}.items() if chosen]
@@ -81,8 +82,8 @@ def _require_choices(config: TrainConfig) -> None:
 
 def _require_objects(dataset: Dataset) -> None:
     """Raise ``DataError`` when there is nothing to learn from, or nothing to test on."""
-    marked = Objects.none(len(dataset)) if dataset.objects is None else dataset.objects
-    counts = {name: len(marked.select(dataset.indices(number))) for name, number in SPLITS.items()}
+    marked = ObjectTable.empty(len(dataset)) if dataset.objects is None else dataset.objects
+    counts = {name: len(marked.select_images(dataset.get_split_indices(number))) for name, number in SPLITS.items()}
     if counts["train"] and counts["test"]:
         return
     raise DataError(

@@ -1,0 +1,171 @@
+"""A dataset: flat columns over lazily read images, with everything that is not used listed beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.annotations import UNLABELLED, Classes, ObjectTable, RejectedItem
+from lince.datasets.image_source import FileImages, ImageSource, PixelImages, TreeImages
+from lince.errors import UsageError
+from lince.fileio import compute_digest
+from lince.formats import Table
+from lince.formats.builders.classification_table import sort_class_names
+from lince.i18n import _
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with their classes and splits, one row each, and with what is marked on them.
+
+    ``class_ids`` int32 (N,), ``UNLABELLED`` (-1) where there is none; ``splits`` int8 (N,): UNASSIGNED (-1), TRAIN,
+    VAL or TEST; ``rejected`` holds what was found and is not used. ``objects`` is there when the labels mark objects
+    on the images; ``sizes`` int32 (N, 2), (height, width) as the labels tell, 0 where they do not; ``repaired`` lists
+    what was mended while reading.
+    """
+
+    images: ImageSource
+    classes: Classes
+    class_ids: NDArray[np.int32]
+    splits: NDArray[np.int8]
+    rejected: tuple[RejectedItem, ...]
+    root: Path
+    format: str
+    objects: ObjectTable | None = None
+    sizes: NDArray[np.int32] | None = None
+    repaired: tuple[RejectedItem, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.images) == len(self.class_ids) == len(self.splits):
+            raise ValueError(
+                f"columns differ: {len(self.images)} images, {len(self.class_ids)} classes, {len(self.splits)} splits"
+            )
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which images somebody has labelled, (N,): with a class, or, where objects are marked, all."""
+        known = self.class_ids != UNLABELLED
+        return known if self.objects is None else np.ones_like(known)
+
+    @property
+    def total_count(self) -> int:
+        """How much was found, used and rejected: images, and what is marked on them."""
+        return len(self) + (0 if self.objects is None else len(self.objects)) + len(self.rejected)
+
+    def get_split_indices(self, split: int) -> NDArray[np.int64]:
+        """Return the rows of ``split``, ascending."""
+        return np.flatnonzero(self.splits == split).astype(np.int64)
+
+    def select(self, indices: NDArray[Any] | Sequence[int]) -> Dataset:
+        """Return the dataset of the rows at ``indices`` alone; refusals stay with the whole."""
+        rows = np.asarray(indices)
+        if rows.size and rows.dtype.kind not in "iu":
+            raise ValueError(f"rows are chosen by their numbers, not by {rows.dtype}")
+        rows = rows.astype(np.int64)
+        return replace(self._take_rows(rows), rejected=())
+
+    def reject_rows(self, rejected: Mapping[int, RejectedItem]) -> Dataset:
+        """Return the dataset with the rows named in ``refused`` moved to ``rejected``."""
+        if not rejected:
+            return self
+        keep = np.ones(len(self), bool)
+        keep[np.fromiter(rejected, np.int64)] = False
+        added = tuple(rejected[row] for row in sorted(rejected))
+        return replace(self._take_rows(np.flatnonzero(keep)), rejected=self.rejected + added)
+
+    def count_per_class(self) -> dict[str, int]:
+        """Return how many images each class has, or how many objects where they are marked, in the classes' order."""
+        ids = self.class_ids if self.objects is None else self.objects.class_ids
+        found = np.bincount(ids[ids != UNLABELLED], minlength=len(self.classes))
+        return dict(zip(self.classes.names, found.tolist(), strict=True))
+
+    def summarise(self) -> str:
+        """Return the sentence "used 3,667 of 3,670", images and marks counted."""
+        return _("used {used:,} of {total:,}").format(
+            used=self.total_count - len(self.rejected), total=self.total_count
+        )
+
+    def compute_fingerprint(self, keys: Iterable[str]) -> str:
+        """Return 32 hex digits that name this data: contents (``keys``, in order of the rows), classes and splits.
+
+        The order of the rows and where the files lie do not matter.
+        """
+        names = (*self.classes.names, "")  # the last one is for UNLABELLED
+        marks = (self.compute_objects_key(row) for row in range(len(self)))
+        rows = zip(keys, self.class_ids.tolist(), self.splits.tolist(), marks, strict=True)
+        lines = sorted(f"{key} {split} {names[class_id]}{mark}" for key, class_id, split, mark in rows)
+        return compute_digest("\n".join(lines).encode("utf-8"))
+
+    def compute_objects_key(self, row: int) -> str:
+        """Return what names the objects marked on the image of ``row``, their classes and boxes; empty for none."""
+        if self.objects is None or self.objects.starts[row] == self.objects.starts[row + 1]:
+            return ""
+        span = self.objects.slice_of_image(row)
+        names = [self.classes.names[class_id] for class_id in self.objects.class_ids[span]]
+        sides = self.objects.boxes[span].tobytes() + self.objects.flags[span].tobytes()
+        return f"{len(names)} {compute_digest(repr(names).encode() + sides)[:12]}"
+
+    def merge_classes(self, mapping: Mapping[str, Sequence[str]]) -> Dataset:
+        """Return the dataset with the classes of each group in ``mapping`` made one; classes not named stay.
+
+        Raise ``UsageError`` on an unknown class, on a class in two groups, or when fewer than two classes are left.
+        """
+        renamed: dict[str, str] = {}
+        for group, members in mapping.items():
+            for name in members:
+                self.classes.index(name)
+                if renamed.setdefault(name, group) != group:
+                    raise UsageError(
+                        _("Class '{name}' is merged into '{one}' and into '{other}'.").format(
+                            name=name, one=renamed[name], other=group
+                        ),
+                        _("A class belongs to one group."),
+                    )
+        new_names = [renamed.get(name, name) for name in self.classes.names]
+        classes = Classes(tuple(sort_class_names(set(new_names))))
+        order = np.array([*map(classes.names.index, new_names), UNLABELLED], np.int32)
+        objects = self.objects
+        if objects is not None:
+            objects = replace(objects, class_ids=order[objects.class_ids])
+        return replace(self, classes=classes, class_ids=order[self.class_ids], objects=objects)
+
+    def _take_rows(self, rows: NDArray[np.int64]) -> Dataset:
+        return replace(
+            self,
+            images=self.images.select(rows),
+            class_ids=self.class_ids[rows],
+            splits=self.splits[rows],
+            objects=None if self.objects is None else self.objects.select_images(rows),
+            sizes=None if self.sizes is None else self.sizes[rows],
+        )
+
+
+def build_dataset(table: Table) -> Dataset:
+    """Return the dataset of what a format's reader found."""
+    images: ImageSource
+    if table.pixels is not None:
+        images = PixelImages(table.pixels, table.names, np.arange(len(table.names)))
+    elif table.tree is not None:
+        images = TreeImages(table.tree, table.names)
+    else:
+        images = FileImages(table.root, table.names)
+    return Dataset(
+        images,
+        table.classes,
+        table.class_ids,
+        table.splits,
+        table.rejected,
+        table.root,
+        table.format,
+        table.objects,
+        table.sizes,
+        table.repaired,
+    )

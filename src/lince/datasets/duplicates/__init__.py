@@ -1,0 +1,1 @@
+"""Near-duplicate images: fingerprints, search, and comparison of aligned thumbnails."""

@@ -1,0 +1,112 @@
+"""From a torch network to an ONNX file: traced once, its padding fixed, its batch norms folded in."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, TypeVar
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from lince.export import onnx_graph
+from lince.models.classification.classifier import Classifier
+from lince.models.classification.timm_backbone import fix_padding
+from lince.models.detection.detector import Detector
+from lince.models.yolox.csp_darknet import replace_focus_layers
+from lince.postprocess import get_decoder
+from lince.preprocess import PreprocessSpec
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class _ClassifierOutputs(nn.Module):
+    """A classifier that answers all that the file holds: logits if wanted, embedding, map."""
+
+    def __init__(self, network: Classifier, with_head: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.with_head = with_head
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        embedding, last = self.network.embed(images)
+        return (self.network.head(embedding), embedding, last) if self.with_head else (embedding, last)
+
+
+def export_classifier(network: Classifier, spec: PreprocessSpec, path: Path) -> None:
+    """Write ``network`` to ``path``: ``images`` (N, C, H, W) to ``logits`` (N, K), ``embedding`` (N, D), ``map``.
+
+    The number of images N is free, their size is that of ``spec``. The network is left as it was.
+    """
+    _export_module(
+        _ClassifierOutputs(_prepare_for_tracing(network), True),
+        spec,
+        [onnx_graph.LOGITS, onnx_graph.EMBEDDING, onnx_graph.MAP],
+        path,
+    )
+
+
+def export_backbone(network: Classifier, spec: PreprocessSpec, path: Path) -> None:
+    """Write ``network`` without its head to ``path``: ``images`` (N, C, H, W) to ``embedding`` (N, D) and ``map``."""
+    _export_module(
+        _ClassifierOutputs(_prepare_for_tracing(network), False), spec, [onnx_graph.EMBEDDING, onnx_graph.MAP], path
+    )
+
+
+def export_detector(network: Detector, spec: PreprocessSpec, path: Path) -> None:
+    """Write ``network`` to ``path``: ``images`` (N, C, H, W) to the outputs that its kind of decoder reads."""
+    _export_module(_prepare_for_tracing(network), spec, list(get_decoder(network.decoding).outputs), path)
+
+
+class _FeatureMaps(nn.Module):
+    """A detector that answers what its head reads."""
+
+    def __init__(self, network: Detector) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return self.network.extract_features(images)
+
+
+def export_feature_maps(network: Detector, spec: PreprocessSpec, path: Path) -> None:
+    """Write ``network`` without its head to ``path``: ``images`` (N, C, H, W) to ``map0``, ``map1``, ..."""
+    ready = _FeatureMaps(_prepare_for_tracing(network))
+    with torch.no_grad():
+        count = len(ready(torch.zeros(1, *spec.shape)))
+    _export_module(ready, spec, [f"map{number}" for number in range(count)], path)
+
+
+def _prepare_for_tracing(network: Network) -> Network:
+    return deepcopy(network).cpu().float().eval()
+
+
+def _export_module(answers: nn.Module, spec: PreprocessSpec, outputs: list[str], path: Path) -> None:
+    images = torch.zeros(1, *spec.shape)
+    fix_padding(answers, images)
+    replace_focus_layers(answers)
+    model = _trace(answers, images, outputs)
+    onnx_graph.write_onnx(model, path)
+
+
+def _trace(answers: nn.Module, images: Tensor, outputs: list[str]) -> Any:
+    # The tracing exporter needs a tenth of the time of the graph-capturing one and gives the same graph here.
+    stream = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # a slice with steps: nothing is lost
+        torch.onnx.export(
+            answers,
+            (images,),
+            stream,  # type: ignore[arg-type]  # the tracing exporter takes any stream
+            dynamo=False,
+            opset_version=onnx_graph.OPSET,
+            input_names=[onnx_graph.IMAGES],
+            output_names=outputs,
+            dynamic_axes={name: {0: "N"} for name in (onnx_graph.IMAGES, *outputs)},
+        )
+    return onnx.load_model_from_string(stream.getvalue())

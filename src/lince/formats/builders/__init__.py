@@ -1,0 +1,1 @@
+"""Builders of label tables, shared by the readers of all formats."""

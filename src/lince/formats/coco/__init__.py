@@ -1,0 +1,1 @@
+"""COCO JSON: boxes, polygons and masks."""

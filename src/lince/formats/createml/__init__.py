@@ -1,0 +1,1 @@
+"""CreateML JSON: classes and boxes."""

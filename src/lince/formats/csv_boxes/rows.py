@@ -1,0 +1,146 @@
+"""The rows of a table of boxes, each looked at on its own: what it says, or why it cannot be used."""
+
+from __future__ import annotations
+
+import csv
+import io
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lince.errors import DataError
+from lince.formats.builders.object_table import Box, ObjectTableBuilder
+from lince.formats.csv_boxes.columns import XYWH, BoxColumns
+from lince.i18n import _
+from lince.parsing.json_reader import is_encodable_text
+from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.storage.tree import FileTree
+
+_MAX_SIDE = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class BoxRow:
+    """One row: which image it ``mentions``, its class and ``box`` (``None`` for an image that shows nothing).
+
+    ``box`` is left, top, right, bottom in pixels, or in shares of the image; ``size`` (height, width), 0 when unknown.
+    """
+
+    line: int
+    image_reference: str
+    class_name: str
+    box: Box | None
+    size: tuple[int, int]
+    split: int
+    flags: int
+
+
+def decode_text(data: bytes) -> str:
+    """Return a file's text: UTF-8, UTF-16 with its mark, or else as older spreadsheets on Windows write it."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def read_rows(tree: FileTree, name: str, columns: BoxColumns, marks: ObjectTableBuilder) -> list[BoxRow]:
+    """Return the rows of the table ``name``; those that cannot be used are rejected by ``marks``.
+
+    Raise ``DataError`` when it cannot be read as a table.
+    """
+    split = infer_split(name)
+    found = []
+    for line, cells in _read_lines(tree, name, columns):
+        try:
+            found.append(_parse_row(line, cells, columns, split))
+        except _RowError as error:
+            marks.reject(name, error.reason, _("correct the line or remove it"), line, error.kind)
+    return found
+
+
+def infer_split(name: str) -> int:
+    """Return the split that the path of a table tells: ``train_labels.csv``, ``test/labels.csv``."""
+    words = [*posixpath.dirname(name).lower().split("/"), *re.split(r"[^a-z]+", posixpath.basename(name).lower())]
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), UNASSIGNED)
+
+
+class _RowError(Exception):
+    def __init__(self, reason: str, kind: str = "row") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.kind = kind
+
+
+def _read_lines(tree: FileTree, name: str, columns: BoxColumns) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, cells) of each row after the names; empty lines are passed over."""
+    text = decode_text(tree.read(name))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=columns.delimiter)
+    try:
+        rows = ((reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells))
+        if columns.has_header:
+            next(rows, None)
+        yield from rows
+    except csv.Error as error:
+        path = tree.root / name
+        raise DataError(
+            _("{path}:{line} cannot be read: {error}.").format(path=path, line=reader.line_num, error=error),
+            _("Expected a table of boxes."),
+            _("Correct the line, or export the table anew."),
+        ) from error
+
+
+def _parse_row(line: int, cells: Sequence[str], columns: BoxColumns, split: int) -> BoxRow:
+    if len(cells) != columns.column_count:
+        raise _RowError(
+            _("{found} columns instead of {expected}").format(found=len(cells), expected=columns.column_count)
+        )
+    mention, label = cells[columns.file].strip(), cells[columns.label].strip()
+    if not mention or not is_encodable_text(mention + label):
+        raise _RowError(_("no file"))
+    box = _parse_box([cells[i].strip() for i in columns.box], columns)
+    if box is not None and not label:
+        raise _RowError(_("no class"), "class")
+    if box is None and label:
+        raise _RowError(_("a class without a box"))
+    flags = sum({flag for i, flag in columns.flags.items() if cells[i].strip().lower() in ("1", "true", "yes")})
+    size = (0, 0)
+    if columns.size is not None:
+        width, height = (_parse_side(cells[i], columns) for i in columns.size)
+        size = height, width
+    return BoxRow(line, mention, label, box, size, _parse_split(cells, columns, split), flags)
+
+
+def _parse_box(cells: Sequence[str], columns: BoxColumns) -> Box | None:
+    if not any(cells):
+        return None
+    left, top, third, fourth = (_parse_number(cell, columns) for cell in cells)
+    return (left, top, left + third, top + fourth) if columns.box_format == XYWH else (left, top, third, fourth)
+
+
+def _parse_number(cell: str, columns: BoxColumns) -> float:
+    text = cell if columns.delimiter == "," else cell.replace(",", ".")  # as spreadsheets write decimals here and there
+    try:
+        if "_" not in text:
+            return float(text)
+    except ValueError:
+        pass
+    raise _RowError(_("a coordinate that is no number: {text}").format(text=cell[:40] or _("empty")), "number")
+
+
+def _parse_side(cell: str, columns: BoxColumns) -> int:
+    if not cell.strip():
+        return 0
+    value = _parse_number(cell.strip(), columns)
+    if not 0 <= value <= _MAX_SIDE or not value.is_integer():
+        raise _RowError(_("an image cannot be {text} pixels wide or high").format(text=cell.strip()[:40]), "number")
+    return int(value)
+
+
+def _parse_split(cells: Sequence[str], columns: BoxColumns, split: int) -> int:
+    word = cells[columns.split].strip().lower() if columns.split is not None else ""
+    if word and word not in SPLIT_WORDS:
+        raise _RowError(_("unknown split '{word}'").format(word=word[:40]))
+    return SPLIT_WORDS[word] if word else split

@@ -1,0 +1,1 @@
+"""CSV tables with one class per image."""

@@ -1,0 +1,1 @@
+"""CVAT XML for images."""

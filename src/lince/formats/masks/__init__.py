@@ -1,0 +1,1 @@
+"""Mask images: one PNG per image, one value or colour per class."""

@@ -1,0 +1,70 @@
+"""PNG files whose pixels are numbers or colours that stand for classes: read and written exactly as they are stored."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from lince import images
+from lince.errors import DataError, ImageError
+from lince.i18n import _
+
+_COLOUR_MODES = ("RGB", "RGBA", "LA")
+
+
+@dataclass(frozen=True)
+class MaskPixels:
+    """What a mask file holds: ``values`` (H, W), palette numbers or grey values, or (H, W, 3) uint8 colours.
+
+    ``palette`` (K, 3) uint8 is there where the values are numbers of its colours.
+    """
+
+    values: NDArray[Any]
+    palette: NDArray[np.uint8] | None = None
+
+
+def decode_mask_png(data: bytes) -> MaskPixels:
+    """Return the pixels of the PNG in ``data`` without any conversion; what is transparent counts as it is coloured.
+
+    Raise ``ImageError`` when it is no PNG, is cut off, or has more pixels than ``LINCE_MAX_PIXELS``.
+    """
+    if images.detect_format(data) != "png":
+        raise ImageError(_("This is not a PNG."), _("Expected a mask without loss: PNG."))
+    height, width = images.read_size(data)
+    images.check_pixel_count(height, width)
+    try:
+        with PngImagePlugin.PngImageFile(io.BytesIO(data), "") as image:
+            image.load()
+            return _extract_pixels(image)
+    except images.DECODE_ERRORS as error:
+        raise ImageError(_("The mask is cut off or damaged: {error}.").format(error=str(error).rstrip("."))) from error
+
+
+def encode_mask_png(values: NDArray[Any], palette: NDArray[np.uint8] | None = None) -> bytes:
+    """Return uint8 ``values`` (H, W) as a grey PNG, or one of a ``palette`` (K, 3) uint8."""
+    if values.ndim != 2 or values.dtype != np.uint8:
+        raise ValueError(f"a mask must be uint8 (H, W), not {values.dtype} {values.shape}")
+    image = Image.fromarray(values)
+    if palette is not None:
+        image.putpalette(palette.tobytes())
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _extract_pixels(image: Image.Image) -> MaskPixels:
+    if image.mode in _COLOUR_MODES:
+        return MaskPixels(np.asarray(image.convert("RGB"), np.uint8))
+    palette = image.getpalette("RGB") if image.mode == "P" else None
+    if palette is not None:
+        return MaskPixels(np.asarray(image), np.array(palette, np.uint8).reshape(-1, 3))
+    if image.mode == "1":
+        return MaskPixels(np.asarray(image).astype(np.uint8))
+    if image.mode == "L" or image.mode.startswith("I"):
+        return MaskPixels(np.asarray(image))
+    raise DataError(_("The mask has pixels of an unknown kind: {mode}.").format(mode=image.mode))

@@ -1,0 +1,1 @@
+"""TFRecord files of the TensorFlow Object Detection API."""

@@ -1,0 +1,1 @@
+"""YOLO text files with a dataset YAML."""

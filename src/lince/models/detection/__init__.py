@@ -1,0 +1,1 @@
+"""The detector contract, the registry of detectors and their builders."""

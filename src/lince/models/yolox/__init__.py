@@ -1,0 +1,1 @@
+"""YOLOX: network, label assignment and loss."""

@@ -1,0 +1,1 @@
+"""Bounded readers of JSON and XML that report line numbers."""

@@ -1,0 +1,55 @@
+"""Whether the server lives and is ready, with which models, and what it has counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lince.serving import schemas, state
+from lince.serving.http_errors import json_response
+from lince.serving.openapi import error_responses
+
+router = APIRouter()
+_METRICS_RESPONSE: dict[str, Any] = {
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+    "description": "Counters.",
+}
+_NO_AUTH: dict[str, Any] = {"security": []}  # asked without a token, where there is one
+
+
+@router.get(
+    "/healthz", responses={200: {"model": schemas.HealthStatus}, **error_responses(421, 500)}, openapi_extra=_NO_AUTH
+)
+async def healthz() -> Response:
+    """Tell that the process lives."""
+    return json_response({"status": "alive"})
+
+
+@router.get(
+    "/readyz",
+    responses={200: {"model": schemas.HealthStatus}, 503: {"model": schemas.HealthStatus}, **error_responses(421, 500)},
+    openapi_extra=_NO_AUTH,
+)
+async def readyz(request: Request) -> Response:
+    """Tell whether photos are taken in: the models are loaded, and the server is not being stopped."""
+    if state.get_server_state(request).stopping:
+        return json_response({"status": "stopping"}, 503)
+    return json_response({"status": "ready"})
+
+
+@router.get("/v1/models", responses={200: {"model": schemas.ModelList}, **error_responses(401, 421, 429, 500, 503)})
+async def list_models(request: Request) -> Response:
+    """Tell which models answer."""
+    return json_response({"models": [one.describe() for one in state.get_server_state(request).models]})
+
+
+@router.get("/metrics", response_class=Response, responses={200: _METRICS_RESPONSE, **error_responses(401, 421, 500)})
+async def get_metrics(request: Request) -> Response:
+    """Tell the counters, as Prometheus reads them."""
+    return Response(
+        state.get_server_state(request).metrics.render_text(), headers={"Content-Type": CONTENT_TYPE_LATEST}
+    )

@@ -1,0 +1,1 @@
+"""Where files are: folders, zip archives and remote stores behind one interface."""

@@ -1,0 +1,77 @@
+"""Frozen networks as ONNX files, exported once and kept: the second run on the same weights never loads torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lince import fileio, number_format
+from lince.i18n import _
+from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
+from lince.models.classification.registry import ModelEntry
+from lince.models.weights_source import WeightsSource
+from lince.preprocess import PreprocessSpec
+from lince.progress import Progress
+from lince.training.recipe import FrozenBackbone
+
+CACHE_VERSION = 1  # of the embedding: a backbone exported by another version is exported again
+_NETWORK_FILE, _FACTS_FILE = "backbone.onnx", "facts.json"
+
+
+def prepare_frozen_backbone(
+    source: WeightsSource, spec: PreprocessSpec, seed: int, progress: Progress
+) -> FrozenBackbone:
+    """Return the network of ``source`` without its head, for inputs of ``spec``: from the cache, or exported now.
+
+    Random weights are drawn from ``seed``. Raises ``WeightsError`` when the weights do not fit.
+    """
+    weights = source.compute_digest() if source.path is not None else f"random {seed}"
+    key = json.dumps(
+        [CACHE_VERSION, source.entry.identifier, weights, spec.shape, asdict(source.entry)], sort_keys=True
+    )
+    folder = fileio.get_cache_folder() / "backbones" / fileio.compute_digest(key.encode())
+    network = folder / _NETWORK_FILE
+    facts = _read_facts(folder / _FACTS_FILE)
+    if facts is None or not network.is_file():
+        progress.show_message(
+            _("Preparing {model} (once for these weights and this size)").format(model=source.entry.name)
+        )
+        facts = _export_frozen(source, spec, seed, folder)
+    for line in [describe_cost(facts, source.entry), *facts["weights"]]:
+        progress.show_message(line)
+    return FrozenBackbone(network, facts)
+
+
+def describe_cost(facts: dict[str, Any], entry: ModelEntry) -> str:
+    """Return the sentence that tells what a network costs before anyone trains it."""
+    parts = [
+        _("{params} parameters").format(params=number_format.format_si_suffix(facts["params"])),
+        _("{macs} multiply-accumulates a photo").format(macs=number_format.format_si_suffix(facts["macs"])),
+    ]
+    if "ms" in facts:
+        parts.append(_("{ms:.1f} ms a photo here").format(ms=facts["ms"]))
+    if entry.top1 is not None:
+        parts.append(_("published ImageNet accuracy {top1:.1f} %").format(top1=entry.top1))
+    return _("Network: {name} ({parts})").format(name=facts["name"], parts=", ".join(parts))
+
+
+def _export_frozen(source: WeightsSource, spec: PreprocessSpec, seed: int, folder: Path) -> dict[str, Any]:
+    # torch takes seconds to load, so only the run that exports loads it.
+    from lince.export.torch_to_onnx import export_backbone  # noqa: PLC0415
+    from lince.training.classification.build import build_with_weights  # noqa: PLC0415
+
+    network, facts = build_with_weights(source, spec, classes=1, seed=seed)
+    export_backbone(network, spec, folder / _NETWORK_FILE)
+    facts["ms"] = OnnxRuntimeBackend(folder / _NETWORK_FILE).measure((1, *spec.shape), seconds=0.2)
+    fileio.write_json(folder / _FACTS_FILE, facts)
+    return facts
+
+
+def _read_facts(path: Path) -> dict[str, Any] | None:
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts

@@ -1,0 +1,1 @@
+"""Classifier heads fitted on frozen features."""

@@ -1,0 +1,342 @@
+"""The command line, in a folder with an awkward name: results, exit codes, JSON, languages, and what goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tests.support import tiny_classifier
+
+from lince import images
+from lince.cli import main
+from lince.cli import options as cli_options
+from lince.errors import UsageError
+
+VERBS = tuple(main.list_commands())
+
+
+class Said(NamedTuple):
+    """What came of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """Ask the command line within this process: most of what is tested does not need a second to start."""
+    monkeypatch.setenv("LANGUAGE", "")
+
+    def lince(*words: str | Path, cwd: Path) -> Said:
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        return Said(main.main([str(word) for word in words]), *capsys.readouterr())
+
+    return lince
+
+
+def start(*words: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lince", *map(str, words)]
+    settings = {**os.environ, **environment}
+    return subprocess.run(command, cwd=cwd, env=settings, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a finished model and photos in class folders, one of them broken, one mistaken."""
+    folder = tmp_path_factory.mktemp("cli") / "Área de Trabalho" / "niño ç"
+    tiny_classifier.run_folder(folder / "runs" / "train")
+    for name in ("red", "blue"):
+        (folder / "fotos" / name).mkdir(parents=True)
+        for number in range(6):
+            shown = "green" if (name, number) == ("red", 2) else name
+            picture = images.encode_png(tiny_classifier.photo(shown, 30, 40, number))
+            (folder / "fotos" / name / f"{name} {number}.png").write_bytes(picture)
+    (folder / "broken").mkdir()
+    (folder / "broken" / "half.png").write_bytes((folder / "fotos" / "red" / "red 1.png").read_bytes()[:200])
+    return folder
+
+
+def test_predict_prints_a_line_for_each_photo(place: Path) -> None:
+    done = start("predict", "runs/train", "fotos", "--top", "2", cwd=place)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("blue/blue 0.png  blue 9")
+    assert "red/red 2.png  green" in lines[8]
+    assert "(wrong: red)" in lines[8]
+    assert lines[12] == "12 of 12 answered; 11 of 12 right (91.7%)"
+
+
+def test_predict_writes_what_it_says(ask: Callable[..., Said], place: Path, tmp_path: Path) -> None:
+    saved, table = tmp_path / "respuestas", tmp_path / "x.csv"
+    words = (
+        "predict",
+        "runs/train",
+        "fotos",
+        "broken",
+        "--save",
+        saved,
+        "--csv",
+        table,
+        "--truth",
+        "folders",
+        "--json",
+    )
+    done = ask(*words, cwd=place)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert len(document["predictions"]) == 12
+    assert [item["file"] for item in document["rejected"]] == ["broken/half.png"]
+    assert (document["right"], document["known"]) == (11, 12)
+    assert all(Path(path).is_file() for path in document["written"])
+    assert len(document["written"]) == 4
+    rows = list(csv.DictReader((saved / "predictions.csv").read_text("utf-8").splitlines()))
+    assert {row["class"] for row in rows} == {"red", "blue", "green"}
+    assert table.read_bytes() == (saved / "predictions.csv").read_bytes()
+    height, width = images.read_image(saved / "sheet.jpg").shape[:2]
+    assert height > 400
+    assert width > 1000
+    assert "half.png" in done.stderr
+
+
+def test_predict_with_nothing_readable_fails(ask: Callable[..., Said], place: Path) -> None:
+    done = ask("predict", "runs/train", "broken", cwd=place)
+    assert done.returncode == 1
+    assert "None of the 1 files" in done.stderr
+    assert done.stdout == ""
+
+
+def test_evaluate_then_compare(ask: Callable[..., Said], place: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        done = ask("evaluate", "runs/train", "fotos", "--out", tmp_path / name, "--json", cwd=place)
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        assert document["accuracy"]["value"] == pytest.approx(11 / 12)
+        assert [item["name"] for item in document["classes"]] == ["blue", "green", "red"]
+    done = ask("compare", "one", "two", "--out", "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "On the same 12 test images" in done.stdout
+    assert "<html" in (tmp_path / "page.html").read_text("utf-8")
+    document = json.loads(ask("compare", "one", "two", "--json", cwd=tmp_path).stdout)
+    assert [run["name"] for run in document["runs"]] == ["one", "two"]
+    assert document["runs"][1]["difference"]["p_value"] == 1
+
+
+def test_evaluate_merges_classes_and_refuses_strangers(ask: Callable[..., Said], place: Path) -> None:
+    merged = ask("evaluate", "runs/train", "fotos", "--merge", "green=red", "--json", cwd=place)
+    assert json.loads(merged.stdout)["accuracy"]["value"] == pytest.approx(7 / 12)
+    strange = ask("evaluate", "runs/train", "fotos", "--merge", "rosa=red,blue", cwd=place)
+    assert strange.returncode == 1
+    assert "rosa" in strange.stderr
+
+
+def test_augment_draws(ask: Callable[..., Said], place: Path) -> None:
+    done = ask("augment", "fotos", "--augment", "rotation 20, flip_x", "--count", "2", "--copies", "3", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "sheet.png" in done.stdout
+    assert images.read_image(place / "sheet.png").std() > 10
+
+
+def test_models_are_listed_with_their_cost_and_licence(ask: Callable[..., Said], place: Path) -> None:
+    done = ask("models", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[2:6]] == ["nano", "small", "medium", "large"]
+    record = json.loads(ask("models", "--json", cwd=place).stdout)
+    assert all(item["licence"] and item["macs"] for item in record["models"])
+
+
+def test_one_network_layer_by_layer(ask: Callable[..., Said], place: Path) -> None:
+    pytest.importorskip("torch")
+    words = ("models", "cnn: conv 16 3, pool, flatten", "--size", "8", "--classes", "3", "--grey", "--measure")
+    done = ask(*words, cwd=place)
+    assert done.returncode == 0, done.stderr
+    head = 16 * 4 * 4 * 3 + 3
+    assert f"{16 * 9 + 16 + head:,}" in done.stdout
+    assert 0 < json.loads(ask(*words, "--json", cwd=place).stdout)["ms"] < 1000
+
+
+def test_a_network_needs_the_training_part(place: Path) -> None:
+    code = (
+        "import sys\nfor name in ('torch', 'timm', 'lightning_fabric', 'onnx', 'safetensors', 'sklearn', 'scipy'):\n"
+        "    sys.modules[name] = None\nfrom lince.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    for words in (["models", "cnn"], ["train", "fotos", "--recipe", "scratch", "--model", "cnn", "--out", "none"]):
+        command = [sys.executable, "-c", code, *words]
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        assert done.returncode == 1, done.stderr
+        assert 'pip install -e ".[train]"' in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_doctor(ask: Callable[..., Said], place: Path) -> None:
+    done = ask("doctor", "--json", cwd=place)
+    found = json.loads(done.stdout)
+    assert found["cores"] >= 1
+    assert found["free_disk_bytes"] > 0
+    assert found["memory_bytes"] is None or found["memory_bytes"] > 2**28
+    assert found["python"] in ask("doctor", cwd=place).stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(ask: Callable[..., Said], verb: str, place: Path) -> None:
+    done = ask(verb, "--help", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert f"usage: lince {verb}" in done.stdout
+    assert "--json" in done.stdout
+
+
+@pytest.mark.parametrize(("code", "word"), [("en", "usage"), ("es", "uso"), ("pt", "uso")])
+def test_help_speaks_three_languages(
+    ask: Callable[..., Said], code: str, word: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINCE_LANG", code)
+    for words in ((), ("train",)):
+        done = ask(*words, "--help", cwd=place)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.lower().startswith(word)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("fly",),
+        ("train",),
+        ("train", "fotos", "--recipe", "magic"),
+        ("train", "fotos", "--epochs", "many"),
+        ("train", "fotos", "--size", "1"),
+        ("train", "fotos", "--budget", "soon"),
+        ("train", "fotos", "--split", "0.1"),
+        ("train", "fotos", "--split", "0.1,0.2", "--val", "0.1"),
+        ("train", "fotos", "--merge", "cat"),
+        ("train", "fotos", "--unknown"),
+        ("train", "fotos", "--resume", "runs/train"),
+        ("train", "--resume", "nowhere"),
+        ("train", "fotos", "--config", "none.toml"),
+        ("predict", "runs/train"),
+        ("predict", "runs/train", "fotos", "--truth", "guess"),
+        ("predict", "runs/train", "fotos", "--top", "0"),
+        ("compare", "runs/train"),
+        ("augment", "fotos", "--augment", "rotation 999"),
+        ("augment", "fotos", "--augment", "fly 3"),
+        ("models", "resnet_that_is_not"),
+        ("models", "cnn: conv"),
+        ("models", "cnn", "--classes", "0"),
+        ("augment", "fotos", "--count", "0"),
+    ],
+)
+def test_what_cannot_be_is_exit_code_2_in_words(ask: Callable[..., Said], words: tuple[str, ...], place: Path) -> None:
+    done = ask(*words, cwd=place)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "nowhere", "fotos"),
+        ("predict", "fotos", "fotos"),
+        ("predict", "runs/train", "nowhere.jpg"),
+        ("evaluate", "runs/train", "broken"),
+    ],
+)
+def test_what_cannot_be_done_says_so_in_words_and_in_json(
+    ask: Callable[..., Said], words: tuple[str, ...], place: Path
+) -> None:
+    done = ask(*words, "--json", cwd=place)
+    assert done.returncode in (1, 2), done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout)["error"]["found"]
+
+
+def test_an_interruption_says_how_to_go_on(
+    ask: Callable[..., Said], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lince.api.train.train_one", interrupted)
+    done = ask("train", "fotos", "--out", "ours", cwd=place)
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-2:] == ["Go on with: lince train --resume ours", "Interrupted."]
+
+
+def test_the_traceback_is_there_for_those_who_ask(place: Path) -> None:
+    assert "Traceback" in start("predict", "nowhere", "fotos", cwd=place, LINCE_DEBUG="1").stderr
+
+
+def test_a_reader_that_leaves_is_no_error(place: Path) -> None:
+    command = f'"{sys.executable}" -u -m lince predict runs/train fotos fotos fotos | head -n 1'
+    done = subprocess.run(["bash", "-c", command], cwd=place, capture_output=True, text=True, check=False)
+    assert done.stdout.count("\n") == 1
+    assert "Error" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")
+def test_names_that_are_not_text_can_be_printed_and_saved(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with open(os.fsencode(tmp_path / "x") + b"/ni\xf1o.png", "wb") as stream:
+        stream.write(images.encode_png(tiny_classifier.photo("red")))
+    done = start(
+        "predict", "runs/train", tmp_path / "x", "--save", tmp_path / "out", cwd=place, PYTHONUTF8="0", LC_ALL="C"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ni\\xf1o.png  red" in done.stdout
+    assert json.loads((tmp_path / "out" / "predictions.json").read_text("utf-8"))["predictions"]
+
+
+def test_predict_in_full_loads_no_torch(place: Path) -> None:
+    code = (
+        "import sys\nfrom lince.cli.main import main\nended = main(sys.argv[1:])\n"
+        "heavy = {'torch', 'timm', 'lightning_fabric', 'onnx', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else ended)\n"
+    )
+    command = [sys.executable, "-c", code, "predict", "runs/train", "fotos", "--save", "seen"]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_loads_none_of_the_libraries() -> None:
+    code = (
+        "import sys\nfrom lince.cli.main import main\nended = main(['--help'])\n"
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'PIL', 'rich', 'torch'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else ended)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_choices_from_words() -> None:
+    assert [cli_options.parse_duration(text) for text in ("90s", "15m", "1.5h", "300")] == [90, 900, 5400, 300]
+    assert cli_options.parse_split("0.1,0.2") == (0.1, 0.2)
+    assert cli_options.parse_merges(["cat=Abyssinian, Bengal", "cat=Siamese"]) == {
+        "cat": ["Abyssinian", "Bengal", "Siamese"]
+    }
+    for text in ("soon", "", "-3s", "5 days"):
+        with pytest.raises(UsageError):
+            cli_options.parse_duration(text)
+
+
+def test_every_choice_of_training_is_an_option() -> None:
+    from dataclasses import fields
+
+    from lince.config import TrainConfig
+
+    listed = main.build_parser(["train"])._subparsers._group_actions[0].choices["train"].format_help()
+    options = set(re.findall(r"--([a-z-]+)", listed))
+    assert {item.name.replace("_", "-") for item in fields(TrainConfig)} <= options

@@ -1,0 +1,156 @@
+"""Every rule of the diagnosis with a case that sets it off and one that does not."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from lince.annotations import Classes
+from lince.evaluation.classification.metrics import compute_classification_metrics
+from lince.evaluation.diagnosis import RULES, DiagnosisInput, Severity, diagnose_classification
+
+NAMES = Classes(("daisy", "roses", "tulips"))
+
+
+def metrics(right=0.95, count=900, sure=None, share=None, mixed=0.0):
+    """Return figures of ``count`` answers, a share ``right`` of them right, given with probability ``sure``.
+
+    ``share`` is the first class's share of the images; ``mixed`` the share of roses taken for tulips.
+    """
+    cuts = np.array([1 / 3, 2 / 3]) if share is None else np.array([share, share + (1 - share) / 2])
+    truth = np.searchsorted(cuts, (np.arange(count) + 0.5) / count)
+    answer = truth.copy()
+    wrong = _spread(count, 1 - right)
+    answer[wrong] = (truth[wrong] + 1 + np.arange(wrong.sum()) % 2) % 3
+    roses = np.flatnonzero(truth == 1)
+    answer[roses[: round(mixed * len(roses))]] = 2
+    confidence = float((answer == truth).mean()) if sure is None else sure
+    shares = np.full((count, 3), (1 - confidence) / 2)
+    shares[np.arange(count), answer] = confidence
+    return compute_classification_metrics(truth, shares, NAMES)
+
+
+def _spread(count, share):
+    marks = np.floor((np.arange(count) + 1) * share + 1e-9)
+    return np.diff(marks, prepend=0) > 0
+
+
+def codes(**given) -> list[str]:
+    given.setdefault("metrics", metrics())
+    return [finding.code for finding in diagnose_classification(DiagnosisInput(**given))]
+
+
+def epochs(train: list[float], val: list[float]):
+    return tuple(
+        {"epoch": i + 1, "train_loss": t, "val_loss": v} for i, (t, v) in enumerate(zip(train, val, strict=True))
+    )
+
+
+GOOD = {
+    "train_counts": {"daisy": 200, "roses": 180, "tulips": 150},
+    "train_accuracy": 0.97,
+    "val_accuracy": 0.95,
+    "val_size": 300,
+}
+FALLING = [1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2]
+CASES = {
+    "no_better_than_commonest": (
+        {"metrics": metrics(right=0.5, share=0.52, sure=0.5)},
+        {"metrics": metrics(right=0.8, share=0.52, sure=0.8)},
+    ),
+    "underfitting": (
+        {"metrics": metrics(right=0.6), "train_accuracy": 0.62},
+        {"metrics": metrics(right=0.9), "train_accuracy": 0.75},
+    ),
+    "overfitting": (
+        {"metrics": metrics(right=0.8), "train_accuracy": 0.99},
+        {"metrics": metrics(right=0.96), "train_accuracy": 0.99},
+    ),
+    "val_loss_rises": (
+        {"history": epochs(FALLING, [1.0, 0.7, 0.5, 0.52, 0.55, 0.58, 0.6])},
+        {"history": epochs(FALLING, [1.0, 0.7, 0.5, 0.5, 0.49, 0.5, 0.51])},
+    ),
+    "val_above_test": (
+        {"metrics": metrics(right=0.8), "val_accuracy": 0.93, "val_size": 600},
+        {"metrics": metrics(right=0.8), "val_accuracy": 0.83, "val_size": 60},
+    ),
+    "never_answered": (
+        {"metrics": compute_classification_metrics(np.arange(90) % 3, np.eye(3)[np.arange(90) % 3 // 2], NAMES)},
+        {"metrics": metrics()},
+    ),
+    "confused_pairs": ({"metrics": metrics(mixed=0.12)}, {"metrics": metrics(right=0.98, mixed=0.02)}),
+    "overconfident": ({"metrics": metrics(right=0.8, sure=0.99)}, {"metrics": metrics(right=0.8, sure=0.82)}),
+    "underconfident": ({"metrics": metrics(right=0.95, sure=0.6)}, {"metrics": metrics(right=0.95, sure=0.94)}),
+    "few_examples": (
+        {"train_counts": {"daisy": 200, "roses": 29, "tulips": 150}},
+        {"train_counts": {"daisy": 40, "roses": 30, "tulips": 31}},
+    ),
+    "imbalance": (
+        {"train_counts": {"daisy": 500, "roses": 90, "tulips": 300}},
+        {"train_counts": {"daisy": 400, "roses": 90, "tulips": 300}},
+    ),
+    "untested_classes": (
+        {"metrics": compute_classification_metrics(np.arange(90) % 2, np.eye(3)[np.arange(90) % 2], NAMES)},
+        {"metrics": metrics()},
+    ),
+    "small_test_set": ({"metrics": metrics(right=0.8, count=60)}, {"metrics": metrics(right=0.8, count=900)}),
+    "all_well": ({}, {"metrics": metrics(right=0.5)}),
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_each_rule_speaks_when_it_should_and_only_then(code):
+    on, off = CASES[code]
+    assert code in codes(**(GOOD | on))
+    assert code not in codes(**(GOOD | off))
+
+
+def test_every_rule_has_its_case():
+    inputs = [DiagnosisInput(**({"metrics": metrics()} | GOOD | on)) for on, _off in CASES.values()]
+    fired = {rule for rule in RULES if any(rule(given) is not None for given in inputs)}
+    assert fired == set(RULES)  # which finds one of two codes
+
+
+def test_a_good_run_is_told_so_and_nothing_else():
+    assert codes(**GOOD) == ["all_well"]
+
+
+def test_a_note_does_not_spoil_a_good_run_but_a_warning_does():
+    noted = diagnose_classification(DiagnosisInput(metrics(right=1, mixed=0.1), **GOOD))
+    assert [finding.code for finding in noted] == ["all_well", "confused_pairs"]
+    warned = diagnose_classification(DiagnosisInput(metrics(right=1, mixed=0.3), **GOOD))
+    assert "all_well" not in [finding.code for finding in warned]
+    assert warned[0].severity is Severity.WARNING
+
+
+def test_the_gravest_stands_first_and_all_of_it_is_json():
+    found = diagnose_classification(
+        DiagnosisInput(metrics(right=0.3), train_counts={"daisy": 3, "roses": 80, "tulips": 90})
+    )
+    assert [finding.severity for finding in found] == sorted(finding.severity for finding in found)
+    records = json.loads(json.dumps([finding.to_dict() for finding in found], allow_nan=False))
+    assert records[0]["severity"] == "serious"
+    assert all(record["text"] and record["advice"] and record["figures"] for record in records)
+
+
+def test_the_words_hold_the_figures():
+    evidence = DiagnosisInput(metrics(right=1, mixed=0.2), {"daisy": 12, "roses": 500})
+    texts = {finding.code: finding for finding in diagnose_classification(evidence)}
+    assert "roses taken for tulips: 60 of 300 (20.0%)" in texts["confused_pairs"].text
+    assert "daisy has 12 (add 18)" in texts["few_examples"].text
+    assert "41.7" in texts["imbalance"].text
+
+
+def test_a_larger_test_set_as_advised_is_large_enough():
+    found = next(
+        f for f in diagnose_classification(DiagnosisInput(metrics(right=0.8, count=60))) if f.code == "small_test_set"
+    )
+    needed = found.figures["needed"]
+    accuracy = metrics(right=0.8, count=needed).accuracy
+    assert (accuracy.high - accuracy.low) / 2 == pytest.approx(0.03, abs=0.006)
+
+
+def test_a_diverged_history_is_passed_over():
+    assert codes(**GOOD, history=epochs(FALLING, [1.0, 0.5, 0.6, float("nan"), 0.8, 0.9, float("inf")])) == ["all_well"]

@@ -1,0 +1,162 @@
+"""Every pair of formats: converted from one to the other and back, what both can hold stays as it was."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from tests.support import sample_datasets
+
+from lince.datasets import Dataset, open_dataset
+from lince.datasets.conversion import ConvertOptions, convert_dataset, list_writable_formats
+from lince.datasets.conversion_loss import adapt_to_format, find_lossless_formats
+from lince.datasets.image_sizes import measure_image_sizes
+from lince.datasets.image_source import FileImages
+from lince.errors import UsageError
+from lince.formats import FORMATS, Capability
+
+FLOAT32 = {"tfrecord"}  # its numbers have 24 bits
+FLOOR = 1e-6
+LOST_BY_MANY = {"splits", "classes", "flags", "negatives"}  # all that boxes on photos and classes of photos can lose
+MADE = settings(
+    max_examples=2,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],  # the sets are small as they are; making them smaller takes long
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> FileImages:
+    """The photos that all sets draw from."""
+    return sample_datasets.pool(tmp_path_factory.mktemp("photos") / "niño ç")
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    """A folder that is emptied for every set."""
+    folder = tmp_path / "Área de Trabalho"
+    folder.mkdir()
+    return folder
+
+
+def held(*names: str) -> tuple[Capability, int]:
+    """Return what all formats called ``names`` can hold, and which flags."""
+    holds, flags = ~Capability(0), 31
+    for name in names:
+        holds &= FORMATS[name].capabilities
+        flags &= FORMATS[name].supported_flags
+    return holds, flags
+
+
+PAIRS = [
+    pair
+    for pair in itertools.product(list_writable_formats(), repeat=2)
+    if held(*pair)[0] & (Capability.LABELS | sample_datasets.SHAPES)
+]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def test_there_and_back(one: str, other: str, photos: FileImages, new: Path) -> None:
+    holds, flags = held(one, other)
+    tolerance = 1e-6 if {one, other} & FLOAT32 else 1e-9
+
+    @MADE
+    @given(sample_datasets.plans(holds, flags))
+    def there_and_back(plan: sample_datasets.Plan) -> None:
+        with tempfile.TemporaryDirectory(dir=new) as folder:
+            made = sample_datasets.build(plan, photos)
+            for number, name in enumerate((one, other, one)):
+                found = written(made, Path(folder) / f"{number} {name}", name)
+                boxed = Capability.BOXES in FORMATS[name].capabilities
+                sample_datasets.require_same(found, sample_datasets.build(plan, photos), tolerance, boxes=boxed)
+                made = found
+
+    there_and_back()
+
+
+def written(dataset: Dataset, out: Path, name: str) -> Dataset:
+    """Return ``dataset`` as it reads after it was written in the format ``name``, which must be recognised."""
+    done = convert_dataset(dataset, out, name)
+    assert (done.losses, done.rejected) == ((), ())
+    found = open_dataset(out)
+    assert found.format == name
+    return found
+
+
+# What is on real photos
+
+
+@cache
+def real(shared: Path, name: str) -> Dataset:
+    """Return a part of a real set."""
+    data = shared / "data"
+    if name == "flowers":
+        whole = open_dataset(data / "flowers")
+        return whole.select(np.concatenate([np.flatnonzero(whole.class_ids == i)[:4] for i in range(5)]))
+    if name == "digits":
+        return open_dataset(data / "mnist").select([*range(15), *range(60_000, 60_010)])
+    whole = open_dataset(data / name, format="voc")
+    return whole.select(np.arange(0, len(whole), len(whole) // 15))
+
+
+@pytest.mark.parametrize("name", list_writable_formats())
+@pytest.mark.parametrize("data", ["hardhat", "raccoon", "flowers", "digits"])
+def test_real_photos_come_back_as_they_were(data: str, name: str, shared: Path, new: Path) -> None:
+    form, dataset = FORMATS[name], real(shared, data)
+    if not form.capabilities & (Capability.LABELS if dataset.objects is None else Capability.BOXES):
+        pytest.skip("it holds no such labels")
+    done = convert_dataset(dataset, new / name, name, ConvertOptions(lossy=True, allow_unusable=True))
+    found = open_dataset(new / name)
+    assert {loss.kind for loss in done.losses} <= LOST_BY_MANY
+    expected = adapt_to_format(measure_image_sizes(dataset)[0], form)[0]
+    if dataset.images.get_path(0) is None:
+        sample_datasets.require_same_pixels(found, expected)
+    else:
+        sample_datasets.require_same(found, expected, 1e-6 if name in FLOAT32 else 1e-9)
+
+
+# What a format cannot hold
+
+
+@pytest.mark.parametrize("name", list_writable_formats())
+def test_what_cannot_be_held_is_refused_or_counted(name: str, photos: FileImages, new: Path) -> None:
+    form = FORMATS[name]
+    for seed in range(3):
+        made = sample_datasets.build(
+            sample_datasets.plan(np.random.default_rng(seed), ~Capability(0), True, 31), photos
+        )
+        if name in find_lossless_formats(made):
+            continue
+        with pytest.raises(UsageError):
+            convert_dataset(made, new / "strict", name)
+        assert not any(new.iterdir())
+        if form.capabilities & sample_datasets.SHAPES:
+            done = convert_dataset(made, new / "out", name, ConvertOptions(lossy=True))
+            assert done.losses
+            sample_datasets.require_same(
+                open_dataset(new / "out", format=name), adapt_to_format(made, form)[0], FLOOR, boxes=False
+            )
+            shutil.rmtree(new / "out")
+
+
+@pytest.mark.parametrize("name", list_writable_formats())
+def test_a_zip_of_it_reads_the_same(name: str, photos: FileImages, new: Path) -> None:
+    form = FORMATS[name]
+    plan = sample_datasets.plan(
+        np.random.default_rng(8),
+        form.capabilities,
+        bool(form.capabilities & sample_datasets.SHAPES),
+        form.supported_flags,
+    )
+    found = written(sample_datasets.build(plan, photos), new / "set", name)
+    shutil.make_archive(str(new / "set"), "zip", new / "set")
+    sample_datasets.require_same(open_dataset(new / "set.zip"), found)

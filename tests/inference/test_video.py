@@ -1,0 +1,411 @@
+"""Videos: read as they are shown, written to be played, followed and counted exactly, whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+av = pytest.importorskip("av")
+pytest.importorskip("scipy")
+
+from tests.support import tiny_detector  # noqa: E402
+
+from lince.annotations import Classes, Detections  # noqa: E402
+from lince.cli import predict_video  # noqa: E402
+from lince.cli.main import main  # noqa: E402
+from lince.errors import DataError, UsageError  # noqa: E402
+from lince.inference.video import regions  # noqa: E402
+from lince.inference.video.byte_track import ByteTracker  # noqa: E402
+from lince.inference.video.frames import WHOLE_VIDEO, FrameRange, is_video  # noqa: E402
+from lince.inference.video.interrupt import stop_on_interrupt  # noqa: E402
+from lince.inference.video.video_pipeline import VideoPipeline, run_video  # noqa: E402
+from lince.inference.video.video_reader import VideoReader, open_video  # noqa: E402
+from lince.inference.video.video_result import LEFT, RIGHT  # noqa: E402
+
+Image = NDArray[np.uint8]
+RED, BLUE = (230, 20, 20), (20, 20, 230)
+CLASSES = Classes(("rojo", "azul"))
+
+
+def film(
+    path: Path,
+    pictures: Sequence[Image],
+    times: Sequence[float] | None = None,
+    sound: str = "",
+    turned: int = 0,
+    codec: str = "libx264",
+    rate: int = 25,
+) -> Path:
+    """Write a small video, as a camera would, with frames at ``times``."""
+    times = [at / rate for at in range(len(pictures))] if times is None else times
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(codec, rate=rate, options={"crf": "5", "g": "12"} if codec == "libx264" else {})
+        video.height, video.width, video.pix_fmt = (
+            *pictures[0].shape[:2],
+            "yuv444p" if codec == "libx264" else "yuv420p",
+        )
+        video.codec_context.time_base = Fraction(1, 1000) if codec == "libx264" else Fraction(1, rate)
+        if turned:
+            video.set_display_rotation(turned)
+        voice = container.add_stream(sound, rate=44100, layout="mono") if sound else None
+        for picture, time in zip(pictures, times, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.time_base = video.codec_context.time_base
+            frame.pts = round(time / frame.time_base)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if voice:
+            tone = (np.sin(np.arange(int(44100 * times[-1])) / 20) * 0.3).astype(np.float32)
+            for at in range(0, len(tone) - 1024, 1024):
+                heard = av.AudioFrame.from_ndarray(tone[None, at : at + 1024], format="fltp", layout="mono")
+                heard.sample_rate, heard.pts = 44100, at
+                container.mux(voice.encode(heard))
+            container.mux(voice.encode(None))
+    return path
+
+
+def picture(squares: Sequence[tuple[tuple[int, int, int], int, int]], height: int = 120, width: int = 160) -> Image:
+    """A grey picture with squares of 20 pixels: colour, left, top."""
+    image = np.full((height, width, 3), 128, np.uint8)
+    for colour, left, top in squares:
+        image[max(top, 0) : top + 20, max(left, 0) : left + 20] = colour
+    return image
+
+
+def find(images: Sequence[Image]) -> list[Detections]:
+    """Find what is red and what is blue, connected or not: one box each."""
+    return [_find(image.astype(int)) for image in images]
+
+
+def _find(image: NDArray[np.int_]) -> Detections:
+    boxes, numbers = [], []
+    for number, channel in enumerate((0, 2)):
+        rows, columns = np.nonzero(image[..., channel] - image[..., 2 - channel] > 100)
+        if len(rows) > 20:
+            boxes.append([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+            numbers.append(number)
+    return Detections(np.array(boxes, float).reshape(-1, 4), np.array(numbers, np.int32), np.full(len(boxes), 0.9, "f"))
+
+
+def tracker() -> ByteTracker:
+    return ByteTracker(lambda numbers: np.full(len(numbers), 0.5, np.float32))
+
+
+def moving(count: int = 20) -> list[Image]:
+    return [picture([(RED, 4 * at, 40)]) for at in range(count)]
+
+
+def times_of(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [frame.time for frame in container.decode(video=0)]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_frames_come_with_their_own_times_and_colours(awkward: Path) -> None:
+    times = [0.0, 0.04, 0.2, 0.24, 0.5, 1.0, 1.1]
+    path = film(awkward / "vídeo ñ.mp4", moving(7), times)
+    with open_video(path) as reader:
+        frames = list(reader.iter_frames())
+    assert [frame.time for frame in frames] == pytest.approx(times, abs=1e-3)
+    assert [frame.index for frame in frames] == list(range(7))
+    assert np.abs(frames[3].image.astype(int) - moving(7)[3]).mean() < 6
+    assert reader.broken_count == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (FrameRange(frame_step=3), [0, 3, 6, 9, 12, 15, 18]),
+        (FrameRange(time_step=0.2), [0, 5, 10, 15]),
+        (FrameRange(start=0.2, end=0.4), [5, 6, 7, 8, 9]),
+        (FrameRange(start=0.2, frame_step=4), [5, 9, 13, 17]),
+        (FrameRange(start=9.0), []),
+    ],
+)
+def test_the_part_that_is_asked_for_comes(awkward: Path, part: FrameRange, expected: list[int]) -> None:
+    with open_video(film(awkward / "a.mp4", moving()), part) as reader:
+        assert [frame.index for frame in reader.iter_frames()] == expected
+        assert abs(reader.expected_frames - len(expected)) <= 1
+
+
+@pytest.mark.parametrize("turned", [90, 180, -90])
+def test_a_turned_video_is_read_and_written_upright(awkward: Path, turned: int) -> None:
+    path = film(awkward / "a.mp4", moving(4), turned=turned)
+    with open_video(path) as reader:
+        frame = next(reader.iter_frames())
+        expected = np.rot90(moving(1)[0], turned // 90)
+        assert reader.size == expected.shape[:2]
+        assert np.abs(frame.image.astype(int) - expected).mean() < 6
+    run_video(path, VideoPipeline(find, CLASSES), awkward / "out")
+    with open_video(awkward / "out" / "video.mp4") as reader:
+        assert reader.size == expected.shape[:2]
+    with av.open(str(awkward / "out" / "video.mp4")) as container:
+        assert next(container.decode(video=0)).rotation == 0
+
+
+def test_what_is_written_plays_with_its_sound_at_its_times(awkward: Path) -> None:
+    times = [0.0, 0.04, 0.2, 0.24, 0.5, 1.0, 1.1]
+    path = film(awkward / "a.mp4", moving(7), times, sound="aac")
+    watched = run_video(path, VideoPipeline(find, CLASSES), awkward / "out")
+    assert times_of(awkward / "out" / "video.mp4") == pytest.approx(times, abs=1e-3)
+    with av.open(str(path)) as source, av.open(str(awkward / "out" / "video.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        ours, theirs = ([bytes(one) for one in file.demux(audio=0) if one.size] for file in (container, source))
+        assert len(theirs) > 20
+        assert ours == theirs
+    assert watched.dropped_audio == ""
+
+
+def test_sound_that_an_mp4_cannot_hold_is_told(awkward: Path) -> None:
+    path = film(awkward / "a.avi", moving(), sound="mp2", codec="mpeg4")
+    watched = run_video(path, VideoPipeline(find, CLASSES), awkward / "out")
+    assert watched.dropped_audio.startswith("mp2")
+    assert len(times_of(awkward / "out" / "video.mp4")) == 20
+
+
+def test_odd_sides_grow_by_a_row(awkward: Path) -> None:
+    path = film(awkward / "a.mp4", [picture([], 61, 97)] * 3)
+    run_video(path, VideoPipeline(find, CLASSES), awkward / "out")
+    with open_video(awkward / "out" / "video.mp4") as reader:
+        assert reader.size == (62, 98)
+
+
+def test_corrupted_packets_are_skipped_and_counted(awkward: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 120, 160, 3)).astype(np.uint8)
+    path = film(awkward / "a.mp4", list(noise))
+    with av.open(str(path)) as container:
+        spans = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for at in (10, 20):
+        data[spans[at][0] : spans[at][0] + spans[at][1]] = bytes(spans[at][1])
+    path.write_bytes(data)
+    watched = run_video(path, VideoPipeline(find, CLASSES), awkward / "out")
+    assert watched.broken_count >= 2
+    assert watched.frame_count + watched.broken_count == 40
+    assert len(times_of(awkward / "out" / "video.mp4")) == watched.frame_count
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all" * 100])
+def test_what_is_no_video_is_refused_and_nothing_is_left(awkward: Path, content: bytes) -> None:
+    path = awkward / "a.mp4"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read as a video"):
+        run_video(path, VideoPipeline(find, CLASSES), awkward / "out")
+    assert [one.name for one in awkward.iterdir()] == ["a.mp4"]
+
+
+def test_a_video_that_was_cut_off_is_read_as_far_as_it_goes(awkward: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 120, 160, 3)).astype(np.uint8)
+    path = film(awkward / "a.mkv", list(noise))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    watched = run_video(path, VideoPipeline(find, CLASSES), awkward / "out")
+    assert 10 < watched.frame_count < 25
+    path = film(awkward / "b.mp4", list(noise))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError):
+        run_video(path, VideoPipeline(find, CLASSES))
+
+
+def test_a_missing_camera_is_told() -> None:
+    with pytest.raises(DataError, match=r"camera .*7.* does not answer"):
+        run_video("camera:7", VideoPipeline(find, CLASSES))
+    with pytest.raises(UsageError, match="is not a camera"):
+        run_video("camera:front", VideoPipeline(find, CLASSES))
+
+
+@pytest.mark.parametrize("where", ["find", "draw"])
+def test_what_goes_wrong_half_way_leaves_nothing(awkward: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, seen = film(awkward / "a.mp4", moving(60)), []
+
+    def failing(images: Sequence[Image]) -> list[Detections]:
+        seen.extend(images)
+        if len(seen) > 20:
+            raise DataError("half way")
+        return find(images)
+
+    def full(*_anything: object) -> bytes:
+        raise OSError("disk full")
+
+    if where == "draw":
+        monkeypatch.setattr("lince.images.encode_jpeg", full)
+    with pytest.raises((DataError, OSError), match=r"half way|disk full"):
+        run_video(path, VideoPipeline(failing if where == "find" else find, CLASSES), awkward / "out")
+    assert [one.name for one in awkward.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_ctrl_c_ends_a_camera_and_keeps_what_it_saw(awkward: Path, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    monkeypatch.setattr(VideoReader, "is_live", property(lambda _reader: True))
+    path, seen = film(awkward / "a.mp4", moving(600)), []
+
+    def interrupted(images: Sequence[Image]) -> list[Detections]:
+        seen.extend(images)
+        if len(seen) == 24:
+            signal.raise_signal(signal.SIGINT)
+        time.sleep(0.01)
+        return find(images)
+
+    how = VideoPipeline(interrupted, CLASSES, batch_size=4, parallel_calls=calls)
+    watched = run_video(path, how, awkward / "out")
+    assert 24 <= watched.frame_count <= 48
+    assert len(times_of(awkward / "out" / "video.mp4")) == watched.frame_count
+    assert len(rows(awkward / "out" / "detections.csv")) == watched.frame_count
+
+
+def test_the_first_ctrl_c_is_a_wish_and_the_second_interrupts() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_interrupt(True) as wished:
+        signal.raise_signal(signal.SIGINT)
+        assert wished.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+    with stop_on_interrupt(False):
+        assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_tracks_stay_through_a_crossing_and_a_gap() -> None:
+    follow, seen = tracker(), []
+    for at in range(60):
+        boxes = [[4 * at, 40, 4 * at + 20, 60], [240 - 4 * at, 46, 260 - 4 * at, 66]]
+        if 40 <= at < 50:
+            boxes = boxes[1:]
+        found = Detections(np.array(boxes, float), np.zeros(len(boxes), np.int32), np.full(len(boxes), 0.9, "f"))
+        seen.append(follow.update(found).track_ids.tolist())
+    assert seen[0] == [-1, -1]
+    assert seen[1:40] == [[1, 2]] * 39
+    assert seen[40:50] == [[2]] * 10
+    assert seen[50:] == [[1, 2]] * 10
+
+
+def test_a_faint_trace_carries_a_track_on_and_begins_none() -> None:
+    follow = tracker()
+    for at in range(20):
+        score = 0.2 if 5 <= at < 15 else 0.9
+        boxes = np.array([[4.0 * at, 40, 4 * at + 20, 60], [200, 200, 220, 220]])
+        followed = follow.update(Detections(boxes, np.zeros(2, np.int32), np.array([score, 0.15], np.float32)))
+        assert followed.track_ids.tolist() == ([1] if at else [-1])
+
+
+def test_lines_and_zones_count_exactly(awkward: Path) -> None:
+    there = [picture([(RED, 4 * at, 40), (BLUE, 140 - 4 * at, 90)]) for at in range(35)]
+    back = [picture([(RED, 140 - 4 * at, 40)]) for at in range(35)]
+    path = film(awkward / "a.mp4", there + back)
+    lines = (regions.parse_line("50%,0,50%,100%:medio"), regions.parse_line("0,85,100%,85"))
+    zones = (regions.parse_zone("100,0,100%,0,100%,70,100,70:sala"),)
+    watched = run_video(path, VideoPipeline(find, CLASSES, WHOLE_VIDEO, tracker(), lines, zones), awkward / "out")
+    assert dict(watched.crossing_counts) == {("medio", 0, LEFT): 1, ("medio", 0, RIGHT): 1, ("medio", 1, RIGHT): 1}
+    # Seen from the top point to the bottom one, what goes right on the picture goes to the left.
+    passings = rows(awkward / "out" / "passings.csv")
+    assert sorted((one["class"], one["way"]) for one in passings) == [
+        ("azul", "right"), ("rojo", "left"), ("rojo", "right"),
+    ]  # fmt: skip
+    stays = rows(awkward / "out" / "stays.csv")
+    assert [(one["zone"], one["class"]) for one in stays] == [("sala", "rojo")]
+    # The middle is at x = 100 in the frame 22.5, and on the way back again.
+    assert float(stays[0]["start"]) == pytest.approx(23 / 25, abs=0.05)
+    assert float(stays[0]["end"]) == pytest.approx(46 / 25, abs=0.05)
+    assert dict(watched.track_counts) == {0: 1, 1: 1}
+    crops = sorted(one.relative_to(awkward / "out" / "crops").as_posix() for one in (awkward / "out").rglob("*.jpg"))
+    assert [crop.partition("/")[0] for crop in crops] == ["azul", "rojo"]
+
+
+def test_tables_say_what_was_seen(awkward: Path) -> None:
+    run_video(film(awkward / "a.mp4", moving(30)), VideoPipeline(find, CLASSES), awkward / "out")
+    found = rows(awkward / "out" / "detections.csv")
+    assert len(found) == 30
+    assert float(found[10]["left"]) == pytest.approx(40, abs=2)
+    assert (found[10]["time"], found[10]["frame"], found[10]["class"]) == ("0.400", "10", "rojo")
+    assert rows(awkward / "out" / "counts.csv") == [{"second": "0", "rojo": "1"}, {"second": "1", "rojo": "1"}]
+    assert len(list((awkward / "out" / "crops" / "rojo").iterdir())) == 2
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "1,1,1,1", "", "1,2,3,4%%"])
+def test_a_line_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        regions.parse_line(text)
+    with pytest.raises(UsageError):
+        regions.parse_zone(text)
+
+
+def test_times_and_steps_are_read() -> None:
+    assert [predict_video.parse_timestamp(text) for text in ("90s", "1:30", "1:02:03.5", "2m")] == [90, 90, 3723.5, 120]
+    assert predict_video.parse_frame_range("1:30", "2m", "0.5s") == FrameRange(90, 120, 1, 0.5)
+    assert predict_video.parse_frame_range(None, None, "5") == FrameRange(frame_step=5)
+    for wrong in (("x", None, None), (None, "1:2:3:4", None), (None, None, "0"), ("2m", "1m", None)):
+        with pytest.raises(UsageError):
+            predict_video.parse_frame_range(*wrong)
+    assert is_video("a.MP4")
+    assert is_video("camera:0")
+    assert not is_video("a.jpg")
+
+
+def test_the_command_line_from_video_to_folder(awkward: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tiny_detector.model_folder(awkward / "model")
+    path = film(awkward / "a.mp4", [tiny_detector.scene([(0, at // 4, 2)], 128, 128) for at in range(24)])
+    out = awkward / "out"
+    arguments = ["predict", str(model), str(path), "--save", str(out), "--line", "50%,0,50%,100%:puerta", "--json"]
+    assert main(arguments) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["frames"] == 24
+    assert {Path(one).name for one in told["written"]} == {
+        "video.mp4", "detections.csv", "counts.csv", "passings.csv", "crops",
+    }  # fmt: skip
+    assert main(arguments) == 2
+    assert main(["predict", str(model), str(path), "--from", "0.4s", "--to", "0:00.8"]) == 0
+    assert "10 frames looked at" in capsys.readouterr().out
+    assert main(["predict", str(model), str(awkward), "--track"]) == 2
+    assert main(["predict", str(model), str(path), "--csv", "a.csv"]) == 2
+
+
+def test_a_missing_part_is_named_with_the_line_to_type(
+    awkward: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_detector.model_folder(awkward / "model")
+    monkeypatch.delitem(sys.modules, "lince.inference.video.video_pipeline", raising=False)
+    monkeypatch.delattr("lince.inference.video.video_pipeline", raising=False)
+    monkeypatch.delitem(sys.modules, "lince.inference.video.video_reader", raising=False)
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert main(["predict", str(model), "a.mp4"]) == 1
+    assert 'pip install -e ".[video]"' in capsys.readouterr().err
+
+
+def test_real_videos(shared: Path, awkward: Path) -> None:
+    path = shared / "data" / "videos" / "helmet_workers_rafa.mp4"
+    watched = run_video(path, VideoPipeline(find, CLASSES, FrameRange(2.0, 3.0)), awkward / "out")
+    assert watched.frame_count == 25
+    assert times_of(awkward / "out" / "video.mp4") == pytest.approx([at / 25 for at in range(25)], abs=2e-3)
+    with av.open(str(awkward / "out" / "video.mp4")) as container:
+        assert float(container.streams.audio[0].duration * container.streams.audio[0].time_base) > 0.9
+
+
+def test_memory_stays_flat(awkward: Path) -> None:
+    """Frames go by; what is held does not grow with them."""
+    path = film(awkward / "a.mp4", [picture([(RED, 4 * (at % 30), 40)], 480, 640) for at in range(200)])
+    sizes: list[float] = []
+
+    def measured(images: Sequence[Image]) -> list[Detections]:
+        lines = Path("/proc/self/status").read_text("ascii").splitlines()
+        sizes.append(next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")))
+        return find(images)
+
+    if not Path("/proc/self/status").exists():
+        pytest.skip("memory is measured on Linux")
+    run_video(path, VideoPipeline(measured, CLASSES, WHOLE_VIDEO, tracker()), awkward / "out")
+    # All frames together would be 180 MB.
+    assert max(sizes) - sizes[len(sizes) // 4] < 50

@@ -1,0 +1,64 @@
+"""Texts come in the language in force, and so do the numbers in them."""
+
+from __future__ import annotations
+
+import pytest
+
+from lince.i18n import _, get_language, localise_number, translate_plural
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"LINCE_LANG": "pt", "LANG": "es_AR.UTF-8"}, "pt"),
+        ({"LINCE_LANG": "", "LANG": "es_AR.UTF-8"}, "es"),
+        ({"LINCE_LANG": "fr", "LANG": "C"}, "en"),
+    ],
+)
+def test_the_language_in_force(monkeypatch, environment: dict[str, str], expected: str) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert get_language() == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "expected"),
+    [
+        ("en", "3,667", "3,667"),
+        ("en", "91.2%", "91.2%"),
+        ("pt", "1,234,567.5", "1.234.567,5"),
+        ("pt", "91.2%", "91,2%"),
+        ("es", "3,667", "3667"),
+        ("es", "-3,667.25", "-3667,25"),
+        ("es", "12,345", "12\u202f345"),
+        ("es", "1,234,567", "1\u202f234\u202f567"),
+        ("es", "91.2%", "91,2\u202f%"),
+    ],
+)
+def test_numbers_as_each_language_writes_them(monkeypatch, code: str, number: str, expected: str) -> None:
+    monkeypatch.setenv("LINCE_LANG", code)
+    assert localise_number(number) == expected
+
+
+def test_numbers_within_texts_follow_the_language(monkeypatch) -> None:
+    monkeypatch.setenv("LINCE_LANG", "pt")
+    assert _("used {used:,} of {total:,}").format(used=3667, total=3670) == "usadas 3.667 de 3.670"
+    assert _("loss {loss:.3f}").format(loss=0.5) == "perda 0,500"
+
+
+def test_what_a_person_would_copy_stays_as_it_must_be_typed(monkeypatch) -> None:
+    monkeypatch.setenv("LINCE_LANG", "es")
+    assert "--rate 0.0015" in _("Train again with a lower one, such as --rate {rate:.2g}.").format(rate=0.0015)
+
+
+def test_a_text_without_translation_comes_back(monkeypatch) -> None:
+    monkeypatch.setenv("LINCE_LANG", "es")
+    assert translate_plural("one thing", "{n:,} things", 1200).format(n=1200) == "1200 things"
+    assert str(_("Data")) == "Datos"
+
+
+def test_a_missing_value_is_an_error_and_not_a_hole() -> None:
+    with pytest.raises(KeyError):
+        _("used {used:,} of {total:,}").format(used=1)
