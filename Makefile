@@ -5,13 +5,15 @@ SHELL := /bin/sh
 
 VENV ?= .venv
 LIGHT ?= .venv-light
+DOCS ?= .venv-docs
+SITE ?= build/site
 WORKERS ?= 2
 # One thread a worker: two workers that each take every core are slower than one.
 export OMP_NUM_THREADS ?= 1
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 
-.PHONY: help setup setup-dev setup-light demo test test-light test-slow check bench clean
+.PHONY: help setup setup-dev setup-light setup-docs demo test test-light test-slow check docs bench clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -24,6 +26,9 @@ setup-dev:  ## the same, with the tools of development
 
 setup-light:
 	@python=$$(sh scripts/find-python) && "$$python" scripts/environment.py $(LIGHT) test
+
+setup-docs:
+	@python=$$(sh scripts/find-python) && "$$python" scripts/environment.py $(DOCS) docs
 
 demo: setup  ## train, evaluate and predict on a built-in set, in about a minute
 	@echo "Running: $(VENV)/bin/lince demo"
@@ -40,16 +45,20 @@ test-light: setup-light  ## the tests of the base install, which holds no PyTorc
 		echo "Found PyTorch in $(LIGHT), which must stay without it. Remove that folder and try again."; exit 1; fi
 	@$(ONE_THREAD) $(LIGHT)/bin/python -m pytest -n $(WORKERS) $(PYTEST_OPTIONS)
 
-test-slow: setup-dev  ## the tests that take minutes
-	@$(ONE_THREAD) $(VENV)/bin/python -m pytest -n $(WORKERS) $(PYTEST_OPTIONS) -m slow
+test-slow: setup-dev  ## the tests that take minutes, those of changed rooms first; MINUTES=45 ends them then
+	@$(ONE_THREAD) $(VENV)/bin/python scripts/slow_tests.py --workers $(WORKERS) --minutes $(or $(MINUTES),600) $(PYTEST_OPTIONS)
 
-check:  ## format, lint, types, layers, catalogues and tests
+check:  ## format, style, types, layers, catalogues, figures of the house, picture and tests
 	@./check
+
+docs: setup-docs  ## the site of all pages and the reference, in build/site
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict --site-dir $(SITE)
+	@$(DOCS)/bin/python scripts/check_site.py $(SITE)
 
 bench: setup-dev  ## list the benchmarks; run one with: make bench NAME=decode
 	@env -u OMP_NUM_THREADS $(VENV)/bin/python -m benchmarks $(NAME)
 
 clean:  ## remove the environments and everything that can be made again (runs stay)
-	rm -rf .venv .venv-light benchmarks/.venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv .venv-light .venv-docs benchmarks/.venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache .grimp_cache build dist
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -48,8 +48,8 @@ def made() -> tuple[ObjectTable, list[Detections], Classes]:
         class_ids=ids.astype(np.int32),
         boxes=boxes,
         flags=np.zeros(count, np.uint8),
-        rings=np.zeros(count + 1, np.int64),
-        corners=np.zeros(1, np.int64),
+        ring_starts=np.zeros(count + 1, np.int64),
+        point_starts=np.zeros(1, np.int64),
         points=np.empty((0, 2)),
         masks=StringColumn(b"", np.zeros(count, np.int64), np.zeros(count, np.int64)),
     )

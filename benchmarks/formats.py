@@ -81,8 +81,8 @@ def _table(root: Path, name: str, outlined: bool) -> Table:
         class_ids=rng.integers(0, CLASSES, MARKS).astype(np.int32),
         boxes=boxes,
         flags=np.zeros(MARKS, np.uint8),
-        rings=rings,
-        corners=rings * CORNERS if outlined else np.zeros(1, np.int64),
+        ring_starts=rings,
+        point_starts=rings * CORNERS if outlined else np.zeros(1, np.int64),
         points=np.round(points, 2).reshape(-1, 2) if outlined else np.empty((0, 2)),
         masks=StringColumn.from_strings("" for _mark in range(MARKS)),
     )

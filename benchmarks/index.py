@@ -62,8 +62,8 @@ def table(root: Path) -> Table:
         class_ids=rng.integers(0, CLASSES, count, dtype=np.int32),
         boxes=np.concatenate([corner, corner + 80], axis=1),
         flags=np.zeros(count, np.uint8),
-        rings=np.zeros(count + 1, np.int64),
-        corners=np.zeros(1, np.int64),
+        ring_starts=np.zeros(count + 1, np.int64),
+        point_starts=np.zeros(1, np.int64),
         points=np.empty((0, 2)),
         masks=StringColumn(b"", np.zeros(count, np.int64), np.zeros(count, np.int64)),
     )

@@ -79,7 +79,7 @@ def model_in(folder: Path) -> ClassificationPredictor:
     from lince.models.classification.classifier import build_classifier
 
     entry = classification_registry.get_model_entry(MODEL)
-    spec: PreprocessSpec = weights_source.make_preprocess(weights_source.resolve_weights(entry, "none"), 224)
+    spec: PreprocessSpec = weights_source.make_preprocess_spec(weights_source.resolve_weights(entry, "none"), 224)
     names = Classes(tuple(map(str, range(5))))
     export_classifier(build_classifier(entry, len(names), spec), spec, folder / NETWORK_FILE)
     ModelCard("classify", names, spec, entry.pretrained_name, entry.licence, "random weights").save(folder)

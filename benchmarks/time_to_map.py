@@ -35,7 +35,8 @@ from lince.progress import SILENT, ProgressStage
 from lince.splits import TEST
 from lince.training import checkpoint, loop, network_fit
 from lince.training.detection.loader import DetectionLoader
-from lince.training.detection.network_outputs import MIN_SCORE, select_ground_truth
+from lince.training.detection.network_outputs import select_ground_truth
+from lince.postprocess import MIN_SCORE
 from lince.training.detection.objective import predict_detections
 from lince.training.detection.samples import DetectionSamples
 
@@ -124,12 +125,12 @@ class _Watch:
     seconds: list[float] = field(default_factory=list)
     work: list[float] = field(default_factory=list)
 
-    def say(self, _text: str) -> None:
+    def show_message(self, _text: str) -> None:
         """Look whether an epoch has ended."""
         self._look()
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[ProgressStage]:
+    def open_stage(self, name: str, total: int) -> Iterator[ProgressStage]:
         """Look whether an epoch has ended, or the first one begins."""
         self._look()
         if not self.began and (self.run / network_fit.PLAN_FILE).exists():
@@ -197,7 +198,7 @@ def theirs(folder: Path, python: str) -> Course:
 
 def _held(folder: Path) -> DetectionLoader:
     dataset = lince.open(folder / "data", format="yolo")
-    spec = weights_source.make_preprocess(
+    spec = weights_source.make_preprocess_spec(
         weights_source.resolve_weights(detection_registry.get_detector_entry(MODEL), "none"), SIZE
     )
     return DetectionLoader(

@@ -49,7 +49,7 @@ def _model(folder: Path) -> DetectionPredictor:
 
     entry = detection_registry.get_detector_entry(MODEL)
     source = weights_source.resolve_weights(entry, str(WEIGHTS))
-    spec = weights_source.make_preprocess(source)
+    spec = weights_source.make_preprocess_spec(source)
     network = builders.build_detector(entry, COUNT, spec, 0)
     weights.load_detector_weights(network, source)
     export_detector(network.eval(), spec, folder / NETWORK_FILE)
@@ -119,11 +119,11 @@ class _Sampled:
     def __init__(self) -> None:
         self.done, self.samples = 0, list[float]()
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Hear it and say nothing."""
 
     @contextmanager
-    def stage(self, _name: str, _total: int) -> Iterator[_Sampled]:
+    def open_stage(self, _name: str, _total: int) -> Iterator[_Sampled]:
         """Open a stage."""
         yield self
 

@@ -1,7 +1,7 @@
 """Makes src/lince/datasets/digits.npz, the digits behind ``lince:digits``, from the copy that scikit-learn holds.
 
 ``python scripts/digits_file.py`` writes the file again; it has two arrays: ``pixels``, uint8 (1797, 8, 8) with values
-from 0 (white) to 16 (black), and ``labels``, uint8 (1797,). The images are the test part of the UCI data set Optical
+from 0 (paper) to 16 (ink), and ``labels``, uint8 (1797,). The images are the test part of the UCI data set Optical
 Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak, 1998), which is published under CC BY 4.0.
 """
 

@@ -21,9 +21,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from lince.i18n import LANGUAGES
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "lince"
-TRANSLATED = ("es", "pt")
+TRANSLATED = tuple(code for code in LANGUAGES if code != "en")
 KEYWORDS = {"_": None, "translate": None, "translate_plural": (1, 2)}
 _METHODS = [
     ("**.py", "python"),

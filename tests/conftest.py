@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
+import secrets
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,14 @@ def awkward(tmp_path: Path) -> Path:
     folder = tmp_path / AWKWARD
     folder.mkdir(parents=True)
     return folder
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Choices that differ from run to run; their seed is printed, and pytest shows it when the test fails."""
+    seed = int(os.environ.get("LINCE_TEST_SEED", "") or secrets.randbelow(1_000_000))
+    print(f"The same choices again: LINCE_TEST_SEED={seed}")  # noqa: T201
+    return random.Random(seed)
 
 
 @pytest.fixture(autouse=True)

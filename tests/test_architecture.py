@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src" / "lince").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-HEAVY = ("torch", "torchvision", "timm", "lightning_fabric", "onnxscript", "sklearn")
+HEAVY = ("torch", "torchvision", "timm", "transformers", "lightning_fabric")
 # Reports to others about the use of a program have no place here, not even switched off.
 TELEMETRY = {
     "sentry-sdk",
@@ -92,6 +93,61 @@ def test_only_the_command_line_prints_and_nothing_is_unpickled(path: Path) -> No
             assert node.module not in ("pickle", *UNPICKLERS)
         if isinstance(node, ast.Import):
             assert not {item.name for item in node.names} & UNPICKLERS
+
+
+# Folders whose files have the names of their peers in the next folder: one for each task, format, family of models,
+# target, runtime, recipe or route, and the verbs, which the facade and the command line both have.
+PEERS = re.compile(r"(.*/)?(classification|detection)/|formats/\w+/|models/\w+/|export/targets/|inference/backends/|"
+                   r"serving/routes/|(api|cli)/")  # fmt: skip
+
+
+def test_no_module_name_stands_for_two_things() -> None:
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        name = path.relative_to(ROOT / "src" / "lince").as_posix()
+        if path.stem not in ("__init__", "__main__") and not PEERS.match(name):
+            places.setdefault(path.stem, []).append(name)
+    assert {stem: names for stem, names in places.items() if len(names) > 1} == {}
+
+
+# Public functions of modules are called by verb and noun. One word is enough for the verbs of the facade and for these.
+ONE_WORD = {
+    "configure", "run", "main",  # of the command line: what a verb reads, what it does
+    "detect", "read", "write",  # of a format and of an export target
+    "decode", "encode",  # of run lengths, and of a kind of detector
+    "augment", "fit", "load", "predict", "translate",
+    "healthz", "readyz",  # routes by these names
+    "cutmix", "mcnemar", "mixup", "mosaic", "nms", "softmax",  # of the field
+}  # fmt: skip
+# Nouns and terms of the field that end like a participle.
+NOUNS = {"class_mapping", "drawing", "image_loading", "same_padding", "sampling", "sliced"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_names_are_nouns_for_files_and_verb_and_noun_for_functions(path: Path) -> None:
+    assert not re.search(r"(ing|ed)$", path.stem) or path.stem in NOUNS
+    nodes = ast.parse(path.read_text("utf-8")).body
+    functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    short = {name for name in functions if not name.startswith("_") and "_" not in name}
+    assert short <= ONE_WORD | (set(PUBLIC) if path.parent.name == "api" else set())
+
+
+def test_every_word_and_noun_of_the_lists_is_in_use() -> None:
+    nodes = [node for path in SOURCES for node in ast.parse(path.read_text("utf-8")).body]
+    assert {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)} >= ONE_WORD
+    assert {path.stem for path in SOURCES} >= NOUNS
+
+
+def folders_with_code(root: Path) -> set[str]:
+    """Return the folders below ``root`` that hold Python files, by their path with '/'."""
+    return {path.parent.relative_to(root).as_posix() for path in root.rglob("*.py")}
+
+
+def test_the_folders_of_the_tests_are_those_of_the_package() -> None:
+    rooms, tested = folders_with_code(ROOT / "src" / "lince"), folders_with_code(ROOT / "tests")
+    assert tested - {"support", "docs", "scripts"} <= rooms
+    # The verbs of ``api`` are asked through the facade, by the tests of the rooms that do the work.
+    assert {name for name in rooms if "/" not in name} - tested == {"api"}
 
 
 def light_rooms() -> list[str]:
@@ -208,6 +264,17 @@ def test_every_dependency_is_pinned() -> None:
     }
     assert dependencies(("train", "dev", "test")) - free <= pinned
     assert all(re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line) for line in lines)
+
+
+def test_every_pin_is_within_the_bounds_of_the_project() -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = {
+        canonicalize_name(name): version for name, found, version in (line.partition("==") for line in lines) if found
+    }
+    needs = [*PROJECT["project"]["dependencies"], *chain(*PROJECT["project"]["optional-dependencies"].values())]
+    for need in map(Requirement, needs):
+        if (pin := pins.get(canonicalize_name(need.name))) is not None:
+            assert need.specifier.contains(pin), f"{need} and {pin}"
 
 
 PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "check", "compare", "contain", "convert", "demo",

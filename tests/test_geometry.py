@@ -92,3 +92,79 @@ def test_arrays_of_another_shape_are_refused(wrong):
 def test_points_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="points must be"):
         geometry.transform_points(np.zeros((2, 3)), np.eye(3))
+
+
+# Intersection over union
+
+
+def intersection_by_definition(a, b):
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
+def area_by_definition(a):
+    return max(0.0, a[2] - a[0]) * max(0.0, a[3] - a[1])
+
+
+@given(boxes, boxes)
+def test_iou_is_that_of_a_plain_loop(some, others):
+    iou = geometry.compute_iou(some, others)
+    smaller = geometry.compute_overlap_of_smaller(some, others)
+    assert iou.shape == smaller.shape == (len(some), len(others))
+    assert iou.dtype == np.float64
+    for i, a in enumerate(some):
+        for j, b in enumerate(others):
+            both = intersection_by_definition(a, b)
+            union = area_by_definition(a) + area_by_definition(b) - both
+            least = min(area_by_definition(a), area_by_definition(b))
+            assert geometry.compute_intersections(some, others)[i, j] == pytest.approx(both)
+            assert iou[i, j] == pytest.approx(both / union if union > 0 else 0.0)
+            assert smaller[i, j] == pytest.approx(both / least if least > 0 else 0.0)
+
+
+@given(boxes, boxes, st.integers(0, 31))
+def test_paired_iou_takes_a_row_of_each_and_divides_by_the_detection_in_a_crowd(some, others, bits):
+    count = min(len(some), len(others))
+    crowd = np.array([bool(bits >> row & 1) for row in range(count)], np.bool_)
+    found = geometry.compute_paired_iou(some[:count], others[:count], crowd)
+    plain = geometry.compute_iou(some[:count], others[:count])
+    for row in range(count):
+        if crowd[row]:
+            area = area_by_definition(some[row])
+            both = intersection_by_definition(some[row], others[row])
+            assert found[row] == pytest.approx(both / area if area > 0 else 0.0)
+        else:
+            assert found[row] == plain[row, row]
+
+
+def test_boxes_without_area_have_no_overlap():
+    point = np.array([[5.0, 5.0, 5.0, 5.0]])
+    assert geometry.compute_iou(point, point)[0, 0] == 0.0
+    assert geometry.compute_overlap_of_smaller(point, np.array([[0.0, 0.0, 9.0, 9.0]]))[0, 0] == 0.0
+    assert geometry.compute_paired_iou(point, point, np.array([True]))[0] == 0.0
+
+
+@given(boxes, boxes)
+def test_iou_is_that_of_torchvision(some, others):
+    torch = pytest.importorskip("torch")
+    ops = pytest.importorskip("torchvision.ops")
+    some, others = np.concatenate([some, [[0, 0, 9, 9]]]), np.concatenate([others, [[3, 3, 12, 12]]])
+    theirs = ops.box_iou(torch.from_numpy(some), torch.from_numpy(others)).nan_to_num().numpy()
+    np.testing.assert_allclose(geometry.compute_iou(some, others), theirs, rtol=1e-9, atol=1e-12)
+
+
+@given(boxes, boxes, st.booleans())
+def test_iou_is_that_of_the_coco_api(some, others, crowd):
+    mask = pytest.importorskip("pycocotools.mask")
+    some, others = np.concatenate([some, [[0, 0, 9, 9]]]), np.concatenate([others, [[3, 3, 12, 12]]])
+    sized = [np.concatenate([rows[:, :2], rows[:, 2:] - rows[:, :2]], axis=1) for rows in (some, others)]
+    theirs = np.nan_to_num(mask.iou(*sized, [int(crowd)] * len(others)))
+    ours = geometry.compute_iou(some, others)
+    if crowd:
+        ours = np.stack(
+            [
+                geometry.compute_paired_iou(some, np.broadcast_to(row, some.shape), np.ones(len(some), np.bool_))
+                for row in others
+            ],
+            axis=1,
+        )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)

@@ -50,7 +50,7 @@ def test_numbers_within_texts_follow_the_language(monkeypatch) -> None:
 
 def test_what_a_person_would_copy_stays_as_it_must_be_typed(monkeypatch) -> None:
     monkeypatch.setenv("LINCE_LANG", "es")
-    assert "--rate 0.0015" in _("Train again with a lower one, such as --rate {rate:.2g}.").format(rate=0.0015)
+    assert "--rate 0.0015" in _("Train again with a lower learning rate, such as --lr {rate:.2g}.").format(rate=0.0015)
 
 
 def test_a_text_without_translation_comes_back(monkeypatch) -> None:

@@ -1,6 +1,7 @@
-"""lince: from your own photos to a working recogniser, on your own machine.
+"""lince: trains image classifiers and object detectors on your own photos, on your own machine.
 
-Every public name is loaded when it is first touched, so that ``import lince`` costs nothing.
+Every public name is imported when it is first used (PEP 562), so that ``import lince`` takes no time. The names are in
+``__all__``; ``_LAZY_IMPORTS`` maps them to their modules.
 """
 
 from __future__ import annotations
@@ -13,17 +14,22 @@ from typing import TYPE_CHECKING, Any
 from lince.version import __version__
 
 if TYPE_CHECKING:
+    from lince.api.augment import augment
     from lince.api.benchmark import time_model
-    from lince.api.check import check, show
+    from lince.api.check import check
+    from lince.api.compare import compare
     from lince.api.convert import convert, merge
-    from lince.api.doctor import augment, doctor, measure, models, summary
-    from lince.api.evaluate import compare, evaluate
+    from lince.api.demo import demo
+    from lince.api.doctor import doctor
+    from lince.api.evaluate import evaluate
     from lince.api.export import contain, export
     from lince.api.interop import to_pandas, to_torch
+    from lince.api.models import measure, models, summary
     from lince.api.serve import serve
+    from lince.api.show import show
     from lince.api.similar import similar
     from lince.api.split import split
-    from lince.api.train import demo, resume, train
+    from lince.api.train import resume, train
     from lince.config import TrainConfig
     from lince.datasets import open_dataset as open  # noqa: A004
     from lince.errors import LinceError
@@ -33,27 +39,27 @@ if TYPE_CHECKING:
 _LAZY_IMPORTS = {
     "LinceError": "lince.errors:LinceError",
     "TrainConfig": "lince.config:TrainConfig",
-    "augment": "lince.api.doctor:augment",
+    "augment": "lince.api.augment:augment",
     "check": "lince.api.check:check",
-    "compare": "lince.api.evaluate:compare",
+    "compare": "lince.api.compare:compare",
     "contain": "lince.api.export:contain",
     "convert": "lince.api.convert:convert",
-    "demo": "lince.api.train:demo",
+    "demo": "lince.api.demo:demo",
     "doctor": "lince.api.doctor:doctor",
     "evaluate": "lince.api.evaluate:evaluate",
     "export": "lince.api.export:export",
     "load": "lince.inference.load:load",
-    "measure": "lince.api.doctor:measure",
+    "measure": "lince.api.models:measure",
     "merge": "lince.api.convert:merge",
-    "models": "lince.api.doctor:models",
+    "models": "lince.api.models:models",
     "open": "lince.datasets:open_dataset",
     "resume": "lince.api.train:resume",
     "save_answers": "lince.inference.save:save_answers",
     "serve": "lince.api.serve:serve",
-    "show": "lince.api.check:show",
+    "show": "lince.api.show:show",
     "similar": "lince.api.similar:similar",
     "split": "lince.api.split:split",
-    "summary": "lince.api.doctor:summary",
+    "summary": "lince.api.models:summary",
     "time_model": "lince.api.benchmark:time_model",
     "to_pandas": "lince.api.interop:to_pandas",
     "to_torch": "lince.api.interop:to_torch",
@@ -93,7 +99,11 @@ __all__ = [
 
 
 class _LazyModule(ModuleType):
-    """Keeps the verb ``models`` where it is: importing the room of that name would put the room in its place."""
+    """The class of this module; importing a submodule does not replace the public function of the same name.
+
+    Importing ``lince.models`` makes Python set the attribute ``models`` of ``lince`` to that module. ``__setattr__``
+    ignores this, so ``lince.models`` stays the function.
+    """
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name in _LAZY_IMPORTS and isinstance(value, ModuleType)):
@@ -104,11 +114,15 @@ sys.modules[__name__].__class__ = _LazyModule
 
 
 def __getattr__(name: str) -> Any:
+    """Import the public name ``name`` on first use and keep it; raise ``AttributeError`` for any other.
+
+    A library that is missing for it raises ``MissingExtraError``.
+    """
     if name not in _LAZY_IMPORTS:
         raise AttributeError(f"module 'lince' has no attribute '{name}'")
     module, _colon, attribute = _LAZY_IMPORTS[name].partition(":")
-    parts: Any = import_module("lince.api.extras")
-    with parts.require_training_extra():
+    extras: Any = import_module("lince.api.extras")
+    with extras.require_training_extra():
         value = getattr(import_module(module), attribute)
     globals()[name] = value
     return value

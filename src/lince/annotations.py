@@ -1,10 +1,14 @@
-"""The nouns that every room speaks: frozen, shape-checked, the same for truth and for prediction."""
+"""Data structures for labels and predictions: classes, image labels, objects, detections, rejected items.
+
+All are frozen dataclasses whose array shapes are checked at construction. The same classes hold ground truth and
+predictions, so that evaluation, drawing and export need no conversion. Boxes use the conventions of ``geometry``.
+"""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,31 +21,36 @@ from lince.i18n import _
 from lince.validation import require_choice
 
 UNLABELLED = -1
-DIFFICULT, TRUNCATED, CROWD, OCCLUDED, GROUP = 1, 2, 4, 8, 16  # flags of an object
+DIFFICULT, TRUNCATED, CROWD, OCCLUDED, GROUP = 1, 2, 4, 8, 16  # bits of ``ObjectTable.flags``
 REJECTION_KINDS = (
-    "unusable",  # an image that cannot be read, or anything not named below
-    "outside",  # a box that leaves the image
-    "inverted",  # a box whose right stands before its left, or bottom before top
-    "empty",  # a box without area, an outline without one
-    "number",  # a coordinate that is no number
-    "class",  # a class that is not declared
-    "row",  # a row that cannot be understood
-    "no-image",  # a label whose image is not there
-    "no-label",  # an image that no label file speaks of
-    "double",  # the same object written twice
+    "unusable",  # an image that cannot be read, or any reason not listed below
+    "outside",  # a box that extends beyond the image
+    "inverted",  # a box with right < left or bottom < top
+    "empty",  # a box or polygon without area
+    "number",  # a coordinate that is not a finite number
+    "class",  # an undeclared class
+    "row",  # a row that cannot be parsed
+    "no-image",  # a label whose image file is missing
+    "no-label",  # an image without an entry in any label file
+    "unlabelled",  # an image without a label that the task can learn from
+    "double",  # a duplicate of another object
 )
 Colour = tuple[int, int, int]
-# Told apart by people who see no red or no green too (Okabe and Ito 2008), black and yellow darkened or left out.
+# Okabe and Ito's (2008) palette for colour-blind readers, without black, and with a darker yellow.
 _PALETTE: tuple[Colour, ...] = (
     (230, 120, 0), (0, 114, 178), (0, 148, 105), (204, 90, 150), (86, 180, 233), (170, 60, 0), (120, 100, 200),
     (150, 140, 20),
 )  # fmt: skip
-_CHUNK_SIZE = 4096
+_CHUNK_SIZE = 4096  # strings whose bounds become Python integers at a time
 
 
 @dataclass(frozen=True)
 class StringColumn:
-    """A column of texts: all their UTF-8 bytes in one blob, with where each starts and ends (int64)."""
+    """A column of strings in one UTF-8 ``blob``; the string at ``i`` is ``blob[starts[i]:ends[i]]``.
+
+    ``starts`` and ``ends`` are int64 (N,). It needs a tenth of the memory of a list of strings, and ``take`` selects
+    rows without copying the bytes.
+    """
 
     blob: bytes
     starts: NDArray[np.int64]
@@ -49,7 +58,7 @@ class StringColumn:
 
     @classmethod
     def from_strings(cls, texts: Iterable[str]) -> StringColumn:
-        """Return the column of ``texts``, which may be an iterator of any length."""
+        """Return the column of ``texts``, any iterable of strings; it is read once."""
         blob = bytearray()
         offsets = array("q", [0])
         for text in texts:
@@ -71,27 +80,31 @@ class StringColumn:
                 yield self.blob[start:end].decode("utf-8")
 
     def take(self, indices: NDArray[Any] | slice) -> StringColumn:
-        """Return the texts at ``indices``, sharing the bytes."""
+        """Return the strings at ``indices`` (integers, a mask or a slice); the bytes are shared, not copied."""
         return StringColumn(self.blob, self.starts[indices], self.ends[indices])
 
 
 def get_class_colour(class_id: int) -> Colour:
-    """Return red, green and blue of a class, 0 to 255, wherever it is drawn."""
+    """Return the (red, green, blue) in 0..255 in which the class is drawn everywhere; eight colours repeat."""
     return _PALETTE[class_id % len(_PALETTE)]
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Class names in the order of their ids, which never change within a dataset, a run or a model."""
+    """The class names of a dataset or model, in the order of their ids 0..C-1.
+
+    Names are unique: a duplicate raises ``DataError``. The order never changes within a dataset, a training run or a
+    model, because labels and network outputs refer to it.
+    """
 
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        doubled = sorted(name for name, count in Counter(self.names).items() if count > 1)
-        if doubled:
+        duplicates = sorted(name for name, count in Counter(self.names).items() if count > 1)
+        if duplicates:
             raise DataError(
-                _("Class names stand twice: {names}.").format(names=", ".join(doubled)),
-                _("Every class needs a name of its own."),
+                _("Duplicate class names: {names}.").format(names=", ".join(duplicates)),
+                _("Expected a unique name for every class."),
             )
 
     def __len__(self) -> int:
@@ -99,17 +112,21 @@ class Classes:
 
     @property
     def colours(self) -> tuple[str, ...]:
-        """The colour of each class wherever it is drawn, as ``#rrggbb``."""
-        return tuple("#{:02x}{:02x}{:02x}".format(*get_class_colour(number)) for number in range(len(self.names)))
+        """The colour of each class as ``#rrggbb``, as ``get_class_colour`` gives it."""
+        return tuple("#{:02x}{:02x}{:02x}".format(*get_class_colour(class_id)) for class_id in range(len(self.names)))
 
     def index(self, name: str) -> int:
-        """Return the id of the class called ``name``; raise ``UsageError`` with the known names otherwise."""
+        """Return the id of the class ``name``; raise ``UsageError`` that lists the names if there is none."""
         return self.names.index(require_choice("class", name, self.names))
 
 
 @dataclass(frozen=True)
 class Label:
-    """One class for one image; ``probabilities`` (C,) float in [0, 1] is there on predictions only."""
+    """The class of one image, as annotated or as predicted.
+
+    ``class_id`` indexes ``Classes.names``. ``probabilities`` are float (C,) in 0..1 for a prediction, ``None`` for an
+    annotation; ``class_id`` need not be the most probable class.
+    """
 
     class_id: int
     probabilities: NDArray[Any] | None = None
@@ -120,16 +137,19 @@ class Label:
 
     @classmethod
     def from_probabilities(cls, probabilities: NDArray[Any]) -> Label:
-        """Return the label of the most probable class of ``probabilities`` (C,)."""
+        """Return a prediction of the most probable class of ``probabilities`` (C,); of equals the first."""
         return cls(int(np.argmax(probabilities)), probabilities)
 
     @property
     def score(self) -> float:
-        """The probability of the class; 1 for a label that a person gave."""
+        """The probability of ``class_id``, in 0..1; 1 for an annotation."""
         return 1.0 if self.probabilities is None else float(self.probabilities[self.class_id])
 
     def top_k(self, count: int) -> list[tuple[int, float]]:
-        """Return the ``count`` most probable (class id, probability), best first."""
+        """Return the ``count`` most probable classes as (class id, probability), best first; fewer where C is less.
+
+        An annotation has one: its class, with probability 1.
+        """
         if self.probabilities is None:
             return [(self.class_id, 1.0)]
         order = np.argsort(-self.probabilities, kind="stable")[:count]
@@ -138,87 +158,125 @@ class Label:
 
 @dataclass(frozen=True)
 class ObjectTable:
-    """What is marked on N images, as flat columns of M objects; those of image ``i`` stand from ``starts[i]`` on.
+    """The annotated objects of N images as flat columns of M rows; the rows of one image are consecutive.
 
-    ``starts`` int64 (N + 1,); ``class_ids`` int32 (M,); ``boxes`` float64 (M, 4), left, top, right, bottom in pixels
-    of the upright image, coordinates as in ``geometry``; ``flags`` uint8 (M,), a sum of DIFFICULT, TRUNCATED, CROWD,
-    OCCLUDED and GROUP. An object may have an outline: rings of points, ``rings`` int64 (M + 1,) into ``corners`` int64
-    (R + 1,) into ``points`` float64 (P, 2); or a mask: ``masks`` holds its run lengths as ``masks.py`` writes them,
-    empty for none.
+    An object has a box, and may have a polygon (outer ring and holes, or several parts) or a mask. Polygons are nested
+    offsets: the rings of object ``i`` are the rows ``ring_starts[i]`` to ``ring_starts[i + 1]`` of ``point_starts``,
+    the vertices of ring ``r`` the rows ``point_starts[r]`` to ``point_starts[r + 1]`` of ``points``. Construction
+    checks that the columns have one length and that the last offset of each level is the length of the next;
+    ``ValueError`` if not.
+
+    Attributes:
+        starts: int64 (N + 1,), first object of each image; the last is M.
+        class_ids: int32 (M,).
+        boxes: float64 (M, 4), left, top, right, bottom in pixels of the upright image (see ``geometry``).
+        flags: uint8 (M,), bitwise or of DIFFICULT, TRUNCATED, CROWD, OCCLUDED and GROUP.
+        ring_starts: int64 (M + 1,), first ring of each object.
+        point_starts: int64 (R + 1,), first vertex of each ring.
+        points: float64 (P, 2), x and y in pixels.
+        masks: (M,), masks as compressed RLE (see ``rle``); empty strings for objects without one.
     """
 
     starts: NDArray[np.int64]
     class_ids: NDArray[np.int32]
     boxes: NDArray[np.float64]
     flags: NDArray[np.uint8]
-    rings: NDArray[np.int64]
-    corners: NDArray[np.int64]
+    ring_starts: NDArray[np.int64]
+    point_starts: NDArray[np.int64]
     points: NDArray[np.float64]
     masks: StringColumn
 
     def __post_init__(self) -> None:
         count = len(self.class_ids)
-        shapes = (self.boxes.shape, self.flags.shape, self.rings.shape, len(self.masks))
+        shapes = (self.boxes.shape, self.flags.shape, self.ring_starts.shape, len(self.masks))
         if shapes != ((count, 4), (count,), (count + 1,), count):
             raise ValueError(f"the columns of {count} objects have the shapes {shapes}")
-        ends = (self.starts[-1], self.rings[-1], self.corners[-1])
-        if ends != (count, len(self.corners) - 1, len(self.points)):
+        ends = (self.starts[-1], self.ring_starts[-1], self.point_starts[-1])
+        if ends != (count, len(self.point_starts) - 1, len(self.points)):
             raise ValueError(f"the columns of {count} objects end at {ends}")
 
     def __len__(self) -> int:
         return len(self.class_ids)
 
     @classmethod
-    def empty(cls, images: int) -> ObjectTable:
-        """Return the columns of ``images`` images with nothing marked on them."""
-        zero = np.zeros(1, np.int64)
-        boxes, points = np.empty((0, 4)), np.empty((0, 2))
-        empty = np.empty(0, np.int32), boxes, np.empty(0, np.uint8)
-        return cls(np.zeros(images + 1, np.int64), *empty, zero, zero, points, StringColumn.from_strings(()))
+    def empty(cls, image_count: int) -> ObjectTable:
+        """Return the table of ``image_count`` images without objects."""
+        return cls.from_boxes(np.zeros(image_count + 1, np.int64), np.empty(0, np.int32), np.empty((0, 4)))
+
+    @classmethod
+    def from_boxes(
+        cls,
+        starts: NDArray[np.int64],
+        class_ids: NDArray[np.int32],
+        boxes: NDArray[np.float64],
+        flags: NDArray[np.uint8] | None = None,
+    ) -> ObjectTable:
+        """Return a table of objects that have neither polygon nor mask; ``flags`` are 0 by default."""
+        count = len(class_ids)
+        return cls(
+            starts,
+            class_ids,
+            boxes,
+            np.zeros(count, np.uint8) if flags is None else flags,
+            ring_starts=np.zeros(count + 1, np.int64),
+            point_starts=np.zeros(1, np.int64),
+            points=np.empty((0, 2)),
+            masks=StringColumn.from_strings([""] * count),
+        )
+
+    @classmethod
+    def from_detections(cls, detections: Sequence[Detections]) -> ObjectTable:
+        """Return the detections on N images as their objects, without the scores."""
+        return cls.from_boxes(
+            np.cumsum([0, *map(len, detections)]).astype(np.int64),
+            np.concatenate([np.empty(0, np.int32), *(item.class_ids for item in detections)]),
+            np.concatenate([np.empty((0, 4)), *(item.boxes for item in detections)]),
+        )
 
     @property
     def image_ids(self) -> NDArray[np.int64]:
-        """The image of each object, int64 (M,), ascending."""
+        """The image index of each object, int64 (M,), ascending."""
         return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
 
     @property
     def has_polygons(self) -> NDArray[np.bool_]:
-        """Which objects have an outline, (M,)."""
-        return np.asarray(np.diff(self.rings) > 0)
+        """Which objects have a polygon, bool (M,)."""
+        return np.asarray(np.diff(self.ring_starts) > 0)
 
     @property
     def has_mask(self) -> NDArray[np.bool_]:
-        """Which objects have a mask, (M,)."""
+        """Which objects have a mask, bool (M,)."""
         return np.asarray(self.masks.ends > self.masks.starts)
 
     def slice_of_image(self, image: int) -> slice:
-        """Return the slice of the objects of ``image``."""
+        """Return the slice of the rows that belong to ``image``."""
         return slice(int(self.starts[image]), int(self.starts[image + 1]))
 
     def get_polygons(self, index: int) -> list[NDArray[np.float64]]:
-        """Return the rings (K, 2) of one object; none when it has no outline."""
-        bounds = self.corners[self.rings[index] : self.rings[index + 1] + 1].tolist()
+        """Return the rings of the object ``index`` as arrays (K, 2) of vertices; an empty list without a polygon."""
+        bounds = self.point_starts[self.ring_starts[index] : self.ring_starts[index + 1] + 1].tolist()
         return [self.points[start:end] for start, end in pairwise(bounds)]
 
     def select_images(self, images: NDArray[np.int64]) -> ObjectTable:
-        """Return the objects of the images at ``images``, in that order."""
+        """Return the table of the images at ``images``, in that order; an index may occur more than once."""
         counts = np.diff(self.starts)[images]
         starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return self._take_rows(_concatenate_ranges(self.starts[:-1][images], counts), starts)
 
     def filter(self, keep: NDArray[np.bool_]) -> ObjectTable:
-        """Return the objects for which ``keep`` (M,) holds; the images stay as they are."""
-        kept = np.concatenate([[0], np.cumsum(keep)])
-        return self._take_rows(np.flatnonzero(keep), kept[self.starts].astype(np.int64))
+        """Return the objects where ``keep`` (M,) is true; the number of images stays the same."""
+        kept_before = np.concatenate([[0], np.cumsum(keep)])
+        return self._take_rows(np.flatnonzero(keep), kept_before[self.starts].astype(np.int64))
 
     def reorder(self, order: NDArray[np.int64]) -> ObjectTable:
-        """Return the same objects in the order ``order`` (M,), a permutation that keeps each with its image's."""
+        """Return the objects in the order ``order`` (M,), a permutation under which each stays with its own image."""
         return self._take_rows(order, self.starts)
 
     def _take_rows(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> ObjectTable:
-        ring_counts = np.diff(self.rings)[rows]
-        ring_rows = _concatenate_ranges(self.rings[:-1][rows], ring_counts)
-        point_counts = np.diff(self.corners)[ring_rows]
+        """Return the objects ``rows`` with their polygons and masks; ``starts`` are the offsets of the new table."""
+        ring_counts = np.diff(self.ring_starts)[rows]
+        ring_rows = _concatenate_ranges(self.ring_starts[:-1][rows], ring_counts)
+        point_counts = np.diff(self.point_starts)[ring_rows]
         return ObjectTable(
             starts,
             self.class_ids[rows],
@@ -226,24 +284,25 @@ class ObjectTable:
             self.flags[rows],
             np.concatenate([[0], np.cumsum(ring_counts)]).astype(np.int64),
             np.concatenate([[0], np.cumsum(point_counts)]).astype(np.int64),
-            self.points[_concatenate_ranges(self.corners[:-1][ring_rows], point_counts)],
+            self.points[_concatenate_ranges(self.point_starts[:-1][ring_rows], point_counts)],
             self.masks.take(rows),
         )
 
 
-def _concatenate_ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return first, first + 1, ... for each of ``firsts``, ``counts`` of them, one after the other."""
+def _concatenate_ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the ranges ``starts[i]`` to ``starts[i] + counts[i]`` one after the other, int64 (sum of counts,)."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
-    return np.asarray(np.arange(total, dtype=np.int64) + np.repeat(firsts - (ends - counts), counts), np.int64)
+    return np.asarray(np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - counts), counts), np.int64)
 
 
 @dataclass(frozen=True)
 class RejectedItem:
-    """One image or label row that is not used: where it stands, why, and what to do about it.
+    """An image or label row that was not used, and why.
 
-    ``line`` counts from 1; in JSON, ``path`` ends in ``#`` and the pointer to the row instead. ``fault`` names the kind
-    for programs: one of ``FAULTS``.
+    ``path`` names the file; for JSON, ``#`` and the JSON pointer to the row follow. ``line`` counts from 1, ``None``
+    where lines do not apply. ``reason`` and ``remedy`` (which may be empty) are sentences for the user; ``kind``, one
+    of ``REJECTION_KINDS``, is for programs.
     """
 
     path: str
@@ -253,16 +312,17 @@ class RejectedItem:
     kind: str = "unusable"
 
     def __str__(self) -> str:
-        place = self.path if self.line is None else f"{self.path}:{self.line}"
-        return f"{place}: {self.reason}" + (f" ({self.remedy})" if self.remedy else "")
+        location = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{location}: {self.reason}" + (f" ({self.remedy})" if self.remedy else "")
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector found on one image, best first: as ``Objects`` of one image, with how sure it is.
+    """The detections of one image, in descending order of score.
 
-    ``boxes`` float64 (K, 4), left, top, right, bottom in pixels of the upright image; ``class_ids`` int32 (K,);
-    ``scores`` float32 (K,) in [0, 1], not rising.
+    ``boxes`` float64 (K, 4) are left, top, right, bottom in pixels of the upright image (see ``geometry``);
+    ``class_ids`` are int32 (K,); ``scores`` are float32 (K,), the confidence in 0..1. Raises ``ValueError`` when the
+    columns differ in length or the scores increase.
     """
 
     boxes: NDArray[np.float64]
@@ -274,7 +334,7 @@ class Detections:
         if self.boxes.shape != (count, 4) or self.class_ids.shape != (count,) or self.scores.shape != (count,):
             raise ValueError(f"{count} detections have boxes {self.boxes.shape}, classes {self.class_ids.shape}")
         if (np.diff(self.scores) > 0).any():
-            raise ValueError("detections stand best first")
+            raise ValueError("detections must be in descending order of score")
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -1,4 +1,4 @@
-"""Every choice that a user can make about a training run: frozen, validated, kept in the run as TOML."""
+"""The configuration of a training run: options, their allowed values, and their TOML file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ALLOWED_VALUES = {
     "resize": RESIZE_MODES,
     "standardise": STANDARDISE_MODES,
 }
-_RANGES: dict[str, tuple[float, float]] = {
+_RANGES: dict[str, tuple[float, float]] = {  # lowest and highest value, both allowed
     "size": (8, 4096),
     "epochs": (1, 100_000),
     "batch": (1, 65_536),
@@ -49,14 +49,40 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The choices of ``lince train``; ``None`` means: derived from the hardware and the data, with the reason said.
+    """The options of ``lince train``, validated at construction; ``UsageError`` for a value that is not allowed.
 
-    ``size`` is the side of the square input in pixels, ``rate`` the peak learning rate, ``budget`` seconds, ``val``
-    and ``test`` shares of the images (a split that the data brings along goes first), ``weights`` is ``auto``,
-    ``none``, a file or a folder, ``from_layer`` the first layer that fine-tuning changes (index or name). For
-    detectors ``mosaic`` is the share of the images that are made of four, ``scales`` how far the input's side varies.
+    ``None`` means that training chooses the value from the hardware and the data, and reports what it chose and why.
+    The field names are the keys of ``config.toml`` in a run's folder.
+
+    Attributes:
+        recipe: ``scratch``, ``transfer``, ``finetune``, or ``all`` to train every recipe and compare.
+        model: name of the network, as ``lince models`` lists them.
+        weights: ``auto``, ``none`` (random), or the path of a file or folder.
+        size: side of the square network input, in pixels.
+        resize: one of ``preprocess.RESIZE_MODES``.
+        standardise: one of ``preprocess.STANDARDISE_MODES``.
+        head: classifier of a transfer run, ``linear`` or ``mlp``.
+        from_layer: first layer that fine-tuning trains, as an index or a name; those before it are frozen.
+        epochs: passes over the training images, at most.
+        batch: images per step.
+        rate: peak learning rate.
+        label_smoothing: in 0..0.9 (Szegedy et al. 2016).
+        augment: name of an augmentation policy, or its declaration.
+        mix: ``none``, ``mixup`` or ``cutmix``; of classifiers.
+        mosaic: fraction of the training images that are composed of four; of detectors.
+        scales: relative range of multi-scale training, 0.5 for half to one and a half times ``size``; of detectors.
+        monitor: metric that chooses the best epoch and stops the training.
+        patience: epochs without improvement after which training stops early.
+        budget: time limit in seconds.
+        seed: of all random numbers.
+        val: fraction of the images for validation; ignored where the data defines a split.
+        test: fraction of the images for testing; ignored where the data defines a split.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+        workers: data-loading threads.
     """
 
+    task: str | None = None
     recipe: str = "transfer"
     model: str | None = None
     weights: str = "auto"
@@ -91,34 +117,37 @@ class TrainConfig:
             require_in_range(name, getattr(self, name), low, high)
         if self.val + self.test >= 1:
             raise UsageError(
-                _("val {val} and test {test} leave nothing to train on.").format(val=self.val, test=self.test),
-                _("Together they must stay below 1."),
+                _("val {val} and test {test} leave no images for training.").format(val=self.val, test=self.test),
+                _("Expected fractions whose sum is below 1."),
             )
 
     def with_changes(self, **changes: Any) -> TrainConfig:
-        """Return a copy with ``changes``."""
+        """Return a copy with the fields named in ``changes`` replaced, validated again."""
         return replace(self, **changes)
 
     def save(self, path: Path) -> None:
-        """Write the choices to ``path`` as TOML; those left open are left out."""
-        chosen = {key: value for key, value in asdict(self).items() if value is not None}
-        fileio.write_text(Path(path), tomli_w.dumps(chosen))
+        """Write the options to ``path`` as TOML, atomically; those that are ``None`` are left out."""
+        options = {key: value for key, value in asdict(self).items() if value is not None}
+        fileio.write_text(Path(path), tomli_w.dumps(options))
 
     @classmethod
     def load(cls, path: Path) -> TrainConfig:
-        """Read choices from a TOML file; raise ``UsageError`` on a broken file or an unknown name."""
+        """Read the options from the TOML file ``path``.
+
+        Raises ``UsageError`` when the file cannot be read or parsed, and for an unknown key or a value not allowed.
+        """
         try:
             record = tomllib.loads(Path(path).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(
                 _("{path} cannot be read: {error}.").format(path=path, error=error),
-                _("Expected a TOML file with training choices."),
+                _("Expected a TOML file with training settings."),
             ) from error
-        known = [item.name for item in fields(cls)]
-        unknown = sorted(set(record) - set(known))
+        names = [item.name for item in fields(cls)]
+        unknown = sorted(set(record) - set(names))
         if unknown:
             raise UsageError(
-                _("{path} names unknown choices: {names}.").format(path=path, names=", ".join(unknown)),
-                _("Expected among: {names}.").format(names=", ".join(known)),
+                _("{path} contains unknown settings: {names}.").format(path=path, names=", ".join(unknown)),
+                _("Expected only: {names}.").format(names=", ".join(names)),
             )
         return cls(**record)

@@ -1,24 +1,30 @@
-"""Every way lince says no, in one tree.
+"""The exceptions that lince raises for errors of the user, the data or the environment.
 
     LinceError                  exit code 1
-    ├── UsageError              exit code 2: a choice that cannot be (option, name, range)
-    │   └── AmbiguousError      two readings fit; lince refuses to guess
-    ├── DataError               the dataset is not fit for use
-    │   └── ImageError          one image cannot be read
-    ├── WeightsError            a weight file is missing, cut off, or fits another network
+    ├── UsageError              exit code 2: an invalid option, name or value
+    │   └── AmbiguousError      two readings of the input are possible; lince does not guess
+    ├── DataError               the dataset cannot be used
+    │   └── ImageError          an image cannot be read
+    ├── WeightsError            a weight file is missing, truncated, or fits another network
     ├── ModelError              a model folder or its card cannot be used
-    ├── TrainingError           a run cannot start, go on, or be resumed
-    │   └── DivergedError       the loss or the gradients are no longer numbers
-    └── MissingExtraError       a part of lince that is not installed
+    ├── TrainingError           a run cannot start, continue, or be resumed
+    │   └── DivergedError       the loss or the gradients are not finite
+    └── MissingExtraError       an optional dependency is not installed
 
-Each carries three sentences: what was found, what was expected, what to do next.
+Each has up to three sentences: the problem, what was expected, and the remedy. Errors in the program itself, such as
+arrays of the wrong shape, are ``ValueError`` and the like.
 """
 
 from __future__ import annotations
 
 
 class LinceError(Exception):
-    """An error meant for a person: what was ``found``, what was ``expected``, and the ``remedy``."""
+    """Base class of the errors whose message is meant for the user.
+
+    ``problem`` says what is wrong, with the name or value that caused it; ``expected``, what would have been right;
+    ``remedy``, what to do next. The last two may be empty. ``exit_code`` is that of the command line when such an error
+    ends it.
+    """
 
     exit_code = 1
 
@@ -33,38 +39,38 @@ class LinceError(Exception):
 
 
 class UsageError(LinceError):
-    """A choice that cannot be: an unknown name, a value out of its range, options that contradict."""
+    """An option that cannot be used: an unknown name, a value out of range, options that contradict each other."""
 
     exit_code = 2
 
 
 class AmbiguousError(UsageError):
-    """Two readings fit the same input; the message names both and the option that decides."""
+    """An input that can be read in two ways; the message names both and the option that decides."""
 
 
 class DataError(LinceError):
-    """The dataset as a whole cannot be used as it stands."""
+    """A dataset that cannot be used as it is."""
 
 
 class ImageError(DataError):
-    """One image cannot be read: missing, cut off, too large, or not an image."""
+    """An image that cannot be read: missing, truncated, too large, or not an image."""
 
 
 class WeightsError(LinceError):
-    """A weight file is missing, cut off, or belongs to another network."""
+    """A weight file that is missing, truncated, or belongs to another network."""
 
 
 class ModelError(LinceError):
-    """A model folder, its card or its network file cannot be used."""
+    """A model folder, model card or network file that cannot be used."""
 
 
 class TrainingError(LinceError):
-    """A run cannot start, go on, or be resumed."""
+    """A training run that cannot start, continue, or be resumed."""
 
 
 class DivergedError(TrainingError):
-    """The loss or the gradients are no longer numbers."""
+    """A training run whose loss or gradients are NaN or infinite."""
 
 
 class MissingExtraError(LinceError):
-    """A part of lince that is not installed; the remedy is the line to type."""
+    """An optional dependency that is not installed; ``remedy`` is the command that installs it."""

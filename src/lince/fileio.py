@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there: written aside, then renamed; and their digests."""
+"""Writes files and folders atomically, computes digests, and finds the cache folder."""
 
 from __future__ import annotations
 
@@ -13,88 +13,126 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from lince.errors import UsageError
+from lince.i18n import _
+
 
 @contextmanager
 def atomic_file(path: Path, durable: bool = True) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; on success it takes ``path``'s place, on failure it goes away.
+    """Yield a temporary path beside ``path`` to write to; on success it replaces ``path``, else it is deleted.
 
-    The bytes are flushed to the disk before the rename, so a crash leaves the old file or the new one. What can be
-    computed again need not be ``durable``: a crash of the machine may then leave it cut off, and it costs no wait.
+    A reader never sees a partial file. With ``durable`` the content is flushed to disk before the rename, so that a
+    crash of the machine leaves the old file or the new one. Without it there is no wait for the disk, but a crash may
+    leave a truncated file: for caches and other files that can be made again. Parent folders are created.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
-    aside = Path(name)
+    temporary = Path(name)
     try:
-        yield aside
+        yield temporary
         if durable:
-            _flush(aside)
-        os.chmod(aside, 0o666 & ~_current_umask())
-        os.replace(aside, path)
+            _flush(temporary)
+        os.chmod(temporary, 0o666 & ~_current_umask())
+        os.replace(temporary, path)
     finally:
         with suppress(FileNotFoundError):
-            aside.unlink()
+            temporary.unlink()
+
+
+@contextmanager
+def resumable_file(path: Path, part: Path) -> Iterator[Path]:
+    """Yield a temporary path that starts with the content of ``part``; on failure, what was written is kept there.
+
+    Otherwise as ``atomic_file``; for downloads that can be resumed. While one process writes, a second one starts from
+    an empty file, so that the two never mix.
+    """
+    with atomic_file(path) as temporary:
+        with suppress(FileNotFoundError):
+            os.replace(part, temporary)
+        try:
+            yield temporary
+        except BaseException:
+            with suppress(FileNotFoundError):  # the caller deleted it, because it is damaged
+                os.replace(temporary, part)
+            raise
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``path`` to fill; on success it becomes ``path``, on failure it goes away.
+    """Yield an empty temporary folder beside ``path`` to fill; on success it becomes ``path``, else it is deleted.
 
-    ``path`` must not exist, or be an empty folder; ``FileExistsError`` says that somebody was quicker.
+    ``path`` must not exist or be an empty folder; raises ``FileExistsError`` if it has content by then, for example
+    because another process was faster. Parent folders are created.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:
-        yield aside
-        os.chmod(aside, 0o777 & ~_current_umask())
-        with suppress(OSError):  # not there, or not empty: the rename tells
+        yield temporary
+        os.chmod(temporary, 0o777 & ~_current_umask())
+        with suppress(OSError):  # absent or not empty: the rename fails in the second case
             path.rmdir()
-        _rename_folder(aside, path)
+        _rename_folder(temporary, path)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, whole or not at all."""
-    with atomic_file(path) as aside:
-        aside.write_bytes(data)
+    """Write ``data`` to ``path`` atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
+    """Write ``text`` to ``path`` as UTF-8, atomically."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` to ``path`` as indented JSON (UTF-8, no NaN), whole or not at all."""
+    """Write ``value`` to ``path`` as indented JSON in UTF-8, atomically; ``ValueError`` for NaN and infinity."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def compute_digest(data: bytes | memoryview) -> str:
-    """Return the 32 hex digits (128 bits of BLAKE2b) that name this content."""
+    """Return 128 bits of the BLAKE2b hash of ``data`` as 32 hexadecimal digits; it names content in caches."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def compute_sha256(path: Path) -> str:
-    """Return the SHA-256 of the file at ``path`` as 64 hex digits."""
+    """Return the SHA-256 of the file at ``path`` as 64 hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def get_cache_folder() -> Path:
-    """Return the folder of what can be computed again: ``LINCE_CACHE``, else the user's cache folder."""
-    chosen = os.environ.get("LINCE_CACHE")
-    if chosen:
-        return Path(chosen)
+    """Return the folder for files that can be made again: ``LINCE_CACHE``, or ``lince`` in the user's cache folder.
+
+    The user's cache folder is ``LOCALAPPDATA`` or ``XDG_CACHE_HOME``, whichever is set, else ``~/.cache``. The folder
+    may not exist yet.
+    """
+    folder = os.environ.get("LINCE_CACHE")
+    if folder:
+        return Path(folder)
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "lince"
 
 
-def _rename_folder(aside: Path, path: Path) -> None:
+def require_empty_folder(path: Path) -> None:
+    """Raise ``UsageError`` unless ``path`` does not exist or is an empty folder."""
+    if path.exists() and not (path.is_dir() and next(path.iterdir(), None) is None):
+        raise UsageError(
+            _("{path} exists already.").format(path=path),
+            _("Expected a new or empty output folder."),
+            _("Choose another name, or remove it."),
+        )
+
+
+def _rename_folder(temporary: Path, path: Path) -> None:
+    """Rename ``temporary`` to ``path``; ``FileExistsError`` on every platform where ``path`` exists."""
     try:
-        os.rename(aside, path)
+        os.rename(temporary, path)
     except OSError as error:
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
@@ -102,11 +140,22 @@ def _rename_folder(aside: Path, path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
+    """Write the file's content from the operating system's buffers to disk."""
     with open(path, "rb+") as stream:
         os.fsync(stream.fileno())
 
 
 def _current_umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def read_first_line(path: Path) -> str:
+    """Return the first line of the text file ``path`` without its end; empty where it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.readline(1 << 20).decode("utf-8", "replace").rstrip("\r\n")
+    except OSError:
+        return ""

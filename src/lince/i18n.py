@@ -1,8 +1,8 @@
-"""Everything a person reads, in English, Spanish and Portuguese (gettext).
+"""Translates messages to English, Spanish and Portuguese (gettext), and formats numbers for the language.
 
-The English text is the key: ``_("used {used} of {total}").format(used=3, total=4)``. The language is
-``LINCE_LANG`` or else the system's; an unknown language falls back to English. Counts, decimals and shares that are
-put into a text come out as its language writes them: 3,667 and 91.2% are 3.667 and 91,2% in Portuguese.
+The English text is the key: ``_("used {used} of {total}").format(used=3, total=4)``. The language is ``LINCE_LANG`` or
+the system's; an unknown one falls back to English. Numbers formatted into a translated text with a ``,``, ``f`` or
+``%`` format follow its language: 3,667 and 91.2% are 3.667 and 91,2% in Portuguese.
 """
 
 from __future__ import annotations
@@ -16,21 +16,46 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-LANGUAGES = ("en", "es", "pt")
 LOCALE_FOLDER = Path(__file__).parent / "locale"
-_NARROW_SPACE = "\u202f"  # no-break, so a number never splits at the end of a line
-_SEPARATORS = {"es": (_NARROW_SPACE, ","), "pt": (".", ",")}  # between thousands, before decimals
+_NARROW_SPACE = "\u202f"  # narrow no-break space, so that a number is never split at the end of a line
+
+
+class Language(NamedTuple):
+    """A language: its own name for itself, and how it writes numbers.
+
+    ``thousands`` separates groups of three digits, ``decimal`` is the decimal point, ``percent`` follows a percentage.
+    A number is grouped when ``minimum_grouping_digits`` or more digits come before its last group: with 2, 3667 stays
+    whole and 12 345 is grouped (the rule of that name in Unicode's locale data, CLDR).
+    """
+
+    name: str
+    thousands: str = ","
+    decimal: str = "."
+    percent: str = "%"
+    minimum_grouping_digits: int = 1
+
+
+# One row a language; the catalogues, the language menu of the page that tries a model, and the scripts read this table.
+LANGUAGES = {
+    "en": Language("English"),
+    "es": Language("Español", _NARROW_SPACE, ",", f"{_NARROW_SPACE}%", minimum_grouping_digits=2),
+    "pt": Language("Português", ".", ","),
+}
 _LANGUAGE_VARIABLES = ("LINCE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
-_ACTIVE_LANGUAGE: ContextVar[str | None] = ContextVar("spoken", default=None)
+_ACTIVE_LANGUAGE: ContextVar[str | None] = ContextVar("active_language", default=None)
 
 
 def get_language() -> str:
-    """Return the two-letter language in force: that of ``speaking``, ``LINCE_LANG``, the system's, or ``en``."""
-    spoken = _ACTIVE_LANGUAGE.get()
-    if spoken is not None:
-        return spoken
+    """Return the two-letter code of the current language, one of ``LANGUAGES``.
+
+    That is the language of the enclosing ``use_language``, else the first known one in ``LINCE_LANG``, ``LC_ALL``,
+    ``LC_MESSAGES`` and ``LANG``, else ``en``.
+    """
+    active = _ACTIVE_LANGUAGE.get()
+    if active is not None:
+        return active
     for variable in _LANGUAGE_VARIABLES:
         code = os.environ.get(variable, "").lower()[:2]
         if code in LANGUAGES:
@@ -40,9 +65,9 @@ def get_language() -> str:
 
 @contextmanager
 def use_language(code: str | None) -> Iterator[None]:
-    """Speak the language ``code``, one of ``LANGUAGES``, within the block and the tasks begun there.
+    """Use the language ``code``, one of ``LANGUAGES``, within the block and in asyncio tasks started there.
 
-    A server answers each visitor in the visitor's language. ``None`` leaves the language as it is.
+    The server answers each request in its visitor's language this way. ``None`` or an unknown code changes nothing.
     """
     token = _ACTIVE_LANGUAGE.set(code if code in LANGUAGES else _ACTIVE_LANGUAGE.get())
     try:
@@ -52,32 +77,31 @@ def use_language(code: str | None) -> Iterator[None]:
 
 
 def translate(text: str) -> str:
-    """Return ``text`` in the language in force; text without a translation comes back as it is."""
+    """Return ``text`` in the current language; a text without a translation is returned unchanged."""
     return _LocalisedText(_load_catalogue(get_language()).gettext(text))
 
 
-def translate_plural(one: str, many: str, count: int) -> str:
-    """Return ``one`` or ``many`` in the language in force, as ``count`` asks."""
-    return _LocalisedText(_load_catalogue(get_language()).ngettext(one, many, count))
+def translate_plural(singular: str, plural: str, count: int) -> str:
+    """Return the plural form for ``count`` in the current language, from the English ``singular`` and ``plural``."""
+    return _LocalisedText(_load_catalogue(get_language()).ngettext(singular, plural, count))
 
 
 def localise_number(number: str) -> str:
-    """Return a number that Python wrote (``3,667``, ``0.912``, ``91.2%``) as the language in force writes it."""
-    code = get_language()
-    if code not in _SEPARATORS:
-        return number
-    thousands, point = _SEPARATORS[code]
-    if code == "es":  # four digits stay together, and the sign stands apart
-        number = re.sub(r"^(-?\d),(\d{3})(?!,)", r"\1\2", number).replace("%", _NARROW_SPACE + "%")
-    return number.translate({ord(","): thousands, ord("."): point})
+    """Return ``number``, formatted by Python (``3,667``, ``0.912``, ``91.2%``), as the current language writes it."""
+    language = LANGUAGES[get_language()]
+    if language.minimum_grouping_digits > 1:
+        number = re.sub(r"^(-?\d),(\d{3})(?!,)", r"\1\2", number)
+    return number.translate({ord(","): language.thousands, ord("."): language.decimal, ord("%"): language.percent})
 
 
 _ = translate
 
 
 class _LocalisedFormatter(string.Formatter):
+    """A ``string.Formatter`` that localises numbers."""
+
     def format_field(self, value: Any, format_spec: str) -> str:
-        """Write ``value``; g and e stay as Python writes them, because they stand where a person copies a choice."""
+        """Return ``value`` formatted by ``format_spec``; ``g`` and ``e`` keep Python's form, for values to copy."""
         text = str(super().format_field(value, format_spec))
         return localise_number(text) if "," in format_spec or format_spec[-1:] in ("f", "%") else text
 
@@ -86,15 +110,16 @@ _FORMATTER = _LocalisedFormatter()
 
 
 class _LocalisedText(str):
-    """A translated text, whose numbers speak its language too."""
+    """A translated text whose ``format`` localises numbers."""
 
     __slots__ = ()
 
     def format(self, *args: object, **kwargs: object) -> str:
-        """Return the text with its places filled."""
+        """Return the text with its ``{names}`` replaced."""
         return _FORMATTER.vformat(self, args, kwargs)
 
 
 @cache
 def _load_catalogue(code: str) -> gettext.NullTranslations:
+    """Return the gettext catalogue of the language ``code``; without one, a catalogue that returns texts unchanged."""
     return gettext.translation("lince", LOCALE_FOLDER, languages=[code], fallback=True)

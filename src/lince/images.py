@@ -1,6 +1,8 @@
-"""The only decoder: the bytes of a photo of any usual kind become upright uint8 RGB, or an error that says why not.
+"""Decodes images: the bytes of a file become upright uint8 RGB, or an ``ImageError`` that says why not.
 
-OpenCV decodes ordinary JPEGs (fast, and scaled down while decoding); Pillow decodes everything else.
+OpenCV decodes ordinary JPEGs (fast, and at reduced size while decoding); Pillow decodes everything else. All images
+that lince reads pass through this module. An image is uint8 RGB (H, W, 3), C-contiguous, with the orientation of its
+Exif tag applied.
 """
 
 from __future__ import annotations
@@ -9,8 +11,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,13 @@ from PIL import (
 from lince import exif
 from lince.errors import ImageError, UsageError
 from lince.i18n import _
+from lince.jpeg_header import JpegHeader, parse_jpeg_header
 
 Array = NDArray[np.uint8]
-HEADER_BYTES = 32  # bytes that tell the kind of a file
-MAX_PIXELS = 178_000_000
-_STRIP_PIXELS = 1 << 20  # pixels that are converted at one time
-_SIDEWAYS_ORIENTATIONS = (5, 6, 7, 8)
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+HEADER_BYTES = 32  # first bytes of a file, from which ``detect_format`` tells its format
+MAX_PIXELS = 178_000_000  # about twice Pillow's limit for a warning
+_STRIP_PIXELS = 1 << 20  # pixels converted at a time
 _PILLOW_READERS: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
     "png": PngImagePlugin.PngImageFile,
@@ -57,7 +59,7 @@ _MAGIC_BYTES = (
     (b"MM\0+", "tiff"),
 )
 _BMP_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
-# What Pillow's readers raise on broken bytes, as met when mutating real files.
+# What Pillow's readers raise on damaged bytes, as observed when mutating real files.
 DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -78,7 +80,10 @@ DECODE_ERRORS = (
 
 
 def detect_format(data: bytes) -> str | None:
-    """Return the kind of image that ``data`` (a file, or its first 32 bytes) holds, by content; ``None`` if none."""
+    """Return the image format of ``data`` (a file or its first 32 bytes) by its magic bytes, or ``None``.
+
+    The result is one of ``IMAGE_FORMATS``; file names are not considered.
+    """
     if data[:4] == b"RIFF":
         return "webp" if data[8:12] == b"WEBP" else None
     if data[:2] == b"BM":
@@ -86,35 +91,36 @@ def detect_format(data: bytes) -> str | None:
     return next((name for start, name in _MAGIC_BYTES if data.startswith(start)), None)
 
 
-def decode_image(data: bytes, at_least: tuple[int, int] | None = None) -> Array:
+def decode_image(data: bytes, min_size: tuple[int, int] | None = None) -> Array:
     """Return the image in ``data`` as upright uint8 RGB (H, W, 3), C-contiguous.
 
-    With ``at_least`` = (height, width) a JPEG may come back at a half, a quarter or an eighth of its size, as long as
-    neither side falls below it. Transparent images are laid on white, 16 bits become 8, of several frames the first
-    is taken. Raise ``ImageError`` when it cannot be read, is cut off, or has more pixels than ``LINCE_MAX_PIXELS``.
+    With ``min_size`` = (height, width) a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as neither side
+    falls below it. Transparent images are composited on white, 16 bits are reduced to 8, and of several frames the
+    first is used. Raises ``ImageError`` when the image cannot be read, is truncated, or has more pixels than
+    ``LINCE_MAX_PIXELS``.
     """
-    found = _require_known_format(data)
-    if found == "jpeg":
-        header = _parse_jpeg_header(data)
+    image_format = _require_known_format(data)
+    if image_format == "jpeg":
+        header = parse_jpeg_header(data)
         if header is not None:
             check_pixel_count(header.height, header.width)
-            image = _decode_jpeg(data, header, at_least)
+            image = _decode_jpeg(data, header, min_size)
             if image is not None:
                 return image
-    return _decode_with_pillow(data, found)
+    return _decode_with_pillow(data, image_format)
 
 
-def read_image(path: str | os.PathLike[str], at_least: tuple[int, int] | None = None) -> Array:
-    """Return the image file at ``path`` as ``decode`` does; errors name the path."""
+def read_image(path: str | os.PathLike[str], min_size: tuple[int, int] | None = None) -> Array:
+    """Return the image file at ``path`` as ``decode_image`` does; the message of an ``ImageError`` names the path."""
     data = read_bytes(path)
     try:
-        return decode_image(data, at_least)
+        return decode_image(data, min_size)
     except ImageError as error:
         raise ImageError(f"{os.fspath(path)}: {error.problem}", error.expected, error.remedy) from error
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of the file at ``path``; raise ``ImageError`` when that cannot be done."""
+    """Return the content of the file at ``path``; raise ``ImageError`` when it cannot be read."""
     try:
         return Path(path).read_bytes()
     except FileNotFoundError as error:
@@ -126,43 +132,47 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 
 def read_size(data: bytes) -> tuple[int, int]:
-    """Return the (height, width) that ``decode`` gives, from the header alone."""
-    found = _require_known_format(data)
-    header = _parse_jpeg_header(data) if found == "jpeg" else None
+    """Return the (height, width) of the image in ``data`` as ``decode_image`` gives it, without decoding pixels.
+
+    Raises ``ImageError`` when it is no image or its header is damaged.
+    """
+    image_format = _require_known_format(data)
+    header = parse_jpeg_header(data) if image_format == "jpeg" else None
     if header is not None:
         return header.upright_size
     try:
-        with _PILLOW_READERS[found](io.BytesIO(data), "") as image:
+        with _PILLOW_READERS[image_format](io.BytesIO(data), "") as image:
             width, height = image.size
-            # Pillow turns TIFFs by itself.
-            sideways = found != "tiff" and _pillow_orientation(image, data) in _SIDEWAYS_ORIENTATIONS
+            # Pillow applies the orientation of TIFFs itself.
+            is_sideways = image_format != "tiff" and _pillow_orientation(image, data) in exif.SIDEWAYS_ORIENTATIONS
     except DECODE_ERRORS as error:
-        raise _unreadable_error(found, error) from error
-    return (width, height) if sideways else (height, width)
+        raise _unreadable_error(image_format, error) from error
+    return (width, height) if is_sideways else (height, width)
 
 
 def read_orientation(data: bytes) -> int:
-    """Return how the camera was held, 1 to 8 as Exif numbers it; 1 when nothing usable is said.
+    """Return the Exif orientation, 1 to 8, of the image in ``data``; 1 where it has none or cannot be read.
 
-    From 5 on, the pixels as stored lie on their side: ``decode`` and ``size`` give them upright.
+    From 5 on, the stored pixels are rotated by 90 degrees; ``decode_image`` and ``read_size`` give them upright. TIFFs
+    give 1, because Pillow applies their orientation while decoding.
     """
-    found = detect_format(data)
-    if found is None or found == "tiff":  # Pillow turns TIFFs by itself
+    image_format = detect_format(data)
+    if image_format is None or image_format == "tiff":  # Pillow applies the orientation of TIFFs itself
         return 1
-    header = _parse_jpeg_header(data) if found == "jpeg" else None
+    header = parse_jpeg_header(data) if image_format == "jpeg" else None
     if header is not None:
         return header.orientation
     try:
-        with _PILLOW_READERS[found](io.BytesIO(data), "") as image:
+        with _PILLOW_READERS[image_format](io.BytesIO(data), "") as image:
             return _pillow_orientation(image, data)
     except DECODE_ERRORS:
         return 1
 
 
 def from_pillow(image: Image.Image) -> Array:
-    """Return a picture of Pillow as ``decode`` returns its file: upright uint8 RGB (H, W, 3), laid on white.
+    """Return an image of Pillow as ``decode_image`` would decode its file: upright uint8 RGB (H, W, 3), on white.
 
-    Raise ``ImageError`` when it cannot be read or has too many pixels.
+    Raises ``ImageError`` when it cannot be read or has too many pixels.
     """
     check_pixel_count(image.height, image.width)
     try:
@@ -173,55 +183,66 @@ def from_pillow(image: Image.Image) -> Array:
 
 
 def array_to_rgb(array: NDArray[Any]) -> Array:
-    """Return an array of pixels, uint8 grey (H, W) or (H, W, 1), RGB or RGBA, as uint8 RGB (H, W, 3).
+    """Return a uint8 ``array`` of grey (H, W) or (H, W, 1), RGB or RGBA pixels as uint8 RGB (H, W, 3).
 
-    Transparent pixels are laid on white. Raise ``ImageError`` when it is none of these.
+    RGBA is composited on white; an RGB array is returned as it is, not copied. Raises ``ImageError`` for another shape
+    or dtype, and for an empty array.
     """
-    depth = array.shape[2] if array.ndim == 3 else 1
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or depth not in (1, 3, 4) or not array.size:
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise ImageError(
-            _("An array of {kind} {shape} is no image.").format(kind=array.dtype, shape=array.shape),
+            _("An array of {kind} {shape} is not an image.").format(kind=array.dtype, shape=array.shape),
             _("Expected uint8: grey (height, width), RGB (height, width, 3) or RGBA (height, width, 4)."),
         )
-    if depth == 4:
+    if channels == 4:
         return _composite_on_white(Image.fromarray(np.ascontiguousarray(array)))
-    return array if depth == 3 else np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
+    return array if channels == 3 else np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
 
 
 def to_pillow(image: Array) -> Image.Image:
-    """Return uint8 RGB (H, W, 3) as a picture of Pillow."""
+    """Return uint8 RGB (H, W, 3) as an image of Pillow."""
     return Image.fromarray(image)
 
 
 def encode_jpeg(image: Array, quality: int = 90) -> bytes:
-    """Return uint8 RGB (H, W, 3) as a JPEG file; ``quality`` from 1 to 100."""
+    """Return uint8 RGB (H, W, 3) as the bytes of a JPEG file; ``quality`` is in 1..100."""
     return _encode_with_opencv(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def encode_png(image: Array) -> bytes:
-    """Return uint8 RGB (H, W, 3) as a PNG file."""
+    """Return uint8 RGB (H, W, 3) as the bytes of a PNG file."""
     return _encode_with_opencv(image, ".png", [])
 
 
-def _encode_with_opencv(image: Array, ending: str, options: list[int]) -> bytes:
+def encode_by_suffix(image: Array, suffix: str) -> bytes:
+    """Return uint8 RGB (H, W, 3) as a JPEG file for a ``suffix`` in ``JPEG_SUFFIXES`` (any case), else as PNG."""
+    return encode_jpeg(image) if suffix.lower() in JPEG_SUFFIXES else encode_png(image)
+
+
+def _encode_with_opencv(image: Array, suffix: str, options: list[int]) -> bytes:
+    """Return ``image`` encoded in the format of ``suffix``; ``ValueError`` unless it is uint8 (H, W, 3)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"an image must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
-    done, data = cv2.imencode(ending, image[:, :, ::-1], options)
-    if not done:
-        raise ValueError(f"an image of shape {image.shape} cannot be written as {ending}")
+    succeeded, data = cv2.imencode(suffix, image[:, :, ::-1], options)
+    if not succeeded:
+        raise ValueError(f"an image of shape {image.shape} cannot be written as {suffix}")
     return data.tobytes()
 
 
 def _require_known_format(data: bytes) -> str:
-    found = detect_format(data)
-    if found is not None:
-        return found
-    what = _("The file is empty.") if not data else _("This is not an image.")
-    raise ImageError(what, _("Expected the content of one of: {kinds}.").format(kinds=", ".join(IMAGE_FORMATS)))
+    """Return the format of ``data``; raise ``ImageError`` if it is none of ``IMAGE_FORMATS``."""
+    image_format = detect_format(data)
+    if image_format is not None:
+        return image_format
+    problem = _("The file is empty.") if not data else _("This is not an image.")
+    raise ImageError(problem, _("Expected the content of one of: {kinds}.").format(kinds=", ".join(IMAGE_FORMATS)))
 
 
 def check_pixel_count(height: int, width: int) -> None:
-    """Raise ``ImageError`` for an image of more pixels than are decoded."""
+    """Raise ``ImageError`` for an image with more pixels than ``LINCE_MAX_PIXELS`` (default 178 million).
+
+    It guards against decompression bombs, whose header is small and whose pixels fill the memory.
+    """
     limit = _max_pixels()
     if height * width > limit:
         raise ImageError(
@@ -232,6 +253,7 @@ def check_pixel_count(height: int, width: int) -> None:
 
 
 def _max_pixels() -> int:
+    """Return ``LINCE_MAX_PIXELS`` or the default; raise ``UsageError`` if it is not a whole number."""
     text = os.environ.get("LINCE_MAX_PIXELS")
     if not text:
         return MAX_PIXELS
@@ -240,68 +262,23 @@ def _max_pixels() -> int:
     return int(text)
 
 
-def _unreadable_error(found: str, error: BaseException) -> ImageError:
+def _unreadable_error(image_format: str, error: BaseException) -> ImageError:
+    """Return the ``ImageError`` for ``error``, raised while decoding."""
     return ImageError(
-        _("The {kind} image is cut off or damaged: {error}.").format(kind=found, error=str(error).rstrip(".")),
+        _("The {kind} image is truncated or damaged: {error}.").format(kind=image_format, error=str(error).rstrip(".")),
         "",
-        _("Open it in a photo program and save it again, or remove it."),
+        _("Open it in an image editor and save it again, or remove it."),
     )
 
 
-# JPEG: the header read here, the pixels by OpenCV.
+# JPEG: OpenCV decodes the pixels.
 
 
-@dataclass(frozen=True)
-class _JpegHeader:
-    height: int
-    width: int
-    components: int
-    bits: int
-    orientation: int
-    scan_offset: int  # where the compressed data starts
-
-    @property
-    def upright_size(self) -> tuple[int, int]:
-        sideways = self.orientation in _SIDEWAYS_ORIENTATIONS
-        return (self.width, self.height) if sideways else (self.height, self.width)
-
-
-def _parse_jpeg_header(data: bytes) -> _JpegHeader | None:
-    frame: tuple[int, int, int, int] | None = None
-    orientation = 1
-    for marker, start, end in _iterate_jpeg_segments(data):
-        if marker == 0xE1 and orientation == 1 and data[start : start + 6] == b"Exif\0\0":
-            orientation = exif.parse_orientation(data[start + 6 : end])
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and end - start >= 6:
-            frame = struct.unpack_from(">BHHB", data, start)
-        elif marker == 0xDA and frame:
-            bits, height, width, components = frame
-            return _JpegHeader(height, width, components, bits, orientation, end) if height and width else None
-    return None
-
-
-def _iterate_jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of each segment up to the first scan; stop where the chain breaks."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-            continue
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if end > len(data) or end < at + 4:
-            return
-        yield marker, at + 4, end
-        if marker == 0xDA:
-            return
-        at = end
-
-
-def _decode_jpeg(data: bytes, header: _JpegHeader, at_least: tuple[int, int] | None) -> Array | None:
-    """Return the decoded image, or ``None`` where OpenCV is not the one to ask: CMYK, cut off, rare variants."""
+def _decode_jpeg(data: bytes, header: JpegHeader, min_size: tuple[int, int] | None) -> Array | None:
+    """Return the decoded image; ``None`` where OpenCV would fail or err: CMYK, 12 bits, truncated files."""
     if header.components not in (1, 3) or header.bits != 8 or data.find(b"\xff\xd9", header.scan_offset) < 0:
         return None
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _jpeg_reduction_flag(header.upright_size, at_least)
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _jpeg_reduction_flag(header.upright_size, min_size)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
@@ -309,20 +286,20 @@ def _decode_jpeg(data: bytes, header: _JpegHeader, at_least: tuple[int, int] | N
     return None if image is None else _apply_orientation(np.asarray(image, np.uint8), header.orientation)
 
 
-def _jpeg_reduction_flag(upright: tuple[int, int], at_least: tuple[int, int] | None) -> int:
-    """Return OpenCV's flag for the strongest reduction that keeps both sides large enough."""
-    if at_least is None:
+def _jpeg_reduction_flag(size: tuple[int, int], min_size: tuple[int, int] | None) -> int:
+    """Return OpenCV's flag for the strongest reduction of an image of ``size`` that keeps at least ``min_size``."""
+    if min_size is None:
         return 0
     scales = {8: cv2.IMREAD_REDUCED_GRAYSCALE_8, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2}
     for scale, flag in scales.items():
-        if upright[0] // scale >= at_least[0] and upright[1] // scale >= at_least[1]:
+        if size[0] // scale >= min_size[0] and size[1] // scale >= min_size[1]:
             return flag
     return 0
 
 
 def _apply_orientation(image: Array, orientation: int) -> Array:
-    """Return ``image`` upright: the Exif orientation says how the camera was held (Exif 2.3, table 6)."""
-    if orientation in _SIDEWAYS_ORIENTATIONS:
+    """Return ``image`` as stored, made upright by its Exif ``orientation`` (Exif 2.3, table 6)."""
+    if orientation in exif.SIDEWAYS_ORIENTATIONS:
         image = image.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
@@ -331,55 +308,59 @@ def _apply_orientation(image: Array, orientation: int) -> Array:
     return np.ascontiguousarray(image)
 
 
-# Everything else: Pillow.
+# All other formats: Pillow.
 
 
-def _decode_with_pillow(data: bytes, found: str) -> Array:
+def _decode_with_pillow(data: bytes, image_format: str) -> Array:
+    """Return the image in ``data``, of the format ``image_format``, decoded by Pillow."""
     try:
-        with _PILLOW_READERS[found](io.BytesIO(data), "") as image:
+        with _PILLOW_READERS[image_format](io.BytesIO(data), "") as image:
             check_pixel_count(image.height, image.width)
             image.load()
             return _apply_orientation(_pillow_to_rgb(image), _pillow_orientation(image, data))
     except DECODE_ERRORS as error:
-        raise _unreadable_error(found, error) from error
+        raise _unreadable_error(image_format, error) from error
 
 
 def _pillow_orientation(image: Image.Image, data: bytes) -> int:
+    """Return the Exif orientation of ``image``, whose file is ``data``; 1 where it has none or it is damaged."""
     try:
         block = exif.extract_png_exif(data) if isinstance(image, PngImagePlugin.PngImageFile) else None
         if block is not None:
             image.info["exif"] = b"Exif\0\0" + block
-        # Not the PNG's own getexif: it decodes all pixels, to reach what may be written behind them.
+        # PngImageFile.getexif would decode all pixels, to reach a chunk that may follow them.
         value: Any = Image.Image.getexif(image).get(exif.ORIENTATION_TAG, 1)
     except DECODE_ERRORS:
-        return 1  # broken notes about the photo do not make the photo unreadable
+        return 1  # damaged metadata does not make the image unreadable
     return value if value in range(1, 9) else 1
 
 
 def _pillow_to_rgb(image: Image.Image) -> Array:
-    """Return the pixels of ``image`` as uint8 RGB (H, W, 3), converted strip by strip: large ones need no copies."""
+    """Return the pixels of ``image`` as uint8 RGB (H, W, 3), converted in strips to save memory on large images."""
     if image.mode in ("I", "F"):
-        raise ValueError(_("pixels of 32 bits have no agreed black and white; save it with 8 or 16 bits"))
+        raise ValueError(_("32-bit pixels have no standard value range; save it with 8 or 16 bits"))
     width, height = image.size
     rows = max(1, _STRIP_PIXELS // max(1, width))
     if rows >= height:
         return _strip_to_rgb(image)
-    out = np.empty((height, width, 3), np.uint8)
+    pixels = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, rows):
         bottom = min(height, top + rows)
-        out[top:bottom] = _strip_to_rgb(image.crop((0, top, width, bottom)))
-    return out
+        pixels[top:bottom] = _strip_to_rgb(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _strip_to_rgb(image: Image.Image) -> Array:
+    """Return ``image`` as uint8 RGB (H, W, 3); 16 bits are scaled to 8 with rounding."""
     if image.mode.startswith("I;16"):
-        wide = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+        samples = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((samples * 255 + 32767) // 65535).astype(np.uint8))
     if image.has_transparency_data:
         return _composite_on_white(image.convert("RGBA"))
     return np.asarray(image.convert("RGB"), np.uint8)
 
 
 def _composite_on_white(image: Image.Image) -> Array:
+    """Return the RGBA ``image`` over a white background, uint8 RGB (H, W, 3)."""
     white = Image.new("RGBA", image.size, "white")
     return np.asarray(Image.alpha_composite(white, image).convert("RGB"), np.uint8)

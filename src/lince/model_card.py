@@ -1,4 +1,4 @@
-"""The card beside every model's weights: all that is needed to use them rightly, and where they came from."""
+"""The model card: a JSON file beside a network with everything that is needed to use it, and its provenance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lince.i18n import _
 from lince.postprocess import DEFAULT_FILTER, DetectionFilter
 from lince.preprocess import PreprocessSpec
 
-# Since 2 a card has colours, versions, the network's file, its target and its precision; 3 renamed some keys.
+# 2 added colours, component versions, the network's file name, its target and its precision; 3 renamed some keys.
 FORMAT_VERSION = 3
 _RENAMED_IN_3 = {"decoding": "decoder", "keeping": "detection_filter"}
 _FILTER_RENAMED_IN_3 = {"threshold": "score_threshold", "overlap": "iou_threshold", "most": "max_detections"}
@@ -25,13 +25,27 @@ CARD_FILE = "card.json"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """All that is needed to use a network file: ``model.onnx`` with this card beside it is a usable model.
+    """Everything that is needed to use a network file; a folder with both is a model.
 
-    ``licence`` and ``source`` are those of the pretrained weights; ``data`` holds the fingerprint and the counts of the
-    training data, ``metrics`` the figures on its test set, ``parity`` the largest difference to the trained network.
-    For a detector, ``decoder`` names a row of ``lince.postprocess.DECODERS`` and ``detection_filter`` which detections
-    are kept. ``network`` is the file beside the card, made for ``target`` (the runtime that opens it) in ``precision``;
-    ``exported`` holds what was measured at export.
+    The field names are the keys of ``card.json``.
+
+    Attributes:
+        task: name of the task, such as ``classify`` or ``detect``.
+        classes: in the order of the network's outputs.
+        preprocess: how an image becomes the network's input.
+        model: name of the architecture.
+        licence: of the pretrained weights.
+        source: where the pretrained weights come from.
+        data: hash and counts of the training data.
+        metrics: on the test images of the training run.
+        parity: largest difference between the outputs of this file and of the trained network.
+        lince: version that wrote the card.
+        decoder: of a detector, a key of ``postprocess.DECODERS``.
+        detection_filter: of a detector, the default thresholds.
+        network: file name of the network, in the folder of the card.
+        target: inference backend that opens the file.
+        precision: of the weights and activations, such as ``fp32``, ``fp16`` or ``int8``.
+        exported: what was measured at export.
     """
 
     task: str
@@ -52,31 +66,34 @@ class ModelCard:
     exported: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
-        """Write ``card.json`` into ``folder``, whole or not at all."""
+        """Write the card as ``card.json`` into ``folder``, atomically."""
         fileio.write_json(Path(folder) / CARD_FILE, self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what ``card.json`` holds."""
+        """Return the card as the JSON object of ``card.json``."""
         classes = {"classes": list(self.classes.names), "colours": list(self.classes.colours)}
         return {"format": FORMAT_VERSION, **asdict(self), **classes, "versions": COMPONENT_VERSIONS}
 
     @classmethod
     def load(cls, folder: Path) -> ModelCard:
-        """Read ``card.json`` from ``folder``; raise ``ModelError`` when it is missing, broken or from the future."""
+        """Read ``card.json`` from ``folder``.
+
+        Raises ``ModelError`` when it is missing, damaged, or written by a later version of lince.
+        """
         path = Path(folder) / CARD_FILE
         try:
             return cls.parse_json(path.read_bytes(), path)
         except FileNotFoundError as error:
             raise ModelError(
                 _("There is no {name} in {folder}.").format(name=CARD_FILE, folder=folder),
-                _("Expected a run or a model folder: {network} with {card} beside it.").format(
+                _("Expected a training run or a model folder: {network} with {card} next to it.").format(
                     network=NETWORK_FILE, card=CARD_FILE
                 ),
             ) from error
 
     @classmethod
     def parse_json(cls, data: bytes, path: Path) -> ModelCard:
-        """Return the card in ``data``, the content of ``path``; raise ``ModelError`` when it is broken or too new."""
+        """Return the card in ``data``, the content of the file ``path``; raises ``ModelError`` as ``load`` does."""
         try:
             record = json.loads(data)
             _require_supported_versions(record, path)
@@ -87,36 +104,42 @@ class ModelCard:
             reason = error.problem.rstrip(".") if isinstance(error, LinceError) else error
             raise ModelError(
                 _("{path} is not a model card: {error}.").format(path=path, error=reason),
-                _("Expected the file that lince wrote beside the network."),
+                _("Expected the file that lince wrote next to the network."),
                 _("Copy the model folder again, or export the run again."),
             ) from error
 
     @classmethod
     def _from_dict(cls, record: dict[str, Any]) -> ModelCard:
-        known = {item.name for item in fields(cls)}
+        """Return the card from a JSON object of this format version or an earlier one; unknown keys are ignored."""
+        names = {item.name for item in fields(cls)}
         network = record.get("network", NETWORK_FILE)
         if not network or Path(network).name != network:
-            raise ValueError(_("its network lies elsewhere: {path}").format(path=network))
+            raise ValueError(_("its network is in another folder: {path}").format(path=network))
         record = _rename_keys(record, _RENAMED_IN_3)
-        values = {key: value for key, value in record.items() if key in known}
+        values = {key: value for key, value in record.items() if key in names}
         spec = {key: _list_to_tuple(value) for key, value in record["preprocess"].items()}
         classes = Classes(tuple(map(str, record["classes"])))
-        limits = _rename_keys(record.get("detection_filter", {}), _FILTER_RENAMED_IN_3)
-        detection_filter = DetectionFilter(**{key: _list_to_tuple(value) for key, value in limits.items()})
+        filter_options = _rename_keys(record.get("detection_filter", {}), _FILTER_RENAMED_IN_3)
+        detection_filter = DetectionFilter(**{key: _list_to_tuple(value) for key, value in filter_options.items()})
         parts = {"classes": classes, "preprocess": PreprocessSpec(**spec), "detection_filter": detection_filter}
         return cls(**{**values, **parts})
 
 
+def translate_licence(licence: str) -> str:
+    """Return ``licence`` for display: ``none`` and ``unknown`` in the current language, any other as it is."""
+    return {"none": _("none"), "unknown": _("unknown")}.get(licence, licence)
+
+
 def _require_supported_versions(record: dict[str, Any], path: Path) -> None:
-    """Raise ``ModelError`` where a later lince wrote what this one would misunderstand."""
-    found = {"format": record["format"], **record.get("versions", {})}
-    for name, known in {"format": FORMAT_VERSION, **COMPONENT_VERSIONS}.items():
-        if found.get(name, 1) > known:
+    """Raise ``ModelError`` when ``record`` has a later format or component version than this lince knows."""
+    versions = {"format": record["format"], **record.get("versions", {})}
+    for name, supported in {"format": FORMAT_VERSION, **COMPONENT_VERSIONS}.items():
+        if versions.get(name, 1) > supported:
             raise ModelError(
-                _("{path} was written by a later lince ({name} {found}).").format(
-                    path=path, name=name, found=found[name]
+                _("{path} was written by a later version of lince ({name} {found}).").format(
+                    path=path, name=name, found=versions[name]
                 ),
-                _("Expected {name} {known} or lower.").format(name=name, known=known),
+                _("Expected {name} {known} or lower.").format(name=name, known=supported),
                 _("Update lince."),
             )
 
@@ -127,4 +150,5 @@ def _rename_keys(record: dict[str, Any], names: dict[str, str]) -> dict[str, Any
 
 
 def _list_to_tuple(value: Any) -> Any:
+    """Return a JSON list as a tuple, any other value as it is."""
     return tuple(value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""How long work reports on itself without printing: the rooms speak, whoever called decides what is shown."""
+"""Protocol by which library code reports progress; the caller decides what to display."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ from typing import Protocol
 
 
 class ProgressStage(Protocol):
-    """One piece of work under way."""
+    """A piece of work in progress, with a known number of steps."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Tell that ``steps`` more are done; ``note`` is a short text beside the bar (a loss, say)."""
+        """Report that ``steps`` more are done; ``note`` is a short text to show beside the bar, such as the loss."""
 
 
 class Progress(Protocol):
-    """The listener that a verb passes down; the CLI draws bars, a library user hears nothing by default."""
+    """Receiver of progress reports. The command line draws progress bars; library users get none by default."""
 
     def show_message(self, text: str) -> None:
-        """Show one line of plain words."""
+        """Show one line of text to the user."""
 
     def open_stage(self, name: str, total: int) -> AbstractContextManager[ProgressStage]:
-        """Open a stage of ``total`` steps, to be used in a ``with`` statement."""
+        """Return a context manager that gives a stage of ``total`` steps, called ``name``."""
 
 
 class _SilentStage:
+    """The stage of ``SilentProgress``."""
+
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Hear it and say nothing."""
+        """Do nothing."""
 
 
 class SilentProgress:
-    """The default listener: it hears everything and shows nothing."""
+    """The default receiver, which shows nothing."""
 
     def show_message(self, text: str) -> None:
-        """Hear it and say nothing."""
+        """Do nothing."""
 
     @contextmanager
     def open_stage(self, name: str, total: int) -> Iterator[ProgressStage]:
-        """Open a stage that shows nothing."""
+        """Yield a stage that shows nothing."""
         yield _SilentStage()
 
 

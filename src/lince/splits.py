@@ -1,4 +1,8 @@
-"""The splits of a dataset: their numbers, their names, and the words that label files and folders use for them."""
+"""The splits of a dataset: their numbers, names, and the synonyms for them in label files and folder names."""
+
+from __future__ import annotations
+
+import posixpath
 
 UNASSIGNED, TRAIN, VAL, TEST = -1, 0, 1, 2
 SPLITS = {"train": TRAIN, "val": VAL, "test": TEST}
@@ -12,3 +16,13 @@ SPLIT_WORDS = {
     "test": TEST,
     "testing": TEST,
 }
+
+
+def infer_split_from_folders(path: str) -> int:
+    """Return the split that a folder in ``path`` is named after, ``UNASSIGNED`` when none is.
+
+    ``path`` is relative to the data, with '/'. The outermost folder with such a name counts, whatever
+    its case; the file name does not. Absolute paths, which lead out of the data, have no split.
+    """
+    folders = () if posixpath.isabs(path) else path.lower().split("/")[:-1]
+    return next((SPLIT_WORDS[name] for name in folders if name in SPLIT_WORDS), UNASSIGNED)

@@ -1,4 +1,4 @@
-"""The two questions asked of every choice at the door: is it one of the known names, is it within its range."""
+"""Validators for options: allowed values, numeric range."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from lince.i18n import _
 
 
 def require_choice(field: str, value: str, allowed: Iterable[str]) -> str:
-    """Return ``value`` when it is among ``allowed``; raise ``UsageError`` with the known names otherwise."""
+    """Return ``value`` if it is one of ``allowed``; raise ``UsageError`` that lists them otherwise.
+
+    ``field`` is the name of the option in the message.
+    """
     names = tuple(allowed)
     if value not in names:
         raise UsageError(
@@ -20,7 +23,10 @@ def require_choice(field: str, value: str, allowed: Iterable[str]) -> str:
 
 
 def require_in_range(field: str, value: float | None, low: float, high: float) -> None:
-    """Raise ``UsageError`` when ``value`` is neither ``None`` nor a number from ``low`` to ``high``."""
+    """Raise ``UsageError`` unless ``value`` is ``None`` or a number in ``low``..``high``, both included.
+
+    ``field`` is the name of the option in the message. NaN is out of every range.
+    """
     if value is not None and not (isinstance(value, (int, float)) and low <= value <= high):
         raise UsageError(
             _("{field} cannot be {value}.").format(field=field, value=value),

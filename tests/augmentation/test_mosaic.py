@@ -124,9 +124,9 @@ def test_a_blend_shows_half_of_each_and_the_boxes_of_both():
 
 def test_what_does_not_fit_together_is_refused():
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="4 photos, not 3"):
+    with pytest.raises(ValueError, match="4 images, not 3"):
         mosaic(four()[:3], rng, SPEC)
-    with pytest.raises(ValueError, match="expected a photo of 160 x 224"):
+    with pytest.raises(ValueError, match="expected an image of 160 x 224"):
         mixup_images(photo(0), photo(1), rng, SPEC)
     with pytest.raises(ValueError, match="boxes have the classes"):
         LabelledImage(np.zeros((4, 4, 3), np.uint8), np.empty((2, 4)), np.zeros(1, np.int32))

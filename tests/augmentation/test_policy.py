@@ -136,7 +136,7 @@ def test_the_order_of_the_list_does_not_matter():
         ("rotation 1 2", "cannot be read"),
         ("rotation 5..-5", "Expected a number from 5.0"),
         ("flip_x 2", "from 0.0 to 1.0"),
-        ("flip_x 0.5 p 0.5", "and its probability"),
+        ("flip_x 0.5 p 0.5", "followed by its probability"),
         ("blur 2 p 1.5", "blur probability"),
         ("rotation 5, rotation 6", "names rotation twice"),
         ("zoom 0.1, medium", "operation cannot be 'medium'"),

@@ -34,7 +34,7 @@ def test_the_page_opens_without_network_and_without_errors(awkward, page):
     path = awkward / "check.html"
     path.write_text(page, "utf-8")
     dom, addresses, console = opened(path, awkward)
-    assert "Rows that cannot be understood" in dom
+    assert "Rows that cannot be parsed" in dom
     assert (addresses, console) == ([], [])
 
 

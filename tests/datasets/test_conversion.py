@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from tests.support import sample_datasets
 
 from lince import images, rle
 from lince.annotations import CROWD, DIFFICULT, TRUNCATED, Classes, StringColumn
-from lince.cli import main, options
+from lince.cli import main
 from lince.datasets import Dataset, open_dataset
 from lince.datasets.conversion import (
     LINK_IMAGES,
@@ -177,12 +179,12 @@ def test_a_picture_of_classes_holds_one_mask_for_each_class(photos: FileImages) 
 
 @pytest.mark.parametrize("holds", [Capability.LABELS, Capability.LABELS | Capability.CLASSES | Capability.NEGATIVES])
 def test_nothing_left_is_refused_whatever_is_allowed(photos: FileImages, holds: Capability) -> None:
-    with pytest.raises(UsageError, match="Nothing of"):
+    with pytest.raises(UsageError, match="Nothing in"):
         adapt_to_format(sample_datasets.build(everything(), photos), form(holds))
     labelled = sample_datasets.Plan(
         ("a", "b"), [sample_datasets.Photo(0, name="a"), sample_datasets.Photo(1, name="b")], marked=False
     )
-    with pytest.raises(UsageError, match="classes of whole images are left out: 2"):
+    with pytest.raises(UsageError, match="image-level classes are dropped: 2"):
         adapt_to_format(sample_datasets.build(labelled, photos), form(ALL & ~Capability.LABELS))
 
 
@@ -267,7 +269,7 @@ def test_a_refusal_lists_the_losses_and_writes_nothing(photos: FileImages, awkwa
     with pytest.raises(UsageError) as caught:
         convert_dataset(dataset, awkward / "out", "voc")
     assert "masks become boxes: 1" in caught.value.problem
-    assert "outlines become boxes: 2" in caught.value.problem
+    assert "polygons become boxes: 2" in caught.value.problem
     assert "--lossy" in caught.value.remedy
     assert os.listdir(awkward) == ["fuente"]
     done = convert_dataset(dataset, awkward / "out", "voc", ConvertOptions(lossy=True))
@@ -345,7 +347,7 @@ def test_a_target_that_is_taken_or_inside_the_source_is_refused(photos: FileImag
     (awkward / "full").mkdir()
     (awkward / "full" / "x").write_text("mine", "utf-8")
     for out, words in ((awkward / "full", "exists already"), (awkward / "full" / "x", "exists"),
-                       (photos.root / "out", "within the data")):  # fmt: skip
+                       (photos.root / "out", "inside the data")):  # fmt: skip
         with pytest.raises(UsageError, match=words):
             convert_dataset(voc(photos), out, "voc")
     assert (awkward / "full" / "x").read_text("utf-8") == "mine"
@@ -452,7 +454,7 @@ def test_kinds_of_labels_are_not_mixed(photos: FileImages) -> None:
     labelled = sample_datasets.build(
         sample_datasets.Plan(("a",), [sample_datasets.Photo(0, name="a")], marked=False), photos
     )
-    with pytest.raises(UsageError, match="different kinds"):
+    with pytest.raises(UsageError, match="different types"):
         merge_datasets([labelled, small(photos, ("a",), 1, "a")])
     with pytest.raises(UsageError, match="no dataset"):
         merge_datasets([])
@@ -490,7 +492,7 @@ def test_the_command_tells_classes_and_losses(
     assert out.splitlines()[-1].endswith("(voc): 3 images, 4 objects")
     code, out, said = ask("convert", awkward / "one", awkward / "three", "--to", "csv")
     assert (code, out) == (2, "")
-    assert "Nothing of" in said
+    assert "Nothing in" in said
     code, out, _said = ask("convert", awkward / "one", awkward / "two", awkward / "four", "--to", "voc", "--json")
     assert code == 0
     document = json.loads(out)
@@ -504,8 +506,8 @@ def test_the_command_refuses_what_cannot_be(
 ) -> None:
     convert_dataset(voc(photos), awkward / "one", "voc")
     for words, said in (
-        ((awkward / "one", "--to", "voc"), "There is one path"),
-        ((awkward / "one", awkward / "one" / "in", "--to", "voc"), "within the data"),
+        ((awkward / "one", "--to", "voc"), "Only one path was given"),
+        ((awkward / "one", awkward / "one" / "in", "--to", "voc"), "inside the data"),
         ((awkward / "one", awkward / "new", "--to", "nothing"), "to cannot be 'nothing'"),
         ((awkward / "one", awkward / "new", "--to", "voc", "--fix", "clip,glue"), "fix cannot be 'glue'"),
         ((awkward / "one", awkward / "new"), "--to"),
@@ -517,13 +519,36 @@ def test_the_command_refuses_what_cannot_be(
     assert sorted(os.listdir(awkward)) == ["fuente", "one"]
 
 
-def test_the_help_names_every_format() -> None:
-    assert tuple(FORMATS) == options.FORMATS
-    assert list_writable_formats() == options.WRITABLE_FORMATS
+def test_a_row_of_the_registry_agrees_with_its_format() -> None:
+    """The command line lists formats by their rows, without importing readers and writers."""
+    records = [FORMATS[name] for name in FORMATS]
+    assert [record.name for record in records] == list(FORMATS)
+    assert list_writable_formats() == tuple(record.name for record in records if record.write is not None)
+    assert FORMATS.list_writable(boxes_only=True) == tuple(
+        record.name for record in records if record.write is not None and Capability.BOXES in record.capabilities
+    )
 
 
-HELD = (Capability.LABELS, Capability.BOXES, Capability.OUTLINES, Capability.MASKS, Capability.SPLITS, Capability.FLAGS, Capability.CLASSES,
-        Capability.NEGATIVES, Capability.EXTERNAL_PATHS)  # fmt: skip
+def test_the_help_lists_every_format_and_loads_none() -> None:
+    code = "import sys\nfrom lince.cli.main import main\nmain(['convert', '--help'])\nprint('numpy' in sys.modules)"
+    wide = {**os.environ, "COLUMNS": "500"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=wide)
+    assert ", ".join(FORMATS) in done.stdout
+    assert ", ".join(FORMATS.list_writable()) in done.stdout
+    assert done.stdout.endswith("False\n")
+
+
+HELD = (
+    Capability.LABELS,
+    Capability.BOXES,
+    Capability.OUTLINES,
+    Capability.MASKS,
+    Capability.SPLITS,
+    Capability.FLAGS,
+    Capability.CLASSES,
+    Capability.NEGATIVES,
+    Capability.EXTERNAL_PATHS,
+)
 
 
 @pytest.mark.parametrize("page", ["docs/formats.md", "docs/es/formats.md"])

@@ -15,14 +15,14 @@ from lince.datasets import (
     Dataset,
     compute_content_keys,
     open_dataset,
-    require_classes,
     require_usable_dataset,
     split_dataset,
     verify_images,
 )
-from lince.errors import AmbiguousError, DataError, ImageError, MissingExtraError, UsageError
+from lince.errors import AmbiguousError, DataError, ImageError, UsageError
 from lince.fileio import compute_digest
 from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
+from lince.tasks import get_task, require_fit
 
 
 def photo(shade: int, height: int = 20, width: int = 30) -> bytes:
@@ -80,7 +80,6 @@ def test_without_moves_rows_to_rejected(pets: Path) -> None:
 
 @pytest.fixture
 def digits() -> Dataset:
-    pytest.importorskip("sklearn")
     return open_dataset("lince:digits")
 
 
@@ -139,7 +138,7 @@ def test_verify_sets_aside_what_cannot_be_decoded(pets: Path) -> None:
         checked = verify_images(dataset)
         assert checked.summarise() == "used 12 of 14"
         assert [refusal.path for refusal in checked.rejected] == ["boxer/cut é.jpg", "persa/damaged.png"]
-        assert "cut off or damaged" in checked.rejected[0].reason
+        assert "truncated or damaged" in checked.rejected[0].reason
         assert str(pets) not in checked.rejected[0].reason
         assert checked.rejected[0].remedy
 
@@ -147,7 +146,7 @@ def test_verify_sets_aside_what_cannot_be_decoded(pets: Path) -> None:
 def test_verify_decodes_a_content_once(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(verify_images(open_dataset(pets))) == 12
     decoded = []
-    monkeypatch.setattr(images, "read_image", lambda path, at_least=None: decoded.append(path))
+    monkeypatch.setattr(images, "read_image", lambda path, min_size=None: decoded.append(path))
     (pets / "galgo" / "copy.jpg").write_bytes(photo(0))
     (pets / "galgo" / "new.jpg").write_bytes(photo(222))
     assert len(verify_images(open_dataset(pets))) == 14
@@ -174,28 +173,23 @@ def test_more_than_one_in_a_hundred_unusable_stops(digits: Dataset) -> None:
     require_usable_dataset(six, allow_unusable=True)
 
 
-def test_digits_are_scikit_learns(digits: Dataset) -> None:
-    from sklearn.datasets import load_digits
-
-    load, dataset = load_digits(), digits
-    assert (len(dataset), len(dataset.classes)) == (1797, 10)
-    assert dataset.class_ids.tolist() == load.target.tolist()
-    assert set(dataset.splits.tolist()) == {UNASSIGNED}
-    assert dataset.images.grey
-    image = dataset.images.read_image(1796)
-    assert image.shape == (8, 8, 3)
-    assert np.array_equal(image[:, :, 1], np.rint(load.images[1796] * 255 / 16))
-    assert verify_images(dataset) is dataset
-    assert len(set(compute_content_keys(dataset))) == 1797
-    assert dataset.images.get_path(0) is None
-
-
-def test_digits_without_scikit_learn_say_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(MissingExtraError, match=r'pip install -e "\.\[train\]"'):
-        open_dataset("lince:digits")
+def test_digits_are_part_of_the_package(digits: Dataset) -> None:
+    assert (len(digits), len(digits.classes)) == (1797, 10)
+    assert set(digits.splits.tolist()) == {UNASSIGNED}
+    assert digits.images.grey
+    assert digits.images.read_image(1796).shape == (8, 8, 3)
+    assert verify_images(digits) is digits
+    assert len(set(compute_content_keys(digits))) == 1797
+    assert digits.images.get_path(0) is None
     with pytest.raises(UsageError, match="lince:digits"):
         open_dataset("lince:letters")
+
+
+def test_digits_are_those_of_scikit_learn(digits: Dataset) -> None:
+    reference = pytest.importorskip("sklearn.datasets").load_digits()
+    assert digits.class_ids.tolist() == reference.target.tolist()
+    pixels = np.stack([digits.images.read_image(index)[:, :, 1] for index in range(len(digits))])
+    assert np.array_equal(pixels, np.rint(reference.images * (255 / 16)))
 
 
 # Real photos
@@ -243,8 +237,8 @@ def test_pets_are_all_decoded(shared: Path) -> None:
 )
 def test_boxes_are_no_classes(shared: Path, place: str, form: str | None) -> None:
     dataset = open_dataset(shared / "data" / place, format=form)
-    with pytest.raises(UsageError, match="class for each image"):
-        require_classes(dataset)
+    with pytest.raises(UsageError, match="no labels for image classification"):
+        require_fit(get_task("classify"), dataset)
 
 
 @pytest.mark.slow
@@ -259,5 +253,5 @@ def test_memory_per_row_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_opening_needs_no_torch() -> None:
-    code = "import lince.datasets, sys; sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
+    code = "import lince.datasets, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

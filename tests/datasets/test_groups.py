@@ -37,7 +37,7 @@ def marked(shown: list[list[int]], classes: int) -> Dataset:
         class_ids=np.array([kind for one in shown for kind in one], np.int32),
         boxes=np.tile([0.0, 0, 5, 5], (count, 1)),
         flags=np.zeros(count, np.uint8),
-        rings=np.zeros(count + 1, np.int64),
+        ring_starts=np.zeros(count + 1, np.int64),
         masks=base.images.names.take(np.zeros(count, np.int64)),
     )
     return replace(
@@ -87,7 +87,7 @@ def test_a_pattern_names_the_group(awkward: Path) -> None:
     dataset = open_dataset(root, format="folders")
     assert find_groups(dataset).grouped_count == 0
     assert find_groups(dataset, pattern="{group}-{n}").ids.tolist() == [0, 0, 1, 1]
-    with pytest.raises(UsageError, match="where the group stands"):
+    with pytest.raises(UsageError, match="does not contain"):
         find_groups(dataset, pattern="{n}")
 
 
@@ -154,7 +154,7 @@ def test_given_parts_stay_and_what_is_like_the_test_is_told() -> None:
 
 
 def test_what_cannot_be_divided_without_leaks_is_said() -> None:
-    with pytest.raises(DataError, match="30 images belong to 2 groups"):
+    with pytest.raises(DataError, match="30 images form only 2 groups"):
         split_dataset(made([0, 1, 2] * 10), 0.2, 0.2, 0, np.arange(30) % 2)
 
 
@@ -228,8 +228,8 @@ def test_names_that_do_not_match_are_told(photos: Path) -> None:
         ("name,part\n", "first line"),
         ("file,split\na/0.png,somewhere\n", ":2: unknown split 'somewhere'"),
         ("file,split\na/0.png\n", ":2: unknown split"),
-        ("file,split\na/0.png,train\na/0.png,test\n", ":3: a/0.png stands twice"),
-        ("file,split\nnobody.png,train\n", "divides none"),
+        ("file,split\na/0.png,train\na/0.png,test\n", ":3: a/0.png appears twice"),
+        ("file,split\nnobody.png,train\n", "contains none"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused(photos: Path, text: str, said: str) -> None:

@@ -85,7 +85,7 @@ def same(one: Dataset, other: Dataset) -> bool:
     columns = [(one.class_ids, other.class_ids), (one.splits, other.splits)]
     if one.objects is not None and other.objects is not None:
         mine, theirs = one.objects, other.objects
-        columns += [(getattr(mine, name), getattr(theirs, name)) for name in index_cache._OBJECT_COLUMNS]
+        columns += [(getattr(mine, name), getattr(theirs, name)) for name in index_cache._OBJECT_COLUMNS.values()]
         plain = plain and list(mine.masks) == list(theirs.masks)
     if one.sizes is not None:
         columns.append((one.sizes, other.sizes))

@@ -110,7 +110,7 @@ def test_arrays_that_do_not_fit_are_refused():
     one = answers([0, 1], [0, 1])
     with pytest.raises(ValueError, match="do not fit"):
         ClassificationPredictions(one.keys, one.names, one.truth[:1], one.probabilities, FLOWERS)
-    with pytest.raises(ValueError, match="needs a name"):
+    with pytest.raises(ValueError, match="unique name"):
         ClassificationPredictions(one.keys, one.names, one.truth, one.probabilities, Classes(("", "a", "b")))
 
 

@@ -17,7 +17,7 @@ from lince.evaluation.classification.predictions import ClassificationPrediction
 from lince.evaluation.detection.comparison import compare_detectors
 from lince.evaluation.detection.metrics import compute_detection_metrics
 from lince.evaluation.detection.predictions import DetectionPredictions
-from lince.evaluation.report import build_comparison_view, render_comparison_html, render_comparison_markdown
+from lince.evaluation.report import render_comparison_html, render_comparison_markdown
 
 A, B = (10.0, 10.0, 50.0, 60.0), (100.0, 100.0, 180.0, 150.0)
 NAMES = Classes(("casco", "cabeza ñ"))
@@ -32,7 +32,7 @@ def objects(images: list[list[tuple[int, tuple[float, ...]]]]) -> ObjectTable:
         np.array([row[1] for row in rows], np.float64).reshape(-1, 4),
         np.zeros(len(rows), np.uint8),
         np.zeros(len(rows) + 1, np.int64),
-        none.corners,
+        none.point_starts,
         none.points,
         none.masks.from_strings([""] * len(rows)),
     )
@@ -175,25 +175,25 @@ def test_runs_of_detectors_are_told_by_their_header_and_no_mix_is_compared(awkwa
     shares = np.array([[0.7, 0.3]], np.float32)
     whole = ClassificationPredictions(("00",), ("a.jpg",), np.array([0], np.int32), shares, NAMES)
     whole.save(awkward / "fotos" / "predictions.csv")
-    with pytest.raises(DataError, match="dos ñ find objects, and fotos tell whole images apart"):
+    with pytest.raises(DataError, match=r"different tasks: fotos \(image classification\), dos ñ \(object detection\)"):
         lince.compare([awkward / "fotos", awkward / "dos ñ"])
 
 
 def test_the_comparison_in_words_tables_and_as_a_page():
     comparison = compare_detectors({"old": run([[0]] * 10), "new <b>": run([[0, 1]] * 10)})
-    shown = build_comparison_view(comparison)
-    assert shown.outcomes[0].startswith("new <b> finds more than old: +50.0 points of mAP50-95 (from +")
+    shown = comparison.build_view()
+    assert shown.outcomes[0].startswith("new <b> is better than old by +50.0 points of mAP50-95 (from +")
     assert {len(row) for row in shown.runs.rows} == {len(shown.runs.header)}
     assert shown.classes.rows[1] == ("cabeza ñ", "10", "0.0%", "100.0%", "+100.0")
     page = render_comparison_html(comparison)
     assert "<b>: " not in page
-    assert "AP50 of each class" in page
-    assert "Now right" not in page
+    assert "AP50 per class" in page
+    assert "Fixed: " not in page
     assert "| cabeza ñ | 10 |" in render_comparison_markdown(comparison)
     back = compare_detectors({"new": run([[0, 1]] * 10), "old": run([[0]] * 10)})
-    assert build_comparison_view(back).outcomes[0].startswith("old finds less than new: −50.0 points")
+    assert back.build_view().outcomes[0].startswith("old is worse than new by −50.0 points")
     same = compare_detectors({"one": run([[0]] * 10), "two": run([[0]] * 10)})
-    assert build_comparison_view(same).outcomes[0].startswith("No difference between two and one can be told from luck")
+    assert same.build_view().outcomes[0].startswith("No significant difference between two and one")
 
 
 def test_a_class_without_test_objects_is_said_to_be_unknown():
@@ -201,5 +201,5 @@ def test_a_class_without_test_objects_is_said_to_be_unknown():
     truth = objects([[(0, A), (1, B)]] * 8)
     base = run([[0]] * 8)
     one = dataclasses.replace(base, truth=truth, classes=names)
-    shown = build_comparison_view(compare_detectors({"a": one, "b": one}))
+    shown = compare_detectors({"a": one, "b": one}).build_view()
     assert shown.classes.rows[2][1:] == ("0", "–", "–", "–")

@@ -22,7 +22,7 @@ from lince.evaluation.detection.matcher import build_match_input, match_detectio
 from lince.evaluation.detection.metrics import AREA_RANGES, compute_detection_metrics
 from lince.evaluation.detection.tide import ERROR_KINDS, compute_ap_gains, find_errors
 from lince.evaluation.diagnosis.detection_rules import DetectionDiagnosisInput, check_few_boxes
-from lince.evaluation.diagnosis.finding import Severity
+from lince.findings import Severity
 
 
 def names(count):
@@ -37,8 +37,8 @@ def truth_of(images) -> ObjectTable:
         class_ids=np.array([row[0] for row in rows], np.int32),
         boxes=np.array([row[1] for row in rows], np.float64).reshape(-1, 4),
         flags=np.array([row[2] for row in rows], np.uint8),
-        rings=np.zeros(len(rows) + 1, np.int64),
-        corners=np.zeros(1, np.int64),
+        ring_starts=np.zeros(len(rows) + 1, np.int64),
+        point_starts=np.zeros(1, np.int64),
         points=np.empty((0, 2)),
         masks=StringColumn.from_strings("" for _row in rows),
     )
@@ -367,9 +367,9 @@ def test_a_class_with_few_boxes_is_named_with_how_many_to_label():
     )
     finding = check_few_boxes(DetectionDiagnosisInput(metrics, {"helmet": 1873, "person": 26}))
     assert finding.text == (
-        "Fewer than 125 training boxes: person has 26 boxes: label some 100 more (none in the test images)."
+        "Fewer than 125 training boxes: person has 26 boxes: label about 100 more (none in the test images)."
     )
     assert (finding.severity, finding.figures["classes"]) == (Severity.SERIOUS, {"person": 26})
     few = check_few_boxes(DetectionDiagnosisInput(metrics, {"helmet": 100}))
-    assert "helmet has 100 boxes: label some 30 more (AP50 100.0%)" in few.text
+    assert "helmet has 100 boxes: label about 30 more (AP50 100.0%)" in few.text
     assert check_few_boxes(DetectionDiagnosisInput(metrics, {"helmet": 125, "person": 125})) is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lince.annotations import Classes, Detections, ObjectTable
 from lince.errors import DataError
-from lince.evaluation.detection.predictions import COLUMNS, DetectionPredictions, is_detection_file
+from lince.evaluation.detection.predictions import COLUMNS, DetectionPredictions
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 sides = st.floats(-1e6, 1e6, allow_nan=False)
@@ -28,7 +28,7 @@ def objects(images: list[list[tuple[int, tuple[float, ...], int]]]) -> ObjectTab
         np.array([row[1] for row in rows], np.float64).reshape(-1, 4),
         np.array([row[2] for row in rows], np.uint8),
         np.zeros(len(rows) + 1, np.int64),
-        none.corners,
+        none.point_starts,
         none.points,
         none.masks.from_strings([""] * len(rows)),
     )
@@ -76,7 +76,7 @@ def equal(one: object, other: object, name: str) -> bool:
 def test_findings_survive_the_file_exactly(tmp_path_factory, given_):
     path = tmp_path_factory.mktemp("run ñ") / "predictions.csv"
     given_.save(path)
-    assert is_detection_file(path)
+    assert DetectionPredictions.is_own_file(path)
     assert same(given_, DetectionPredictions.load(path))
 
 
@@ -117,7 +117,7 @@ def written(awkward):
         (1, "key,name,truth,predicted,p:a", "header"),
         (3, ",,class,casco,,,,,,", "casco"),
         (4, "ff,niño.jpg,image", "3 columns instead of 10"),
-        (4, "ff,niño.jpg,photo,,,,,,,", "'photo' is no kind of row"),
+        (4, "ff,niño.jpg,photo,,,,,,,", "'photo' is not a row type"),
         (5, ",,truth,gorra,,1,2,3,4,0", "gorra"),
         (5, ",,truth,casco,,1,2,nan,4,0", "not a number"),
         (5, ",,truth,casco,,1,2,3,4,many", "many"),
@@ -125,7 +125,7 @@ def written(awkward):
         (6, ",,found,casco,much,1,2,3,4,", "much"),
         (6, ",,found,casco,nan,1,2,3,4,", "score"),
         (6, ",,found,casco,1.01,1,2,3,4,", "score"),
-        (7, ",,found,casco,0.9,1,2,3,4,", "surest finding"),
+        (7, ",,found,casco,0.9,1,2,3,4,", "not sorted by score"),
         (6, ',,found,"casco"x,0.5,1,2,3,4,', "expected after"),
     ],
 )
@@ -152,5 +152,5 @@ def test_an_empty_or_missing_file_is_refused_and_holds_no_objects(tmp_path):
         DetectionPredictions.load(tmp_path / "empty.csv")
     with pytest.raises(DataError, match="cannot be read"):
         DetectionPredictions.load(tmp_path / "absent.csv")
-    assert not is_detection_file(tmp_path / "empty.csv")
-    assert not is_detection_file(tmp_path / "absent.csv")
+    assert not DetectionPredictions.is_own_file(tmp_path / "empty.csv")
+    assert not DetectionPredictions.is_own_file(tmp_path / "absent.csv")

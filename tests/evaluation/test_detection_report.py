@@ -20,7 +20,6 @@ from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.metrics import DetectionMetrics, SizeScore, compute_detection_metrics
 from lince.evaluation.detection.tide import BACKGROUND, ERROR_KINDS, LOCALISATION, ErrorStats, format_error_count
 from lince.evaluation.diagnosis.detection_rules import RULES, DetectionDiagnosisInput, diagnose_detection
-from lince.evaluation.diagnosis.finding import Severity
 from lince.evaluation.report import (
     DataSummary,
     DetectionReport,
@@ -35,6 +34,7 @@ from lince.evaluation.report import (
     write_json,
     write_markdown,
 )
+from lince.findings import Severity
 
 HOSTILE = "<script>alert('1')</script> & \"two\""
 NAMES = ("helmet", "head", "person")
@@ -52,8 +52,8 @@ def objects(images: int, names: int, seed: int) -> ObjectTable:
         class_ids=rng.integers(0, names, total).astype(np.int32),
         boxes=np.concatenate([corner, corner + side], axis=1),
         flags=np.zeros(total, np.uint8),
-        rings=np.zeros(total + 1, np.int64),
-        corners=none.corners,
+        ring_starts=np.zeros(total + 1, np.int64),
+        point_starts=none.point_starts,
         points=none.points,
         masks=none.masks.from_strings([""] * total),
     )
@@ -214,7 +214,7 @@ def test_a_good_detector_is_told_so_and_nothing_else():
 
 def test_the_person_of_the_hard_hats_is_named_first_with_what_to_do():
     first = made().findings[0]
-    assert "person has 26 boxes: label some 100 more" in first.text
+    assert "person has 26 boxes: label about 100 more" in first.text
     assert first.severity is Severity.SERIOUS
 
 
@@ -223,7 +223,7 @@ def test_each_costly_kind_of_error_has_its_own_advice():
         kind: diagnose_detection(DetectionDiagnosisInput(costing(kind, 0.2), MANY))[1].advice for kind in ERROR_KINDS
     }
     assert len(set(advice.values())) == len(ERROR_KINDS)
-    assert "none of the objects" in advice[BACKGROUND][0]
+    assert "background photos" in advice[BACKGROUND][0]
     both = dataclasses.replace(
         metrics(0.0), error_stats=tuple(ErrorStats(kind, 7, 0.1) for kind in (LOCALISATION, BACKGROUND))
     )
@@ -266,9 +266,7 @@ def test_page_and_markdown_hold_the_figures_in_every_language(language, monkeypa
 
 
 def test_a_report_with_nothing_to_show_beside_its_figures_still_opens():
-    bare = made(
-        history=(), recipes=(), images=DetectionReportImages(), timings={}, config={}, environment={}, notes=()
-    )
+    bare = made(history=(), recipes=(), images=DetectionReportImages(), timings={}, config={}, environment={}, notes=())
     page = render_html(bare)
     assert 'id="curves"' not in page
     assert 'id="recipes"' not in page
@@ -284,12 +282,12 @@ def test_the_commands_name_the_run_where_it_is_known_and_the_worst_images_are_na
         assert "lince evaluate 'runs/mi red ñ' DATA" in text
     text = render_markdown(made())
     assert "lince predict RUN PHOTOS" in text
-    assert "| 2 objects missed, 1 box where nothing is |" in text.split("## The images with most errors")[1]
-    assert "The images with most errors" not in render_markdown(made(images=DetectionReportImages()))
+    assert "| 2 objects missed, 1 box where nothing is |" in text.split("## Images with most errors")[1]
+    assert "Images with most errors" not in render_markdown(made(images=DetectionReportImages()))
 
 
 def test_errors_are_counted_in_whole_phrases():
-    assert format_error_count(LOCALISATION, 1) == "1 box in the wrong place"
+    assert format_error_count(LOCALISATION, 1) == "1 box in the wrong location"
     assert format_error_count(BACKGROUND, 1234) == "1,234 boxes where nothing is"
     assert len({format_error_count(kind, number) for kind in ERROR_KINDS for number in (1, 2)}) == 2 * len(ERROR_KINDS)
     said = next(
@@ -297,7 +295,7 @@ def test_errors_are_counted_in_whole_phrases():
         for one in diagnose_detection(DetectionDiagnosisInput(costing(LOCALISATION, 0.2), MANY))
         if one.code == "costly_errors"
     )
-    assert said.text == "7 boxes in the wrong place: without them mAP50 would be 20.0 points higher."
+    assert said.text == "7 boxes in the wrong location: without them mAP50 would be 20.0 points higher."
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

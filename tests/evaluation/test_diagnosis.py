@@ -138,7 +138,7 @@ def test_the_gravest_stands_first_and_all_of_it_is_json():
 def test_the_words_hold_the_figures():
     evidence = DiagnosisInput(metrics(right=1, mixed=0.2), {"daisy": 12, "roses": 500})
     texts = {finding.code: finding for finding in diagnose_classification(evidence)}
-    assert "roses taken for tulips: 60 of 300 (20.0%)" in texts["confused_pairs"].text
+    assert "“roses” predicted as “tulips”: 60 of 300 (20.0%)" in texts["confused_pairs"].text
     assert "daisy has 12 (add 18)" in texts["few_examples"].text
     assert "41.7" in texts["imbalance"].text
 

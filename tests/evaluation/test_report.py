@@ -194,12 +194,12 @@ def test_the_page_says_the_answer_first_and_holds_every_section(awkward):
         "classes",
         "confusion",
         "calibration",
-        "images",
+        "pictures",
         "data",
         "made",
     ]
     assert page.words.index(number_format.format_percent(report.metrics.accuracy.value)) < page.words.index(
-        "What it gets wrong"
+        "Errors"
     )
     for words in ("used 3,667 of 3,670", "labels.csv:14", "rotation ± 15°", "Apache-2.0", "12 s", "Only a part"):
         assert words in page.words
@@ -253,9 +253,9 @@ def test_any_number_of_classes_fits(count):
     cells = [attrs for tag, attrs in page.elements if tag == "td" and attrs.get("style", "").startswith("--a")]
     assert len(cells) >= count
     folded = [
-        words for words in ("The whole matrix", "The same as rates", "The other 80 classes") if words in page.words
+        words for words in ("Full matrix", "Normalised", "The other 80 classes") if words in page.words
     ]
-    assert folded == {37: ["The same as rates"], 100: ["The whole matrix", "The other 80 classes"]}.get(count, [])
+    assert folded == {37: ["Normalised"], 100: ["Full matrix", "The other 80 classes"]}.get(count, [])
 
 
 def test_a_bare_report_is_whole_too():
@@ -281,7 +281,7 @@ def test_what_cannot_be_computed_is_a_dash_with_its_reason():
     metrics = compute_classification_metrics(np.array([0, 0, 1]), np.eye(3)[[0, 0, 0]], Classes(("a", "b", "c")))
     page = Page(render_html(made(("a", "b", "c"), metrics=metrics)))
     reasons = [attrs["title"] for tag, attrs in page.elements if tag == "td" and "title" in attrs]
-    assert "no image was taken for this class" in reasons
+    assert "no image was predicted as this class" in reasons
     assert "nan" not in page.words.lower()
 
 
@@ -296,9 +296,9 @@ def test_the_markdown_tells_the_same(awkward):
     text = (awkward / "report.md").read_text("utf-8")
     assert text.startswith("# Flowers\n\n**" + number_format.format_percent(report.metrics.accuracy.value))
     for words in (
-        "## What it gets wrong",
+        "## Errors",
         "## Diagnosis",
-        "## Class by class",
+        "## Metrics per class",
         "| roses |",
         "labels.csv:14",
         "cpu.cores",
@@ -337,7 +337,7 @@ def test_the_page_is_translated_whole(monkeypatch, code):
     english = Page(render_html(made())).words
     monkeypatch.setenv("LINCE_LANG", code)
     other = Page(render_html(made())).words
-    for words in ("What it gets wrong", "Class by class", "How it was made", "accuracy on the test", "training"):
+    for words in ("Errors", "Metrics per class", "Training details", "test accuracy", "training"):
         assert words in english
         assert words not in other
 
@@ -346,7 +346,7 @@ def test_axes_hold_their_values_with_round_ticks():
     found = svg.make_axis([0.31, 1.87], 100, 0)
     assert found.ticks == (0.0, 0.5, 1.0, 1.5, 2.0)
     assert (found.to_pixels(0), found.to_pixels(2)) == (100, 0)
-    assert svg.make_axis([1, 20], 0, 190, 8, whole=True).ticks[0] == 1
+    assert svg.make_axis([1, 20], 0, 190, 8, integer_ticks=True).ticks[0] == 1
     flat = svg.make_axis([0.5, 0.5], 0, 10)
     assert flat.ticks[0] < 0.5 < flat.ticks[-1]
 
@@ -373,6 +373,6 @@ def test_runs_side_by_side_in_words_and_tables():
     back = compare_classifiers({"new": predictions(names, skill=5.0), "old": predictions(names, skill=1.0)})
     assert describe_outcomes(back)[0].startswith("old is worse than new: −")
     same = compare_classifiers({"one": predictions(names), "two": predictions(names)})
-    assert "cannot be told apart" in describe_outcomes(same)[0]
+    assert "No significant difference" in describe_outcomes(same)[0]
     assert "| new |" in render_comparison_markdown(comparison)
-    assert "Now right: " in Page(render_comparison_html(comparison)).words
+    assert "Fixed: " in Page(render_comparison_html(comparison)).words

@@ -36,7 +36,7 @@ def test_the_page_opens_without_network_and_without_errors(awkward):
     page = awkward / "report.html"
     page.write_text(render_html(made((HOSTILE, "b", "c"))), "utf-8")
     dom, addresses, console = opened(page, awkward)
-    assert "What it gets wrong" in dom
+    assert "Errors" in dom
     assert (addresses, console) == ([], [])
 
 

@@ -15,8 +15,10 @@ from tests.support import tiny_classifier, tiny_detector
 import lince
 from lince import images
 from lince.errors import ImageError
-from lince.inference.classification.predictor import ClassificationPredictor, ClassificationResult
-from lince.inference.detection.predictor import DetectionPredictor, DetectionResult
+from lince.inference.classification.predictor import ClassificationPredictor
+from lince.inference.classification.result import ClassificationResult
+from lince.inference.detection.predictor import DetectionPredictor
+from lince.inference.detection.result import DetectionResult
 
 Model = ClassificationPredictor | DetectionPredictor
 Pixels = NDArray[np.uint8]
@@ -64,7 +66,7 @@ ODD: dict[str, Callable[[], bytes]] = {
     "1x4000": lambda: images.encode_png(scene(1, 4000)),
     "4000x1": lambda: images.encode_png(scene(4000, 1)),
     "grey": lambda: saved(Image.fromarray(scene(100, 80)).convert("L"), "PNG"),
-    "black and white": lambda: saved(Image.fromarray(scene(100, 80)).convert("1"), "PNG"),
+    "standard value range": lambda: saved(Image.fromarray(scene(100, 80)).convert("1"), "PNG"),
     "palette": lambda: saved(Image.fromarray(scene(100, 80)).convert("P"), "PNG"),
     "turned": turned,
     "cmyk": lambda: saved(Image.fromarray(scene(100, 80)).convert("CMYK"), "JPEG"),

@@ -16,7 +16,8 @@ from lince.annotations import Classes, StringColumn
 from lince.errors import AmbiguousError, LinceError, UsageError
 from lince.formats import ReadOptions, Table, WriteRequest, class_folders, file_names
 from lince.formats.csv_classes import reader as csv_classes_reader
-from lince.formats.registry import FORMATS, open_table
+from lince.formats.format_detector import open_table
+from lince.formats.registry import FORMATS
 from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
 from lince.storage import image_files
 from lince.storage.resolve import resolve_location
@@ -159,10 +160,10 @@ def test_what_is_not_used_is_named_and_what_the_system_left_is_passed_over(awkwa
     table = open_table(awkward)
     assert [name for name, _class, _split in rows(table)] == ["a/1.png", "b/1.png"]
     assert reasons(table) == {
-        "stray.png": "lies outside of any class folder",
+        "stray.png": "is not in a class folder",
         "empty": "a folder without images",
         "a/notes.txt": "not an image: .txt",
-        "a/fake.jpg": "not an image, in spite of its ending",
+        "a/fake.jpg": "not an image, despite its extension",
         "b/cut.jpg": "the file is empty",
         "a/gone.png": "cannot be opened: No such file or directory",
     }
@@ -254,7 +255,7 @@ def test_a_given_pattern_rejects_what_does_not_fit(awkward: Path) -> None:
     photos(awkward, "7_cat_front.png", "8_dog_back.png", "cover.png")
     table = open_table(awkward, options=ReadOptions("{n}_{class}_{side}"))
     assert rows(table) == [("7_cat_front.png", "cat", -1), ("8_dog_back.png", "dog", -1)]
-    assert reasons(table) == {"cover.png": "its name does not fit the pattern"}
+    assert reasons(table) == {"cover.png": "its name does not match the pattern"}
 
 
 @pytest.mark.parametrize("pattern", ["{n}", "", "{class}{class}", "class_{n}"])
@@ -308,10 +309,10 @@ def test_rows_are_rejected_with_their_line(awkward: Path) -> None:
         5: "2 columns instead of 3",
         7: "unknown split 'holiday'",
         9: "no file",
-        10: "b.png stands twice",
+        10: "b.png appears twice",
         11: "d.png has several classes: x, y",
         12: "d.png has several classes: x, y",
-        None: "not an image, in spite of its ending",
+        None: "not an image, despite its extension",
     }
     assert str(table.rejected[0]).startswith("fotos de niños.csv:3: no such file")
 

@@ -38,8 +38,8 @@ def table_of(root: Path) -> Table:
         class_ids=np.array([2, 0, 0, 2], np.int32),
         boxes=np.array([[0.1, 0.2, 59.7, 39.123456789], [1, 2, 50, 31], [4, 3, 17, 9], [2, 2, 3, 3]]),
         flags=np.array([0, 0, CROWD, 0], np.uint8),
-        rings=np.array([0, 0, 2, 2, 2]),
-        corners=np.array([0, 3, 7]),
+        ring_starts=np.array([0, 0, 2, 2, 2]),
+        point_starts=np.array([0, 3, 7]),
         points=points,
         masks=StringColumn.from_strings(["", "", rle.encode(picture), ""]),
     )
@@ -74,7 +74,7 @@ def test_what_is_written_is_read_back(awkward: Path) -> None:
     same = again.objects.select_images(np.array(order))
     assert again.splits[order].tolist() == table.splits.tolist()
     assert again.classes == table.classes
-    for column in ("starts", "class_ids", "flags", "rings", "corners", "points"):
+    for column in ("starts", "class_ids", "flags", "ring_starts", "point_starts", "points"):
         assert np.array_equal(getattr(same, column), getattr(table.objects, column)), column
     assert np.allclose(same.boxes, table.objects.boxes, rtol=1e-12, atol=0)
     assert list(same.masks) == list(table.objects.masks)

@@ -17,6 +17,7 @@ from lince.datasets.conversion import ConvertOptions, convert_dataset
 from lince.errors import DataError, LinceError
 from lince.formats import FORMATS, ReadOptions, Table, open_table
 from lince.formats.createml import reader as createml_reader
+from lince.formats.createml import writer as createml_writer
 from lince.progress import SILENT
 from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
 from lince.storage.resolve import resolve_location
@@ -166,7 +167,7 @@ def test_what_is_written_names_photos_from_its_own_folder(shared: Path, awkward:
     dataset = open_dataset(shared / "data" / "hardhat" / "data.yaml").select(np.arange(395, 405))
     convert_dataset(dataset, awkward / "out", "createml", ConvertOptions(lossy=True))
     (train, val) = (
-        json.loads((awkward / "out" / part / createml_reader._FILE_NAME).read_text()) for part in ("train", "val")
+        json.loads((awkward / "out" / part / createml_writer._FILE_NAME).read_text()) for part in ("train", "val")
     )
     assert (len(train), len(val), "/" in train[0]["image"]) == (5, 5, False)
     table = open_table(awkward / "out")

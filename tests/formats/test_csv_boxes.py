@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from lince import images
 from lince.annotations import GROUP, OCCLUDED, TRUNCATED, Classes, ObjectTable, StringColumn
 from lince.errors import AmbiguousError, DataError, LinceError, UsageError
-from lince.formats import FORMATS, ReadOptions, Table, WriteRequest, open_table
+from lince.formats import FORMATS, ReadOptions, Table, WriteRequest, csv_text, open_table
 from lince.formats.csv_boxes import reader as csv_boxes_reader
-from lince.formats.csv_boxes import rows as csv_boxes_rows
 from lince.progress import SILENT
 from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
 from lince.storage.resolve import resolve_location
@@ -167,8 +166,8 @@ ROWS = {
     "a.png,80,40,casco,30,,50,30": ("number", "empty"),
     "a.png,80,40,casco,x,10,50,30": ("number", "no number: x"),
     "a.png,80,40,casco,1_0,10,50,30": ("number", "1_0"),
-    "a.png,80,40,casco,nan,10,50,30": ("number", "no number"),
-    "a.png,80,40,casco,50,10,30,30": ("inverted", "wrong way"),
+    "a.png,80,40,casco,nan,10,50,30": ("number", "not a number"),
+    "a.png,80,40,casco,50,10,30,30": ("inverted", "swapped corners"),
     "a.png,80,40,casco,30,10,30,30": ("empty", "no area"),
     "a.png,80,40,casco,30,10,90,30": ("outside", "by 10 px"),
     "a.png,80.5,40,casco,30,10,50,30": ("number", "80.5 pixels"),
@@ -208,7 +207,7 @@ def test_a_table_of_boxes_without_classes_says_what_it_lacks(awkward: Path) -> N
     photos(awkward, "a.png")
     with pytest.raises(UsageError, match="table of boxes"):
         open_table(table_of(awkward / "x.csv", "filename,xmin,ymin,xmax,ymax", "a.png,1,1,2,2"))
-    with pytest.raises(DataError, match="no table of boxes"):
+    with pytest.raises(DataError, match="not a table of boxes"):
         open_table(table_of(awkward / "x.csv", "a,b"), "csv-boxes")
 
 
@@ -237,16 +236,21 @@ def test_what_is_written(awkward: Path) -> None:
         class_ids=np.array([1, 0], np.int32),
         boxes=np.array([BOX, [third, 1e-9, 79.1, 40.0]]),
         flags=np.zeros(2, np.uint8),
-        rings=np.zeros(3, np.int64),
-        corners=np.zeros(1, np.int64),
+        ring_starts=np.zeros(3, np.int64),
+        point_starts=np.zeros(1, np.int64),
         points=np.empty((0, 2)),
         masks=StringColumn.from_strings(["", ""]),
     )
     names = ["images/a.png", 'images/ñ, "1".png']
     table = Table(
-        root=awkward, format="made", names=StringColumn.from_strings(names), classes=Classes(("a, b", "casco")), objects=objects,
-        class_ids=np.full(2, -1, np.int32), splits=np.array([TRAIN, UNASSIGNED], np.int8),
-    )  # fmt: skip
+        root=awkward,
+        format="made",
+        names=StringColumn.from_strings(names),
+        classes=Classes(("a, b", "casco")),
+        objects=objects,
+        class_ids=np.full(2, -1, np.int32),
+        splits=np.array([TRAIN, UNASSIGNED], np.int8),
+    )
     csv_boxes_reader.write(WriteRequest(table, names, np.array([[40, 80]] * 2, np.int32), lambda row: PHOTO), awkward)
     assert (awkward / "labels.csv").read_text(encoding="utf-8").splitlines() == [
         f"{HEADER},split",
@@ -292,7 +296,7 @@ def test_strange_tables_are_refused_or_their_rows_are(data: bytes, tmp_path_fact
         return
     assert table.objects is not None
     if data.startswith(HEADER.encode() + b"\n"):
-        lines = csv.reader(io.StringIO(csv_boxes_rows.decode_text(data), newline=""))
+        lines = csv.reader(io.StringIO(csv_text.decode_text(data), newline=""))
         rows = [cells for cells in lines if any(cell.strip() for cell in cells)][1:]
         empty = sum(len(cells) == 8 and not any(cell.strip() for cell in cells[3:]) for cells in rows)
         counts = [re.search(r"\((\d+) rows\)$", refusal.reason) for refusal in table.rejected]

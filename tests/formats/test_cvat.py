@@ -171,7 +171,7 @@ def test_photos_lie_beside_the_file_or_in_the_next_folder(awkward: Path) -> None
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (document(image("1.png"))[:-20], "annotations.xml:11: not XML: it is cut off"),
+        (document(image("1.png"))[:-20], "annotations.xml:11: not XML: it is truncated"),
         (document("<image>", "</annotations>"), "annotations.xml:10: not XML: mismatched"),
         ('<!DOCTYPE x [<!ENTITY a "b">]>\n' + document()[39:], "annotations.xml:1: it declares"),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from lince.storage import scan
 DAMAGES = 25  # for each format
 LINES = (".txt", ".csv", ".tsv", ".names", ".data")  # what is cut off at the end of a line cannot be missed
 PARTS = (".json", ".record", ".csv")  # a file speaks of many photos, and another of the others
-PATIENCE = 5.0  # seconds of processor time: these sets are tiny
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,10 @@ def test_damage_is_told(name: str, whole: dict[str, Whole], tmp_path: Path) -> N
         folder = tmp_path / str(seed)
         shutil.copytree(whole[name].path, folder)
         damage = break_something(folder, np.random.default_rng([seed, *name.encode()]))
-        start = time.process_time()
         with contextlib.suppress(LinceError):
             open_dataset(folder)
         with contextlib.suppress(LinceError):
             require_accounted(open_table(folder, name), whole[name], damage)
-        assert time.process_time() - start < PATIENCE, damage
         shutil.rmtree(folder)
 
 

@@ -87,7 +87,7 @@ def test_idx_files_need_their_partners(awkward: Path) -> None:
     with pytest.raises(DataError, match="3 labels"):
         open_table(awkward)
     (awkward / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(DataError, match="without its partner"):
+    with pytest.raises(DataError, match="without its matching file"):
         open_table(awkward)
 
 

@@ -262,8 +262,8 @@ def table_of(root: Path) -> Table:
         class_ids=np.array([2, 0, 0, 2], np.int32),
         boxes=boxes,
         flags=np.array([31, 0, CROWD, 0], np.uint8),
-        rings=np.array([0, 0, 2, 2, 3]),
-        corners=np.array([0, 3, 7, 11]),
+        ring_starts=np.array([0, 0, 2, 2, 3]),
+        point_starts=np.array([0, 3, 7, 11]),
         points=np.concatenate([first, second, second]),
         masks=StringColumn.from_strings(["", "", rle.encode(picture), ""]),
     )
@@ -285,7 +285,7 @@ def test_what_is_written_is_read_back(awkward: Path) -> None:
     assert again.classes == table.classes
     order = np.array([list(again.names).index(name) for name in files])
     found, wanted = objects_of(again).select_images(order), objects_of(table)
-    for column in ("starts", "class_ids", "flags", "boxes", "rings", "corners", "points"):
+    for column in ("starts", "class_ids", "flags", "boxes", "ring_starts", "point_starts", "points"):
         assert np.array_equal(getattr(found, column), getattr(wanted, column)), column
     assert list(found.masks) == list(wanted.masks)
 

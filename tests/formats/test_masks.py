@@ -136,8 +136,8 @@ def test_every_refusal_has_its_place_and_its_fault(awkward: Path) -> None:
         "masks/turned.png": ("outside", "8 x 6 pixels, but its photo has 6 x 8"),
         "masks/text.png": ("unusable", "This is not a PNG"),
         "masks/unknown.png": ("class", "9 is not in the legend"),
-        "masks/alone.png": ("no-image", "its photo is not there"),
-        "masks/good_mask.png": ("double", "images/good.jpg has a mask already: masks/good.png"),
+        "masks/alone.png": ("no-image", "its photo is missing"),
+        "masks/good_mask.png": ("double", "images/good.jpg already has a mask: masks/good.png"),
         "images/bare.jpg": ("no-label", "no mask"),
     }
 

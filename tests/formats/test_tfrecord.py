@@ -99,7 +99,7 @@ def test_parts_splits_and_the_label_map(awkward: Path) -> None:
 
 def test_a_missing_part_is_told(awkward: Path) -> None:
     put(awkward / "train.record-00000-of-00003", record())
-    assert reasons(open_table(awkward)) == {"train.record-of-00003": "2 of 3 parts are not there"}
+    assert reasons(open_table(awkward)) == {"train.record-of-00003": "2 of 3 shards are missing"}
     assert open_table(awkward / "train.record-00000-of-00003").rejected == ()
 
 
@@ -181,17 +181,17 @@ def test_records_that_cannot_be_used_are_listed(awkward: Path) -> None:
     table = open_table(path)
     found = reasons(table)
     assert found == {
-        "x.record#1": "the record holds no picture",
+        "x.record#1": "the record contains no image",
         "x.record#2": "This is not an image",
         "x.record#3": found["x.record#3"],
         "x.record#4": "its lists of objects differ in length: [1, 2]",
         "x.record#5": "image/object/bbox/xmin is no float_list",
-        "x.record#6/1": "a coordinate that is no number",
+        "x.record#6/1": "a coordinate is not a number",
         "x.record#7/1": "box (4, 3, 60, 15) outside the image (40 x 30) by 20 px",
-        "x.record#8/1": "box (4, 3, 2, 15): its sides stand the wrong way round",
+        "x.record#8/1": "box (4, 3, 2, 15) has swapped corners",
         "x.record#9/1": "a mask of 5 x 5 pixels for an image of 40 x 30",
         "x.record#10/1": "This is not a PNG",
-        "x.record#12": "The record holds no tf.train.Example",
+        "x.record#12": "The record does not contain a tf.train.Example",
     }
     assert len(table.names) == 6
     assert table.objects is not None
@@ -230,7 +230,7 @@ def test_whole_images_with_a_class(awkward: Path) -> None:
     (awkward / "flowers-00000-of-00001").unlink()
     assert open_table(put(awkward / "mnist-train.tfrecord", plain)).classes.names == ("class_4",)
     several = {**slim, "image/class/label": [0, 1], "image/class/text": []}
-    with pytest.raises(UsageError, match="2 classes as a whole"):
+    with pytest.raises(UsageError, match="2 image-level classes"):
         open_table(put(awkward / "mnist-train.tfrecord", several))
 
 
@@ -265,7 +265,7 @@ def test_names_beside_records_of_whole_images(awkward: Path) -> None:
     (awkward / "label.labels.txt").write_text("tulip\ndaisy\n")
     assert open_table(awkward).classes.names == ("tulip", "daisy")
     (awkward / "label.labels.txt").write_text("1:tulip\n1:daisy\n")
-    with pytest.raises(DataError, match="one number to two"):
+    with pytest.raises(DataError, match="the same id to two"):
         open_table(awkward)
 
 

@@ -39,10 +39,10 @@ def test_label_maps_in_all_their_ways() -> None:
     ("text", "words"),
     [
         ("item {\n id: 1\n name: 'x'\n", "m.pbtxt:1: The item is not closed"),
-        ("item { id: 1 name: 'x' }\n\nitem { id: 1 name: 'y' }", "m.pbtxt:3: The id 1 stands twice"),
+        ("item { id: 1 name: 'x' }\n\nitem { id: 1 name: 'y' }", "m.pbtxt:3: The id 1 appears twice"),
         ("item { id: one name: 'x' }", "m.pbtxt:1: The item has no id"),
         ("item { id: 1\n}", "m.pbtxt:1: The item has no name"),
-        ("item { id: 1 id: 2 name: 'x' }", "id stands twice in one item"),
+        ("item { id: 1 id: 2 name: 'x' }", "id appears twice in one item"),
         ("item { id: 1 name: 'x\n' }", "m.pbtxt:1: ''x"),
         ("item { id: 1 name: 'x' } node { }", "'node' stands where an item should"),
         ("item { id:", "m.pbtxt:1: id has no value"),

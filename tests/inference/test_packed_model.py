@@ -107,7 +107,7 @@ def test_a_card_tells_colours_and_versions_and_old_ones_open(folder: Path) -> No
 def test_cards_from_the_future_are_refused(folder: Path, later: dict[str, object]) -> None:
     path = folder / CARD_FILE
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | later), "utf-8")
-    with pytest.raises(ModelError, match="later lince"):
+    with pytest.raises(ModelError, match="later version of lince"):
         lince.load(folder)
 
 

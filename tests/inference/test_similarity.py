@@ -71,7 +71,7 @@ def test_a_sheet_and_a_record_are_written(model: ClassificationPredictor, photos
 
 
 def test_what_cannot_be_searched_is_told(model: ClassificationPredictor, photos: Path, awkward: Path) -> None:
-    with pytest.raises(ModelError, match="no embedding"):
+    with pytest.raises(ModelError, match="does not provide image embeddings"):
         lince.similar(tiny_detector.model_folder(awkward / "finder"), photos / "red 0.png", photos)
     with pytest.raises(DataError):
         lince.similar(model, photos / "red 0.png", awkward / "nowhere")

@@ -14,7 +14,8 @@ from tests.support.tiny_detector import model_folder
 import lince
 from lince import images, preprocess
 from lince.annotations import Detections, RejectedItem
-from lince.inference.detection.predictor import DetectionPredictor, DetectionResult
+from lince.inference.detection.predictor import DetectionPredictor
+from lince.inference.detection.result import DetectionResult
 from lince.inference.detection.sliced import SlicingPredictor, TileDetections, compute_tiles, merge_tiles
 from lince.preprocess import PreprocessSpec
 

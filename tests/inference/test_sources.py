@@ -19,8 +19,9 @@ from lince import images
 from lince.annotations import RejectedItem
 from lince.errors import DataError, ImageError, ModelError, UsageError
 from lince.inference import http_image
-from lince.inference.classification.predictor import ClassificationPredictor, ClassificationResult
-from lince.inference.detection.predictor import DetectionResult
+from lince.inference.classification.predictor import ClassificationPredictor
+from lince.inference.classification.result import ClassificationResult
+from lince.inference.detection.result import DetectionResult
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_many_of_any_kind(model: ClassificationPredictor, awkward: Path) -> None
 
 def test_the_web_is_asked_only_where_that_is_allowed(awkward: Path, address: str) -> None:
     folder = tiny_classifier.run_folder(awkward / "run")
-    with pytest.raises(ImageError, match="lies on the web"):
+    with pytest.raises(ImageError, match="is a web address"):
         lince.load(folder).predict(f"{address}/red.png")
     model = lince.load(folder, allow_urls=True)
     one = model.predict(f"{address}/red.png?key=secret")
@@ -159,7 +160,7 @@ def test_the_web_is_asked_only_where_that_is_allowed(awkward: Path, address: str
 
 @pytest.mark.parametrize("page", ["missing", "round", "disk"])
 def test_pages_that_are_no_photo_are_refused(model: ClassificationPredictor, address: str, page: str) -> None:
-    with pytest.raises(ImageError, match="cannot be had"):
+    with pytest.raises(ImageError, match="cannot be downloaded"):
         http_image.download_image(f"{address}/{page}", allowed=True)
 
 
@@ -205,7 +206,7 @@ def test_what_was_found_is_drawn_and_tabulated(awkward: Path) -> None:
     assert json.loads(one.save(awkward / "a.json").read_text("utf-8")) == one.to_dict()
     with pytest.raises(DataError, match="has changed"):
         one.plot(photo[1:])
-    with pytest.raises(ModelError, match="no embedding"):
+    with pytest.raises(ModelError, match="does not provide image embeddings"):
         model.embed(photo)
     pytest.importorskip("pandas")
     table = one.to_pandas()

@@ -21,7 +21,7 @@ pytest.importorskip("scipy")
 from tests.support import tiny_detector  # noqa: E402
 
 from lince.annotations import Classes, Detections  # noqa: E402
-from lince.cli import predict_video  # noqa: E402
+from lince.cli.detection import predict_video  # noqa: E402
 from lince.cli.main import main  # noqa: E402
 from lince.errors import DataError, UsageError  # noqa: E402
 from lince.inference.video import regions  # noqa: E402
@@ -222,7 +222,7 @@ def test_a_video_that_was_cut_off_is_read_as_far_as_it_goes(awkward: Path) -> No
 
 
 def test_a_missing_camera_is_told() -> None:
-    with pytest.raises(DataError, match=r"camera .*7.* does not answer"):
+    with pytest.raises(DataError, match=r"camera .*7.* does not respond"):
         run_video("camera:7", VideoPipeline(find, CLASSES))
     with pytest.raises(UsageError, match="is not a camera"):
         run_video("camera:front", VideoPipeline(find, CLASSES))
@@ -311,11 +311,11 @@ def test_lines_and_zones_count_exactly(awkward: Path) -> None:
     watched = run_video(path, VideoPipeline(find, CLASSES, WHOLE_VIDEO, tracker(), lines, zones), awkward / "out")
     assert dict(watched.crossing_counts) == {("medio", 0, LEFT): 1, ("medio", 0, RIGHT): 1, ("medio", 1, RIGHT): 1}
     # Seen from the top point to the bottom one, what goes right on the picture goes to the left.
-    passings = rows(awkward / "out" / "passings.csv")
+    passings = rows(awkward / "out" / "crossings.csv")
     assert sorted((one["class"], one["way"]) for one in passings) == [
         ("azul", "right"), ("rojo", "left"), ("rojo", "right"),
     ]  # fmt: skip
-    stays = rows(awkward / "out" / "stays.csv")
+    stays = rows(awkward / "out" / "dwell.csv")
     assert [(one["zone"], one["class"]) for one in stays] == [("sala", "rojo")]
     # The middle is at x = 100 in the frame 22.5, and on the way back again.
     assert float(stays[0]["start"]) == pytest.approx(23 / 25, abs=0.05)
@@ -364,7 +364,7 @@ def test_the_command_line_from_video_to_folder(awkward: Path, capsys: pytest.Cap
     told = json.loads(capsys.readouterr().out)
     assert told["frames"] == 24
     assert {Path(one).name for one in told["written"]} == {
-        "video.mp4", "detections.csv", "counts.csv", "passings.csv", "crops",
+        "video.mp4", "detections.csv", "counts.csv", "crossings.csv", "crops",
     }  # fmt: skip
     assert main(arguments) == 2
     assert main(["predict", str(model), str(path), "--from", "0.4s", "--to", "0:00.8"]) == 0

@@ -48,7 +48,7 @@ whole_registry = pytest.mark.parametrize(
 
 
 def _spec(entry: DetectorEntry, side: int = SIDE) -> PreprocessSpec:
-    return weights_source.make_preprocess(weights_source.resolve_weights(entry, "none"), side)
+    return weights_source.make_preprocess_spec(weights_source.resolve_weights(entry, "none"), side)
 
 
 def _built(name: str, seed: int = 0) -> Detector:
@@ -102,10 +102,10 @@ def test_parameters_are_as_many_as_the_registry_says(name: str) -> None:
 @whole_registry
 def test_outputs_are_those_that_the_decoder_reads(name: str) -> None:
     network = _built(name).eval()
-    spec, kind = _spec(REGISTRY[name]), get_decoder(network.decoding)
+    spec, kind = _spec(REGISTRY[name]), get_decoder(network.decoder_name)
     with torch.no_grad():
         outputs = network(_images(name, 2))
-    assert network.classes == CLASSES
+    assert network.num_classes == CLASSES
     assert len(outputs) == len(kind.outputs)
     assert all(one.shape[0] == 2 and torch.isfinite(one).all() for one in outputs)
     found = kind.decode(
@@ -187,7 +187,7 @@ def test_training_is_deterministic_given_a_seed(name: str) -> None:
 @whole_registry
 def test_onnx_equals_torch_for_one_photo_and_for_many(name: str, awkward: Path) -> None:
     network = _built(name).eval()
-    spec, kind, images = _spec(REGISTRY[name]), get_decoder(network.decoding), _images(name, 3)
+    spec, kind, images = _spec(REGISTRY[name]), get_decoder(network.decoder_name), _images(name, 3)
     export_detector(network, spec, awkward / "network.onnx")
     session = OnnxRuntimeBackend(awkward / "network.onnx")
     with torch.no_grad():

@@ -43,7 +43,7 @@ MOBILE = "fasterrcnn: mobilenetv2_100"
 def _filled(shared: Path, side: int, classes: int = 1) -> tuple[FasterRcnn, PreprocessSpec, weights.WeightsReport]:
     file = shared / "weights" / "mobilenetv2_100_padsame.pth"
     source = weights_source.resolve_weights(detection_registry.get_detector_entry(MOBILE), str(file))
-    spec = weights_source.make_preprocess(source, side)
+    spec = weights_source.make_preprocess_spec(source, side)
     network = builders.build_detector(source.entry, classes, spec)  # type: ignore[arg-type]
     report = weights.load_detector_weights(network, source)
     assert isinstance(network, FasterRcnn)
@@ -54,7 +54,7 @@ def test_weights_of_a_classifier_fill_the_backbone_and_the_report_says_so(shared
     network, spec, report = _filled(shared, 64)
     assert report.fitted_count == report.total_count
     assert report.total_count < len(network.state_dict())
-    assert "They fill the backbone" in "\n".join(report.format_lines())
+    assert "Only the backbone was loaded" in "\n".join(report.format_lines())
     assert spec.mean == (127.5, 127.5, 127.5)
     state = torch.load(shared / "weights" / "mobilenetv2_100_padsame.pth", weights_only=True)
     assert torch.equal(network.state_dict()["backbone.body.conv_stem.weight"], state["conv_stem.weight"])
@@ -64,7 +64,7 @@ def test_weights_of_another_network_are_refused(shared: Path) -> None:
     source = weights_source.resolve_weights(
         detection_registry.get_detector_entry("fasterrcnn"), str(shared / "weights" / "mobilenetv2_100_padsame.pth")
     )
-    network = builders.build_detector(source.entry, 1, weights_source.make_preprocess(source, 64))  # type: ignore[arg-type]
+    network = builders.build_detector(source.entry, 1, weights_source.make_preprocess_spec(source, 64))  # type: ignore[arg-type]
     with pytest.raises(WeightsError, match="mobilenetv3_large_100"):
         weights.load_detector_weights(network, source)
 
@@ -191,7 +191,7 @@ def test_eight_photos_are_learnt_by_heart(shared: Path) -> None:
 @pytest.mark.slow
 def test_eight_photos_are_learnt_by_heart_from_nothing(shared: Path) -> None:
     entry = detection_registry.get_detector_entry("fasterrcnn: mobilenetv2_100")
-    spec = weights_source.make_preprocess(weights_source.resolve_weights(entry, "none"), 128)
+    spec = weights_source.make_preprocess_spec(weights_source.resolve_weights(entry, "none"), 128)
     network = builders.build_detector(entry, 1, spec, 0)
     loader = DetectionLoader(
         DetectionSamples.from_dataset(open_dataset(shared / "data" / "raccoon", format="voc")), np.arange(8), spec, 8

@@ -92,7 +92,7 @@ def test_names_and_sources_load_no_torch() -> None:
         "from lince.models import weights_source\nfrom lince.models.classification import registry\n"
         "from lince.export import onnx_graph, parity\n"
         "source = weights_source.resolve_weights(registry.get_model_entry('mobilenetv2_100'), 'none')\n"
-        "weights_source.make_preprocess(source)\n"
+        "weights_source.make_preprocess_spec(source)\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'timm')))"
     )
     pytest.importorskip("onnx")

@@ -31,7 +31,7 @@ every = pytest.mark.parametrize("name", NAMES)
 def _ours(name: str, classes: int = 3) -> UltralyticsDetector:
     entry = detection_registry.get_detector_entry(name)
     network = builders.build_detector(
-        entry, classes, weights_source.make_preprocess(weights_source.resolve_weights(entry, "none"), SIDE)
+        entry, classes, weights_source.make_preprocess_spec(weights_source.resolve_weights(entry, "none"), SIDE)
     )
     assert isinstance(network, UltralyticsDetector)
     return network
@@ -42,7 +42,7 @@ def _theirs(name: str, ours: UltralyticsDetector) -> Any:
     from ultralytics.cfg import get_cfg
     from ultralytics.nn.tasks import DetectionModel
 
-    network = DetectionModel(f"{name}.yaml", nc=ours.classes, verbose=False)
+    network = DetectionModel(f"{name}.yaml", nc=ours.num_classes, verbose=False)
     network.load_state_dict(ours.state_dict())
     network.end2end = False
     network.args = get_cfg()
@@ -110,7 +110,7 @@ def test_sides_that_do_not_fit_are_refused() -> None:
     entry = detection_registry.get_detector_entry("yolov8n")
     with pytest.raises(UsageError, match="multiples of 32"):
         builders.build_detector(
-            entry, 2, weights_source.make_preprocess(weights_source.resolve_weights(entry, "none"), 100)
+            entry, 2, weights_source.make_preprocess_spec(weights_source.resolve_weights(entry, "none"), 100)
         )
 
 

@@ -28,7 +28,7 @@ def test_encodings_and_oddities(awkward: Path) -> None:
     ("data", "words"),
     [
         (b"", "empty"),
-        (b'{"a": [1, 2', "in the middle"),
+        (b'{"a": [1, 2', "truncated here"),
         (b'{"a":\n "b', "x.json:2:2"),
         (b'{"a":\n 1,}', "x.json:2:4"),
         (b'{"a":\n "\xff"}', "x.json:2 is not text"),

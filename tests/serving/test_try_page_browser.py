@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from tests.support import digit_model, tiny_classifier, tiny_detector
+from tests.support import digit_model, tagging_program, tiny_classifier, tiny_detector
 from tests.support.browser import CHROMIUM, Page, browser
 from tests.support.handwritten_digits import first_of_each, strokes
 from tests.support.server_process import Running, server
@@ -23,7 +24,7 @@ from lince.serving.routes import try_page
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 HOSTILE = "<img src=x onerror=alert(1)>"
-SAID = "document.getElementById('said').textContent"
+SAID = "document.getElementById('summary').textContent"
 # Keeps every answer of the model, beside the number of strokes that were sent before it.
 HEAR = """window.heard = []; window.real ??= window.fetch; window.fetch = async (path, given) => {
   if (path.includes('drawing')) window.sent = JSON.parse(given.body).strokes.length;
@@ -92,20 +93,20 @@ def said(page: Page, start: str) -> str:
 
 def test_a_chosen_photo_is_answered_with_bars(page: Page, folder: Path) -> None:
     page.choose("#file", folder / "red.png")
-    assert said(page, "red, ").endswith("%")
+    assert said(page, "red · ").endswith("%")
     assert page.run("[...document.querySelectorAll('#bars .name')].map(e => e.textContent)")[0] == "red"
     assert page.run("document.getElementById('strip').children.length") == 0
     page.choose("#file", folder / "green.png", folder / "red.png")
     page.until("document.getElementById('strip').children.length === 3")
-    said(page, "red, ")
+    said(page, "red · ")
     page.click("#strip li:nth-child(2) button")  # the newest stands first
-    said(page, "green, ")
+    said(page, "green · ")
 
 
 def test_a_photo_lies_upright_and_its_answer_is_the_servers(page: Page, folder: Path, running: Running) -> None:
     page.run(HEAR)
     page.choose("#file", folder / "sideways.jpg")
-    said(page, "blue, ")
+    said(page, "blue · ")
     _left, _top, width, height = page.place("#picture")
     assert height > width * 1.9
     sent = (folder / "sideways.jpg").read_bytes()
@@ -123,14 +124,14 @@ def test_a_photo_can_be_dropped_and_pasted(page: Page, folder: Path, event: str,
         const held = new DataTransfer(); held.items.add(new File([bytes], 'a.png', {{type: 'image/png'}}));
         document.body.dispatchEvent(new {kind}('{event}', {{{holder}: held, bubbles: true, cancelable: true}}))}})()"""
     )
-    said(page, "green, ")
+    said(page, "green · ")
 
 
 def test_boxes_are_drawn_and_the_slider_shows_more_and_fewer(page: Page, folder: Path) -> None:
     ask(page, "squares")
     page.choose("#file", folder / "squares.png")
-    page.until("document.querySelectorAll('#found li').length > 0")
-    first = page.run("document.querySelectorAll('#found li').length")
+    page.until("document.querySelectorAll('#object-list li').length > 0")
+    first = page.run("document.querySelectorAll('#object-list li').length")
     colours = page.run(
         """(() => {const c = document.getElementById('picture');
         const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
@@ -141,10 +142,10 @@ def test_boxes_are_drawn_and_the_slider_shows_more_and_fewer(page: Page, folder:
     page.run(
         "(() => {const e = document.getElementById('threshold'); e.value = 1; e.dispatchEvent(new Event('input'))})()"
     )
-    assert page.run("document.querySelectorAll('#found li').length") == 0
-    assert page.run(SAID) == "Nothing was found."
-    page.click("#own")
-    assert page.run("document.querySelectorAll('#found li').length") == first
+    assert page.run("document.querySelectorAll('#object-list li').length") == 0
+    assert page.run(SAID) == "No objects were found."
+    page.click("#threshold-default")
+    assert page.run("document.querySelectorAll('#object-list li').length") == first
 
 
 @pytest.mark.parametrize("pointer", ["mouse", "pen", "touch"])
@@ -152,9 +153,9 @@ def test_a_drawing_is_answered_as_the_picture_of_it_is(page: Page, running: Runn
     ask(page, "digits")
     page.run(HEAR)
     page.stroke("#pad", SEVEN, pointer)
-    page.until("heard.length > 0 && !document.getElementById('shares').hidden")
+    page.until("heard.length > 0 && !document.getElementById('class-probabilities').hidden")
     grey = page.run(
-        "[...document.getElementById('seen-picture').getContext('2d').getImageData(0, 0, 28, 28).data]"
+        "[...document.getElementById('model-view-canvas').getContext('2d').getImageData(0, 0, 28, 28).data]"
         ".filter((_, i) => i % 4 === 0)"
     )
     picture = np.repeat(np.array(grey, np.uint8).reshape(28, 28, 1), 3, axis=2)
@@ -166,7 +167,7 @@ def test_a_drawing_is_answered_as_the_picture_of_it_is(page: Page, running: Runn
     for one, other in zip(shown["classes"], told["classes"], strict=True):
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-6)
     page.click("#undo")
-    page.until(f"{SAID} === 'Nothing has been asked yet.'")
+    page.until(f"{SAID} === 'Draw or choose a photo.'")
 
 
 def test_a_digit_can_be_drawn_and_all_be_reached_by_keyboard(page: Page) -> None:
@@ -177,16 +178,16 @@ def test_a_digit_can_be_drawn_and_all_be_reached_by_keyboard(page: Page) -> None
         order.append(
             page.run("document.activeElement.id || document.activeElement.name || document.activeElement.tagName")
         )
-    assert [name for name in order if name in ("model", "way", "pad")] == ["model", "way", "pad"]
+    assert [name for name in order if name in ("model", "mode", "pad")] == ["model", "mode", "pad"]
     page.run("document.getElementById('pad').focus()")
     page.key(" ", " ")
     for name in ["ArrowDown"] * 6 + ["ArrowRight"] * 3:
         page.key(name)
     page.key(" ", " ")
-    page.until(f"/^\\d, /.test({SAID})")
+    page.until(f"/^\\d · /.test({SAID})")
     assert page.run("getComputedStyle(document.getElementById('pad')).outlineStyle") == "solid"
     page.key("Backspace")
-    page.until(f"{SAID} === 'Nothing has been asked yet.'")
+    page.until(f"{SAID} === 'Draw or choose a photo.'")
 
 
 @pytest.mark.parametrize("code", ["en", "es", "pt"])
@@ -196,7 +197,7 @@ def test_it_speaks_three_languages_and_fits_a_telephone(page: Page, running: Run
     assert page.run("document.documentElement.lang") == code
     with use_language(code):
         assert (
-            page.run("JSON.parse(document.getElementById('page').textContent).words")
+            page.run("JSON.parse(document.getElementById('page-data').textContent).texts")
             == try_page.translate_script_texts()
         )
     back = page.run("getComputedStyle(document.body).backgroundColor")
@@ -207,9 +208,9 @@ def test_it_speaks_three_languages_and_fits_a_telephone(page: Page, running: Run
         ask(page, model)
         page.choose("#file", folder / name)
         page.until(f"document.getElementById('picture').getAttribute('aria-label') === {name!r}")  # not the one before
-        page.until("!document.body.classList.contains('waiting') && !document.getElementById('wrong').hidden")
-        page.run("document.getElementById('wrong').open = true")
-        page.until("document.getElementById('wrong').open")
+        page.until("!document.body.classList.contains('waiting') && !document.getElementById('correction').hidden")
+        page.run("document.getElementById('correction').open = true")
+        page.until("document.getElementById('correction').open")
         assert page.run(wide) <= 360, model
     ask(page, "digits")
     assert page.run(wide) <= 360
@@ -218,7 +219,7 @@ def test_it_speaks_three_languages_and_fits_a_telephone(page: Page, running: Run
 def test_names_of_classes_are_texts_whatever_they_hold(page: Page, folder: Path) -> None:
     ask(page, "hostile")
     page.choose("#file", folder / "green.png")
-    said(page, "green, ")
+    said(page, "green · ")
     assert HOSTILE in page.text()
     assert page.run("document.querySelector('main img')") is None
 
@@ -227,43 +228,43 @@ def test_what_goes_wrong_is_said_and_can_be_tried_again(shown: Page, running: Ru
     shown.window(1100, 850)
     opened(shown, running.url + "/?lang=en")
     shown.choose("#file", folder / "text.png")
-    shown.until("document.getElementById('trouble').innerText.includes('not an image')")
+    shown.until("document.getElementById('error').innerText.includes('not an image')")
     real = "window.real ??= window.fetch; window.fetch = "
     shown.run(real + "async () => new Response('{}', {status: 429, headers: {'Retry-After': '7'}}); 0")
     shown.choose("#file", folder / "red.png")
-    shown.until("document.getElementById('trouble').innerText.includes('Try again in 7 s')")
+    shown.until("document.getElementById('error').innerText.includes('Try again in 7 s')")
     shown.run(real + "async () => {throw new TypeError('Failed to fetch')}; 0")
-    shown.click("#again")
-    shown.until("document.getElementById('trouble').innerText.includes('cannot be reached')")
+    shown.click("#retry")
+    shown.until("document.getElementById('error').innerText.includes('cannot be reached')")
     shown.run(real + "window.real; 0")
-    shown.click("#again")
-    said(shown, "red, ")
-    assert shown.run("document.getElementById('trouble').hidden")
+    shown.click("#retry")
+    said(shown, "red · ")
+    assert shown.run("document.getElementById('error').hidden")
 
 
 def test_the_camera_takes_a_photo(page: Page) -> None:
     page.click("#use-camera")
     page.until("document.getElementById('camera').open && document.querySelector('video').videoWidth > 0")
-    page.click("#shoot")
-    page.until(f"/, [\\d.]+%$/.test({SAID})")
+    page.click("#take-photo")
+    page.until(f"/ · [\\d.]+%$/.test({SAID})")
     assert not page.run("document.getElementById('camera').open")
 
 
 def test_a_camera_that_is_refused_or_absent_is_said(page: Page) -> None:
-    for name, words in (("NotAllowedError", "camera was refused"), ("NotFoundError", "No camera was found")):
+    for name, words in (("NotAllowedError", "Camera access was denied"), ("NotFoundError", "No camera was found")):
         page.run(f"navigator.mediaDevices.getUserMedia = async () => {{throw new DOMException('', '{name}')}}; 0")
         page.click("#use-camera")
-        page.until(f"document.getElementById('trouble').innerText.includes('{words}')")
+        page.until(f"document.getElementById('error').innerText.includes('{words}')")
 
 
 def test_a_wrong_class_is_corrected_and_the_photo_kept(page: Page, folder: Path) -> None:
     page.choose("#file", folder / "red.png")
-    said(page, "red, ")
-    for label, answer in (("green", "Kept"), ("green", "It was kept before"), ("blue", "Kept")):
-        page.run(f"document.getElementById('wrong').open = true; document.getElementById('label').value = '{label}'")
-        page.run("document.getElementById('kept').textContent = ''")
-        page.click("#keep")
-        page.until(f"document.getElementById('kept').textContent.startsWith('{answer}')")
+    said(page, "red · ")
+    for label, answer in (("green", "Saved"), ("green", "It was already saved"), ("blue", "Saved")):
+        page.run(f"document.getElementById('correction').open = true; document.getElementById('label').value = '{label}'")
+        page.run("document.getElementById('correction-status').textContent = ''")
+        page.click("#save-correction")
+        page.until(f"document.getElementById('correction-status').textContent.startsWith('{answer}')")
     [kept] = (folder / "kept" / "colours").rglob("*.png")
     assert kept.parent.name == "blue"  # the last word counts
     assert kept.read_bytes() == (folder / "red.png").read_bytes()
@@ -272,22 +273,22 @@ def test_a_wrong_class_is_corrected_and_the_photo_kept(page: Page, folder: Path)
 def test_objects_are_set_right_and_kept_as_yolo(page: Page, folder: Path) -> None:
     ask(page, "squares")
     page.choose("#file", folder / "squares.png")
-    page.until("document.querySelectorAll('#found li').length === 2")
-    page.run("document.getElementById('wrong').open = true")
-    page.until("document.querySelectorAll('#marks select').length === 2")
-    page.fill("#marks select", "")
-    page.click("#add")
+    page.until("document.querySelectorAll('#object-list li').length === 2")
+    page.run("document.getElementById('correction').open = true")
+    page.until("document.querySelectorAll('#box-list select').length === 2")
+    page.fill("#box-list select", "")
+    page.click("#add-box")
     page.until("document.querySelector('#picture.adding') !== null")
     page.stroke("#picture", [(0.25, 0.5), (0.3, 0.6), (0.5, 0.75)])
-    page.until("document.querySelectorAll('#marks select').length === 3")
-    page.click("#add")  # and one by keyboard
+    page.until("document.querySelectorAll('#box-list select').length === 3")
+    page.click("#add-box")  # and one by keyboard
     page.until("document.activeElement.id === 'picture'")
     page.key("ArrowRight")
     page.key("ArrowDown", shift=True)
     page.key("Enter", "\r")
-    page.until("document.querySelectorAll('#marks select').length === 4")
-    page.click("#keep")
-    page.until("document.getElementById('kept').textContent.startsWith('Kept')")
+    page.until("document.querySelectorAll('#box-list select').length === 4")
+    page.click("#save-correction")
+    page.until("document.getElementById('correction-status').textContent.startsWith('Saved')")
     data = lince.open(folder / "kept" / "squares")
     assert data.format == "yolo"
     assert (len(data), data.rejected, data.classes.names) == (1, (), tiny_detector.NAMES)
@@ -296,20 +297,55 @@ def test_objects_are_set_right_and_kept_as_yolo(page: Page, folder: Path) -> Non
     assert min(np.abs(box - [64, 128, 128, 192]).max() for box in boxes) < 1.5
 
 
+def test_every_renderer_has_the_whole_interface(page: Page) -> None:
+    names = page.run(
+        """import('/page/tasks.js').then(({renderers, genericRenderer}) =>
+        [genericRenderer, ...Object.values(renderers)].map((renderer) => Object.keys(renderer).sort()))"""
+    )
+    assert {"summarise", "show", "shapes", "correction"} <= set(names[0])
+    assert all(listed == names[0] for listed in names)
+
+
+def test_a_record_of_a_task_without_a_renderer_is_shown_as_json(shown: Page, folder: Path, tmp_path: Path) -> None:
+    tagging_program.model_folder(tmp_path / "tags")
+    models = (folder / "colours", tmp_path / "tags")
+    with server(*models, "--corrections", tmp_path / "kept", program=tagging_program.COMMAND) as one:
+        shown.window(360, 780)
+        shown.console.clear()
+        opened(shown, one.url + "/?lang=en")
+        shown.choose("#file", folder / "red.png")
+        said(shown, "red · ")
+        ask(shown, "tags")
+        said(shown, "Result as JSON")
+        assert not shown.run("document.getElementById('record-json').hidden")
+        record = httpx.post(
+            f"{one.url}/v1/predict?model=tags", content=(folder / "red.png").read_bytes(), trust_env=False
+        ).json()["predictions"][0]
+        assert json.loads(shown.run("document.getElementById('record-json').textContent")) == record
+        assert record["class"] == "red"  # the page asks for the task, not for what the record looks like
+        for name in ("class-probabilities", "detected-objects", "input-modes", "correction"):
+            assert shown.run(f"document.getElementById('{name}').hidden"), name
+        assert shown.run("document.documentElement.scrollWidth") <= 360
+        ask(shown, "colours")
+        said(shown, "red · ")
+        assert shown.run("document.getElementById('record-json').hidden")
+        assert shown.console == []
+
+
 def test_behind_a_prefix_and_with_a_token(shown: Page, folder: Path) -> None:
     with server(folder / "colours", "--root-path", "/lince", "--token", "sesame") as one:
         found = httpx.get(f"{one.url}/lince", trust_env=False)
         assert (found.status_code, found.headers["location"]) == (308, "/lince/")
         shown.open(f"{one.url}/lince/?lang=en")
-        shown.until("!document.getElementById('key').hidden")
+        shown.until("!document.getElementById('token-form').hidden")
         shown.click("#token")
         shown.call("Input.insertText", text="sesame")
         shown.key("Enter", "\r")
         shown.until("document.querySelector('#facts tr') !== null")
-        assert shown.run("document.getElementById('choice').hidden")
+        assert shown.run("document.getElementById('model-choice').hidden")
         shown.choose("#file", folder / "red.png")
-        said(shown, "red, ")
-        assert shown.run("document.getElementById('wrong').hidden")  # no folder for corrections
+        said(shown, "red · ")
+        assert shown.run("document.getElementById('correction').hidden")  # no folder for corrections
         keeping = httpx.post(
             f"{one.url}/lince/v1/corrections", headers={"Authorization": "Bearer sesame"}, trust_env=False
         )
@@ -333,9 +369,9 @@ def test_ten_digits_drawn_as_a_person_would_are_read(shared: Path, shown: Page, 
 def drawn(page: Page, lines: list[list[tuple[float, float]]], pointer: str) -> str:
     """Clear the sheet, draw ``lines`` on it, and return the answer."""
     page.run("document.getElementById('clear').click()")
-    page.until(f"{SAID} === 'Nothing has been asked yet.'")
+    page.until(f"{SAID} === 'Draw or choose a photo.'")
     page.run(HEAR)
     for line in lines:
         page.stroke("#pad", line, pointer)
     page.until(f"heard.at(-1)?.strokes === {len(lines)} && !document.body.classList.contains('waiting')")
-    return str(page.run(SAID)).split(",")[0]
+    return str(page.run(SAID)).split(" · ")[0]

@@ -17,6 +17,7 @@ from tests.support.server_process import server
 
 from lince import images
 from lince.inference import load
+from lince.tasks import list_tasks
 
 LINE = [[[0.2, 0.1], [0.5, 0.9]], [[0.1, 0.5], [0.9, 0.5]]]
 
@@ -64,6 +65,12 @@ def test_every_part_that_the_page_names_is_there_and_nothing_else(client: httpx.
     assert {"page/main.js", "page/pad.js", "page/try.css", "page/style.css", "page/lince.svg"} <= seen
     for name in ("try.html.j2", "..%2Ftrying.py", "none.js", "../trying.py"):
         assert client.get(f"/page/{name}").status_code == 404
+
+
+def test_every_task_of_the_server_has_a_renderer(client: httpx.Client) -> None:
+    [table] = re.findall(r"export const renderers = \{(.*?)\};", client.get("/page/tasks.js").text, re.DOTALL)
+    named = set(re.findall(r"(\w+):", table))
+    assert named == {task.name for task in list_tasks() if task.has_part("http")}
 
 
 def test_a_drawing_becomes_the_picture_that_every_client_can_ask_about(client: httpx.Client, folder: Path) -> None:

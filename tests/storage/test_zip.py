@@ -8,9 +8,10 @@ import os
 import pickle
 import stat
 import struct
-import time
+import tracemalloc
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +24,19 @@ from tests.support.file_trees import PHOTO, tree_of, zipped
 from lince.datasets import open_dataset, verify_images
 from lince.errors import DataError, LinceError
 from lince.formats import open_table
+
+
+@contextlib.contextmanager
+def peak_memory() -> Iterator[Callable[[], int]]:
+    """Give a function that tells, afterwards too, the most bytes that Python held at once since the start."""
+    tracemalloc.start()
+    peak: list[int] = []
+    try:
+        yield lambda: peak[0] if peak else tracemalloc.get_traced_memory()[1]
+    finally:
+        peak.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
 
 # Archives as trees
 
@@ -57,12 +71,12 @@ def test_threads_and_processes_read_one_archive(awkward: Path) -> None:
 def test_a_head_unpacks_no_more_than_asked(awkward: Path, method: int) -> None:
     data = bytes(range(256)) * 40_000
     tree = tree_of(zipped(awkward / "x.zip", {"a/x": data, "b": b""}, method))
-    start = time.process_time()
-    assert [tree.head("a/x", count) for count in (0, 1, 70_000)] == [b"", b"\0", data[:70_000]]
-    assert time.process_time() - start < 0.1
+    with peak_memory() as peak:
+        assert [tree.head("a/x", count) for count in (0, 1, 70_000)] == [b"", b"\0", data[:70_000]]
+    assert peak() < 1_000_000
     with pytest.raises(DataError, match="10,240,000 bytes"):
-        tree.read("a/x", at_most=len(data) - 1)
-    assert tree.read("a/x", at_most=len(data)) == data
+        tree.read("a/x", max_bytes=len(data) - 1)
+    assert tree.read("a/x", max_bytes=len(data)) == data
 
 
 @pytest.mark.parametrize(("encoding", "name"), [("utf-8", "niño ção.png"), ("cp850", "niño ção.png")])
@@ -101,7 +115,7 @@ def link(name: str, mode: int = stat.S_IFLNK | 0o777) -> zipfile.ZipInfo:
 def test_a_name_that_leads_out_is_refused(awkward: Path, name: str) -> None:
     path = lay(awkward / "x.zip", ("a/1.png", PHOTO), ("b/1.png", PHOTO), (name, PHOTO))
     before = sorted(awkward.parent.rglob("*"))
-    with pytest.raises(DataError, match="leads out") as caught:
+    with pytest.raises(DataError, match="points outside") as caught:
         open_dataset(path)
     assert caught.value.expected
     assert sorted(awkward.parent.rglob("*")) == before
@@ -147,12 +161,11 @@ def huge(path: Path, gigabytes: int) -> Path:
     return path
 
 
-def test_a_bomb_is_refused_at_once(awkward: Path) -> None:
+def test_a_bomb_is_refused_before_it_is_unpacked(awkward: Path) -> None:
     path = huge(awkward / "x.zip", 10)
-    start = time.process_time()
-    with pytest.raises(DataError, match="would unpack to 10,737,418,240"):
+    with peak_memory() as peak, pytest.raises(DataError, match="would unpack to 10,737,418,240"):
         open_dataset(path)
-    assert time.process_time() - start < 0.1
+    assert peak() < 20_000_000
     assert os.listdir(awkward) == ["x.zip"]
 
 
@@ -163,7 +176,7 @@ def test_files_that_share_their_bytes_are_refused(awkward: Path) -> None:
     second = data.rindex(b"PK\1\2")
     struct.pack_into("<I", data, second + 42, 0)
     path.write_bytes(data)
-    with pytest.raises(DataError, match="lies over"):
+    with pytest.raises(DataError, match="overlaps"):
         open_dataset(path)
 
 
@@ -180,7 +193,7 @@ def changed(path: Path, name: bytes, offset: int, form: str, value: int) -> Path
     ("offset", "form", "value", "reason"),
     [
         (8, "<H", 1, "encrypted"),
-        (10, "<H", 12, "packed in a rare way"),
+        (10, "<H", 12, "unsupported compression method"),
         (16, "<I", 7, "damaged"),
         (24, "<I", 10, "damaged"),
         (24, "<I", 10_000_000, "damaged"),
@@ -216,7 +229,7 @@ def test_an_archive_that_is_cut_off_is_refused(awkward: Path, end: int) -> None:
 
 def test_an_entry_that_swallows_the_next_is_no_silent_loss(awkward: Path) -> None:
     path = lay(awkward / "x.zip", *[(f"{name}/{i}.png", PHOTO) for name in "ab" for i in range(9)])
-    with pytest.raises(DataError, match="its list names 16 files, not 18"):
+    with pytest.raises(DataError, match="its list contains 16 files, not 18"):
         open_dataset(changed(path, b"a/3.png", 32, "<H", 2 * (46 + 7)))
 
 

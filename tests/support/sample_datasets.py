@@ -103,8 +103,8 @@ def _objects(plan: Plan, ids: dict[str, int]) -> ObjectTable:
         class_ids=np.array([ids[thing.name] for thing in things], np.int32),
         boxes=np.array([_box(thing) for thing in things], np.float64).reshape(-1, 4),
         flags=np.array([thing.flags for thing in things], np.uint8),
-        rings=_bounds([len(thing.rings) for thing in things]),
-        corners=_bounds([len(ring) for ring in rings]),
+        ring_starts=_bounds([len(thing.rings) for thing in things]),
+        point_starts=_bounds([len(ring) for ring in rings]),
         points=np.concatenate(rings) if rings else np.empty((0, 2)),
         masks=StringColumn.from_strings("" if thing.mask is None else rle.encode(thing.mask) for thing in things),
     )

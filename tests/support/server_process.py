@@ -45,9 +45,14 @@ class Running:
 
 
 @contextmanager
-def server(*words: str | Path, **environment: str) -> Iterator[Running]:
-    """Yield ``lince serve`` with ``words``, once it tells its address; it is gone at the end."""
-    command = [sys.executable, "-m", "lince", "serve", *map(str, words), "--json", "--port", "0"]
+def server(
+    *words: str | Path, program: tuple[str, ...] = ("-m", "lince"), **environment: str
+) -> Iterator[Running]:
+    """Yield ``lince serve`` with ``words``, once it tells its address; it is gone at the end.
+
+    ``program`` is what Python runs as ``lince``.
+    """
+    command = [sys.executable, *program, "serve", *map(str, words), "--json", "--port", "0"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )

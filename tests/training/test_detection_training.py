@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import random
 import subprocess
 import sys
 import time
@@ -126,13 +125,15 @@ def test_the_last_epochs_are_not_mixed_and_validation_never_is(samples):
     (first,) = (one for one in [next(iter(DetectionLoader(samples, np.arange(3), SPEC, 1).iter_batches()))])
     expected = fit_labelled_image(samples.read(0, (64, 64)), SPEC)
     assert np.array_equal(first.inputs, normalise_images([expected.image], SPEC))
-    np.testing.assert_allclose(first.targets[0][0], samples.objects.boxes[samples.objects.slice_of_image(0)] * 64 / 96, rtol=1e-6)
+    np.testing.assert_allclose(
+        first.targets[0][0], samples.objects.boxes[samples.objects.slice_of_image(0)] * 64 / 96, rtol=1e-6
+    )
 
 
 def test_images_with_rare_classes_are_seen_more_often(samples):
     rare = replace(samples, objects=replace(samples.objects, class_ids=np.zeros_like(samples.objects.class_ids)))
     rare.objects.class_ids[rare.objects.slice_of_image(4).start] = 1
-    rows = repeat_rare_classes(rare, np.arange(20), seed=0, share=0.5)
+    rows = repeat_rare_classes(rare, np.arange(20), seed=0, min_fraction=0.5)
     counts = np.bincount(rows, minlength=20)
     assert counts[4] in (3, 4)  # the root of 0.5 / 0.05 is 3.16
     assert (np.delete(counts, 4) == 1).all()
@@ -198,11 +199,11 @@ def figures(run: Path) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
 
 
-def test_killed_and_resumed_the_run_has_the_bits_of_one_that_ran_through(photos, tmp_path):
+def test_killed_and_resumed_the_run_has_the_bits_of_one_that_ran_through(photos, tmp_path, chance):
     config = tmp_path / "config.toml"
     CONFIG.with_changes(mosaic=0.5).save(config)
     assert start(str(photos), tmp_path / "a", config).wait(120) == 0
-    chance, what, last = random.Random(), str(photos), tmp_path / "b" / "checkpoints" / "last.safetensors"
+    what, last = str(photos), tmp_path / "b" / "checkpoints" / "last.safetensors"
     for _ in range(1 + chance.randrange(2)):
         process = start(what, tmp_path / "b", config)
         before = last.stat().st_mtime_ns if last.exists() else 0
@@ -369,7 +370,7 @@ def test_a_classifier_is_not_asked_about_boxes(finished, tmp_path):
     from tests.support.class_photos import folders
 
     plain = folders(tmp_path / "fotos", each=3)
-    with pytest.raises(UsageError, match="marks no objects"):
+    with pytest.raises(UsageError, match="has no objects"):
         lince.evaluate(finished.folder, plain)
 
 

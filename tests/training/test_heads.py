@@ -74,8 +74,5 @@ def test_gradient_of_a_logit_is_that_of_finite_differences(fit):
     def logit(row):
         return head.compute_logits(row[None])[0, 1]
 
-    numeric = [
-        (logit(at + step * unit) - logit(at - step * unit)) / (2 * step)
-        for unit in np.eye(8, dtype=np.float32)
-    ]
+    numeric = [(logit(at + step * unit) - logit(at - step * unit)) / (2 * step) for unit in np.eye(8, dtype=np.float32)]
     assert np.allclose(head.compute_gradient(at, 1), numeric, atol=2e-2)

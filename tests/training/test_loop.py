@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import random
 import subprocess
 import sys
 import time
@@ -228,11 +227,10 @@ def start(what: str, folder: Path, config: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", TRAIN, what, str(folder), str(config)], env={**os.environ})
 
 
-def test_killed_three_times_the_run_ends_with_the_bits_of_one_that_ran_through(photos, tmp_path):
+def test_killed_three_times_the_run_ends_with_the_bits_of_one_that_ran_through(photos, tmp_path, chance):
     config = tmp_path / "config.toml"
     CONFIG.save(config)
     assert start(str(photos), tmp_path / "a", config).wait(120) == 0
-    chance = random.Random()
     what, last = str(photos), tmp_path / "b" / "checkpoints" / "last.safetensors"
     for _ in range(3):
         process = start(what, tmp_path / "b", config)

@@ -145,7 +145,7 @@ def test_fine_tuning_that_does_not_pay_is_given_up(photos, tmp_path, monkeypatch
         photos, out=tmp_path / "tuned", recipe="finetune", epochs=1, batch=8, progress=listener, **BACKBONE
     )
     plain = lince.train(photos, out=tmp_path / "plain", **BACKBONE)
-    assert any("did not beat transfer" in line for line in listener.lines)
+    assert any("did not improve on transfer" in line for line in listener.lines)
     assert (tuned.folder / "predictions.csv").read_bytes() == (plain.folder / "predictions.csv").read_bytes()
 
 
@@ -158,7 +158,7 @@ def test_choices_that_suit_the_images_are_said_with_their_reasons(photos, tmp_pa
     listener = Listener()
     lince.train(photos, out=tmp_path / "run", recipe="scratch", epochs=1, progress=listener)
     told = "\n".join(listener.lines)
-    for word in ("Model: cnn", "Size: 32", "Device: cpu", "Precision", "Images a step: 32", "learning rate", "Threads"):
+    for word in ("Model: cnn", "Size: 32", "Device: cpu", "Precision", "Batch size: 32", "learning rate", "Threads"):
         assert word in told
 
 
@@ -207,7 +207,7 @@ def test_one_class_is_not_enough(tmp_path):
     ("choices", "told"),
     [
         ({"recipe": "transfer", "model": CNN}, "no pretrained weights"),
-        ({"recipe": "transfer", "standardise": "samplewise", **BACKBONE}, "as they were made with"),
+        ({"recipe": "transfer", "standardise": "samplewise", **BACKBONE}, "preprocessing that they were trained with"),
         ({"recipe": "magic"}, "scratch, transfer"),
         ({"epochs": 0}, "from 1 to"),
     ],

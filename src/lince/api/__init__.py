@@ -1,1 +1,1 @@
-"""What a user can ask of lince, each verb a few lines over the rooms below; loaded when touched."""
+"""The Python interface of lince: a module for each function that ``import lince`` offers, imported when it is used."""

@@ -1,4 +1,4 @@
-"""Which runtime answers fastest for one model on this machine, found by measuring: ``lince doctor --model``."""
+"""Measures which installed runtime is fastest for a model on this machine: ``lince.time_model``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from lince.inference.backends.onnxruntime import count_cores
 from lince.model_card import ModelCard
 from lince.progress import SILENT, Progress
 
-MEASURE_SECONDS = 0.7  # that each is measured, for one image and for eight
+MEASURE_SECONDS = 0.7  # of measuring for each runtime, number of threads and batch size
+_BATCH_SIZES = (1, 8)
 
 
 @dataclass(frozen=True)
 class BenchmarkRow:
-    """What one runtime with ``threads`` takes: milliseconds for one image, and an image of a batch of eight.
+    """The latency of one runtime with ``threads`` threads.
 
-    Where it cannot run the model, both are ``None``, and ``reason`` says why.
+    ``one`` is milliseconds for a single image, ``eight`` milliseconds per image in a batch of eight (in batches of its
+    fixed size where the network has one). Where the runtime cannot run the model both are ``None`` and ``reason`` says
+    why.
     """
 
     runtime: str
@@ -34,7 +37,10 @@ class BenchmarkRow:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """What was measured of a model, in the order of the runtimes; ``install`` brings those that are not there."""
+    """The latencies of one model, in the order of the runtimes.
+
+    ``model`` is its path as given; ``install`` holds the shell commands that install the runtimes that are missing.
+    """
 
     model: str
     measured: tuple[BenchmarkRow, ...]
@@ -42,62 +48,65 @@ class BenchmarkResult:
 
     @property
     def fastest(self) -> BenchmarkRow:
-        """The one that takes least for one image."""
-        return min(self.measured, key=lambda one: float("inf") if one.one is None else one.one)
+        """The row with the lowest latency for one image."""
+        return min(self.measured, key=lambda row: float("inf") if row.one is None else row.one)
 
     @property
     def line(self) -> str:
-        """What to type to have the model in the form of the fastest."""
+        """The command to type next: predict where ONNX Runtime is fastest, else export to the fastest runtime."""
         best = self.fastest.runtime
         return f"lince predict {self.model} PHOTO" if best == "onnx" else f"lince export {self.model} --to {best}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return this as JSON."""
+        """Return the result as a JSON object."""
         return {**asdict(self), "fastest": asdict(self.fastest), "line": self.line}
 
 
 def time_model(model: str | Path, *, seconds: float = MEASURE_SECONDS, progress: Progress = SILENT) -> BenchmarkResult:
-    """Return how fast each installed runtime, with one thread and with more, answers for a run or a model folder.
+    """Return the latency of a run's model, or of a model folder, with each installed runtime.
 
-    Raises ``ModelError`` when there is no model, or no runtime here runs it.
+    Each runtime is measured with one thread, with half of the cores and with all of them, ``seconds`` for each batch
+    size. Raises ``ModelError`` when there is no model, or no installed runtime can run it.
     """
     folder = model_folder.find_model_folder(Path(model))
     card = ModelCard.load(folder)
-    # What was exported for a runtime is read by that one alone.
-    reading = tuple(name for name, runtime in RUNTIMES.items() if runtime.reads_onnx)
-    asked = reading if card.target == "onnx" else (card.target,)
-    ready = [name for name in asked if name not in RUNTIMES or RUNTIMES[name].is_installed]
-    counts = sorted({1, (count_cores() + 1) // 2, count_cores()})
-    with progress.open_stage(_("Timing the runtimes"), len(ready) * len(counts)) as stage:
-        found = []
-        for one in _iter_timings(folder / card.network, ready, counts, (card.preprocess.shape, seconds)):
-            found.append(one)
+    # Only ONNX files are read by several runtimes; an export to another format is read by its own runtime alone.
+    onnx_runtimes = tuple(name for name, runtime in RUNTIMES.items() if runtime.reads_onnx)
+    candidates = onnx_runtimes if card.target == "onnx" else (card.target,)
+    ready = [name for name in candidates if name not in RUNTIMES or RUNTIMES[name].is_installed]
+    thread_counts = sorted({1, (count_cores() + 1) // 2, count_cores()})
+    with progress.open_stage(_("Benchmarking the runtimes"), len(ready) * len(thread_counts)) as stage:
+        rows = []
+        for row in _iter_timings(folder / card.network, ready, thread_counts, (card.preprocess.shape, seconds)):
+            rows.append(row)
             stage.advance()
-    if all(one.one is None for one in found):
+    if all(row.one is None for row in rows):
         raise ModelError(
-            _("No runtime here runs this model: {reason}").format(reason="; ".join(one.reason for one in found))
+            _("No installed runtime can run this model: {reason}").format(reason="; ".join(row.reason for row in rows))
         )
     missing = tuple(
-        RUNTIMES[name].install_command for name in asked if name in RUNTIMES and not RUNTIMES[name].is_installed
+        RUNTIMES[name].install_command for name in candidates if name in RUNTIMES and not RUNTIMES[name].is_installed
     )
-    return BenchmarkResult(str(model), tuple(found), missing)
+    return BenchmarkResult(str(model), tuple(rows), missing)
 
 
 def _iter_timings(
-    network: Path, runtimes: list[str], counts: list[int], asked: tuple[tuple[int, int, int], float]
+    network: Path, runtimes: list[str], thread_counts: list[int], input_and_seconds: tuple[tuple[int, int, int], float]
 ) -> Iterator[BenchmarkRow]:
+    """Yield one row for each runtime and number of threads; a runtime that fails gives a row with the reason."""
     for name in runtimes:
-        for threads in counts:
+        for threads in thread_counts:
             try:
-                yield _time_backend(name, open_network(name, network, threads), threads, *asked)
+                yield _time_backend(name, open_network(name, network, threads), threads, *input_and_seconds)
             except ModelError as error:
                 yield BenchmarkRow(name, threads, reason=error.problem)
 
 
 def _time_backend(
-    name: str, engine: Backend, threads: int, shape: tuple[int, int, int], seconds: float
+    name: str, backend: Backend, threads: int, shape: tuple[int, int, int], seconds: float
 ) -> BenchmarkRow:
-    fixed = engine.input_shape[0]
-    batches = (fixed, fixed) if isinstance(fixed, int) else (1, 8)
-    one, eight = (engine.measure((count, *shape), seconds) for count in batches)
-    return BenchmarkRow(name, threads, one, eight)
+    """Return the row of one open network; ``shape`` is (C, H, W)."""
+    fixed_size = backend.input_shape[0]
+    sizes = (fixed_size, fixed_size) if isinstance(fixed_size, int) else _BATCH_SIZES
+    single_ms, batch_ms = (backend.measure((count, *shape), seconds) for count in sizes)
+    return BenchmarkRow(name, threads, single_ms, batch_ms)

@@ -1,4 +1,4 @@
-"""The verbs that bring data into another form: convert, merge."""
+"""Converts datasets to another format and merges several into one: ``lince.convert`` and ``lince.merge``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from lince.datasets import Dataset, open_dataset
+from lince.api.data_source import DataSource, open_data
+from lince.datasets import Dataset
 from lince.datasets.conversion import COPY_IMAGES, ConvertOptions, ConvertResult, convert_dataset, require_empty_target
 from lince.datasets.merge import merge_datasets
 from lince.progress import SILENT, Progress
 
-DatasetSource = str | os.PathLike[str] | Dataset
-
 
 def convert(  # noqa: PLR0913
-    data: DatasetSource | Sequence[DatasetSource],
+    data: DataSource | Sequence[DataSource],
     out: str | os.PathLike[str],
     to: str,
     *,
@@ -28,27 +27,29 @@ def convert(  # noqa: PLR0913
     allow_unusable: bool = False,
     progress: Progress = SILENT,
 ) -> ConvertResult:
-    """Write ``data`` (a path, a dataset, or several, whose classes are matched by name) to the new folder ``out``.
+    """Write ``data`` to the new folder ``out`` in the format ``to``, and return what was written and what was lost.
 
-    ``to`` names the format. ``images``: ``copy``, ``link``, or ``reference`` (they stay where they are). What the
-    format cannot hold is counted, and refused unless ``lossy``. ``format``, ``pattern``, ``merge`` and ``fix`` are
-    those of ``lince.open``. The folder is written whole or not at all. Raise ``UsageError`` or ``DataError``.
+    ``data`` is a path, a dataset, or several of them, which are merged with their classes matched by name. ``images``
+    is ``copy``, ``link`` (hard links), or ``reference`` (the labels name the files where they are). What the format
+    cannot hold is counted, and refused unless ``lossy``; more than 1 % of unusable items are refused unless
+    ``allow_unusable``. ``format``, ``pattern``, ``merge`` and ``fix`` are those of ``lince.open``.
+
+    The folder is written whole or not at all. Raises ``UsageError`` when ``out`` is not empty or an option is invalid,
+    and ``DataError`` when the data cannot be read or would lose something.
     """
-    how = ConvertOptions(images, lossy, allow_unusable)
-    given = [data] if isinstance(data, (str, os.PathLike, Dataset)) else list(data)
+    options = ConvertOptions(images, lossy, allow_unusable)
+    sources = [data] if isinstance(data, (str, os.PathLike, Dataset)) else list(data)
     target = Path(out).expanduser()
-    for source in given:
+    for source in sources:
         require_empty_target(target, source.root if isinstance(source, Dataset) else Path(source).expanduser())
     repairs = tuple(fix)
-    datasets = [
-        source
-        if isinstance(source, Dataset)
-        else open_dataset(source, format=format, pattern=pattern, fix=repairs, progress=progress)
-        for source in given
-    ]
-    return convert_dataset(merge_datasets(datasets, merge), target, to, how, progress)
+    datasets = [open_data(source, progress, format=format, pattern=pattern, fix=repairs) for source in sources]
+    return convert_dataset(merge_datasets(datasets, merge), target, to, options, progress)
 
 
 def merge(datasets: Sequence[Dataset], groups: Mapping[str, Sequence[str]] | None = None) -> Dataset:
-    """Return ``datasets`` as one, classes matched by name; ``groups`` are classes to be made one."""
+    """Return ``datasets`` as one, with their classes matched by name.
+
+    ``groups`` maps a new class name to the classes that it replaces. Raises ``UsageError`` for an unknown class.
+    """
     return merge_datasets(datasets, groups)

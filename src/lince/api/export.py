@@ -1,4 +1,4 @@
-"""The verb export: a run's model for other runtimes, judged beside the run on the run's own photos."""
+"""Exports the model of a run for other runtimes and verifies it on images: ``lince.export`` and ``lince.contain``."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lince import images
-from lince.datasets import Dataset, open_dataset
+from lince.api.data_source import DataSource, find_test_rows, open_data, reopen_data
+from lince.datasets import Dataset
 from lince.errors import DataError, LinceError, UsageError
-from lince.evaluation.classification.predictions import ClassificationPredictions
-from lince.evaluation.detection.predictions import DetectionPredictions, is_detection_file
 from lince.export import standalone
 from lince.export.model_outputs import EvaluationImages
 from lince.export.pipeline import ExportInput, ExportOptions, ExportResult, export_model
 from lince.export.standalone import StandaloneReport
-from lince.export.validator import RecordedOutputs
 from lince.i18n import _
 from lince.inference import model_folder
 from lince.progress import SILENT, Progress, ProgressStage
-from lince.splits import SPLITS, TEST, TRAIN, UNASSIGNED, VAL
+from lince.sampling import sample_evenly
+from lince.splits import SPLITS, TRAIN, UNASSIGNED, VAL
+from lince.tasks import load_predictions
 from lince.training import run_folder
 from lince.training.run_folder import TrainingRun
 
-DEFAULT_IMAGE_COUNT = 100  # photos on which an export is judged
+DEFAULT_IMAGE_COUNT = 100  # images on which an export is compared with its run
 EXPORTS_FOLDER, SELF_CONTAINED_NAME = "exports", "self-contained.onnx"
 
 
@@ -38,111 +39,120 @@ def export(  # noqa: PLR0913
     *,
     precision: str = "fp32",
     out: str | Path | None = None,
-    data: str | Path | Dataset | None = None,
+    data: DataSource | None = None,
     count: int = DEFAULT_IMAGE_COUNT,
     max_drop: float = 1.0,
     unchecked: bool = False,
     progress: Progress = SILENT,
 ) -> ExportResult:
-    """Write the model of a run for the runtime ``to`` and return where it is and how it was judged.
+    """Write the model of a run for the runtime ``to``, verify it, and return its path and the measurements.
 
-    ``precision`` is fp32, fp16 or int8; ``out`` a new folder (``exports/...`` in the run by default) or a file ending
-    in ``.lince``. It is judged on ``count`` photos of the run's test part, or of ``data``, and refused when it loses
-    more than ``max_drop`` points. ``unchecked`` takes what cannot be judged on this machine. Raises ``UsageError``,
-    ``MissingExtraError`` or ``ModelError``, and leaves nothing behind then.
+    ``precision`` is ``fp32``, ``fp16`` or ``int8``. ``out`` is a new folder (by default in ``exports`` of the run) or a
+    file ending in ``.lince``. Outputs, quality and speed of the export and of the run are compared on ``count`` images
+    of the run's test split, or of ``data``. The export is refused when it loses more than ``max_drop`` percentage
+    points of accuracy or mAP50. ``unchecked`` allows targets that cannot be run, and so not be verified, on this
+    machine.
+
+    Raises ``UsageError`` for an invalid choice, ``MissingExtraError`` when the target needs a library that is not
+    installed, ``DataError`` when there are no images, and ``ModelError`` when the export differs too much. Nothing is
+    left behind then.
     """
     folder = model_folder.find_model_folder(Path(model))
-    order = ExportOptions(to, precision, max_drop, unchecked)
-    target = Path(out) if out is not None else Path(model) / EXPORTS_FOLDER / _export_folder_name(order)
-    return export_model(_build_export_input(Path(model), folder, data, count, progress), order, target, progress)
+    options = ExportOptions(to, precision, max_drop, unchecked)
+    target = Path(out) if out is not None else Path(model) / EXPORTS_FOLDER / _export_folder_name(options)
+    return export_model(_build_export_input(Path(model), folder, data, count, progress), options, target, progress)
 
 
 def contain(
     model: str | Path,
     out: str | Path | None = None,
     *,
-    data: str | Path | Dataset | None = None,
+    data: DataSource | None = None,
     count: int = DEFAULT_IMAGE_COUNT,
     progress: Progress = SILENT,
 ) -> tuple[Path, StandaloneReport]:
-    """Write the model of a run as one graph from pixels to answers, and return its path and how near it is to lince.
+    """Write the model of a run as one ONNX graph from pixels to results, and return its path and how close it is.
 
-    ``out`` is a file ending in ``.onnx`` (``exports/self-contained.onnx`` in the run by default). It is compared on
-    ``count`` photos of the run's test part, or of ``data``, and refused with ``ModelError`` when it answers otherwise.
+    ``out`` is a file ending in ``.onnx`` (by default ``exports/self-contained.onnx`` in the run). It is compared with
+    the run's model on ``count`` images of the run's test split, or of ``data``. Raises ``ModelError``, and keeps no
+    file, when it differs too much; ``UsageError`` for another suffix.
     """
     target = Path(out) if out is not None else Path(model) / EXPORTS_FOLDER / SELF_CONTAINED_NAME
     if target.suffix.lower() != ".onnx":
         raise UsageError(
-            _("A self-contained model is one file: {path} cannot be it.").format(path=target),
-            _("Expected a name that ends in .onnx."),
+            _("A self-contained model is a single file, so it cannot be written to {path}.").format(path=target),
+            _("Expected a file name that ends in .onnx."),
         )
-    photos = _build_export_input(Path(model), model_folder.find_model_folder(Path(model)), data, count, progress).test
-    with progress.open_stage(_("Comparing with lince"), len(photos)) as stage:
-        return target, standalone.export_standalone(model, target, _iter_images(photos, stage))
+    folder = model_folder.find_model_folder(Path(model))
+    test_images = _build_export_input(Path(model), folder, data, count, progress).test
+    with progress.open_stage(_("Comparing with lince"), len(test_images)) as stage:
+        return target, standalone.export_standalone(model, target, _iter_images(test_images, stage))
 
 
-def _iter_images(photos: EvaluationImages, stage: ProgressStage) -> Iterator[NDArray[np.uint8]]:
-    for data in photos.iter_encoded():
-        yield images.decode_image(data)
+def _iter_images(images_to_read: EvaluationImages, stage: ProgressStage) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pixels of each image as uint8 RGB (H, W, 3), and advance ``stage``."""
+    for encoded in images_to_read.iter_encoded():
+        yield images.decode_image(encoded)
         stage.advance()
 
 
-def _export_folder_name(order: ExportOptions) -> str:
-    return order.target_name if order.precision == "fp32" else f"{order.target_name}-{order.precision}"
+def _export_folder_name(options: ExportOptions) -> str:
+    """Return the name of the export's folder: the target, and the precision unless it is fp32."""
+    return options.target_name if options.precision == "fp32" else f"{options.target_name}-{options.precision}"
 
 
 def _build_export_input(
-    model: Path, folder: Path, data: str | Path | Dataset | None, count: int, progress: Progress
+    model: Path, folder: Path, data: DataSource | None, count: int, progress: Progress
 ) -> ExportInput:
-    """Return the photos to judge on and to learn ranges from: of the run's data, or of ``data``."""
-    own = TrainingRun(model)
-    known = (own.folder / run_folder.DATA_FILE).is_file() and (own.folder / run_folder.SPLIT_FILE).is_file()
-    if data is None and not known:
+    """Return what an export is made from: test images to compare on, and images for int8 calibration and validation.
+
+    They are those of the run's own data and split, or those of ``data``. The run's recorded predictions are only
+    compared on its own data. Raises ``UsageError`` when the run has no record of its data and ``data`` is not given.
+    """
+    run = TrainingRun(model)
+    has_data = (run.folder / run_folder.DATA_FILE).is_file() and (run.folder / run_folder.SPLIT_FILE).is_file()
+    if data is None and not has_data:
         raise UsageError(
-            _("{model} does not tell which photos it was trained and tested on.").format(model=model),
-            _("Expected photos on which the export can be judged."),
-            _("Give labelled ones: --data FOLDER"),
+            _("{model} does not record which photos it was trained and tested on.").format(model=model),
+            _("Expected photos to validate the export on."),
+            _("Give labelled photos: --data FOLDER"),
         )
-    if data is None:
-        dataset = _open_run_dataset(own, progress)
-    else:
-        dataset = data if isinstance(data, Dataset) else open_dataset(data, progress=progress)
-    rows = dataset.get_split_indices(TEST)
-    where = "test" if len(rows) else "all"
-    rows = rows if len(rows) else np.arange(len(dataset))
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64))]
-    if not len(chosen):
-        raise DataError(_("There is no photo to judge the export on."), _("Expected at least one."))
+    dataset = _open_run_dataset(run, progress) if data is None else open_data(data, progress)
+    rows, split = find_test_rows(dataset)
+    rows = rows[sample_evenly(len(rows), count)]
+    if not len(rows):
+        raise DataError(_("There is no photo to validate the export on."), _("Expected at least one."))
     return ExportInput(
         folder,
-        EvaluationImages(dataset.select(chosen), where),
+        EvaluationImages(dataset.select(rows), split),
         dataset.select(dataset.get_split_indices(TRAIN)),
         dataset.select(dataset.get_split_indices(VAL)),
-        _load_run_predictions(own) if data is None else None,
+        _load_run_predictions(run) if data is None else None,
     )
 
 
-def _open_run_dataset(own: TrainingRun, progress: Progress) -> Dataset:
-    """Return the data of a run with its own division; raise ``DataError`` when it is not there any more."""
-    origin = own.data_source
-    reading = {name: origin[name] for name in ("format", "pattern", "merge", "fix") if name in origin}
+def _open_run_dataset(run: TrainingRun, progress: Progress) -> Dataset:
+    """Return the dataset of a run with the run's own split, without the images that were in none.
+
+    Raises ``DataError`` when it cannot be read any more.
+    """
+    origin = run.data_source
     try:
-        dataset = open_dataset(origin["path"], **reading, progress=progress)
+        dataset = reopen_data(origin, progress)
     except LinceError as error:
         raise DataError(
             _("The data of this run cannot be read: {reason}").format(reason=error.problem),
             _("Expected it in {path}.").format(path=origin["path"]),
-            _("Bring it back, or give other labelled photos: --data FOLDER"),
+            _("Restore it, or give other labelled photos: --data FOLDER"),
         ) from error
-    text = (own.folder / run_folder.SPLIT_FILE).read_bytes().decode("utf-8", "surrogateescape")
-    parts = {row["name"]: row["split"] for row in csv.DictReader(io.StringIO(text, newline=""))}
-    numbers = [SPLITS.get(parts.get(dataset.images.get_name(row), ""), UNASSIGNED) for row in range(len(dataset))]
-    divided = replace(dataset, splits=np.array(numbers, np.int8))
-    return divided.select(np.flatnonzero(divided.splits != UNASSIGNED))
+    text = (run.folder / run_folder.SPLIT_FILE).read_bytes().decode("utf-8", "surrogateescape")
+    split_names = {row["name"]: row["split"] for row in csv.DictReader(io.StringIO(text, newline=""))}
+    splits = [SPLITS.get(split_names.get(dataset.images.get_name(row), ""), UNASSIGNED) for row in range(len(dataset))]
+    dataset = replace(dataset, splits=np.array(splits, np.int8))
+    return dataset.select(np.flatnonzero(dataset.splits != UNASSIGNED))
 
 
-def _load_run_predictions(own: TrainingRun) -> RecordedOutputs | None:
-    path = own.folder / run_folder.PREDICTIONS_FILE
-    if not path.is_file():
-        return None
-    return DetectionPredictions.load(path) if is_detection_file(path) else ClassificationPredictions.load(path)
+def _load_run_predictions(run: TrainingRun) -> Any:
+    """Return the predictions of the run on its test images; ``None`` where they were not kept."""
+    path = run.folder / run_folder.PREDICTIONS_FILE
+    return load_predictions(path)[1] if path.is_file() else None

@@ -1,4 +1,4 @@
-"""Says which part of lince is not installed, in place of Python's complaint about a module."""
+"""Turns the import error of an optional library into a message that says how to install it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from lince.i18n import _
 
 
 def require_training_extra() -> AbstractContextManager[None]:
-    """Turn a library that is missing within into ``MissingExtraError`` with the line to type."""
-    return _require_extra(_("Expected lince with its training part."), "train")
+    """Return a context manager that turns a missing library into ``MissingExtraError`` for the extra ``train``."""
+    return _require_extra(_("Expected lince with the extra for training."), "train")
 
 
 def require_video_extra() -> AbstractContextManager[None]:
-    """Turn a library that is missing within into ``MissingExtraError`` with the line to type."""
-    return _require_extra(_("Expected lince with its part for videos."), "video")
+    """Return a context manager that turns a missing library into ``MissingExtraError`` for the extra ``video``."""
+    return _require_extra(_("Expected lince with the extra for videos."), "video")
 
 
 @contextmanager
 def _require_extra(expected: str, extra: str) -> Iterator[None]:
+    """Raise ``MissingExtraError`` for a missing library. A missing module of lince itself is a bug and passes through.
+    """
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The verb that serves: models answer over HTTP until the process is told to end."""
+"""Serves models over HTTP: ``lince.serve``."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ __all__ = ["serve"]
 def serve(
     models: Mapping[str, str | Path] | str | Path,
     settings: ServerSettings | None = None,
-    tell: Callable[[str], None] | None = None,
+    on_started: Callable[[str], None] | None = None,
     progress: Progress = SILENT,
 ) -> None:
-    """Answer over HTTP with ``models`` until the process is told to end (SIGTERM, or Ctrl-C).
+    """Serve ``models`` over HTTP until the process gets SIGTERM or Ctrl-C.
 
-    ``models`` are runs, model folders or ``.lince`` files by the names under which they are served, or one of them;
-    ``tell`` hears the address as soon as it can be used. Raises ``ModelError`` when one cannot be loaded, and
-    ``UsageError`` when the address cannot be had.
+    ``models`` maps the name under which each is served to a run, a model folder or a ``.lince`` file; or it is a single
+    one of these. ``on_started`` is called once with the URL of the server; by default it is shown as a message of
+    ``progress``.
+
+    Raises ``ModelError`` when a model cannot be loaded, and ``UsageError`` when the address cannot be opened.
     """
-    chosen = settings or ServerSettings()
-    served = ModelRegistry(chosen, ServerMetrics())
-    named = models if isinstance(models, Mapping) else {"": models}
-    with progress.open_stage(_("Loading models"), len(named)) as stage:
-        for name, path in named.items():
-            served.add(path, name)
+    server_settings = settings or ServerSettings()
+    registry = ModelRegistry(server_settings, ServerMetrics())
+    paths = models if isinstance(models, Mapping) else {"": models}
+    with progress.open_stage(_("Loading models"), len(paths)) as stage:
+        for name, path in paths.items():
+            registry.add(path, name)
             stage.advance()
-    server.run(create_app(served, chosen), chosen, tell or progress.show_message)
+    server.run(create_app(registry, server_settings), server_settings, on_started or progress.show_message)

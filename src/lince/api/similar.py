@@ -1,16 +1,13 @@
-"""The verb that searches: which photos of a folder look most like one."""
+"""Searches the images that look most like a given one: ``lince.similar``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from lince.errors import ModelError
-from lince.i18n import _
-from lince.inference.classification.predictor import ClassificationPredictor
 from lince.inference.load import load
-from lince.inference.similarity import SimilarityResult
-from lince.inference.similarity import find_similar_images as search
+from lince.inference.predictor import Predictor
+from lince.inference.similarity import SimilarityResult, find_similar_images
 from lince.inference.sources import ImageInput
 from lince.progress import SILENT, Progress
 
@@ -18,22 +15,17 @@ __all__ = ["similar"]
 
 
 def similar(
-    model: str | Path | ClassificationPredictor,
+    model: str | Path | Predictor,
     photo: ImageInput,
     where: str | Path | Sequence[str | Path],
     top: int = 10,
     progress: Progress = SILENT,
 ) -> SimilarityResult:
-    """Return the ``top`` photos of ``where`` (files, folders, patterns) that look most like ``photo`` to ``model``.
+    """Return the ``top`` images of ``where`` that are most similar to ``photo``, by the embeddings of ``model``.
 
-    ``model`` is a run, a model folder, or what ``lince.load`` gave of one. Raises ``ModelError`` when it is a detector,
-    whose network has no embedding of a whole photo.
+    ``model`` is a run, a model folder, or a predictor that ``lince.load`` returned; ``where`` are files, folders or
+    glob patterns. Raises ``ModelError`` when the model has no image embeddings (detectors), ``ImageError`` when
+    ``photo`` cannot be read, and ``DataError`` when ``where`` has no images.
     """
-    asked = load(model) if isinstance(model, (str, Path)) else model
-    if not isinstance(asked, ClassificationPredictor):
-        raise ModelError(
-            _("{model} finds objects; it has no embedding of a whole photo.").format(model=asked.card.model),
-            _("Expected a model that tells what a photo shows."),
-            _("Train one:  lince train DATA --recipe transfer"),
-        )
-    return search(asked, photo, where, top, progress)
+    predictor = load(model) if isinstance(model, (str, Path)) else model
+    return find_similar_images(predictor, photo, where, top, progress)

@@ -1,4 +1,4 @@
-"""The verb that divides data: split."""
+"""Splits a dataset into training, validation and test: ``lince.split``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lince.datasets import Dataset, open_dataset, split_file
-from lince.datasets import stratified_split as dividing
+from lince.api.data_source import DataSource, open_data
+from lince.datasets import Dataset, split_file, stratified_split
 from lince.datasets.groups import ImageGroups, find_groups
 from lince.errors import UsageError
 from lince.i18n import _
@@ -19,9 +19,10 @@ from lince.splits import SPLITS, UNASSIGNED
 
 @dataclass(frozen=True, eq=False)
 class SplitResult:
-    """A divided ``dataset``, the ``path`` of its table, what was kept together, and what leaks all the same.
+    """A dataset with its splits, and the split file that was written to ``path``.
 
-    ``leaks`` counts the images outside of a test part that came with the data and that are like one inside.
+    ``groups`` are the images that were kept together, ``None`` where nothing was looked for. ``leak_count`` counts the
+    images outside of a test split that came with the data that are in one group with an image inside it.
     """
 
     dataset: Dataset
@@ -31,13 +32,13 @@ class SplitResult:
 
     @property
     def split_sizes(self) -> dict[str, int]:
-        """How many images each part has, and how many have none."""
-        named = {name: len(self.dataset.get_split_indices(number)) for name, number in SPLITS.items()}
-        return {**named, "": len(self.dataset.get_split_indices(UNASSIGNED))}
+        """The number of images of each split by its name; the empty name counts the images in no split."""
+        sizes = {name: len(self.dataset.get_split_indices(number)) for name, number in SPLITS.items()}
+        return {**sizes, "": len(self.dataset.get_split_indices(UNASSIGNED))}
 
 
 def split(  # noqa: PLR0913
-    data: str | Path | Dataset,
+    data: DataSource,
     out: str | Path | None = None,
     *,
     val: float = 0.1,
@@ -53,36 +54,39 @@ def split(  # noqa: PLR0913
     fix: Iterable[str] = (),
     progress: Progress = SILENT,
 ) -> SplitResult:
-    """Divide ``data`` and write the table ``splits.csv`` beside it (or ``out``), which every verb then honours.
+    """Split ``data`` at random and write the split file, which every other command then applies.
 
-    Parts that the data brings along stay as they are unless ``anew``. Photos that show the same stay together unless
-    ``together`` is off; ``group`` is a pattern of file names whose ``{group}`` names what belongs together. ``folds``
-    deals the images that are not in the test part into so many. Raise ``UsageError`` or ``DataError``.
+    ``val`` and ``test`` are fractions. A split that the data brings is kept unless ``anew``. Images that show the same
+    scene (copies, near duplicates, bursts) stay in one split unless ``together`` is false; ``group`` is a pattern of
+    file names whose ``{group}`` names what belongs together, too. ``folds`` also deals the images outside the test
+    split into that many folds for cross-validation. The table is written to ``out``, by default ``splits.csv`` in the
+    folder of the data. ``format``, ``pattern``, ``merge`` and ``fix`` are those of ``lince.open``.
+
+    Raises ``UsageError`` for invalid fractions or where the table cannot be written, and ``DataError`` when too many
+    images belong together to fill all splits.
     """
-    if isinstance(data, Dataset):
-        dataset = data
-    else:
-        dataset = open_dataset(data, format=format, pattern=pattern, merge=merge, fix=fix, progress=progress)
+    dataset = open_data(data, progress, format=format, pattern=pattern, merge=merge, fix=fix)
     if anew:
         dataset = replace(dataset, splits=np.full(len(dataset), UNASSIGNED, np.int8))
     target = _resolve_table_path(dataset, out)
-    kept = find_groups(dataset, progress, group) if together else None
-    ids = kept.ids if kept is not None and kept.grouped_count else None
-    divided = dividing.split_dataset(dataset, val, test, seed, ids)
-    dealt = None if folds is None else dividing.assign_folds(divided, folds, seed, ids)
-    split_file.write_split_file(target, divided, dealt)
-    leaks = 0 if ids is None else len(dividing.find_split_leaks(divided, ids))
-    return SplitResult(divided, target, kept, leaks)
+    groups = find_groups(dataset, progress, group) if together else None
+    group_ids = groups.ids if groups is not None and groups.grouped_count else None
+    dataset = stratified_split.split_dataset(dataset, val, test, seed, group_ids)
+    fold_numbers = None if folds is None else stratified_split.assign_folds(dataset, folds, seed, group_ids)
+    split_file.write_split_file(target, dataset, fold_numbers)
+    leak_count = 0 if group_ids is None else len(stratified_split.find_split_leaks(dataset, group_ids))
+    return SplitResult(dataset, target, groups, leak_count)
 
 
 def _resolve_table_path(dataset: Dataset, out: str | Path | None) -> Path:
+    """Return the path of the split file; raise ``UsageError`` for data outside a folder when ``out`` is not given."""
     if out is not None:
         path = Path(out).expanduser()
         return path / split_file.FILE_NAME if path.is_dir() else path
     if not dataset.root.is_dir():
         raise UsageError(
-            _("{root} is no folder that a table could lie in.").format(root=dataset.root),
+            _("{root} is not a folder that the split table can be written to.").format(root=dataset.root),
             _("Expected the path of the table to write."),
-            _("Name it after the data: lince split DATA splits.csv."),
+            _("Give it after the data: lince split DATA splits.csv."),
         )
     return dataset.root / split_file.FILE_NAME

@@ -1,4 +1,4 @@
-"""The verbs that train: train, resume, demo."""
+"""Trains a model, or resumes an interrupted run: ``lince.train`` and ``lince.resume``."""
 
 from __future__ import annotations
 
@@ -6,32 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lince import fileio, images
+from lince import fileio
+from lince.api.data_source import DataSource, reopen_data
 from lince.api.extras import require_training_extra
 from lince.config import TrainConfig
 from lince.datasets import Dataset, open_dataset
 from lince.datasets.open import make_path_absolute
-from lince.evaluation.classification.predictions import ClassificationPredictions
 from lince.i18n import _
-from lince.inference.classification.predictor import load_classifier
-from lince.inference.classification.results_file import save_classifications
 from lince.progress import SILENT, Progress
+from lince.tasks import Task, resolve_task
 from lince.training import run_folder
-from lince.training.classification.train import train as train_one
 from lince.training.recipe_comparison import train_all_recipes
 from lince.training.request import TrainingRequest
 from lince.training.run_folder import TrainingRun
 
-DIGITS_DATASET = "lince:digits"
-IMAGES_FOLDER, RESULTS_FOLDER = "photos", "answers"
-SAMPLE_COUNT = 24  # digits that the demo asks its model about, four rows of a sheet
-DEMO_CONFIG = TrainConfig(recipe="scratch", model="cnn: conv 32 3, norm, conv 32 3, norm, pool, conv 64 3, norm, conv 64 3, "
-                   "norm, gap, dropout 0.2", size=16, epochs=12, batch=64, augment="rotation 10, shift_x 0.06, "
-                   "shift_y 0.06, zoom 0.1, fill constant 0")  # fmt: skip
-
 
 def train(  # noqa: PLR0913
-    data: str | Path | Dataset,
+    data: DataSource,
     config: TrainConfig | None = None,
     *,
     out: str | Path | None = None,
@@ -43,13 +34,18 @@ def train(  # noqa: PLR0913
     progress: Progress = SILENT,
     **choices: Any,
 ) -> TrainingRun:
-    """Train a recogniser on ``data`` (a path in any known format, or a dataset) and return the finished run.
+    """Train a model on ``data`` (a path, a URL, or a dataset) and return the finished run.
 
-    ``choices`` are fields of ``TrainConfig`` (``recipe="finetune"``, ``epochs=5``) and go over those of ``config``.
-    The run is the new folder ``out``, or ``runs/train``, ``runs/train2``, ... Raises ``LinceError`` with what was
-    found, what was expected, and what to do next.
+    ``choices`` are fields of ``TrainConfig`` (``recipe="finetune"``, ``epochs=5``); they replace those of ``config``.
+    The task follows from the labels unless ``task`` names it. ``out`` is the new folder of the run, by default the
+    first free one of ``runs/train``, ``runs/train2``, ... ``format``, ``pattern``, ``merge`` and ``fix`` are those of
+    ``lince.open``. ``allow_unusable`` goes on where more than 1 % of the images cannot be used.
+
+    Raises ``UsageError`` for invalid choices, ``AmbiguousError`` when the labels fit several tasks, ``DataError`` when
+    they do not suffice, ``WeightsError`` when pretrained weights are not available, ``MissingExtraError`` without the
+    extra ``train``, and ``DivergedError`` when the loss becomes NaN.
     """
-    chosen = (config or TrainConfig()).with_changes(**choices)
+    config = (config or TrainConfig()).with_changes(**choices)
     repairs = sorted(fix)
     groups = {name: list(members) for name, members in (merge or {}).items()}
     origin = {"format": format, "pattern": pattern, "merge": groups, "fix": repairs}
@@ -58,54 +54,50 @@ def train(  # noqa: PLR0913
     else:
         dataset = open_dataset(data, format=format, pattern=pattern, merge=merge, fix=repairs, progress=progress)
         origin = {**origin, "path": make_path_absolute(data)}
-    target = run_folder.create_run(out)
-    fileio.write_json(target.folder / run_folder.DATA_FILE, {**origin, "allow_unusable": allow_unusable})
-    chosen.save(target.folder / run_folder.CONFIG_FILE)
-    return _run_training(TrainingRequest(dataset, chosen, allow_unusable, progress), target)
+    task = resolve_task(dataset, config.task)
+    config = config.with_changes(task=task.name)
+    run = run_folder.create_run(out)
+    fileio.write_json(run.folder / run_folder.DATA_FILE, {**origin, "allow_unusable": allow_unusable})
+    config.save(run.folder / run_folder.CONFIG_FILE)
+    return _run_training(_make_request(task, dataset, config, allow_unusable, progress), run)
 
 
 def resume(folder: str | Path, *, progress: Progress = SILENT) -> TrainingRun:
-    """Go on with an interrupted run to its end and return it; a finished one is returned as it is.
+    """Continue the interrupted run in ``folder`` and return it; a finished run is returned as it is.
 
-    On a CPU the result has the same bits as that of a run that was never interrupted. Raises ``TrainingError`` when
-    its images have changed.
+    Data and configuration are those that the run was started with. On a CPU the result is bit-identical to that of a
+    run without interruption. Raises ``UsageError`` when there is no run, and ``TrainingError`` when its images have
+    changed.
     """
-    target = run_folder.open_run(folder)
-    if target.is_finished:
-        progress.show_message(_("{run} is finished already.").format(run=target))
-        return target
-    origin, config = target.data_source, target.config
-    reading = {name: origin[name] for name in ("format", "pattern", "merge", "fix") if name in origin}
-    dataset = open_dataset(origin["path"], **reading, progress=progress)
-    return _run_training(TrainingRequest(dataset, config, origin["allow_unusable"], progress), target)
+    run = run_folder.open_run(folder)
+    if run.is_finished:
+        progress.show_message(_("{run} is finished already.").format(run=run))
+        return run
+    origin, config = run.data_source, run.config
+    dataset = reopen_data(origin, progress)
+    task = resolve_task(dataset, config.task)
+    return _run_training(_make_request(task, dataset, config, origin["allow_unusable"], progress), run)
 
 
-def demo(*, out: str | Path | None = None, progress: Progress = SILENT) -> TrainingRun:
-    """Train a small network on scikit-learn's 1,797 handwritten digits and return the run: about a minute.
-
-    The run holds some of the test digits as picture files (``photos``) and what the model answers (``answers``).
-    """
-    finished = train(DIGITS_DATASET, DEMO_CONFIG, out=out, progress=progress)
-    _predict_samples(finished, progress)
-    return finished
-
-
-def _predict_samples(finished: TrainingRun, progress: Progress) -> None:
-    tested = ClassificationPredictions.load(finished.folder / run_folder.PREDICTIONS_FILE)
-    dataset = open_dataset(DIGITS_DATASET)
-    rows = {dataset.images.get_name(row): row for row in range(len(dataset))}
-    for name, truth in list(zip(tested.names, tested.truth.tolist(), strict=True))[:SAMPLE_COUNT]:
-        path = finished.folder / IMAGES_FOLDER / tested.classes.names[truth] / f"{name}.png"
-        fileio.write_bytes(path, images.encode_png(dataset.images.read_image(rows[name])))
-    answers = load_classifier(finished.folder).predict_many(finished.folder / IMAGES_FOLDER, progress=progress)
-    save_classifications(list(answers), finished.folder / RESULTS_FOLDER)
+def _make_request(
+    task: Task, dataset: Dataset, config: TrainConfig, allow_unusable: bool, progress: Progress
+) -> TrainingRequest:
+    """Return the training request without the images that the task cannot use, which are reported to ``progress``."""
+    usable = task.select_usable(dataset)
+    if unlabelled := task.describe_unlabelled(usable):
+        progress.show_message(unlabelled)
+    return TrainingRequest(usable, config, task, allow_unusable, progress)
 
 
-def _run_training(request: TrainingRequest, target: TrainingRun) -> TrainingRun:
+def _run_training(request: TrainingRequest, run: TrainingRun) -> TrainingRun:
+    """Run the training; when it is interrupted, report how to resume it before the error goes on."""
     try:
         with require_training_extra():
-            (train_all_recipes if request.config.recipe == "all" else train_one)(request, target)
+            if request.config.recipe == "all":
+                train_all_recipes(request, run)
+            else:
+                request.task.load_part("train")(request, run)
     except (KeyboardInterrupt, OSError):
-        request.progress.show_message(_("Go on with: lince train --resume {run}").format(run=target))
+        request.progress.show_message(_("Continue with: lince train --resume {run}").format(run=run))
         raise
-    return target
+    return run

@@ -1,4 +1,4 @@
-"""Altered copies of images, so that a network sees more than was photographed: one warp, one table."""
+"""Data augmentation: random geometric, colour and pixel changes of training images, with their boxes."""
 
 from lince.augmentation.apply import AugmentedImage, augment
 from lince.augmentation.batch_mix import cutmix, mixup

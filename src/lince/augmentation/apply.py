@@ -1,4 +1,4 @@
-"""One image through one policy: draw, one warp, one colour matrix, one table, then the local effects."""
+"""Augments one image: one sampled policy, one warp, one colour matrix, one lookup table, then the pixel operations."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from lince.augmentation.policy import Policy
 from lince.augmentation.warp import compose_warp_matrix, warp_image
 from lince.preprocess import LETTERBOX_GREY, PADDED_RESIZE_MODES, PreprocessSpec
 
-MIN_VISIBILITY = 0.25
-MIN_BOX_SIDE = 2.0
+MIN_VISIBILITY = 0.25  # fraction of a box's area that must remain inside the image
+MIN_BOX_SIDE = 2.0  # pixels of each side that must remain
 
 
 @dataclass(frozen=True)
 class AugmentedImage:
-    """An altered image (spec.height, spec.width, 3) uint8, its boxes (K, 4) in its own pixels, and their origin.
+    """An augmented image with its boxes.
 
-    ``kept`` (N,) tells which of the N boxes given are still there: those that show at least a quarter of their area
-    (``LEAST_VISIBLE``) and measure at least two pixels each way (``LEAST_SIDE``) after the cut at the frame.
-    ``matrix`` (3, 3) leads from the given image's pixels to this one's.
+    ``image`` is uint8 (spec.height, spec.width, 3). ``boxes`` float64 (K, 4) are those that remain, in pixels of the
+    new image: at least ``MIN_VISIBILITY`` of their area is inside it and both visible sides measure at least
+    ``MIN_BOX_SIDE`` pixels. ``kept`` bool (N,) says which of the N given boxes these are. ``matrix`` (3, 3) maps pixel
+    coordinates of the given image to those of the new one.
     """
 
     image: NDArray[np.uint8]
@@ -42,39 +43,50 @@ def augment(
     spec: PreprocessSpec,
     boxes: NDArray[Any] | None = None,
 ) -> AugmentedImage:
-    """Return ``image`` (H, W, 3) of any size, altered by ``policy`` and brought to the input size of ``spec``.
+    """Return ``image`` (H, W, 3), uint8 RGB of any size, augmented by ``policy`` and resized as ``spec`` says.
 
-    All chance comes from ``rng``: the same state gives the same bits, and what it is asked for depends on the policy
-    and the input size alone, never on the image. ``boxes`` (N, 4) follow the same matrix. ``image`` is never written
-    to; where nothing altered it and it has the input size, it comes back itself.
+    ``boxes`` (N, 4), left, top, right, bottom in pixels, are transformed with the same matrix as the image.
+
+    All random numbers come from ``rng``, so the same state gives the same result bit for bit. How many are drawn before
+    the pixel operations depends on the policy alone, not on the image.
+
+    ``image`` is not written to; it is returned itself when nothing changes it and it already has the input size.
     """
     height, width = image.shape[:2]
-    drawn = policy.sample(rng)
+    sampled = policy.sample(rng)
     matrix = preprocess.compute_input_matrix(height, width, spec)
     if any(step.operation.group == GEOMETRY for step in policy):
-        matrix = compose_warp_matrix(drawn, spec.height, spec.width) @ matrix
+        matrix = compose_warp_matrix(sampled, spec.height, spec.width) @ matrix
         fill, value = _resolve_fill(policy, spec, boxes is not None)
-        out = warp_image(image, matrix, (spec.height, spec.width), fill, value)
+        augmented = warp_image(image, matrix, (spec.height, spec.width), fill, value)
     else:
-        out = preprocess.resize_to_input(image, spec)
-    out = apply_local_operations(apply_colour_operations(out, drawn), drawn, rng)
+        augmented = preprocess.resize_to_input(image, spec)
+    augmented = apply_local_operations(apply_colour_operations(augmented, sampled), sampled, rng)
     if boxes is None:
-        return AugmentedImage(out, np.empty((0, 4)), np.empty(0, np.bool_), matrix)
-    return AugmentedImage(out, *_transform_boxes(boxes, matrix, spec), matrix)
+        return AugmentedImage(augmented, np.empty((0, 4)), np.empty(0, np.bool_), matrix)
+    return AugmentedImage(augmented, *_transform_boxes(boxes, matrix, spec), matrix)
 
 
 def augment_boxes(
     size: tuple[int, int], policy: Policy, rng: np.random.Generator, spec: PreprocessSpec, boxes: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the ``boxes`` and the ``kept`` that ``augment`` gives for an image of ``size`` (height, width)."""
+    """Return the ``boxes`` and ``kept`` of ``augment`` for an image of ``size`` (height, width), without the image.
+
+    ``rng`` must be in the same state as for ``augment``.
+    """
     matrix = preprocess.compute_input_matrix(*size, spec)
-    drawn = policy.sample(rng)
+    sampled = policy.sample(rng)
     if any(step.operation.group == GEOMETRY for step in policy):
-        matrix = compose_warp_matrix(drawn, spec.height, spec.width) @ matrix
+        matrix = compose_warp_matrix(sampled, spec.height, spec.width) @ matrix
     return _transform_boxes(boxes, matrix, spec)
 
 
 def _resolve_fill(policy: Policy, spec: PreprocessSpec, has_boxes: bool) -> tuple[str, int]:
+    """Return the border mode and value for the area outside the image.
+
+    ``auto`` means grey where the network's input is padded with grey or there are boxes (reflection would show objects
+    without a box), and reflection otherwise.
+    """
     if policy.fill != "auto":
         return policy.fill, policy.fill_value
     if has_boxes or spec.resize in PADDED_RESIZE_MODES:
@@ -85,11 +97,10 @@ def _resolve_fill(policy: Policy, spec: PreprocessSpec, has_boxes: bool) -> tupl
 def _transform_boxes(
     boxes: NDArray[Any], matrix: NDArray[np.float64], spec: PreprocessSpec
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the boxes that remain after ``matrix``, float64 (K, 4), and which of the given ones these are (N,)."""
     corners = geometry.transform_corners(boxes, matrix)
-    seen = geometry.compute_visible_boxes(corners, spec.height, spec.width)
-    large = (seen[:, 2:] - seen[:, :2] >= MIN_BOX_SIDE).all(axis=1)
-    shown = geometry.compute_box_areas(seen) >= MIN_VISIBILITY * geometry.compute_box_areas(
-        geometry.compute_bounding_boxes(corners)
-    )
-    kept = large & shown
-    return seen[kept], kept
+    visible = geometry.compute_visible_boxes(corners, spec.height, spec.width)
+    full_areas = geometry.compute_box_areas(geometry.compute_bounding_boxes(corners))
+    is_large = (visible[:, 2:] - visible[:, :2] >= MIN_BOX_SIDE).all(axis=1)
+    kept = is_large & (geometry.compute_box_areas(visible) >= MIN_VISIBILITY * full_areas)
+    return visible[kept], kept

@@ -1,4 +1,4 @@
-"""Several labelled photos in one: the mosaic of four and the mixup of two, as detectors learn from them."""
+"""Combines several labelled images into one for training detectors: mosaic of four, and mixup of two."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from lince.augmentation.warp import warp_image
 from lince.preprocess import LETTERBOX_GREY, PreprocessSpec
 
 MOSAIC_IMAGES = 4
-_CENTRE_RANGE = (0.25, 0.75)  # where the four parts meet, as a share of each side
-_ZOOM_RANGE = (
-    0.5,
-    1.5,
-)  # 1 is the size at which the network sees a photo alone: objects keep the sizes that they have there
+_CENTRE_RANGE = (0.25, 0.75)  # of the point where the four tiles meet, as a fraction of each side
+_ZOOM_RANGE = (0.5, 1.5)  # 1 is the size that the image has alone at the network's input
 
 Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """A photo ``image`` (H, W, 3) uint8 RGB, with ``boxes`` (K, 4) in its pixels and their ``class_ids`` (K,)."""
+    """An image with its objects.
+
+    ``image`` is uint8 RGB (H, W, 3); ``boxes`` float64 (K, 4) are left, top, right, bottom in its pixels; ``class_ids``
+    int32 (K,). Raises ``ValueError`` when the lengths differ.
+    """
 
     image: Image
     boxes: NDArray[np.float64]
@@ -40,56 +41,63 @@ class LabelledImage:
 
 
 def mosaic(
-    photos: Sequence[LabelledImage], rng: np.random.Generator, spec: PreprocessSpec, mirror: bool = True
+    images: Sequence[LabelledImage], rng: np.random.Generator, spec: PreprocessSpec, mirror: bool = True
 ) -> LabelledImage:
-    """Return four ``photos`` of any sizes side by side at the input size of ``spec`` (Bochkovskiy et al. 2020).
+    """Return four ``images`` of any sizes in one image of the input size of ``spec`` (Bochkovskiy et al. 2020, YOLOv4).
 
-    They meet at a point between a quarter and three quarters of each side. Each is drawn half to one and a half times
-    as large as the network would see it alone, mirrored half of the time if ``mirror``, by one warp straight from its
-    own pixels. One larger than its part shows a piece of it, anywhere; a smaller one touches the point, and what it
-    leaves free is grey. Of the boxes those stay that show at least a quarter of their area (``LEAST_VISIBLE``) and
-    measure two pixels each way (``LEAST_SIDE``). All chance comes from ``rng``, which is asked for eighteen numbers
-    whatever the photos are.
+    The tiles meet at a random point between a quarter and three quarters of each side. Each image is warped once,
+    straight from its own pixels, at 0.5 to 1.5 times the size that it would have alone at the network's input, and
+    mirrored half of the time if ``mirror``. An image larger than its tile shows a random part; a smaller one touches
+    the meeting point, and the rest of the tile is grey.
+
+    Boxes remain when at least ``MIN_VISIBILITY`` of their area is inside the tile and both sides measure at least
+    ``MIN_BOX_SIDE`` pixels. Exactly eighteen random numbers are drawn from ``rng``, whatever the images are. Raise
+    ``ValueError`` when there are not four images.
     """
-    if len(photos) != MOSAIC_IMAGES:
-        raise ValueError(f"a mosaic is made of {MOSAIC_IMAGES} photos, not {len(photos)}")
+    if len(images) != MOSAIC_IMAGES:
+        raise ValueError(f"a mosaic is made of {MOSAIC_IMAGES} images, not {len(images)}")
     x, y = np.rint(rng.uniform(*_CENTRE_RANGE, 2) * (spec.width, spec.height)).astype(int).tolist()
     canvas = np.full((spec.height, spec.width, 3), LETTERBOX_GREY, np.uint8)
     boxes, class_ids = [], []
-    for number, (photo, chance) in enumerate(zip(photos, rng.random((MOSAIC_IMAGES, 4)), strict=True)):
-        part = _MosaicTile.from_index(number, x, y, spec)
-        matrix = _placement_matrix(photo.image, _Placement.from_random(chance, mirror), part, spec)
-        part.draw_image(photo.image, matrix, canvas)
-        seen, kept = _transform_boxes(photo.boxes, matrix, part)
-        boxes.append(seen + [part.left, part.top] * 2)
-        class_ids.append(photo.class_ids[kept])
+    for index, (image, numbers) in enumerate(zip(images, rng.random((MOSAIC_IMAGES, 4)), strict=True)):
+        tile = _MosaicTile.from_index(index, x, y, spec)
+        matrix = _placement_matrix(image.image, _Placement.from_random(numbers, mirror), tile, spec)
+        tile.draw_image(image.image, matrix, canvas)
+        visible, kept = _transform_boxes(image.boxes, matrix, tile)
+        boxes.append(visible + [tile.left, tile.top] * 2)
+        class_ids.append(image.class_ids[kept])
     return LabelledImage(canvas, np.concatenate(boxes), np.concatenate(class_ids))
 
 
 def mixup_images(
-    photo: LabelledImage, other: LabelledImage, rng: np.random.Generator, spec: PreprocessSpec, mirror: bool = True
+    image: LabelledImage,
+    other_image: LabelledImage,
+    rng: np.random.Generator,
+    spec: PreprocessSpec,
+    mirror: bool = True,
 ) -> LabelledImage:
-    """Return the mixup of two (Zhang et al. 2018) as YOLOX uses it: half of each, and the boxes of both.
+    """Return the mean of two images with the boxes of both: mixup (Zhang et al. 2018) as YOLOX uses it.
 
-    ``photo`` has the input size of ``spec``; ``other`` of any size is drawn half to one and a half times as large as
-    the network would see it alone, mirrored half of the time if ``mirror``, and placed at random; where it shows
-    nothing, grey is mixed in. Its boxes stay by the rule of ``mosaic``; those of ``photo`` stay all.
+    ``image`` must have the input size of ``spec``; ``ValueError`` is raised otherwise. ``other_image`` may have any
+    size: it is warped at 0.5 to 1.5 times the size that it would have alone at the network's input, mirrored half of
+    the time if ``mirror``, and placed at random; grey is mixed in where it does not reach. Its boxes remain by the rule
+    of ``mosaic``; those of ``image`` all remain.
     """
-    if photo.image.shape[:2] != (spec.height, spec.width):
-        raise ValueError(f"expected a photo of {spec.height} x {spec.width}, not {photo.image.shape[:2]}")
-    whole = _MosaicTile(0, 0, spec.width, spec.height)
-    matrix = _placement_matrix(other.image, _Placement.from_random(rng.random(4), mirror), whole, spec)
-    drawn = warp_image(other.image, matrix, (spec.height, spec.width), "constant", LETTERBOX_GREY)
-    seen, kept = _transform_boxes(other.boxes, matrix, whole)
-    mixed = np.asarray(cv2.addWeighted(photo.image, 0.5, drawn, 0.5, 0), np.uint8)
+    if image.image.shape[:2] != (spec.height, spec.width):
+        raise ValueError(f"expected an image of {spec.height} x {spec.width}, not {image.image.shape[:2]}")
+    tile = _MosaicTile(0, 0, spec.width, spec.height)
+    matrix = _placement_matrix(other_image.image, _Placement.from_random(rng.random(4), mirror), tile, spec)
+    warped = warp_image(other_image.image, matrix, (spec.height, spec.width), "constant", LETTERBOX_GREY)
+    visible, kept = _transform_boxes(other_image.boxes, matrix, tile)
+    mixed = np.asarray(cv2.addWeighted(image.image, 0.5, warped, 0.5, 0), np.uint8)
     return LabelledImage(
-        mixed, np.concatenate([photo.boxes, seen]), np.concatenate([photo.class_ids, other.class_ids[kept]])
+        mixed, np.concatenate([image.boxes, visible]), np.concatenate([image.class_ids, other_image.class_ids[kept]])
     )
 
 
 @dataclass(frozen=True)
 class _MosaicTile:
-    """One rectangle of the mosaic, in pixels; ``right`` and ``bottom`` are just outside."""
+    """A rectangle of the mosaic in pixels; ``right`` and ``bottom`` are exclusive."""
 
     left: int
     top: int
@@ -97,27 +105,31 @@ class _MosaicTile:
     bottom: int
 
     @classmethod
-    def from_index(cls, number: int, x: int, y: int, spec: PreprocessSpec) -> _MosaicTile:
-        """Return the part ``number``, row by row, of a mosaic whose parts meet at (``x``, ``y``)."""
-        left, right = ((0, x), (x, spec.width))[number % 2]
-        top, bottom = ((0, y), (y, spec.height))[number // 2]
+    def from_index(cls, index: int, x: int, y: int, spec: PreprocessSpec) -> _MosaicTile:
+        """Return the tile at ``index``, row by row, of a mosaic whose tiles meet at (``x``, ``y``)."""
+        left, right = ((0, x), (x, spec.width))[index % 2]
+        top, bottom = ((0, y), (y, spec.height))[index // 2]
         return cls(left, top, right, bottom)
 
     @property
     def size(self) -> tuple[int, int]:
-        """The part's (height, width)."""
+        """(height, width) in pixels."""
         return self.bottom - self.top, self.right - self.left
 
     def draw_image(self, image: Image, matrix: NDArray[np.float64], canvas: Image) -> None:
-        """Draw ``image`` on its rectangle of ``canvas``."""
+        """Warp ``image`` by ``matrix`` into this tile of ``canvas``; nothing is drawn in an empty tile."""
         if min(self.size) > 0:
-            moved = warp_image(image, matrix, self.size, "constant", LETTERBOX_GREY)
-            canvas[self.top : self.bottom, self.left : self.right] = moved
+            warped = warp_image(image, matrix, self.size, "constant", LETTERBOX_GREY)
+            canvas[self.top : self.bottom, self.left : self.right] = warped
 
 
 @dataclass(frozen=True)
 class _Placement:
-    """How one photo is drawn: its ``zoom``, whether ``turned`` left to right, where ``across`` and ``down`` (0..1)."""
+    """Size and position of an image in its tile.
+
+    ``zoom`` is relative to the size of the image alone at the network's input; ``x_fraction`` and ``y_fraction``, 0..1,
+    choose the position within the room that is left, or the part that is shown.
+    """
 
     zoom: float
     mirrored: bool
@@ -126,39 +138,45 @@ class _Placement:
 
     @classmethod
     def from_random(cls, numbers: NDArray[np.float64], mirror: bool) -> _Placement:
-        """Return what four ``numbers`` in [0, 1) stand for."""
-        zoom, turned, across, down = numbers.tolist()
-        return cls(_ZOOM_RANGE[0] + zoom * (_ZOOM_RANGE[1] - _ZOOM_RANGE[0]), mirror and turned < 0.5, across, down)
+        """Return the placement for four random ``numbers`` in [0, 1)."""
+        zoom, mirror_chance, x_fraction, y_fraction = numbers.tolist()
+        zoom = _ZOOM_RANGE[0] + zoom * (_ZOOM_RANGE[1] - _ZOOM_RANGE[0])
+        return cls(zoom, mirror and mirror_chance < 0.5, x_fraction, y_fraction)
 
 
-def _placement_matrix(image: Image, chance: _Placement, part: _MosaicTile, spec: PreprocessSpec) -> NDArray[np.float64]:
-    """Return the way (3, 3) from pixels of ``image`` to pixels of ``part``."""
+def _placement_matrix(
+    image: Image, placement: _Placement, tile: _MosaicTile, spec: PreprocessSpec
+) -> NDArray[np.float64]:
+    """Return the matrix (3, 3) from pixels of ``image`` to pixels of ``tile``."""
     height, width = image.shape[:2]
-    alone = preprocess.compute_input_matrix(height, width, spec)
-    sx, sy = chance.zoom * alone[0, 0], chance.zoom * alone[1, 1]
-    dx = _offset(part.size[1] - sx * width, chance.x_fraction, (part.left == 0, part.right == spec.width))
-    dy = _offset(part.size[0] - sy * height, chance.y_fraction, (part.top == 0, part.bottom == spec.height))
-    if chance.mirrored:
+    input_matrix = preprocess.compute_input_matrix(height, width, spec)
+    sx, sy = placement.zoom * input_matrix[0, 0], placement.zoom * input_matrix[1, 1]
+    dx = _offset(tile.size[1] - sx * width, placement.x_fraction, (tile.left == 0, tile.right == spec.width))
+    dy = _offset(tile.size[0] - sy * height, placement.y_fraction, (tile.top == 0, tile.bottom == spec.height))
+    if placement.mirrored:
         return np.array([[-sx, 0.0, dx + sx * width], [0.0, sy, dy], [0.0, 0.0, 1.0]])
     return np.array([[sx, 0.0, dx], [0.0, sy, dy], [0.0, 0.0, 1.0]])
 
 
-def _offset(free: float, share: float, outer: tuple[bool, bool]) -> float:
-    """Return where a photo starts along one side of its part, which is ``free`` pixels longer (negative: shorter).
+def _offset(free_space: float, fraction: float, on_border: tuple[bool, bool]) -> float:
+    """Return where the image starts along one side of its tile, in pixels.
 
-    ``outer`` tells which ends of the part lie on the frame: a shorter photo leans on the end that does not.
+    ``free_space`` is the side of the tile minus that of the image, negative for a larger image. ``on_border`` says
+    which ends of the tile are on the border of the mosaic: a smaller image is placed at the end that is not, next to
+    the meeting point. A larger image, and any image in a tile with both ends on the border, starts at ``fraction`` of
+    the free space.
     """
-    if free < 0 or outer[0] == outer[1]:
-        return free * share
-    return free if outer[0] else 0.0
+    if free_space < 0 or on_border[0] == on_border[1]:
+        return free_space * fraction
+    return free_space if on_border[0] else 0.0
 
 
 def _transform_boxes(
-    boxes: NDArray[Any], matrix: NDArray[np.float64], part: _MosaicTile
+    boxes: NDArray[Any], matrix: NDArray[np.float64], tile: _MosaicTile
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return what ``part`` shows of ``boxes`` (K, 4) in its own pixels, and which of them (K,) stay."""
+    """Return the visible parts of ``boxes`` (K, 4) in pixels of ``tile``, and which boxes (K,) remain."""
     moved = geometry.transform_boxes(boxes, matrix)
-    seen = geometry.clip_boxes(moved, *part.size)
-    large = (seen[:, 2:] - seen[:, :2] >= MIN_BOX_SIDE).all(axis=1)
-    kept = large & (geometry.compute_box_areas(seen) >= MIN_VISIBILITY * geometry.compute_box_areas(moved))
-    return seen[kept], kept
+    visible = geometry.clip_boxes(moved, *tile.size)
+    is_large = (visible[:, 2:] - visible[:, :2] >= MIN_BOX_SIDE).all(axis=1)
+    kept = is_large & (geometry.compute_box_areas(visible) >= MIN_VISIBILITY * geometry.compute_box_areas(moved))
+    return visible[kept], kept

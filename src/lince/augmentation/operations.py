@@ -1,4 +1,4 @@
-"""The one table of operations: parsing, drawing, describing and the documentation all read it."""
+"""The table of augmentation operations: names, groups, units, ranges and descriptions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lince.i18n import _
 
-LazyText = Callable[[], str]  # asked when it is shown, so that it speaks the language then in force
+LazyText = Callable[[], str]  # called when the text is shown, to translate it into the current language
 GEOMETRY = "geometry"
 COLOUR = "colour"
 LOCAL = "local"
@@ -15,12 +15,15 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class Operation:
-    """One way to alter an image.
+    """One augmentation operation.
 
-    An amount is drawn between the two ends of a range; ``low`` and ``high`` are the limits of what may be asked, and
-    ``neutral`` is the amount that changes nothing. One number v means -v to v where ``mirrored``, else from v to
-    ``neutral``. A switch (``amounts`` 0) has no amount, only a probability. ``extras`` counts further draws in 0..1
-    (a position, say). ``keras`` names the ImageDataGenerator option that it replaces.
+    ``low`` and ``high`` limit the amounts that a policy may ask for; ``neutral`` is the amount that changes nothing.
+    Each time, ``amount_count`` amounts are drawn uniformly from the range of the policy. A single number v in a policy
+    means the range -v..v where ``symmetric``, else the range between v and ``neutral``. An operation without amounts
+    is a switch: it has only a probability.
+
+    ``extra_count`` is the number of further random numbers 0..1 that the operation needs, such as a position.
+    ``keras_argument`` names the equivalent argument of Keras' ``ImageDataGenerator``, for the documentation.
     """
 
     name: str
@@ -37,11 +40,11 @@ class Operation:
 
     @property
     def is_switch(self) -> bool:
-        """Whether it is either done or not, with no amount to choose."""
+        """Whether the operation has no amount, only a probability."""
         return self.amount_count == 0
 
     def expand_range(self, value: float) -> tuple[float, float]:
-        """Return the range that the single number ``value`` stands for."""
+        """Return the range (low, high) that the single number ``value`` in a policy stands for."""
         if self.symmetric:
             return -abs(value), abs(value)
         return min(value, self.neutral), max(value, self.neutral)
@@ -50,10 +53,12 @@ class Operation:
 def _symmetric_operation(
     name: str, group: str, description: LazyText, unit: LazyText, limit: float, keras_argument: str = ""
 ) -> Operation:
+    """Return an operation whose amounts range from -``limit`` to ``limit``."""
     return Operation(name, group, description, unit, -limit, limit, symmetric=True, keras_argument=keras_argument)
 
 
 def _factor_operation(name: str, group: str, description: LazyText, keras_argument: str = "") -> Operation:
+    """Return an operation that multiplies by 1 + amount; amounts are -0.9 to 4."""
     return Operation(
         name, group, description, lambda: _("relative change"), -0.9, 4.0, symmetric=True, keras_argument=keras_argument
     )
@@ -62,6 +67,7 @@ def _factor_operation(name: str, group: str, description: LazyText, keras_argume
 def _switch_operation(
     name: str, group: str, description: LazyText, extra_count: int = 0, keras_argument: str = ""
 ) -> Operation:
+    """Return an operation without amounts."""
     return Operation(name, group, description, amount_count=0, extra_count=extra_count, keras_argument=keras_argument)
 
 
@@ -69,41 +75,43 @@ _TABLE = (
     _symmetric_operation(
         "rotation",
         GEOMETRY,
-        lambda: _("turns the image, anticlockwise when positive"),
+        lambda: _("rotates the image, anticlockwise when positive"),
         lambda: _("degrees"),
         180.0,
         "rotation_range",
     ),
-    _switch_operation("quarter_turn", GEOMETRY, lambda: _("turns the image by 90, 180 or 270 degrees"), extra_count=1),
+    _switch_operation(
+        "quarter_turn", GEOMETRY, lambda: _("rotates the image by 90, 180 or 270 degrees"), extra_count=1
+    ),
     _symmetric_operation(
         "shift_x",
         GEOMETRY,
-        lambda: _("moves the image sideways"),
-        lambda: _("share of the width"),
+        lambda: _("shifts the image horizontally"),
+        lambda: _("fraction of the width"),
         0.9,
         "width_shift_range",
     ),
     _symmetric_operation(
         "shift_y",
         GEOMETRY,
-        lambda: _("moves the image up or down"),
-        lambda: _("share of the height"),
+        lambda: _("shifts the image vertically"),
+        lambda: _("fraction of the height"),
         0.9,
         "height_shift_range",
     ),
-    _symmetric_operation(
-        "shear_x", GEOMETRY, lambda: _("slants upright lines"), lambda: _("degrees"), 60.0, "shear_range"
-    ),
-    _symmetric_operation("shear_y", GEOMETRY, lambda: _("slants level lines"), lambda: _("degrees"), 60.0),
+    _symmetric_operation("shear_x", GEOMETRY, lambda: _("horizontal shear"), lambda: _("degrees"), 60.0, "shear_range"),
+    _symmetric_operation("shear_y", GEOMETRY, lambda: _("vertical shear"), lambda: _("degrees"), 60.0),
     _factor_operation("zoom", GEOMETRY, lambda: _("enlarges the image (shrinks it when negative)"), "zoom_range"),
-    _factor_operation("stretch", GEOMETRY, lambda: _("makes the image wider for its height (narrower when negative)")),
-    _switch_operation("flip_x", GEOMETRY, lambda: _("mirrors left and right"), keras_argument="horizontal_flip"),
-    _switch_operation("flip_y", GEOMETRY, lambda: _("mirrors top and bottom"), keras_argument="vertical_flip"),
+    _factor_operation(
+        "stretch", GEOMETRY, lambda: _("changes the aspect ratio: wider when positive, narrower when negative")
+    ),
+    _switch_operation("flip_x", GEOMETRY, lambda: _("flips the image horizontally"), keras_argument="horizontal_flip"),
+    _switch_operation("flip_y", GEOMETRY, lambda: _("flips the image vertically"), keras_argument="vertical_flip"),
     Operation(
         "perspective",
         GEOMETRY,
-        lambda: _("moves each corner by up to this much"),
-        lambda: _("share of the side"),
+        lambda: _("moves each corner by up to this much (perspective)"),
+        lambda: _("fraction of the side"),
         0.0,
         0.24,
         extra_count=8,
@@ -111,35 +119,35 @@ _TABLE = (
     Operation(
         "crop",
         GEOMETRY,
-        lambda: _("cuts out a window anywhere and enlarges it to the whole"),
-        lambda: _("share of the area"),
+        lambda: _("takes a random crop and resizes it to the full size"),
+        lambda: _("fraction of the area"),
         0.01,
         1.0,
         neutral=1.0,
         extra_count=2,
     ),
-    _factor_operation("saturation", COLOUR, lambda: _("makes colours stronger (paler when negative)")),
+    _factor_operation(
+        "saturation", COLOUR, lambda: _("changes the saturation: stronger colours when positive, paler when negative")
+    ),
     _symmetric_operation(
         "hue",
         COLOUR,
-        lambda: _("turns colours around the colour circle, keeping their brightness"),
+        lambda: _("shifts the hue, keeping the brightness"),
         lambda: _("degrees"),
         180.0,
     ),
-    _switch_operation("greyscale", COLOUR, lambda: _("takes the colours out")),
-    _switch_operation("autocontrast", COLOUR, lambda: _("stretches each channel to the whole range")),
-    _switch_operation("equalize", COLOUR, lambda: _("spreads the levels of each channel evenly")),
+    _switch_operation("greyscale", COLOUR, lambda: _("converts the image to greyscale")),
+    _switch_operation("autocontrast", COLOUR, lambda: _("stretches each channel to the full range (autocontrast)")),
+    _switch_operation("equalize", COLOUR, lambda: _("equalises the histogram of each channel")),
+    _factor_operation("gamma", COLOUR, lambda: _("changes the gamma: darker mid-tones when positive")),
     _factor_operation(
-        "gamma", COLOUR, lambda: _("changes the exponent of the levels: darker middle tones when positive")
+        "brightness", COLOUR, lambda: _("changes the brightness: multiplies the pixel values"), "brightness_range"
     ),
-    _factor_operation("brightness", COLOUR, lambda: _("multiplies the levels"), "brightness_range"),
-    _factor_operation(
-        "contrast", COLOUR, lambda: _("moves the levels away from the image's mean grey (towards it when negative)")
-    ),
+    _factor_operation("contrast", COLOUR, lambda: _("changes the contrast around the image's mean grey")),
     Operation(
         "channel_shift",
         COLOUR,
-        lambda: _("adds to each channel an amount of its own"),
+        lambda: _("adds a different random value to each channel"),
         lambda: _("levels"),
         -255.0,
         255.0,
@@ -147,11 +155,11 @@ _TABLE = (
         amount_count=3,
         keras_argument="channel_shift_range",
     ),
-    _switch_operation("invert", COLOUR, lambda: _("turns the image into its negative")),
+    _switch_operation("invert", COLOUR, lambda: _("inverts the colours (negative)")),
     Operation(
         "solarize",
         COLOUR,
-        lambda: _("inverts the levels from this one up"),
+        lambda: _("inverts the pixel values from this level up (solarize)"),
         lambda: _("level"),
         0.0,
         256.0,
@@ -160,7 +168,7 @@ _TABLE = (
     Operation(
         "posterize",
         COLOUR,
-        lambda: _("keeps only this many bits of each level"),
+        lambda: _("keeps only this many bits per channel (posterize)"),
         lambda: _("bits"),
         1.0,
         8.0,
@@ -175,15 +183,22 @@ _TABLE = (
         4.0,
         symmetric=True,
     ),
-    Operation("blur", LOCAL, lambda: _("blurs with a Gaussian of this deviation"), lambda: _("pixels"), 0.0, 20.0),
-    Operation("noise", LOCAL, lambda: _("adds Gaussian noise of this deviation"), lambda: _("levels"), 0.0, 128.0),
+    Operation("blur", LOCAL, lambda: _("Gaussian blur with this standard deviation"), lambda: _("pixels"), 0.0, 20.0),
     Operation(
-        "salt_pepper", LOCAL, lambda: _("turns pixels white or black"), lambda: _("share of the pixels"), 0.0, 1.0
+        "noise", LOCAL, lambda: _("adds Gaussian noise with this standard deviation"), lambda: _("levels"), 0.0, 128.0
+    ),
+    Operation(
+        "salt_pepper",
+        LOCAL,
+        lambda: _("turns pixels white or black (salt-and-pepper noise)"),
+        lambda: _("fraction of the pixels"),
+        0.0,
+        1.0,
     ),
     Operation(
         "jpeg",
         LOCAL,
-        lambda: _("leaves the traces of JPEG compression at this quality"),
+        lambda: _("adds JPEG compression artefacts at this quality"),
         lambda: _("quality"),
         1.0,
         100.0,
@@ -192,8 +207,8 @@ _TABLE = (
     Operation(
         "erasing",
         LOCAL,
-        lambda: _("covers a rectangle with random levels"),
-        lambda: _("share of the area"),
+        lambda: _("covers a rectangle with random pixels (random erasing)"),
+        lambda: _("fraction of the area"),
         0.0,
         0.9,
         extra_count=3,

@@ -1,7 +1,12 @@
-"""The doctor: what is wrong with a dataset, where it can be seen, and what to do about it."""
+"""Dataset checks: finds problems in the images and labels of a dataset, and shows where they are.
 
+A check is a function that takes a ``CheckContext`` and returns a list of ``CheckFinding``; ``check_run.CHECKS`` lists
+them all. An error means that labels are lost or results will be wrong, a warning that results are at risk, and a note
+is good to know. The codes of findings and the keys of their figures are part of ``lince check --json`` and stay.
+"""
+
+from lince.checks.check_context import CheckFinding, Example, FeatureModel
 from lince.checks.check_run import CheckResult, run_checks
-from lince.checks.finding import Example, Finding, Severity
-from lince.checks.label_errors import FeatureModel
+from lince.findings import Severity
 
-__all__ = ["CheckResult", "Example", "FeatureModel", "Finding", "Severity", "run_checks"]
+__all__ = ["CheckFinding", "CheckResult", "Example", "FeatureModel", "Severity", "run_checks"]

@@ -1,4 +1,4 @@
-"""Checks of the boxes: beyond the photo, specks, very small ones, doubled ones, and those that cover everything."""
+"""Checks of object boxes: outside the image, tiny, very small, duplicated, or as large as the image."""
 
 from __future__ import annotations
 
@@ -9,207 +9,250 @@ from numpy.typing import NDArray
 
 from lince import geometry
 from lince.annotations import CROWD, GROUP
-from lince.checks.finding import CheckContext, Example, Finding, FindingText, Severity, make_findings
+from lince.checks.check_context import CheckContext, CheckFinding, Example, FindingText, make_findings
 from lince.checks.image_checks import find_labelled_before_rotation, get_readable_mask
+from lince.findings import Severity
 from lince.formats.builders.object_table import EDGE_TOLERANCE
-from lince.i18n import _
+from lince.i18n import _, localise_number
 
-TINY_SIDE = 4.0  # pixels; a side below it is a slip of the hand
-SMALL_AREA_SHARE = 0.001  # of the photo's area
-FULL_SIDE_SHARE = 0.98  # of both sides of the photo
-SAME_OBJECT_IOU = 0.9  # overlap (intersection over union) from which two boxes mean the same object
+TINY_SIDE = 4.0  # pixels; a box with a shorter side is probably a drawing error
+SMALL_AREA_SHARE = 0.001  # of the image area
+FULL_SIDE_SHARE = 0.98  # of both sides of the image
+SAME_OBJECT_IOU = 0.9  # two boxes with a higher IoU probably mark the same object
 
 
-def check_boxes(evidence: CheckContext) -> list[Finding]:
-    """Return what is wrong with the boxes; nothing for data that marks no objects."""
-    if evidence.dataset.objects is None:
+def check_boxes(context: CheckContext) -> list[CheckFinding]:
+    """Return the findings on object boxes; none when the dataset has classes of whole images.
+
+    Codes: ``beyond``, ``edge``, ``speck``, ``small``, ``whole``, ``doubled``, ``contested``, ``nothing-marked``.
+    """
+    if context.dataset.objects is None:
         return []
     return [
-        *_boxes_outside_image(evidence),
-        *_edge_overhang(evidence),
-        *_unusual_sizes(evidence),
-        *_coincident_boxes(evidence),
-        *_images_without_objects(evidence),
+        *_boxes_outside_image(context),
+        *_edge_overhang(context),
+        *_unusual_sizes(context),
+        *_coincident_boxes(context),
+        *_images_without_objects(context),
     ]
 
 
-def compute_pairwise_iou(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the intersection over union (N, N) of every pair of ``boxes`` (N, 4)."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0.0), axis=2)
-    areas = geometry.compute_box_areas(boxes)
-    return np.asarray(shared / np.maximum(areas[:, None] + areas[None, :] - shared, 1e-12), np.float64)
+def compute_pixels_outside(context: CheckContext) -> NDArray[np.float64]:
+    """Return by how many pixels each box sticks out of its image, on the side where it does most: float64 (M,).
 
-
-def compute_pixels_outside(evidence: CheckContext) -> NDArray[np.float64]:
-    """Return by how many pixels each box (M,) leaves the photo as it really is; 0 where it does not open."""
-    objects = evidence.objects
-    height, width = _image_sizes_of_boxes(evidence)
+    The real size of the image is used, not the one that the labels state. 0 for boxes inside, and for all boxes of
+    images that cannot be opened.
+    """
+    objects = context.objects
+    height, width = _image_sizes_of_boxes(context)
     left, top, right, bottom = objects.boxes.T
-    over = np.max([-left, -top, right - width, bottom - height], axis=0, initial=0.0)
-    return np.where(get_readable_mask(evidence)[objects.image_ids], over, 0.0)
+    excess = np.max([-left, -top, right - width, bottom - height], axis=0, initial=0.0)
+    return np.where(get_readable_mask(context)[objects.image_ids], excess, 0.0)
 
 
-def _boxes_outside_image(evidence: CheckContext) -> list[Finding]:
-    over = compute_pixels_outside(evidence)
-    found = (over > EDGE_TOLERANCE) & ~find_labelled_before_rotation(evidence)[evidence.objects.image_ids]
-    words = FindingText(
+def _boxes_outside_image(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``beyond``: boxes that stick out by more than ``EDGE_TOLERANCE`` pixels.
+
+    Images whose labels ignore the Exif orientation are left out; they have a finding of their own.
+    """
+    excess = compute_pixels_outside(context)
+    outside = (excess > EDGE_TOLERANCE) & ~find_labelled_before_rotation(context)[context.objects.image_ids]
+    finding_text = FindingText(
         Severity.ERROR,
-        _("Boxes beyond the photo"),
-        _("They reach further than the photo really does."),
-        _("Look whether the photo was resized or cut after it was labelled; correct the boxes or take the original."),
+        _("Boxes outside the image"),
+        _("They extend past the actual size of the photo."),
+        _(
+            "Check whether the photo was resized or cropped after it was labelled; correct the boxes or use "
+            "the original photo."
+        ),
     )
-    return _object_findings(evidence, "beyond", words, np.flatnonzero(found), lambda i: _format_excess(float(over[i])))
+    return _object_findings(
+        context, "beyond", finding_text, np.flatnonzero(outside), lambda i: _format_excess(float(excess[i]))
+    )
 
 
-def _edge_overhang(evidence: CheckContext) -> list[Finding]:
-    over = compute_pixels_outside(evidence)
-    found = (over > 0) & (over <= EDGE_TOLERANCE)
-    words = FindingText(
+def _edge_overhang(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``edge``: boxes that stick out by at most ``EDGE_TOLERANCE`` pixels."""
+    excess = compute_pixels_outside(context)
+    slightly_outside = (excess > 0) & (excess <= EDGE_TOLERANCE)
+    finding_text = FindingText(
         Severity.NOTE,
-        _("Boxes a hair beyond the edge"),
-        _("They leave the photo by one pixel at most, as rounding and counting from 1 bring about. They are used."),
+        _("Boxes slightly outside the image"),
+        _(
+            "They exceed the image by at most one pixel, which happens with rounding or coordinates that start "
+            "at 1. They are used."
+        ),
         _("Nothing needs to be done."),
     )
-    return _object_findings(evidence, "edge", words, np.flatnonzero(found), lambda i: _format_excess(float(over[i])))
-
-
-def _unusual_sizes(evidence: CheckContext) -> list[Finding]:
-    boxes = evidence.objects.boxes
-    height, width = _image_sizes_of_boxes(evidence)
-    sides = boxes[:, 2:] - boxes[:, :2]
-    known = (
-        get_readable_mask(evidence)[evidence.objects.image_ids]
-        & ~find_labelled_before_rotation(evidence)[evidence.objects.image_ids]
+    return _object_findings(
+        context, "edge", finding_text, np.flatnonzero(slightly_outside), lambda i: _format_excess(float(excess[i]))
     )
-    speck = sides.min(axis=1, initial=np.inf) < TINY_SIDE
-    share = sides.prod(axis=1) / np.maximum(height * width, 1)
-    small = known & ~speck & (share < SMALL_AREA_SHARE)
-    covered = np.minimum(sides[:, 0] / np.maximum(width, 1), sides[:, 1] / np.maximum(height, 1))
-    whole = known & (covered >= FULL_SIDE_SHARE)
 
-    def size(i: int) -> str:
-        return _("{width:.1f} x {height:.1f} px").format(width=float(sides[i, 0]), height=float(sides[i, 1]))
+
+def _unusual_sizes(context: CheckContext) -> list[CheckFinding]:
+    """Return the findings ``speck``, ``small`` and ``whole``.
+
+    A tiny box is not also reported as small. Relative sizes are only judged where the image opens and its labels use
+    the orientation of the image.
+    """
+    boxes = context.objects.boxes
+    height, width = _image_sizes_of_boxes(context)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    is_measurable = (
+        get_readable_mask(context)[context.objects.image_ids]
+        & ~find_labelled_before_rotation(context)[context.objects.image_ids]
+    )
+    is_tiny = sides.min(axis=1, initial=np.inf) < TINY_SIDE
+    area_share = sides.prod(axis=1) / np.maximum(height * width, 1)
+    is_small = is_measurable & ~is_tiny & (area_share < SMALL_AREA_SHARE)
+    side_share = np.minimum(sides[:, 0] / np.maximum(width, 1), sides[:, 1] / np.maximum(height, 1))
+    covers_image = is_measurable & (side_share >= FULL_SIDE_SHARE)
+
+    def format_size(index: int) -> str:
+        """Return the size of the box at ``index`` in words."""
+        return _("{width:.1f} x {height:.1f} px").format(width=float(sides[index, 0]), height=float(sides[index, 1]))
 
     return [
-        *_object_findings(evidence, "speck", _tiny_text(), np.flatnonzero(speck), size),
-        *_object_findings(evidence, "small", _small_text(), np.flatnonzero(small), size),
-        *_object_findings(evidence, "whole", _full_image_text(), np.flatnonzero(whole), size),
+        *_object_findings(context, "speck", _tiny_text(), np.flatnonzero(is_tiny), format_size),
+        *_object_findings(context, "small", _small_text(), np.flatnonzero(is_small), format_size),
+        *_object_findings(context, "whole", _full_image_text(), np.flatnonzero(covers_image), format_size),
     ]
 
 
 def _tiny_text() -> FindingText:
+    """Return the wording of ``speck``."""
     return FindingText(
         Severity.WARNING,
-        _("Specks"),
-        _("Boxes with a side of less than 4 pixels: a slip of the hand, most often."),
-        _("Look at them and remove those that mark nothing."),
+        _("Tiny boxes"),
+        _("Boxes with a side of less than 4 pixels, usually drawn by mistake."),
+        _("Review them and remove those that mark no object."),
     )
 
 
 def _small_text() -> FindingText:
+    """Return the wording of ``small``."""
     return FindingText(
         Severity.NOTE,
         _("Very small objects"),
-        _("They cover less than a thousandth of their photo, and are hard to learn at small input sizes."),
-        _("Train with a larger input (--size), or cut the photos into tiles."),
+        _("They cover less than 0.1% of the photo, which is hard to learn with a small input size."),
+        _("Train with a larger input (--size), or split the photos into tiles."),
     )
 
 
 def _full_image_text() -> FindingText:
+    """Return the wording of ``whole``."""
     return FindingText(
         Severity.NOTE,
-        _("Boxes around the whole photo"),
-        _("They cover their photo from edge to edge."),
-        _("Right for close-ups. If a tool put them there because nobody drew anything, draw the objects."),
+        _("Boxes that cover the whole image"),
+        _("They cover the image from edge to edge."),
+        _("This is fine for close-ups. If a labelling tool added them by default, draw the objects."),
     )
 
 
-def _coincident_boxes(evidence: CheckContext) -> list[Finding]:
-    same: list[tuple[int, int]] = []
-    other: list[tuple[int, int]] = []
-    class_ids = evidence.objects.class_ids
-    for first, second in _iter_coincident_pairs(evidence):
-        (same if class_ids[first] == class_ids[second] else other).append((first, second))
-    names = evidence.dataset.classes.names
-    contested = [(pair, " / ".join(names[class_ids[i]] for i in pair)) for pair in other]
-    doubled = [(pair, names[class_ids[pair[0]]]) for pair in same]
-    rows = evidence.objects.image_ids
+def _coincident_boxes(context: CheckContext) -> list[CheckFinding]:
+    """Return the findings on boxes with nearly the same position: ``doubled`` (same class) and ``contested``."""
+    same_class: list[tuple[int, int]] = []
+    different_class: list[tuple[int, int]] = []
+    class_ids = context.objects.class_ids
+    for first, second in _iter_coincident_pairs(context):
+        (same_class if class_ids[first] == class_ids[second] else different_class).append((first, second))
+    names = context.dataset.classes.names
+    contested = [(pair, " / ".join(names[class_ids[i]] for i in pair)) for pair in different_class]
+    doubled = [(pair, names[class_ids[pair[0]]]) for pair in same_class]
+    rows = context.objects.image_ids
     return [
-        *make_findings("doubled", _duplicate_text(), _pair_examples(evidence, doubled, rows), len(doubled)),
-        *make_findings("contested", _conflicting_text(), _pair_examples(evidence, contested, rows), len(contested)),
+        *make_findings("doubled", _duplicate_text(), _pair_examples(context, doubled, rows), len(doubled)),
+        *make_findings("contested", _conflicting_text(), _pair_examples(context, contested, rows), len(contested)),
     ]
 
 
 def _duplicate_text() -> FindingText:
+    """Return the wording of ``doubled``."""
     return FindingText(
         Severity.WARNING,
-        _("Objects marked twice"),
-        _("Two boxes of one class lie on one another (overlap above 0.9)."),
-        _("Remove one of each; exact copies are dropped by --fix duplicates."),
+        _("Duplicate boxes"),
+        _("Two boxes of the same class almost coincide (IoU above 0.9)."),
+        _("Remove one of each pair; --fix duplicates drops exact copies."),
     )
 
 
 def _conflicting_text() -> FindingText:
+    """Return the wording of ``contested``."""
     return FindingText(
         Severity.WARNING,
         _("One object, two classes"),
-        _("Two boxes of different classes lie on one another (overlap above 0.9)."),
+        _("Two boxes of different classes almost coincide (IoU above 0.9)."),
         _("Decide which class is right and remove the other, unless an object may have both."),
     )
 
 
-def _iter_coincident_pairs(evidence: CheckContext) -> Iterator[tuple[int, int]]:
-    """Yield (first, second) object of each pair on one image that lie on one another; crowds and groups aside."""
-    objects = evidence.objects
-    single = (objects.flags & (CROWD | GROUP)) == 0
+def _iter_coincident_pairs(context: CheckContext) -> Iterator[tuple[int, int]]:
+    """Yield the two object indices of each pair of boxes on one image whose IoU is above ``SAME_OBJECT_IOU``.
+
+    Crowds and groups are skipped: they may cover single objects.
+    """
+    objects = context.objects
+    is_single = (objects.flags & (CROWD | GROUP)) == 0
     for row in np.flatnonzero(np.diff(objects.starts) > 1).tolist():
-        of = objects.slice_of_image(row)
-        here = np.flatnonzero(single[of]) + of.start
-        firsts, seconds = np.nonzero(np.triu(compute_pairwise_iou(objects.boxes[here]) > SAME_OBJECT_IOU, 1))
-        yield from zip(here[firsts].tolist(), here[seconds].tolist(), strict=True)
+        objects_of_image = objects.slice_of_image(row)
+        indices = np.flatnonzero(is_single[objects_of_image]) + objects_of_image.start
+        boxes = objects.boxes[indices]
+        firsts, seconds = np.nonzero(np.triu(geometry.compute_iou(boxes, boxes) > SAME_OBJECT_IOU, 1))
+        yield from zip(indices[firsts].tolist(), indices[seconds].tolist(), strict=True)
 
 
 def _pair_examples(
-    evidence: CheckContext, pairs: Sequence[tuple[tuple[int, int], str]], rows: NDArray[np.int64]
+    context: CheckContext, pairs: Sequence[tuple[tuple[int, int], str]], rows: NDArray[np.int64]
 ) -> Iterator[Example]:
-    return (evidence.make_example(int(rows[pair[0]]), text, pair) for pair, text in pairs)
+    """Return an example for each (pair of object indices, text); ``rows`` int64 (M,) are the images of the objects."""
+    return (context.make_example(int(rows[pair[0]]), text, pair) for pair, text in pairs)
 
 
-def _images_without_objects(evidence: CheckContext) -> list[Finding]:
-    rows = np.flatnonzero(np.diff(evidence.objects.starts) == 0)
-    share = len(rows) / max(len(evidence.dataset), 1)
-    words = FindingText(
+def _images_without_objects(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``nothing-marked``: images without objects, a warning when more than half of them are.
+
+    Figures: ``share``, the fraction of images without objects, 0..1.
+    """
+    rows = np.flatnonzero(np.diff(context.objects.starts) == 0)
+    share = len(rows) / max(len(context.dataset), 1)
+    finding_text = FindingText(
         Severity.WARNING if share > 0.5 else Severity.NOTE,
         _("Photos without any object"),
         _(
-            "Their label is empty ({share:.1%} of the photos), so they are taken to show none of the classes. "
-            "Where all labels of a photo were refused above, that is wrong."
+            "Their label is empty ({share:.1%} of the photos), so they count as background. That is wrong for "
+            "photos whose labels were all rejected above."
         ),
-        _("Look through them. Some are good for training; a photo that nobody labelled teaches the wrong thing."),
+        _("Review them. Some background photos help training, but photos that nobody labelled harm it."),
     )
     return make_findings(
-        "nothing-marked", words, map(evidence.make_example, rows.tolist()), len(rows), {"share": share}
+        "nothing-marked", finding_text, map(context.make_example, rows.tolist()), len(rows), {"share": share}
     )
 
 
 def _object_findings(
-    evidence: CheckContext, code: str, words: FindingText, found: NDArray[np.int64], say: Callable[[int], str]
-) -> list[Finding]:
-    """Return the finding on the objects ``found``; ``say`` tells something of each."""
-    rows, kinds = evidence.objects.image_ids, evidence.objects.class_ids
+    context: CheckContext,
+    code: str,
+    finding_text: FindingText,
+    indices: NDArray[np.int64],
+    format_object: Callable[[int], str],
+) -> list[CheckFinding]:
+    """Return the finding on the objects at ``indices``, with their class and a remark by ``format_object``."""
+    rows, class_ids = context.objects.image_ids, context.objects.class_ids
     examples = (
-        evidence.make_example(int(rows[i]), f"{evidence.get_class_name(int(kinds[i]))}: {say(i)}", (i,))
-        for i in found.tolist()
+        context.make_example(
+            int(rows[index]), f"{context.get_class_name(int(class_ids[index]))}: {format_object(index)}", (index,)
+        )
+        for index in indices.tolist()
     )
-    return make_findings(code, words, examples, len(found))
+    return make_findings(code, finding_text, examples, len(indices))
 
 
-def _image_sizes_of_boxes(evidence: CheckContext) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    height, width = evidence.image_stats.sizes[evidence.objects.image_ids].T
+def _image_sizes_of_boxes(context: CheckContext) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the height and the width of the image of each box: two int32 (M,), 0 where it cannot be opened."""
+    height, width = context.image_stats.sizes[context.objects.image_ids].T
     return height, width
 
 
 def _format_excess(value: float) -> str:
-    return _("by {excess:.2g} px").format(excess=value)
+    """Return by how many pixels a box sticks out, in words."""
+    return _("by {excess} px").format(excess=localise_number(f"{value:.2g}"))

@@ -1,4 +1,7 @@
-"""The check as one page with the pictures, which opens offline in any browser."""
+"""Writes the result of a dataset check as one HTML page that works offline.
+
+The template is ``templates/check.html.j2``; it extends the base template of the evaluation reports.
+"""
 
 from __future__ import annotations
 
@@ -13,95 +16,107 @@ from numpy.typing import NDArray
 
 from lince import fileio, images
 from lince.checks import histograms
+from lince.checks.check_context import CheckFinding, Example
 from lince.checks.check_run import CheckResult
 from lince.checks.contact_sheet import draw_annotated_image
-from lince.checks.finding import Example, Finding
 from lince.checks.label_errors import WRONG_LABEL_CODE
 from lince.errors import ImageError
 from lince.evaluation.report.html import get_jinja_environment
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 
-MAX_IMAGES, MAX_LISTED = 8, 200  # pictures of a finding, and examples in words
-MAX_LABEL_ERROR_IMAGES = 32  # pictures of labels in doubt: a person must look at each
-IMAGE_SIDE = 320  # pixels of a picture's longer side
+MAX_IMAGES, MAX_LISTED = 8, 200  # examples of a finding that are drawn, and that are listed by name
+MAX_LABEL_ERROR_IMAGES = 32  # drawn examples of suspected label errors; a person has to look at each
+IMAGE_SIDE = 320  # pixels of the longer side of a drawn image
+
+
+_JPEG_QUALITY = 82
 
 
 @dataclass(frozen=True)
 class ReportExample:
-    """One example as the page shows it: its picture (JPEG), and that of the photo beside it if there is one."""
+    """An example with its drawing as JPEG, and that of the image to compare with if there is one."""
 
     example: Example
     image: bytes
     other_image: bytes | None = None
 
 
-def render_html(checkup: CheckResult, progress: Progress = SILENT) -> str:
-    """Return ``checkup`` as one HTML page in the language in force."""
-    with progress.open_stage(_("Drawing the pictures"), len(checkup.findings)) as stage:
-        pictures = []
-        for item in checkup.findings:
-            pictures.append(_make_report_examples(checkup, item))
+def render_html(result: CheckResult, progress: Progress = SILENT) -> str:
+    """Return ``result`` as one HTML page, with all images inside it, in the current language.
+
+    Each finding shows up to ``MAX_IMAGES`` of its images with their labels (``MAX_LABEL_ERROR_IMAGES`` for suspected
+    label errors) and lists up to ``MAX_LISTED`` examples.
+    """
+    with progress.open_stage(_("Drawing the pictures"), len(result.findings)) as stage:
+        report_examples = []
+        for finding in result.findings:
+            report_examples.append(_make_report_examples(result, finding))
             stage.advance()
     return (
         get_jinja_environment("lince.checks")
         .get_template("check.html.j2")
         .render(
-            checkup=checkup,
-            dataset=checkup.dataset,
-            findings=list(zip(checkup.findings, pictures, strict=True)),
-            cards=_list_key_figures(checkup),
-            charts=histograms.draw_charts(checkup.statistics),
+            checkup=result,
+            dataset=result.dataset,
+            findings=list(zip(result.findings, report_examples, strict=True)),
+            cards=_list_key_figures(result),
+            charts=histograms.draw_charts(result.statistics),
             listed=MAX_LISTED,
-            uncounted=max(len(checkup.dataset.classes) - histograms.MAX_CLASSES, 0),
+            # How many classes the chart leaves out.
+            uncounted=max(len(result.dataset.classes) - histograms.MAX_CLASSES, 0),
             made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         )
     )
 
 
-def write_html(checkup: CheckResult, path: Path, progress: Progress = SILENT) -> None:
-    """Write ``checkup`` to ``path`` as one HTML page, whole or not at all."""
-    fileio.write_text(path, render_html(checkup, progress))
+def write_html(result: CheckResult, path: Path, progress: Progress = SILENT) -> None:
+    """Write the page of ``result`` to ``path``; an existing file is replaced only when the page is complete."""
+    fileio.write_text(path, render_html(result, progress))
 
 
-def _make_report_examples(checkup: CheckResult, item: Finding) -> list[ReportExample]:
-    """Return the pictures of the first examples that have one and open."""
-    shown: list[ReportExample] = []
-    for example in _merge_by_image(item.examples[:MAX_LISTED]):
-        if len(shown) == (MAX_LABEL_ERROR_IMAGES if item.code == WRONG_LABEL_CODE else MAX_IMAGES):
+def _make_report_examples(result: CheckResult, finding: CheckFinding) -> list[ReportExample]:
+    """Return the drawings of the first examples of a finding; those without a readable image are skipped."""
+    report_examples: list[ReportExample] = []
+    for example in _merge_by_image(finding.examples[:MAX_LISTED]):
+        if len(report_examples) == (MAX_LABEL_ERROR_IMAGES if finding.code == WRONG_LABEL_CODE else MAX_IMAGES):
             break
         with suppress(ImageError):
-            shown.append(_make_report_example(checkup, example))
-    return shown
+            report_examples.append(_make_report_example(result, example))
+    return report_examples
 
 
 def _merge_by_image(examples: Sequence[Example]) -> list[Example]:
-    """Return one example for each photo, with all the objects that are meant on it."""
-    found: dict[tuple[int, int | None], Example] = {}
+    """Return one example for each image (or pair of images), with the objects of all its examples.
+
+    The text is that of the first one. Examples without a row are left out.
+    """
+    by_image: dict[tuple[int, int | None], Example] = {}
     for example in examples:
         if example.row is not None:
-            first = found.setdefault((example.row, example.other_row), example)
+            first = by_image.setdefault((example.row, example.other_row), example)
             objects = tuple(dict.fromkeys(first.objects + example.objects))
-            found[example.row, example.other_row] = replace(first, objects=objects)
-    return list(found.values())
+            by_image[example.row, example.other_row] = replace(first, objects=objects)
+    return list(by_image.values())
 
 
-def _make_report_example(checkup: CheckResult, example: Example) -> ReportExample:
-    image = _encode_jpeg(draw_annotated_image(checkup.dataset, example.row or 0, example.objects or None, IMAGE_SIDE))
+def _make_report_example(result: CheckResult, example: Example) -> ReportExample:
+    """Draw one example; its objects are highlighted. Raise ``ImageError`` when an image does not open."""
+    image = _encode_jpeg(draw_annotated_image(result.dataset, example.row or 0, example.objects or None, IMAGE_SIDE))
     if example.other_row is None:
         return ReportExample(example, image)
-    beside = _encode_jpeg(draw_annotated_image(checkup.dataset, example.other_row, None, IMAGE_SIDE))
-    return ReportExample(example, image, beside)
+    other_image = _encode_jpeg(draw_annotated_image(result.dataset, example.other_row, None, IMAGE_SIDE))
+    return ReportExample(example, image, other_image)
 
 
-def _encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
-    return images.encode_jpeg(picture, 82)
+def _encode_jpeg(image: NDArray[np.uint8]) -> bytes:
+    return images.encode_jpeg(image, _JPEG_QUALITY)
 
 
-def _list_key_figures(checkup: CheckResult) -> list[tuple[str, int]]:
-    """Return the few figures that stand at the top: (name, figure)."""
-    figures = checkup.statistics
-    cards = [(_("photos"), figures.images), (_("classes"), len(checkup.dataset.classes))]
+def _list_key_figures(result: CheckResult) -> list[tuple[str, int]]:
+    """Return the counts at the top of the page as (label, count): images, classes, objects, rejected items."""
+    figures = result.statistics
+    cards = [(_("photos"), figures.images), (_("classes"), len(result.dataset.classes))]
     if figures.objects is not None:
         cards.append((_("objects"), figures.objects))
-    return [*cards, (_("left out"), len(checkup.dataset.rejected))]
+    return [*cards, (_("rejected"), len(result.dataset.rejected))]

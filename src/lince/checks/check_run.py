@@ -1,4 +1,4 @@
-"""The whole check, from an opened dataset to findings and figures."""
+"""Runs all dataset checks and collects their findings and the statistics of the dataset."""
 
 from __future__ import annotations
 
@@ -17,54 +17,63 @@ from lince.checks import (
     rejected_labels,
     split_shift,
 )
+from lince.checks.check_context import CheckContext, CheckFinding, FeatureModel
 from lince.checks.dataset_stats import DatasetStats
-from lince.checks.finding import CheckContext, Finding, Severity
-from lince.checks.label_errors import FeatureModel
 from lince.datasets import Dataset
-from lince.datasets.duplicates.search import find_duplicates
-from lince.datasets.groups import find_groups
+from lince.findings import Severity
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.version import __version__
 
-FORMAT = 1
-CheckFunction = Callable[[CheckContext], list[Finding]]
+FORMAT = 1  # version of the JSON document
+CheckFunction = Callable[[CheckContext], list[CheckFinding]]
+# All checks, in the order in which they run. One that does not apply to a dataset returns no findings.
 CHECKS: tuple[CheckFunction, ...] = (
     rejected_labels.check_rejected_labels,
     image_checks.check_images,
     box_checks.check_boxes,
     class_checks.check_classes,
     split_shift.check_split_shift,
+    duplicate_checks.check_duplicates,
+    duplicate_checks.check_group_leaks,
+    label_errors.check_label_errors,
 )
 
 
 @dataclass(frozen=True, eq=False)
 class CheckResult:
-    """What the doctor found in ``dataset``: ``findings``, the gravest first, and its ``statistics``."""
+    """Result of checking a dataset.
+
+    ``findings`` are ordered by severity, the gravest first, then by count, the most frequent first.
+    """
 
     dataset: Dataset
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
     statistics: DatasetStats
 
-    def filter_by_severity(self, severity: Severity) -> list[Finding]:
-        """Return the findings of one severity."""
-        return [item for item in self.findings if item.severity is severity]
+    def filter_by_severity(self, severity: Severity) -> list[CheckFinding]:
+        """Return the findings of one severity, in their order."""
+        return [finding for finding in self.findings if finding.severity is severity]
 
     def summarise(self) -> str:
-        """Return in one sentence how the dataset does."""
-        errors, warnings, notes = (len(self.filter_by_severity(severity)) for severity in Severity)
+        """Return one sentence with the number of errors, warnings and notes."""
+        severities = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+        errors, warnings, notes = (len(self.filter_by_severity(severity)) for severity in severities)
         if not self.findings:
-            return _("Nothing was found that is wrong.")
+            return _("No problems were found.")
         return _("Errors: {errors}. Warnings: {warnings}. Notes: {notes}.").format(
             errors=errors, warnings=warnings, notes=notes
         )
 
-    def find_by_code(self, code: str) -> Finding | None:
-        """Return the first finding called ``code``, if there is one."""
-        return next((item for item in self.findings if item.code == code), None)
+    def find_by_code(self, code: str) -> CheckFinding | None:
+        """Return the first finding with ``code``; ``None`` when there is none."""
+        return next((finding for finding in self.findings if finding.code == code), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON."""
+        """Return everything as a JSON object.
+
+        ``used`` and ``total`` count images and annotated objects; the difference is what was rejected while reading.
+        """
         return {
             "format": FORMAT,
             "lince": __version__,
@@ -73,26 +82,24 @@ class CheckResult:
             "used": self.dataset.total_count - len(self.dataset.rejected),
             "total": self.dataset.total_count,
             "classes": list(self.dataset.classes.names),
-            "findings": [item.to_dict() for item in self.findings],
+            "findings": [finding.to_dict() for finding in self.findings],
             "statistics": self.statistics.to_dict(),
         }
 
 
 def run_checks(dataset: Dataset, progress: Progress = SILENT, feature_model: FeatureModel | None = None) -> CheckResult:
-    """Return what all checks find in ``dataset``; each photo is opened once, and not again while it stays as it is.
+    """Run every check on ``dataset`` and return the findings with the statistics of the dataset.
 
-    With ``network`` the labels are compared with what the photos look like to it, too.
+    Each image is decoded once; measurements are cached by content, so that a second run only reads the files. With
+    ``feature_model`` the labels are also compared with the content of the images, which needs the training extra.
+    Raise ``UsageError`` when that is asked for and fewer than two classes have enough images.
     """
-    evidence = CheckContext(dataset, image_stats.compute_image_stats(dataset, progress))
-    found = [item for check in CHECKS for item in check(evidence)]
-    pairs = find_duplicates(dataset, progress)
-    found += duplicate_checks.check_duplicates(evidence, pairs)
-    if len(evidence.get_split_rows()) > 1:
-        found += duplicate_checks.check_group_leaks(evidence, find_groups(dataset, progress, pairs=pairs).ids, pairs)
-    if feature_model is not None:
-        found += label_errors.check_label_errors(evidence, feature_model, progress)
-    return CheckResult(dataset, tuple(sorted(found, key=_severity_key)), dataset_stats.compute_dataset_stats(evidence))
+    context = CheckContext(dataset, image_stats.compute_image_stats(dataset, progress), feature_model, progress)
+    findings = [finding for check in CHECKS for finding in check(context)]
+    statistics = dataset_stats.compute_dataset_stats(context)
+    return CheckResult(dataset, tuple(sorted(findings, key=_severity_key)), statistics)
 
 
-def _severity_key(item: Finding) -> tuple[int, int, str]:
-    return (item.severity, -item.count, item.code)
+def _severity_key(finding: CheckFinding) -> tuple[int, int, str]:
+    """Return the key that sorts findings: severity, then count (descending), then code."""
+    return (finding.severity, -finding.count, finding.code)

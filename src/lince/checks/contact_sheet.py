@@ -1,4 +1,4 @@
-"""Photos with what is marked on them, drawn for people: one alone, or many on a contact sheet."""
+"""Draws images with their annotations: one image, or a contact sheet of several."""
 
 from __future__ import annotations
 
@@ -13,84 +13,86 @@ from lince.errors import DataError, ImageError, UsageError
 from lince.i18n import _
 from lince.inference import drawing
 
-IMAGE_SIDE = 320  # pixels of a drawn photo's longer side
+IMAGE_SIDE = 320  # pixels of the longer side of a drawn image
 COLUMNS = 4
-MAX_SHAPES = 300  # drawn on one photo
+MAX_SHAPES = 300  # objects drawn on one image; more would hide it
 
 
 def draw_annotated_image(
     dataset: Dataset, row: int, highlighted: Collection[int] | None = None, side: int = IMAGE_SIDE
 ) -> NDArray[np.uint8]:
-    """Return the photo of ``row`` with its objects, uint8 RGB; of those not ``meant`` only a thin line.
+    """Return the image at ``row`` with its objects drawn on it: uint8 RGB, longer side at most about ``side`` pixels.
 
-    Raise ``ImageError`` when the photo does not open.
+    At most ``MAX_SHAPES`` objects are drawn. With ``highlighted`` (indices into ``dataset.objects``) these are
+    emphasised and all others get a thin line. Raise ``ImageError`` when the image cannot be opened.
     """
-    picture = dataset.images.read_image(row, (side, side))
+    image = dataset.images.read_image(row, (side, side))
     if dataset.objects is None:
-        return drawing.draw_shapes(picture, (), picture.shape[:2], side)
-    size = dataset.images.read_size(row)
-    return drawing.draw_shapes(picture, _make_shapes(dataset, row, highlighted, size), size, side)
+        return drawing.draw_shapes(image, (), image.shape[:2], side)
+    original_size = dataset.images.read_size(row)
+    return drawing.draw_shapes(image, _make_shapes(dataset, row, highlighted, original_size), original_size, side)
 
 
 def draw_contact_sheet(dataset: Dataset, rows: Sequence[int]) -> NDArray[np.uint8]:
-    """Return one picture of the photos ``rows`` with their names, classes and objects; those that open.
+    """Return one image, uint8 RGB, with the images at ``rows`` in ``COLUMNS`` columns, their labels and file names.
 
-    Raise ``UsageError`` when none does.
+    Images that cannot be opened are left out. Raise ``UsageError`` when none is left.
     """
     cells = []
     for row in rows:
         try:
-            picture = draw_annotated_image(dataset, row)
+            image = draw_annotated_image(dataset, row)
         except ImageError:
             continue
-        cells.append(drawing.SheetCell(picture, _caption_lines(dataset, row)))
+        cells.append(drawing.SheetCell(image, _caption_lines(dataset, row)))
     if not cells:
-        raise UsageError(_("There is no photo to draw."), _("Expected at least one that opens."))
+        raise UsageError(_("There is no photo to draw."), _("Expected at least one readable photo."))
     return drawing.draw_contact_sheet(cells, COLUMNS, IMAGE_SIDE)
 
 
 def _caption_lines(dataset: Dataset, row: int) -> tuple[str, ...]:
-    """Return what stands below a photo: its class, or how many objects it has, and its name."""
+    """Return the two lines below an image: its class, or the number of objects of each class, and its file name."""
     name = dataset.images.get_name(row).rpartition("/")[2]
     if dataset.objects is None:
         class_id = int(dataset.class_ids[row])
         return (dataset.classes.names[class_id] if class_id >= 0 else _("no class"), name)
-    of = dataset.objects.slice_of_image(row)
-    counts = np.bincount(dataset.objects.class_ids[of], minlength=len(dataset.classes))
-    said = [f"{dataset.classes.names[i]} {counts[i]}" for i in np.flatnonzero(counts)]
-    return (", ".join(said) or _("nothing marked"), name)
+    objects_of_image = dataset.objects.slice_of_image(row)
+    counts = np.bincount(dataset.objects.class_ids[objects_of_image], minlength=len(dataset.classes))
+    class_counts = [f"{dataset.classes.names[i]} {counts[i]}" for i in np.flatnonzero(counts)]
+    return (", ".join(class_counts) or _("no objects"), name)
 
 
 def _make_shapes(
-    dataset: Dataset, row: int, meant: Collection[int] | None, size: tuple[int, int]
+    dataset: Dataset, row: int, highlighted: Collection[int] | None, original_size: tuple[int, int]
 ) -> list[drawing.ShapeAnnotation]:
+    """Return the drawable shapes of the objects on the image at ``row``; none for a dataset without objects."""
     objects = dataset.objects
     if objects is None:
         return []
-    of = objects.slice_of_image(row)
+    objects_of_image = objects.slice_of_image(row)
     shapes = []
-    for i in range(of.start, min(of.stop, of.start + MAX_SHAPES)):
-        left, top, right, bottom = objects.boxes[i].tolist()
-        kind = int(objects.class_ids[i])
+    for index in range(objects_of_image.start, min(objects_of_image.stop, objects_of_image.start + MAX_SHAPES)):
+        left, top, right, bottom = objects.boxes[index].tolist()
+        class_id = int(objects.class_ids[index])
         shapes.append(
             drawing.ShapeAnnotation(
                 (left, top, right, bottom),
-                dataset.classes.names[kind],
-                kind,
-                objects.get_polygons(i),
-                _decode_mask(objects.masks[i], size),
-                is_faint=meant is not None and i not in meant,
-                is_highlighted=meant is not None and i in meant,
+                dataset.classes.names[class_id],
+                class_id,
+                objects.get_polygons(index),
+                _decode_mask(objects.masks[index], original_size),
+                is_faint=highlighted is not None and index not in highlighted,
+                is_highlighted=highlighted is not None and index in highlighted,
             )
         )
     return shapes
 
 
-def _decode_mask(text: str, size: tuple[int, int]) -> NDArray[np.bool_] | None:
-    """Return a mask (H, W) of the photo's ``size``; ``None`` where there is none, or where it was made for another."""
-    if not text:
+def _decode_mask(rle_string: str, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return a mask of the image, bool (H, W); ``None`` for an empty string and for a mask of another size."""
+    if not rle_string:
         return None
     try:
-        return rle.decode(text, *size)
+        return rle.decode(rle_string, *size)
     except DataError:
         return None

@@ -1,4 +1,4 @@
-"""The dataset in figures: examples of each class by part, sizes of photos and boxes, boxes per photo."""
+"""Statistics of a dataset: examples of each class by split, and histograms of image and box sizes."""
 
 from __future__ import annotations
 
@@ -8,33 +8,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lince.checks.check_context import CheckContext
 from lince.checks.class_checks import count_per_class
-from lince.checks.finding import CheckContext
 from lince.checks.image_checks import get_readable_mask
 
-_MAX_SIZES = 12  # of the commonest photo sizes, those that are told
-_BINS = 20
+_MAX_SIZES = 12  # the most common image sizes that are listed
+_BINS = 20  # of a histogram
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """How many values lie between each two of ``edges`` (K + 1,): ``counts`` int64 (K,)."""
+    """A histogram of K bins: ``edges`` float64 (K + 1,), ascending; ``counts`` int64 (K,) of the values between."""
 
     edges: FloatArray
     counts: NDArray[np.int64]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the histogram as JSON."""
+        """Return the histogram as a JSON object; edges are rounded to six decimals."""
         return {"edges": [round(edge, 6) for edge in self.edges.tolist()], "counts": self.counts.tolist()}
 
 
 @dataclass(frozen=True, eq=False)
 class DatasetStats:
-    """What a dataset holds: ``counts`` by part and class; the commonest photo ``sizes`` (height, width, how many).
+    """Statistics of a dataset; what depends on objects is ``None`` in a dataset without them.
 
-    ``photo_sides`` is the square root of the photos' areas in pixels, ``box_sides`` that of the boxes' areas as a share
-    of their photo's, ``per_photo`` how many objects a photo has; ``None`` where nothing is marked.
+    ``counts`` holds the number of examples by split and class name (``all`` stands for data without splits, ``rest``
+    for images in none of them); ``common_sizes`` the most common image sizes as (height, width, number of images).
+
+    ``image_sides`` are the square roots of the image areas, in pixels; ``box_sides`` the square roots of the box areas
+    as a fraction of the image area, 0..1; ``objects_per_image`` the number of objects on each image.
     """
 
     images: int
@@ -46,61 +49,67 @@ class DatasetStats:
     objects_per_image: Histogram | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON."""
-        shown = {"box_sides": self.box_sides, "per_photo": self.objects_per_image, "photo_sides": self.image_sides}
+        """Return the statistics as a JSON object; histograms that do not exist have no key."""
+        histograms = {"box_sides": self.box_sides, "per_photo": self.objects_per_image, "photo_sides": self.image_sides}
         return {
             "images": self.images,
             "objects": self.objects,
             "counts": self.counts,
             "sizes": [list(size) for size in self.common_sizes],
-            **{name: histogram.to_dict() for name, histogram in shown.items() if histogram},
+            **{name: histogram.to_dict() for name, histogram in histograms.items() if histogram},
         }
 
 
-def compute_dataset_stats(evidence: CheckContext) -> DatasetStats:
-    """Return the figures of the dataset."""
-    sizes = evidence.image_stats.sizes[get_readable_mask(evidence)]
-    found, counts = np.unique(sizes, axis=0, return_counts=True)
-    commonest = np.argsort(-counts, kind="stable")[:_MAX_SIZES]
-    marked = evidence.dataset.objects is not None
+def compute_dataset_stats(context: CheckContext) -> DatasetStats:
+    """Return the statistics of the dataset. Images that cannot be opened have no size and are left out of the sizes."""
+    sizes = context.image_stats.sizes[get_readable_mask(context)]
+    unique_sizes, counts = np.unique(sizes, axis=0, return_counts=True)
+    most_common = np.argsort(-counts, kind="stable")[:_MAX_SIZES]
+    has_objects = context.dataset.objects is not None
     return DatasetStats(
-        images=len(evidence.dataset),
-        objects=len(evidence.objects) if marked else None,
-        counts=_count_by_split(evidence),
-        common_sizes=tuple((int(found[i, 0]), int(found[i, 1]), int(counts[i])) for i in commonest),
+        images=len(context.dataset),
+        objects=len(context.objects) if has_objects else None,
+        counts=_count_by_split(context),
+        common_sizes=tuple(
+            (int(unique_sizes[index, 0]), int(unique_sizes[index, 1]), int(counts[index])) for index in most_common
+        ),
         image_sides=_make_histogram(np.sqrt(sizes.astype(np.float64).prod(axis=1))),
-        box_sides=_box_side_histogram(evidence) if marked else None,
-        objects_per_image=_objects_per_image_histogram(evidence) if marked else None,
+        box_sides=_box_side_histogram(context) if has_objects else None,
+        objects_per_image=_objects_per_image_histogram(context) if has_objects else None,
     )
 
 
-def _count_by_split(evidence: CheckContext) -> dict[str, dict[str, int]]:
-    names = evidence.dataset.classes.names
-    parts = {name: count_per_class(evidence, rows) for name, rows in evidence.get_split_rows().items()}
-    rest = count_per_class(evidence) - sum(parts.values(), np.zeros(len(names), np.int64))
-    if rest.any() or not parts:
-        parts["all" if not parts else "rest"] = rest
-    return {part: dict(zip(names, sizes.tolist(), strict=True)) for part, sizes in parts.items()}
+def _count_by_split(context: CheckContext) -> dict[str, dict[str, int]]:
+    """Return the number of examples by split and class name, with what is in no split as ``rest`` (or ``all``)."""
+    names = context.dataset.classes.names
+    counts_by_split = {name: count_per_class(context, rows) for name, rows in context.get_split_rows().items()}
+    rest = count_per_class(context) - sum(counts_by_split.values(), np.zeros(len(names), np.int64))
+    if rest.any() or not counts_by_split:
+        counts_by_split["all" if not counts_by_split else "rest"] = rest
+    return {split: dict(zip(names, sizes.tolist(), strict=True)) for split, sizes in counts_by_split.items()}
 
 
-def _box_side_histogram(evidence: CheckContext) -> Histogram:
-    objects = evidence.objects
+def _box_side_histogram(context: CheckContext) -> Histogram:
+    """Return the histogram of relative box sides over 0..1; boxes larger than their image count as 1."""
+    objects = context.objects
     sides = objects.boxes[:, 2:] - objects.boxes[:, :2]
-    areas = evidence.image_stats.sizes[objects.image_ids].astype(np.float64).prod(axis=1)
-    shares = np.sqrt(np.clip(sides.prod(axis=1)[areas > 0] / areas[areas > 0], 0.0, 1.0))
-    counts, edges = np.histogram(shares, bins=_BINS, range=(0.0, 1.0))
+    areas = context.image_stats.sizes[objects.image_ids].astype(np.float64).prod(axis=1)
+    side_shares = np.sqrt(np.clip(sides.prod(axis=1)[areas > 0] / areas[areas > 0], 0.0, 1.0))
+    counts, edges = np.histogram(side_shares, bins=_BINS, range=(0.0, 1.0))
     return Histogram(edges, counts.astype(np.int64))
 
 
-def _objects_per_image_histogram(evidence: CheckContext) -> Histogram:
-    numbers = np.diff(evidence.objects.starts)
-    top = int(numbers.max(initial=0)) + 1
-    step = max(1, -(-top // _BINS))
-    edges = np.arange(0, top + step, step, dtype=np.float64)
-    return Histogram(edges, np.histogram(numbers, bins=edges)[0].astype(np.int64))
+def _objects_per_image_histogram(context: CheckContext) -> Histogram:
+    """Return the histogram of objects per image, with bins of equal whole width."""
+    object_counts = np.diff(context.objects.starts)
+    end = int(object_counts.max(initial=0)) + 1
+    step = max(1, -(-end // _BINS))
+    edges = np.arange(0, end + step, step, dtype=np.float64)
+    return Histogram(edges, np.histogram(object_counts, bins=edges)[0].astype(np.int64))
 
 
 def _make_histogram(values: FloatArray) -> Histogram:
+    """Return the histogram of ``values`` in ``_BINS`` bins; one bin when all are equal or there are none."""
     if not len(values):
         return Histogram(np.array([0.0, 1.0]), np.zeros(1, np.int64))
     counts, edges = np.histogram(values, bins=_BINS if np.ptp(values) > 0 else 1)

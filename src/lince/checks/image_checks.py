@@ -1,4 +1,8 @@
-"""Checks of the photos: those that do not open, lie about their kind, size or orientation, or show little."""
+"""Checks of image files: unreadable, misnamed, wrong orientation or size, unusual shape, blank, dark, blurred.
+
+They read the measurements of ``image_stats`` and do not open any image again. What is unusual is judged relative to
+the median of the dataset where possible, so that a dataset of thumbnails is not reported as a whole.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import posixpath
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.checks.finding import CheckContext, Example, Finding, FindingText, Severity, make_findings
+from lince.checks.check_context import CheckContext, CheckFinding, Example, FindingText, make_findings
+from lince.findings import Severity
 from lince.formats.builders.object_table import EDGE_TOLERANCE
 from lince.i18n import _
 
@@ -15,24 +20,22 @@ SUFFIX_FORMATS = {
     ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".jfif": "jpeg", ".png": "png", ".webp": "webp", ".gif": "gif",
     ".bmp": "bmp", ".dib": "bmp", ".tif": "tiff", ".tiff": "tiff",
 }  # fmt: skip
-MAX_ASPECT_RATIO = 4.0  # a photo whose longer side is more than so many times the shorter one
-MIN_SIDE, MIN_SIDE_SHARE = (
-    64,
-    0.25,
-)  # pixels of the short side, and its share of the usual one, below which a photo is small
-DARK_LEVEL, BLANK_CONTRAST = (
-    0.16,
-    0.012,
-)  # the bright end below which a photo is dark; the contrast below which it shows nothing
-BLUR_SHARPNESS, BLUR_SHARE = (
-    4.5,
-    0.25,
-)  # sharpness in grey levels, and its share of the usual one, below which it is blurred
-_FIRST_SIDEWAYS_ORIENTATION = 5  # the first orientation in which the pixels lie on their side
+MAX_ASPECT_RATIO = 4.0  # longer side over shorter side
+# An image is small when its short side is below MIN_SIDE pixels and below this share of the dataset's median.
+MIN_SIDE, MIN_SIDE_SHARE = 64, 0.25
+DARK_LEVEL = 0.16  # 99th percentile of brightness, 0..1
+BLANK_CONTRAST = 0.012  # standard deviation of brightness, 0..1
+# An image is blurred when its sharpness, in grey levels, is below both this and this share of the dataset's median.
+BLUR_SHARPNESS, BLUR_SHARE = 4.5, 0.25
+_FIRST_SIDEWAYS_ORIENTATION = 5  # Exif orientations from 5 on swap width and height
 
 
-def check_images(evidence: CheckContext) -> list[Finding]:
-    """Return what is wrong with the photos, each photo looked at once."""
+def check_images(context: CheckContext) -> list[CheckFinding]:
+    """Return the findings on image files.
+
+    Codes: ``unreadable``, ``misnamed``, ``turned``, ``size``, ``small-photo``, ``long-photo``, ``blank``, ``dark``,
+    ``blurred``.
+    """
     checks = (
         _unreadable_images,
         _misnamed_files,
@@ -43,191 +46,221 @@ def check_images(evidence: CheckContext) -> list[Finding]:
         _dark_images,
         _blurred_images,
     )
-    return [found for one in checks for found in one(evidence)]
+    return [finding for check in checks for finding in check(context)]
 
 
-def find_labelled_before_rotation(evidence: CheckContext) -> NDArray[np.bool_]:
-    """Return the photos (N,) whose labels were made on the photo as stored, not as the camera's note turns it."""
-    columns, stated = evidence.image_stats.columns, _labelled_sizes(evidence)
+def find_labelled_before_rotation(context: CheckContext) -> NDArray[np.bool_]:
+    """Return which images were labelled without applying their Exif orientation: bool (N,).
+
+    Cameras store many photos sideways, with a note (Exif) on how to turn them. Some annotation tools ignore the note,
+    so their boxes belong to the stored image. Such images have labels that state width and height swapped, or, where
+    the labels state no size, boxes that only fit the image as it is stored.
+    """
+    columns, labelled_sizes = context.image_stats.columns, _labelled_sizes(context)
     sideways = columns["orientation"] >= _FIRST_SIDEWAYS_ORIENTATION
-    real = evidence.image_stats.sizes
-    known = (stated > 0).all(axis=1)
-    swapped = sideways & known & (stated == real[:, ::-1]).all(axis=1) & (real[:, 0] != real[:, 1])
-    return np.asarray(swapped | (sideways & ~known & _fits_only_unrotated(evidence)))
+    sizes = context.image_stats.sizes
+    has_size = (labelled_sizes > 0).all(axis=1)
+    swapped = sideways & has_size & (labelled_sizes == sizes[:, ::-1]).all(axis=1) & (sizes[:, 0] != sizes[:, 1])
+    return np.asarray(swapped | (sideways & ~has_size & _fits_only_unrotated(context)))
 
 
-def get_readable_mask(evidence: CheckContext) -> NDArray[np.bool_]:
-    """Return which photos (N,) could be opened."""
-    return np.asarray(evidence.image_stats.columns["height"] > 0)
+def get_readable_mask(context: CheckContext) -> NDArray[np.bool_]:
+    """Return which images could be opened: bool (N,)."""
+    return np.asarray(context.image_stats.columns["height"] > 0)
 
 
-def _unreadable_images(evidence: CheckContext) -> list[Finding]:
-    refused = evidence.image_stats.unreadable_images
-    words = FindingText(
+def _unreadable_images(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``unreadable``: images that cannot be decoded."""
+    rejected_by_row = context.image_stats.unreadable_images
+    finding_text = FindingText(
         Severity.ERROR,
-        _("Photos that do not open"),
-        _("They are cut off or damaged. Training sets them aside."),
+        _("Unreadable photos"),
+        _("They are truncated or damaged. Training skips them."),
         _("Copy them again from where they come from, or remove them."),
     )
-    found = (Example(refusal.path, refusal.reason) for _row, refusal in sorted(refused.items()))
-    return make_findings("unreadable", words, found, len(refused))
+    examples = (Example(rejected.path, rejected.reason) for _row, rejected in sorted(rejected_by_row.items()))
+    return make_findings("unreadable", finding_text, examples, len(rejected_by_row))
 
 
-def _misnamed_files(evidence: CheckContext) -> list[Finding]:
+def _misnamed_files(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``misnamed``: files whose suffix names another image format than their content."""
     texts = {}
-    for row in range(len(evidence.dataset)):
-        kind = evidence.image_stats.get_image_format(row)
-        ending = posixpath.splitext(evidence.dataset.images.get_name(row))[1].lower()
-        if kind and SUFFIX_FORMATS.get(ending, kind) != kind and row not in evidence.image_stats.unreadable_images:
-            texts[row] = _("called {ending}, in truth {kind}").format(ending=ending, kind=kind.upper())
-    words = FindingText(
+    for row in range(len(context.dataset)):
+        image_format = context.image_stats.get_image_format(row)
+        suffix = posixpath.splitext(context.dataset.images.get_name(row))[1].lower()
+        if (
+            image_format
+            and SUFFIX_FORMATS.get(suffix, image_format) != image_format
+            and row not in context.image_stats.unreadable_images
+        ):
+            texts[row] = _("named {ending}, actually {kind}").format(ending=suffix, kind=image_format.upper())
+    finding_text = FindingText(
         Severity.WARNING,
-        _("Files named as another kind"),
-        _("Their ending does not tell what they are. lince reads them all the same; other programs may not."),
-        _("Rename them, or save them again as what they are called."),
+        _("Wrong file extensions"),
+        _("Their extension does not match their content. lince reads them anyway; other programs may not."),
+        _("Rename them, or save them again in the format of their extension."),
     )
-    return evidence.make_image_findings("misnamed", words, texts, texts)
+    return context.make_image_findings("misnamed", finding_text, texts, texts)
 
 
-def _labelled_before_rotation(evidence: CheckContext) -> list[Finding]:
-    rows = np.flatnonzero(find_labelled_before_rotation(evidence))
-    words = FindingText(
+def _labelled_before_rotation(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``turned``: images labelled without applying their Exif orientation."""
+    rows = np.flatnonzero(find_labelled_before_rotation(context))
+    finding_text = FindingText(
         Severity.ERROR,
-        _("Labels made on photos lying on their side"),
-        _("They carry a note of the camera (Exif) to turn them, and their boxes fit only without turning."),
-        _("Turn the boxes, or save the photos upright without the note and label them again."),
+        _("Labels that ignore the Exif orientation"),
+        _("The photos have an Exif orientation tag, but the boxes only fit the unrotated image."),
+        _("Rotate the boxes, or save the photos upright without the Exif tag and label them again."),
     )
-    texts = {int(row): _format_orientation(evidence, int(row)) for row in rows}
-    examples = (evidence.make_example(int(r), texts[int(r)], _object_range(evidence, int(r))) for r in rows)
-    return make_findings("turned", words, examples, len(rows))
+    texts = {int(row): _format_orientation(context, int(row)) for row in rows}
+    examples = (context.make_example(int(row), texts[int(row)], _object_range(context, int(row))) for row in rows)
+    return make_findings("turned", finding_text, examples, len(rows))
 
 
-def _size_mismatches(evidence: CheckContext) -> list[Finding]:
-    stated, real = _labelled_sizes(evidence), evidence.image_stats.sizes
+def _size_mismatches(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``size``: images whose labels state another size than the image has."""
+    labelled_sizes, sizes = _labelled_sizes(context), context.image_stats.sizes
     differs = (
-        (stated > 0).all(axis=1)
-        & get_readable_mask(evidence)
-        & (stated != real).any(axis=1)
-        & ~find_labelled_before_rotation(evidence)
+        (labelled_sizes > 0).all(axis=1)
+        & get_readable_mask(context)
+        & (labelled_sizes != sizes).any(axis=1)
+        & ~find_labelled_before_rotation(context)
     )
     texts = {
         row: _("labels say {width} x {height}, the photo has {w} x {h}").format(
-            height=int(stated[row, 0]), width=int(stated[row, 1]), h=int(real[row, 0]), w=int(real[row, 1])
+            height=int(labelled_sizes[row, 0]),
+            width=int(labelled_sizes[row, 1]),
+            h=int(sizes[row, 0]),
+            w=int(sizes[row, 1]),
         )
         for row in np.flatnonzero(differs).tolist()
     }
-    words = FindingText(
+    finding_text = FindingText(
         Severity.ERROR,
-        _("Photos of another size than their labels say"),
-        _("They do not have the size that their labels were made for, so their boxes stand in wrong places."),
-        _("Take the photos that were labelled, or scale the boxes by the same factor."),
+        _("Image sizes that differ from the labels"),
+        _("The photos do not have the size stated in their labels, so the boxes are in the wrong place."),
+        _("Use the photos that were labelled, or scale the boxes by the same factor."),
     )
-    return evidence.make_image_findings("size", words, texts, texts)
+    return context.make_image_findings("size", finding_text, texts, texts)
 
 
-def _unusual_shapes(evidence: CheckContext) -> list[Finding]:
-    real, usable = evidence.image_stats.sizes, get_readable_mask(evidence)
-    if not usable.any():
+def _unusual_shapes(context: CheckContext) -> list[CheckFinding]:
+    """Return the findings ``small-photo`` and ``long-photo``; a small image is not also reported as long."""
+    sizes, is_readable = context.image_stats.sizes, get_readable_mask(context)
+    if not is_readable.any():
         return []
-    short, long = real.min(axis=1), real.max(axis=1)
-    usual = float(np.median(short[usable]))
-    small = usable & (short < MIN_SIDE) & (short < MIN_SIDE_SHARE * usual)
-    narrow = usable & ~small & (long > MAX_ASPECT_RATIO * short)
+    short, long = sizes.min(axis=1), sizes.max(axis=1)
+    median_side = float(np.median(short[is_readable]))
+    is_small = is_readable & (short < MIN_SIDE) & (short < MIN_SIDE_SHARE * median_side)
+    is_long = is_readable & ~is_small & (long > MAX_ASPECT_RATIO * short)
     texts = {
-        row: _("{width} x {height}").format(height=int(real[row, 0]), width=int(real[row, 1]))
-        for row in np.flatnonzero(small | narrow).tolist()
+        row: _("{width} x {height}").format(height=int(sizes[row, 0]), width=int(sizes[row, 1]))
+        for row in np.flatnonzero(is_small | is_long).tolist()
     }
-    tiny = FindingText(
+    small_text = FindingText(
         Severity.NOTE,
         _("Photos much smaller than the others"),
-        _("Their short side has less than a quarter of the usual one and fewer than 64 pixels: thumbnails, perhaps."),
+        _("Their short side is less than a quarter of the median and under 64 pixels: they may be thumbnails."),
         _("Look for the originals."),
     )
-    strip = FindingText(
+    long_text = FindingText(
         Severity.NOTE,
-        _("Very long or very tall photos"),
-        _("One side is more than four times the other. Much of such a photo is lost when it is made square."),
-        _("Cut them into several photos, or leave them out."),
+        _("Extreme aspect ratios"),
+        _("One side is more than four times the other. Much of the photo is lost when it is resized to a square."),
+        _("Split them into several photos, or remove them."),
     )
     return [
-        *evidence.make_image_findings("small-photo", tiny, np.flatnonzero(small), texts),
-        *evidence.make_image_findings("long-photo", strip, np.flatnonzero(narrow), texts),
+        *context.make_image_findings("small-photo", small_text, np.flatnonzero(is_small), texts),
+        *context.make_image_findings("long-photo", long_text, np.flatnonzero(is_long), texts),
     ]
 
 
-def _blank_images(evidence: CheckContext) -> list[Finding]:
-    words = FindingText(
+def _blank_images(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``blank``: images of a single colour."""
+    finding_text = FindingText(
         Severity.WARNING,
-        _("Photos that show nothing"),
-        _("They are of one colour from edge to edge."),
-        _("Remove them; a camera with its lid on, or a failed download, makes such files."),
+        _("Blank photos"),
+        _("They have a single colour from edge to edge."),
+        _("Remove them. Usual causes: a covered lens or a failed download."),
     )
-    return evidence.make_image_findings("blank", words, np.flatnonzero(_blank_mask(evidence)), {})
+    return context.make_image_findings("blank", finding_text, np.flatnonzero(_blank_mask(context)), {})
 
 
-def _dark_images(evidence: CheckContext) -> list[Finding]:
-    dark = (
-        _measurable_mask(evidence) & (evidence.image_stats.columns["bright_end"] < DARK_LEVEL) & ~_blank_mask(evidence)
+def _dark_images(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``dark``: images whose 99th percentile of brightness is below ``DARK_LEVEL``.
+
+    Blank and very small images are left out.
+    """
+    is_dark = (
+        _measurable_mask(context) & (context.image_stats.columns["bright_end"] < DARK_LEVEL) & ~_blank_mask(context)
     )
-    words = FindingText(
+    finding_text = FindingText(
         Severity.NOTE,
         _("Very dark photos"),
-        _("There is hardly any light in them: even their brightest parts are almost black."),
-        _("Look whether a person can tell what they show; if not, leave them out."),
+        _("They are underexposed: even their brightest parts are almost black."),
+        _("Check whether a person can recognise what they show; if not, remove them."),
     )
-    return evidence.make_image_findings("dark", words, np.flatnonzero(dark), {})
+    return context.make_image_findings("dark", finding_text, np.flatnonzero(is_dark), {})
 
 
-def _blurred_images(evidence: CheckContext) -> list[Finding]:
-    columns, photos = evidence.image_stats.columns, _measurable_mask(evidence) & ~_blank_mask(evidence)
-    if not photos.any():
+def _blurred_images(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``blurred``: images without a sharp area, compared with the median of the dataset.
+
+    Blank, dark and very small images are left out.
+    """
+    columns, is_measurable = context.image_stats.columns, _measurable_mask(context) & ~_blank_mask(context)
+    if not is_measurable.any():
         return []
-    usual = float(np.median(columns["sharpness"][photos]))
-    lit = columns["bright_end"] >= DARK_LEVEL
-    blurred = photos & lit & (columns["sharpness"] < min(BLUR_SHARPNESS, BLUR_SHARE * usual))
-    words = FindingText(
+    median_sharpness = float(np.median(columns["sharpness"][is_measurable]))
+    is_bright = columns["bright_end"] >= DARK_LEVEL
+    is_blurred = is_measurable & is_bright & (columns["sharpness"] < min(BLUR_SHARPNESS, BLUR_SHARE * median_sharpness))
+    finding_text = FindingText(
         Severity.NOTE,
         _("Blurred photos"),
-        _("They are sharp nowhere."),
-        _("Look whether a person can tell what they show; if not, leave them out."),
+        _("No part of them is in focus."),
+        _("Check whether a person can recognise what they show; if not, remove them."),
     )
-    return evidence.make_image_findings("blurred", words, np.flatnonzero(blurred), {})
+    return context.make_image_findings("blurred", finding_text, np.flatnonzero(is_blurred), {})
 
 
-def _measurable_mask(evidence: CheckContext) -> NDArray[np.bool_]:
-    """Return which rows are photos of files, large enough that their light and sharpness mean something."""
+def _measurable_mask(context: CheckContext) -> NDArray[np.bool_]:
+    """Return which images come from files and are large enough to measure light and sharpness: bool (N,)."""
     from_files = np.array(
-        [evidence.image_stats.get_image_format(row) is not None for row in range(len(evidence.dataset))], bool
+        [context.image_stats.get_image_format(row) is not None for row in range(len(context.dataset))], bool
     )
-    return np.asarray(from_files & (evidence.image_stats.sizes.min(axis=1) >= MIN_SIDE))
+    return np.asarray(from_files & (context.image_stats.sizes.min(axis=1) >= MIN_SIDE))
 
 
-def _blank_mask(evidence: CheckContext) -> NDArray[np.bool_]:
-    # A dark photo has little contrast because it has little light: less is asked of it.
-    light = np.clip(2 * evidence.image_stats.columns["brightness"], 0.1, 1.0)
-    return np.asarray(get_readable_mask(evidence) & (evidence.image_stats.columns["contrast"] < BLANK_CONTRAST * light))
+def _blank_mask(context: CheckContext) -> NDArray[np.bool_]:
+    """Return which images have less contrast than ``BLANK_CONTRAST``, scaled by their brightness: bool (N,)."""
+    # A dark image has little contrast because it has little light, so its threshold is lower.
+    light = np.clip(2 * context.image_stats.columns["brightness"], 0.1, 1.0)
+    return np.asarray(get_readable_mask(context) & (context.image_stats.columns["contrast"] < BLANK_CONTRAST * light))
 
 
-def _labelled_sizes(evidence: CheckContext) -> NDArray[np.int32]:
-    sizes = evidence.dataset.sizes
-    return np.zeros((len(evidence.dataset), 2), np.int32) if sizes is None else sizes
+def _labelled_sizes(context: CheckContext) -> NDArray[np.int32]:
+    """Return (height, width) as the labels state them: int32 (N, 2), 0 where they do not."""
+    sizes = context.dataset.sizes
+    return np.zeros((len(context.dataset), 2), np.int32) if sizes is None else sizes
 
 
-def _fits_only_unrotated(evidence: CheckContext) -> NDArray[np.bool_]:
-    """Return the images (N,) with a box that leaves the upright photo while all fit the photo as stored."""
-    objects, real = evidence.objects, evidence.image_stats.sizes
-    height, width = real[objects.image_ids].T
-    beyond = (objects.boxes[:, 2] > width + EDGE_TOLERANCE) | (objects.boxes[:, 3] > height + EDGE_TOLERANCE)
-    misfit = (objects.boxes[:, 2] > height + EDGE_TOLERANCE) | (objects.boxes[:, 3] > width + EDGE_TOLERANCE)
-    count = len(evidence.dataset)
-    leaves = np.bincount(objects.image_ids[beyond], minlength=count) > 0
-    return np.asarray(leaves & (np.bincount(objects.image_ids[misfit], minlength=count) == 0))
+def _fits_only_unrotated(context: CheckContext) -> NDArray[np.bool_]:
+    """Return which images (N,) have a box outside the upright image while all their boxes fit the image as stored."""
+    objects, sizes = context.objects, context.image_stats.sizes
+    height, width = sizes[objects.image_ids].T
+    outside_upright = (objects.boxes[:, 2] > width + EDGE_TOLERANCE) | (objects.boxes[:, 3] > height + EDGE_TOLERANCE)
+    outside_stored = (objects.boxes[:, 2] > height + EDGE_TOLERANCE) | (objects.boxes[:, 3] > width + EDGE_TOLERANCE)
+    count = len(context.dataset)
+    has_outside = np.bincount(objects.image_ids[outside_upright], minlength=count) > 0
+    return np.asarray(has_outside & (np.bincount(objects.image_ids[outside_stored], minlength=count) == 0))
 
 
-def _object_range(evidence: CheckContext, row: int) -> range:
-    of = evidence.objects.slice_of_image(row)
-    return range(of.start, of.stop)
+def _object_range(context: CheckContext, row: int) -> range:
+    """Return the indices of the objects on the image at ``row``."""
+    objects_of_image = context.objects.slice_of_image(row)
+    return range(objects_of_image.start, objects_of_image.stop)
 
 
-def _format_orientation(evidence: CheckContext, row: int) -> str:
-    return _("Exif orientation {n}").format(n=int(evidence.image_stats.columns["orientation"][row]))
+def _format_orientation(context: CheckContext, row: int) -> str:
+    """Return the Exif orientation of an image in words."""
+    return _("Exif orientation {n}").format(n=int(context.image_stats.columns["orientation"][row]))

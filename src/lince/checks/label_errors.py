@@ -1,10 +1,13 @@
-"""Labels that are probably wrong: confident learning on predictions for images that the predictor had not seen.
+"""Finds labels that are probably wrong by confident learning.
 
-Northcutt, Jiang and Chuang (2021), "Confident Learning: Estimating Uncertainty in Dataset Labels", Journal of
-Artificial Intelligence Research 70. An image is suspect when a class that was not given to it is predicted with more
-confidence than is usual among the images of that class: it lies off the diagonal of the paper's confident joint. Wrong
-labels also spoil what is learned from them, so the predictors are fitted a second time without the suspects of the
-first, as the paper does to train on what is clean; whom they still doubt, and are sure about, is told.
+Source: Northcutt, Jiang and Chuang (2021), "Confident Learning: Estimating Uncertainty in Dataset Labels", Journal of
+Artificial Intelligence Research 70.
+
+Class probabilities come from linear heads on the features of a pretrained network, by cross-validation, so that no
+image is predicted by a head that was fitted on it. An image is a suspect when another class than its label is
+confident for it, that is, when it lies off the diagonal of the paper's confident joint. Because wrong labels also
+affect the heads, these are fitted a second time without the suspects of the first round, as in the paper; the suspects
+of the second round with a large margin are reported.
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ from numpy.typing import NDArray
 
 from lince import postprocess
 from lince.annotations import UNLABELLED
-from lince.checks.finding import CheckContext, Finding, FindingText, Severity, make_findings
+from lince.checks.check_context import CheckContext, CheckFinding, FeatureModel, FindingText, make_findings
 from lince.datasets import Dataset
 from lince.errors import UsageError
+from lince.findings import Severity
 from lince.i18n import _
 from lince.models import weights_source
 from lince.models.classification import registry as classification_registry
@@ -31,26 +35,18 @@ from lince.training.classification.heads import logistic
 
 WRONG_LABEL_CODE = "wrong-label"
 NUM_FOLDS = 5
-MIN_CLASS_IMAGES = 5  # images of a class below which nothing can be told about it
-MIN_MARGIN = 0.8  # how much more probable the proposed class must be than the one given
+MIN_CLASS_IMAGES = 5  # smaller classes are left out
+MIN_MARGIN = 0.8  # by which the probability of the suggested class must exceed that of the given class
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class FeatureModel:
-    """The frozen network whose features are compared: a preset or a name, its weights, and its input in pixels."""
-
-    model: str = "small"
-    weights: str = "auto"
-    size: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class LabelErrors:
-    """The labels in doubt, the most doubtful first.
+    """K suspected label errors, the most certain first.
 
-    ``rows`` int64 (K,) are images, ``proposed`` int64 (K,) the classes they probably show, ``given`` and ``other``
-    float64 (K,) the probabilities of the class given and of the one proposed.
+    ``rows`` int64 (K,) are rows of the dataset; ``suggested_class_ids`` int64 (K,) the classes that the images probably
+    show; ``given_probabilities`` and ``suggested_probabilities`` float64 (K,) the predicted probabilities of the class
+    in the label and of the suggested class.
     """
 
     rows: NDArray[np.int64]
@@ -59,85 +55,93 @@ class LabelErrors:
     suggested_probabilities: FloatArray
 
 
-def check_label_errors(
-    evidence: CheckContext, feature_model: FeatureModel, progress: Progress = SILENT
-) -> list[Finding]:
-    """Return the finding on labels that are probably wrong; raise ``UsageError`` where images have no classes."""
-    dataset = evidence.dataset
-    found = find_label_errors(dataset, feature_model, progress)
-    words = FindingText(
+def check_label_errors(context: CheckContext) -> list[CheckFinding]:
+    """Return the finding ``wrong-label``; nothing when the context has no ``feature_model``.
+
+    Raise ``UsageError`` when the images have no classes of their own (see ``find_label_errors``).
+    """
+    if context.feature_model is None:
+        return []
+    dataset = context.dataset
+    errors = find_label_errors(dataset, context.feature_model, context.progress)
+    finding_text = FindingText(
         Severity.WARNING,
-        _("Labels that are probably wrong"),
-        _("A predictor that had not seen these photos takes them for another class, and is sure of it."),
-        _("Look at each. Correct those that are wrong; keep those that are right and merely hard."),
+        _("Probable label errors"),
+        _("A model that was not trained on these photos predicts another class with high confidence."),
+        _("Review each one. Correct the wrong labels; keep the ones that are correct but difficult."),
     )
     names = dataset.classes.names
     texts = (
         _("labelled {given} ({low}), probably {proposed} ({high})").format(
             given=names[int(dataset.class_ids[row])],
             low=format_percent(low, 0),
-            proposed=names[kind],
+            proposed=names[suggested],
             high=format_percent(high, 0),
         )
-        for row, kind, low, high in zip(
-            found.rows.tolist(),
-            found.suggested_class_ids.tolist(),
-            found.given_probabilities,
-            found.suggested_probabilities,
+        for row, suggested, low, high in zip(
+            errors.rows.tolist(),
+            errors.suggested_class_ids.tolist(),
+            errors.given_probabilities,
+            errors.suggested_probabilities,
             strict=True,
         )
     )
-    examples = (evidence.make_example(row, text) for row, text in zip(found.rows.tolist(), texts, strict=True))
-    return make_findings(WRONG_LABEL_CODE, words, examples, len(found.rows))
+    examples = (context.make_example(row, text) for row, text in zip(errors.rows.tolist(), texts, strict=True))
+    return make_findings(WRONG_LABEL_CODE, finding_text, examples, len(errors.rows))
 
 
 def find_label_errors(dataset: Dataset, feature_model: FeatureModel, progress: Progress = SILENT) -> LabelErrors:
-    """Return the suspects among the images of ``dataset`` that have a class.
+    """Return the suspected label errors among the images of ``dataset`` that have a class.
 
-    The features are those that training uses, from the cache where they were computed before. Classes of fewer than
-    five images are passed over. Raise ``UsageError`` when fewer than two classes are left.
+    Features are read from the cache of training where they are there already. Classes with fewer than
+    ``MIN_CLASS_IMAGES`` images and images that cannot be opened are left out. The result is the same each time.
+
+    Raise ``UsageError`` when fewer than two classes have enough images, as in a dataset that only has objects.
     """
     labels = dataset.class_ids
-    sizes = np.bincount(labels[labels != UNLABELLED], minlength=len(dataset.classes))
-    usable = np.flatnonzero((labels != UNLABELLED) & (sizes >= MIN_CLASS_IMAGES)[labels])
-    if (sizes >= MIN_CLASS_IMAGES).sum() < 2:
+    image_counts = np.bincount(labels[labels != UNLABELLED], minlength=len(dataset.classes))
+    usable = np.flatnonzero((labels != UNLABELLED) & (image_counts >= MIN_CLASS_IMAGES)[labels])
+    if (image_counts >= MIN_CLASS_IMAGES).sum() < 2:
         raise UsageError(
-            _("There is nothing to compare the labels with: {n} classes have {least} images or more.").format(
-                n=int((sizes >= MIN_CLASS_IMAGES).sum()), least=MIN_CLASS_IMAGES
+            _("The labels cannot be checked: only {n} classes have {least} images or more.").format(
+                n=int((image_counts >= MIN_CLASS_IMAGES).sum()), least=MIN_CLASS_IMAGES
             ),
-            _("Expected two or more such classes, given to whole images."),
+            _("Expected at least two such classes, with image-level labels."),
         )
-    rows, vectors = _compute_features(dataset, usable, feature_model, progress)
-    kinds, dense = np.unique(labels[rows], return_inverse=True)
-    given = dense.astype(np.int64)
+    rows, features_of_rows = _compute_features(dataset, usable, feature_model, progress)
+    # Classes without enough images are left out, so class ids are renumbered for the heads.
+    class_ids, dense_ids = np.unique(labels[rows], return_inverse=True)
+    given = dense_ids.astype(np.int64)
     trusted = np.ones(len(given), np.bool_)
-    with progress.open_stage(_("Comparing the labels"), 2 * NUM_FOLDS) as stage:
+    with progress.open_stage(_("Checking the labels"), 2 * NUM_FOLDS) as stage:
         for _round in range(2):
-            probabilities = predict_out_of_fold(vectors, given, len(kinds), trusted, stage.advance)
-            confident, _table = compute_confident_joint(probabilities, given, trusted)
-            trusted = _trust_small_classes(given, (confident < 0) | (confident == given), len(kinds))
-    return _rank_label_errors(rows, kinds, given, probabilities, confident)
+            probabilities = predict_out_of_fold(features_of_rows, given, len(class_ids), trusted, stage.advance)
+            confident, _joint = compute_confident_joint(probabilities, given, trusted)
+            trusted = _trust_small_classes(given, (confident < 0) | (confident == given), len(class_ids))
+    return _rank_label_errors(rows, class_ids, given, probabilities, confident)
 
 
 def predict_out_of_fold(
-    vectors: NDArray[np.float32],
+    embeddings: NDArray[np.float32],
     labels: NDArray[np.int64],
-    classes: int,
+    class_count: int,
     trusted: NDArray[np.bool_],
     advance: Callable[[], None],
 ) -> FloatArray:
-    """Return the probabilities (N, C) that linear heads give to ``vectors`` (N, D) that they were not fitted on.
+    """Return class probabilities, float64 (N, C), of ``embeddings`` (N, D), each by a head not fitted on it.
 
-    Only those that are ``trusted`` (N,) are learned from.
+    ``labels`` (N,) are class ids below ``class_count`` (C). There are ``NUM_FOLDS`` stratified folds; only rows that
+    are ``trusted`` (N,) are used for fitting, but all are predicted. ``advance`` is called after each fold.
     """
-    first = logistic.fit(vectors[trusted], labels[trusted], classes, seed=0)
+    # The first fit only chooses the regularisation; its weights are cleared, because they have seen every fold.
+    first = logistic.fit(embeddings[trusted], labels[trusted], class_count, seed=0)
     blank = replace(first, weight=np.zeros_like(first.weight), bias=np.zeros_like(first.bias))
     folds = _assign_folds(labels)
-    probabilities = np.empty((len(labels), classes))
+    probabilities = np.empty((len(labels), class_count))
     for fold in range(NUM_FOLDS):
-        seen = (folds != fold) & trusted
-        head = logistic.refit_linear_head(vectors[seen], labels[seen], blank)
-        probabilities[folds == fold] = postprocess.softmax(head.compute_logits(vectors[folds == fold]))
+        in_training = (folds != fold) & trusted
+        head = logistic.refit_linear_head(embeddings[in_training], labels[in_training], blank)
+        probabilities[folds == fold] = postprocess.softmax(head.compute_logits(embeddings[folds == fold]))
         advance()
     return probabilities
 
@@ -145,61 +149,66 @@ def predict_out_of_fold(
 def compute_confident_joint(
     probabilities: FloatArray, labels: NDArray[np.int64], trusted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (confident class, its count table): int64 (N,), -1 where no class is confident, and int64 (C, C).
+    """Return the confident class of each image, int64 (N,), -1 for none, and the confident joint, int64 (C, C).
 
-    A class is confident for an image when its probability reaches the mean of that probability among the images that
-    carry its label and are ``trusted`` (N,); of several, the most probable counts. Row i, column j of the table tells
-    how many images labelled i are confidently j.
+    A class is confident for an image when its probability is at least the mean of its probabilities among the
+    ``trusted`` (N,) images labelled with it; among several, the most probable one is taken. Row i, column j of the
+    joint counts the images labelled i whose confident class is j. Every class needs a trusted image.
     """
-    count = probabilities.shape[1]
-    usual = np.array([probabilities[trusted & (labels == kind), kind].mean() for kind in range(count)])
-    reached = np.where(probabilities >= usual, probabilities, -1.0)
-    confident = np.where(reached.max(axis=1) >= 0, reached.argmax(axis=1), -1)
-    table = np.zeros((count, count), np.int64)
-    np.add.at(table, (labels[confident >= 0], confident[confident >= 0]), 1)
-    return confident.astype(np.int64), table
+    class_count = probabilities.shape[1]
+    thresholds = np.array(
+        [probabilities[trusted & (labels == class_id), class_id].mean() for class_id in range(class_count)]
+    )
+    above_threshold = np.where(probabilities >= thresholds, probabilities, -1.0)
+    confident = np.where(above_threshold.max(axis=1) >= 0, above_threshold.argmax(axis=1), -1)
+    joint = np.zeros((class_count, class_count), np.int64)
+    np.add.at(joint, (labels[confident >= 0], confident[confident >= 0]), 1)
+    return confident.astype(np.int64), joint
 
 
-def _trust_small_classes(labels: NDArray[np.int64], trusted: NDArray[np.bool_], classes: int) -> NDArray[np.bool_]:
-    """Return ``trusted``, but all of a class of which too few are."""
-    left = np.bincount(labels[trusted], minlength=classes)
-    return np.asarray(trusted | (left < MIN_CLASS_IMAGES)[labels])
+def _trust_small_classes(labels: NDArray[np.int64], trusted: NDArray[np.bool_], class_count: int) -> NDArray[np.bool_]:
+    """Return ``trusted`` with all images of those classes of which fewer than ``MIN_CLASS_IMAGES`` would be left."""
+    trusted_counts = np.bincount(labels[trusted], minlength=class_count)
+    return np.asarray(trusted | (trusted_counts < MIN_CLASS_IMAGES)[labels])
 
 
 def _rank_label_errors(
     rows: NDArray[np.int64],
-    kinds: NDArray[np.int32],
+    class_ids: NDArray[np.int32],
     labels: NDArray[np.int64],
     probabilities: FloatArray,
     confident: NDArray[np.int64],
 ) -> LabelErrors:
-    sure = (
-        probabilities[np.arange(len(labels)), confident] - probabilities[np.arange(len(labels)), labels] >= MIN_MARGIN
-    )
-    doubted = np.flatnonzero((confident >= 0) & (confident != labels) & sure)
-    given = probabilities[doubted, labels[doubted]]
-    other = probabilities[doubted, confident[doubted]]
-    order = np.argsort(given - other, kind="stable")
-    doubted = doubted[order]
-    return LabelErrors(rows[doubted], kinds[confident[doubted]].astype(np.int64), given[order], other[order])
+    """Return the images whose confident class is another than their label, by a margin of at least ``MIN_MARGIN``.
+
+    ``labels`` and ``confident`` index ``class_ids``, which holds class ids of the dataset.
+    """
+    indices = np.arange(len(labels))
+    margins = probabilities[indices, confident] - probabilities[indices, labels]
+    suspects = np.flatnonzero((confident >= 0) & (confident != labels) & (margins >= MIN_MARGIN))
+    given = probabilities[suspects, labels[suspects]]
+    suggested = probabilities[suspects, confident[suspects]]
+    order = np.argsort(given - suggested, kind="stable")
+    suspects = suspects[order]
+    return LabelErrors(rows[suspects], class_ids[confident[suspects]].astype(np.int64), given[order], suggested[order])
 
 
 def _compute_features(
-    dataset: Dataset, rows: NDArray[np.int64], network: FeatureModel, progress: Progress
+    dataset: Dataset, rows: NDArray[np.int64], feature_model: FeatureModel, progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the rows that open, and their features (N, D)."""
+    """Return those of ``rows`` whose image can be opened, int64 (N,), and their features, float32 (N, D)."""
     source = weights_source.resolve_weights(
-        classification_registry.get_model_entry(network.model), network.weights, progress
+        classification_registry.get_model_entry(feature_model.model), feature_model.weights, progress
     )
-    spec = weights_source.make_preprocess(source, network.size)
+    spec = weights_source.make_preprocess_spec(source, feature_model.size)
     backbone = prepare_frozen_backbone(source, spec, 0, progress)
-    found = features.compute_features(dataset.select(rows), backbone.network_path, spec, progress)
-    kept = np.array([i for i in range(len(rows)) if i not in found.rejected], np.int64)
-    return rows[kept], found.embeddings
+    computed = features.compute_features(dataset.select(rows), backbone.network_path, spec, progress)
+    kept = np.array([i for i in range(len(rows)) if i not in computed.rejected], np.int64)
+    return rows[kept], computed.embeddings
 
 
 def _assign_folds(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a fold for each image, every fold with its share of every class; the same each time."""
+    """Return a fold number for each image, int64 (N,): stratified by class, random with a fixed seed."""
     order = np.random.default_rng(0).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     folds = np.empty(len(labels), np.int64)

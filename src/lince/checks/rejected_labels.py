@@ -1,120 +1,134 @@
-"""What reading the labels already refused, gathered by the kind of fault."""
+"""Reports what reading the labels already rejected or repaired, grouped by the kind of fault."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from lince.annotations import REJECTION_KINDS, RejectedItem
-from lince.checks.finding import CheckContext, Example, Finding, FindingText, Severity, make_findings
+from lince.annotations import RejectedItem
+from lince.checks.check_context import CheckContext, CheckFinding, Example, FindingText, make_findings
+from lince.findings import Severity
 from lince.i18n import _
 from lince.storage import scan
 
 
-def check_rejected_labels(evidence: CheckContext) -> list[Finding]:
-    """Return a finding for each kind of fault among what was rejected, and one on what was mended while reading."""
-    refused: list[RejectedItem] = []
-    others: list[RejectedItem] = []
-    whole = evidence.dataset.objects is None  # else what is no photo is a label file that cannot be read
-    for item in evidence.dataset.rejected:
-        other = whole and item.kind == "unusable" and not scan.looks_like_image(item.path)
-        (others if other else refused).append(item)
-    found = _make_rejected_findings("other-file", _other_file_text(), others)
-    for fault in REJECTION_KINDS:
-        found += _make_rejected_findings(
-            fault, _text_for_fault(fault), [item for item in refused if item.kind == fault]
-        )
-    return found + _make_rejected_findings("mended", _repaired_text(), evidence.dataset.repaired)
+def check_rejected_labels(context: CheckContext) -> list[CheckFinding]:
+    """Return one finding for each kind of rejected item, and the findings ``other-file`` and ``mended``.
+
+    The codes are those of ``REJECTION_KINDS``, except ``unlabelled``: a missing label is no fault of the data.
+    ``other-file`` lists files among class folders that are not images; ``mended`` what was repaired by ``fix``.
+    """
+    rejected: list[RejectedItem] = []
+    other_files: list[RejectedItem] = []
+    # With objects, an unusable file that is not an image is a label file that cannot be read.
+    has_class_labels = context.dataset.objects is None
+    for item in context.dataset.rejected:
+        is_other_file = has_class_labels and item.kind == "unusable" and not scan.looks_like_image(item.path)
+        (other_files if is_other_file else rejected).append(item)
+    findings = _make_rejected_findings("other-file", _other_file_text(), other_files)
+    for kind, finding_text in _texts_by_kind().items():
+        findings += _make_rejected_findings(kind, finding_text, [item for item in rejected if item.kind == kind])
+    return findings + _make_rejected_findings("mended", _repaired_text(), context.dataset.repaired)
 
 
-def _make_rejected_findings(code: str, words: FindingText, refused: Iterable[RejectedItem]) -> list[Finding]:
-    listed = list(refused)
-    return make_findings(code, words, map(_to_example, listed), len(listed))
+def _make_rejected_findings(code: str, finding_text: FindingText, items: Sequence[RejectedItem]) -> list[CheckFinding]:
+    """Return the finding on ``items``; an empty list for none."""
+    return make_findings(code, finding_text, map(_to_example, items), len(items))
 
 
 def _to_example(item: RejectedItem) -> Example:
+    """Return the example of an item, with its line number after the path where it has one."""
     place = item.path if item.line is None else f"{item.path}:{item.line}"
     return Example(place, item.reason)
 
 
-def _text_for_fault(fault: str) -> FindingText:
-    """Return what is said of a kind of fault (one of ``FAULTS``)."""
-    title, text, remedy = {**_box_fault_texts(), **_row_fault_texts()}[fault]
-    return FindingText(Severity.WARNING if fault == "no-label" else Severity.ERROR, title, text, remedy)
+def _texts_by_kind() -> dict[str, FindingText]:
+    """Return the wording for each kind of rejection that is a fault of the data."""
+    return {
+        kind: FindingText(Severity.WARNING if kind == "no-label" else Severity.ERROR, title, text, advice)
+        for kind, (title, text, advice) in {**_box_rejection_texts(), **_row_rejection_texts()}.items()
+    }
 
 
-def _box_fault_texts() -> dict[str, tuple[str, str, str]]:
+def _box_rejection_texts() -> dict[str, tuple[str, str, str]]:
+    """Return (title, text, advice) for the kinds of rejected boxes and outlines."""
     return {
         "outside": (
-            _("Boxes outside the photo"),
-            _("They reach further than the photo does, and are not used."),
-            _("Correct them. Most often the photo was resized or turned after it was labelled. --fix clip cuts them."),
+            _("Boxes outside the image"),
+            _("They extend past the image and are not used."),
+            _(
+                "Correct them. Usually the photo was resized or rotated after it was labelled. --fix clip "
+                "clips them to the image."
+            ),
         ),
         "inverted": (
-            _("Boxes the wrong way round"),
-            _("Their right side stands before the left one, or the bottom above the top. They are not used."),
-            _("Look whether two columns are exchanged. --fix order exchanges the sides while reading."),
+            _("Boxes with swapped corners"),
+            _("The right edge is left of the left edge, or the bottom is above the top. They are not used."),
+            _("Check whether two columns are swapped. --fix order swaps the edges while reading."),
         ),
         "empty": (
             _("Boxes without area"),
-            _("They have no area, or their outline has none, and are not used."),
-            _("Draw them again, or remove them: they come from a click without a drag."),
+            _("The box or its polygon has no area. They are not used."),
+            _("Draw them again, or remove them. Usual cause: a click without dragging."),
         ),
         "number": (
-            _("Coordinates that are no numbers"),
-            _("These marks are not used."),
-            _("Correct the lines named."),
+            _("Coordinates that are not numbers"),
+            _("These annotations are not used."),
+            _("Correct the lines listed."),
         ),
         "double": (
-            _("Written twice"),
-            _("The same object, photo or label is there twice, and is used once or not at all."),
-            _("Remove one of each; objects are dropped by --fix duplicates."),
+            _("Duplicate entries"),
+            _("The same object, photo or label appears twice, and is used once or not at all."),
+            _("Remove one of each pair; --fix duplicates drops duplicate objects."),
         ),
     }
 
 
-def _row_fault_texts() -> dict[str, tuple[str, str, str]]:
+def _row_rejection_texts() -> dict[str, tuple[str, str, str]]:
+    """Return (title, text, advice) for the kinds of rejected rows and files."""
     return {
         "class": (
-            _("Classes that are not declared"),
-            _("These labels name a class that the list of classes does not have, and are not used."),
+            _("Undeclared classes"),
+            _("The class of these labels is not in the list of classes. They are not used."),
             _("Add the class to the list, or correct the labels. Ids count from 0 in YOLO."),
         ),
         "row": (
-            _("Rows that cannot be understood"),
+            _("Rows that cannot be parsed"),
             _("These rows of label files are not used."),
-            _("Correct the lines named, or export the labels again."),
+            _("Correct the lines listed, or export the labels again."),
         ),
         "no-image": (
             _("Labels without a photo"),
-            _("These labels speak of a photo that is not there, and are not used."),
-            _("Put the photos where the labels expect them, or correct the names; case counts."),
+            _("The photo of these labels is missing. They are not used."),
+            _("Put the photos where the labels expect them, or correct the names; they are case-sensitive."),
         ),
         "no-label": (
             _("Photos without a label"),
-            _("They have no label file, so it is not known what they show. They are not used."),
-            _("Label them, or move them away. If they show nothing, an empty label file says so."),
+            _("They have no label file. They are not used."),
+            _("Label them, or move them elsewhere. For a photo without objects, add an empty label file."),
         ),
         "unusable": (
-            _("Files that cannot be used"),
-            _("Photos or label files that are empty, damaged or hold something else. They are not used."),
+            _("Unusable files"),
+            _("Photos or label files that are empty, damaged or of another type. They are not used."),
             _("Copy or export them again from where they come from; save photos as JPEG or PNG."),
         ),
     }
 
 
 def _other_file_text() -> FindingText:
+    """Return the wording of ``other-file``."""
     return FindingText(
         Severity.NOTE,
-        _("Files that are no photos"),
-        _("They lie among the photos and are no images."),
-        _("Nothing needs to be done; to have a tidy list, move them elsewhere."),
+        _("Files in an unsupported format"),
+        _("They are in the photo folders, but lince cannot read their format (HEIC, for example)."),
+        _("If they are photos, save them as JPEG or PNG; otherwise ignore them or move them elsewhere."),
     )
 
 
 def _repaired_text() -> FindingText:
+    """Return the wording of ``mended``."""
     return FindingText(
         Severity.NOTE,
-        _("Mended while reading"),
-        _("These labels were mended as you asked; the files stay as they are."),
-        _("Write the mended labels with lince convert, so that other programs read them too."),
+        _("Fixed while reading"),
+        _("These labels were fixed as requested (--fix); the files were not changed."),
+        _("Write the fixed labels with lince convert, so that other programs can read them too."),
     )

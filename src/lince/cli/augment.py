@@ -12,20 +12,29 @@ from lince.i18n import _
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince augment``."""
-    parser.add_argument("data", metavar=_("DATA"), help=_("a folder, a CSV, idx files, or lince:digits"))
-    parser.add_argument("--out", metavar=_("FILE"), default="sheet.png", help=_("the picture, PNG or JPEG (sheet.png)"))
+    parser.add_argument(
+        "data", metavar=_("DATA"), help=_("a folder, a CSV file, idx files, or lince:digits (built in)")
+    )
+    parser.add_argument(
+        "--out", metavar=_("FILE"), default="sheet.png", help=_("output image, PNG or JPEG (default: sheet.png)")
+    )
     parser.add_argument(
         "--augment",
         metavar=_("LIST"),
         default="medium",
-        help=_("none, light, medium (the default), strong, digits, or a list: 'rotation 15, zoom 0.1'"),
+        help=_("none, light, medium, strong, digits, or a list: 'rotation 15, zoom 0.1' (default: medium)"),
     )
     parser.add_argument(
-        "--size", type=parse_positive, metavar=_("PIXELS"), help=_("the side of each picture (as the photos)")
+        "--size",
+        type=parse_positive,
+        metavar=_("PIXELS"),
+        help=_("side of each image in pixels (default: that of the photos)"),
     )
-    parser.add_argument("--count", type=parse_positive, default=6, metavar="N", help=_("how many photos (6)"))
-    parser.add_argument("--copies", type=parse_positive, default=6, metavar="N", help=_("altered copies of each (6)"))
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("the same seed gives the same result (0)"))
+    parser.add_argument("--count", type=parse_positive, default=6, metavar="N", help=_("number of photos (default: 6)"))
+    parser.add_argument(
+        "--copies", type=parse_positive, default=6, metavar="N", help=_("augmented copies of each photo (default: 6)")
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("random seed (default: 0)"))
     add_data_options(parser)
 
 

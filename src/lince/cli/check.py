@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import lince
-from lince.checks import CheckResult, Finding
+from lince.checks import CheckFinding, CheckResult
 from lince.cli.console import Console
 from lince.cli.options import add_data_options, parse_merges, parse_positive
 from lince.i18n import _
@@ -22,18 +22,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar=_("FILE"),
         default=DEFAULT_PAGE,
-        help=_("where the page with the pictures goes ({page})").format(page=DEFAULT_PAGE),
+        help=_("output HTML page (default: {page})").format(page=DEFAULT_PAGE),
+    )
+    parser.add_argument("--labels", action="store_true", help=_("also look for probable label errors (uses a network)"))
+    parser.add_argument(
+        "--model", metavar=_("NAME"), default="small", help=_("network that extracts the features (default: small)")
     )
     parser.add_argument(
-        "--labels", action="store_true", help=_("look for labels that are probably wrong, too (takes a network)")
+        "--weights",
+        metavar=_("FILE"),
+        default="auto",
+        help=_("its weights: auto, a file, or a folder of files (default: auto)"),
     )
     parser.add_argument(
-        "--model", metavar=_("NAME"), default="small", help=_("the network that compares the photos (small)")
+        "--size", type=parse_positive, metavar="N", help=_("its input size in pixels (default: that of the network)")
     )
-    parser.add_argument(
-        "--weights", metavar=_("FILE"), default="auto", help=_("its weights: auto, a file, or a folder of files")
-    )
-    parser.add_argument("--size", type=parse_positive, metavar="N", help=_("side of its input in pixels"))
     add_data_options(parser)
 
 
@@ -66,11 +69,11 @@ def _report_lines(found: CheckResult) -> list[str]:
     return lines
 
 
-def _finding_lines(item: Finding) -> list[str]:
+def _finding_lines(item: CheckFinding) -> list[str]:
     lines = [f"{item.severity.get_label().upper()}  {item.title} ({format_count(item.count)})", f"  {item.text}"]
     shown = item.examples[:_MAX_EXAMPLES]
     lines += [f"    {example}" for example in shown]
     more = item.count - _MAX_EXAMPLES
     if item.examples and more > 0:
         lines.append(_("    and {more:,} more").format(more=more))
-    return [*lines, f"  -> {item.advice}"]
+    return [*lines, f"  -> {' '.join(item.advice)}"]

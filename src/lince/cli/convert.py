@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import WRITABLE_FORMATS, add_data_options, parse_merges
+from lince.cli.options import add_data_options, parse_merges
 from lince.cli.text_table import format_table
 from lince.errors import UsageError
+from lince.formats.registry import FORMATS
 from lince.i18n import _
 from lince.number_format import format_count
 
@@ -26,20 +27,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "paths",
         nargs="+",
         metavar=_("PATH"),
-        help=_("the data, in any format lince reads (several are joined, classes by name), then the new folder"),
+        help=_(
+            "the data, in any format that lince reads (several datasets are merged, classes by name), then the "
+            "output folder"
+        ),
     )
     parser.add_argument(
-        "--to", required=True, metavar=_("NAME"), help=_("one of: {names}").format(names=", ".join(WRITABLE_FORMATS))
+        "--to",
+        required=True,
+        metavar=_("NAME"),
+        help=_("one of: {names}").format(names=", ".join(FORMATS.list_writable())),
     )
     ways = parser.add_mutually_exclusive_group()
     for way, line in (
-        ("copy", _("copy the images (the default)")),
+        ("copy", _("copy the images (default)")),
         ("link", _("link to the images instead of copying them")),
         ("reference", _("leave the images where they are; the labels name their full paths")),
     ):
         ways.add_argument(f"--{way}", dest="images", action="store_const", const=way, default="copy", help=line)
-    parser.add_argument("--lossy", action="store_true", help=_("go on when the new format cannot hold everything"))
-    parser.add_argument("--allow-unusable", action="store_true", help=_("go on when many images cannot be used"))
+    parser.add_argument(
+        "--lossy", action="store_true", help=_("convert even if the new format cannot represent everything")
+    )
+    parser.add_argument("--allow-unusable", action="store_true", help=_("continue even if many images are unusable"))
     add_data_options(parser)
 
 
@@ -48,8 +57,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     *sources, out = arguments.paths
     if not sources:
         raise UsageError(
-            _("There is one path, {path}.").format(path=out),
-            _("Expected the data and then the new folder: lince convert DATA OUT --to {name}.").format(
+            _("Only one path was given: {path}.").format(path=out),
+            _("Expected the data and then the output folder: lince convert DATA OUT --to {name}.").format(
                 name=arguments.to
             ),
         )
@@ -106,12 +115,12 @@ def _result_lines(done: ConvertResult) -> list[str]:
         "",
         done.summary,
     ]
-    lines += _shortened_list(_("Left out:"), done.rejected) + _shortened_list(_("Mended:"), done.repaired)
+    lines += _shortened_list(_("Skipped:"), done.rejected) + _shortened_list(_("Fixed:"), done.repaired)
     if done.losses:
-        lines += [_("Lost on the way:"), *(f"  {loss}" for loss in done.losses)]
+        lines += [_("Lost in the conversion:"), *(f"  {loss}" for loss in done.losses)]
     if done.misstated_size_count:
         lines.append(
-            _("Images of another size than their labels state: {count:,} (lince check tells which)").format(
+            _("Images whose size differs from their labels: {count:,} (lince check lists them)").format(
                 count=done.misstated_size_count
             )
         )

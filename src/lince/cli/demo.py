@@ -12,7 +12,9 @@ from lince.i18n import _
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince demo``."""
-    parser.add_argument("--out", metavar=_("DIR"), help=_("the new folder of the run (runs/train, runs/train2, ...)"))
+    parser.add_argument(
+        "--out", metavar=_("DIR"), help=_("output folder of the run, new (default: runs/train, runs/train2, ...)")
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -23,5 +25,5 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     sheet = finished.folder / "answers" / "sheet.jpg"
     console.print_result(
         {**document, "sheet": str(sheet)},
-        [*lines, _("What it answers to some of the test digits: {path}").format(path=sheet)],
+        [*lines, _("Predictions for some of the test digits: {path}").format(path=sheet)],
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince doctor``."""
     parser.add_argument(
-        "--model", metavar=_("RUN"), help=_("time every installed runtime with this run or model folder")
+        "--model", metavar=_("RUN"), help=_("benchmark every installed inference runtime with this run or model folder")
     )
 
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _benchmark_lines(found: BenchmarkResult) -> list[str]:
-    header = (_("runtime"), _("threads"), _("ms, one image"), _("ms an image, by eights"))
+    header = (_("runtime"), _("threads"), _("ms per image, batch 1"), _("ms per image, batch 8"))
     rows = [
         (one.runtime, str(one.threads), format_decimal(one.one, 2), format_decimal(one.eight, 2))
         for one in found.measured
@@ -48,7 +48,7 @@ def _benchmark_lines(found: BenchmarkResult) -> list[str]:
             runtime=best.runtime, threads=best.threads, ms=format_decimal(best.one, 2)
         ),
         _("Type: {line}").format(line=found.line),
-        *(_("Not installed, and not timed: {line}").format(line=line) for line in found.install),
+        *(_("Not installed, so not measured: {line}").format(line=line) for line in found.install),
     ]
 
 
@@ -73,12 +73,16 @@ def _system_lines(found: dict[str, Any]) -> list[str]:
 
 
 def _gpu_text(name: str | None) -> str:
-    return MISSING_VALUE if name is None else name or _("none that can be used")
+    return MISSING_VALUE if name is None else name or _("none usable")
 
 
 def _feature_lines(extras: dict[str, bool]) -> list[str]:
     lines = [_("Ready: predict, evaluate, compare, augment.")]
     if extras["train"]:
-        return [*lines, _("Ready: train, demo, models."), _("How fast the networks are here: lince models --measure")]
+        return [
+            *lines,
+            _("Ready: train, demo, models."),
+            _("To measure the speed of the networks here: lince models --measure"),
+        ]
     install = _("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"')
     return [*lines, _("Not installed: training."), install]

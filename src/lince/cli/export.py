@@ -12,7 +12,7 @@ from lince.cli.text_table import format_table
 from lince.errors import UsageError
 from lince.export.pipeline import ExportResult
 from lince.export.validator import ValidationReport
-from lince.i18n import _
+from lince.i18n import _, localise_number
 from lince.number_format import MISSING_VALUE, format_decimal, format_percent, format_si_suffix
 
 # Named here rather than asked for: the libraries behind them take longer to load than a help page.
@@ -21,30 +21,36 @@ TARGETS = ("onnx", "openvino", "litert", "torchscript", "torch-export", "coreml"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince export``."""
-    parser.add_argument("model", metavar=_("RUN"), help=_("a run, or its model folder"))
-    parser.add_argument("--to", choices=TARGETS, default="onnx", help=_("what is to run the model (onnx)"))
+    parser.add_argument("model", metavar=_("RUN"), help=_("a training run, or its model folder"))
+    parser.add_argument("--to", choices=TARGETS, default="onnx", help=_("target runtime or format (default: onnx)"))
     halves = parser.add_mutually_exclusive_group()
-    halves.add_argument("--fp16", action="store_true", help=_("weights in sixteen bits: half the size"))
-    halves.add_argument("--int8", action="store_true", help=_("eight bits where they pay: smaller and faster"))
+    halves.add_argument("--fp16", action="store_true", help=_("half precision (FP16): half the size"))
+    halves.add_argument("--int8", action="store_true", help=_("INT8 quantisation where it helps: smaller and faster"))
     parser.add_argument(
-        "--out", metavar=_("DIR"), help=_("a new folder, or a file ending in .lince (exports/... in the run)")
+        "--out",
+        metavar=_("DIR"),
+        help=_("output folder, new, or a file ending in .lince (default: exports/... in the run)"),
     )
     halves.add_argument(
         "--self-contained",
         action="store_true",
-        help=_("one ONNX file from pixels to answers, to be run without lince"),
+        help=_("one ONNX file with preprocessing and postprocessing included, usable without lince"),
     )
-    group = parser.add_argument_group(_("how it is judged"))
-    group.add_argument("--data", metavar=_("DATA"), help=_("labelled photos, in place of the run's own test photos"))
-    group.add_argument("--count", type=parse_positive, default=100, metavar="N", help=_("how many photos (100)"))
+    group = parser.add_argument_group(_("validation of the export"))
+    group.add_argument("--data", metavar=_("DATA"), help=_("labelled photos (default: the test photos of the run)"))
+    group.add_argument(
+        "--count", type=parse_positive, default=100, metavar="N", help=_("number of photos (default: 100)")
+    )
     group.add_argument(
         "--max-drop",
         type=float,
         default=1.0,
         metavar=_("POINTS"),
-        help=_("refuse a model that loses more points of a hundred (1)"),
+        help=_("maximum drop in accuracy or mAP, in percentage points (default: 1)"),
     )
-    group.add_argument("--unchecked", action="store_true", help=_("take a model that cannot be judged on this machine"))
+    group.add_argument(
+        "--unchecked", action="store_true", help=_("export even if the model cannot be validated on this machine")
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -52,7 +58,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     if not 0 <= arguments.max_drop <= 100:
         raise UsageError(
             _("--max-drop cannot be {value}.").format(value=arguments.max_drop),
-            _("Expected points of a hundred: 0 to 100."),
+            _("Expected percentage points from 0 to 100."),
         )
     if arguments.self_contained:
         _export_standalone(arguments, console)
@@ -74,14 +80,14 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 def _export_standalone(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.to != "onnx":
         raise UsageError(
-            _("{target} cannot be had in one self-contained file.").format(target=arguments.to),
+            _("--self-contained is not available for {target}.").format(target=arguments.to),
             _("Expected --to onnx."),
         )
     path, found = lince.contain(
         arguments.model, arguments.out, data=arguments.data, count=arguments.count, progress=console
     )
-    line = _("Compared with lince on {count} photos: scores within {score:.2g}, agreement {agreement}").format(
-        count=found.count, score=found.score, agreement=format_percent(found.agreement)
+    line = _("Compared with lince on {count} photos: maximum score difference {score}, agreement {agreement}").format(
+        count=found.count, score=localise_number(f"{found.score:.2g}"), agreement=format_percent(found.agreement)
     )
     written = _("Written: {path}").format(path=path)
     console.print_result({"path": str(path), "self_contained": True, **found.to_dict()}, [line, written])
@@ -96,16 +102,17 @@ def _document(done: ExportResult) -> dict[str, Any]:
 def _result_lines(done: ExportResult) -> list[str]:
     written = _("Written: {path}").format(path=done.path)
     if done.validation is None:
-        return [_("Not checked: {why}.").format(why=done.card.exported["why"]), written]
+        return [_("Not validated: {why}.").format(why=done.card.exported["why"]), written]
     return [*_validation_lines(done.validation), *_comparison_table(done.validation), "", written]
 
 
 def _validation_lines(found: ValidationReport) -> list[str]:
     apart = ", ".join(
-        f"{_difference_name(name)} {value:.2g}" for name, value in found.output_agreement.differences.items()
+        f"{_difference_name(name)} {localise_number(f'{value:.2g}')}"
+        for name, value in found.output_agreement.differences.items()
     )
     return [
-        _("Judged on {count} photos ({where}): largest difference {apart}; agreement {agreement}").format(
+        _("Validated on {count} photos ({where}): largest difference {apart}; agreement {agreement}").format(
             count=found.count,
             where=found.split,
             apart=apart,
@@ -124,7 +131,7 @@ def _comparison_table(found: ValidationReport) -> list[str]:
     rows = [
         (figure, *(map(format_percent, found.quality) if found.quality else (MISSING_VALUE, MISSING_VALUE))),
         (_("size"), *(f"{format_si_suffix(size)}B" for size in found.file_sizes)),
-        (_("milliseconds for one image"), *(format_decimal(value, 2) for value in found.milliseconds)),
-        (_("images a second, by eights"), *(format_decimal(value, 1) for value in found.throughput)),
+        (_("latency, batch 1 (ms)"), *(format_decimal(value, 2) for value in found.milliseconds)),
+        (_("throughput, batch 8 (images/s)"), *(format_decimal(value, 1) for value in found.throughput)),
     ]
     return format_table(("", _("run"), _("export")), rows)

@@ -53,21 +53,21 @@ def main(words: Sequence[str] | None = None) -> int:
 def list_commands() -> dict[str, str]:
     """Return what lince can do: a line of help for each verb, in the order of a newcomer's day."""
     return {
-        "demo": _("train on built-in digits: everything once, in about a minute"),
-        "check": _("tell what is wrong with your photos and labels, and what to do"),
-        "show": _("draw photos with what is marked on them"),
-        "convert": _("write data anew in another format"),
-        "split": _("divide photos for training and test, copies kept together"),
-        "train": _("train a recogniser on your photos"),
-        "evaluate": _("measure a model on labelled photos"),
-        "compare": _("hold runs against each other on the same test photos"),
-        "predict": _("say what is in new photos"),
-        "similar": _("find the photos of a folder that look most like one"),
-        "export": _("write a model for another runtime, checked against its run"),
-        "serve": _("answer over HTTP, for programs and browsers"),
-        "augment": _("draw photos beside altered copies"),
-        "models": _("list networks with their cost, or show one layer by layer"),
-        "doctor": _("tell what this machine is and what can run here"),
+        "demo": _("train on built-in digits: the whole workflow in about a minute"),
+        "check": _("find problems in your photos and labels, and how to fix them"),
+        "show": _("preview annotations on the photos"),
+        "convert": _("convert a dataset to another format"),
+        "split": _("split a dataset into training, validation and test, without leakage"),
+        "train": _("train an image classifier or object detector on your photos"),
+        "evaluate": _("evaluate a model on labelled photos"),
+        "compare": _("compare training runs on the same test photos"),
+        "predict": _("run inference on new photos or videos"),
+        "similar": _("find the photos most similar to a given one"),
+        "export": _("export a model for another runtime, and validate it"),
+        "serve": _("serve models over HTTP, with a web page"),
+        "augment": _("preview data augmentation"),
+        "models": _("list available models with their cost, or show one layer by layer"),
+        "doctor": _("show the hardware and what is installed"),
     }
 
 
@@ -75,12 +75,12 @@ def build_parser(given: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser of the whole command, with the options of the verb that ``given`` names."""
     parser = argparse.ArgumentParser(
         "lince",
-        description=_("From your own photos to a working recogniser, on your own machine."),
-        epilog=_("lince VERB --help tells the options of a verb. LINCE_LANG=en|es|pt chooses the language."),
+        description=_("From your own photos to a working image classifier or object detector, on your own machine."),
+        epilog=_("lince COMMAND --help shows the options of a command. LINCE_LANG=en|es|pt sets the language."),
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"lince {__version__}", help=_("show the version"))
-    branches = parser.add_subparsers(dest="verb", metavar=_("VERB"), required=True, title=_("verbs"))
+    branches = parser.add_subparsers(dest="verb", metavar=_("COMMAND"), required=True, title=_("commands"))
     named = next((word for word in given if not word.startswith("-")), None)
     for name, line in list_commands().items():
         described = line[:1].upper() + line[1:] + "."
@@ -90,7 +90,7 @@ def build_parser(given: Sequence[str]) -> argparse.ArgumentParser:
             verb = import_module(f"lince.cli.{name}")
             verb.configure(branch)
             branch.set_defaults(do=verb.run)
-            branch.add_argument("--json", action="store_true", help=_("print one JSON document, for programs"))
+            branch.add_argument("--json", action="store_true", help=_("print the result as JSON"))
     return parser
 
 

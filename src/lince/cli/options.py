@@ -8,40 +8,9 @@ import os
 import re
 
 from lince.errors import UsageError
+from lince.formats.registry import FORMATS
 from lince.i18n import LOCALE_FOLDER, _, get_language
 
-# Named here rather than asked for: the libraries behind the formats take longer to load than a help page.
-FORMATS = (
-    "folders",
-    "names",
-    "csv",
-    "idx",
-    "tfrecord",
-    "masks",
-    "voc",
-    "coco",
-    "labelme",
-    "cvat",
-    "labelstudio",
-    "yolo",
-    "createml",
-    "csv-boxes",
-)
-WRITABLE_FORMATS = (
-    "folders",
-    "csv",
-    "tfrecord",
-    "masks",
-    "voc",
-    "coco",
-    "labelme",
-    "cvat",
-    "labelstudio",
-    "yolo",
-    "createml",
-    "csv-boxes",
-)
-WRITABLE_BOX_FORMATS = tuple(name for name in WRITABLE_FORMATS if name not in ("folders", "csv", "masks"))
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
@@ -74,23 +43,25 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add how the data is to be read: the arguments of ``lince.open``."""
     group = parser.add_argument_group(_("how to read the data"))
     names = ", ".join(FORMATS)
-    group.add_argument("--format", metavar=_("NAME"), help=_("when several fit, one of: {names}").format(names=names))
     group.add_argument(
-        "--pattern", metavar=_("TEXT"), help=_("where the class stands in file names, such as '{class}_{n}'")
+        "--format", metavar=_("NAME"), help=_("data format, one of: {names} (default: detected)").format(names=names)
+    )
+    group.add_argument(
+        "--pattern", metavar=_("TEXT"), help=_("position of the class in the file names, such as '{class}_{n}'")
     )
     group.add_argument(
         "--merge",
         metavar=_("NAME=A,B"),
         action="append",
         default=[],
-        help=_("make the classes A and B one called NAME; may be given again"),
+        help=_("merge the classes A and B into NAME (can be repeated)"),
     )
     group.add_argument(
         "--fix",
         metavar=_("LIST"),
         type=parse_list,
         default=(),
-        help=_("what to mend while reading: clip, order, duplicates; the files stay as they are"),
+        help=_("what to fix while reading: clip, order, duplicates; files are not changed"),
     )
 
 
@@ -108,7 +79,7 @@ def parse_merges(texts: list[str]) -> dict[str, list[str]]:
         if not (name.strip() and equals and listed):
             raise UsageError(
                 _("--merge cannot be '{text}'.").format(text=text),
-                _("Expected a new name and the classes that it joins: --merge cat=Abyssinian,Bengal."),
+                _("Expected a new name and the classes to merge: --merge cat=Abyssinian,Bengal."),
             )
         groups.setdefault(name.strip(), []).extend(listed)
     return groups
@@ -119,7 +90,7 @@ def parse_duration(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", text.strip().lower())
     if not found:
         raise UsageError(
-            _("'{text}' is not a time.").format(text=text), _("Expected seconds, minutes or hours: 90s, 15m, 1.5h.")
+            _("'{text}' is not a duration.").format(text=text), _("Expected seconds, minutes or hours: 90s, 15m, 1.5h.")
         )
     return float(found[1]) * _UNIT_SECONDS[found[2]]
 
@@ -127,7 +98,9 @@ def parse_duration(text: str) -> float:
 def parse_positive(text: str) -> int:
     """Return the whole number, 1 or more, in ``text``; raise ``UsageError`` on anything else."""
     if not (text.isdecimal() and int(text) > 0):
-        raise UsageError(_("'{text}' is not a count.").format(text=text), _("Expected a whole number, 1 or more."))
+        raise UsageError(
+            _("'{text}' is not a positive whole number.").format(text=text), _("Expected a whole number, 1 or more.")
+        )
     return int(text)
 
 
@@ -138,6 +111,6 @@ def parse_split(text: str) -> tuple[float, float]:
     except ValueError:
         raise UsageError(
             _("--split cannot be '{text}'.").format(text=text),
-            _("Expected the shares for validation and for the test: --split 0.1,0.2."),
+            _("Expected the validation and test fractions: --split 0.1,0.2."),
         ) from None
     return val, test

@@ -21,20 +21,23 @@ TOKEN_VARIABLE = "LINCE_TOKEN"  # noqa: S105
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince serve``."""
     parser.add_argument(
-        "models", nargs="+", metavar=_("RUN"), help=_("runs or model folders; NAME=RUN serves one under another name")
+        "models",
+        nargs="+",
+        metavar=_("RUN"),
+        help=_("training runs or model folders; NAME=RUN serves one under another name"),
     )
-    _add_network_options(parser.add_argument_group(_("where it is reached, and by whom")))
-    _add_batching_options(parser.add_argument_group(_("how photos share the network (measured at start unless given)")))
-    _add_limit_options(parser.add_argument_group(_("what one client may ask")))
+    _add_network_options(parser.add_argument_group(_("network and access")))
+    _add_batching_options(parser.add_argument_group(_("batching (default: measured at start)")))
+    _add_limit_options(parser.add_argument_group(_("request limits")))
     parser.add_argument(
-        "--corrections", type=Path, metavar=_("DIR"), help=_("keep photos there whose answer a person corrects")
+        "--corrections", type=Path, metavar=_("DIR"), help=_("save photos with corrected answers there")
     )
     parser.add_argument(
         "--reload",
         type=_parse_interval,
         default=1.0,
         metavar=_("TIME"),
-        help=_("how often to look for changed models (1s)"),
+        help=_("how often to check for changed models (default: 1s)"),
     )
 
 
@@ -43,70 +46,100 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         "--host",
         default="127.0.0.1",
         metavar=_("ADDRESS"),
-        help=_("address to listen at (127.0.0.1: this machine alone); any other needs a token"),
+        help=_("address to listen on (default: 127.0.0.1, this machine only); any other needs a token"),
     )
     group.add_argument(
         "--port",
         type=int,
         default=DEFAULT_PORT,
         metavar="N",
-        help=_("port to listen at ({port}; 0: any free one)").format(port=DEFAULT_PORT),
+        help=_("port to listen on (default: {port}; 0: any free port)").format(port=DEFAULT_PORT),
     )
     group.add_argument(
-        "--token", metavar=_("TEXT"), help=_("what clients must send along; better in the variable LINCE_TOKEN")
+        "--token",
+        metavar=_("TEXT"),
+        help=_("access token that clients must send; preferably set in the variable LINCE_TOKEN"),
     )
     group.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar=_("NAME"),
-        help=_("a name under which a proxy makes the server known; may be given again"),
+        help=_("host name under which a proxy exposes the server (can be repeated)"),
     )
     group.add_argument(
         "--allow-origin",
         action="append",
         default=[],
         metavar="URL",
-        help=_("a site whose pages may ask, such as https://example.org; may be given again"),
+        help=_("origin allowed to send requests (CORS), such as https://example.org (can be repeated)"),
     )
-    group.add_argument("--root-path", default="", metavar=_("PATH"), help=_("the prefix that a proxy gives: /lince"))
     group.add_argument(
+        "--root-path",
+        default="",
+        metavar=_("PATH"),
+        help=_("path prefix set by a proxy, such as /lince (default: none)"),
+    )
+    group.add_argument(
+        "--shutdown-timeout",
         "--grace",
+        dest="grace",
         type=_parse_interval,
         default=10.0,
         metavar=_("TIME"),
-        help=_("how long requests under way may take when it is told to end (10s)"),
+        help=_("time for requests in progress to finish at shutdown (default: 10s)"),
     )
     group.add_argument(
+        "--drain-timeout",
         "--drain",
+        dest="drain",
         type=_parse_interval,
         default=0.0,
         metavar=_("TIME"),
-        help=_("how long it says no before it ends, so that a balancer notices (0s)"),
+        help=_('time to report "not ready" before shutdown, for load balancers (default: 0s)'),
     )
 
 
 def _add_batching_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--bound", type=_parse_interval, metavar=_("TIME"), help=_("an answer comes within this time, or 429 at once")
+        "--max-latency",
+        "--bound",
+        dest="bound",
+        type=_parse_interval,
+        metavar=_("TIME"),
+        help=_("maximum latency; requests that would exceed it get status 429 at once"),
     )
-    group.add_argument("--queue", type=parse_positive, metavar="N", help=_("photos that may wait"))
-    group.add_argument("--batch", type=parse_positive, metavar="N", help=_("photos that the network takes at once"))
+    group.add_argument("--queue", type=parse_positive, metavar="N", help=_("maximum queue length in photos"))
     group.add_argument(
-        "--hold", type=float, default=2.0, metavar="MS", help=_("milliseconds that a batch waits for more photos (2)")
+        "--batch-size", "--batch", dest="batch", type=parse_positive, metavar="N", help=_("maximum batch size")
     )
-    group.add_argument("--threads", type=parse_positive, metavar="N", help=_("cores that the network uses (all)"))
+    group.add_argument(
+        "--batch-delay",
+        "--hold",
+        dest="hold",
+        type=float,
+        default=2.0,
+        metavar="MS",
+        help=_("time a batch waits for more photos, in milliseconds (default: 2)"),
+    )
+    group.add_argument(
+        "--threads", type=parse_positive, metavar="N", help=_("CPU threads for inference (default: all cores)")
+    )
 
 
 def _add_limit_options(group: argparse._ArgumentGroup) -> None:
     usual = RequestLimits()
     for option, value, text in (
-        ("--max-request-mib", usual.request_bytes // MIB, _("size of a request ({usual} MiB)")),
-        ("--max-image-mib", usual.image_bytes // MIB, _("size of an image's file ({usual} MiB)")),
-        ("--max-pixels", usual.pixels, _("pixels of an image ({usual})")),
-        ("--max-images", usual.images, _("images in a request ({usual})")),
-        ("--max-requests", usual.requests, _("requests under way at one time ({usual})")),
-        ("--max-memory-mib", usual.memory // MIB, _("bytes of all requests held at one time ({usual} MiB)")),
+        ("--max-request-mib", usual.request_bytes // MIB, _("maximum size of a request in MiB (default: {usual})")),
+        ("--max-image-mib", usual.image_bytes // MIB, _("maximum size of an image file in MiB (default: {usual})")),
+        ("--max-pixels", usual.pixels, _("maximum number of pixels in an image (default: {usual})")),
+        ("--max-images", usual.images, _("maximum number of images in a request (default: {usual})")),
+        ("--max-requests", usual.requests, _("maximum number of concurrent requests (default: {usual})")),
+        (
+            "--max-memory-mib",
+            usual.memory // MIB,
+            _("maximum memory for all pending requests in MiB (default: {usual})"),
+        ),
     ):
         group.add_argument(option, type=parse_positive, default=value, metavar="N", help=text.format(usual=value))
     group.add_argument(
@@ -114,7 +147,7 @@ def _add_limit_options(group: argparse._ArgumentGroup) -> None:
         type=_parse_interval,
         default=usual.seconds,
         metavar=_("TIME"),
-        help=_("how long a request may take to arrive (30s)"),
+        help=_("maximum time to receive a request (default: 30s)"),
     )
 
 
@@ -122,14 +155,14 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Load the models and answer until told to end."""
     named = _parse_model_names(arguments.models)
 
-    def tell(address: str) -> None:
+    def print_address(address: str) -> None:
         if console.as_json:  # one line, so that a program can read it while the server goes on
             print(json.dumps({"address": address, "models": list(named)}, ensure_ascii=False), flush=True)
         else:
-            told = _("Serving {models} at {address}  (Ctrl-C ends it)")
+            told = _("Serving {models} at {address}  (Ctrl-C to stop)")
             print(told.format(models=", ".join(named), address=address), flush=True)
 
-    lince.serve(named, _build_settings(arguments), tell=tell, progress=console)
+    lince.serve(named, _build_settings(arguments), on_started=print_address, progress=console)
 
 
 def _build_settings(arguments: argparse.Namespace) -> ServerSettings:
@@ -174,9 +207,9 @@ def _parse_model_names(words: list[str]) -> dict[str, str]:
             name, path = derive_model_name(Path(word)), word
         if name in found:
             raise UsageError(
-                _("Two models are called '{name}'.").format(name=name),
+                _("Two models have the name '{name}'.").format(name=name),
                 _("Expected different names."),
-                _("Give one another name: {line}").format(line=f"{name}-2={path}"),
+                _("Give one of them another name: {line}").format(line=f"{name}-2={path}"),
             )
         found[name] = path
     return found

@@ -13,9 +13,13 @@ from lince.i18n import _
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince show``."""
     parser.add_argument("data", metavar=_("DATA"), help=_("photos with their labels, in any format"))
-    parser.add_argument("--out", metavar=_("FILE"), default="sheet.png", help=_("the picture, PNG or JPEG (sheet.png)"))
-    parser.add_argument("--count", type=parse_positive, default=24, metavar="N", help=_("photos (24)"))
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("the same seed gives the same result (0)"))
+    parser.add_argument(
+        "--out", metavar=_("FILE"), default="sheet.png", help=_("output image, PNG or JPEG (default: sheet.png)")
+    )
+    parser.add_argument(
+        "--count", type=parse_positive, default=24, metavar="N", help=_("number of photos (default: 24)")
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("random seed (default: 0)"))
     add_data_options(parser)
 
 

@@ -8,24 +8,29 @@ import lince
 from lince.cli.console import Console
 from lince.cli.options import parse_positive
 from lince.i18n import _
+from lince.number_format import format_decimal
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince similar``."""
-    parser.add_argument("model", metavar=_("RUN"), help=_("a run or a model folder that tells what photos show"))
-    parser.add_argument("photo", metavar=_("PHOTO"), help=_("the photo that others are compared with"))
+    parser.add_argument("model", metavar=_("RUN"), help=_("a training run or a model folder of a classifier"))
+    parser.add_argument("photo", metavar=_("PHOTO"), help=_("the query photo"))
     parser.add_argument("where", nargs="+", metavar=_("FOLDER"), help=_("photos, folders, or patterns such as '*.jpg'"))
-    parser.add_argument("--top", type=parse_positive, default=10, metavar="N", help=_("how many are told (10)"))
-    parser.add_argument("--save", metavar=_("FILE"), help=_("write them there, side by side: sheet.jpg or sheet.png"))
+    parser.add_argument(
+        "--top", type=parse_positive, default=10, metavar="N", help=_("number of results (default: 10)")
+    )
+    parser.add_argument(
+        "--save", metavar=_("FILE"), help=_("save them side by side as an image: sheet.jpg or sheet.png")
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Search, tell what is alike, and draw it."""
     found = lince.similar(arguments.model, arguments.photo, arguments.where, arguments.top, console)
     for one in found.rejected:
-        console.show_message(_("Not used: {what}").format(what=one))
-    lines = [f"{one.similarity:.3f}  {one.name}" for one in found.matches]
-    lines.append(_("The most like it of {count:,} photos").format(count=found.searched_count))
+        console.show_message(_("Skipped: {what}").format(what=one))
+    lines = [f"{format_decimal(one.similarity)}  {one.name}" for one in found.matches]
+    lines.append(_("Most similar of {count:,} photos").format(count=found.searched_count))
     written = [str(found.save(arguments.save))] if arguments.save else []
     lines += [_("Written: {path}").format(path=path) for path in written]
     console.print_result({**found.to_dict(), "written": written}, lines)

@@ -18,19 +18,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince split``."""
     parser.add_argument("data", metavar=_("DATA"), help=_("the photos, in any format that lince reads"))
     parser.add_argument(
-        "out", metavar=_("FILE"), nargs="?", help=_("the table to write (splits.csv beside the data, always honoured)")
-    )
-    parser.add_argument("--val", type=float, default=0.1, metavar=_("SHARE"), help=_("for validation (0.1)"))
-    parser.add_argument("--test", type=float, default=0.2, metavar=_("SHARE"), help=_("for the test (0.2)"))
-    parser.add_argument("--folds", type=parse_positive, metavar="K", help=_("deal the rest into K folds too"))
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("the same seed gives the same result (0)"))
-    parser.add_argument("--anew", action="store_true", help=_("do not keep the parts that the data brings along"))
-    parser.add_argument(
-        "--apart", action="store_true", help=_("do not look for photos that show the same and must stay together")
+        "out",
+        metavar=_("FILE"),
+        nargs="?",
+        help=_("output table (default: splits.csv next to the data, which all commands use)"),
     )
     parser.add_argument(
-        "--group", metavar=_("TEXT"), help=_("what belongs together by its name, such as '{group}_{n}'")
+        "--val", type=float, default=0.1, metavar=_("FRACTION"), help=_("validation fraction (default: 0.1)")
     )
+    parser.add_argument(
+        "--test", type=float, default=0.2, metavar=_("FRACTION"), help=_("test fraction (default: 0.2)")
+    )
+    parser.add_argument(
+        "--folds", type=parse_positive, metavar="K", help=_("also divide the rest into K cross-validation folds")
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("random seed (default: 0)"))
+    parser.add_argument(
+        "--ignore-existing-split",
+        "--anew",
+        dest="anew",
+        action="store_true",
+        help=_("ignore the split that comes with the data"),
+    )
+    parser.add_argument(
+        "--no-grouping",
+        "--apart",
+        dest="apart",
+        action="store_true",
+        help=_("do not group near-duplicate photos, which otherwise stay in the same split"),
+    )
+    parser.add_argument("--group", metavar=_("TEXT"), help=_("group photos by file name, such as '{group}_{n}'"))
     add_data_options(parser)
 
 
@@ -67,17 +84,15 @@ def _result_lines(done: SplitResult) -> list[str]:
     lines = [done.dataset.summarise()]
     lines.append(_("training {train:,}, validation {val:,}, test {test:,}").format(**{k: sizes[k] for k in sizes if k}))
     if sizes[""]:
-        lines.append(_("{count:,} images have no label and are in no part").format(count=sizes[""]))
+        lines.append(_("{count:,} images have no label and are in no split").format(count=sizes[""]))
     if done.groups and done.groups.grouped_count:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in done.groups.reasons.items())
-        lines.append(
-            _("{count:,} images stay together: {reasons}").format(count=done.groups.grouped_count, reasons=reasons)
-        )
+        lines.append(_("{count:,} images grouped: {reasons}").format(count=done.groups.grouped_count, reasons=reasons))
     if done.leak_count:
         lines.append(
             _(
-                "{count:,} images to learn from are like images of the test part that came with the data: "
-                "--anew divides without that"
+                "{count:,} training images are near-duplicates of images in the test split that came with the "
+                "data; --ignore-existing-split makes a split without this leakage"
             ).format(count=done.leak_count)
         )
     lines.append(_("Written: {path}").format(path=done.path))

@@ -14,26 +14,38 @@ from lince.errors import UsageError
 from lince.i18n import _
 
 _Option = tuple[str, Callable[[str], Any], str, str]
+_ALIASES = {  # other names of an option, shown first
+    "rate": ("--lr", "--learning-rate"),
+    "batch": ("--batch-size",),
+    "standardise": ("--standardize",),
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince train``."""
-    parser.add_argument("data", nargs="?", metavar=_("DATA"), help=_("a folder, a CSV, idx files, or lince:digits"))
-    parser.add_argument("--out", metavar=_("DIR"), help=_("the new folder of the run (runs/train, runs/train2, ...)"))
-    parser.add_argument("--resume", metavar=_("RUN"), help=_("go on with an interrupted run; needs nothing else"))
-    parser.add_argument("--config", metavar=_("FILE"), help=_("choices from a TOML file; options go over them"))
-    parser.add_argument("--allow-unusable", action="store_true", help=_("go on when many images cannot be used"))
     parser.add_argument(
-        "--split", type=parse_split, metavar="0.1,0.2", help=_("shares for validation and for the test")
+        "data", nargs="?", metavar=_("DATA"), help=_("a folder, a CSV file, idx files, or lince:digits (built in)")
+    )
+    parser.add_argument(
+        "--out", metavar=_("DIR"), help=_("output folder of the run, new (default: runs/train, runs/train2, ...)")
+    )
+    parser.add_argument("--resume", metavar=_("RUN"), help=_("continue an interrupted run; no other option is needed"))
+    parser.add_argument(
+        "--config", metavar=_("FILE"), help=_("settings from a TOML file; command-line options override them")
+    )
+    parser.add_argument("--allow-unusable", action="store_true", help=_("continue even if many images are unusable"))
+    parser.add_argument(
+        "--split", type=parse_split, metavar="0.1,0.2", help=_("validation and test fractions (default: 0.1,0.2)")
     )
     for title, options in (
-        (_("what is trained"), _model_options()),
-        (_("how it is trained"), _optimisation_options()),
-        (_("images and machine"), _image_options()),
+        (_("model"), _model_options()),
+        (_("training"), _optimisation_options()),
+        (_("images and hardware"), _image_options()),
     ):
         group = parser.add_argument_group(title)
         for name, kind, metavar, line in options:
-            group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=line)
+            flags = (*_ALIASES.get(name, ()), f"--{name.replace('_', '-')}")
+            group.add_argument(*flags, dest=name, type=kind, metavar=metavar, help=line)
     add_data_options(parser)
 
 
@@ -50,9 +62,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 def _start_training(arguments: argparse.Namespace, console: Console) -> Any:
     if arguments.data is None:
         raise UsageError(
-            _("There is nothing to train on."),
+            _("No training data was given."),
             _("Expected a folder of photos: lince train PHOTOS."),
-            _("To go on with an interrupted run: lince train --resume RUN."),
+            _("To continue an interrupted run: lince train --resume RUN."),
         )
     return lince.train(
         arguments.data,
@@ -74,7 +86,10 @@ def _chosen_options(arguments: argparse.Namespace) -> dict[str, Any]:
     chosen = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     if arguments.split is not None:
         if {"val", "test"} & set(chosen):
-            raise UsageError(_("--split stands beside --val or --test."), _("Expected the one or the others."))
+            raise UsageError(
+                _("--split was given together with --val or --test."),
+                _("Expected either --split, or --val and --test."),
+            )
         chosen["val"], chosen["test"] = arguments.split
     return chosen
 
@@ -84,51 +99,75 @@ def _require_resume_alone(arguments: argparse.Namespace) -> None:
     given = [name for name, value in others.items() if value is not None]
     if given:
         raise UsageError(
-            _("--resume stands beside other choices: {names}.").format(names=", ".join(given)),
-            _("Expected --resume alone: a run goes on with the data and the choices that it started with."),
+            _("--resume was given together with other options: {names}.").format(names=", ".join(given)),
+            _("Expected --resume alone: a run continues with the data and the settings that it started with."),
         )
 
 
 def _model_options() -> tuple[_Option, ...]:
     return (
-        ("recipe", str, _("NAME"), _("transfer (the default), finetune, scratch, or all of them")),
-        ("model", str, _("NAME"), _("nano, small (the default), medium, large, cnn, 'cnn: LAYERS', or a timm name")),
-        ("weights", str, _("WHAT"), _("auto (the default: downloaded once), none, a file, or a folder")),
-        ("head", str, _("NAME"), _("what transfer fits: linear (the default) or mlp")),
-        ("from_layer", str, _("LAYER"), _("the first layer that fine-tuning changes: number or name")),
+        ("task", str, _("NAME"), _("classify or detect; only needed if the labels fit both (default: detected)")),
+        ("recipe", str, _("NAME"), _("transfer, finetune, scratch, or all (default: transfer)")),
+        ("model", str, _("NAME"), _("nano, small, medium, large, cnn, 'cnn: LAYERS', or a timm name (default: small)")),
+        (
+            "weights",
+            str,
+            _("WHAT"),
+            _("pretrained weights: auto (downloaded once), none, a file, or a folder (default: auto)"),
+        ),
+        ("head", str, _("NAME"), _("classifier head that transfer trains: linear or mlp (default: linear)")),
+        (
+            "from_layer",
+            str,
+            _("LAYER"),
+            _("first layer that fine-tuning trains: number or name (default: chosen from the model)"),
+        ),
     )
 
 
 def _optimisation_options() -> tuple[_Option, ...]:
     return (
-        ("epochs", int, "N", _("how often every image is seen")),
-        ("batch", int, "N", _("images at a time")),
-        ("rate", float, "X", _("the highest learning rate")),
-        ("label_smoothing", float, "X", _("how far the targets are from certain, 0 to 0.9")),
-        ("patience", int, "N", _("epochs without progress before it stops")),
+        ("epochs", int, "N", _("number of training epochs (default: chosen from the data)")),
+        ("batch", int, "N", _("batch size (default: chosen from the data)")),
+        ("rate", float, "X", _("peak learning rate (default: chosen from the model and the batch size)")),
+        ("label_smoothing", float, "X", _("label smoothing factor, 0 to 0.9 (default: chosen from the model)")),
+        ("patience", int, "N", _("early stopping: epochs without improvement (default: off)")),
         (
             "monitor",
             str,
             _("NAME"),
-            _("what tells progress: val_loss, val_accuracy; for objects val_map50_95, val_map50"),
+            _("metric to monitor: val_loss, val_accuracy; for detection val_map50_95, val_map50"),
         ),
-        ("budget", parse_duration, _("TIME"), _("stop after this time: 90s, 15m, 1h")),
-        ("seed", int, "N", _("the same seed gives the same result (0)")),
-        ("val", float, "X", _("the share of the images to choose by (0.1)")),
-        ("test", float, "X", _("the share of the images set aside for the test (0.2)")),
+        ("budget", parse_duration, _("TIME"), _("maximum training time: 90s, 15m, 1h (default: no limit)")),
+        ("seed", int, "N", _("random seed (default: 0)")),
+        ("val", float, "X", _("validation fraction (default: 0.1)")),
+        ("test", float, "X", _("test fraction (default: 0.2)")),
     )
 
 
 def _image_options() -> tuple[_Option, ...]:
     return (
-        ("size", int, _("PIXELS"), _("the side of the square that the network sees")),
-        ("resize", str, _("RULE"), _("squash, crop, letterbox or corner; as the network wants it by default")),
-        ("standardise", str, _("NAME"), _("none (the default), samplewise or featurewise")),
-        ("augment", str, _("LIST"), _("none, light, medium, strong, digits, or a list: 'rotation 15, zoom 0.1'")),
-        ("mix", str, _("NAME"), _("none (the default), mixup or cutmix")),
-        ("mosaic", float, "X", _("objects: the share of images that are made of four, 0 to 1")),
-        ("scales", float, "X", _("objects: how far the size varies from step to step, 0 to 0.5")),
-        ("device", str, _("NAME"), _("auto (the default), cpu, cuda or mps")),
-        ("precision", str, _("NAME"), _("auto (the default), fp32 or bf16")),
-        ("workers", int, "N", _("threads that prepare images")),
+        ("size", int, _("PIXELS"), _("input size in pixels (default: chosen from the model and the data)")),
+        ("resize", str, _("RULE"), _("squash, crop, letterbox or corner (default: that of the network)")),
+        ("standardise", str, _("NAME"), _("none, samplewise (per image) or featurewise (per dataset) (default: none)")),
+        (
+            "augment",
+            str,
+            _("LIST"),
+            _(
+                "data augmentation: none, light, medium, strong, digits, or a list: 'rotation 15, zoom 0.1' "
+                "(default: chosen from the data)"
+            ),
+        ),
+        ("mix", str, _("NAME"), _("none, mixup or cutmix (default: none)")),
+        ("mosaic", float, "X", _("detection: mosaic probability, 0 to 1 (default: chosen from the model)")),
+        (
+            "scales",
+            float,
+            "X",
+            _("detection: multi-scale range of the input size, 0 to 0.5 (default: chosen from the model)"),
+        ),
+        ("device", str, _("NAME"), _("auto, cpu, cuda or mps (default: auto)")),
+        ("precision", str, _("NAME"), _("auto, fp32 or bf16 (default: auto)")),
+        ("workers", int, "N", _("data-loading threads (default: one per core, at most 8)")),
     )

@@ -1,4 +1,4 @@
-"""Built-in data, so that everything can be tried without a download."""
+"""Built-in datasets, which need no download."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lince.datasets.dataset import Dataset, build_dataset
 from lince.formats import PixelBlocks, Table
 from lince.splits import UNASSIGNED
 
-DIGITS_FILE = "digits.npz"  # made by scripts/digits_file.py; values from 0 (white) to 16 (black)
+DIGITS_FILE = "digits.npz"  # made by scripts/digits_file.py; values from 0 (paper) to 16 (ink)
 
 
 def load_digits_dataset() -> Dataset:

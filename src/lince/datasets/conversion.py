@@ -1,4 +1,4 @@
-"""A dataset written anew in another format: images placed, labels written, and what it cannot hold said first."""
+"""Converts a dataset to another format: copies or links the images and writes the labels."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ from lince.progress import SILENT, Progress
 from lince.validation import require_choice
 
 COPY_IMAGES, LINK_IMAGES, REFERENCE_IMAGES = "copy", "link", "reference"
-_BATCH_SIZE = 256
+_BATCH_SIZE = 256  # images between two updates of the progress bar
 
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """How a dataset is converted: what happens to the images, and what may be lost.
+    """Options of a conversion.
 
-    ``images``: ``copy``, ``link`` (hard, else symbolic), or ``reference`` (they stay where they are and the labels
-    name their full paths). ``lossy`` allows what the format cannot hold to be made softer or left out,
-    ``allow_unusable`` more than 1 % of the source to be unusable.
+    ``images`` is ``copy``, ``link`` (hard link, or symbolic link where that is not possible) or ``reference`` (images
+    stay where they are, and the labels contain their absolute paths). ``lossy`` allows to convert or drop what the
+    format cannot hold; ``allow_unusable`` allows that more than 1 % of the source is unusable.
+
+    Raises ``UsageError`` on another value of ``images``.
     """
 
     images: str = COPY_IMAGES
@@ -46,10 +48,12 @@ class ConvertOptions:
 
 @dataclass(frozen=True, eq=False)
 class ConvertResult:
-    """A dataset that was written to ``path``: what it holds, and what became of the rest.
+    """Summary of a conversion.
 
-    ``counts`` has the images, or the objects, of each class; ``misstated`` counts images whose labels stated another
-    size; ``summary`` says how much of the source was used.
+    ``images`` and ``objects`` are the numbers that were written to ``path``; ``class_counts`` the number of objects, or
+    of images in a dataset without objects, by class name. ``losses`` is what was converted or dropped, ``rejected`` and
+    ``repaired`` come from the source. ``misstated_size_count`` is the number of images whose labels state another size
+    than they have; ``summary`` says how much of the source was used, in the current language.
     """
 
     path: Path
@@ -68,112 +72,115 @@ class ConvertResult:
 def convert_dataset(
     dataset: Dataset, out: Path, to: str, options: ConvertOptions | None = None, progress: Progress = SILENT
 ) -> ConvertResult:
-    """Write ``dataset`` to the new folder ``out`` in the format ``to``, whole or not at all.
+    """Write ``dataset`` to the new folder ``out`` in the format ``to``. The folder appears only when it is complete.
 
-    Raise ``UsageError`` when the format cannot be written or cannot hold all of the dataset (unless ``how`` allows
-    it), or ``out`` is taken; ``DataError`` when too much of the dataset is unusable.
+    Sizes are read from the images, and objects outside their image are rejected. Raise ``UsageError`` when the format
+    cannot be written or cannot hold all of the dataset (unless ``options`` allow it), or when ``out`` is not empty or
+    is inside the source; ``DataError`` when too much of the dataset is unusable.
     """
     options = options or ConvertOptions()
-    form = _get_writable_format(to)
+    target = _get_writable_format(to)
     require_empty_target(out, dataset.root)
-    whole, misstated = measure_image_sizes(dataset, progress)
-    require_usable_dataset(whole, options.allow_unusable)
-    fitted, losses = adapt_to_format(whole, form)
-    _require_allowed_losses(whole, form, losses, options)
+    source, misstated_size_count = measure_image_sizes(dataset, progress)
+    require_usable_dataset(source, options.allow_unusable)
+    adapted, losses = adapt_to_format(source, target)
+    _require_allowed_losses(source, target, losses, options)
     with fileio.atomic_folder(out) as folder:
-        called = _place_images(fitted, form, folder, options.images, progress)
-        _write_labels(fitted, form, folder, called)
+        names = _place_images(adapted, target, folder, options.images, progress)
+        _write_labels(adapted, target, folder, names)
     return ConvertResult(
         path=out,
-        format=form.name,
-        images=len(fitted),
-        objects=0 if fitted.objects is None else len(fitted.objects),
-        classes=fitted.classes,
-        class_counts=fitted.count_per_class(),
+        format=target.name,
+        images=len(adapted),
+        objects=0 if adapted.objects is None else len(adapted.objects),
+        classes=adapted.classes,
+        class_counts=adapted.count_per_class(),
         losses=losses,
-        rejected=whole.rejected,
-        repaired=whole.repaired,
-        misstated_size_count=misstated,
-        summary=whole.summarise(),
+        rejected=source.rejected,
+        repaired=source.repaired,
+        misstated_size_count=misstated_size_count,
+        summary=source.summarise(),
     )
 
 
 def list_writable_formats() -> tuple[str, ...]:
     """Return the names of the formats that can be written."""
-    return tuple(name for name, form in FORMATS.items() if form.write is not None)
+    return FORMATS.list_writable()
 
 
 def require_empty_target(out: Path, source: Path) -> None:
-    """Raise ``UsageError`` when ``out`` holds something already, or lies within the folder ``source``."""
-    if out.exists() and not (out.is_dir() and next(out.iterdir(), None) is None):
-        raise UsageError(
-            _("{path} exists already.").format(path=out),
-            _("Expected a new folder to write to, or an empty one."),
-            _("Choose another name, or remove it."),
-        )
+    """Raise ``UsageError`` when ``out`` exists and is not an empty folder, or is inside the folder ``source``."""
+    fileio.require_empty_folder(out)
     if source.is_dir() and out.absolute().is_relative_to(source.absolute()):
         raise UsageError(
-            _("{path} lies within the data that is converted, {root}.").format(path=out, root=source),
-            _("Expected a folder elsewhere: the source is never touched."),
+            _("{path} is inside the data to convert, {root}.").format(path=out, root=source),
+            _("Expected a folder elsewhere: the source data is never modified."),
         )
 
 
 def _get_writable_format(to: str) -> Format:
+    """Return the format named ``to``; raise ``UsageError`` when there is none that can be written."""
     return FORMATS[require_choice("to", to, list_writable_formats())]
 
 
 def _require_allowed_losses(
-    dataset: Dataset, form: Format, losses: Sequence[ConversionLoss], how: ConvertOptions
+    dataset: Dataset, target: Format, losses: Sequence[ConversionLoss], options: ConvertOptions
 ) -> None:
-    if losses and not how.lossy:
+    """Raise ``UsageError`` when losses are not allowed, or the images cannot be referenced by their paths."""
+    if losses and not options.lossy:
         raise UsageError(
-            _("The format '{name}' cannot hold all of {root}:").format(name=form.name, root=dataset.root)
+            _("The format '{name}' cannot represent everything in {root}:").format(name=target.name, root=dataset.root)
             + "".join(f"\n  {loss}" for loss in losses),
-            _("Formats that hold all of it: {names}.").format(
-                names=", ".join(find_lossless_formats(dataset)) or _("none")
+            _("Expected a format that can represent everything: {names}.").format(
+                names=", ".join(find_lossless_formats(dataset)) or _("there is none")
             ),
-            _("To convert it all the same, add --lossy."),
+            _("To convert it anyway, add --lossy."),
         )
-    if how.images == REFERENCE_IMAGES and Capability.EXTERNAL_PATHS not in form.capabilities:
+    if options.images == REFERENCE_IMAGES and Capability.EXTERNAL_PATHS not in target.capabilities:
         raise UsageError(
-            _("Labels in the format '{name}' cannot name images that lie elsewhere.").format(name=form.name),
-            _("Expected --copy or --link for it."),
+            _("Labels in the format '{name}' cannot refer to images in another folder.").format(name=target.name),
+            _("Expected --copy or --link."),
         )
-    if how.images == REFERENCE_IMAGES and any(dataset.images.get_path(row) is None for row in range(len(dataset))):
+    if options.images == REFERENCE_IMAGES and any(dataset.images.get_path(row) is None for row in range(len(dataset))):
         raise UsageError(
-            _("The images of {root} are no files that labels could name.").format(root=dataset.root),
-            _("Expected --copy for them."),
+            _("The images of {root} are not separate files that labels could refer to.").format(root=dataset.root),
+            _("Expected --copy."),
         )
 
 
-def _place_images(dataset: Dataset, form: Format, folder: Path, how: str, progress: Progress) -> list[str]:
-    """Put the images into ``folder`` and return their paths from there, or where they stay."""
-    if how == REFERENCE_IMAGES:
+def _place_images(dataset: Dataset, target: Format, folder: Path, placement: str, progress: Progress) -> list[str]:
+    """Copy or link the images into ``folder``; return their paths in the labels, relative to it or absolute.
+
+    ``placement`` is one of the values of ``ConvertOptions.images``.
+    """
+    if placement == REFERENCE_IMAGES:
         return [Path(os.path.abspath(str(dataset.images.get_path(row)))).as_posix() for row in range(len(dataset))]
-    called = assign_target_paths(dataset, form)
-    if form.image_path is None:  # it holds the images itself
-        return called
-    for parent in {(folder / name).parent for name in called}:
+    names = assign_target_paths(dataset, target)
+    if target.image_path is None:  # the label file contains the images
+        return names
+    for parent in {(folder / name).parent for name in names}:
         parent.mkdir(parents=True, exist_ok=True)
-    with progress.open_stage(_("Writing the images"), len(called)) as stage, ThreadPoolExecutor() as pool:
-        for start in range(0, len(called), _BATCH_SIZE):
-            batch = range(start, min(start + _BATCH_SIZE, len(called)))
-            list(pool.map(lambda row: _place_image(dataset.images, row, folder / called[row], how), batch))
+    with progress.open_stage(_("Writing the images"), len(names)) as stage, ThreadPoolExecutor() as pool:
+        for start in range(0, len(names), _BATCH_SIZE):
+            batch = range(start, min(start + _BATCH_SIZE, len(names)))
+            list(pool.map(lambda row: _place_image(dataset.images, row, folder / names[row], placement), batch))
             stage.advance(len(batch))
-    return called
+    return names
 
 
-def _place_image(source: ImageSource, row: int, target: Path, how: str) -> None:
+def _place_image(source: ImageSource, row: int, target: Path, placement: str) -> None:
+    """Copy or link the image at ``row`` to ``target``; an image without a file is written as PNG."""
     path = source.get_path(row)
     if path is None:
         target.write_bytes(source.read_bytes(row))
-    elif how == COPY_IMAGES:
+    elif placement == COPY_IMAGES:
         shutil.copyfile(path, target)
     else:
         _link_file(path, target)
 
 
 def _link_file(path: Path, target: Path) -> None:
+    """Make ``target`` a hard link, else a symbolic link, to ``path``. Raise ``UsageError`` when neither is possible."""
     try:
         os.link(path.resolve(), target)
     except OSError:
@@ -182,23 +189,24 @@ def _link_file(path: Path, target: Path) -> None:
         except OSError as error:
             raise UsageError(
                 _("{path} cannot be linked to: {error}.").format(path=path, error=error.strerror),
-                _("Expected a disk that knows links."),
+                _("Expected a disk that supports links."),
                 _("Use --copy."),
             ) from error
 
 
-def _write_labels(dataset: Dataset, form: Format, folder: Path, called: Sequence[str]) -> None:
+def _write_labels(dataset: Dataset, target: Format, folder: Path, names: Sequence[str]) -> None:
+    """Write the labels of ``dataset`` for images with ``names``. The sizes of all images must be known."""
     sizes = dataset.sizes
-    if form.write is None or sizes is None:
-        raise ValueError(f"{form.name} cannot be written, or sizes are unknown")
+    if target.write is None or sizes is None:
+        raise ValueError(f"{target.name} cannot be written, or sizes are unknown")
     table = Table(
         root=dataset.root,
-        format=form.name,
-        names=StringColumn.from_strings(called),
+        format=target.name,
+        names=StringColumn.from_strings(names),
         classes=dataset.classes,
         class_ids=dataset.class_ids,
         splits=dataset.splits,
         objects=dataset.objects,
         sizes=sizes,
     )
-    form.write(WriteRequest(table, called, sizes, dataset.images.read_bytes), folder)
+    target.write(WriteRequest(table, names, sizes, dataset.images.read_bytes), folder)

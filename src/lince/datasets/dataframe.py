@@ -1,4 +1,4 @@
-"""Taking a dataset out of lince: as a table of pandas. Its way into torch is ``training/outside.py``."""
+"""Converts a dataset to pandas tables. (For PyTorch, see ``training/torch_dataset.py``.)"""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _BOX_COLUMNS = ("left", "top", "right", "bottom")
 
 
 def to_pandas(dataset: Dataset, rows: str = "images") -> pd.DataFrame:
-    """Return ``dataset`` as a table with a row per image, or per object with ``rows="objects"``.
+    """Return ``dataset`` as a table with one row per image, or per object with ``rows="objects"``.
 
-    Per image: ``image`` (its name), ``path`` (missing for an image without a file of its own), ``split`` and ``class``
-    (categories; missing where there is none), ``class_id`` (-1 for none), ``height`` and ``width`` as the labels state
-    them (missing otherwise), and ``objects``, how many are marked on it, where the data marks objects.
+    Columns of images: ``image`` (its name), ``path`` (missing for an image without a file of its own), ``split`` and
+    ``class`` (categories; missing where there is none), ``class_id`` (-1 for none), ``height`` and ``width`` in pixels
+    as the labels state them (missing otherwise), and ``objects``, the number of objects, in a dataset with objects.
 
-    Per object: ``row`` (of its image in the other table), ``image``, ``split``, ``class``, ``class_id``, ``left``,
-    ``top``, ``right``, ``bottom`` in pixels of the upright image, ``difficult``, ``truncated``, ``crowd``,
-    ``occluded``, ``group`` (true or false), ``outline`` (a list of arrays (K, 2), empty for none) and ``mask`` (the
-    COCO API's run lengths, empty for none).
+    Columns of objects: ``row`` (of its image in the other table), ``image``, ``split``, ``class``, ``class_id``,
+    ``left``, ``top``, ``right``, ``bottom`` in pixels of the upright image, the flags ``difficult``, ``truncated``,
+    ``crowd``, ``occluded`` and ``group``, ``outline`` (a list of arrays (K, 2), empty for none) and ``mask`` (run
+    lengths as in the COCO API, an empty string for none).
 
-    Raise ``MissingExtraError`` when pandas is not installed, ``UsageError`` when objects are asked for that are not.
+    Raise ``MissingExtraError`` when pandas is not installed, and ``UsageError`` for objects of a dataset without them.
     """
     require_choice("rows", rows, ("images", "objects"))
     try:
@@ -48,6 +48,7 @@ def to_pandas(dataset: Dataset, rows: str = "images") -> pd.DataFrame:
 
 
 def _image_columns(dataset: Dataset, pd: Any) -> dict[str, Any]:
+    """Return the columns of the table of images, by name; ``pd`` is the module pandas."""
     count = len(dataset)
     paths = [dataset.images.get_path(row) for row in range(count)]
     columns = {
@@ -66,11 +67,12 @@ def _image_columns(dataset: Dataset, pd: Any) -> dict[str, Any]:
 
 
 def _object_columns(dataset: Dataset, pd: Any) -> dict[str, Any]:
+    """Return the columns of the table of objects, by name."""
     objects = dataset.objects
     if objects is None:
         raise UsageError(
-            _("{root} marks no objects on its images.").format(root=dataset.root),
-            _("Expected data with boxes, outlines or masks."),
+            _("{root} has no objects marked on its images.").format(root=dataset.root),
+            _("Expected data with boxes, polygons or masks."),
         )
     rows = objects.image_ids
     names = [dataset.images.get_name(row) for row in range(len(dataset))]
@@ -89,8 +91,10 @@ def _object_columns(dataset: Dataset, pd: Any) -> dict[str, Any]:
 
 
 def _split_categories(splits: NDArray[np.int8], pd: Any) -> Any:
+    """Return the split of each row as categories; UNASSIGNED (-1) is missing."""
     return pd.Categorical.from_codes(splits, list(SPLITS))
 
 
 def _class_categories(dataset: Dataset, ids: NDArray[np.int32], pd: Any) -> Any:
+    """Return the class of each row as categories; UNLABELLED (-1) is missing."""
     return pd.Categorical.from_codes(np.where(ids == UNLABELLED, -1, ids), list(dataset.classes.names))

@@ -1,4 +1,4 @@
-"""A dataset: flat columns over lazily read images, with everything that is not used listed beside them."""
+"""The dataset: flat columns with one row per image, images that are read when needed, and the items left out."""
 
 from __future__ import annotations
 
@@ -21,12 +21,22 @@ from lince.i18n import _
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images with their classes and splits, one row each, and with what is marked on them.
+    """N images with their classes, splits and objects; one row each.
 
-    ``class_ids`` int32 (N,), ``UNLABELLED`` (-1) where there is none; ``splits`` int8 (N,): UNASSIGNED (-1), TRAIN,
-    VAL or TEST; ``rejected`` holds what was found and is not used. ``objects`` is there when the labels mark objects
-    on the images; ``sizes`` int32 (N, 2), (height, width) as the labels tell, 0 where they do not; ``repaired`` lists
-    what was mended while reading.
+    Immutable: methods return a new dataset, which shares the columns where it can. Construction raises ``ValueError``
+    when the columns differ in length.
+
+    Attributes:
+        images: reads the images, by row.
+        classes: names of the classes, in the order of their ids.
+        class_ids: int32 (N,), ``UNLABELLED`` (-1) for images without a class.
+        splits: int8 (N,), UNASSIGNED (-1), TRAIN, VAL or TEST.
+        rejected: images and labels that are not used, with reasons.
+        root: folder or file that the data was read from.
+        format: name of the label format.
+        objects: annotated objects; ``None`` where the labels have no objects.
+        sizes: int32 (N, 2), (height, width) as the labels state it, 0 where they do not.
+        repaired: labels that were repaired while reading.
     """
 
     images: ImageSource
@@ -50,22 +60,19 @@ class Dataset:
         return len(self.class_ids)
 
     @property
-    def labelled(self) -> NDArray[np.bool_]:
-        """Which images somebody has labelled, (N,): with a class, or, where objects are marked, all."""
-        known = self.class_ids != UNLABELLED
-        return known if self.objects is None else np.ones_like(known)
-
-    @property
     def total_count(self) -> int:
-        """How much was found, used and rejected: images, and what is marked on them."""
+        """The number of images, objects and rejected items."""
         return len(self) + (0 if self.objects is None else len(self.objects)) + len(self.rejected)
 
     def get_split_indices(self, split: int) -> NDArray[np.int64]:
-        """Return the rows of ``split``, ascending."""
+        """Return the rows of ``split`` (a number of ``lince.splits``), int64 (K,), ascending."""
         return np.flatnonzero(self.splits == split).astype(np.int64)
 
     def select(self, indices: NDArray[Any] | Sequence[int]) -> Dataset:
-        """Return the dataset of the rows at ``indices`` alone; refusals stay with the whole."""
+        """Return the dataset of the images at ``indices``, in that order, without the rejected items.
+
+        ``indices`` are integers; a boolean mask raises ``ValueError``.
+        """
         rows = np.asarray(indices)
         if rows.size and rows.dtype.kind not in "iu":
             raise ValueError(f"rows are chosen by their numbers, not by {rows.dtype}")
@@ -73,7 +80,7 @@ class Dataset:
         return replace(self._take_rows(rows), rejected=())
 
     def reject_rows(self, rejected: Mapping[int, RejectedItem]) -> Dataset:
-        """Return the dataset with the rows named in ``refused`` moved to ``rejected``."""
+        """Return the dataset with the rows that are keys of ``rejected`` moved to the rejected items, in row order."""
         if not rejected:
             return self
         keep = np.ones(len(self), bool)
@@ -82,30 +89,37 @@ class Dataset:
         return replace(self._take_rows(np.flatnonzero(keep)), rejected=self.rejected + added)
 
     def count_per_class(self) -> dict[str, int]:
-        """Return how many images each class has, or how many objects where they are marked, in the classes' order."""
+        """Return the number of images of each class, in the order of the ids.
+
+        Where the dataset has objects, the number of objects of each class.
+        """
         ids = self.class_ids if self.objects is None else self.objects.class_ids
-        found = np.bincount(ids[ids != UNLABELLED], minlength=len(self.classes))
-        return dict(zip(self.classes.names, found.tolist(), strict=True))
+        counts = np.bincount(ids[ids != UNLABELLED], minlength=len(self.classes))
+        return dict(zip(self.classes.names, counts.tolist(), strict=True))
 
     def summarise(self) -> str:
-        """Return the sentence "used 3,667 of 3,670", images and marks counted."""
+        """Return a sentence such as "used 3,667 of 3,670", which counts images and objects."""
         return _("used {used:,} of {total:,}").format(
             used=self.total_count - len(self.rejected), total=self.total_count
         )
 
     def compute_fingerprint(self, keys: Iterable[str]) -> str:
-        """Return 32 hex digits that name this data: contents (``keys``, in order of the rows), classes and splits.
+        """Return 32 hexadecimal digits that identify the data: image contents, classes, objects and splits.
 
-        The order of the rows and where the files lie do not matter.
+        ``keys`` are the content digests of the images, in row order. The order of the rows and the paths of the files
+        do not matter.
         """
         names = (*self.classes.names, "")  # the last one is for UNLABELLED
-        marks = (self.compute_objects_key(row) for row in range(len(self)))
-        rows = zip(keys, self.class_ids.tolist(), self.splits.tolist(), marks, strict=True)
-        lines = sorted(f"{key} {split} {names[class_id]}{mark}" for key, class_id, split, mark in rows)
+        object_keys = (self.compute_objects_key(row) for row in range(len(self)))
+        rows = zip(keys, self.class_ids.tolist(), self.splits.tolist(), object_keys, strict=True)
+        lines = sorted(f"{key} {split} {names[class_id]}{objects_key}" for key, class_id, split, objects_key in rows)
         return compute_digest("\n".join(lines).encode("utf-8"))
 
     def compute_objects_key(self, row: int) -> str:
-        """Return what names the objects marked on the image of ``row``, their classes and boxes; empty for none."""
+        """Return a text that identifies the objects of the image at ``row`` with their classes, boxes and flags.
+
+        Empty for an image without objects.
+        """
         if self.objects is None or self.objects.starts[row] == self.objects.starts[row + 1]:
             return ""
         span = self.objects.slice_of_image(row)
@@ -114,9 +128,9 @@ class Dataset:
         return f"{len(names)} {compute_digest(repr(names).encode() + sides)[:12]}"
 
     def merge_classes(self, mapping: Mapping[str, Sequence[str]]) -> Dataset:
-        """Return the dataset with the classes of each group in ``mapping`` made one; classes not named stay.
+        """Return the dataset with the classes of each group of ``mapping`` merged; its key is the new name.
 
-        Raise ``UsageError`` on an unknown class, on a class in two groups, or when fewer than two classes are left.
+        Classes in no group stay. Raises ``UsageError`` for an unknown class and for a class in two groups.
         """
         renamed: dict[str, str] = {}
         for group, members in mapping.items():
@@ -127,7 +141,7 @@ class Dataset:
                         _("Class '{name}' is merged into '{one}' and into '{other}'.").format(
                             name=name, one=renamed[name], other=group
                         ),
-                        _("A class belongs to one group."),
+                        _("Expected each class in only one group."),
                     )
         new_names = [renamed.get(name, name) for name in self.classes.names]
         classes = Classes(tuple(sort_class_names(set(new_names))))
@@ -138,6 +152,7 @@ class Dataset:
         return replace(self, classes=classes, class_ids=order[self.class_ids], objects=objects)
 
     def _take_rows(self, rows: NDArray[np.int64]) -> Dataset:
+        """Return the dataset of ``rows``, in that order, with all rejected items."""
         return replace(
             self,
             images=self.images.select(rows),
@@ -149,7 +164,7 @@ class Dataset:
 
 
 def build_dataset(table: Table) -> Dataset:
-    """Return the dataset of what a format's reader found."""
+    """Return the dataset of a table that a format reader returned, with the image source that suits it."""
     images: ImageSource
     if table.pixels is not None:
         images = PixelImages(table.pixels, table.names, np.arange(len(table.names)))

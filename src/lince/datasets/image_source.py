@@ -1,4 +1,4 @@
-"""Where the images of a dataset come from: files read when asked for, or pixels that a label file held."""
+"""Sources of a dataset's images: files, entries of an archive or a remote store, or pixel arrays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Array = NDArray[np.uint8]
 
 
 class ImageSource(Protocol):
-    """A column of images that are read only when asked for."""
+    """N images that are read only when they are asked for. Implementations can be used from several threads."""
 
     @property
     def grey(self) -> bool:
@@ -31,30 +31,33 @@ class ImageSource(Protocol):
     def __len__(self) -> int: ...
 
     def get_name(self, index: int) -> str:
-        """Return the path relative to the dataset's root, with '/', or the made-up name of an image without file."""
+        """Return the path relative to the dataset's root, with '/', or the invented name of an image without a file."""
 
     def get_path(self, index: int) -> Path | None:
-        """Return the file, or ``None`` for an image without one."""
+        """Return the path of the file; ``None`` for an image without a file of its own on this machine."""
 
-    def read_image(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
-        """Return uint8 RGB (H, W, 3); ``at_least`` as in ``images.decode``. Raise ``ImageError``."""
+    def read_image(self, index: int, min_size: tuple[int, int] | None = None) -> Array:
+        """Return the upright image, uint8 RGB (H, W, 3); ``min_size`` as in ``images.decode_image``.
+
+        Raise ``ImageError`` when it cannot be read or decoded.
+        """
 
     def read_bytes(self, index: int) -> bytes:
-        """Return the bytes of the image's file; a PNG for an image without one. Raise ``ImageError``."""
+        """Return the content of the image's file, or a PNG for an image without one. Raise ``ImageError``."""
 
     def compute_key(self, index: int) -> str:
-        """Return the 32 hex digits that name the image's content. Raise ``ImageError``."""
+        """Return 32 hex digits that identify the content of the image. Raise ``ImageError``."""
 
     def read_size(self, index: int) -> tuple[int, int]:
-        """Return (height, width) of the upright image from its header; zeros when it cannot be read."""
+        """Return (height, width) of the upright image from its header; (0, 0) when it cannot be read."""
 
     def select(self, indices: NDArray[Any]) -> ImageSource:
-        """Return the images at ``indices``."""
+        """Return the images at ``indices``, in that order, without reading them."""
 
 
 @dataclass(frozen=True)
 class FileImages:
-    """Image files below ``root``."""
+    """Image files below the folder ``root``; ``names`` are relative paths with '/', and may lead out of it."""
 
     root: Path
     names: StringColumn
@@ -68,23 +71,23 @@ class FileImages:
         return self.names[index]
 
     def get_path(self, index: int) -> Path:
-        """Return the file."""
+        """Return the path of the file."""
         return self.root / self.names[index]
 
-    def read_image(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
-        """Return uint8 RGB (H, W, 3)."""
-        return images.read_image(self._full_path(index), at_least)
+    def read_image(self, index: int, min_size: tuple[int, int] | None = None) -> Array:
+        """Return the upright image, uint8 RGB (H, W, 3). Raise ``ImageError``."""
+        return images.read_image(self._full_path(index), min_size)
 
     def read_bytes(self, index: int) -> bytes:
-        """Return the bytes of the file."""
+        """Return the content of the file. Raise ``ImageError``."""
         return images.read_bytes(self._full_path(index))
 
     def compute_key(self, index: int) -> str:
-        """Return the digest of the file's bytes."""
+        """Return the digest of the file's content. Raise ``ImageError``."""
         return compute_digest(self.read_bytes(index))
 
     def read_size(self, index: int) -> tuple[int, int]:
-        """Return (height, width), from the file's header."""
+        """Return (height, width) from the file's header; (0, 0) when it cannot be read."""
         return image_lookup.read_image_size(LocalFolder(self.root), self.names[index])
 
     def select(self, indices: NDArray[Any]) -> FileImages:
@@ -92,12 +95,13 @@ class FileImages:
         return FileImages(self.root, self.names.take(indices), self.grey)
 
     def _full_path(self, index: int) -> str:
+        """Return the path as text; building a ``Path`` for each image would take longer."""
         return os.path.join(self.root, self.names[index])
 
 
 @dataclass(frozen=True)
 class TreeImages:
-    """Images that lie in an archive or far away; each is fetched when asked for."""
+    """Images in an archive or a remote store; each is fetched when it is read."""
 
     tree: FileTree
     names: StringColumn
@@ -107,22 +111,22 @@ class TreeImages:
         return len(self.names)
 
     def get_name(self, index: int) -> str:
-        """Return the name within the tree."""
+        """Return the name in the tree, with '/'."""
         return self.names[index]
 
     def get_path(self, index: int) -> None:
-        """Return ``None``: no image has a file of its own here."""
+        """Return ``None``: these images have no files of their own."""
 
-    def read_image(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
-        """Return uint8 RGB (H, W, 3)."""
+    def read_image(self, index: int, min_size: tuple[int, int] | None = None) -> Array:
+        """Return the upright image, uint8 RGB (H, W, 3). Raise ``ImageError``."""
         try:
-            return images.decode_image(self.read_bytes(index), at_least)
+            return images.decode_image(self.read_bytes(index), min_size)
         except ImageError as error:
-            place = f"{self.tree.root}: {self.names[index]}"
-            raise ImageError(f"{place}: {error.problem}", error.expected, error.remedy) from error
+            location = f"{self.tree.root}: {self.names[index]}"
+            raise ImageError(f"{location}: {error.problem}", error.expected, error.remedy) from error
 
     def read_bytes(self, index: int) -> bytes:
-        """Return the bytes of the image's file. Raise ``ImageError``."""
+        """Return the content of the image's file. Raise ``ImageError``."""
         try:
             return self.tree.read(self.names[index])
         except ImageError:
@@ -131,11 +135,11 @@ class TreeImages:
             raise ImageError(error.problem, error.expected, error.remedy) from error
 
     def compute_key(self, index: int) -> str:
-        """Return the digest of the file's bytes."""
+        """Return the digest of the file's content. Raise ``ImageError``."""
         return compute_digest(self.read_bytes(index))
 
     def read_size(self, index: int) -> tuple[int, int]:
-        """Return (height, width), from the file's header."""
+        """Return (height, width) from the file's header; (0, 0) when it cannot be read."""
         return image_lookup.read_image_size(self.tree, self.names[index])
 
     def select(self, indices: NDArray[Any]) -> TreeImages:
@@ -145,7 +149,10 @@ class TreeImages:
 
 @dataclass(frozen=True)
 class PixelImages:
-    """Grey images held in memory or mapped from one file; ``rows`` says which of them, in which order."""
+    """Grey images held in memory or memory-mapped from a file, as in IDX files.
+
+    ``rows`` int64 (N,) are indices into ``pixels``, so that a selection shares the arrays.
+    """
 
     pixels: PixelBlocks
     names: StringColumn
@@ -156,18 +163,18 @@ class PixelImages:
         return len(self.rows)
 
     def get_name(self, index: int) -> str:
-        """Return the made-up name."""
+        """Return the invented name."""
         return self.names[index]
 
     def get_path(self, index: int) -> None:
-        """Return ``None``: no image has a file of its own."""
+        """Return ``None``: these images have no files of their own."""
 
-    def read_image(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
-        """Return uint8 RGB (H, W, 3)."""
+    def read_image(self, index: int, min_size: tuple[int, int] | None = None) -> Array:
+        """Return the image as uint8 RGB (H, W, 3) with three equal channels; ``min_size`` is not used."""
         return np.repeat(self._get_pixels(index)[:, :, None], 3, axis=2)
 
     def read_bytes(self, index: int) -> bytes:
-        """Return the image as PNG."""
+        """Return the image as a PNG file."""
         return images.encode_png(self.read_image(index))
 
     def compute_key(self, index: int) -> str:
@@ -185,4 +192,5 @@ class PixelImages:
         return PixelImages(self.pixels, self.names.take(indices), self.rows[indices], self.grey)
 
     def _get_pixels(self, index: int) -> Array:
+        """Return one image, uint8 (H, W)."""
         return self.pixels[int(self.rows[index])]

@@ -1,4 +1,4 @@
-"""Several datasets as one: images side by side, classes matched by their names and never by their numbers."""
+"""Merges several datasets into one; classes are matched by name."""
 
 from __future__ import annotations
 
@@ -20,29 +20,32 @@ from lince.i18n import _
 
 
 def merge_datasets(datasets: Sequence[Dataset], groups: Mapping[str, Sequence[str]] | None = None) -> Dataset:
-    """Return the images of all ``datasets``, one after the other, with their splits.
+    """Return a dataset with the images of all ``datasets``, one after the other, with their splits.
 
-    Classes of one name are one class (accents compared as Unicode's NFC); they stand in the order of the first
-    dataset, then what each of the others adds. Names of images get the name of their dataset's folder in front.
-    ``groups`` are the classes to be made one, as in ``Dataset.merged``. Raise ``UsageError`` when class names differ
-    by case alone, or when only some of the datasets mark objects.
+    Classes with the same name (after Unicode NFC normalisation) become one class; their order is that of the first
+    dataset, followed by the additional classes of the others. Image names get the folder name of their dataset as a
+    prefix. ``groups`` are classes to merge, as in ``Dataset.merge_classes``.
+
+    Raise ``UsageError`` when there is no dataset, when class names differ only in case or surrounding spaces, or when
+    only some of the datasets have objects.
     """
     if not datasets:
         raise UsageError(_("There is no dataset to merge."), _("Expected one or more."))
     if len({dataset.objects is None for dataset in datasets}) > 1:
         raise _mixed_kinds_error(datasets)
-    whole = datasets[0] if len(datasets) == 1 else _concatenate_datasets(datasets)
-    whole = whole.merge_classes(groups) if groups else whole
+    merged = datasets[0] if len(datasets) == 1 else _concatenate_datasets(datasets)
+    merged = merged.merge_classes(groups) if groups else merged
     if len(datasets) > 1:
-        _require_distinct_classes(whole.classes.names)
-    return whole
+        _require_distinct_classes(merged.classes.names)
+    return merged
 
 
 @dataclass(frozen=True)
 class ConcatenatedImages:
-    """Images of several sources; names start with the word of their source.
+    """The images of several sources, one after the other or in any selection.
 
-    ``owners`` int64 (N,) says which of ``parts`` an image belongs to, ``rows`` int64 (N,) where it stands there.
+    ``source_ids`` int64 (N,) says which of ``sources`` each image comes from, ``rows`` int64 (N,) where it is in that
+    source. Names start with the prefix of their source.
     """
 
     sources: tuple[ImageSource, ...]
@@ -51,47 +54,47 @@ class ConcatenatedImages:
     rows: NDArray[np.int64]
 
     @classmethod
-    def from_sources(cls, parts: Sequence[ImageSource], words: Sequence[str]) -> ConcatenatedImages:
-        """Return the images of ``parts``, one source after the other."""
-        counts = [len(part) for part in parts]
+    def from_sources(cls, sources: Sequence[ImageSource], prefixes: Sequence[str]) -> ConcatenatedImages:
+        """Return the images of all ``sources``, one source after the other."""
+        counts = [len(source) for source in sources]
         rows = np.concatenate([np.arange(count, dtype=np.int64) for count in counts])
-        return cls(tuple(parts), tuple(words), np.repeat(np.arange(len(parts)), counts), rows)
+        return cls(tuple(sources), tuple(prefixes), np.repeat(np.arange(len(sources)), counts), rows)
 
     @property
     def grey(self) -> bool:
         """Whether all images are known to be grey."""
-        return all(part.grey for part in self.sources)
+        return all(source.grey for source in self.sources)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def get_name(self, index: int) -> str:
-        """Return the name in its source, after the word for that."""
+        """Return the prefix of the source, '/', and the name in the source."""
         source, row = self._locate(index)
         return f"{self.prefixes[int(self.source_ids[index])]}/{source.get_name(row)}"
 
     def get_path(self, index: int) -> Path | None:
-        """Return the file, or ``None`` for an image without one."""
+        """Return the path of the file; ``None`` for an image without a file of its own."""
         source, row = self._locate(index)
         return source.get_path(row)
 
-    def read_image(self, index: int, at_least: tuple[int, int] | None = None) -> Array:
-        """Return uint8 RGB (H, W, 3)."""
+    def read_image(self, index: int, min_size: tuple[int, int] | None = None) -> Array:
+        """Return the upright image, uint8 RGB (H, W, 3). Raise ``ImageError``."""
         source, row = self._locate(index)
-        return source.read_image(row, at_least)
+        return source.read_image(row, min_size)
 
     def read_bytes(self, index: int) -> bytes:
-        """Return the bytes of the image's file; a PNG for an image without one."""
+        """Return the content of the image's file, or a PNG for an image without one. Raise ``ImageError``."""
         source, row = self._locate(index)
         return source.read_bytes(row)
 
     def compute_key(self, index: int) -> str:
-        """Return the 32 hex digits that name the image's content."""
+        """Return 32 hex digits that identify the content of the image. Raise ``ImageError``."""
         source, row = self._locate(index)
         return source.compute_key(row)
 
     def read_size(self, index: int) -> tuple[int, int]:
-        """Return (height, width) from the header; zeros when it cannot be read."""
+        """Return (height, width) from the header; (0, 0) when it cannot be read."""
         source, row = self._locate(index)
         return source.read_size(row)
 
@@ -100,91 +103,103 @@ class ConcatenatedImages:
         return ConcatenatedImages(self.sources, self.prefixes, self.source_ids[indices], self.rows[indices])
 
     def _locate(self, index: int) -> tuple[ImageSource, int]:
+        """Return the source of an image, and its index there."""
         return self.sources[int(self.source_ids[index])], int(self.rows[index])
 
 
 def _concatenate_datasets(datasets: Sequence[Dataset]) -> Dataset:
-    words = _dataset_prefixes(datasets)
+    """Return the datasets as one, with prefixes before all names."""
+    prefixes = _dataset_prefixes(datasets)
     names = list(dict.fromkeys(_normalise_unicode(name) for dataset in datasets for name in dataset.classes.names))
-    moved = [_remap_classes(dataset, names) for dataset in datasets]
-    objects = [dataset.objects for dataset in moved if dataset.objects is not None]
-    sizes = [np.zeros((len(dataset), 2), np.int32) if dataset.sizes is None else dataset.sizes for dataset in moved]
+    remapped = [_remap_classes(dataset, names) for dataset in datasets]
+    objects = [dataset.objects for dataset in remapped if dataset.objects is not None]
+    sizes = [np.zeros((len(dataset), 2), np.int32) if dataset.sizes is None else dataset.sizes for dataset in remapped]
     return Dataset(
-        images=ConcatenatedImages.from_sources([dataset.images for dataset in datasets], words),
+        images=ConcatenatedImages.from_sources([dataset.images for dataset in datasets], prefixes),
         classes=Classes(tuple(names)),
-        class_ids=np.concatenate([dataset.class_ids for dataset in moved]),
+        class_ids=np.concatenate([dataset.class_ids for dataset in remapped]),
         splits=np.concatenate([dataset.splits for dataset in datasets]),
-        rejected=_prefix_rejected(words, [dataset.rejected for dataset in datasets]),
+        rejected=_prefix_rejected(prefixes, [dataset.rejected for dataset in datasets]),
         root=Path(" + ".join(str(dataset.root) for dataset in datasets)),
         format=" + ".join(dict.fromkeys(dataset.format for dataset in datasets)),
         objects=_concatenate_objects(objects) if objects else None,
         sizes=np.concatenate(sizes),
-        repaired=_prefix_rejected(words, [dataset.repaired for dataset in datasets]),
+        repaired=_prefix_rejected(prefixes, [dataset.repaired for dataset in datasets]),
     )
 
 
 def _remap_classes(dataset: Dataset, names: Sequence[str]) -> Dataset:
-    """Return ``dataset`` with class ids into ``names``."""
-    order = np.array([*(names.index(_normalise_unicode(name)) for name in dataset.classes.names), UNLABELLED], np.int32)
+    """Return ``dataset`` with class ids that index ``names``."""
+    new_ids = np.array(
+        [*(names.index(_normalise_unicode(name)) for name in dataset.classes.names), UNLABELLED], np.int32
+    )
     objects = dataset.objects
     if objects is not None:
-        objects = replace(objects, class_ids=order[objects.class_ids])
-    return replace(dataset, classes=Classes(tuple(names)), class_ids=order[dataset.class_ids], objects=objects)
+        objects = replace(objects, class_ids=new_ids[objects.class_ids])
+    return replace(dataset, classes=Classes(tuple(names)), class_ids=new_ids[dataset.class_ids], objects=objects)
 
 
-def _concatenate_objects(parts: Sequence[ObjectTable]) -> ObjectTable:
+def _concatenate_objects(tables: Sequence[ObjectTable]) -> ObjectTable:
+    """Return the objects of all tables, one after the other."""
     return ObjectTable(
-        starts=_concatenate_offsets([part.starts for part in parts]),
-        class_ids=np.concatenate([part.class_ids for part in parts]),
-        boxes=np.concatenate([part.boxes for part in parts]),
-        flags=np.concatenate([part.flags for part in parts]),
-        rings=_concatenate_offsets([part.rings for part in parts]),
-        corners=_concatenate_offsets([part.corners for part in parts]),
-        points=np.concatenate([part.points for part in parts]),
-        masks=StringColumn.from_strings(text for part in parts for text in part.masks),
+        starts=_concatenate_offsets([table.starts for table in tables]),
+        class_ids=np.concatenate([table.class_ids for table in tables]),
+        boxes=np.concatenate([table.boxes for table in tables]),
+        flags=np.concatenate([table.flags for table in tables]),
+        ring_starts=_concatenate_offsets([table.ring_starts for table in tables]),
+        point_starts=_concatenate_offsets([table.point_starts for table in tables]),
+        points=np.concatenate([table.points for table in tables]),
+        masks=StringColumn.from_strings(text for table in tables for text in table.masks),
     )
 
 
-def _concatenate_offsets(bounds: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    counts = [np.diff(bound) for bound in bounds]
+def _concatenate_offsets(offsets: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return the offsets (M + 1,) of all parts together, from those of each part."""
+    counts = [np.diff(part) for part in offsets]
     return np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
 
 
 def _dataset_prefixes(datasets: Sequence[Dataset]) -> list[str]:
-    """Return a word for each dataset: its folder's name, with a number where several have the same."""
+    """Return a prefix for each dataset: its folder name, followed by its number where several have the same."""
     names = [dataset.root.name or "data" for dataset in datasets]
     counts = Counter(names)
     return [name if counts[name] == 1 else f"{name}-{number}" for number, name in enumerate(names, 1)]
 
 
-def _prefix_rejected(words: Sequence[str], parts: Iterable[Sequence[RejectedItem]]) -> tuple[RejectedItem, ...]:
+def _prefix_rejected(prefixes: Sequence[str], item_lists: Iterable[Sequence[RejectedItem]]) -> tuple[RejectedItem, ...]:
+    """Return the items of all datasets, with the prefix of each dataset before their paths."""
     return tuple(
-        replace(item, path=f"{word}/{item.path}") for word, part in zip(words, parts, strict=True) for item in part
+        replace(item, path=f"{prefix}/{item.path}")
+        for prefix, items in zip(prefixes, item_lists, strict=True)
+        for item in items
     )
 
 
 def _require_distinct_classes(names: Sequence[str]) -> None:
-    alike: dict[str, list[str]] = {}
+    """Raise ``UsageError`` when class names differ only in case or surrounding spaces."""
+    names_by_key: dict[str, list[str]] = {}
     for name in names:
-        alike.setdefault(name.strip().casefold(), []).append(name)
-    doubled = [group for group in alike.values() if len(group) > 1]
-    if doubled:
-        shown = "; ".join(", ".join(f"'{name}'" for name in group) for group in doubled)
-        example = f"--merge '{doubled[0][0]}={','.join(doubled[0])}'"
+        names_by_key.setdefault(name.strip().casefold(), []).append(name)
+    similar_groups = [group for group in names_by_key.values() if len(group) > 1]
+    if similar_groups:
+        listing = "; ".join(", ".join(f"'{name}'" for name in group) for group in similar_groups)
+        example = f"--merge '{similar_groups[0][0]}={','.join(similar_groups[0])}'"
         raise UsageError(
-            _("The datasets have classes whose names differ by case or spaces alone: {names}.").format(names=shown),
-            _("Expected one way to write each."),
-            _("If they are one class, say so with {option}.").format(option=example),
+            _("The datasets have classes whose names differ by case or spaces alone: {names}.").format(names=listing),
+            _("Expected one spelling for each class."),
+            _("If they are the same class, merge them with {option}.").format(option=example),
         )
 
 
 def _mixed_kinds_error(datasets: Sequence[Dataset]) -> UsageError:
-    kinds = {True: _("a class for each image"), False: _("objects marked on images")}
-    listed = "\n".join(f"  {dataset.root}: {kinds[dataset.objects is None]}" for dataset in datasets)
+    """Return the error for datasets of which only some have objects."""
+    label_kinds = {True: _("a class for each image"), False: _("objects marked on images")}
+    listing = "\n".join(f"  {dataset.root}: {label_kinds[dataset.objects is None]}" for dataset in datasets)
     return UsageError(
-        _("The datasets hold labels of different kinds:") + "\n" + listed, _("Expected the same kind in all of them.")
+        _("The datasets have different types of labels:") + "\n" + listing, _("Expected the same type in all datasets.")
     )
 
 
 def _normalise_unicode(name: str) -> str:
+    """Return ``name`` in Unicode's normal form NFC, in which an accented letter is one character."""
     return unicodedata.normalize("NFC", name)

@@ -1,4 +1,4 @@
-"""The door for data: any path in any known format, or the name of a built-in set."""
+"""Opens a dataset in any known format, or a built-in one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lince.datasets.dataset import Dataset, build_dataset
 from lince.datasets.index_cache import open_with_index
 from lince.formats import FIXES, ReadOptions
 from lince.progress import SILENT, Progress
-from lince.storage.remote import is_url
 from lince.storage.resolve import resolve_location
+from lince.storage.url import is_url
 from lince.validation import require_choice
 
 BUILTIN_DATASETS: dict[str, Callable[[], Dataset]] = {"lince:digits": builtin.load_digits_dataset}
@@ -27,32 +27,35 @@ def open_dataset(
     fix: Iterable[str] = (),
     progress: Progress = SILENT,
 ) -> Dataset:
-    """Return the dataset at ``path`` or the built-in one of that name.
+    """Return the dataset at ``path``, or the built-in dataset of that name (``lince:digits``).
 
-    A path is a folder, a file of labels, a zip archive of them, or an address (``s3://``, ``gs://``, ``https://``).
+    ``path`` is a folder, a label file, a zip archive, or a URL (``s3://``, ``gs://``, ``https://``). ``format`` names
+    the format when several are possible. ``pattern`` says where the class is in file names (``{class}_{n}``).
+    ``merge`` maps the name of a new class to those that it replaces. ``fix`` lists what to repair while reading:
+    ``clip``, ``order``, ``duplicates``; files are never changed. A split file that ``lince split`` wrote into the
+    folder is applied.
 
-    ``format`` says how to read it when several ways fit, ``pattern`` where the class stands in file names
-    (``{class}_{n}``), ``merge`` which classes become one, ``fix`` what to mend while reading (``clip``,
-    ``order``, ``duplicates``; the files stay as they are). A division that ``lince split`` wrote beside the data is
-    honoured. Raise ``UsageError`` or ``DataError``.
+    Raise ``UsageError`` when the path does not exist, the format is unknown or not clear, or an option is invalid, and
+    ``DataError`` when the data cannot be read.
     """
     name = os.fspath(path)
     if name.startswith("lince:"):
         dataset = BUILTIN_DATASETS[require_choice("data", name, BUILTIN_DATASETS)]()
     else:
-        there = name if is_url(name) else Path(name).expanduser()
-        table = open_with_index(resolve_location(there), format, ReadOptions(pattern, _require_fixes(fix)), progress)
+        location = resolve_location(name if is_url(name) else Path(name).expanduser())
+        table = open_with_index(location, format, ReadOptions(pattern, _require_fixes(fix)), progress)
         dataset = split_file.apply_split_file_if_present(build_dataset(table), progress)
     return dataset.merge_classes(merge) if merge else dataset
 
 
 def make_path_absolute(path: str | os.PathLike[str]) -> str:
-    """Return the text that means the data at ``path`` from any working folder."""
+    """Return the text that means the data at ``path`` from any working directory; URLs and built-in names stay."""
     name = os.fspath(path)
     if name.startswith("lince:") or is_url(name):
         return name
     return str(Path(name).expanduser().absolute())
 
 
-def _require_fixes(wanted: Iterable[str]) -> frozenset[str]:
-    return frozenset(require_choice("fix", word, FIXES) for word in wanted)
+def _require_fixes(names: Iterable[str]) -> frozenset[str]:
+    """Return the names of repairs as a set; raise ``UsageError`` on an unknown one."""
+    return frozenset(require_choice("fix", name, FIXES) for name in names)

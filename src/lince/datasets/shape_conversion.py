@@ -1,4 +1,4 @@
-"""Marked objects in other shapes: masks as outlines, outlines as masks or in one ring, and boxes alone."""
+"""Converts the shapes of objects: masks to polygons, polygons to masks, several rings to one, shapes to boxes."""
 
 from __future__ import annotations
 
@@ -16,98 +16,107 @@ Ring = NDArray[np.float64]
 
 
 def drop_masks(objects: ObjectTable) -> ObjectTable:
-    """Return ``objects`` without their masks."""
+    """Return ``objects`` without masks; boxes and polygons stay."""
     return replace(objects, masks=StringColumn.from_strings([""] * len(objects)))
 
 
 def drop_polygons(objects: ObjectTable) -> ObjectTable:
-    """Return ``objects`` without their outlines."""
+    """Return ``objects`` without polygons; boxes and masks stay."""
     return _replace_shapes(objects, [()] * len(objects), objects.masks)
 
 
 def join_rings(objects: ObjectTable) -> ObjectTable:
-    """Return ``objects`` with every outline in one ring: several are joined by a seam that goes there and back.
+    """Return ``objects`` with one ring per polygon: several rings are joined by a seam of zero width.
 
-    The ring of an outline starts and ends each part at its first corner, so the area (even-odd) and the box stay.
+    From the end of the first ring the outline goes to each further ring and back, so that area (even-odd rule) and box
+    stay the same.
     """
-    outlines = [objects.get_polygons(i) for i in range(len(objects))]
+    polygons = [objects.get_polygons(i) for i in range(len(objects))]
     return _replace_shapes(
-        objects, [[_join_with_seam(rings)] if len(rings) > 1 else rings for rings in outlines], objects.masks
+        objects, [[_join_with_seam(rings)] if len(rings) > 1 else rings for rings in polygons], objects.masks
     )
 
 
 def masks_to_polygons(objects: ObjectTable, sizes: NDArray[np.int32]) -> ObjectTable:
-    """Return ``objects`` with the outlines of their masks, along the edges of the pixels; no mask stays."""
-    outlines = [objects.get_polygons(i) for i in range(len(objects))]
+    """Return ``objects`` with polygons along the pixel edges of their masks, and without masks.
+
+    ``sizes`` int32 (N, 2) are (height, width) of the images.
+    """
+    polygons = [objects.get_polygons(index) for index in range(len(objects))]
     rows = objects.image_ids
-    for i in np.flatnonzero(objects.has_mask).tolist():
-        height, width = sizes[rows[i]].tolist()
-        outlines[i] = rle.mask_to_polygons(rle.decode(objects.masks[i], height, width))
-    return _replace_shapes(objects, outlines, [""] * len(objects))
+    for index in np.flatnonzero(objects.has_mask).tolist():
+        height, width = sizes[rows[index]].tolist()
+        polygons[index] = rle.mask_to_polygons(rle.decode(objects.masks[index], height, width))
+    return _replace_shapes(objects, polygons, [""] * len(objects))
 
 
 def polygons_to_masks(objects: ObjectTable, sizes: NDArray[np.int32]) -> ObjectTable:
-    """Return ``objects`` with masks of the pixels within their outlines; no outline stays.
+    """Return ``objects`` with masks of the pixels whose centres are inside their polygons, and without polygons.
 
-    An outline around no pixel's middle leaves no mask, and the object a box alone.
+    ``sizes`` int32 (N, 2) are (height, width) of the images. A polygon around no pixel centre leaves an object that has
+    only its box.
     """
     texts = list(objects.masks)
     rows = objects.image_ids
-    for i in np.flatnonzero(objects.has_polygons).tolist():
-        height, width = sizes[rows[i]].tolist()
-        counts = rle.polygons_to_counts(objects.get_polygons(i), height, width)
-        texts[i] = rle.counts_to_string(counts) if rle.compute_area(counts) else ""
+    for index in np.flatnonzero(objects.has_polygons).tolist():
+        height, width = sizes[rows[index]].tolist()
+        counts = rle.polygons_to_counts(objects.get_polygons(index), height, width)
+        texts[index] = rle.counts_to_string(counts) if rle.compute_area(counts) else ""
     return _replace_shapes(objects, [()] * len(objects), texts)
 
 
 def merge_class_masks(objects: ObjectTable, sizes: NDArray[np.int32]) -> tuple[ObjectTable, int]:
-    """Return the masks of ``objects`` as one picture of classes for each image, and how many objects that changes.
+    """Return ``objects`` with one mask per class and image, as a class map can hold, and how many objects that changes.
 
-    Each class of an image gets one mask, in the order of the classes; a pixel belongs to the last object that covers
-    it. All objects must have masks.
+    A pixel belongs to the last object that covers it. The objects of an image are ordered by class, and those without
+    pixels are dropped. ``sizes`` int32 (N, 2) are (height, width) of the images. All objects must have masks.
     """
-    texts, keep, changed = list(objects.masks), np.zeros(len(objects), bool), 0
+    texts, keep, changed_count = list(objects.masks), np.zeros(len(objects), bool), 0
     boxes, order = objects.boxes.copy(), np.arange(len(objects))
-    for image, (height, width) in enumerate(sizes.tolist()):
-        rows = range(*objects.slice_of_image(image).indices(len(objects)))
-        painted = np.full(height * width, -1, np.int64)
-        for i in rows:
-            painted[_decode_flat_mask(texts[i])] = objects.class_ids[i]
-        firsts = {int(objects.class_ids[i]): i for i in reversed(rows)}
+    for row, (height, width) in enumerate(sizes.tolist()):
+        rows = range(*objects.slice_of_image(row).indices(len(objects)))
+        class_map = np.full(height * width, -1, np.int64)
+        for index in rows:
+            class_map[_decode_flat_mask(texts[index])] = objects.class_ids[index]
+        first_of_class = {int(objects.class_ids[index]): index for index in reversed(rows)}
         counts_of_class = Counter(objects.class_ids[rows.start : rows.stop].tolist())
-        changed += len(rows) - len(firsts)
-        order[rows.start : rows.stop] = sorted(rows, key=lambda i: (int(objects.class_ids[i]), i))
-        for class_id, i in firsts.items():
-            counts = rle.mask_to_counts((painted == class_id)[:, None])
-            keep[i] = rle.compute_area(counts) > 0
-            changed += rle.counts_to_string(counts) != texts[i] and counts_of_class[class_id] == 1
-            texts[i], boxes[i] = rle.counts_to_string(counts), rle.compute_bounding_box(counts, height)
-    whole = replace(objects, masks=StringColumn.from_strings(texts), boxes=boxes)
-    return whole.reorder(order).filter(keep[order]), changed
+        changed_count += len(rows) - len(first_of_class)
+        order[rows.start : rows.stop] = sorted(rows, key=lambda index: (int(objects.class_ids[index]), index))
+        for class_id, index in first_of_class.items():
+            counts = rle.mask_to_counts((class_map == class_id)[:, None])
+            keep[index] = rle.compute_area(counts) > 0
+            changed_count += rle.counts_to_string(counts) != texts[index] and counts_of_class[class_id] == 1
+            texts[index], boxes[index] = rle.counts_to_string(counts), rle.compute_bounding_box(counts, height)
+    merged = replace(objects, masks=StringColumn.from_strings(texts), boxes=boxes)
+    return merged.reorder(order).filter(keep[order]), changed_count
 
 
 def _decode_flat_mask(text: str) -> NDArray[np.bool_]:
+    """Return the mask as bool (H * W,), column by column, as run lengths are stored."""
     counts = rle.string_to_counts(text)
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts)
 
 
 def _join_with_seam(rings: Sequence[Ring]) -> Ring:
-    home = rings[0][:1]
-    return np.concatenate([rings[0], home, *(part for ring in rings[1:] for part in (ring, ring[:1], home))])
+    """Return the rings as one: the first, then each further one with a way there and back to the start of the first."""
+    start = rings[0][:1]
+    return np.concatenate([rings[0], start, *(part for ring in rings[1:] for part in (ring, ring[:1], start))])
 
 
 def _replace_shapes(
-    objects: ObjectTable, outlines: Sequence[Sequence[Ring]], texts: StringColumn | Sequence[str]
+    objects: ObjectTable, polygons: Sequence[Sequence[Ring]], texts: StringColumn | Sequence[str]
 ) -> ObjectTable:
-    rings = [ring for outline in outlines for ring in outline]
+    """Return ``objects`` with other polygons and masks; ``texts`` are run lengths, empty for none."""
+    rings = [ring for polygon in polygons for ring in polygon]
     return replace(
         objects,
-        rings=_cumulative_offsets([len(outline) for outline in outlines]),
-        corners=_cumulative_offsets([len(ring) for ring in rings]),
+        ring_starts=_cumulative_offsets([len(polygon) for polygon in polygons]),
+        point_starts=_cumulative_offsets([len(ring) for ring in rings]),
         points=np.concatenate(rings) if rings else np.empty((0, 2)),
         masks=texts if isinstance(texts, StringColumn) else StringColumn.from_strings(texts),
     )
 
 
 def _cumulative_offsets(counts: Sequence[int]) -> NDArray[np.int64]:
+    """Return the offsets int64 (K + 1,) of parts with these lengths, starting at 0."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)

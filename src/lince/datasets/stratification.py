@@ -1,7 +1,8 @@
-"""Dealing out units that carry several labels so that each part gets its share of every label.
+"""Stratified splitting of units that have several labels each.
 
-Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011): the rarest label first, each of its units to the part
-that still wants it most. Here a unit may be a group of images, with more than one of a label and more than one image.
+Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, "On the Stratification of Multi-Label Data"): the
+rarest remaining label first, each of its units to the split that still needs most of it. Here a unit may be a group of
+images, so it has a size and may have a label more than once.
 """
 
 from __future__ import annotations
@@ -9,41 +10,46 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
-def stratify_units(labels: Ints, sizes: Ints, shares: Floats, rng: np.random.Generator) -> Ints:
-    """Return the part (U,) of each unit, from 0.
+def stratify_units(labels: IntArray, sizes: IntArray, shares: FloatArray, rng: np.random.Generator) -> IntArray:
+    """Return the split of each unit, int64 (U,), from 0.
 
-    ``labels`` (U, L) counts the labels of each unit, ``sizes`` (U,) its images, ``shares`` (P,) sum to 1. A label with
-    as many units as there are parts is wanted by each of them.
+    ``labels`` (U, L) counts the labels of each unit, ``sizes`` (U,) its images; ``shares`` (S,) are the fractions of
+    the splits and sum to 1. Every split gets at least one unit of a label that has as many units as there are splits,
+    if possible. Units with many of a label are assigned first; ties are broken by ``rng``. Units without labels come
+    last and fill the splits up to their share of the images.
     """
     wanted = _wanted_counts(labels, shares)
     room = shares * float(sizes.sum())
-    parts = np.full(len(sizes), -1, np.int64)
-    left = labels.sum(axis=0)
-    luck = rng.permutation(len(sizes))
-    while (left > 0).any():
-        label = int(np.where(left > 0, left, np.iinfo(np.int64).max).argmin())
-        units = np.flatnonzero((parts < 0) & (labels[:, label] > 0))
-        for unit in units[np.lexsort((luck[units], -labels[units, label]))].tolist():
-            part = _choose_split(wanted[:, label], room, rng)
-            parts[unit] = part
-            wanted[part] -= labels[unit]
-            room[part] -= sizes[unit]
-            left -= labels[unit]
-    bare = np.flatnonzero(parts < 0)
-    for unit in bare[np.lexsort((luck[bare], -sizes[bare]))].tolist():
-        parts[unit] = int(room.argmax())
-        room[parts[unit]] -= sizes[unit]
-    return parts
+    splits = np.full(len(sizes), -1, np.int64)
+    remaining = labels.sum(axis=0)
+    tie_breaks = rng.permutation(len(sizes))
+    while (remaining > 0).any():
+        rarest = int(np.where(remaining > 0, remaining, np.iinfo(np.int64).max).argmin())
+        units = np.flatnonzero((splits < 0) & (labels[:, rarest] > 0))
+        for unit in units[np.lexsort((tie_breaks[units], -labels[units, rarest]))].tolist():
+            split = _choose_split(wanted[:, rarest], room, rng)
+            splits[unit] = split
+            wanted[split] -= labels[unit]
+            room[split] -= sizes[unit]
+            remaining -= labels[unit]
+    unlabelled = np.flatnonzero(splits < 0)
+    for unit in unlabelled[np.lexsort((tie_breaks[unlabelled], -sizes[unlabelled]))].tolist():
+        splits[unit] = int(room.argmax())
+        room[splits[unit]] -= sizes[unit]
+    return splits
 
 
-def _wanted_counts(labels: Ints, shares: Floats) -> Floats:
-    """Return how many of each label each part wants (P, L)."""
+def _wanted_counts(labels: IntArray, shares: FloatArray) -> FloatArray:
+    """Return how many of each label each split should get, float64 (S, L).
+
+    A label with at least S units is wanted at least once by every split; the largest split gets less of it in return.
+    """
     total = labels.sum(axis=0)
-    wanted: Floats = shares[:, None] * total
+    wanted: FloatArray = shares[:, None] * total
     largest = int(shares.argmax())
     for label in np.flatnonzero((labels > 0).sum(axis=0) >= len(shares)).tolist():
         wanted[:, label] = np.maximum(wanted[:, label], 1.0)
@@ -51,8 +57,12 @@ def _wanted_counts(labels: Ints, shares: Floats) -> Floats:
     return wanted
 
 
-def _choose_split(wanted: Floats, room: Floats, rng: np.random.Generator) -> int:
-    best = np.flatnonzero(wanted >= wanted.max() - 1e-9)
-    if len(best) > 1:
-        best = best[room[best] >= room[best].max() - 1e-9]
-    return int(best[rng.integers(len(best))] if len(best) > 1 else best[0])
+def _choose_split(wanted: FloatArray, room: FloatArray, rng: np.random.Generator) -> int:
+    """Return the split that wants most of a label; of several, the one with most room; of several again, a random one.
+
+    ``wanted`` (S,) are the counts of the label that are still missing, ``room`` (S,) the images.
+    """
+    candidates = np.flatnonzero(wanted >= wanted.max() - 1e-9)
+    if len(candidates) > 1:
+        candidates = candidates[room[candidates] >= room[candidates].max() - 1e-9]
+    return int(candidates[rng.integers(len(candidates))] if len(candidates) > 1 else candidates[0])

@@ -1,4 +1,4 @@
-"""Dividing a dataset into train, val and test: stratified, seeded, and never against a split that was given."""
+"""Splits a dataset into training, validation and test: stratified, reproducible, and keeping given splits."""
 
 from __future__ import annotations
 
@@ -13,154 +13,178 @@ from lince.datasets.stratification import stratify_units
 from lince.errors import DataError, UsageError
 from lince.i18n import _
 from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
+from lince.tasks import find_usable_rows
 from lince.validation import require_in_range
 
 
 def split_dataset(
     dataset: Dataset, val: float, test: float, seed: int, groups: NDArray[np.int64] | None = None
 ) -> Dataset:
-    """Return ``dataset`` with every labelled row in train, val or test.
+    """Return ``dataset`` with every usable image in the training, validation or test split.
 
-    ``val`` and ``test`` are shares, in [0, 0.9], of the rows that are not yet in val or test. A part that the
-    data brings along is kept as it is and its share is not drawn. Each class gets its share to within one image, and
-    at least one image per part when it has as many images as there are parts. The same names and ``seed`` give the
-    same split on every machine, in whatever order the files were found. Rows without a class stay unassigned.
+    ``val`` and ``test`` are fractions, 0 to 0.9, of the images that are not in a given validation or test split. A
+    split that the data brings is kept, and nothing is drawn for it. Each class gets its fraction to within one image,
+    and at least one image per split when it has as many images as there are splits. The same image names and ``seed``
+    give the same split on every machine, whatever the order of the rows. Images that no task can learn from
+    (``lince.tasks.find_usable_rows``) stay unassigned, unless the data brings a split for them.
 
-    Images with one number in ``groups`` (N,) stay together. With groups, and where objects are marked, shares are kept
-    for every class as nearly as that allows: an image counts for each class that it shows. Raise ``DataError`` when a
-    part would stay empty since too much belongs together.
+    Images with the same number in ``groups``, int64 (N,), stay together. With groups, and where the dataset has
+    objects, the fractions are kept for every class as nearly as that allows (``stratify_units``); an image counts for
+    each class that it shows.
+
+    Raises ``UsageError`` when the fractions leave nothing to train on, and ``DataError`` when a split would stay empty
+    because too many images belong together.
     """
     require_in_range("val", val, 0.0, 0.9)
     require_in_range("test", test, 0.0, 0.9)
     if val + test >= 1:
-        raise UsageError(_("val {val} and test {test} leave nothing to train on.").format(val=val, test=test))
+        raise UsageError(_("val {val} and test {test} leave no images for training.").format(val=val, test=test))
     splits = dataset.splits.copy()
     if groups is not None or dataset.objects is not None:
         _assign_splits(dataset, splits, _split_fractions(dataset, val, test), seed, groups)
         return replace(dataset, splits=splits)
-    for part, share in _splits_to_draw(dataset, val, test):
-        _draw_split(dataset, splits, part, share, seed)
+    for split, fraction in _splits_to_draw(dataset, val, test):
+        _draw_split(dataset, splits, split, fraction, seed)
     splits[_pool_mask(dataset, splits)] = TRAIN
     return replace(dataset, splits=splits)
 
 
 def assign_folds(dataset: Dataset, count: int, seed: int, groups: NDArray[np.int64] | None = None) -> NDArray[np.int8]:
-    """Return the fold int8 (N,) from 0 of every image that is not in a given test part; -1 for the others.
+    """Return the fold of every usable image outside the test split, int8 (N,) in 0..``count`` - 1; -1 for the others.
 
-    Classes are spread and ``groups`` kept together as in ``split_dataset``. Raise ``UsageError`` for fewer than two
-    folds, ``DataError`` when there are not as many groups.
+    Folds are stratified, and ``groups`` kept together, as in ``split_dataset``. Raises ``UsageError`` for fewer than 2
+    or more than 100 folds, and ``DataError`` when there are fewer groups than folds.
     """
     require_in_range("folds", count, 2, 100)
-    rows = np.flatnonzero(_pool_mask(dataset, dataset.splits) | (dataset.labelled & (dataset.splits == VAL)))
+    rows = np.flatnonzero(_pool_mask(dataset, dataset.splits) | (find_usable_rows(dataset) & (dataset.splits == VAL)))
     parts = _assign_grouped_rows(dataset, rows, np.full(count, 1 / count), seed, groups)
-    found = np.full(len(dataset), -1, np.int8)
-    found[rows] = parts
-    return found
+    folds = np.full(len(dataset), -1, np.int8)
+    folds[rows] = parts
+    return folds
 
 
 def find_split_leaks(dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the rows outside of the test part that are in one group with an image of it, ascending."""
-    tested = np.unique(groups[dataset.splits == TEST])
-    return np.flatnonzero(np.isin(groups, tested) & (dataset.splits != TEST)).astype(np.int64)
+    """Return the rows, ascending, outside of the test split that share a group with an image inside it.
+
+    They are leaks only where the test split came with the data; ``split_dataset`` never separates a group.
+    """
+    test_groups = np.unique(groups[dataset.splits == TEST])
+    return np.flatnonzero(np.isin(groups, test_groups) & (dataset.splits != TEST)).astype(np.int64)
 
 
 def _splits_to_draw(dataset: Dataset, val: float, test: float) -> list[tuple[int, float]]:
-    """Return (part, its share of what the pool still holds when it is its turn)."""
-    given = set(np.unique(dataset.splits).tolist())
+    """Return (split, fraction) for each split to draw; the fraction is of what is left when it is its turn."""
+    given_splits = set(np.unique(dataset.splits).tolist())
     draws = []
-    if test > 0 and TEST not in given:
+    if test > 0 and TEST not in given_splits:
         draws.append((TEST, test))
-    if val > 0 and VAL not in given:
+    if val > 0 and VAL not in given_splits:
         draws.append((VAL, val / (1 - test) if draws else val))
     return draws
 
 
 def _pool_mask(dataset: Dataset, splits: NDArray[np.int8]) -> NDArray[np.bool_]:
-    return np.asarray(((splits == UNASSIGNED) | (splits == TRAIN)) & dataset.labelled)
+    """Return bool (N,): the usable images that may be drawn for any split."""
+    return np.asarray(((splits == UNASSIGNED) | (splits == TRAIN)) & find_usable_rows(dataset))
 
 
 def _split_fractions(dataset: Dataset, val: float, test: float) -> dict[int, float]:
-    """Return what share of the pool each part is to get, those that are drawn and the rest."""
-    shares: dict[int, float] = {}
-    for part, share in _splits_to_draw(dataset, val, test):
-        shares[part] = share * (1 - sum(shares.values()))
-    return {TRAIN: 1 - sum(shares.values()), **shares}
+    """Return the fraction of the pool for each split: training, and those that are drawn."""
+    fractions: dict[int, float] = {}
+    for split, fraction in _splits_to_draw(dataset, val, test):
+        fractions[split] = fraction * (1 - sum(fractions.values()))
+    return {TRAIN: 1 - sum(fractions.values()), **fractions}
 
 
 def _assign_splits(
-    dataset: Dataset, splits: NDArray[np.int8], shares: dict[int, float], seed: int, groups: NDArray[np.int64] | None
+    dataset: Dataset, splits: NDArray[np.int8], fractions: dict[int, float], seed: int, groups: NDArray[np.int64] | None
 ) -> None:
+    """Assign the images of the pool to the splits of ``fractions``, in place; ``groups`` stay together."""
     rows = np.flatnonzero(_pool_mask(dataset, splits))
-    parts = _assign_grouped_rows(dataset, rows, np.array([*shares.values()]), seed, groups)
-    splits[rows] = np.array([*shares], np.int8)[parts]
+    parts = _assign_grouped_rows(dataset, rows, np.array([*fractions.values()]), seed, groups)
+    splits[rows] = np.array([*fractions], np.int8)[parts]
 
 
 def _assign_grouped_rows(
-    dataset: Dataset, rows: NDArray[np.int64], shares: NDArray[np.float64], seed: int, groups: NDArray[np.int64] | None
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    fractions: NDArray[np.float64],
+    seed: int,
+    groups: NDArray[np.int64] | None,
 ) -> NDArray[np.int64]:
-    """Return the part (R,) of each of ``rows``; a unit that is dealt is a group of them."""
-    names = sorted(range(len(rows)), key=lambda at: dataset.images.get_name(int(rows[at])))
-    order = np.array(names, np.int64)
+    """Return the index of the part, int64 (R,), of each of ``rows`` (R,), keeping ``groups`` together.
+
+    ``fractions`` (P,) are the sizes of the parts. Groups are ordered by the name of their first image, so that their
+    numbers do not matter.
+    """
+    rows_by_name = sorted(range(len(rows)), key=lambda i: dataset.images.get_name(int(rows[i])))
+    order = np.array(rows_by_name, np.int64)
     numbers = np.arange(len(rows)) if groups is None else groups[rows]
-    firsts, units = np.unique(numbers[order], return_index=True, return_inverse=True)[1:]
-    units = np.argsort(np.argsort(firsts))[units]  # units by the name of their first image, whatever their number
-    count = len(firsts)
+    first_positions, units = np.unique(numbers[order], return_index=True, return_inverse=True)[1:]
+    units = np.argsort(np.argsort(first_positions))[units]  # units in the order of the name of their first image
+    count = len(first_positions)
     labels = np.zeros((count, len(dataset.classes) + 1), np.int64)
     np.add.at(labels, units, _class_presence(dataset)[rows[order]])
-    parts = stratify_units(labels, np.bincount(units, minlength=count), shares, np.random.default_rng(seed))
-    _require_all_splits(parts, shares, len(rows))
-    found = np.empty(len(rows), np.int64)
-    found[order] = parts[units]
-    return found
+    parts = stratify_units(labels, np.bincount(units, minlength=count), fractions, np.random.default_rng(seed))
+    _require_all_splits(parts, fractions, len(rows))
+    row_parts = np.empty(len(rows), np.int64)
+    row_parts[order] = parts[units]
+    return row_parts
 
 
 def _class_presence(dataset: Dataset) -> NDArray[np.int64]:
-    """Return which classes each image shows (N, K + 1), the last one standing for none."""
-    shown = np.zeros((len(dataset), len(dataset.classes) + 1), np.int64)
-    known = np.flatnonzero(dataset.class_ids != UNLABELLED)
-    shown[known, dataset.class_ids[known]] = 1
+    """Return int64 (N, K + 1): 1 for each class that an image shows; the last column is for images without any."""
+    presence = np.zeros((len(dataset), len(dataset.classes) + 1), np.int64)
+    labelled = np.flatnonzero(dataset.class_ids != UNLABELLED)
+    presence[labelled, dataset.class_ids[labelled]] = 1
     if dataset.objects is not None:
-        shown[dataset.objects.image_ids, dataset.objects.class_ids] = 1
-    shown[:, -1] = ~shown.any(axis=1)
-    return shown
+        presence[dataset.objects.image_ids, dataset.objects.class_ids] = 1
+    presence[:, -1] = ~presence.any(axis=1)
+    return presence
 
 
-def _require_all_splits(parts: NDArray[np.int64], shares: NDArray[np.float64], images: int) -> None:
-    wanted = np.flatnonzero(shares > 0)
-    if not len(parts) or np.isin(wanted, parts).all():
+def _require_all_splits(parts: NDArray[np.int64], fractions: NDArray[np.float64], image_count: int) -> None:
+    """Raise ``DataError`` when a part with a fraction above 0 got no unit."""
+    expected_parts = np.flatnonzero(fractions > 0)
+    if not len(parts) or np.isin(expected_parts, parts).all():
         return
     raise DataError(
-        _("{images:,} images belong to {groups:,} groups, and each group must stay in one part.").format(
-            images=images, groups=len(parts)
+        _("{images:,} images form only {groups:,} groups, and each group must stay in one split.").format(
+            images=image_count, groups=len(parts)
         ),
-        _("Expected enough groups for {parts} parts: no division is without leaks.").format(parts=len(wanted)),
-        _("Collect photos of other scenes, or ask for fewer parts."),
+        _("Expected enough groups for {parts} splits; otherwise there is data leakage.").format(
+            parts=len(expected_parts)
+        ),
+        _("Collect photos of other scenes, or ask for fewer splits."),
     )
 
 
-def _draw_split(dataset: Dataset, splits: NDArray[np.int8], part: int, share: float, seed: int) -> None:
+def _draw_split(dataset: Dataset, splits: NDArray[np.int8], split: int, fraction: float, seed: int) -> None:
+    """Put ``fraction`` of the pool, class by class, into ``split``; changes ``splits`` in place."""
     pool = _pool_mask(dataset, splits)
     sizes = np.bincount(dataset.class_ids[pool], minlength=len(dataset.classes))
-    for class_id, count in enumerate(compute_quotas(sizes, share)):
+    for class_id, count in enumerate(compute_quotas(sizes, fraction)):
         rows = np.flatnonzero(pool & (dataset.class_ids == class_id))
-        chosen = _shuffle_rows(dataset, rows, (seed, part, class_id))[:count]
-        splits[chosen] = part
+        drawn = _shuffle_rows(dataset, rows, (seed, split, class_id))[:count]
+        splits[drawn] = split
 
 
-def compute_quotas(sizes: NDArray[np.int64], share: float) -> NDArray[np.int64]:
-    """Return how many of each class to take so that the sum is ``share`` of all: largest remainders first.
+def compute_quotas(sizes: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
+    """Return how many images of each class to take, int64 (K,), so that the sum is ``fraction`` of all.
 
-    A class of two or more gives at least one and keeps at least one.
+    ``sizes`` (K,) are the numbers of images. The largest-remainder method (Hamilton) distributes what rounding leaves
+    over. A class of two or more images gives at least one and keeps at least one.
     """
-    exact = sizes * share
-    taken = np.floor(exact + 1e-9).astype(np.int64)
-    missing = round(float(exact.sum())) - int(taken.sum())
-    order = np.argsort(-(exact - taken), kind="stable")
-    taken[order[: max(0, missing)]] += 1
-    most = np.maximum(sizes - 1, 0)
-    return np.asarray(np.clip(taken, np.minimum(1, most), most), np.int64)
+    exact = sizes * fraction
+    quotas = np.floor(exact + 1e-9).astype(np.int64)
+    missing = round(float(exact.sum())) - int(quotas.sum())
+    order = np.argsort(-(exact - quotas), kind="stable")
+    quotas[order[: max(0, missing)]] += 1
+    limits = np.maximum(sizes - 1, 0)
+    return np.asarray(np.clip(quotas, np.minimum(1, limits), limits), np.int64)
 
 
 def _shuffle_rows(dataset: Dataset, rows: NDArray[np.int64], seed: tuple[int, int, int]) -> NDArray[np.int64]:
+    """Return ``rows`` in an order that depends only on the image names and ``seed``."""
     by_name = np.array(sorted(rows.tolist(), key=dataset.images.get_name), np.int64)
     return by_name[np.random.default_rng(seed).permutation(len(by_name))]

@@ -1,4 +1,4 @@
-"""Sets that grow together: which of N things are connected by what was joined (Galler and Fischer 1964)."""
+"""Union-find: which of N items are connected by the pairs merged so far (Galler and Fischer 1964)."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from numpy.typing import NDArray
 
 
 class UnionFind:
-    """N things, each in a set of its own until it is joined to another; paths are halved on the way."""
+    """Disjoint sets of the items 0..``count`` - 1, each alone at first. Paths are halved when a root is looked up."""
 
     def __init__(self, count: int) -> None:
         self._parents = list(range(count))
 
-    def merge(self, one: int, other: int) -> bool:
-        """Put two into one set; return whether they were apart."""
-        one, other = self._find_root(one), self._find_root(other)
-        self._parents[max(one, other)] = min(one, other)
-        return one != other
+    def merge(self, first: int, second: int) -> bool:
+        """Merge the sets of two items; return whether they were different."""
+        root, other_root = self._find_root(first), self._find_root(second)
+        self._parents[max(root, other_root)] = min(root, other_root)
+        return root != other_root
 
-    def is_connected(self, one: int, other: int) -> bool:
-        """Whether two are in one set."""
-        return self._find_root(one) == self._find_root(other)
+    def is_connected(self, first: int, second: int) -> bool:
+        """Whether two items are in the same set."""
+        return self._find_root(first) == self._find_root(second)
 
     def get_group_ids(self) -> NDArray[np.int64]:
-        """Return for each the number of its set int64 (N,)."""
-        roots = [self._find_root(thing) for thing in range(len(self._parents))]
+        """Return the number of each item's set, int64 (N,), from 0, in the order of the sets' smallest items."""
+        roots = [self._find_root(item) for item in range(len(self._parents))]
         return np.asarray(np.unique(roots, return_inverse=True)[1], np.int64)
 
-    def _find_root(self, thing: int) -> int:
-        above = self._parents
-        while above[thing] != thing:
-            above[thing] = above[above[thing]]
-            thing = above[thing]
-        return thing
+    def _find_root(self, item: int) -> int:
+        """Return the root of an item's set, which is its smallest item."""
+        parents = self._parents
+        while parents[item] != item:
+            parents[item] = parents[parents[item]]
+            item = parents[item]
+        return item

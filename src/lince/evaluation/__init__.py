@@ -1,4 +1,4 @@
-"""How good a model is, in figures that can be trusted: numpy only, so it runs where torch is absent.
+"""Metrics, confidence intervals and reports of a model; numpy only, so that it runs where torch is not installed.
 
-Nothing is loaded here: whoever writes a percentage need not wait for what compares models.
+This package imports nothing itself, so that importing one module (such as the intervals) does not load the others.
 """

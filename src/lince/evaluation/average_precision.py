@@ -1,4 +1,7 @@
-"""Average precision as COCO counts it (Lin et al. 2014), and how far other images of the same kind would move it."""
+"""Computes average precision by COCO's rules (Lin et al. 2014), and its bootstrap distribution over images.
+
+Letters in shapes: N images, M labelled objects, K detections, T IoU thresholds, C classes, R resamples.
+"""
 
 from __future__ import annotations
 
@@ -13,110 +16,136 @@ from lince.evaluation.detection.matcher import IOU_THRESHOLDS, IntArray, MatchIn
 
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
 _MAX_RESAMPLES, _MIN_RESAMPLES = 1000, 100
-_BOOTSTRAP_BUDGET = 20_000_000  # figures that the bootstrap works through, which bounds its time on large test sets
-_CHUNK_SIZE = 1 << 20
+_BOOTSTRAP_BUDGET = 20_000_000  # values processed by the bootstrap, which bounds its time on large test sets
+_CHUNK_SIZE = 1 << 20  # weights per chunk of resamples, which bounds the memory
 
 FloatArray = NDArray[np.float64]
 
 
-def compute_interpolated_ap(hits: NDArray[Any], seen: NDArray[Any], positives: NDArray[Any]) -> FloatArray:
-    """Return the average precision (...) over the 101 recalls of COCO; NaN where ``positives`` is zero.
+def compute_interpolated_ap(
+    cumulative_tp: NDArray[Any], cumulative_count: NDArray[Any], positives: NDArray[Any]
+) -> FloatArray:
+    """Return the average precision (...), the mean of the precision envelope over COCO's 101 recall levels.
 
-    ``hits`` (..., P) counts the right findings up to and with each right one, ``seen`` (..., P) all that count;
-    ``positives`` (..., 1) the objects to be found.
+    ``cumulative_tp`` and ``cumulative_count`` (..., P) are the numbers of true positives and of all counted detections
+    up to and including each true positive, best score first; ``positives`` (..., 1) is the number of labelled objects.
+    The envelope at a recall is the highest precision at this recall or beyond. NaN where ``positives`` is zero.
     """
-    precision, recall = hits / (seen + np.spacing(1)), hits / np.maximum(positives, 1)
-    best = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
-    covered = np.searchsorted(RECALL_LEVELS, recall, side="right")
-    gained = np.diff(covered, prepend=0, axis=-1)
-    return np.where(positives[..., 0] > 0, (best * gained).sum(axis=-1) / len(RECALL_LEVELS), np.nan)
+    precision, recall = cumulative_tp / (cumulative_count + np.spacing(1)), cumulative_tp / np.maximum(positives, 1)
+    envelope = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
+    levels_reached = np.searchsorted(RECALL_LEVELS, recall, side="right")
+    levels_gained = np.diff(levels_reached, prepend=0, axis=-1)
+    return np.where(positives[..., 0] > 0, (envelope * levels_gained).sum(axis=-1) / len(RECALL_LEVELS), np.nan)
 
 
-def compute_average_precisions(columns: MatchInput, matching: MatchResult, classes: int) -> FloatArray:
-    """Return the average precision (T, C) of each class at each of ``IOUS``; NaN for a class that is not there."""
-    positives = count_positives(columns, matching, classes)
+def compute_average_precisions(match_input: MatchInput, matching: MatchResult, classes: int) -> FloatArray:
+    """Return the average precision float64 (T, C) of each class at each of ``IOU_THRESHOLDS``.
+
+    NaN for a class of which the images have no object.
+    """
+    positives = count_positives(match_input, matching, classes)
     result = np.full((len(IOU_THRESHOLDS), classes), np.nan)
-    for class_id, part in enumerate(get_class_slices(columns, classes)):
+    for class_id, class_slice in enumerate(get_class_slices(match_input, classes)):
         if positives[class_id]:
             for level in range(len(IOU_THRESHOLDS)):
-                rows = np.flatnonzero(matching.true_positives[level, part])
-                seen = np.cumsum(matching.not_ignored[level, part])[rows]
+                tp_rows = np.flatnonzero(matching.true_positives[level, class_slice])
+                cumulative_count = np.cumsum(matching.not_ignored[level, class_slice])[tp_rows]
                 result[level, class_id] = compute_interpolated_ap(
-                    np.arange(1, len(rows) + 1), seen, positives[class_id, None]
+                    np.arange(1, len(tp_rows) + 1), cumulative_count, positives[class_id, None]
                 )
     return result
 
 
-def get_class_slices(columns: MatchInput, classes: int) -> list[slice]:
-    """Return where the findings of each of ``classes`` stand."""
-    bounds = np.searchsorted(columns.class_ids, np.arange(classes + 1)).tolist()
+def get_class_slices(match_input: MatchInput, classes: int) -> list[slice]:
+    """Return for each of ``classes`` classes the slice of its detections, which are sorted by class."""
+    bounds = np.searchsorted(match_input.class_ids, np.arange(classes + 1)).tolist()
     return [slice(start, end) for start, end in pairwise(bounds)]
 
 
-def count_positives(columns: MatchInput, matching: MatchResult, classes: int) -> IntArray:
-    """Return how many objects of each class are to be found, (C,)."""
-    return np.bincount(columns.truth_class_ids[matching.positives], minlength=classes)
+def count_positives(match_input: MatchInput, matching: MatchResult, classes: int) -> IntArray:
+    """Return the number of labelled objects of each class that count, int64 (C,)."""
+    return np.bincount(match_input.truth_class_ids[matching.positives], minlength=classes)
 
 
-def compute_precision_curve(hits: NDArray[np.bool_], counted: NDArray[np.bool_], positives: int) -> FloatArray:
-    """Return the best precision (101,) at each of ``RECALLS`` or beyond; zero where so much is never found.
+def compute_precision_curve(
+    true_positives: NDArray[np.bool_], not_ignored: NDArray[np.bool_], positives: int
+) -> FloatArray:
+    """Return the precision envelope (101,) at ``RECALL_LEVELS``; zero at recalls that are never reached.
 
-    ``hits`` and ``counted`` (K,) are those of one class at one threshold, ``positives`` its objects.
+    ``true_positives`` and ``not_ignored`` (K,) are those of one class at one IoU threshold, best score first;
+    ``positives`` is the number of its objects, at least 1.
     """
-    rows = np.flatnonzero(hits)
-    right = np.arange(1, len(rows) + 1)
-    precision = right / (np.cumsum(counted)[rows] + np.spacing(1))
-    best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-    return np.asarray(best[np.searchsorted(right / positives, RECALL_LEVELS)], np.float64)
+    tp_rows = np.flatnonzero(true_positives)
+    cumulative_tp = np.arange(1, len(tp_rows) + 1)
+    precision = cumulative_tp / (np.cumsum(not_ignored)[tp_rows] + np.spacing(1))
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return np.asarray(envelope[np.searchsorted(cumulative_tp / positives, RECALL_LEVELS)], np.float64)
 
 
 def average_over_classes(values: FloatArray) -> FloatArray:
-    """Return the mean (...) over the classes of ``values`` (..., C) that are there; NaN where none is."""
-    there = ~np.isnan(values)
-    count = there.sum(axis=-1)
-    total = np.where(there, values, 0.0).sum(axis=-1)
+    """Return the mean (...) of ``values`` (..., C) over the classes, NaN left out; NaN where all are NaN."""
+    is_defined = ~np.isnan(values)
+    count = is_defined.sum(axis=-1)
+    total = np.where(is_defined, values, 0.0).sum(axis=-1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def choose_resample_count(columns: MatchInput, matching: MatchResult) -> int:
-    """Return how many test sets to draw: 1,000, fewer of a large one (down to 100), whose intervals are narrow."""
-    work = matching.true_positives.sum() + len(columns) + columns.image_count
+def choose_resample_count(match_input: MatchInput, matching: MatchResult) -> int:
+    """Return the number of bootstrap resamples: 1,000, or fewer (down to 100) for a large test set.
+
+    The intervals of a large test set are narrow in any case, and its resamples take longer.
+    """
+    work = matching.true_positives.sum() + len(match_input) + match_input.image_count
     return int(np.clip(_BOOTSTRAP_BUDGET // work, _MIN_RESAMPLES, _MAX_RESAMPLES))
 
 
 def bootstrap_average_precisions(
-    columns: MatchInput, matching: MatchResult, classes: int, seed: int, draws: int | None = None
+    match_input: MatchInput, matching: MatchResult, classes: int, seed: int, resample_count: int | None = None
 ) -> FloatArray:
     """Return the average precision (R, T, C) on R test sets drawn from the images with replacement.
 
-    The matching within an image stays what it is, so that an image drawn twice counts twice: no more than sums of
-    weights. R is ``draws``, or else what is ``affordable``. The same ``seed``, ``draws`` and number of images draw the
-    same test sets, whatever was found on them.
+    The matching within an image does not depend on the other images, so an image drawn twice simply counts twice: a
+    resample is a vector of integer weights, drawn from a multinomial. R is ``resample_count``, by default that of
+    ``choose_resample_count``. The same ``seed``, R and number of images give the same resamples, whatever the
+    detections, so that two models can be compared on them.
     """
-    draws = choose_resample_count(columns, matching) if draws is None else draws
+    resample_count = choose_resample_count(match_input, matching) if resample_count is None else resample_count
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(columns.image_count, np.full(columns.image_count, 1 / columns.image_count), draws).astype(
-        np.int32
-    )
-    result = np.empty((draws, len(IOU_THRESHOLDS), classes))
-    for class_id, part in enumerate(get_class_slices(columns, classes)):
-        own = matching.positives & (columns.truth_class_ids == class_id)
-        step = max(1, _CHUNK_SIZE // max(1, part.stop - part.start, np.count_nonzero(own)))
-        for first in range(0, draws, step):
-            drawn = weights[first : first + step]
-            positives = drawn.take(columns.truth_image_ids[own], axis=1).sum(axis=1, keepdims=True)
-            for level, values in enumerate(_iter_weighted_ap(columns, matching, part, drawn, positives)):
-                result[first : first + step, level, class_id] = values
+    weights = rng.multinomial(
+        match_input.image_count, np.full(match_input.image_count, 1 / match_input.image_count), resample_count
+    ).astype(np.int32)
+    result = np.empty((resample_count, len(IOU_THRESHOLDS), classes))
+    for class_id, class_slice in enumerate(get_class_slices(match_input, classes)):
+        class_truths = matching.positives & (match_input.truth_class_ids == class_id)
+        step = max(1, _CHUNK_SIZE // max(1, class_slice.stop - class_slice.start, np.count_nonzero(class_truths)))
+        for start in range(0, resample_count, step):
+            chunk_weights = weights[start : start + step]
+            positives = chunk_weights.take(match_input.truth_image_ids[class_truths], axis=1).sum(axis=1, keepdims=True)
+            for level, values in enumerate(
+                _iter_weighted_ap(match_input, matching, class_slice, chunk_weights, positives)
+            ):
+                result[start : start + step, level, class_id] = values
     return result
 
 
 def _iter_weighted_ap(
-    columns: MatchInput, matching: MatchResult, part: slice, weights: NDArray[Any], positives: IntArray
+    match_input: MatchInput, matching: MatchResult, class_slice: slice, weights: NDArray[Any], positives: IntArray
 ) -> Iterator[FloatArray]:
-    """Yield the average precision (R,) at each of ``IOUS`` of the findings in ``part``, weighted by image (R, N)."""
-    each = weights.take(columns.image_ids[part], axis=1)
-    all_seen = np.cumsum(each, axis=1)
-    for hits, counted in zip(matching.true_positives[:, part], matching.not_ignored[:, part], strict=True):
-        seen = all_seen if counted.all() else np.cumsum(each * counted, axis=1)
-        right = np.flatnonzero(hits)
-        yield compute_interpolated_ap(np.cumsum(each.take(right, axis=1), axis=1), seen.take(right, axis=1), positives)
+    """Yield for each IoU threshold the average precision (R,) of one class's detections, ``class_slice``.
+
+    ``weights`` (R, N) are the images' weights in each resample, ``positives`` (R, 1) the weighted numbers of objects.
+    """
+    detection_weights = weights.take(match_input.image_ids[class_slice], axis=1)
+    cumulative_weights = np.cumsum(detection_weights, axis=1)
+    for true_positives, not_ignored in zip(
+        matching.true_positives[:, class_slice], matching.not_ignored[:, class_slice], strict=True
+    ):
+        cumulative_count = (
+            cumulative_weights if not_ignored.all() else np.cumsum(detection_weights * not_ignored, axis=1)
+        )
+        tp_rows = np.flatnonzero(true_positives)
+        yield compute_interpolated_ap(
+            np.cumsum(detection_weights.take(tp_rows, axis=1), axis=1),
+            cumulative_count.take(tp_rows, axis=1),
+            positives,
+        )

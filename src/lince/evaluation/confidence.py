@@ -1,8 +1,8 @@
-"""A figure with the range that luck alone explains: percentile bootstrap over images, drawn without a loop.
+"""Confidence intervals by percentile bootstrap over images, drawn without a loop.
 
-Resampling n images with replacement and counting the right ones is a draw from Binomial(n, right / n); counting
-several kinds of image is a draw from a multinomial. So the bootstrap is drawn from those distributions directly:
-the same numbers as from resampled indices, in microseconds.
+Resampling n images with replacement and counting the correct ones is a draw from Binomial(n, correct / n); counting
+several kinds of image is a draw from a multinomial. The bootstrap therefore draws from these distributions directly,
+which has the same distribution as resampling indices and takes microseconds.
 """
 
 from __future__ import annotations
@@ -20,28 +20,31 @@ _TAIL_PROBABILITY = (1 - CONFIDENCE_LEVEL) / 2
 
 @dataclass(frozen=True)
 class ConfidenceInterval:
-    """A figure and its 95 % interval, ``low <= value <= high``."""
+    """A figure with its 95 % confidence interval; ``low <= value <= high`` always holds."""
 
     value: float
     low: float
     high: float
 
     def to_dict(self) -> dict[str, float]:
-        """Return ``{"value": , "low": , "high": }``, as scripts read it."""
+        """Return ``{"value": ..., "low": ..., "high": ...}`` for the JSON report."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
 def compute_percentile_interval(value: float, draws: NDArray[Any]) -> ConfidenceInterval:
-    """Return ``value`` with the 2.5th and 97.5th percentiles of the resampled figures ``draws`` (R,)."""
+    """Return ``value`` with the 2.5th and 97.5th percentiles of the resampled figures ``draws`` (R,).
+
+    The interval is widened to contain ``value``.
+    """
     low, high = np.percentile(draws, [100 * _TAIL_PROBABILITY, 100 * (1 - _TAIL_PROBABILITY)])
     return ConfidenceInterval(value, min(float(low), value), max(float(high), value))
 
 
 def compute_proportion_interval(successes: int, total: int, rng: np.random.Generator) -> ConfidenceInterval:
-    """Return ``successes / total`` with its interval; ``total`` must be at least 1.
+    """Return ``successes / total`` with its interval from ``RESAMPLES`` draws of ``rng``; ``total`` must be at least 1.
 
-    Where all or none succeeded the bootstrap has no spread at all, however few the images; there the bound is the
-    exact one (Clopper and Pearson 1934).
+    With no failure or no success the bootstrap has no spread, however few the images; the bound is then the exact one
+    (Clopper and Pearson 1934), and ``rng`` is not used.
     """
     value = successes / total
     if successes == total:
@@ -52,5 +55,5 @@ def compute_proportion_interval(successes: int, total: int, rng: np.random.Gener
 
 
 def compute_all_success_bound(total: int) -> float:
-    """Return the lowest true proportion under which ``total`` of ``total`` successes are not yet a surprise."""
+    """Return the lower 95 % bound of a proportion with ``total`` successes of ``total``: 0.025 ** (1 / total)."""
     return float(_TAIL_PROBABILITY ** (1 / total))

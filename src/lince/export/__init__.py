@@ -1,1 +1,1 @@
-"""From a trained network to files that run without torch, each checked against the network it came from."""
+"""Exports trained networks to files that run without torch, each verified against the network it came from."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import geometry
-from lince.annotations import Classes, Detections, ObjectTable, StringColumn
+from lince.annotations import Classes, Detections, ObjectTable
 from lince.evaluation.detection.metrics import compute_mean_ap
 from lince.preprocess import PreprocessSpec, compute_input_matrix
 
@@ -106,7 +106,9 @@ def compare_detections(
     for one, other, place in zip(ours, theirs, image_scales, strict=True):
         for found, reference in ((one, other), (other, one)):
             for at in np.flatnonzero(reference.scores >= MIN_SCORE).tolist():
-                score, box = _match_differences(found, reference, at, place.scale)
+                target = (reference.boxes[at], int(reference.class_ids[at]), float(reference.scores[at]))
+                score, box = match_nearest_box(found, *target, _MIN_IOU)
+                box *= place.scale
                 total += 1
                 beyond += int(not (score <= tolerance.score and box <= tolerance.box))
                 if np.isfinite(box):
@@ -119,50 +121,30 @@ def compare_detections(
     )
 
 
-def _match_differences(found: Detections, reference: Detections, at: int, scale: float) -> tuple[float, float]:
-    """Return the differences of score and of the largest side to the finding that means the same object."""
-    same = np.flatnonzero(found.class_ids == reference.class_ids[at])
-    box = reference.boxes[at : at + 1]
-    overlaps = _compute_ious(found.boxes[same], box)
-    if not len(overlaps) or overlaps.max() < _MIN_IOU:
+def match_nearest_box(
+    candidates: Detections, box: NDArray[np.float64], class_id: int, score: float, min_iou: float = 0.0
+) -> tuple[float, float]:
+    """Return the differences (score, largest side in pixels) to the candidate of ``class_id`` nearest to ``box`` (4,).
+
+    Infinite where there is no candidate of the class, or the nearest one overlaps by less than ``min_iou``.
+    """
+    rows = np.flatnonzero(candidates.class_ids == class_id)
+    if not len(rows):
         return np.inf, np.inf
-    best = same[int(overlaps.argmax())]
-    side = float(np.abs(found.boxes[best] - box[0]).max()) * scale
-    return abs(float(found.scores[best]) - float(reference.scores[at])), side
-
-
-def _compute_ious(boxes: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the intersection over union (K,) of ``boxes`` (K, 4) with the one ``box`` (1, 4)."""
-    sides = np.minimum(boxes[:, 2:], box[:, 2:]) - np.maximum(boxes[:, :2], box[:, :2])
-    shared = np.maximum(sides, 0.0).prod(axis=1)
-    return np.asarray(
-        shared / np.maximum(geometry.compute_box_areas(boxes) + geometry.compute_box_areas(box) - shared, 1e-9)
-    )
+    distances = np.abs(candidates.boxes[rows] - box).max(axis=1)
+    nearest = int(distances.argmin())
+    if min_iou and geometry.compute_iou(candidates.boxes[rows[nearest]][None], box[None])[0, 0] < min_iou:
+        return np.inf, np.inf
+    return abs(float(candidates.scores[rows[nearest]]) - score), float(distances[nearest])
 
 
 def _compute_map50_agreement(ours: Sequence[Detections], theirs: Sequence[Detections], classes: Classes) -> float:
     sure = [_select_confident(one) for one in theirs]
     if not any(map(len, sure)):
         return float(not any(len(_select_confident(one)) for one in ours))
-    return compute_mean_ap(detections_to_objects(sure), list(ours), classes)[0]
+    return compute_mean_ap(ObjectTable.from_detections(sure), list(ours), classes)[0]
 
 
 def _select_confident(found: Detections) -> Detections:
     kept = found.scores >= MIN_SCORE
     return Detections(found.boxes[kept], found.class_ids[kept], found.scores[kept])
-
-
-def detections_to_objects(found: Sequence[Detections]) -> ObjectTable:
-    """Return what was found on N photos as if a person had marked it."""
-    total = sum(map(len, found))
-    none = np.zeros(total + 1, np.int64)
-    return ObjectTable(
-        np.cumsum([0, *map(len, found)]).astype(np.int64),
-        np.concatenate([np.empty(0, np.int32), *(one.class_ids for one in found)]),
-        np.concatenate([np.empty((0, 4)), *(one.boxes for one in found)]),
-        np.zeros(total, np.uint8),
-        none,
-        np.zeros(1, np.int64),
-        np.empty((0, 2)),
-        StringColumn.from_strings([""] * total),
-    )

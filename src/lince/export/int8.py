@@ -1,8 +1,8 @@
-"""Post-training quantisation: a network in eight bits where that pays, in float where it would cost too much quality.
+"""Post-training quantisation: finds which layers of a network can be int8 without losing too much quality.
 
-The ranges of the activations come from real inputs. When eight bits everywhere lose more than is allowed, the layers
-are ranked by the error that each of them makes alone, and the worst go back to float, by halving, until what is left
-is good enough (Wu et al. 2020, Integer Quantization for Deep Learning Inference).
+The ranges of the activations come from real inputs. When int8 everywhere loses more than is allowed, the layers are
+ranked by the error that each of them causes alone, and the worst return to float, by bisection, until the quality is
+sufficient (Wu et al. 2020, Integer Quantization for Deep Learning Inference).
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.progress import SILENT, Progress
 
 QualityFunction = Callable[[Path], float]
-MIN_SPEEDUP = 1.1  # below it, eight bits are not worth their loss
-_RANKING_IMAGES = 8  # images
-_REPEATS = 30
+MIN_SPEEDUP = 1.1  # a smaller gain is not worth the loss of quality
+_RANKING_IMAGES = 8  # inputs on which the error of each layer is measured
+_REPEATS = 30  # timed calls of each network
 
 
 @dataclass(frozen=True)
 class QuantisationResult:
-    """What became of a network: its layers ``int8`` and those ``kept`` in float although eight bits would be faster.
+    """Result of a quantisation, written to the model card under these names.
 
-    ``before`` and ``after`` are the quality of the float network and of this one, ``way`` how ranges were found and
-    the weights' bits, ``tries`` how many files were judged, ``milliseconds`` what one image took on one core (float,
-    eight bits).
+    - ``int8``: the layers in int8; ``kept``: those left in float for their quality although int8 would be faster.
+    - ``before`` and ``after``: the quality of the float network and of the result.
+    - ``way``: the calibration method and the bits of the weights; ``tries``: the number of files evaluated.
+    - ``milliseconds``: the latency of one image on one core, (float, int8).
     """
 
     int8: tuple[str, ...]
@@ -50,11 +51,11 @@ class QuantisationResult:
 
     @property
     def speedup(self) -> float:
-        """How many times as fast as the float network."""
+        """The latency of the float network divided by that of the result."""
         return self.milliseconds[0] / self.milliseconds[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures for the model card."""
+        """Return the figures for the model card as JSON; ``int8`` becomes a count, and ``gain`` is the speed-up."""
         return {**asdict(self), "int8": len(self.int8), "kept": list(self.kept), "gain": self.speedup}
 
 
@@ -66,57 +67,60 @@ def quantise_network(
     min_quality: float,
     progress: Progress = SILENT,
 ) -> QuantisationResult:
-    """Write to ``out`` the ONNX ``network`` in eight bits and return what it holds.
+    """Write to ``out`` the ONNX ``network`` with int8 layers and return what was quantised.
 
-    ``batches`` gives the inputs (N, C, H, W) from which ranges are taken, anew at each call: training images,
-    prepared as the model's card says. ``quality`` judges an ONNX file, on images that are in no part of them; below
-    ``floor`` no result is accepted. Raises ``ModelError``, and writes nothing, when the network has no layer that
-    gains, when no mixture of eight bits and float reaches the floor, and when the one that does is not faster.
+    ``batches`` returns an iterable of inputs float32 (N, C, H, W), anew at each call, from which the ranges are
+    measured: training images, preprocessed as the model card says. ``quality`` evaluates an ONNX file on other images,
+    higher being better; a result below ``min_quality`` is not accepted. Raises ``ModelError``, and writes nothing, when
+    no layer gains by int8, when no mixture of int8 and float reaches ``min_quality``, or when the result is not
+    ``MIN_SPEEDUP`` times as fast.
     """
-    with tempfile.TemporaryDirectory(prefix="lince-int8-") as place:
-        folder = Path(place)
-        ready = folder / "ready.onnx"
-        ort_quantizer.preprocess_graph(Path(network), ready)
-        layers = LayerSelection.from_graph(onnx_graph.read_onnx(ready).graph)
+    with tempfile.TemporaryDirectory(prefix="lince-int8-") as folder_name:
+        folder = Path(folder_name)
+        prepared_path = folder / "ready.onnx"
+        ort_quantizer.preprocess_graph(Path(network), prepared_path)
+        layers = LayerSelection.from_graph(onnx_graph.read_onnx(prepared_path).graph)
         if not layers.layer_names:
-            raise _no_gain_error(network, _("no layer of it gains by eight bits"))
-        search = _QuantisationSearch(OrtQuantiser(ready, batches, folder), layers, quality, progress)
-        first = search.quantise_all_layers(quality(Path(network)))
-        one = next(iter(batches()))[:1]
-        _check_gain(network, compare_latency(Path(network), first.path, one))  # float layers would only make it slower
-        best = search.search_settings(first)
+            raise _no_gain_error(network, _("none of its layers benefits from INT8"))
+        search = _QuantisationSearch(OrtQuantiser(prepared_path, batches, folder), layers, quality, progress)
+        all_int8 = search.quantise_all_layers(quality(Path(network)))
+        example = next(iter(batches()))[:1]
+        _check_gain(
+            network, compare_latency(Path(network), all_int8.path, example)
+        )  # with float layers it would only be slower
+        best = search.search_settings(all_int8)
         if best.quality < min_quality:
             best = search.search_mixed_precision(best, min_quality)
         _check_quality(network, search, best, min_quality)
-        spent = compare_latency(Path(network), best.path, one)
-        _check_gain(network, spent)
-        done = search.build_result(best, spent)
+        milliseconds = compare_latency(Path(network), best.path, example)
+        _check_gain(network, milliseconds)
+        result = search.build_result(best, milliseconds)
         ort_quantizer.restore_metadata(best.path, Path(network), Path(out))
-    progress.show_message(_describe(done))
-    return done
+    progress.show_message(_describe(result))
+    return result
 
 
 def compare_latency(
-    one: Path, other: Path, images: NDArray[np.float32], threads: int = 1, repeats: int = _REPEATS
+    first: Path, second: Path, images: NDArray[np.float32], threads: int = 1, repeats: int = _REPEATS
 ) -> tuple[float, float]:
-    """Return the milliseconds a call of each network takes for ``images`` (N, C, H, W), called in turns.
+    """Return the milliseconds per call of each of two networks for ``images`` (N, C, H, W), measured alternately.
 
-    It is the quickest call that counts: what else the machine does only adds to the others.
+    The minimum over ``repeats`` calls is taken, after two warm-up calls: other processes can only add to a call.
     """
-    sessions = [OnnxRuntimeBackend(path, threads) for path in (one, other)]
-    taken: list[list[float]] = [[], []]
+    backends = [OnnxRuntimeBackend(path, threads) for path in (first, second)]
+    call_seconds: list[list[float]] = [[], []]
     for turn in range(repeats + 2):
-        for session, times in zip(sessions, taken, strict=True):
+        for backend, times in zip(backends, call_seconds, strict=True):
             start = time.perf_counter()
-            session.run(images, list(session.outputs))
+            backend.run(images, list(backend.outputs))
             if turn > 1:
                 times.append(time.perf_counter() - start)
-    return min(taken[0]) * 1000, min(taken[1]) * 1000
+    return min(call_seconds[0]) * 1000, min(call_seconds[1]) * 1000
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A file with the layers ``names`` in eight bits, and its quality."""
+    """A file with the layers ``layer_names`` in int8, and its quality."""
 
     path: Path
     layer_names: tuple[str, ...]
@@ -125,132 +129,157 @@ class _Candidate:
 
 
 class _QuantisationSearch:
-    """Files written and judged, until one is good enough."""
+    """Writes and evaluates candidate files; ``tries`` counts them, ``float_quality`` is that of the float network."""
 
     def __init__(
         self, quantiser: OrtQuantiser, layers: LayerSelection, quality: QualityFunction, progress: Progress
     ) -> None:
         self._quantiser, self._layers, self._quality, self._progress = quantiser, layers, quality, progress
-        self.before = float("nan")
+        self.float_quality = float("nan")
         self.tries = 0
 
-    def quantise_all_layers(self, before: float) -> _Candidate:
-        """Return all layers in eight bits the first way; ``before`` is the quality of the float network."""
-        self.before = before
+    def quantise_all_layers(self, float_quality: float) -> _Candidate:
+        """Return the candidate with all layers in int8 and the first settings; ``float_quality`` is kept for later."""
+        self.float_quality = float_quality
         return self._evaluate_layers(self._layers.layer_names, CANDIDATE_SETTINGS[0])
 
     def search_settings(self, first: _Candidate) -> _Candidate:
-        """Return the best of the ways to find ranges, all layers in eight bits; one that loses nothing ends it."""
+        """Return the best candidate over all settings, all layers in int8; stops when one loses no quality."""
         best = first
-        with self._progress.open_stage(_("Measuring ranges"), len(CANDIDATE_SETTINGS)) as stage:
-            for way in CANDIDATE_SETTINGS:
-                if best.quality >= self.before:
+        with self._progress.open_stage(_("Calibrating quantisation ranges"), len(CANDIDATE_SETTINGS)) as stage:
+            for settings in CANDIDATE_SETTINGS:
+                if best.quality >= self.float_quality:
                     break
-                found = first if way == first.settings else self._evaluate_layers(self._layers.layer_names, way)
-                best = max(best, found, key=lambda one: one.quality)
-                stage.advance(note=f"{way.method} {found.quality:.4f}")
+                candidate = (
+                    first if settings == first.settings else self._evaluate_layers(self._layers.layer_names, settings)
+                )
+                best = max(best, candidate, key=lambda item: item.quality)
+                stage.advance(note=f"{settings.method} {candidate.quality:.4f}")
         return best
 
-    def search_mixed_precision(self, whole: _Candidate, floor: float) -> _Candidate:
-        """Return the best file that reaches ``floor`` with as few layers in float as halving finds."""
-        ranked = self._rank_layers(whole.settings)
-        best, good, bad = whole, len(ranked), 0
-        while good - bad > 1:
-            middle = (good + bad) // 2
-            found = self._evaluate_layers(tuple(ranked[middle:]), whole.settings)
-            if found.quality >= floor:
-                best, good = found, middle
+    def search_mixed_precision(self, all_int8: _Candidate, min_quality: float) -> _Candidate:
+        """Return the candidate that reaches ``min_quality`` with the fewest layers in float that bisection finds.
+
+        ``all_int8`` has every layer in int8. When no candidate reaches ``min_quality``, returns the best one.
+        """
+        ranked = self._rank_layers(all_int8.settings)
+        best, sufficient, insufficient = all_int8, len(ranked), 0
+        while sufficient - insufficient > 1:
+            middle = (sufficient + insufficient) // 2
+            candidate = self._evaluate_layers(tuple(ranked[middle:]), all_int8.settings)
+            if candidate.quality >= min_quality:
+                best, sufficient = candidate, middle
             else:
-                bad = middle
-                best = max(best, found, key=lambda one: one.quality)
+                insufficient = middle
+                best = max(best, candidate, key=lambda item: item.quality)
         return best
 
-    def build_result(self, best: _Candidate, spent: tuple[float, float]) -> QuantisationResult:
-        """Return the record of ``best``, whose calls ``spent`` milliseconds (float, eight bits)."""
+    def build_result(self, best: _Candidate, milliseconds: tuple[float, float]) -> QuantisationResult:
+        """Return the record of ``best``, whose latencies are ``milliseconds`` (float, int8)."""
         kept = tuple(name for name in self._layers.layer_names if name not in best.layer_names)
         int8 = tuple(name for name in self._layers.layer_names if name in best.layer_names)
-        return QuantisationResult(int8, kept, self.before, best.quality, best.settings, self.tries, spent)
+        return QuantisationResult(int8, kept, self.float_quality, best.quality, best.settings, self.tries, milliseconds)
 
-    def _evaluate_layers(self, names: Sequence[str], way: QuantisationSettings) -> _Candidate:
+    def _evaluate_layers(self, names: Sequence[str], settings: QuantisationSettings) -> _Candidate:
+        """Write the network with the layers ``names`` in int8, and the light nodes between them, and evaluate it."""
         self.tries += 1
         path = self._quantiser.folder / f"try{self.tries}.onnx"
-        self._quantiser.write(self._layers.add_light_nodes(names), path, way)
-        return _Candidate(path, tuple(names), way, self._quality(path))
+        self._quantiser.write(self._layers.add_light_nodes(names), path, settings)
+        return _Candidate(path, tuple(names), settings, self._quality(path))
 
-    def _rank_layers(self, way: QuantisationSettings) -> list[str]:
-        """Return the layers, first the one whose eight bits alone change the answers most."""
+    def _rank_layers(self, settings: QuantisationSettings) -> list[str]:
+        """Return the layers by the error that int8 in each of them alone causes in the outputs, largest first."""
         images = _take_images(self._quantiser.batches, _RANKING_IMAGES)
         expected = _run_network(self._quantiser.network, images)
         errors = {}
         path = self._quantiser.folder / "alone.onnx"
-        with self._progress.open_stage(_("Ranking layers"), len(self._layers.layer_names)) as stage:
+        with self._progress.open_stage(
+            _("Ranking the layers by quantisation error"), len(self._layers.layer_names)
+        ) as stage:
             for name in self._layers.layer_names:
-                self._quantiser.write([name], path, way)
+                self._quantiser.write([name], path, settings)
                 errors[name] = _relative_error(expected, _run_network(path, images))
                 stage.advance()
         return sorted(errors, key=lambda name: -errors[name])
 
 
 def _take_images(batches: BatchSource, count: int) -> NDArray[np.float32]:
-    parts: list[NDArray[np.float32]] = []
+    """Return the first ``count`` inputs of ``batches``, (count, C, H, W) or fewer."""
+    taken_batches: list[NDArray[np.float32]] = []
     for batch in batches():
-        parts.append(batch)
-        if sum(map(len, parts)) >= count:
+        taken_batches.append(batch)
+        if sum(map(len, taken_batches)) >= count:
             break
-    return np.concatenate(parts)[:count]
+    return np.concatenate(taken_batches)[:count]
 
 
 def _run_network(path: Path, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    session = OnnxRuntimeBackend(path)
-    names = [name for name in session.outputs if name not in (onnx_graph.EMBEDDING, onnx_graph.MAP)]
-    fixed = session.input_shape[0]
-    step = fixed if isinstance(fixed, int) else 4
-    parts = [session.run(images[at : at + step], names) for at in range(0, len(images) - step + 1, step)]
-    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+    """Return the outputs that matter for ``images``, without embedding and map.
+
+    The network gets batches of its own size where that is fixed, else of 4 images. A last incomplete batch is left out.
+    """
+    backend = OnnxRuntimeBackend(path)
+    names = [name for name in backend.outputs if name not in (onnx_graph.EMBEDDING, onnx_graph.MAP)]
+    batch_size = backend.input_shape[0]
+    step = batch_size if isinstance(batch_size, int) else 4
+    batch_outputs = [
+        backend.run(images[start : start + step], names) for start in range(0, len(images) - step + 1, step)
+    ]
+    return [np.concatenate(column) for column in zip(*batch_outputs, strict=True)]
 
 
-def _relative_error(expected: Sequence[NDArray[np.float32]], found: Sequence[NDArray[np.float32]]) -> float:
-    """Return the mean over outputs and their last axis of the squared difference by the expected variance."""
-    shares = []
-    for one, other in zip(expected, found, strict=True):
-        flat = one.reshape(-1, one.shape[-1]).astype(np.float64)
-        apart = ((other.reshape(flat.shape) - flat) ** 2).mean(axis=0)
-        shares.append(float((apart / (flat.var(axis=0) + 1e-12)).mean()))
-    return float(np.mean(shares))
+def _relative_error(expected: Sequence[NDArray[np.float32]], actual: Sequence[NDArray[np.float32]]) -> float:
+    """Return the squared error of ``actual`` relative to the variance of ``expected``.
+
+    Both are averaged over all axes but the last, then the ratio is averaged over the last axis and the outputs.
+    """
+    ratios = []
+    for expected_values, actual_values in zip(expected, actual, strict=True):
+        reference = expected_values.reshape(-1, expected_values.shape[-1]).astype(np.float64)
+        squared_errors = ((actual_values.reshape(reference.shape) - reference) ** 2).mean(axis=0)
+        ratios.append(float((squared_errors / (reference.var(axis=0) + 1e-12)).mean()))
+    return float(np.mean(ratios))
 
 
-def _check_quality(network: Path, search: _QuantisationSearch, best: _Candidate, floor: float) -> None:
-    if not best.quality >= floor:
+def _check_quality(network: Path, search: _QuantisationSearch, best: _Candidate, min_quality: float) -> None:
+    """Raise ``ModelError`` when the quality of ``best`` is below ``min_quality`` or is not a number."""
+    if not best.quality >= min_quality:
         raise _no_gain_error(
             network,
-            _("its quality falls from {before:.3f} to {after:.3f} at best, in {tries} tries").format(
-                before=search.before, after=best.quality, tries=search.tries
+            _("its metric falls from {before:.3f} to {after:.3f} at best, in {tries} tries").format(
+                before=search.float_quality, after=best.quality, tries=search.tries
             ),
-            _("Expected at least {floor:.3f}.").format(floor=floor),
+            _("Expected at least {floor:.3f}.").format(floor=min_quality),
         )
 
 
-def _check_gain(network: Path, spent: tuple[float, float]) -> None:
-    before, after = spent
+def _check_gain(network: Path, milliseconds: tuple[float, float]) -> None:
+    """Raise ``ModelError`` unless int8 is ``MIN_SPEEDUP`` times as fast; ``milliseconds`` is (float, int8)."""
+    before, after = milliseconds
     if before < MIN_SPEEDUP * after:
         raise _no_gain_error(
             network,
             _("an image takes {after:.2f} ms instead of {before:.2f} on one core").format(after=after, before=before),
-            _("Expected at least {gain} times as fast.").format(gain=MIN_SPEEDUP),
+            _("Expected a speed-up of at least {gain}.").format(gain=MIN_SPEEDUP),
         )
 
 
 def _no_gain_error(network: Path, reason: str, expected: str = "") -> ModelError:
+    """Return the error for a network that cannot be quantised usefully."""
     return ModelError(
-        _("Eight bits do not pay for {path}: {reason}.").format(path=network, reason=reason),
+        _("INT8 quantisation does not help for {path}: {reason}.").format(path=network, reason=reason),
         expected,
-        _("Export it without --int8, or with --fp16 for half the size; plain residual networks gain most."),
+        _(
+            "Export it without --int8, or with --fp16 for half the size; plain residual networks benefit most "
+            "from INT8."
+        ),
     )
 
 
-def _describe(done: QuantisationResult) -> str:
-    text = _("{count} layers in eight bits: {gain:.2f} times as fast, quality {before:.3f} before, {after:.3f} now.")
-    told = text.format(count=len(done.int8), gain=done.speedup, before=done.before, after=done.after)
-    if not done.kept:
-        return told
-    return told + " " + _("Kept in float, because they lose too much: {names}.").format(names=", ".join(done.kept))
+def _describe(result: QuantisationResult) -> str:
+    """Return the log line for ``result``."""
+    template = _("{count} layers in INT8: {gain:.2f} times as fast, metric {before:.3f} before, {after:.3f} now.")
+    message = template.format(count=len(result.int8), gain=result.speedup, before=result.before, after=result.after)
+    if not result.kept:
+        return message
+    return message + " " + _("Kept in float, because they lose too much: {names}.").format(names=", ".join(result.kept))

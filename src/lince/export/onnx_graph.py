@@ -1,4 +1,4 @@
-"""Surgery on ONNX graphs: heads put on, padding folded in. No torch here, so a warm transfer never loads it."""
+"""Reads, writes and edits ONNX graphs: attaches classifier heads to backbones. Does not import torch."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ DenseLayer = tuple[NDArray[Any], NDArray[Any]]  # weight (K, D), bias (K,)
 
 
 def attach_head(backbone: Path, layers: Sequence[DenseLayer], path: Path) -> None:
-    """Write to ``path`` the network of ``backbone`` with a head on its ``embedding`` that answers ``logits`` (N, C).
+    """Write to ``path`` the network of ``backbone`` with a head on ``embedding`` that outputs ``logits`` (N, C).
 
-    ``layers`` holds (weight (K, D), bias (K,)) of each dense layer; ReLU stands between them. The head is placed at
-    the end of the graph; ``embedding`` and ``map`` stay outputs. Raises ``ModelError`` when the widths disagree.
+    ``layers`` holds (weight (K, D), bias (K,)) of each dense layer, with a ReLU between consecutive ones. ``embedding``
+    and ``map`` stay outputs, after ``logits``. Raises ``ModelError`` when ``backbone`` has no embedding or already has
+    logits, or when the widths do not match; ``ValueError`` when a layer's arrays do not have these shapes.
     """
     model = read_onnx(backbone)
     graph = model.graph
-    known = {output.name for output in graph.output}
-    if EMBEDDING not in known or LOGITS in known:
+    output_names = {output.name for output in graph.output}
+    if EMBEDDING not in output_names or LOGITS in output_names:
         raise ModelError(
-            _("{path} answers {names}.").format(path=backbone, names=", ".join(sorted(known))),
-            _("Expected a backbone that answers '{name}' and no logits yet.").format(name=EMBEDDING),
+            _("{path} has the outputs {names}.").format(path=backbone, names=", ".join(sorted(output_names))),
+            _("Expected a backbone with the output '{name}' and no logits.").format(name=EMBEDDING),
         )
     _check_widths(backbone, graph, layers)
     _add_dense_layers(graph, layers)
@@ -45,6 +46,7 @@ def attach_head(backbone: Path, layers: Sequence[DenseLayer], path: Path) -> Non
 
 
 def _check_widths(backbone: Path, graph: Any, layers: Sequence[DenseLayer]) -> None:
+    """Raise an error unless each layer takes as many inputs as the embedding, or the layer before it, has."""
     embedding = next(output for output in graph.output if output.name == EMBEDDING)
     width = embedding.type.tensor_type.shape.dim[1].dim_value
     for weight, bias in layers:
@@ -52,29 +54,32 @@ def _check_widths(backbone: Path, graph: Any, layers: Sequence[DenseLayer]) -> N
             raise ValueError(f"a dense layer is weight (K, D) and bias (K,), not {weight.shape} and {bias.shape}")
         if weight.shape[1] != width:
             raise ModelError(
-                _("The head reads {found} values.").format(found=weight.shape[1]),
-                _("Expected {width}, which {path} answers.").format(width=width, path=backbone),
+                _("The head has {found} inputs.").format(found=weight.shape[1]),
+                _("Expected {width}, the number of outputs of {path}.").format(width=width, path=backbone),
             )
         width = weight.shape[0]
 
 
 def _add_dense_layers(graph: Any, layers: Sequence[DenseLayer]) -> None:
-    name = EMBEDDING
-    for place, (weight, bias) in enumerate(layers):
-        last = place == len(layers) - 1
-        parts = f"head.{place}.weight", f"head.{place}.bias"
-        for part, values in zip(parts, (weight, bias), strict=True):
-            graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), part))
-        answer = LOGITS if last else f"head.{place}"
-        graph.node.append(helper.make_node("Gemm", [name, *parts], [answer], f"head.{place}.dense", transB=1))
-        name = answer
-        if not last:
-            name = f"{answer}.relu"
-            graph.node.append(helper.make_node("Relu", [answer], [name], name))
+    """Append the nodes and weights of ``layers`` to ``graph``; the last node outputs ``logits``."""
+    input_name = EMBEDDING
+    for index, (weight, bias) in enumerate(layers):
+        is_last = index == len(layers) - 1
+        parameter_names = f"head.{index}.weight", f"head.{index}.bias"
+        for parameter_name, values in zip(parameter_names, (weight, bias), strict=True):
+            graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), parameter_name))
+        output_name = LOGITS if is_last else f"head.{index}"
+        graph.node.append(
+            helper.make_node("Gemm", [input_name, *parameter_names], [output_name], f"head.{index}.dense", transB=1)
+        )
+        input_name = output_name
+        if not is_last:
+            input_name = f"{output_name}.relu"
+            graph.node.append(helper.make_node("Relu", [output_name], [input_name], input_name))
 
 
 def read_onnx(path: Path) -> Any:
-    """Return the ONNX model in the file at ``path``; raise ``ModelError`` when it is missing or not one."""
+    """Return the ONNX model in the file at ``path``; raise ``ModelError`` when it is missing or is not ONNX."""
     try:
         return onnx.load(path)
     except FileNotFoundError as error:
@@ -87,6 +92,9 @@ def read_onnx(path: Path) -> Any:
 
 
 def write_onnx(model: Any, path: Path) -> None:
-    """Check ``model`` and write it to ``path``, whole or not at all."""
+    """Check ``model`` and write it to ``path`` atomically.
+
+    Raises ``onnx.checker.ValidationError`` when the model is invalid.
+    """
     onnx.checker.check_model(model)
     fileio.write_bytes(Path(path), model.SerializeToString())

@@ -1,7 +1,8 @@
-"""An ONNX network as a torch module: what a run's file computes, in the hands of everything that starts from torch.
+"""Runs an ONNX network as a torch module, for the export targets that start from torch.
 
-The file is the one that was checked and measured, and it is there for every recipe; a network rebuilt from
-checkpoints would have to be checked again. Values that only say how large something is are kept as Python numbers.
+The ONNX file is the one that was verified and evaluated, and every recipe writes one; a network rebuilt from a
+checkpoint would have to be verified again. Integer constants and shapes are kept as Python numbers, so that tracing
+does not turn them into tensors.
 """
 
 from __future__ import annotations
@@ -25,59 +26,66 @@ _MAX_SHORT_LENGTH = 4
 
 
 class OnnxModule(nn.Module):
-    """The network in the ONNX file at ``path``: ``images`` (N, C, H, W) to a tuple of its outputs, in their order.
+    """The network in the ONNX file at ``path``: maps ``images`` (N, C, H, W) to a tuple of its outputs, in file order.
 
-    Raises ``ModelError`` when the file holds an operation that has no counterpart here.
+    Raises ``ModelError`` when the file contains an operator that is not implemented here.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         model = onnx_graph.read_onnx(path)
-        self._input = model.graph.input[0].name
+        self._input_name = model.graph.input[0].name
         self.outputs = tuple(output.name for output in model.graph.output)
         self._steps = [_build_step(node, path) for node in model.graph.node if node.op_type != "Constant"]
-        self._numbers: dict[str, list[int]] = {}
-        self._plain: dict[str, list[float]] = {}  # short constants, for operations that take numbers
-        self._held: dict[str, str] = {}  # the buffer of each constant
+        self._int_constants: dict[str, list[int]] = {}
+        self._short_constants: dict[str, list[float]] = {}  # by name, for operators that take Python numbers
+        self._buffer_names: dict[str, str] = {}  # by the name of the constant
         constants = [(item.name, item) for item in model.graph.initializer]
         constants += [(node.output[0], node.attribute[0].t) for node in model.graph.node if node.op_type == "Constant"]
         for name, item in constants:
             self._store_constant(name, torch.from_numpy(numpy_helper.to_array(item).copy()))
 
     def _store_constant(self, name: str, value: Tensor) -> None:
+        """Keep a constant: integers as a list of Python numbers, others as a buffer, short ones also as a list."""
         if value.dtype == torch.int64:
-            self._numbers[name] = value.reshape(-1).tolist()
+            self._int_constants[name] = value.reshape(-1).tolist()
         else:
-            self._plain |= {name: value.reshape(-1).tolist()} if value.numel() <= _MAX_SHORT_LENGTH else {}
-            self._held[name] = f"constant{len(self._held)}"
-            self.register_buffer(self._held[name], value)
+            self._short_constants |= {name: value.reshape(-1).tolist()} if value.numel() <= _MAX_SHORT_LENGTH else {}
+            self._buffer_names[name] = f"constant{len(self._buffer_names)}"
+            self.register_buffer(self._buffer_names[name], value)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs for ``images`` (N, C, H, W)."""
-        known: dict[str, Any] = {name: getattr(self, held) for name, held in self._held.items()}
-        known |= {**self._numbers, self._input: images}
+        values_by_name: dict[str, Any] = {
+            name: getattr(self, buffer_name) for name, buffer_name in self._buffer_names.items()
+        }
+        values_by_name |= {**self._int_constants, self._input_name: images}
         for operation, attributes, inputs, output in self._steps:
-            values = known | self._plain if operation in _NUMBER_OPERATIONS else known
-            known[output] = operation(attributes, *(values[name] if name else None for name in inputs))
-        return tuple(known[name] for name in self.outputs)
+            values = values_by_name | self._short_constants if operation in _NUMBER_OPERATIONS else values_by_name
+            values_by_name[output] = operation(attributes, *(values[name] if name else None for name in inputs))
+        return tuple(values_by_name[name] for name in self.outputs)
 
 
 class NamedOutputModule(nn.Module):
-    """A ``TorchGraph`` that answers by the names of its outputs."""
+    """An ``OnnxModule`` that returns its outputs by name."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.network = OnnxModule(path)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return each output by its name for ``images`` (N, C, H, W)."""
+        """Return each output by name for ``images`` (N, C, H, W)."""
         return dict(zip(self.network.outputs, self.network(images), strict=True))
 
 
 def _build_step(node: Any, path: Path) -> tuple[Operation, Attributes, tuple[str, ...], str]:
+    """Return (operation, attributes, input names, output name) of ``node``.
+
+    Raises ``ModelError`` for an operator that is not implemented, or a node with several outputs.
+    """
     if node.op_type not in _OPERATIONS or len(node.output) != 1:
         raise ModelError(
-            _("{path} holds the operation {name}, which is not carried over to torch.").format(
+            _("{path} contains the operation {name}, which cannot be converted to torch.").format(
                 path=path, name=node.op_type
             ),
             _("Expected a network of convolutions, pools and dense layers."),
@@ -88,7 +96,10 @@ def _build_step(node: Any, path: Path) -> tuple[Operation, Attributes, tuple[str
 
 
 def _pad_asymmetric(images: Tensor, attributes: Attributes, value: float = 0.0) -> tuple[Tensor, Any]:
-    """Return ``images`` padded where the sides differ, and what is left for the operation itself to pad."""
+    """Return ``images`` and the (vertical, horizontal) padding left for the operator itself.
+
+    Padding that differs between opposite sides, which torch's operators do not take, is applied here with ``value``.
+    """
     top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
     if (top, left) == (bottom, right):
         return images, (top, left)
@@ -96,54 +107,63 @@ def _pad_asymmetric(images: Tensor, attributes: Attributes, value: float = 0.0) 
 
 
 def _conv(attributes: Attributes, images: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """2-D convolution with ONNX's attributes."""
     images, pads = _pad_asymmetric(images, attributes)
-    steps, spread = attributes.get("strides", (1, 1)), attributes.get("dilations", (1, 1))
-    return functional.conv2d(images, weight, bias, steps, pads, spread, attributes.get("group", 1))
+    strides, dilations = attributes.get("strides", (1, 1)), attributes.get("dilations", (1, 1))
+    return functional.conv2d(images, weight, bias, strides, pads, dilations, attributes.get("group", 1))
 
 
 def _gemm(attributes: Attributes, rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """alpha * rows @ weight + beta * bias, with optional transposition."""
     rows = rows.transpose(0, 1) if attributes.get("transA") else rows
     weight = weight.transpose(0, 1) if attributes.get("transB") else weight
     alpha, beta = float(attributes.get("alpha", 1.0)), float(attributes.get("beta", 1.0))
-    answer = (rows @ weight) * alpha
-    return answer if bias is None else answer + bias * beta
+    product = (rows @ weight) * alpha
+    return product if bias is None else product + bias * beta
 
 
 def _max_pool(attributes: Attributes, images: Tensor) -> Tensor:
+    """2-D max pool with ONNX's attributes; padding never wins."""
     images, pads = _pad_asymmetric(images, attributes, float("-inf"))
     kernel = attributes["kernel_shape"]
-    spread, up = attributes.get("dilations", (1, 1)), bool(attributes.get("ceil_mode", 0))
-    return functional.max_pool2d(images, kernel, attributes.get("strides", (1, 1)), pads, spread, up)
+    dilations, ceil_mode = attributes.get("dilations", (1, 1)), bool(attributes.get("ceil_mode", 0))
+    return functional.max_pool2d(images, kernel, attributes.get("strides", (1, 1)), pads, dilations, ceil_mode)
 
 
 def _average_pool(attributes: Attributes, images: Tensor) -> Tensor:
+    """2-D average pool with ONNX's attributes; only symmetric padding is supported."""
     pads = attributes.get("pads", (0, 0, 0, 0))
-    counted = bool(attributes.get("count_include_pad", 0))
-    kernel, up = attributes["kernel_shape"], bool(attributes.get("ceil_mode", 0))
-    return functional.avg_pool2d(images, kernel, attributes.get("strides", (1, 1)), pads[:2], up, counted)
+    count_padding = bool(attributes.get("count_include_pad", 0))
+    kernel, ceil_mode = attributes["kernel_shape"], bool(attributes.get("ceil_mode", 0))
+    return functional.avg_pool2d(images, kernel, attributes.get("strides", (1, 1)), pads[:2], ceil_mode, count_padding)
 
 
 def _reduction_axes(attributes: Attributes, axes: Sequence[int] | None, images: Tensor) -> list[int]:
-    found = attributes.get("axes", axes)
-    return list(range(images.ndim)) if found is None else list(found)
+    """Return the axes of a reduction, from the attribute or the input; all axes when there is neither."""
+    own_axes = attributes.get("axes", axes)
+    return list(range(images.ndim)) if own_axes is None else list(own_axes)
 
 
 def _reduce_mean(attributes: Attributes, images: Tensor, axes: Sequence[int] | None = None) -> Tensor:
+    """Mean over axes."""
     return images.mean(_reduction_axes(attributes, axes, images), keepdim=bool(attributes.get("keepdims", 1)))
 
 
 def _reduce_max(attributes: Attributes, images: Tensor, axes: Sequence[int] | None = None) -> Tensor:
+    """Maximum over axes."""
     return images.amax(_reduction_axes(attributes, axes, images), keepdim=bool(attributes.get("keepdims", 1)))
 
 
 def _clip(
     attributes: Attributes, values: Tensor, low: Sequence[float] | None = None, high: Sequence[float] | None = None
 ) -> Tensor:
-    least, most = (*(low or ()), attributes.get("min"))[0], (*(high or ()), attributes.get("max"))[0]
-    return values.clamp(least, most)
+    """Clamp, with bounds from the inputs or, in older opsets, from the attributes."""
+    lower, upper = (*(low or ()), attributes.get("min"))[0], (*(high or ()), attributes.get("max"))[0]
+    return values.clamp(lower, upper)
 
 
 def _concat(attributes: Attributes, *parts: Any) -> Any:
+    """Concatenate tensors along the attribute's axis, or lists of numbers."""
     if isinstance(parts[0], list):
         return [number for part in parts for number in part]
     return torch.cat(parts, attributes["axis"])
@@ -157,49 +177,57 @@ def _slice(
     axes: list[int] | None = None,
     steps: list[int] | None = None,
 ) -> Any:
-    spans = [slice(start, end, step) for start, end, step in zip(starts, ends, steps or [1] * len(starts), strict=True)]
+    """Slice a tensor along ``axes`` (by default the first ones), or a list of numbers."""
+    slices = [
+        slice(start, end, step) for start, end, step in zip(starts, ends, steps or [1] * len(starts), strict=True)
+    ]
     if isinstance(values, list):
-        return values[spans[0]]
-    places: list[slice] = [slice(None)] * values.ndim
-    for axis, span in zip(axes or range(len(spans)), spans, strict=True):
-        places[axis] = span
-    return values[tuple(places)]
+        return values[slices[0]]
+    index: list[slice] = [slice(None)] * values.ndim
+    for axis, part in zip(axes or range(len(slices)), slices, strict=True):
+        index[axis] = part
+    return values[tuple(index)]
 
 
-def _gather(attributes: Attributes, values: Any, at: Any) -> Any:
+def _gather(attributes: Attributes, values: Any, indices: Any) -> Any:
+    """Select ``indices`` along one axis of a tensor, or from a list of numbers."""
     if isinstance(values, list):
-        return [values[number] for number in at]
-    return values.index_select(attributes.get("axis", 0), torch.tensor(at, device=values.device))
+        return [values[number] for number in indices]
+    return values.index_select(attributes.get("axis", 0), torch.tensor(indices, device=values.device))
 
 
 def _reshape(attributes: Attributes, values: Tensor, sides: list[int]) -> Tensor:
+    """Reshape; a constant side of 0 keeps the side at its position."""
     return values.reshape(
-        [values.shape[at] if type(side) is int and side == 0 else side for at, side in enumerate(sides)]
+        [values.shape[axis] if type(side) is int and side == 0 else side for axis, side in enumerate(sides)]
     )
 
 
 def _resize(attributes: Attributes, images: Tensor, _roi: Any, scales: Sequence[float]) -> Tensor:
-    times = list(scales[2:])
-    if attributes.get("mode") != b"nearest" or any(scale != int(scale) for scale in times):
-        raise ModelError(_("Resizing by {scales} is not carried over to torch.").format(scales=times))
-    return functional.interpolate(images, scale_factor=times, mode="nearest")
+    """Enlarge by whole factors with nearest neighbour; raise ``ModelError`` for any other resize."""
+    factors = list(scales[2:])
+    if attributes.get("mode") != b"nearest" or any(scale != int(scale) for scale in factors):
+        raise ModelError(_("Resizing by {scales} cannot be converted to torch.").format(scales=factors))
+    return functional.interpolate(images, scale_factor=factors, mode="nearest")
 
 
 def _flatten(attributes: Attributes, values: Tensor) -> Tensor:
+    """Flatten the axes from the attribute's axis (by default 1) on."""
     return values.flatten(attributes.get("axis", 1))
 
 
 def _hard_sigmoid(attributes: Attributes, values: Tensor) -> Tensor:
+    """alpha * x + beta, clamped to [0, 1]."""
     return torch.clamp(values * attributes.get("alpha", 0.2) + attributes.get("beta", 0.5), 0.0, 1.0)
 
 
 _OPERATIONS: dict[str, Operation] = {
-    "Add": lambda _a, one, other: one + other,
+    "Add": lambda _a, left, right: left + right,
     "AveragePool": _average_pool,
     "Clip": _clip,
     "Concat": _concat,
     "Conv": _conv,
-    "Div": lambda _a, one, other: one / other,
+    "Div": lambda _a, left, right: left / right,
     "Exp": lambda _a, values: values.exp(),
     "Flatten": _flatten,
     "Gather": _gather,
@@ -209,9 +237,9 @@ _OPERATIONS: dict[str, Operation] = {
     "HardSwish": lambda _a, values: functional.hardswish(values),
     "Identity": lambda _a, values: values,
     "LeakyRelu": lambda a, values: functional.leaky_relu(values, a.get("alpha", 0.01)),
-    "MatMul": lambda _a, one, other: one @ other,
+    "MatMul": lambda _a, left, right: left @ right,
     "MaxPool": _max_pool,
-    "Mul": lambda _a, one, other: one * other,
+    "Mul": lambda _a, left, right: left * right,
     "ReduceMax": _reduce_max,
     "ReduceMean": _reduce_mean,
     "Relu": lambda _a, values: values.relu(),
@@ -222,7 +250,7 @@ _OPERATIONS: dict[str, Operation] = {
     "Slice": _slice,
     "Softmax": lambda a, values: values.softmax(a.get("axis", -1)),
     "Sqrt": lambda _a, values: values.sqrt(),
-    "Sub": lambda _a, one, other: one - other,
+    "Sub": lambda _a, left, right: left - right,
     "Tanh": lambda _a, values: values.tanh(),
     "Transpose": lambda a, values: values.permute(a["perm"]),
 }

@@ -1,4 +1,4 @@
-"""The one place that knows ONNX Runtime's quantisation library: graphs made ready, ranges measured, files written."""
+"""Wraps ONNX Runtime's quantisation library: prepares graphs, measures ranges, writes quantised files."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ _CALIBRATION_METHODS = {
 
 @dataclass(frozen=True)
 class QuantisationSettings:
-    """How numbers become eight bits: the ``method`` by which activations get their ranges, the weights' ``bits``.
+    """How values become int8: the calibration ``method`` of the activations and the ``bits`` of the weights, 8 or 7.
 
-    Processors without VNNI add pairs of products in 16 bits, which weights of eight bits may overflow; with seven they
-    cannot.
+    Processors without VNNI add pairs of products in 16 bits, which 8-bit weights may overflow and 7-bit weights cannot.
     """
 
     method: str
@@ -42,14 +41,14 @@ CANDIDATE_SETTINGS = (
     QuantisationSettings("percentile"),
     QuantisationSettings("entropy"),
     QuantisationSettings("minmax", 7),
-)  # in the order in which they are tried
+)  # in the order in which they are evaluated
 
 
 def preprocess_graph(network: Path, path: Path) -> None:
-    """Write ``network`` to ``path`` as the library reads it best: shapes inferred, constants and norms folded in.
+    """Write ``network`` to ``path`` prepared for quantisation: shapes inferred, constants and batch norms folded.
 
-    Average pools become parts of convolutions where they can, every node has a name and constants of its own. The
-    answers stay the same but for rounding.
+    Average pools are merged into convolutions where possible, and every node gets a name and constants of its own. The
+    outputs stay the same up to rounding.
     """
     onnxruntime.set_default_logger_severity(_LOG_ERRORS_ONLY)
     ort.quant_pre_process(str(network), str(path), skip_symbolic_shape=True)
@@ -61,11 +60,11 @@ def preprocess_graph(network: Path, path: Path) -> None:
 
 
 class _CalibrationReader(ort.CalibrationDataReader):  # type: ignore[misc]
-    """Batches as the library asks for them, once over."""
+    """Iterates once over ``count`` batches in the form that the library's calibration reads."""
 
     def __init__(self, name: str, batches: Iterable[NDArray[np.float32]], count: int) -> None:
         self._name, self._batches, self._count = name, iter(batches), count
-        self._left = count
+        self._remaining = count
 
     def __len__(self) -> int:
         return self._count
@@ -74,25 +73,25 @@ class _CalibrationReader(ort.CalibrationDataReader):  # type: ignore[misc]
         return self
 
     def set_range(self, start_index: int, end_index: int) -> None:
-        """Let the next batches through: the library asks for them in order."""
-        self._left = end_index - start_index
+        """Allow the next ``end_index`` - ``start_index`` batches; the library requests ranges in order."""
+        self._remaining = end_index - start_index
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        """Return the next batch under the network's input, or ``None`` at the end of the range."""
-        if not self._left:
+        """Return the next batch by the network's input name, or ``None`` at the end of the range."""
+        if not self._remaining:
             return None
-        self._left -= 1
+        self._remaining -= 1
         batch = next(self._batches, None)
         return None if batch is None else {self._name: batch}
 
 
 @dataclass(frozen=True)
 class OrtQuantiser:
-    """Writes a ``network`` that ``prepare`` wrote with some of its nodes in eight bits.
+    """Writes versions of ``network``, a file from ``preprocess_graph``, with some of its nodes in int8.
 
-    Activations are uint8, weights int8 with a scale for each output channel: the pair that ONNX Runtime's kernels for
-    x86 take. ``batches`` are the inputs (N, C, H, W) whose activations give the ranges; ``folder`` keeps the ranges, so
-    that each method measures them once.
+    Activations are uint8, weights int8 with one scale per output channel: the combination for which ONNX Runtime has
+    fast x86 kernels. ``batches`` returns the inputs (N, C, H, W) from which the ranges are measured; they are cached in
+    ``folder``, so that each method measures them once.
     """
 
     network: Path
@@ -100,35 +99,36 @@ class OrtQuantiser:
     folder: Path
 
     def write(self, nodes: Collection[str], path: Path, settings: QuantisationSettings = CANDIDATE_SETTINGS[0]) -> None:
-        """Write to ``path`` the network in which the ``nodes`` of these names work in eight bits."""
-        with contextlib.redirect_stdout(io.StringIO()):  # the library tells of its work there
+        """Write to ``path`` the network with the nodes named ``nodes`` in int8."""
+        with contextlib.redirect_stdout(io.StringIO()):  # the library prints its progress there
             self._quantise_nodes(onnx_graph.read_onnx(self.network).graph, nodes, path, settings)
 
-    def _quantise_nodes(self, whole: Any, nodes: Collection[str], path: Path, way: QuantisationSettings) -> None:
-        ranges = self.folder / f"{way.method}.json"
-        known = ranges.is_file()
-        count = 0 if known else sum(1 for _batch in self.batches())
+    def _quantise_nodes(self, graph: Any, nodes: Collection[str], path: Path, settings: QuantisationSettings) -> None:
+        """Run the library's static quantisation in QDQ format, with the cached ranges where there are any."""
+        ranges = self.folder / f"{settings.method}.json"
+        is_cached = ranges.is_file()
+        count = 0 if is_cached else sum(1 for _batch in self.batches())
         ort.quantize_static(
             str(self.network),
             str(path),
-            _CalibrationReader(whole.input[0].name, () if known else self.batches(), count),
+            _CalibrationReader(graph.input[0].name, () if is_cached else self.batches(), count),
             quant_format=ort.QuantFormat.QDQ,
-            op_types_to_quantize=sorted({node.op_type for node in whole.node}),
+            op_types_to_quantize=sorted({node.op_type for node in graph.node}),
             per_channel=True,
-            reduce_range=way.bits < 8,
+            reduce_range=settings.bits < 8,
             activation_type=ort.QuantType.QUInt8,
             weight_type=ort.QuantType.QInt8,
             nodes_to_quantize=sorted(nodes),
-            calibrate_method=_CALIBRATION_METHODS[way.method],
-            # One batch at a time: the library otherwise holds the activations of all.
+            calibrate_method=_CALIBRATION_METHODS[settings.method],
+            # One batch at a time: otherwise the library keeps the activations of all batches in memory.
             extra_options={"CalibStridedMinMax": 1, "CalibTensorRangeSymmetric": False},
             calibration_cache_path=str(ranges),
         )
 
 
-def restore_metadata(small: Path, network: Path, out: Path) -> None:
-    """Write the network in the file ``small`` to ``out``, with the metadata of ``network`` in place of the notes."""
-    model, own = onnx_graph.read_onnx(small), onnx_graph.read_onnx(network)
+def restore_metadata(quantised: Path, network: Path, out: Path) -> None:
+    """Write ``quantised`` to ``out`` with the metadata of ``network`` instead of the library's own."""
+    model, original = onnx_graph.read_onnx(quantised), onnx_graph.read_onnx(network)
     del model.metadata_props[:]
-    model.metadata_props.extend(own.metadata_props)
+    model.metadata_props.extend(original.metadata_props)
     onnx_graph.write_onnx(model, out)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lince.annotations import Detections
 from lince.errors import ModelError
+from lince.export.agreement import match_nearest_box
 from lince.i18n import _
 
 RunFunction = Callable[[NDArray[Any]], NDArray[Any]]
@@ -106,9 +107,9 @@ def require_detection_parity(
         allowed = max(allowed, ROUNDING_FACTOR * _compare_detections(run_in_double(), trained, min_score)[1])
     if lone > allowed:
         raise ModelError(
-            _("The exported network finds {lone} of {total} objects elsewhere, or not, or less surely.").format(
-                lone=lone, total=total
-            ),
+            _(
+                "The exported network differs on {lone} of {total} objects: missing, moved, or with another score."
+            ).format(lone=lone, total=total),
             _("Expected scores within {score:g} and boxes within {box:g} pixels of the trained network's.").format(
                 score=SCORE_TOLERANCE, box=BOX_TOLERANCE
             ),
@@ -131,13 +132,3 @@ def _compare_detections(
                 boxes.append(box)
     total = len(scores) - 1 + lone
     return DetectionParityReport(len(trained), max(scores), max(boxes), 1.0 - lone / max(total, 1)), lone, total
-
-
-def match_nearest_box(found: Detections, box: NDArray[np.float64], class_id: int, score: float) -> tuple[float, float]:
-    """Return the differences (score, largest side) to the finding of ``class_id`` whose box is nearest."""
-    same = np.flatnonzero(found.class_ids == class_id)
-    if not len(same):
-        return np.inf, np.inf
-    away = np.abs(found.boxes[same] - box).max(axis=1)
-    best = int(away.argmin())
-    return abs(float(found.scores[same[best]]) - score), float(away[best])

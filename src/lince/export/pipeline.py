@@ -1,4 +1,4 @@
-"""From a run's model to one for another runtime, read from top to bottom: written, opened again, judged, then kept."""
+"""Exports the model of a run for another runtime: writes it, opens it again, validates it, and only then keeps it."""
 
 from __future__ import annotations
 
@@ -15,48 +15,54 @@ from numpy.typing import NDArray
 from lince import fileio
 from lince.datasets import Dataset
 from lince.errors import ModelError, UsageError
-from lince.export import model_outputs
 from lince.export.int8 import QuantisationResult, quantise_network
-from lince.export.model_outputs import BATCH, EvaluationImages, Model
+from lince.export.model_outputs import BATCH, EvaluationImages, ModelOutputs
 from lince.export.targets import ExportTarget, get_target
-from lince.export.validator import ExportValidator, RecordedOutputs, ValidationReport
+from lince.export.validator import ExportValidator, ValidationReport
 from lince.i18n import _
 from lince.inference import packed_model
 from lince.inference.backends.backend import Backend, open_network
-from lince.inference.classification.predictor import ClassificationPredictor
-from lince.inference.detection.predictor import DetectionPredictor
+from lince.inference.predictor import Predictor
 from lince.model_card import CARD_FILE, ModelCard
 from lince.preprocess import normalise_images
 from lince.progress import SILENT, Progress
+from lince.sampling import sample_evenly
+from lince.tasks import get_task
 from lince.version import __version__
 
-INT8, MAX_CALIBRATION_IMAGES, MAX_VALIDATION_IMAGES = (
-    "int8",
-    128,
-    200,
-)  # images that ranges are taken from, and that mixtures are judged on
+INT8 = "int8"
+MAX_CALIBRATION_IMAGES = 128  # training images from which int8 value ranges are taken
+MAX_VALIDATION_IMAGES = 200  # validation images on which the choice of int8 layers is tested
 
 
 @dataclass(frozen=True, eq=False)
 class ExportInput:
-    """What an export is made and judged from: the run's model in ``folder``, and parts of its data.
+    """What an export is made from and validated on.
 
-    ``test`` are the photos that both models are asked about, ``recorded`` the trained network's answers to photos of
-    the run; ranges for eight bits come from ``train`` and are judged on ``val``.
+    Attributes:
+        folder: model folder of the run.
+        test: images on which run and export are compared.
+        train: images for int8 calibration.
+        val: images on which the choice of int8 layers is tested.
+        recorded_predictions: predictions that the run recorded after training; ``None`` where there are none.
     """
 
     folder: Path
     test: EvaluationImages
     train: Dataset | None = None
     val: Dataset | None = None
-    recorded_outputs: RecordedOutputs | None = None
+    recorded_predictions: Any = None
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What was asked for: the target's name, ``fp32``, ``fp16`` or ``int8``, how many points may be lost.
+    """The options of an export.
 
-    ``unchecked`` takes what cannot be run on this machine, and so not be judged.
+    Attributes:
+        target_name: name of the runtime (``export.targets``).
+        precision: ``fp32``, ``fp16`` or ``int8``.
+        max_drop: percentage points of the headline metric that may be lost.
+        allow_unchecked: keep an export that cannot be run, and so not be validated, on this machine.
     """
 
     target_name: str = "onnx"
@@ -67,7 +73,7 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """A model that was exported to ``path``, its card, and how it was judged: ``None`` where it could not be."""
+    """The exported model at ``path`` with its card; ``validation`` is ``None`` where it could not be validated."""
 
     path: Path
     card: ModelCard
@@ -77,19 +83,20 @@ class ExportResult:
 def export_model(
     export_input: ExportInput, options: ExportOptions, out: Path, progress: Progress = SILENT
 ) -> ExportResult:
-    """Write the model of ``material`` as ``order`` says to ``out``, a new folder or a file ending in ``.lince``.
+    """Write the model of ``export_input`` to ``out``, a new folder or a file ending in ``.lince``, and return the result.
 
-    Raises ``UsageError`` for what cannot be asked for, ``MissingExtraError`` when the target needs what is not
-    installed, and ``ModelError`` when the export is unlike its run, or loses too much; nothing is left behind then.
+    Raises ``UsageError`` for options that cannot be combined, ``MissingExtraError`` when the target needs a library
+    that is not installed, and ``ModelError`` when the export differs too much from its run. Nothing is left behind
+    then.
     """
     target = _require_target(options, out)
     card = ModelCard.load(export_input.folder)
     if (card.target, card.precision) != ("onnx", "fp32"):
         raise ModelError(
-            _("This model was exported to {target} in {precision} itself.").format(
+            _("This model is already an export ({target}, {precision}).").format(
                 target=card.target, precision=card.precision
             ),
-            _("Expected a run, or its model folder."),
+            _("Expected a training run, or its model folder."),
         )
     source = export_input.folder / card.network
     reference = _build_predictor(card, open_network("onnx", source))
@@ -100,121 +107,137 @@ def export_model(
             )
         )
         path = folder / target.file_name
-        more = _write_network(export_input, options, reference, path, progress)
-        made = replace(
+        extra_records = _write_network(export_input, options, reference, path, progress)
+        card = replace(
             card, network=target.file_name, target=target.name, precision=options.precision, lince=__version__
         )
-        made.save(folder)
-        judgement = None
+        card.save(folder)
+        validation = None
         if target.open is not None:
-            read = ModelCard.load(folder)  # what is judged is what was written
-            judge = ExportValidator(
-                reference, export_input.test, export_input.recorded_outputs, options.max_drop, progress
+            written_card = ModelCard.load(folder)  # the files as written are validated
+            validator = ExportValidator(
+                reference, export_input.test, export_input.recorded_predictions, options.max_drop, progress
             )
             size = source.stat().st_size, _folder_bytes(folder)
-            judgement = replace(judge.validate(_build_predictor(read, target.open(path)), size), extra=more)
-        figures = {"checked": False, "why": target.unverifiable_reason()} if judgement is None else judgement.to_dict()
-        made = replace(made, exported=figures)
-        made.save(folder)
+            validation = replace(
+                validator.validate(_build_predictor(written_card, target.open(path)), size), extra=extra_records
+            )
+        record = {"checked": False, "why": target.unverifiable_reason()} if validation is None else validation.to_dict()
+        card = replace(card, exported=record)
+        card.save(folder)
         if packed_model.is_packed_model(out):
             packed_model.pack_model(folder, out)
-    return ExportResult(out, made, judgement)
+    return ExportResult(out, card, validation)
 
 
-def _require_target(order: ExportOptions, out: Path) -> ExportTarget:
-    """Return the target that was asked for; raise when it cannot be had."""
-    target = get_target(order.target_name)
-    if order.precision not in target.precisions:
+def _require_target(options: ExportOptions, out: Path) -> ExportTarget:
+    """Return the target of ``options``; raise ``UsageError`` when it cannot be written to ``out``."""
+    target = get_target(options.target_name)
+    if options.precision not in target.precisions:
         raise UsageError(
-            _("{target} cannot be had in {precision}.").format(target=target.name, precision=order.precision),
+            _("{target} does not support {precision}.").format(target=target.name, precision=options.precision),
             _("Expected one of: {names}.").format(names=", ".join(target.precisions)),
         )
     target.get_writer()
-    if target.open is None and not order.allow_unchecked:
+    if target.open is None and not options.allow_unchecked:
         raise UsageError(
-            _("A model for {target} cannot be checked on this machine: {why}.").format(
+            _("A model for {target} cannot be validated on this machine: {why}.").format(
                 target=target.name, why=target.unverifiable_reason()
             ),
-            _("lince hands over no model unchecked unless it is told to."),
-            _("Repeat with --unchecked, and check it where it is used."),
+            _("Expected a target that can be validated, or --unchecked."),
+            _("Repeat with --unchecked, and test the model where it is used."),
         )
     if packed_model.is_packed_model(out) and target.name != "onnx":
         raise UsageError(
             _("A model for {target} cannot be packed into one file.").format(target=target.name),
             _("Expected a folder: --out DIR"),
         )
-    if out.exists() and not (out.is_dir() and next(out.iterdir(), None) is None):
-        raise UsageError(
-            _("{path} exists already.").format(path=out),
-            _("Expected a new folder to write to, or an empty one."),
-            _("Choose another name, or remove it."),
-        )
+    fileio.require_empty_folder(out)
     return target
 
 
 @contextmanager
 def _output_folder(out: Path) -> Iterator[Path]:
-    """Yield the folder to write to: it becomes ``out``, or goes away when ``out`` is a packed file."""
+    """Yield the folder to write to.
+
+    It becomes ``out`` at the end, or is temporary where ``out`` is a packed file.
+    """
     if packed_model.is_packed_model(out):
-        with tempfile.TemporaryDirectory(prefix="lince-export-") as place:
-            yield Path(place)
+        with tempfile.TemporaryDirectory(prefix="lince-export-") as temporary:
+            yield Path(temporary)
     else:
         with fileio.atomic_folder(out) as folder:
             yield folder
 
 
-def _build_predictor(card: ModelCard, engine: Backend) -> Model:
-    return DetectionPredictor(card, engine) if card.task == "detect" else ClassificationPredictor(card, engine)
+def _build_predictor(card: ModelCard, backend: Backend) -> Predictor:
+    """Return the predictor of the card's task for an open network."""
+    predictor: Predictor = get_task(card.task).load_part("predictor")(card, backend)
+    return predictor
 
 
 def _folder_bytes(folder: Path) -> int:
+    """Return the total size of the files in ``folder`` in bytes, without the model card."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != CARD_FILE)
 
 
 def _write_network(
-    material: ExportInput, order: ExportOptions, reference: Model, path: Path, progress: Progress
+    export_input: ExportInput, options: ExportOptions, reference: Predictor, path: Path, progress: Progress
 ) -> dict[str, Any]:
-    """Write the network to ``path`` and return what else the card tells of how it was made."""
-    source = material.folder / reference.card.network
-    write = get_target(order.target_name).get_writer()
-    if order.precision != INT8:
-        write(source, path, order.precision)
+    """Write the network to ``path``; return further records for the model card."""
+    source = export_input.folder / reference.card.network
+    write = get_target(options.target_name).get_writer()
+    if options.precision != INT8:
+        write(source, path, options.precision)
         return {}
-    with tempfile.TemporaryDirectory(prefix="lince-int8-") as place:
-        small = Path(place) / "model.onnx"
-        found = _quantise_int8(material, order, reference, small, progress)
-        write(small, path, order.precision)
-    return {"int8": found.to_dict()}
+    with tempfile.TemporaryDirectory(prefix="lince-int8-") as temporary:
+        int8_path = Path(temporary) / "model.onnx"
+        result = _quantise_int8(export_input, options, reference, int8_path, progress)
+        write(int8_path, path, options.precision)
+    return {"int8": result.to_dict()}
 
 
 def _quantise_int8(
-    material: ExportInput, order: ExportOptions, reference: Model, out: Path, progress: Progress
+    export_input: ExportInput, options: ExportOptions, reference: Predictor, out: Path, progress: Progress
 ) -> QuantisationResult:
-    if material.train is None or material.val is None or not len(material.train) or not len(material.val):
+    """Quantise the network of the run to int8 where that helps, and write it to ``out`` as ONNX.
+
+    Value ranges come from the training images. The headline metric on the validation images may fall by ``max_drop``
+    percentage points. Raises ``UsageError`` without training or validation images.
+    """
+    if (
+        export_input.train is None
+        or export_input.val is None
+        or not len(export_input.train)
+        or not len(export_input.val)
+    ):
         raise UsageError(
-            _("There are no training photos to take the ranges of eight bits from, or none to judge them on."),
-            _("Expected the run's own data, or --data with photos to train and to validate on."),
+            _("There are no training photos for INT8 calibration, or no validation photos."),
+            _("Expected the run's own data, or --data with training and validation photos."),
         )
-    learnt = _sample_rows(material.train, MAX_CALIBRATION_IMAGES)
-    chosen = EvaluationImages(_sample_rows(material.val, MAX_VALIDATION_IMAGES), "val")
+    calibration_dataset = _sample_rows(export_input.train, MAX_CALIBRATION_IMAGES)
+    val_images = EvaluationImages(_sample_rows(export_input.val, MAX_VALIDATION_IMAGES), "val")
     spec = reference.card.preprocess
-    seen = [reference.prepare(data).image for data in EvaluationImages(learnt, "train").iter_encoded()]
-    fixed = reference.backend.input_shape[0]
-    step = fixed if isinstance(fixed, int) else BATCH
+    prepared = [reference.prepare(data).image for data in EvaluationImages(calibration_dataset, "train").iter_encoded()]
+    fixed_size = reference.backend.input_shape[0]
+    batch_size = fixed_size if isinstance(fixed_size, int) else BATCH
 
-    def batches() -> Iterator[NDArray[np.float32]]:
-        for start in range(0, len(seen) - step + 1, step):
-            yield normalise_images(seen[start : start + step], spec)
+    def iter_batches() -> Iterator[NDArray[np.float32]]:
+        for start in range(0, len(prepared) - batch_size + 1, batch_size):
+            yield normalise_images(prepared[start : start + batch_size], spec)
 
-    def quality(path: Path) -> float:
+    collect = get_task(reference.card.task).load_part("outputs")
+
+    def compute_quality(path: Path) -> float:
         model = _build_predictor(reference.card, open_network("onnx", path))
-        return model_outputs.collect_outputs(model, chosen, with_strips=False).compute_headline_metric(chosen) or 0.0
+        outputs: ModelOutputs = collect(model, val_images, with_strips=False)
+        return outputs.compute_headline_metric(val_images) or 0.0
 
-    source = material.folder / reference.card.network
-    floor = quality(source) - order.max_drop / 100
-    return quantise_network(source, out, batches, quality, floor, progress)
+    source = export_input.folder / reference.card.network
+    min_quality = compute_quality(source) - options.max_drop / 100
+    return quantise_network(source, out, iter_batches, compute_quality, min_quality, progress)
 
 
 def _sample_rows(dataset: Dataset, count: int) -> Dataset:
-    """Return ``count`` rows of ``dataset``, evenly taken."""
-    return dataset.select(np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(np.int64)))
+    """Return ``count`` images of ``dataset``, evenly spread over its rows."""
+    return dataset.select(sample_evenly(len(dataset), count))

@@ -17,25 +17,19 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper
 
-from lince import preprocess, tasks
-from lince.annotations import Detections
 from lince.errors import ModelError
-from lince.export import onnx_graph, onnx_postprocess, onnx_preprocess
+from lince.export import onnx_graph, onnx_preprocess
 from lince.export.onnx_builder import NAME_PREFIX, GraphBuilder, GraphValue
-from lince.export.parity import match_nearest_box
 from lince.i18n import _
 from lince.inference import model_folder
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
-from lince.inference.classification.predictor import ClassificationPredictor
-from lince.inference.detection.predictor import DetectionPredictor
 from lince.inference.load import load
+from lince.inference.predictor import Predictor
 from lince.model_card import ModelCard
-from lince.postprocess import get_decoder
+from lince.tasks import get_task
 
 IMAGE_INPUT = "image"
-CLASSIFICATION_OUTPUTS, DETECTION_OUTPUTS = ("probabilities", "class_id"), ("boxes", "scores", "class_ids")
 MIN_AGREEMENT = 0.98  # the share of answers that must be those of lince
-SCORE_TOLERANCE, BOX_TOLERANCE = 0.05, 2.0  # of two findings of one object; pixels of the photo
 _NETWORK_PREFIX = "network/"
 _MIN_OPSET = 13
 _OUTPUT_TYPES: dict[str, tuple[int, list[Any]]] = {
@@ -85,51 +79,17 @@ def export_standalone(folder: str | Path, path: str | Path, images: Iterable[Ima
         raise
 
 
-def compare_standalone(
-    path: Path, model: ClassificationPredictor | DetectionPredictor, images: Iterable[ImageArray]
-) -> StandaloneReport:
-    """Return how near the graph in ``path`` is to ``model`` on ``photos``, uint8 RGB (H, W, 3)."""
-    session = OnnxRuntimeBackend(path)
-    if isinstance(model, DetectionPredictor):
-        return _compare_detections(session, model, images)
-    differences, alike = [], 0
-    for photo in images:
-        shares, first = session.run(photo, CLASSIFICATION_OUTPUTS)
-        expected = model.predict_probabilities(preprocess.preprocess_images([photo], model.card.preprocess))[0]
-        differences.append(float(np.abs(shares - expected).max()))
-        alike += int(first) == int(expected.argmax())
-    count = len(differences)
-    return StandaloneReport(count, max(differences, default=0.0), 0.0, alike / count if count else 1.0)
-
-
-def _compare_detections(
-    session: OnnxRuntimeBackend, model: DetectionPredictor, photos: Iterable[ImageArray]
-) -> StandaloneReport:
-    scores, boxes, total, count = [0.0], [0.0], 0, 0
-    for photo in photos:
-        count += 1
-        ours, theirs = _run_detector(session, photo), model.predict(photo).detections
-        total += len(ours) + len(theirs)
-        for one, other in ((ours, theirs), (theirs, ours)):  # what is too much counts as what is missing
-            for row in range(len(other)):
-                score, box = match_nearest_box(
-                    one, other.boxes[row], int(other.class_ids[row]), float(other.scores[row])
-                )
-                if score <= SCORE_TOLERANCE and box <= BOX_TOLERANCE:
-                    scores.append(score)
-                    boxes.append(box)
-    return StandaloneReport(count, max(scores), max(boxes), (len(scores) - 1) / total if total else 1.0)
-
-
-def _run_detector(session: OnnxRuntimeBackend, photo: ImageArray) -> Detections:
-    boxes, scores, class_ids = session.run(photo, DETECTION_OUTPUTS)
-    return Detections(boxes.astype(np.float64), class_ids.astype(np.int32), scores)
+def compare_standalone(path: Path, model: Predictor, images: Iterable[ImageArray]) -> StandaloneReport:
+    """Return how near the graph in ``path`` is to ``model`` on ``images``, uint8 RGB (H, W, 3)."""
+    compare = get_task(model.card.task).load_part("standalone").compare_graph
+    report: StandaloneReport = compare(OnnxRuntimeBackend(path), model, images)
+    return report
 
 
 def _require_agreement(found: StandaloneReport) -> StandaloneReport:
     if found.agreement < MIN_AGREEMENT:
         raise ModelError(
-            _("The self-contained network answers otherwise: {share:.1%} of its answers are those of lince.").format(
+            _("The self-contained network gives different results: {share:.1%} of them agree with lince.").format(
                 share=found.agreement
             ),
             _("Expected {least:.0%} on {count} photos.").format(least=MIN_AGREEMENT, count=found.count),
@@ -142,7 +102,7 @@ def _load_prefixed_network(folder: Path, card: ModelCard) -> Any:
     """Return the network of the folder, every name in it behind ``network/``."""
     if card.target != "onnx":
         raise ModelError(
-            _("A model for {target} cannot be contained in a graph.").format(target=card.target),
+            _("A model for {target} cannot be made self-contained.").format(target=card.target),
             _("Expected an ONNX network."),
         )
     model = onnx_graph.read_onnx(folder / card.network)
@@ -150,7 +110,7 @@ def _load_prefixed_network(folder: Path, card: ModelCard) -> Any:
     opset = max((one.version for one in model.opset_import if not one.domain), default=0)
     if kind != TensorProto.FLOAT or opset < _MIN_OPSET:
         raise ModelError(
-            _("{path} cannot be contained in a graph.").format(path=folder / card.network),
+            _("{path} cannot be made self-contained.").format(path=folder / card.network),
             _("Expected an input of float32, and operators of ONNX {oldest} or later.").format(oldest=_MIN_OPSET),
         )
     return compose.add_prefix(model, _NETWORK_PREFIX)
@@ -202,8 +162,5 @@ def _add_postprocess(
     def output(name: str) -> GraphValue:
         return GraphValue(building, _NETWORK_PREFIX + name, np.dtype(np.float32))
 
-    if tasks.get_task(card.task) is tasks.DETECT:
-        return DETECTION_OUTPUTS, onnx_postprocess.build_detection_postprocess(
-            [output(name) for name in get_decoder(card.decoder).outputs], card, frame
-        )
-    return CLASSIFICATION_OUTPUTS, onnx_postprocess.build_classification_postprocess(output(onnx_graph.LOGITS))
+    names, outputs = get_task(card.task).load_part("standalone").add_postprocess(output, card, building, frame)
+    return names, outputs

@@ -1,4 +1,4 @@
-"""From a torch network to an ONNX file: traced once, its padding fixed, its batch norms folded in."""
+"""Exports torch networks to ONNX by tracing, with explicit padding and batch norms folded into convolutions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class _ClassifierOutputs(nn.Module):
-    """A classifier that answers all that the file holds: logits if wanted, embedding, map."""
+    """A classifier that returns (logits, embedding, map), or without its head (embedding, map)."""
 
     def __init__(self, network: Classifier, with_head: bool) -> None:
         super().__init__()
@@ -32,14 +32,14 @@ class _ClassifierOutputs(nn.Module):
         self.with_head = with_head
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        embedding, last = self.network.embed(images)
-        return (self.network.head(embedding), embedding, last) if self.with_head else (embedding, last)
+        embedding, feature_map = self.network.embed(images)
+        return (self.network.head(embedding), embedding, feature_map) if self.with_head else (embedding, feature_map)
 
 
 def export_classifier(network: Classifier, spec: PreprocessSpec, path: Path) -> None:
-    """Write ``network`` to ``path``: ``images`` (N, C, H, W) to ``logits`` (N, K), ``embedding`` (N, D), ``map``.
+    """Write ``network`` to ``path``: ``images`` (N, C, H, W) to ``logits`` (N, K), ``embedding`` (N, D) and ``map``.
 
-    The number of images N is free, their size is that of ``spec``. The network is left as it was.
+    The number of images N is free; their size is that of ``spec``. ``network`` itself is not changed.
     """
     _export_module(
         _ClassifierOutputs(_prepare_for_tracing(network), True),
@@ -57,12 +57,12 @@ def export_backbone(network: Classifier, spec: PreprocessSpec, path: Path) -> No
 
 
 def export_detector(network: Detector, spec: PreprocessSpec, path: Path) -> None:
-    """Write ``network`` to ``path``: ``images`` (N, C, H, W) to the outputs that its kind of decoder reads."""
-    _export_module(_prepare_for_tracing(network), spec, list(get_decoder(network.decoding).outputs), path)
+    """Write ``network`` to ``path``: ``images`` (N, C, H, W) to the outputs that its decoder reads."""
+    _export_module(_prepare_for_tracing(network), spec, list(get_decoder(network.decoder_name).outputs), path)
 
 
 class _FeatureMaps(nn.Module):
-    """A detector that answers what its head reads."""
+    """A detector that returns the feature maps which its head reads."""
 
     def __init__(self, network: Detector) -> None:
         super().__init__()
@@ -74,33 +74,39 @@ class _FeatureMaps(nn.Module):
 
 def export_feature_maps(network: Detector, spec: PreprocessSpec, path: Path) -> None:
     """Write ``network`` without its head to ``path``: ``images`` (N, C, H, W) to ``map0``, ``map1``, ..."""
-    ready = _FeatureMaps(_prepare_for_tracing(network))
+    module = _FeatureMaps(_prepare_for_tracing(network))
     with torch.no_grad():
-        count = len(ready(torch.zeros(1, *spec.shape)))
-    _export_module(ready, spec, [f"map{number}" for number in range(count)], path)
+        count = len(module(torch.zeros(1, *spec.shape)))
+    _export_module(module, spec, [f"map{number}" for number in range(count)], path)
 
 
 def _prepare_for_tracing(network: Network) -> Network:
+    """Return a copy of ``network`` on the CPU, in float32 and evaluation mode."""
     return deepcopy(network).cpu().float().eval()
 
 
-def _export_module(answers: nn.Module, spec: PreprocessSpec, outputs: list[str], path: Path) -> None:
+def _export_module(module: nn.Module, spec: PreprocessSpec, outputs: list[str], path: Path) -> None:
+    """Trace ``module`` at the size of ``spec`` and write it to ``path`` with ``outputs`` as output names.
+
+    ``module`` is changed: padding becomes explicit, and YOLOX's focus layers become plain convolutions.
+    """
     images = torch.zeros(1, *spec.shape)
-    fix_padding(answers, images)
-    replace_focus_layers(answers)
-    model = _trace(answers, images, outputs)
+    fix_padding(module, images)
+    replace_focus_layers(module)
+    model = _trace(module, images, outputs)
     onnx_graph.write_onnx(model, path)
 
 
-def _trace(answers: nn.Module, images: Tensor, outputs: list[str]) -> Any:
-    # The tracing exporter needs a tenth of the time of the graph-capturing one and gives the same graph here.
+def _trace(module: nn.Module, images: Tensor, outputs: list[str]) -> Any:
+    """Return the ONNX model of ``module``, with a free batch size."""
+    # The tracing exporter takes a tenth of the time of the dynamo exporter and gives the same graph here.
     stream = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # a slice with steps: nothing is lost
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # about slices with steps; harmless
         torch.onnx.export(
-            answers,
+            module,
             (images,),
             stream,  # type: ignore[arg-type]  # the tracing exporter takes any stream
             dynamo=False,

@@ -1,4 +1,7 @@
-"""A flat folder whose file names hold the class: ``Abyssinian_12.jpg``; the pattern is found or asked for."""
+"""Reads a flat folder whose file names hold the class: ``Abyssinian_12.jpg``.
+
+The pattern is given, or it is the one of ``FILE_NAME_PATTERNS`` that every image's name fits.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,10 @@ from lince.storage.scan import looks_like_image, reject_non_image
 from lince.storage.tree import DataLocation, FileTree
 
 NAME = "names"
-# No name fits two of these: what stands before the number decides.
+# No name fits two of these: the character before the number decides.
 FILE_NAME_PATTERNS = ("{class}_{n}", "{class}-{n}", "{class}.{n}", "{class} {n}", "{class} ({n})", "{class}_({n})")
 _SAMPLE_SIZE = 1000
-# What cameras and programs call photos, and parts of a set; a number after such a word is no class.
+# Names that cameras and programs give, and names of splits: with a number behind, they are no class.
 _CAMERA_NAMES = re.compile(
     r"(img|image|imagen|imagem|dsc[fn]?|dscn?|pxl|mvimg|vid|frame|photo|foto|pic|picture|p|cam|screenshot|whatsapp.*"
     rf"|{'|'.join(SPLIT_WORDS)}|.*\d{{6}}.*|\d*)",
@@ -30,14 +33,16 @@ _CAMERA_NAMES = re.compile(
 )
 
 
-def detect(place: DataLocation) -> str | None:
-    """Return what speaks for file names that hold the class; ``None`` when no pattern fits every name.
+def detect(location: DataLocation) -> str | None:
+    """Return the pattern and the classes that the file names give; ``None`` when no pattern fits every name.
 
-    Where a table says the class of each file, the names are not asked.
+    Folders with a CSV table of classes are left to the format ``csv``. Of a large folder, up to 1000 names are sampled.
     """
-    if place.file or csv_classes_reader.detect(place):
+    if location.file or csv_classes_reader.detect(location):
         return None
-    stems = [_stem(name) for folder, _split in _image_folders(place.tree) for name in _sample_names(place.tree, folder)]
+    stems = [
+        _stem(name) for folder, _split in _image_folders(location.tree) for name in _sample_names(location.tree, folder)
+    ]
     pattern = _find_pattern(stems)
     if pattern is None:
         return None
@@ -45,81 +50,96 @@ def detect(place: DataLocation) -> str | None:
     return _("file names such as {pattern}, classes {names}").format(pattern=pattern, names=shorten_list(names))
 
 
-def read(place: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
     """Read file names by ``options.pattern``, or by the pattern that every image's name fits.
 
-    In a pattern ``{class}`` is the class, ``{n}`` a number, any other ``{word}`` some text, and the rest stands for
-    itself; the ending is left aside. Raise ``UsageError`` when no pattern was given and none fits.
+    In a pattern ``{class}`` is the class, ``{n}`` a number and any other ``{word}`` some text; the rest is literal. The
+    file suffix is not part of it. Images whose names do not fit are rejected. Raise ``UsageError`` when no pattern was
+    given and none fits.
     """
-    tree = place.tree
-    expression = compile_pattern(options.pattern or _require_pattern(place))
-    columns = ClassificationTableBuilder()
+    tree = location.tree
+    regex = compile_pattern(options.pattern or _require_pattern(location))
+    builder = ClassificationTableBuilder()
     for folder, split in _image_folders(tree):
         prefix = f"{folder}/" if folder else ""
         for name in tree.listing.list_files(folder):
-            class_name = _class_from_stem(expression, _stem(name))
+            class_name = _class_from_stem(regex, _stem(name))
             if class_name is not None:
-                columns.add_images([prefix + name], class_name, split)
+                builder.add_images([prefix + name], class_name, split)
             elif looks_like_image(name):
-                columns.reject(RejectedItem(prefix + name, _("its name does not fit the pattern"), _("rename it")))
+                builder.reject(RejectedItem(prefix + name, _("its name does not match the pattern"), _("rename it")))
             else:
-                columns.reject(reject_non_image(prefix + name))
-    return columns.build_table(tree, NAME, progress)
+                builder.reject(reject_non_image(prefix + name))
+    return builder.build_table(tree, NAME, progress)
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return the expression for a pattern such as ``{class}_{n}``; raise ``UsageError`` when it names no class."""
+    """Return the regular expression for a pattern such as ``{class}_{n}``, with the class in its group ``name``.
+
+    Every placeholder matches as little text as it can; ``{n}`` matches digits only. Raise ``UsageError`` unless the
+    pattern has ``{class}`` exactly once.
+    """
     parts = re.split(r"\{(\w+)\}", pattern)
     if parts[1::2].count("class") != 1:
         raise UsageError(
-            _("The pattern '{pattern}' does not say where the class stands.").format(pattern=pattern),
+            _("The pattern '{pattern}' does not contain the class.").format(pattern=pattern),
             _("Expected {class_word} once, such as {example}.").format(class_word="{class}", example="{class}_{n}"),
         )
-    words = {"class": "(?P<name>.+?)", "n": "[0-9]+"}
-    pieces = [re.escape(part) if i % 2 == 0 else words.get(part, ".+?") for i, part in enumerate(parts)]
-    return re.compile("".join(pieces), re.DOTALL)
+    group_by_word = {"class": "(?P<name>.+?)", "n": "[0-9]+"}
+    regex_parts = [re.escape(part) if i % 2 == 0 else group_by_word.get(part, ".+?") for i, part in enumerate(parts)]
+    return re.compile("".join(regex_parts), re.DOTALL)
 
 
-def _require_pattern(place: DataLocation) -> str:
+def _require_pattern(location: DataLocation) -> str:
+    """Return the pattern that all image names fit; raise ``UsageError`` with an unfit name as example."""
     stems = [
         _stem(name)
-        for folder, _split in _image_folders(place.tree)
-        for name in image_files.list_images(place.tree, folder)
+        for folder, _split in _image_folders(location.tree)
+        for name in image_files.list_images(location.tree, folder)
     ]
     pattern = _find_pattern(stems)
     if pattern is not None:
         return pattern
     raise UsageError(
-        _("The file names in {path} show no class by themselves, '{example}' for one.").format(
-            path=place.path, example=_unmatched_name(stems)
+        _("The class cannot be read from the file names in {path}, for example '{example}'.").format(
+            path=location.path, example=_unmatched_name(stems)
         ),
-        _("Expected every name to fit one of: {patterns}.").format(patterns=", ".join(FILE_NAME_PATTERNS)),
-        _("Say where the class stands with --pattern, such as {example}.").format(example="{class}_{n}"),
+        _("Expected every name to match one of: {patterns}.").format(patterns=", ".join(FILE_NAME_PATTERNS)),
+        _("Give the position of the class with --pattern, such as {example}.").format(example="{class}_{n}"),
     )
 
 
 def _find_pattern(stems: list[str]) -> str | None:
-    """Return the pattern that every one of ``stems`` fits and that gives at least two likely classes."""
+    """Return the pattern that every one of ``stems`` fits, ``None`` when there is none.
+
+    It must give at least two classes of two images each on average, and none that is a name given by cameras.
+    """
     for pattern in FILE_NAME_PATTERNS:
-        expression = compile_pattern(pattern)
-        found = [_class_from_stem(expression, stem) for stem in stems]
-        names = {name for name in found if name is not None}
-        if None not in found and 2 <= len(names) <= len(stems) // 2 and not any(map(_CAMERA_NAMES.fullmatch, names)):
+        regex = compile_pattern(pattern)
+        classes = [_class_from_stem(regex, stem) for stem in stems]
+        class_names = {name for name in classes if name is not None}
+        if (
+            None not in classes
+            and 2 <= len(class_names) <= len(stems) // 2
+            and not any(map(_CAMERA_NAMES.fullmatch, class_names))
+        ):
             return pattern
     return None
 
 
 def _unmatched_name(stems: list[str]) -> str:
-    best = max(
+    """Return the first of ``stems`` that the best fitting pattern does not match, as an example."""
+    best_pattern = max(
         FILE_NAME_PATTERNS,
         key=lambda pattern: sum(_class_from_stem(compile_pattern(pattern), stem) is not None for stem in stems),
     )
-    expression = compile_pattern(best)
-    return next((stem for stem in stems if _class_from_stem(expression, stem) is None), stems[0] if stems else "")
+    regex = compile_pattern(best_pattern)
+    return next((stem for stem in stems if _class_from_stem(regex, stem) is None), stems[0] if stems else "")
 
 
-def _class_from_stem(expression: re.Pattern[str], stem: str) -> str | None:
-    match = expression.fullmatch(stem)
+def _class_from_stem(regex: re.Pattern[str], stem: str) -> str | None:
+    """Return the class in a file name without suffix; ``None`` when the name does not fit."""
+    match = regex.fullmatch(stem)
     return match["name"].strip() or None if match else None
 
 
@@ -128,22 +148,26 @@ def _stem(name: str) -> str:
 
 
 def _sample_names(tree: FileTree, folder: str) -> list[str]:
-    """Return up to a thousand names of images in ``folder``, from its first to its last."""
-    found = image_files.list_images(tree, folder)
-    return found[:: -(-len(found) // _SAMPLE_SIZE) or 1]
+    """Return up to 1000 image names of ``folder``, evenly spaced over their order."""
+    names = image_files.list_images(tree, folder)
+    return names[:: -(-len(names) // _SAMPLE_SIZE) or 1]
 
 
 def _image_folders(tree: FileTree, within: str = "") -> list[tuple[str, int]]:
-    """Return (folder of images, split): the folder itself, its folder ``images``, or train, val and test below it."""
+    """Return (folder of images, split) for each folder that holds the images.
+
+    It is the folder ``within`` itself, else the split folders in it (train, val, test and their synonyms), else its
+    folder ``images`` by the same rule. Empty when there is none.
+    """
     if image_files.list_images(tree, within):
         return [(within, UNASSIGNED)]
     prefix = f"{within}/" if within else ""
-    names = {name.lower(): prefix + name for name in tree.listing.list_folders(within)}
-    splits = [(folder, SPLIT_WORDS[word]) for word, folder in names.items() if word in SPLIT_WORDS]
+    folders = {name.lower(): prefix + name for name in tree.listing.list_folders(within)}
+    splits = [(folder, SPLIT_WORDS[name]) for name, folder in folders.items() if name in SPLIT_WORDS]
     splits = [(folder, split) for folder, split in splits if image_files.list_images(tree, folder)]
-    if splits or "images" not in names:
+    if splits or "images" not in folders:
         return splits
-    return _image_folders(tree, names["images"])
+    return _image_folders(tree, folders["images"])
 
 
 FORMAT = Format(NAME, detect, read, Capability.LABELS | Capability.SPLITS)

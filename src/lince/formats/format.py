@@ -1,4 +1,4 @@
-"""What a format is to the rest of lince: how it is recognised, read and written, and what it can hold."""
+"""Defines the record of a format: how to detect, read and write it, and what it can hold."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ from lince.storage.tree import DataLocation
 
 
 class Capability(Flag):
-    """What a format may hold.
+    """What a format can hold; converting to a format loses whatever it cannot.
 
-    ``CLASSES`` is the list of all classes in its order, also of those that no image shows; ``NEGATIVES`` an image that
-    is known to show nothing; ``RINGS`` an outline of more than one ring; ``PATHS`` an image that lies elsewhere, by its
-    full path.
+    - ``LABELS``: a class for the image as a whole.
+    - ``BOXES``, ``OUTLINES``, ``MASKS``: objects as upright boxes, as polygons, as pixel masks.
+    - ``SPLITS``: which images are for training, validation and test.
+    - ``FLAGS``: object flags such as "difficult"; ``Format.supported_flags`` says which.
+    - ``CLASSES``: the list of all classes in its order, also of those that no image shows.
+    - ``NEGATIVES``: images that are known to show no object.
+    - ``MULTI_RING_OUTLINES``: an outline of more than one ring.
+    - ``EXTERNAL_PATHS``: images outside of the dataset's folder, by their full paths.
     """
 
     LABELS = auto()
@@ -38,10 +43,11 @@ class Capability(Flag):
 
 @dataclass(frozen=True)
 class WriteRequest:
-    """What a writer is given: a ``table``, and how its images are called where the labels will lie.
+    """Input of a format's ``write``: a table, and what its images are called in the target folder.
 
-    ``files`` holds for each image its path from the target folder with '/', or a full path for an image that stays
-    where it is; ``sizes`` int32 (N, 2) has (height, width), all known; ``read`` returns the bytes of image ``i``.
+    ``image_paths`` has one entry per image: its path from the target folder with '/', or its full path when it stays
+    where it is. ``image_sizes`` int32 (N, 2) holds (height, width) in pixels of the upright images, all known.
+    ``read_image`` returns the encoded bytes of the image in a row of the table, for formats that embed images.
     """
 
     table: Table
@@ -52,11 +58,17 @@ class WriteRequest:
 
 @dataclass(frozen=True)
 class Format:
-    """One format. ``detect`` returns the evidence, or ``None``.
+    """One format that lince reads, and writes where it has ``write``.
 
-    ``write`` puts label files into an empty folder; ``file`` says where an image goes in it, given the word of its
-    split (empty for none), its class (empty for none) and its file name. Formats that are only read have neither,
-    those that embed the images have no ``file``. ``flags`` is the sum of the flags that it holds, where it holds any.
+    ``detect`` returns the evidence for the format at a location, as a text for people, or ``None``; it looks at names
+    and the beginnings of files only. ``read`` returns the labels as a table and raises ``DataError`` or ``UsageError``
+    when the files cannot be used at all; single rows and objects that cannot be used are listed in ``Table.rejected``.
+
+    ``write`` adds label files to a folder that holds the images already. ``image_path`` returns where an image goes in
+    that folder, given the name of its split, the name of its class (both empty for none) and its file name. Formats
+    that are only read have neither; those that embed the images have no ``image_path``.
+
+    ``supported_flags`` is the sum of the object flags that the format holds; it counts only with ``Capability.FLAGS``.
     """
 
     name: str

@@ -1,4 +1,7 @@
-"""Finds the photo that a label means: by its path, else by its name where that is unique, else it says why not."""
+"""Finds the image that a label file refers to: by its path, else by its file name where that is unique.
+
+Also reads image sizes from file headers, many at a time.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,16 @@ from lince.progress import SILENT, Progress
 from lince.storage import scan
 from lince.storage.tree import FileTree, LocalFolder
 
-_HEADER_BYTES = 65_536  # bytes in which nearly every header lies
+_HEADER_BYTES = 65_536  # enough for nearly every header
 _BATCH = 1024
 _MAX_IMAGE_BYTES = 2**31
 
 
 class ImageLookup:
-    """The photos of a tree, found by what label files call them.
+    """The images of a tree, found by what label files call them.
 
-    What lies in a folder called as one of ``apart`` (small letters) is a picture of another kind, such as a mask.
+    Files below a folder named as one of ``excluded_folders`` (lower case) are pictures of another kind, such as masks,
+    and are never found by name alone.
     """
 
     def __init__(self, tree: FileTree, excluded_folders: frozenset[str] = frozenset()) -> None:
@@ -35,29 +39,33 @@ class ImageLookup:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Every file whose ending is an image's, in the order of the tree."""
-        found = filter(scan.looks_like_image, self.tree.names)
+        """The files with an image's suffix, in the order of the tree, without the excluded folders."""
+        names = filter(scan.looks_like_image, self.tree.names)
         if not self._excluded_folders:
-            return tuple(found)
-        return tuple(name for name in found if self._excluded_folders.isdisjoint(name.lower().split("/")[:-1]))
+            return tuple(names)
+        return tuple(name for name in names if self._excluded_folders.isdisjoint(name.lower().split("/")[:-1]))
 
-    def find(self, mention: str, near: str = "") -> str | None:
-        """Return the file that ``mention`` means in a label file that lies in the folder ``near``; ``None`` if none.
+    def find(self, image_reference: str, label_folder: str = "") -> str | None:
+        """Return the image that a label file calls ``image_reference``; ``None`` when there is no single best one.
 
-        Paths are tried as they stand, from the folder ``near`` and from the root. Else a file of that name anywhere
-        below is taken, the one whose folders agree best with those mentioned; two that agree equally are none.
+        ``label_folder`` is the folder of the label file, by its name in the tree. The path is tried from that folder
+        and from the root. Else an image of the same file name anywhere below is taken, the one with the most folders in
+        common with the reference, counted from the file upwards; two that are equally good are none.
         """
-        wanted = self._relative_to_root(normalise_path(mention))
-        if not wanted or "\0" in wanted:
+        path = self._relative_to_root(normalise_path(image_reference))
+        if not path or "\0" in path:
             return None
-        for name in dict.fromkeys((posixpath.normpath(posixpath.join(near, wanted)), posixpath.normpath(wanted))):
+        for name in dict.fromkeys((posixpath.normpath(posixpath.join(label_folder, path)), posixpath.normpath(path))):
             if (name in self._all_names or self._is_file_outside(name)) and self._is_image(name):
                 return name
-        return _closest_match(wanted, self._by_name.get(posixpath.basename(wanted), ()))
+        return _closest_match(path, self._by_name.get(posixpath.basename(path), ()))
 
-    def find_by_stem(self, label: str) -> str | None:
-        """Return the photo that has the name of the label file ``label`` but for its ending, by the same rule."""
-        stem = posixpath.splitext(label)[0]
+    def find_by_stem(self, label_file: str) -> str | None:
+        """Return the image whose name is that of ``label_file`` apart from the suffix; ``None`` as in ``find``.
+
+        Several images of that name are told apart by their folders, as in ``find``.
+        """
+        stem = posixpath.splitext(label_file)[0]
         return _closest_match(stem, self._by_stem.get(posixpath.basename(stem), ()))
 
     @cached_property
@@ -66,25 +74,30 @@ class ImageLookup:
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        """Image names by their file name without folders."""
+        names_by_file_name: dict[str, list[str]] = {}
         for name in self.names:
-            found.setdefault(posixpath.basename(name), []).append(name)
-        return found
+            names_by_file_name.setdefault(posixpath.basename(name), []).append(name)
+        return names_by_file_name
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        """Image names by their file name without folders and suffix."""
+        names_by_stem: dict[str, list[str]] = {}
         for name in self.names:
-            found.setdefault(posixpath.splitext(posixpath.basename(name))[0], []).append(name)
-        return found
+            names_by_stem.setdefault(posixpath.splitext(posixpath.basename(name))[0], []).append(name)
+        return names_by_stem
 
     def _relative_to_root(self, path: str) -> str:
-        """Return a full path that leads below the root as the tree calls it; any other as it is."""
+        """Return a full path below the root relative to it; any other path unchanged."""
         root = os.path.abspath(self.tree.root) if isinstance(self.tree, LocalFolder) else ""
         return path.removeprefix(f"{root}/") if root else path
 
     def _is_image(self, name: str) -> bool:
-        # A label file may name any file: only a photo is taken, by its ending or, without a known one, by its content.
+        """Whether ``name`` is an image by its suffix, or by its first bytes.
+
+        A label file may name any file of this machine, so nothing else is taken.
+        """
         if scan.looks_like_image(name):
             return True
         try:
@@ -93,42 +106,55 @@ class ImageLookup:
             return False
 
     def _is_file_outside(self, name: str) -> bool:
-        # Only the label files of a folder here may point out of it.
+        """Whether ``name`` is a file outside of the root, which only local label files may name."""
         leads_out = name.startswith("../") or os.path.isabs(name)
         return leads_out and isinstance(self.tree, LocalFolder) and os.path.isfile(os.path.join(self.tree.root, name))
 
 
 def read_image_sizes(tree: FileTree, names: Sequence[str], progress: Progress = SILENT) -> NDArray[np.int32]:
-    """Return (height, width) int32 (N, 2) of the upright photos ``names`` from their headers; 0 where unreadable."""
-    found: list[tuple[int, int]] = []
-    with progress.open_stage(_("Reading the sizes of the photos"), len(names)) as stage, ThreadPoolExecutor() as pool:
+    """Return (height, width) int32 (N, 2) in pixels of the upright images ``names``; 0, 0 where a size cannot be read.
+
+    Only headers are read, in parallel. Upright means turned by the orientation that the file's EXIF data gives.
+    """
+    sizes: list[tuple[int, int]] = []
+    with progress.open_stage(_("Reading the image sizes"), len(names)) as stage, ThreadPoolExecutor() as pool:
         for start in range(0, len(names), _BATCH):
             batch = names[start : start + _BATCH]
-            found += pool.map(lambda name: read_image_size(tree, name), batch, chunksize=32)
+            sizes += pool.map(lambda name: read_image_size(tree, name), batch, chunksize=32)
             stage.advance(len(batch))
-    return np.array(found, np.int32).reshape(-1, 2)
+    return np.array(sizes, np.int32).reshape(-1, 2)
 
 
-def normalise_path(mention: str) -> str:
-    """Return a path from a label file with '/' for every bar, without drive letters and leading './'."""
-    path = mention.strip().replace("\\", "/")
+def read_sizes_by_name(tree: FileTree, names: Sequence[str], progress: Progress = SILENT) -> dict[str, tuple[int, int]]:
+    """Return (height, width) of the images ``names`` as ``read_image_sizes`` does, by name; without names, at once."""
+    if not names:
+        return {}
+    sizes = read_image_sizes(tree, names, progress).tolist()
+    return {name: (height, width) for name, (height, width) in zip(names, sizes, strict=True)}
+
+
+def normalise_path(image_reference: str) -> str:
+    r"""Return a path from a label file with '/' for '\\', without drive letter, ``file://`` and leading './'."""
+    path = image_reference.strip().replace("\\", "/")
     if len(path) > 2 and path[1] == ":" and path[0].isalpha():
         path = path[2:]
     return path.removeprefix("file://").removeprefix("./")
 
 
-def _closest_match(wanted: str, candidates: Sequence[str]) -> str | None:
+def _closest_match(path: str, candidates: Sequence[str]) -> str | None:
+    """Return the candidate whose folders agree best with those of ``path``; ``None`` when several do."""
     if len(candidates) < 2:
         return candidates[0] if candidates else None
-    folders = posixpath.dirname(wanted).split("/")[::-1]
-    agreeing = [_common_prefix_length(folders, posixpath.dirname(name).split("/")[::-1]) for name in candidates]
-    best = max(agreeing)
-    return candidates[agreeing.index(best)] if agreeing.count(best) == 1 else None
+    folders = posixpath.dirname(path).split("/")[::-1]
+    agreements = [_common_prefix_length(folders, posixpath.dirname(name).split("/")[::-1]) for name in candidates]
+    best = max(agreements)
+    return candidates[agreements.index(best)] if agreements.count(best) == 1 else None
 
 
-def _common_prefix_length(one: list[str], other: list[str]) -> int:
+def _common_prefix_length(first: list[str], second: list[str]) -> int:
+    """Return how many first items two lists have in common."""
     count = 0
-    for a, b in zip(one, other, strict=False):
+    for a, b in zip(first, second, strict=False):
         if a != b:
             break
         count += 1
@@ -136,7 +162,7 @@ def _common_prefix_length(one: list[str], other: list[str]) -> int:
 
 
 def read_image_size(tree: FileTree, name: str) -> tuple[int, int]:
-    """Return (height, width) of the upright photo ``name`` from its header; zeros when it cannot be read."""
+    """Return (height, width) in pixels of the upright image ``name`` from its header; zeros when unreadable."""
     for count in (_HEADER_BYTES, _MAX_IMAGE_BYTES):
         try:
             return images.read_size(tree.head(name, count))

@@ -1,7 +1,7 @@
-"""Masks as tools of labelling sites write them, row by row, to and from the run lengths of ``masks``.
+"""Converts masks stored row by row, as CVAT and Label Studio write them, to and from COCO run lengths (``lince.rle``).
 
-CVAT gives the runs of a rectangle of the image; Label Studio packs the pixels' colours into bits ("rle-pack" of
-thi.ng/umbrella, four bytes for each pixel, the last of which is how much it is covered).
+CVAT gives the runs of a rectangle of the image. Label Studio packs the pixels' RGBA values into bits ("rle-pack" of
+thi.ng/umbrella): four bytes for each pixel, the last of which (alpha) is above 0 where the mask covers it.
 """
 
 from __future__ import annotations
@@ -22,23 +22,28 @@ _HEADER_BITS = 32 + 5 + 4 * len(_LENGTH_BITS)
 
 
 def decode_cvat_rle(runs: NDArray[np.int64], rectangle: tuple[int, int, int, int], size: tuple[int, int]) -> str:
-    """Return the text of the mask of an image of ``size`` (height, width) that ``runs`` draw row by row.
+    """Return the COCO text of a CVAT mask on an image of ``size`` (height, width).
 
-    ``rectangle`` is left, top, width, height in the image; the first run does not belong to the mask. Raise
-    ``DataError`` when they do not fit.
+    ``runs`` int64 are lengths in pixels, row by row within ``rectangle`` (left, top, width, height), alternating
+    between outside and inside of the mask and beginning outside. Raise ``DataError`` when the rectangle leaves the
+    image or the runs do not fill it.
     """
     left, top, width, height = rectangle
     images.check_pixel_count(*size)
     if min(rectangle) < 0 or left + width > size[1] or top + height > size[0]:
-        raise _mask_error(_("a mask that leaves the image"))
+        raise _mask_error(_("a mask that extends past the image"))
     if (runs < 0).any() or (runs > width * height).any() or int(runs.sum()) != width * height:
         raise _mask_error(_("a mask whose run lengths do not fill its rectangle"))
-    belongs = np.arange(len(runs)) % 2 == 1
-    return rle.counts_to_string(_embed_in_image(np.repeat(belongs, runs).reshape(height, width), left, top, size))
+    is_inside = np.arange(len(runs)) % 2 == 1
+    return rle.counts_to_string(_embed_in_image(np.repeat(is_inside, runs).reshape(height, width), left, top, size))
 
 
 def encode_cvat_rle(text: str, size: tuple[int, int]) -> tuple[list[int], tuple[int, int, int, int]]:
-    """Return the runs, row by row, and the rectangle (left, top, width, height) around the mask ``text``."""
+    """Return the CVAT runs, row by row, and the rectangle (left, top, width, height) around the mask.
+
+    ``text`` is the mask's COCO text, ``size`` (height, width) that of the image. An empty mask gives one run of 0 and a
+    rectangle of zeros.
+    """
     mask = rle.decode(text, *size)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
@@ -49,9 +54,10 @@ def encode_cvat_rle(text: str, size: tuple[int, int]) -> tuple[list[int], tuple[
 
 
 def decode_labelstudio_rle(packed: Sequence[int], size: tuple[int, int]) -> str:
-    """Return the text of the mask of an image of ``size`` (height, width) in the bytes ``packed``.
+    """Return the COCO text of a Label Studio mask on an image of ``size`` (height, width).
 
-    A pixel belongs to the mask when it is covered at all. Raise ``DataError`` when they are damaged or do not fit.
+    ``packed`` are its bytes, 0..255. A pixel belongs to the mask when its alpha is above 0. Raise ``DataError`` when
+    the bytes are damaged or do not fit the image.
     """
     images.check_pixel_count(*size)
     try:
@@ -63,33 +69,38 @@ def decode_labelstudio_rle(packed: Sequence[int], size: tuple[int, int]) -> str:
 
 
 def encode_labelstudio_rle(text: str, size: tuple[int, int]) -> list[int]:
-    """Return the bytes that hold the mask ``text`` of an image of ``size`` (height, width)."""
+    """Return the Label Studio bytes of the mask with the COCO text ``text`` on an image of ``size`` (height, width).
+
+    Layout: the number of values (32 bits), their width less 1 (5 bits), four widths of run lengths less 1 (4 bits
+    each); then for each run a bit 1, the index of its width, its length less 1 and the value that repeats.
+    """
     runs = rle.mask_to_counts(rle.decode(text, *size).T) * _CHANNELS
     bits = [f"{int(runs.sum()):032b}", f"{7:05b}", *(f"{length - 1:04b}" for length in _LENGTH_BITS)]
-    for place, run in enumerate(runs.tolist()):
-        value = f"{255 * (place % 2):08b}"
+    for index, run in enumerate(runs.tolist()):
+        value = f"{255 * (index % 2):08b}"
         for length in _split_run(run):
-            kind = next(i for i, size_bits in enumerate(_LENGTH_BITS) if length <= 2**size_bits)
-            bits.append(f"1{kind:02b}{length - 1:0{_LENGTH_BITS[kind]}b}{value}")
-    whole = "".join(bits)
-    whole += "0" * (-len(whole) % 8)
-    return list(int(whole, 2).to_bytes(len(whole) // 8, "big"))
+            width_index = next(i for i, size_bits in enumerate(_LENGTH_BITS) if length <= 2**size_bits)
+            bits.append(f"1{width_index:02b}{length - 1:0{_LENGTH_BITS[width_index]}b}{value}")
+    bit_text = "".join(bits)
+    bit_text += "0" * (-len(bit_text) % 8)
+    return list(int(bit_text, 2).to_bytes(len(bit_text) // 8, "big"))
 
 
 def _split_run(run: int) -> list[int]:
-    longest = 2 ** _LENGTH_BITS[-1]
-    return [longest] * (run // longest) + ([run % longest] if run % longest else [])
+    """Return the lengths, each at most what 16 bits hold, that a run is written as; none for an empty run."""
+    max_length = 2 ** _LENGTH_BITS[-1]
+    return [max_length] * (run // max_length) + ([run % max_length] if run % max_length else [])
 
 
 class _BitReader:
-    """Bits of ``data`` one after the other, the highest of a byte first. ``IndexError`` after the last."""
+    """Reads numbers from ``data`` bit by bit, the highest bit of a byte first."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._position = 0
 
     def read_bits(self, count: int) -> int:
-        """Return the number in the next ``count`` bits, at most 32."""
+        """Return the number in the next ``count`` bits, at most 32; raise ``IndexError`` past the end."""
         end = self._position + count
         if end > 8 * len(self._data):
             raise IndexError(end)
@@ -99,43 +110,53 @@ class _BitReader:
 
 
 def _unpack_values(data: bytes, expected: int) -> NDArray[np.uint8]:
-    """Return the values packed in ``data``; raise ``ValueError`` unless there are ``expected`` of at most 8 bits."""
-    bits = _BitReader(data)
-    total, word = bits.read_bits(32), bits.read_bits(5) + 1
-    lengths = [bits.read_bits(4) + 1 for _kind in _LENGTH_BITS]
-    if total != expected or word > 8:
-        raise ValueError(total)
-    values = np.zeros(total, np.uint8)
-    at = 0
-    while at < total:
-        same = bits.read_bits(1)
-        end = min(at + 1 + bits.read_bits(lengths[bits.read_bits(2)]), total)
-        if same:
-            values[at:end] = bits.read_bits(word)
+    """Return the values uint8 (``expected``,) packed in ``data``.
+
+    Raise ``ValueError`` unless there are ``expected`` values of at most 8 bits, ``IndexError`` when the bits end too
+    soon.
+    """
+    reader = _BitReader(data)
+    count, value_bits = reader.read_bits(32), reader.read_bits(5) + 1
+    length_bits = [reader.read_bits(4) + 1 for _index in _LENGTH_BITS]
+    if count != expected or value_bits > 8:
+        raise ValueError(count)
+    values = np.zeros(count, np.uint8)
+    start = 0
+    while start < count:
+        is_run = reader.read_bits(1)
+        end = min(start + 1 + reader.read_bits(length_bits[reader.read_bits(2)]), count)
+        if is_run:
+            values[start:end] = reader.read_bits(value_bits)
         else:
-            values[at:end] = [bits.read_bits(word) for _value in range(at, end)]
-        at = end
+            values[start:end] = [reader.read_bits(value_bits) for _value in range(start, end)]
+        start = end
     return values
 
 
 def _embed_in_image(inner: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) -> NDArray[np.int64]:
-    """Return the counts of an image of ``size`` in which ``inner`` lies at ``left`` and ``top``."""
+    """Return the COCO run lengths of an image of ``size`` that holds the mask ``inner`` (H, W) at ``left`` and ``top``.
+
+    Works on the places where columns change, so a small mask on a large image costs no memory for the image.
+    """
     steps = np.diff(np.pad(inner, ((1, 1), (0, 0))), axis=0)
     columns, rows = np.nonzero(steps.T)
-    places = (left + columns) * size[0] + top + rows
-    # A run that ends at the foot of a column goes on at the head of the next.
-    found, times = np.unique(places, return_counts=True)
+    positions = (left + columns) * size[0] + top + rows
+    # A run that ends at the foot of a column and one that begins at the head of the next are one: both changes vanish.
+    distinct, repeats = np.unique(positions, return_counts=True)
     pixels = size[0] * size[1]
-    turns = found[(times == 1) & (found < pixels)]
-    return np.diff(np.concatenate([[0], turns, [pixels]])).astype(np.int64)
+    changes = distinct[(repeats == 1) & (distinct < pixels)]
+    return np.diff(np.concatenate([[0], changes, [pixels]])).astype(np.int64)
 
 
-def _mask_error(found: str) -> DataError:
-    return DataError(found, _("Expected run lengths over the whole image."), _("Export it anew, or remove it."))
+def _mask_error(problem: str) -> DataError:
+    return DataError(problem, _("Expected run lengths over the whole image."), _("Export it again, or remove it."))
 
 
 def parse_runs(text: str) -> NDArray[Any]:
-    """Return the whole numbers in ``text``, int64, with commas between them; raise ``ValueError`` for anything else."""
+    """Return the whole numbers in ``text`` as int64, separated by commas.
+
+    Raise ``ValueError`` for anything else: signs, decimals, numbers of 16 digits and more.
+    """
     words = text.split(",")
     if not all(word.strip().isdecimal() and len(word) < 16 for word in words):
         raise ValueError(text[:40])

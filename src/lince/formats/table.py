@@ -1,4 +1,4 @@
-"""The noun that every format reads into: flat columns, so that a million images cost tens of megabytes."""
+"""The table that every format is read into: one entry per image in flat columns, tens of megabytes for a million."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from lince.storage.tree import FileTree
 
 @dataclass(frozen=True)
 class PixelBlocks:
-    """Images that the label file itself holds: blocks of grey uint8 (N, H, W), one after the other."""
+    """Images stored in the label file itself: blocks of grey uint8 (N, H, W), one after the other.
+
+    Index ``i`` counts through all blocks and gives an array (H, W); blocks may differ in image size.
+    """
 
     blocks: tuple[NDArray[np.uint8], ...]
 
@@ -31,13 +34,17 @@ class PixelBlocks:
 
 @dataclass(frozen=True)
 class Table:
-    """What a format's reader returns; the columns have one entry per image.
+    """What a format's reader returns; every column has one entry per image.
 
-    ``names`` are paths relative to ``root`` with '/', or names made up for ``pixels``; ``class_ids`` int32 into
-    ``classes``, UNLABELLED where an image as a whole has no class; ``splits`` int8: TRAIN, VAL, TEST or UNASSIGNED.
-    Formats of marks on images fill ``objects``, and ``sizes`` int32 (N, 2) with (height, width) of the upright images,
-    0 where the labels do not tell. ``repaired`` lists what ``Options.fix`` changed. ``tree`` is where the files lie
-    when that is not a folder.
+    ``names`` are paths relative to ``root`` with '/' (full paths for images elsewhere), or made-up names for
+    ``pixels``. ``class_ids`` int32 (N,) index ``classes``, ``UNLABELLED`` where an image as a whole has no class.
+    ``splits`` int8 (N,) are ``TRAIN``, ``VAL``, ``TEST`` or ``UNASSIGNED``.
+
+    Formats with objects fill ``objects``, and ``sizes`` int32 (N, 2) with (height, width) in pixels of the upright
+    images, 0 where the labels do not give it. ``rejected`` lists what could not be used, ``repaired`` what
+    ``ReadOptions.fix`` changed. ``tree`` is the ``FileTree`` of the images where that is not a local folder.
+
+    Raise ``ValueError`` when the columns differ in length.
     """
 
     root: Path
@@ -66,11 +73,11 @@ FIXES = ("clip", "order", "duplicates")
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a user may say to help reading.
+    """What a caller may set for reading.
 
-    ``pattern`` names a class within a file name; ``fix`` holds the repairs (of ``FIXES``) that are wanted: ``clip``
-    cuts boxes at the image's edge, ``order`` exchanges sides that stand the wrong way round, ``duplicates`` drops an
-    object that is written twice.
+    ``pattern`` says where the class is in file names, such as ``{class}_{n}``; only the format ``names`` reads it.
+    ``fix`` holds the wanted repairs, of ``FIXES``: ``clip`` cuts boxes at the image's edge, ``order`` swaps sides that
+    are the wrong way round (left beyond right), ``duplicates`` keeps one of several equal objects on an image.
     """
 
     pattern: str | None = None

@@ -1,4 +1,4 @@
-"""Work done in threads whose outcomes come in order, with a bounded number of them under way."""
+"""Maps a function over items in threads, yielding results in order with a bounded number in flight."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-G = TypeVar("G")
-D = TypeVar("D")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-def ordered_map(work: Callable[[G], D], items: Iterable[G], threads: int, max_pending: int) -> Iterator[D]:
-    """Yield ``work(item)`` for each of ``items``, in order, from ``threads`` threads.
+def ordered_map(function: Callable[[T], R], items: Iterable[T], threads: int, max_pending: int) -> Iterator[R]:
+    """Yield ``function(item)`` for each of ``items``, in order, computed in ``threads`` threads.
 
-    At most ``ahead`` items are under way or wait to be taken, so that memory stays bounded; ``items`` is asked for them
-    in the thread of the caller. What ``work`` raises is raised here. When the caller stops, nothing more is begun.
+    Unlike ``Executor.map``, it reads ``items`` lazily: at most ``max_pending`` are being computed or wait to be
+    consumed, so memory stays bounded for endless iterables too. ``items`` is iterated in the caller's thread only. An
+    exception of ``function`` is raised at its place in the order. When the caller stops iterating, what has not begun
+    is cancelled.
     """
-    rest = iter(items)
+    remaining = iter(items)
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[D]] = deque()
+        pending: deque[Future[R]] = deque()
         try:
             while True:
-                waiting.extend(pool.submit(work, item) for item in islice(rest, max_pending - len(waiting)))
-                if not waiting:
+                pending.extend(pool.submit(function, item) for item in islice(remaining, max_pending - len(pending)))
+                if not pending:
                     return
-                yield waiting.popleft().result()
+                yield pending.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def iter_batches(items: Iterable[G], size: int) -> Iterator[list[G]]:
-    """Yield ``items`` in lists of ``size``, the last one of what is left."""
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
+def iter_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield ``items`` in lists of ``size``; the last one may be shorter, and no items give no list."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
         yield batch

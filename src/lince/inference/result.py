@@ -1,76 +1,83 @@
-"""What an answer about one photo can do by itself: be drawn, kept in a file, become a table."""
+"""Base class of prediction results: plot on the image, save as JSON or image, convert to a pandas table."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.Image import Image as Picture
+from PIL.Image import Image as PillowImage
 
 from lince import fileio, images
-from lince.errors import MissingExtraError, UsageError
+from lince.annotations import RejectedItem
+from lince.errors import DataError, MissingExtraError, UsageError
 from lince.i18n import _
-from lince.inference import batch_runner
+from lince.inference import image_loading
+from lince.inference.image_loading import Image
 from lince.inference.sources import ImageInput
 from lince.validation import require_choice
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SUFFIXES = (".json", ".jpg", ".jpeg", ".png")
+R = TypeVar("R")
+_SUFFIXES = (".json", *images.JPEG_SUFFIXES, ".png")
 
 
 class PredictionResult(ABC):
-    """The answer about one photo, which lies at ``path`` or is ``source``; several photos in no file are not kept."""
+    """The prediction for one image.
 
+    ``path`` is the image's file, ``None`` where there is none. ``source`` is the image itself where a single one was
+    predicted that is no file; of many images, those that are no files are not kept, to bound memory.
+    """
+
+    task: ClassVar[str]
+    name: str
     path: str | None
     source: Any
 
     @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """Return this as a plain record for JSON."""
+    def to_dict(self, top: int | None = None) -> dict[str, Any]:
+        """Return the prediction as a dict that ``json`` can write; ``top`` limits the classes where they are ranked."""
 
     @abstractmethod
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the photo ``image`` (H, W, 3), uint8 RGB, with the answer on it or below it."""
+        """Return ``image``, uint8 RGB (H, W, 3), with the prediction drawn on it or written below it."""
 
     @abstractmethod
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return the answer as the rows of a table."""
+        """Return the prediction as table rows: dicts with the keys of ``columns``."""
 
-    def plot(self, photo: ImageInput | None = None) -> Picture:
-        """Return the photo with the answer on it, as a picture of Pillow.
+    def plot(self, image: ImageInput | None = None) -> PillowImage:
+        """Return the image with the prediction drawn on it, as a Pillow image.
 
-        ``photo`` is needed where it lay in no file and was one of many. Raises ``UsageError`` when it is missing and
-        ``ImageError`` when it cannot be read.
+        ``image`` is needed only where the result does not keep it (see the class). Raises ``UsageError``
+        when it is missing and ``ImageError`` when it cannot be read.
         """
-        given = next((one for one in (photo, self.source, self.path) if one is not None), None)
-        if given is None:
+        candidates = (image, self.source, self.path)
+        source = next((candidate for candidate in candidates if candidate is not None), None)
+        if source is None:
             raise UsageError(
-                _("The photo of this answer lies in no file and was not kept."),
+                _("The photo of this result is not in a file and was not kept."),
                 _("Expected the photo:  answer.plot(photo)"),
             )
-        return images.to_pillow(self.draw(batch_runner.read_pixels(given)))
+        return images.to_pillow(self.draw(image_loading.read_pixels(source)))
 
-    def save(self, path: str | Path, photo: ImageInput | None = None) -> Path:
-        """Write the answer to ``path`` and return it: as JSON, or drawn as a JPEG or PNG, as its ending says.
+    def save(self, path: str | Path, image: ImageInput | None = None) -> Path:
+        """Write the prediction to ``path`` and return it: ``.json`` as a record, ``.jpg`` or ``.png`` drawn.
 
-        Raises ``UsageError`` for another ending, and what ``plot`` raises.
+        Raises ``UsageError`` for another suffix, and what ``plot`` raises.
         """
-        target = Path(path)
-        ending = require_choice("ending", target.suffix.lower(), _SUFFIXES)
-        if ending == ".json":
-            fileio.write_json(target, self.to_dict())
-        else:
-            encode = images.encode_png if ending == ".png" else images.encode_jpeg
-            fileio.write_bytes(target, encode(np.asarray(self.plot(photo))))
-        return target
+        return save_record_or_image(path, self.to_dict, lambda: np.asarray(self.plot(image)))
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the answer as a table; raise ``MissingExtraError`` when pandas is not installed."""
+        """Return ``to_rows`` as a DataFrame; raise ``MissingExtraError`` when pandas is not installed.
+
+        Without rows it still has the columns.
+        """
         try:
             import pandas as pd  # noqa: PLC0415
         except ModuleNotFoundError as error:
@@ -84,4 +91,32 @@ class PredictionResult(ABC):
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns of the table."""
+        """The column names of the table."""
+
+
+def require_results(outcomes: Sequence[R | RejectedItem]) -> list[R]:
+    """Return the results among ``outcomes``, in order; raise ``DataError`` when all of them are rejected images."""
+    results = [outcome for outcome in outcomes if not isinstance(outcome, RejectedItem)]
+    if not results:
+        raise DataError(
+            _("No readable image among the files given ({count}).").format(count=len(outcomes)),
+            _("Expected at least one photo."),
+        )
+    return results
+
+
+def save_record_or_image(
+    path: str | Path, build_record: Callable[[], dict[str, Any]], draw_image: Callable[[], Image]
+) -> Path:
+    """Write a result to ``path`` by its suffix, atomically, and return the path.
+
+    ``.json`` writes ``build_record()``, ``.jpg``, ``.jpeg`` and ``.png`` write ``draw_image()``; only the one that is
+    needed is called. Raises ``UsageError`` for another suffix, before either is called.
+    """
+    target = Path(path)
+    suffix = require_choice("ending", target.suffix.lower(), _SUFFIXES)
+    if suffix == ".json":
+        fileio.write_json(target, build_record())
+    else:
+        fileio.write_bytes(target, images.encode_by_suffix(draw_image(), suffix))
+    return target

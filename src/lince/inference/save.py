@@ -1,39 +1,66 @@
-"""The door for what models said: kept in a folder, whatever the task."""
+"""Writes the results of a model into a folder, whatever its task: ``lince.save_answers``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from lince import fileio
 from lince.annotations import RejectedItem
 from lince.errors import UsageError
 from lince.i18n import _
-from lince.inference.classification import results_file as named
-from lince.inference.classification.predictor import ClassificationResult
-from lince.inference.detection.predictor import DetectionResult
+from lince.inference.result import PredictionResult, require_results
 from lince.progress import SILENT, Progress
+from lince.tasks import get_task
 
 
 def save_answers(
-    answers: Sequence[ClassificationResult | DetectionResult | RejectedItem],
+    answers: Sequence[PredictionResult | RejectedItem],
     folder: str | Path,
     to: str | None = None,
     progress: Progress = SILENT,
 ) -> Path:
-    """Write what one model said of photos into ``folder`` and return it.
+    """Write the results of one model into ``folder`` and return the folder.
 
-    Of a classifier: ``predictions.csv``, ``predictions.json`` and ``sheet.jpg``, which shows up to 48 photos, evenly
-    taken from all. Of a detector: what ``runtime.found.save`` writes, into a new folder, with a labelled set in the
-    format ``to`` beside it. Raises ``DataError`` when no photo was answered.
+    ``answers`` are what ``predict_many`` yielded. A classifier writes ``predictions.csv``, ``predictions.json`` and
+    ``sheet.jpg``, a contact sheet of up to 48 images. A detector writes what ``results_folder.save_detections`` does,
+    into a new folder, and a labelled dataset in the format ``to`` where that is given.
+
+    Raises ``DataError`` when no image was predicted, and ``UsageError`` for results of several tasks, for a format
+    where the task has no boxes, and for a folder that is not empty (detectors).
     """
-    found_on = [one for one in answers if not isinstance(one, ClassificationResult)]
-    if any(isinstance(one, DetectionResult) for one in found_on):
-        from lince.inference.detection import results_folder  # noqa: PLC0415
+    tasks = sorted({result.task for result in require_results(answers)})
+    if len(tasks) > 1:
+        raise UsageError(
+            _("The results are of several tasks: {names}.").format(names=", ".join(tasks)),
+            _("Expected the results of one model."),
+        )
+    written: Path = get_task(tasks[0]).load_part("save_results")(answers, folder, to, progress)
+    return written
 
-        return results_folder.save_detections(found_on, folder, to, progress).folder
+
+def save_records(
+    results: Sequence[PredictionResult | RejectedItem],
+    folder: str | Path,
+    to: str | None = None,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write ``predictions.json`` into ``folder`` and return the folder.
+
+    This is the part ``save_results`` of tasks that have none of their own. Raises ``UsageError`` when a label format is
+    requested.
+    """
+    del progress
+    require_no_format(to)
+    records = [result.to_dict() for result in results if isinstance(result, PredictionResult)]
+    fileio.write_json(Path(folder) / "predictions.json", {"predictions": records})
+    return Path(folder)
+
+
+def require_no_format(to: str | None) -> None:
+    """Raise ``UsageError`` when results without boxes are to be written in the label format ``to``."""
     if to:
         raise UsageError(
             _("There are no boxes to write in the format '{name}'.").format(name=to),
-            _("Expected what a detector found."),
+            _("Expected the results of a detector."),
         )
-    return named.save_classifications([one for one in answers if not isinstance(one, DetectionResult)], folder)

@@ -1,4 +1,4 @@
-"""Which photos look alike to a model: those whose embeddings point the same way, computed once and kept."""
+"""Finds the images most similar to a given one by the cosine similarity of a model's embeddings."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from lince import fileio, images
 from lince.annotations import RejectedItem
 from lince.errors import ImageError
 from lince.i18n import _
-from lince.inference import batch_runner, drawing, sources
+from lince.inference import drawing, image_loading, sources
 from lince.inference.backends.onnxruntime import count_cores
-from lince.inference.batch_runner import Image
-from lince.inference.classification.predictor import ClassificationPredictor
 from lince.inference.feature_cache import SHARD_SIZE, FeatureCache
+from lince.inference.image_loading import Image
+from lince.inference.predictor import Predictor
+from lince.inference.result import save_record_or_image
 from lince.inference.sources import ImageInput, ImageItem
+from lince.number_format import format_decimal
 from lince.progress import SILENT, Progress
-from lince.validation import require_choice
 
 _CELL_SIDE, _SHEET_COLUMNS = 180, 6
-_SUFFIXES = (".json", ".jpg", ".jpeg", ".png")
 Embedding = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class SimilarImage:
-    """One photo and its ``similarity`` to the one asked for: the cosine of their embeddings, 1 at most."""
+    """One match: the image's path, its display name, and the cosine similarity to the query, -1 to 1."""
 
     path: str
     name: str
@@ -41,7 +41,10 @@ class SimilarImage:
 
 @dataclass(frozen=True)
 class SimilarityResult:
-    """The photos most like ``photo``, the nearest first, of ``count`` that were looked at; and what was no photo."""
+    """The images most similar to ``query``, the best first.
+
+    ``searched_count`` is the number of readable images that were compared; ``rejected`` are those that were not read.
+    """
 
     query: ImageItem
     matches: tuple[SimilarImage, ...]
@@ -49,117 +52,121 @@ class SimilarityResult:
     rejected: tuple[RejectedItem, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return this as a plain record for JSON."""
+        """Return the result as a dict that ``json`` can write; similarities have 6 decimals."""
         return {
             "photo": self.query.name,
             "count": self.searched_count,
-            "similar": [{"file": one.name, "similarity": round(one.similarity, 6)} for one in self.matches],
-            "rejected": [{"file": one.path, "reason": one.reason, "remedy": one.remedy} for one in self.rejected],
+            "similar": [{"file": match.name, "similarity": round(match.similarity, 6)} for match in self.matches],
+            "rejected": [{"file": item.path, "reason": item.reason, "remedy": item.remedy} for item in self.rejected],
         }
 
     def draw(self) -> Image:
-        """Return one picture, uint8 RGB, of the photo and those like it, each with its similarity below."""
-        first = drawing.SheetCell(
-            batch_runner.read_pixels(self.query.source), (_("asked for"), PurePosixPath(self.query.name).name)
+        """Return a contact sheet, uint8 RGB: the query, then the matches with their similarity below.
+
+        Raises ``ImageError`` when one of the files is gone.
+        """
+        query_cell = drawing.SheetCell(
+            image_loading.read_pixels(self.query.source), (_("as requested"), PurePosixPath(self.query.name).name)
         )
-        return drawing.draw_contact_sheet([first, *map(_build_cell, self.matches)], _SHEET_COLUMNS, _CELL_SIDE)
+        return drawing.draw_contact_sheet([query_cell, *map(_build_cell, self.matches)], _SHEET_COLUMNS, _CELL_SIDE)
 
     def save(self, path: str | Path) -> Path:
-        """Write this to ``path`` and return it: as JSON, or drawn as a JPEG or PNG, as its ending says.
+        """Write the result to ``path`` and return it: ``.json`` as a record, ``.jpg`` or ``.png`` as a contact sheet.
 
-        Raises ``UsageError`` for another ending.
+        Raises ``UsageError`` for another suffix.
         """
-        target = Path(path)
-        ending = require_choice("ending", target.suffix.lower(), _SUFFIXES)
-        if ending == ".json":
-            fileio.write_json(target, self.to_dict())
-        else:
-            encode = images.encode_png if ending == ".png" else images.encode_jpeg
-            fileio.write_bytes(target, encode(self.draw()))
-        return target
+        return save_record_or_image(path, self.to_dict, self.draw)
 
 
 def find_similar_images(
-    model: ClassificationPredictor,
+    model: Predictor,
     query: ImageInput,
     where: str | Path | Sequence[str | Path],
     top: int = 10,
     progress: Progress = SILENT,
 ) -> SimilarityResult:
-    """Return the ``top`` photos of ``where`` (files, folders, patterns) that look most like ``photo`` to ``model``.
+    """Return the ``top`` images of ``where`` (files, folders, patterns) that are most similar to ``query``.
 
-    The photo itself is left out where it lies among them; copies of it are not. Embeddings are kept in lince's cache
-    under the content of the file, so that the same photos are looked at once. Raises ``ImageError`` when ``photo``
-    cannot be read, ``DataError`` when there is nothing to compare it with, ``ModelError`` when the network has no
-    embeddings.
+    The query's own file is left out where it is among them; copies of it are not. Embeddings are cached on disk by file
+    content, so that an image is embedded once per model. Raises ``ImageError`` when ``query`` cannot be read,
+    ``DataError`` when there is no image to compare with, ``ModelError`` when the network has no embedding output.
     """
-    asked = batch_runner.open_image_item(query, model.allow_urls)
-    wanted = _normalise_vector(model.embed(asked.source))
-    others = [one for one in sources.find_images(where) if not _same_file(one, asked)]
-    keys, rejected = _digest_files(others, progress)
-    rows, broken = _load_embeddings(model, {key: one for one, key in zip(others, keys, strict=True) if key}, progress)
-    usable = [(one, key) for one, key in zip(others, keys, strict=True) if key in rows]
-    cosines = np.stack([_normalise_vector(rows[key]) for _one, key in usable]) @ wanted if usable else np.empty(0)
-    best = np.argsort(-cosines, kind="stable")[:top].tolist()
-    alike = tuple(SimilarImage(usable[at][0].path, usable[at][0].name, float(cosines[at])) for at in best)
-    return SimilarityResult(asked, alike, len(usable), (*rejected, *broken))
+    query_item = image_loading.open_image_item(query, model.allow_urls)
+    query_vector = _normalise_vector(model.embed(query_item.source))
+    items = [item for item in sources.find_images(where) if not _is_same_file(item, query_item)]
+    keys, unreadable = _digest_files(items, progress)
+    embeddings, undecodable = _load_embeddings(
+        model, {key: item for item, key in zip(items, keys, strict=True) if key}, progress
+    )
+    usable = [(item, embeddings[key]) for item, key in zip(items, keys, strict=True) if key in embeddings]
+    vectors = [_normalise_vector(embedding) for _item, embedding in usable]
+    cosines = np.stack(vectors) @ query_vector if vectors else np.empty(0)
+    best_rows = np.argsort(-cosines, kind="stable")[:top].tolist()
+    matches = tuple(SimilarImage(usable[row][0].path, usable[row][0].name, float(cosines[row])) for row in best_rows)
+    return SimilarityResult(query_item, matches, len(usable), (*unreadable, *undecodable))
 
 
 def _load_embeddings(
-    model: ClassificationPredictor, photos: dict[str, ImageItem], progress: Progress
+    model: Predictor, items: dict[str, ImageItem], progress: Progress
 ) -> tuple[dict[str, Embedding], list[RejectedItem]]:
-    """Return the embedding (D,) of each content, from the cache or computed and then kept, and what has none."""
+    """Return the embedding (D,) of each of ``items``, given by content digest, and the items that have none.
+
+    Cached embeddings are loaded; the others are computed and stored in shards of ``SHARD_SIZE`` on the way.
+    """
     cache = FeatureCache(model.backend.path, model.card.preprocess)
-    keeps = model.card.target == "onnx"  # the files of other runtimes do not hold all that their answers depend on
-    known = cache.load(set(photos)) if keeps else {}
-    missing = [key for key in photos if key not in known]
-    broken: list[RejectedItem] = []
-    fresh: dict[str, Embedding] = {}
-    for key, row in zip(missing, model.embed_items([photos[key] for key in missing], progress=progress), strict=True):
+    use_cache = model.card.target == "onnx"  # the cache key covers one file; OpenVINO models have weights in a second
+    embeddings = cache.load(set(items)) if use_cache else {}
+    missing = [key for key in items if key not in embeddings]
+    rejected: list[RejectedItem] = []
+    unsaved: dict[str, Embedding] = {}
+    for key, row in zip(missing, model.embed_items([items[key] for key in missing], progress=progress), strict=True):
         if isinstance(row, RejectedItem):
-            broken.append(row)
+            rejected.append(row)
             continue
-        known[key] = fresh[key] = row
-        if len(fresh) == SHARD_SIZE and keeps:
-            _store_embeddings(cache, fresh)
-            fresh = {}
-    if fresh and keeps:
-        _store_embeddings(cache, fresh)
-    return known, broken
+        embeddings[key] = unsaved[key] = row
+        if len(unsaved) == SHARD_SIZE and use_cache:
+            _store_embeddings(cache, unsaved)
+            unsaved = {}
+    if unsaved and use_cache:
+        _store_embeddings(cache, unsaved)
+    return embeddings, rejected
 
 
 def _store_embeddings(cache: FeatureCache, rows: dict[str, Embedding]) -> None:
+    """Write embeddings (D,) by content digest as one shard."""
     cache.add(list(rows), np.stack(list(rows.values())))
 
 
-def _digest_files(photos: Sequence[ImageItem], progress: Progress) -> tuple[list[str], list[RejectedItem]]:
-    """Return the digest of each photo's file, empty where it cannot be read, and those that cannot."""
+def _digest_files(items: Sequence[ImageItem], progress: Progress) -> tuple[list[str], list[RejectedItem]]:
+    """Return the content digest of each file, "" where it cannot be read, and the files that cannot."""
 
-    def key(photo: ImageItem) -> str | RejectedItem:
+    def digest_file(item: ImageItem) -> str | RejectedItem:
         try:
-            return fileio.compute_digest(images.read_bytes(photo.path))
+            return fileio.compute_digest(images.read_bytes(item.path))
         except ImageError as error:
-            return RejectedItem(photo.name, error.problem, error.remedy)
+            return RejectedItem(item.name, error.problem, error.remedy)
 
-    found: list[str | RejectedItem] = []
-    with ThreadPoolExecutor(count_cores()) as pool, progress.open_stage(_("Reading"), len(photos)) as stage:
-        for one in pool.map(key, photos):
-            found.append(one)
+    outcomes: list[str | RejectedItem] = []
+    with ThreadPoolExecutor(count_cores()) as pool, progress.open_stage(_("Reading"), len(items)) as stage:
+        for outcome in pool.map(digest_file, items):
+            outcomes.append(outcome)
             stage.advance()
-    return ["" if isinstance(one, RejectedItem) else one for one in found], [
-        one for one in found if isinstance(one, RejectedItem)
+    return ["" if isinstance(outcome, RejectedItem) else outcome for outcome in outcomes], [
+        outcome for outcome in outcomes if isinstance(outcome, RejectedItem)
     ]
 
 
-def _same_file(one: ImageItem, other: ImageItem) -> bool:
-    return bool(other.path) and os.path.realpath(one.path) == os.path.realpath(other.path)
+def _is_same_file(item: ImageItem, query: ImageItem) -> bool:
+    """Return whether both are one file, links resolved; a query that is no file is like none."""
+    return bool(query.path) and os.path.realpath(item.path) == os.path.realpath(query.path)
 
 
 def _normalise_vector(row: Embedding) -> Embedding:
-    """Return ``row`` (D,) at the length 1; zeros stay zeros."""
+    """Return ``row`` (D,) at L2 norm 1; a zero vector stays zero."""
     return np.asarray(row / max(float(np.linalg.norm(row)), 1e-12), np.float32)
 
 
-def _build_cell(one: SimilarImage) -> drawing.SheetCell:
-    image = images.read_image(Path(one.path), at_least=(_CELL_SIDE, _CELL_SIDE))
-    return drawing.SheetCell(image, (f"{one.similarity:.3f}", PurePosixPath(one.name).name))
+def _build_cell(match: SimilarImage) -> drawing.SheetCell:
+    """Return the contact sheet cell of a match: the similarity with 3 decimals above the file name."""
+    image = images.read_image(Path(match.path), min_size=(_CELL_SIDE, _CELL_SIDE))
+    return drawing.SheetCell(image, (format_decimal(match.similarity), PurePosixPath(match.name).name))

@@ -1,4 +1,4 @@
-"""Finds the photos that a person points at: files, folders, patterns, or several of them."""
+"""Resolves what a user gives as input (files, folders, glob patterns, URLs, arrays, ...) to a list of images."""
 
 from __future__ import annotations
 
@@ -12,37 +12,36 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.Image import Image as Picture
+from PIL.Image import Image as PillowImage
 
 from lince.annotations import Classes
 from lince.errors import DataError
 from lince.i18n import _
+from lince.storage.scan import is_system_name, natural_sort_key
+from lince.storage.url import is_web_url
 from lince.validation import require_choice
 
 TRUTH_MODES = ("auto", "folders", "names", "none")
-_IGNORED_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}  # what systems leave in folders by themselves
-
-
-_URL_SCHEMES = ("http://", "https://")
 
 
 class BinaryStream(Protocol):
-    """A file object, opened for bytes."""
+    """A file object opened in binary mode."""
 
     def read(self) -> bytes:
-        """Return all that is left."""
+        """Return the remaining bytes."""
         ...
 
 
-# A photo, wherever it is: a file's path, the bytes of one, an open file, a picture of Pillow, pixels, a web address.
-ImageInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryStream | Picture | NDArray[np.uint8]
+# One image: path or URL, content of an image file, open file, Pillow image, or pixels (see ``images.array_to_rgb``).
+ImageInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryStream | PillowImage | NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class ImageItem:
-    """What is to be looked at: ``name`` is what people and files are told, ``path`` opens it if it lies in a file.
+    """One image to predict.
 
-    Otherwise ``path`` is empty, and the photo is ``held``.
+    ``path`` opens its file and is empty where it is none; then ``data`` is the image itself (any ``ImageInput``).
+    ``name`` identifies it in messages and results and can always be printed and encoded.
     """
 
     path: str
@@ -51,30 +50,29 @@ class ImageItem:
 
     @property
     def source(self) -> ImageInput:
-        """The photo itself, or the path of its file."""
-        held: ImageInput = self.path if self.data is None else self.data
-        return held
-
-
-def is_url(source: object) -> bool:
-    """Return whether ``source`` is the address of a photo on the web."""
-    return isinstance(source, str) and source.lower().startswith(_URL_SCHEMES)
+        """The image itself where there is one, else the path of its file."""
+        source: ImageInput = self.path if self.data is None else self.data
+        return source
 
 
 def to_image_item(source: ImageInput, name: str = "") -> ImageItem:
-    """Return the one photo ``source``; what lies in no file is called ``name``."""
-    if is_url(source):
-        return ImageItem("", to_printable(str(source)).partition("?")[0], source)  # what follows may be a key
+    """Return ``source`` as an item. An image that is neither a file nor a URL gets ``name``.
+
+    The name of a URL is cut before its query, which may hold a key.
+    """
+    if isinstance(source, str) and is_web_url(source):
+        return ImageItem("", to_printable(source).partition("?")[0], source)
     if isinstance(source, (str, os.PathLike)):
         return ImageItem(os.fspath(source), to_printable(os.fspath(source)))
     return ImageItem("", name, source)
 
 
 def iter_image_items(where: ImageInput | Iterable[ImageInput]) -> Sequence[ImageItem] | Iterator[ImageItem]:
-    """Return the photos of ``where``: what ``find`` takes, or any other photos, several or one.
+    """Return the images of ``where``: what ``find_images`` takes, or one or several images of any other kind.
 
-    Those of a generator are asked for one by one, as they are looked at. A photo that lies in no file is called by
-    its number, ``#1``. Raises ``DataError`` when there is nothing to look at.
+    A generator is read lazily, item by item; anything else gives a sequence. Images that are no files are named by
+    their number, from ``#1`` on; folders among several inputs are expanded. Raises ``DataError`` when a path does not
+    exist or nothing is found.
     """
     if isinstance(where, (str, os.PathLike)):
         return find_images(os.fspath(where))
@@ -87,77 +85,79 @@ def iter_image_items(where: ImageInput | Iterable[ImageInput]) -> Sequence[Image
 
 
 def find_images(sources: str | Path | Sequence[str | Path]) -> list[ImageItem]:
-    """Return the files that ``sources`` (files, folders, patterns such as ``*.jpg``) hold, in natural order.
+    """Return the files of ``sources`` (files, folders, patterns such as ``*.jpg``, URLs), without duplicates.
 
-    Folders are searched to the bottom; hidden files are left out. Photos of a single folder are named relative to
-    it, others as they were typed. Raises ``DataError`` when a source does not exist or all are empty.
+    The sources keep their order; the files within one are in natural order ("photo2" before "photo10"). Folders are
+    searched recursively, without hidden and system files; any other file counts, whatever its suffix. The files of a
+    single folder are named relative to it, others by the path given. Raises ``DataError`` when a source does not exist
+    or all of them are empty.
     """
-    asked = [sources] if isinstance(sources, (str, Path)) else list(sources)
-    alone = len(asked) == 1
-    found = [photo for source in asked for photo in _expand_source(os.fspath(source), alone)]
-    if not found:
+    paths = [sources] if isinstance(sources, (str, Path)) else list(sources)
+    is_single = len(paths) == 1
+    items = [item for path in paths for item in _expand_source(os.fspath(path), is_single)]
+    if not items:
         raise DataError(
             _("There is no photo in {sources}.").format(
-                sources=", ".join(to_printable(os.fspath(item)) for item in asked)
+                sources=", ".join(to_printable(os.fspath(path)) for path in paths)
             ),
             _("Expected photos, folders of photos, or patterns such as '*.jpg'."),
         )
-    return list({str(photo.source): photo for photo in found}.values())
+    return list({str(item.source): item for item in items}.values())
 
 
 def to_printable(name: str) -> str:
-    """Return ``name`` with the bytes that are not text written as ``\\xe9``, so that it can be printed and saved."""
+    """Return ``name`` with undecodable bytes (surrogates) escaped as ``\\xe9``, so that it can be encoded as UTF-8."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def infer_true_classes(items: Sequence[ImageItem], classes: Classes, mode: str = "auto") -> list[int | None]:
-    """Return the class id that each photo's folder or file name tells, ``None`` where it tells none.
+    """Return the true class id of each item by its folder or file name, ``None`` where it is unknown.
 
-    ``how`` is ``folders`` (the folder of the photo is called like a class), ``names`` (the file name starts with
-    the class, as in ``Abyssinian_12.jpg``), ``none``, or ``auto``: folders, when every photo lies in one.
+    ``mode`` is ``folders`` (the parent folder is named like a class), ``names`` (the file name starts with the class
+    name, as in ``Abyssinian_12.jpg``; the longest match wins), ``none``, or ``auto``: as ``folders`` if that gives
+    every item a class, else as ``none``. Raises ``UsageError`` for another mode.
     """
     require_choice("truth", mode, TRUTH_MODES)
     if mode == "names":
-        return [_class_from_file_name(photo, classes) for photo in items]
-    by_folder = [_class_from_folder(photo, classes) for photo in items]
-    if mode == "none" or (mode == "auto" and None in by_folder):
+        return [_class_from_file_name(item, classes) for item in items]
+    class_ids = [_class_from_folder(item, classes) for item in items]
+    if mode == "none" or (mode == "auto" and None in class_ids):
         return [None] * len(items)
-    return by_folder
+    return class_ids
 
 
 def resolve_truth_mode(items: Iterable[ImageItem], classes: Classes, mode: str) -> str:
-    """Return how ``truths`` finds the classes of any of ``photos``: ``auto`` looks at all of them, where it can."""
+    """Return the mode for ``infer_true_classes`` with ``auto`` resolved over all ``items``, to use batch by batch.
+
+    The items of a generator cannot be looked at in advance: for them ``auto`` is ``none``.
+    """
     if require_choice("truth", mode, TRUTH_MODES) != "auto":
         return mode
-    all_known = isinstance(items, Sequence) and None not in infer_true_classes(items, classes, "folders")
-    return "folders" if all_known else "none"
-
-
-def natural_sort_key(text: str) -> tuple[tuple[tuple[int, str], ...], str]:
-    """Return a sort key that puts ``photo2`` before ``photo10``."""
-    parts = re.split(r"(\d+)", text)
-    return tuple((int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts), text
+    has_class_folders = isinstance(items, Sequence) and None not in infer_true_classes(items, classes, "folders")
+    return "folders" if has_class_folders else "none"
 
 
 def _is_single_image(source: object) -> bool:
-    pixels = isinstance(source, np.ndarray) and source.ndim <= 3
-    return pixels or isinstance(source, (bytes, bytearray, memoryview, Picture)) or hasattr(source, "read")
+    """Return whether ``source`` is one image rather than several; an array of 4 dimensions is a batch."""
+    is_array = isinstance(source, np.ndarray) and source.ndim <= 3
+    return is_array or isinstance(source, (bytes, bytearray, memoryview, PillowImage)) or hasattr(source, "read")
 
 
-def _iter_items(items: Iterable[ImageInput]) -> Iterator[ImageItem]:
-    for number, item in enumerate(items, 1):
-        if isinstance(item, (str, os.PathLike)) and os.path.isdir(item):
-            yield from _expand_source(os.fspath(item), alone=False)
+def _iter_items(inputs: Iterable[ImageInput]) -> Iterator[ImageItem]:
+    for number, source in enumerate(inputs, 1):
+        if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
+            yield from _expand_source(os.fspath(source), is_single=False)
         else:
-            yield to_image_item(item, f"#{number}")
+            yield to_image_item(source, f"#{number}")
 
 
-def _expand_source(source: str, alone: bool) -> list[ImageItem]:
-    if is_url(source):
+def _expand_source(source: str, is_single: bool) -> list[ImageItem]:
+    """Return the images of one path, pattern or URL; a file's own name is tried before it is read as a pattern."""
+    if is_web_url(source):
         return [to_image_item(source)]
     if os.path.isdir(source):
         paths = sorted(_walk_files(source), key=natural_sort_key)
-        return [ImageItem(path, _display_name(os.path.relpath(path, source) if alone else path)) for path in paths]
+        return [ImageItem(path, _display_name(os.path.relpath(path, source) if is_single else path)) for path in paths]
     if os.path.isfile(source):
         return [ImageItem(source, _display_name(source))]
     matches = sorted(glob.glob(source, recursive=True), key=natural_sort_key)
@@ -167,14 +167,12 @@ def _expand_source(source: str, alone: bool) -> list[ImageItem]:
             _("Expected a photo, a folder of photos, or a pattern such as '*.jpg'."),
             _("Check the spelling, and the folder that you are in: {folder}.").format(folder=to_printable(os.getcwd())),
         )
-    return [photo for match in matches for photo in _expand_source(match, alone=False)]
+    return [item for match in matches for item in _expand_source(match, is_single=False)]
 
 
 def _walk_files(folder: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
-        inside = [
-            entry for entry in entries if not entry.name.startswith(".") and entry.name.casefold() not in _IGNORED_NAMES
-        ]
+        inside = [entry for entry in entries if not is_system_name(entry.name)]
     for entry in inside:
         if entry.is_dir(follow_symlinks=False):
             yield from _walk_files(entry.path)
@@ -186,14 +184,15 @@ def _display_name(path: str) -> str:
     return to_printable(PurePath(path).as_posix())
 
 
-def _class_from_folder(photo: ImageItem, classes: Classes) -> int | None:
-    if not photo.path:
+def _class_from_folder(item: ImageItem, classes: Classes) -> int | None:
+    if not item.path:
         return None
-    folder = to_printable(PurePath(os.path.abspath(photo.path)).parent.name)
+    folder = to_printable(PurePath(os.path.abspath(item.path)).parent.name)
     return classes.names.index(folder) if folder in classes.names else None
 
 
-def _class_from_file_name(photo: ImageItem, classes: Classes) -> int | None:
-    stem = PurePath(photo.path).stem
-    fitting = [name for name in classes.names if re.match(re.escape(name) + r"(?![^\W\d_])", stem)]
-    return classes.names.index(max(fitting, key=len)) if fitting else None
+def _class_from_file_name(item: ImageItem, classes: Classes) -> int | None:
+    """Return the class with the longest name that the file name starts with, not followed by a letter."""
+    stem = PurePath(item.path).stem
+    matches = [name for name in classes.names if re.match(re.escape(name) + r"(?![^\W\d_])", stem)]
+    return classes.names.index(max(matches, key=len)) if matches else None

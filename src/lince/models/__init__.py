@@ -1,1 +1,1 @@
-"""Networks: which exist, how they are built, where their weights come from, what they cost."""
+"""Networks: registries of architectures, construction, pretrained weights, and their cost."""

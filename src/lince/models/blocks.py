@@ -1,4 +1,4 @@
-"""A network as a row of blocks from input to head: what fine-tuning counts, freezes, and gives rates to."""
+"""A network as a sequence of blocks from input to head, which fine-tuning freezes and gives learning rates."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _FOLLOWING_LAYERS = (nn.Dropout, nn.Identity, *_NORMS)
 
 
 def split_into_blocks(network: nn.Module) -> list[Block]:
-    """Return the (name, module) blocks of ``network`` in order, containers opened one level deep.
+    """Return the (name, module) blocks of ``network`` in order, with containers opened one level deep.
 
-    Norms, activations and dropout belong to the layer before them, and poolings stand alone, so that VGG16 has the
-    18 layers that Keras counts after its input: 13 convolutions and 5 poolings.
+    Norms, activations and dropout belong to the layer before them; pooling layers are blocks of their own. So VGG16 has
+    the 18 layers that Keras counts after its input: 13 convolutions and 5 pooling layers.
     """
     grouped: list[tuple[str, list[nn.Module]]] = []
     for name, module in _open_containers(network):
@@ -32,20 +32,22 @@ def split_into_blocks(network: nn.Module) -> list[Block]:
 
 
 class FreezableNetwork(nn.Module):
-    """A network that says what its blocks are, so that the lower ones can stay as they are while the rest learns."""
+    """Base class of networks whose first blocks can be frozen while the others are trained."""
 
     def __init__(self) -> None:
         super().__init__()
         self._frozen: list[nn.Module] = []
 
     def list_blocks(self) -> list[Block]:
-        """Return (name, module) of every block from input to head; the head is the last."""
+        """Return the (name, module) of every block from input to head; the head is the last."""
         raise NotImplementedError
 
     def freeze_before(self, from_layer: str) -> int:
-        """Freeze every block before ``from_layer`` (a number as Keras counts, or a name); return how many.
+        """Freeze every block before ``from_layer`` (a number as Keras counts, or a name); return how many are frozen.
 
-        Frozen blocks take no gradients and stay in evaluation mode: their batch-norm statistics do not move.
+        Parameters of frozen blocks need no gradients, and the blocks stay in evaluation mode, so that their batch norms
+        keep their statistics and dropout is off. Blocks frozen before are trainable again if they come after
+        ``from_layer``. Raises ``UsageError`` for an unknown layer.
         """
         blocks = self.list_blocks()
         first = find_first_trainable_block(blocks, from_layer)
@@ -59,36 +61,36 @@ class FreezableNetwork(nn.Module):
         return first
 
     def freeze_norms(self) -> None:
-        """Keep the statistics of every batch norm as they are from now on; their scales and shifts still learn."""
-        self._frozen += [one for one in self.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
+        """Keep the running statistics of every batch norm from now on; scales and shifts are still trained."""
+        self._frozen += [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
         self.train(self.training)
 
     def unfreeze(self) -> None:
-        """Let everything learn again."""
+        """Make all parameters trainable and undo ``freeze_before`` and ``freeze_norms``."""
         self._frozen = []
         self.requires_grad_(True)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode, except for what is frozen."""
+        """Set training mode (or evaluation mode) on all but frozen modules, which stay in evaluation mode."""
         super().train(mode)
         for module in self._frozen:
             module.eval()
         return self
 
     def _freeze_blockless_parameters(self) -> None:
-        # Position embeddings and class tokens belong to no block; they stand at the input.
-        inside = {id(parameter) for _name, module in self.list_blocks() for parameter in module.parameters()}
+        """Freeze parameters that belong to no block: position embeddings and class tokens, which are at the input."""
+        block_parameters = {id(parameter) for _name, module in self.list_blocks() for parameter in module.parameters()}
         for parameter in self.parameters():
-            if id(parameter) not in inside:
+            if id(parameter) not in block_parameters:
                 parameter.requires_grad_(False)
 
 
 def find_first_trainable_block(blocks: list[Block], from_layer: str) -> int:
-    """Return the position in ``blocks`` of the first one that ``from_layer`` leaves to be trained.
+    """Return the index in ``blocks`` of the first one that is trained from ``from_layer`` on.
 
-    A number counts as Keras does: 0 is the input itself, 1 the first block. A name is a block's, or what it begins
-    with: ``blocks.5``, ``layer3``. Raises ``UsageError`` for a layer that is not there.
+    ``from_layer`` is a number as Keras counts, where 0 is the input and 1 the first block, or the name of a block or
+    its first parts: ``blocks.5``, ``layer3``. Raises ``UsageError`` for an unknown layer.
     """
     if from_layer.isdigit():
         return _block_by_number(blocks, int(from_layer))
@@ -105,11 +107,12 @@ def find_first_trainable_block(blocks: list[Block], from_layer: str) -> int:
 
 
 def has_norm_layers(network: nn.Module) -> bool:
-    """Return whether some layer of ``network`` keeps its values in scale, so that high learning rates do no harm."""
+    """Return whether ``network`` has normalisation layers, and so tolerates high learning rates."""
     return any(isinstance(module, _NORMS) for module in network.modules())
 
 
 def _block_by_number(blocks: list[Block], number: int) -> int:
+    """Return the index in ``blocks`` of the layer ``number``, where 0 and 1 both give the first."""
     if number > len(blocks):
         raise UsageError(
             _("This network has {count} layers after its input, not {number}.").format(
@@ -121,16 +124,18 @@ def _block_by_number(blocks: list[Block], number: int) -> int:
 
 
 def _open_containers(network: nn.Module) -> list[Block]:
-    opened: list[Block] = []
+    """Return the (name, module) children of ``network``, with containers replaced by their own children."""
+    blocks: list[Block] = []
     for name, child in network.named_children():
         if isinstance(child, _CONTAINERS) and len(child) > 0:
-            opened += [(f"{name}.{key}", inner) for key, inner in child.named_children()]
+            blocks += [(f"{name}.{key}", inner) for key, inner in child.named_children()]
         else:
-            opened.append((name, child))
-    return opened
+            blocks.append((name, child))
+    return blocks
 
 
 def _belongs_to_previous(module: nn.Module) -> bool:
+    """Return whether ``module`` is part of the block before it: a norm, an activation, or dropout."""
     if isinstance(module, _FOLLOWING_LAYERS):
         return True
     is_pooling = "Pool" in type(module).__name__

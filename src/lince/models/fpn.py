@@ -1,4 +1,4 @@
-"""Any timm network as the body of a detector: its maps at strides 4 to 32, joined from coarse to fine (FPN)."""
+"""A feature pyramid network (FPN) over any timm network, as the backbone of a detector."""
 
 from __future__ import annotations
 
@@ -14,47 +14,54 @@ from lince.i18n import _
 from lince.models.classification import timm_backbone
 from lince.models.classification.registry import ModelEntry
 
-STRIDES = (4, 8, 16, 32, 64)  # pixels between the places of the five maps; the last one is every second of the fourth
+STRIDES = (4, 8, 16, 32, 64)  # of the five feature maps, in pixels; the last is the fourth, subsampled by 2
 
 
 class FpnBackbone(nn.Module):
-    """A timm network and a feature pyramid (Lin et al. 2017) over its stages, ``width`` channels in every map."""
+    """A timm network with a feature pyramid (Lin et al. 2017) over its stages.
 
-    def __init__(self, network: nn.Module, taps: list[int], channels: list[int], width: int) -> None:
+    ``out_indices`` are the indices of the network's feature maps at strides 4 to 32, ``channels`` their channels; every
+    map of the pyramid has ``width`` channels.
+    """
+
+    def __init__(self, network: nn.Module, out_indices: list[int], channels: list[int], width: int) -> None:
         super().__init__()
         self.body = network
-        self.taps = taps
+        self.out_indices = out_indices
         self.fpn = FeaturePyramidNetwork(channels, width, LastLevelMaxPool())
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the maps at strides 4, 8, 16, 32 and 64 of ``images`` (N, 3, H, W)."""
+        """Return the feature maps at strides 4, 8, 16, 32 and 64 of ``images`` (N, 3, H, W), finest first."""
         network: Any = self.body
-        stages = network.forward_intermediates(images, indices=self.taps, intermediates_only=True)
-        joined = self.fpn(OrderedDict((str(level), one) for level, one in enumerate(stages)))
-        return tuple(joined.values())
+        stages = network.forward_intermediates(images, indices=self.out_indices, intermediates_only=True)
+        pyramid = self.fpn(OrderedDict((str(level), stage) for level, stage in enumerate(stages)))
+        return tuple(pyramid.values())
 
 
 def create_fpn_backbone(entry: ModelEntry, height: int, width: int, channels: int) -> FpnBackbone:
-    """Return the backbone of ``entry`` at random weights, with ``channels`` channels in each map of its pyramid.
+    """Return the backbone of ``entry`` with random weights; each map of its pyramid has ``channels`` channels.
 
-    What the network has above its last map is left out. Raises ``UsageError`` for a network without maps at strides
-    4, 8, 16 and 32, or one that cannot read images of (height, width).
+    Layers of the network above its last map are removed. Raises ``UsageError`` for a network without feature maps at
+    strides 4, 8, 16 and 32, and for one that cannot process images of (height, width).
     """
     network: Any = timm_backbone.create_timm_model(entry, height, width)
-    taps = _select_feature_indices(entry, network)
-    widths = [int(network.feature_info[tap]["num_chs"]) for tap in taps]
+    out_indices = _select_feature_indices(entry, network)
+    widths = [int(network.feature_info[index]["num_chs"]) for index in out_indices]
     if hasattr(network, "prune_intermediate_layers"):
-        network.prune_intermediate_layers(taps, prune_norm=True)
-    return FpnBackbone(network, taps, widths, channels)
+        network.prune_intermediate_layers(out_indices, prune_norm=True)
+    return FpnBackbone(network, out_indices, widths, channels)
 
 
 def _select_feature_indices(entry: ModelEntry, network: Any) -> list[int]:
-    """Return which of the maps of ``network`` stand at strides 4, 8, 16 and 32."""
+    """Return the indices of the feature maps of ``network`` at strides 4, 8, 16 and 32."""
     info = getattr(network, "feature_info", None) or []
-    by_stride = {one["reduction"]: number for number, one in enumerate(info)}
+    by_stride = {stage["reduction"]: index for index, stage in enumerate(info)}
     if not hasattr(network, "forward_intermediates") or not by_stride.keys() >= set(STRIDES[:-1]):
         raise UsageError(
             _("{model} cannot be the backbone of a detector.").format(model=entry.architecture),
-            _("Expected a network that halves its map step by step, such as resnet50 or mobilenetv3_large_100."),
+            _(
+                "Expected a network that halves its feature map at each stage, such as resnet50 or "
+                "mobilenetv3_large_100."
+            ),
         )
     return [by_stride[stride] for stride in STRIDES[:-1]]

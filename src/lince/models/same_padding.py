@@ -1,4 +1,7 @@
-"""TensorFlow's ``same`` padding as fixed numbers, once the size of the input is known."""
+"""TensorFlow's ``same`` padding as constant widths, for a known input size.
+
+timm computes it in every forward pass from the input's shape, which a traced ONNX graph would repeat as arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-PadWidths = tuple[int, int, int, int]
+PadWidths = tuple[int, int, int, int]  # left, right, top, bottom in pixels, as ``nn.functional.pad`` takes them
 
 
 def compute_same_pads(height: int, width: int, layer: Any) -> PadWidths:
-    """Return (left, right, top, bottom) pads after which ``layer`` answers one value per stride of its input.
+    """Return the padding with which ``layer`` gives ceil(size / stride) outputs for an input of (height, width).
 
-    ``layer`` has a kernel and a stride, maybe a dilation. What cannot be halved goes to the right and the bottom.
+    ``layer`` has ``kernel_size`` and ``stride``, and may have ``dilation``. An odd total is larger on the right and at
+    the bottom, as in TensorFlow.
     """
     kernel, stride, dilation = (_pair(getattr(layer, key, 1)) for key in ("kernel_size", "stride", "dilation"))
     return (
@@ -23,21 +27,26 @@ def compute_same_pads(height: int, width: int, layer: Any) -> PadWidths:
 
 
 class PaddedConv(nn.Conv2d):
-    """A convolution after a zero padding of fixed width; in an ONNX graph it is one node."""
+    """A convolution after zero padding of constant width, which may differ between opposite sides.
+
+    It is one node in an ONNX graph.
+    """
 
     pads: PadWidths
 
     @classmethod
-    def wrap_conv(cls, plain: nn.Conv2d, pads: PadWidths) -> PaddedConv:
-        """Return ``plain``, which pads nothing by itself, behind ``pads``; the two share their weights."""
-        kernel, stride, dilation = (_pair(value) for value in (plain.kernel_size, plain.stride, plain.dilation))
-        options: dict[str, Any] = {"groups": plain.groups, "bias": plain.bias is not None, "device": "meta"}
-        padded = cls(plain.in_channels, plain.out_channels, kernel, stride, 0, dilation, **options)
-        padded.weight, padded.bias, padded.pads = plain.weight, plain.bias, pads
+    def wrap_conv(cls, convolution: nn.Conv2d, pads: PadWidths) -> PaddedConv:
+        """Return ``convolution``, which must not pad by itself, with ``pads`` before it; the weights are shared."""
+        kernel, stride, dilation = (
+            _pair(value) for value in (convolution.kernel_size, convolution.stride, convolution.dilation)
+        )
+        options: dict[str, Any] = {"groups": convolution.groups, "bias": convolution.bias is not None, "device": "meta"}
+        padded = cls(convolution.in_channels, convolution.out_channels, kernel, stride, 0, dilation, **options)
+        padded.weight, padded.bias, padded.pads = convolution.weight, convolution.bias, pads
         return padded
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the convolution of the padded ``x``."""
+        """Return the convolution of the padded ``x`` (N, C, H, W)."""
         if torch.onnx.is_in_onnx_export():
             shape = (self.stride, self.dilation, self.groups)
             return _PaddedConvFunction.apply(x, self.weight, self.bias, self.pads, *shape)  # type: ignore[no-any-return]
@@ -45,7 +54,7 @@ class PaddedConv(nn.Conv2d):
 
 
 class PaddedPool(nn.Module):
-    """A pooling after a padding of fixed width and value."""
+    """A pooling layer after padding of constant width with ``value``."""
 
     def __init__(self, pads: PadWidths, pool: nn.Module, value: float = 0.0) -> None:
         super().__init__()
@@ -53,20 +62,22 @@ class PaddedPool(nn.Module):
         self.pool = pool
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the pooling of the padded ``x``."""
+        """Return the pooled ``x`` (N, C, H, W) after padding."""
         return self.pool(nn.functional.pad(x, self.pads, value=self.value))  # type: ignore[no-any-return]
 
 
 class _PaddedConvFunction(torch.autograd.Function):
-    """ONNX's Conv pads each side by itself, which torch's cannot say: so the node is written here."""
+    """A convolution with different padding on opposite sides, which ONNX has as one node and torch has not."""
 
     @staticmethod
     def forward(_ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, pads: PadWidths, *shape: Any) -> Tensor:
+        """Return the convolution of the padded ``x``; ``shape`` is stride, dilation and groups."""
         stride, dilation, groups = shape
         return nn.functional.conv2d(nn.functional.pad(x, pads), weight, bias, stride, 0, dilation, groups)
 
     @staticmethod
     def symbolic(g: Any, x: Any, weight: Any, bias: Any, pads: PadWidths, *shape: Any) -> Any:
+        """Return the ``Conv`` node with its padding as an attribute."""
         stride, dilation, groups = shape
         left, right, top, bottom = pads
         inputs = [x, weight] if bias is None or bias.node().mustBeNone() else [x, weight, bias]
@@ -75,9 +86,11 @@ class _PaddedConvFunction(torch.autograd.Function):
 
 
 def _side_pads(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Return the padding before and after one axis of ``size`` pixels."""
     total = max(0, (-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size)
     return total // 2, total - total // 2
 
 
 def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+    """Return ``value`` for both axes, (vertical, horizontal)."""
     return (value, value) if isinstance(value, int) else (value[0], value[1])

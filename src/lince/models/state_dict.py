@@ -1,4 +1,4 @@
-"""Reads published files whose tensors bear other names than ours, or hold several of ours in one."""
+"""Renames and splits the tensors of published state dicts that use other names than this implementation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ RenameRules = tuple[tuple[re.Pattern[str], str], ...]
 
 @dataclass(frozen=True)
 class FusedTensor:
-    """Tensors whose whole name is ``pattern`` hold equal pieces, one below the other, named by each of ``names``.
+    """A tensor in a file that holds several of ours, of equal size, concatenated along the first axis.
 
-    Groups of the pattern stand in the names as in ``re.sub``.
+    ``pattern`` matches its full name; each of ``names`` is the template of one part's name, with groups of the pattern
+    as in ``re.sub``.
     """
 
     pattern: re.Pattern[str]
@@ -23,12 +24,12 @@ class FusedTensor:
 
 
 def compile_rules(*pairs: tuple[str, str]) -> RenameRules:
-    """Return ``pairs`` of a regular expression and what stands in its place, made ready."""
+    """Return compiled rules from ``pairs`` of a regular expression and its replacement."""
     return tuple((re.compile(old), new) for old, new in pairs)
 
 
 def rename_key(name: str, rename_rules: RenameRules) -> str:
-    """Return ``name`` after all rules, one after the other."""
+    """Return ``name`` after applying all rules in order; each replaces every match."""
     for old, new in rename_rules:
         name = old.sub(new, name)
     return name
@@ -37,12 +38,15 @@ def rename_key(name: str, rename_rules: RenameRules) -> str:
 def split_fused_tensors(
     state: Mapping[str, Tensor], fused_tensors: Sequence[FusedTensor]
 ) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of ``state`` by name, those that are ``joined`` taken apart."""
+    """Yield (name, tensor) of ``state``, with tensors that match one of ``fused_tensors`` split into their parts.
+
+    A scalar, or a tensor whose first axis cannot be divided equally, is yielded as it is.
+    """
     for name, value in state.items():
-        for one in fused_tensors:
-            match = one.pattern.fullmatch(name)
-            if match and value.ndim and len(value) % len(one.names) == 0:
-                yield from zip((match.expand(part) for part in one.names), value.chunk(len(one.names)), strict=True)
+        for fused in fused_tensors:
+            match = fused.pattern.fullmatch(name)
+            if match and value.ndim and len(value) % len(fused.names) == 0:
+                yield from zip((match.expand(part) for part in fused.names), value.chunk(len(fused.names)), strict=True)
                 break
         else:
             yield name, value

@@ -1,4 +1,4 @@
-"""Weights into a network: read without unpickling, matched name by name, everything that did not fit said."""
+"""Loads weight files into networks, without unpickling code, and reports every tensor that did not fit."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from lince import fileio
 from lince.errors import WeightsError
 from lince.i18n import _
+from lince.model_card import translate_licence
 from lince.models.classification import timm_backbone
 from lince.models.classification.classifier import Classifier
 from lince.models.classification.cnn import CustomCnn
@@ -29,7 +30,7 @@ from lince.models.detection.detector import Detector
 from lince.models.weights_source import WeightsSource
 
 StateDict = dict[str, Tensor]
-MIN_FITTED_SHARE = 0.9  # the share of the network's tensors that a file must fill
+MIN_FITTED_SHARE = 0.9  # fraction of the network's tensors that a file must contain
 _WRAPPERS = (
     "state_dict_ema",
     "model_ema",
@@ -44,44 +45,44 @@ _WRAPPERS = (
 _OUTER_PREFIXES = ("module.", "_orig_mod.", "model.")
 _PREFIXES = (*_OUTER_PREFIXES, "backbone.", "encoder.", "body.network.", "body.", "network.")
 _HEAD_NAMES = (*timm_backbone.HEAD_PARTS, "AuxLogits")
-_BATCH_COUNTER = "num_batches_tracked"  # absent from old files, and of no use to a network that is evaluated
-_MAX_HEADER_BYTES = 100_000_000  # bytes, safetensors' own limit
-_TRUNCATION_ERRORS = (EOFError, IndexError, struct.error)  # how the reading of a pickle ends where its bytes do
-_STUBBED_MODULES = (
-    "torch.nn.modules.",
-    "ultralytics.",
-)  # whose objects in a file are read for the tensors that they hold
-_MAX_DEPTH = 50  # modules within modules
-_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
+_BATCH_COUNTER = "num_batches_tracked"  # of a batch norm; absent from old files, and not used in inference
+_MAX_HEADER_BYTES = 100_000_000  # safetensors' own limit
+_TRUNCATION_ERRORS = (EOFError, IndexError, struct.error)  # raised on reading a truncated pickle
+_STUBBED_MODULES = ("torch.nn.modules.", "ultralytics.")  # objects of these are read for their tensors alone
+_MAX_DEPTH = 50  # of nested modules in a file
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")  # torch.hub's convention, such as resnet18-f37072fd.pth
 
 
 class _ModuleStub:
-    """Stands for a module in a file: it takes what the file gives it, and no code of the module's class ever runs."""
+    """Takes the place of a pickled module: it receives the module's attributes, and no code of its class runs."""
 
-    def __init__(self, *_given: Any) -> None:
+    def __init__(self, *_arguments: Any) -> None:
         pass
 
 
 def _iter_tensors(module: _ModuleStub, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Yield what ``module`` and those within it hold, by torch's names."""
+    """Yield (name, tensor) of the parameters and buffers of ``module`` and its submodules, named as torch does."""
     for kind in ("_parameters", "_buffers"):
         yield from ((prefix + str(name), value) for name, value in _stub_items(module, kind))
-    for name, inner in _stub_items(module, "_modules"):
-        if isinstance(inner, _ModuleStub) and depth < _MAX_DEPTH:
-            yield from _iter_tensors(inner, f"{prefix}{name}.", depth + 1)
+    for name, submodule in _stub_items(module, "_modules"):
+        if isinstance(submodule, _ModuleStub) and depth < _MAX_DEPTH:
+            yield from _iter_tensors(submodule, f"{prefix}{name}.", depth + 1)
 
 
 def _stub_items(module: _ModuleStub, kind: str) -> list[tuple[Any, Any]]:
-    held = vars(module).get(kind)
-    return list(held.items()) if isinstance(held, dict) else []
+    """Return the items of the dictionary ``kind`` of ``module``, such as ``_parameters``; nothing if there is none."""
+    items = vars(module).get(kind)
+    return list(items.items()) if isinstance(items, dict) else []
 
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What became of a weight file: ``fitted`` of ``total`` tensors of the network were filled from ``origin``.
+    """Which tensors of a network a weight file filled.
 
-    ``wrong_shape`` holds (name, shape in the file, shape in the network); ``head`` names the tensors of the file's own
-    classifier, which is left out because it names other classes.
+    ``fitted_count`` of the network's ``total_count`` tensors were loaded from ``provenance``. ``missing`` are in the
+    network alone, ``unexpected`` in the file alone; ``wrong_shape`` holds (name, shape in the file, shape in the
+    network). ``class_layers`` are the classification layers that were left out because they belong to other classes.
+    ``notes`` are further sentences for the user.
     """
 
     provenance: str
@@ -95,47 +96,58 @@ class WeightsReport:
     notes: tuple[str, ...] = ()
 
     def format_lines(self) -> list[str]:
-        """Return the report as sentences, every key that did not fit named."""
+        """Return the report as sentences that name every tensor that did not fit."""
         if self.fitted_count == 0:
             return [_("Weights: random.")]
-        text = [
-            _("Weights: {origin} (licence: {licence}), {fitted} of {total} tensors filled.").format(
-                origin=self.provenance, licence=self.licence, fitted=self.fitted_count, total=self.total_count
+        lines = [
+            _("Weights: {origin} (licence: {licence}), {fitted} of {total} tensors loaded.").format(
+                origin=self.provenance,
+                licence=translate_licence(self.licence),
+                fitted=self.fitted_count,
+                total=self.total_count,
             ),
             *self.notes,
         ]
         if self.class_layers:
-            text.append(_("Left out, the file's own classifier: {names}.").format(names=", ".join(self.class_layers)))
-        return text + self.describe_misfits()
+            lines.append(_("Classifier head replaced; not loaded: {names}.").format(names=", ".join(self.class_layers)))
+        return lines + self.describe_misfits()
 
     def describe_misfits(self, max_names: int | None = None) -> list[str]:
-        """Return one sentence for each way in which keys did not fit, with ``most`` names in each."""
-        text = []
+        """Return a sentence for each way in which tensors did not fit.
+
+        Each lists up to ``max_names`` names, all of them for ``None``.
+        """
+        lines = []
         if self.missing:
-            text.append(_("Not in the file, left random: {names}.").format(names=_join_names(self.missing, max_names)))
+            lines.append(
+                _("Not in the file, initialised at random: {names}.").format(names=_join_names(self.missing, max_names))
+            )
         if self.unexpected:
-            text.append(
+            lines.append(
                 _("In the file, not in the network: {names}.").format(names=_join_names(self.unexpected, max_names))
             )
         if self.wrong_shape:
             shapes = _join_names(
-                [f"{name} {found} / {expected}" for name, found, expected in self.wrong_shape], max_names
+                [f"{name} {file_shape} / {network_shape}" for name, file_shape, network_shape in self.wrong_shape],
+                max_names,
             )
-            text.append(_("Of another shape (file / network), left random: {shapes}.").format(shapes=shapes))
-        return text
+            lines.append(_("Different shape (file / network), initialised at random: {shapes}.").format(shapes=shapes))
+        return lines
 
 
-def _join_names(names: Sequence[str], most: int | None) -> str:
-    if most is None or len(names) <= most:
+def _join_names(names: Sequence[str], max_names: int | None) -> str:
+    """Return ``names`` separated by commas, up to ``max_names`` of them and the number of the rest."""
+    if max_names is None or len(names) <= max_names:
         return ", ".join(names)
-    return _("{names} and {count} more").format(names=", ".join(names[:most]), count=len(names) - most)
+    return _("{names} and {count} more").format(names=", ".join(names[:max_names]), count=len(names) - max_names)
 
 
 def load_classifier_weights(network: Classifier, source: WeightsSource) -> WeightsReport:
-    """Fill the body of ``network`` from ``source`` and return what fitted; its head stays as it is.
+    """Load the backbone of ``network`` from ``source`` and return what was loaded; the head keeps its weights.
 
-    Raises ``WeightsError`` when the file is missing, cut off, holds more than tensors, or fills fewer than 90 % of the
-    body's tensors; the network is then unchanged.
+    Files in timm's older layouts, or made for another input size, are converted by timm. Raises ``WeightsError`` when
+    the file is missing, truncated, contains more than tensors, or has fewer than 90 % of the backbone's tensors; the
+    network is then unchanged.
     """
     body = network.body
     target = body if isinstance(body, CustomCnn) else body.get_submodule("network")
@@ -144,7 +156,6 @@ def load_classifier_weights(network: Classifier, source: WeightsSource) -> Weigh
     state = _strip_wrapper_and_prefixes(read_weights(source.path))
     fitting, report = _match_tensors(state, target, source)
     if report.fitted_count < MIN_FITTED_SHARE * report.total_count and not isinstance(body, CustomCnn):
-        # Files in another layout, or made for another size: as timm would bring them in.
         fitting, report = _match_tensors(timm_backbone.adapt_checkpoint(state, target), target, source)
     if report.fitted_count < MIN_FITTED_SHARE * report.total_count:
         raise _too_few_error(source, report)
@@ -153,11 +164,11 @@ def load_classifier_weights(network: Classifier, source: WeightsSource) -> Weigh
 
 
 def load_detector_weights(network: Detector, source: WeightsSource) -> WeightsReport:
-    """Fill ``network`` from ``source`` and return what fitted.
+    """Load ``network`` from ``source`` and return what was loaded.
 
-    Weights made for another number of classes leave the layers that name classes as they are; ``head`` tells which.
-    Those of a classifier fill the body of a detector that is built on one.
-    Raises ``WeightsError`` as ``load`` does.
+    Layers that depend on the number of classes keep their weights when the file has another number; ``class_layers`` of
+    the report names them. Weights of a classifier are loaded into the backbone of a detector that has a timm backbone.
+    Raises ``WeightsError`` as ``load_classifier_weights`` does.
     """
     if source.path is None:
         return WeightsReport(source.provenance, source.licence, 0, len(network.state_dict()))
@@ -165,33 +176,44 @@ def load_detector_weights(network: Detector, source: WeightsSource) -> WeightsRe
     for prefix in _OUTER_PREFIXES:
         state = _strip_prefix(state, prefix)
     fitting, report = _match_tensors(network.adapt_state_dict(state), network, source)
-    classes = [row for row in report.wrong_shape if network.is_class_layer(row[0])]
-    if report.fitted_count + len(classes) < MIN_FITTED_SHARE * report.total_count:
+    class_rows = [row for row in report.wrong_shape if network.is_class_layer(row[0])]
+    if report.fitted_count + len(class_rows) < MIN_FITTED_SHARE * report.total_count:
         if network.get_backbone() is not network:
             return _load_backbone_weights(network.get_backbone(), state, source)
         raise _too_few_error(source, report)
     network.load_state_dict(fitting, strict=False)
-    others = tuple(row for row in report.wrong_shape if row not in classes)
-    return replace(report, wrong_shape=others, class_layers=tuple(name for name, _found, _expected in classes))
+    other_rows = tuple(row for row in report.wrong_shape if row not in class_rows)
+    return replace(
+        report, wrong_shape=other_rows, class_layers=tuple(name for name, _file_shape, _network_shape in class_rows)
+    )
 
 
-def _load_backbone_weights(body: nn.Module, state: StateDict, source: WeightsSource) -> WeightsReport:
+def _load_backbone_weights(backbone: nn.Module, state: StateDict, source: WeightsSource) -> WeightsReport:
+    """Load the ``backbone`` of a detector from a classifier's ``state``."""
     state = _strip_wrapper_and_prefixes(dict(state))
-    fitting, report = _match_tensors(state, body, source)
+    fitting, report = _match_tensors(state, backbone, source)
     if report.fitted_count < MIN_FITTED_SHARE * report.total_count:
-        fitting, report = _match_tensors(timm_backbone.adapt_checkpoint(state, body), body, source)
+        fitting, report = _match_tensors(timm_backbone.adapt_checkpoint(state, backbone), backbone, source)
     if report.fitted_count < MIN_FITTED_SHARE * report.total_count:
         raise _too_few_error(source, report)
-    body.load_state_dict(fitting, strict=False)
-    return replace(report, notes=(*report.notes, _("They fill the backbone; the rest of the detector is random.")))
+    backbone.load_state_dict(fitting, strict=False)
+    return replace(
+        report,
+        notes=(*report.notes, _("Only the backbone was loaded; the rest of the detector is initialised at random.")),
+    )
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """Return what the weight file at ``path`` holds, tensors on the CPU; nothing in it is ever executed."""
+    """Return the content of the weight file at ``path``, a dictionary with its tensors on the CPU.
+
+    Reads safetensors and files of ``torch.save``; code in them is never executed, and a pickled module becomes the
+    dictionary of its tensors. Raises ``WeightsError`` when the file cannot be read, contains other objects, or does not
+    match the hash in its name.
+    """
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
     except OSError as error:
-        if error.errno == errno.EINVAL:  # torch looked for the directory of an archive before the start of the file
+        if error.errno == errno.EINVAL:  # torch sought the archive's directory before the start of a truncated file
             raise _unreadable_error(path, error) from error
         raise WeightsError(_("{path} cannot be read: {error}.").format(path=path, error=error)) from error
     except (SafetensorError, RuntimeError, pickle.UnpicklingError, ValueError, *_TRUNCATION_ERRORS) as error:
@@ -201,50 +223,55 @@ def read_weights(path: Path) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         raise _unreadable_error(path, TypeError(type(content).__name__))
     _check_hash(path)
-    return {name: dict(_iter_tensors(one)) if isinstance(one, _ModuleStub) else one for name, one in content.items()}
+    return {
+        name: dict(_iter_tensors(value)) if isinstance(value, _ModuleStub) else value for name, value in content.items()
+    }
 
 
 def _read_torch(path: Path) -> Any:
-    # Training scripts keep what they were started with beside the tensors: attributes alone, no code runs for them.
-    known: list[Any] = [argparse.Namespace, *((_ModuleStub, name) for name in _list_module_classes(path))]
-    with warnings.catch_warnings(), torch.serialization.safe_globals(known):
-        warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)  # the error that follows says more
+    """Return the content of a file of ``torch.save``, with modules as stubs."""
+    # Training scripts store their arguments as a Namespace: plain attributes, for which no code runs.
+    safe_classes: list[Any] = [argparse.Namespace, *((_ModuleStub, name) for name in _list_module_classes(path))]
+    with warnings.catch_warnings(), torch.serialization.safe_globals(safe_classes):
+        warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)  # an error with the cause follows
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _list_module_classes(path: Path) -> list[str]:
-    """Return the names of the classes of modules that the file at ``path`` holds objects of."""
+    """Return the full names of the module classes of which the file at ``path`` contains objects."""
     if not zipfile.is_zipfile(path):
         return []
     try:
-        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except (RuntimeError, ValueError, AssertionError, pickle.UnpicklingError, *_TRUNCATION_ERRORS):
-        return []  # whoever reads on says why
-    return [name for name in found if name.startswith(_STUBBED_MODULES)]
+        return []  # reading the file raises an error with the cause
+    return [name for name in names if name.startswith(_STUBBED_MODULES)]
 
 
 def _unreadable_error(path: Path, error: Exception) -> WeightsError:
-    again = _("Download or copy it again.")
+    """Return the error for ``error``, raised on reading ``path``: truncated, unsafe, or not a weight file."""
+    remedy = _("Download or copy it again.")
     if _is_truncated(path, error):
         return WeightsError(
-            _("{path} is cut off: it ends after {size:,} bytes.").format(path=path, size=path.stat().st_size),
-            _("Expected a whole weight file."),
-            again,
+            _("{path} is truncated: it ends after {size:,} bytes.").format(path=path, size=path.stat().st_size),
+            _("Expected a complete weight file."),
+            remedy,
         )
     if isinstance(error, pickle.UnpicklingError) and "global" in str(error).lower():
         return WeightsError(
-            _("{path} holds more than tensors, and loading it would run code from the file.").format(path=path),
+            _("{path} contains more than tensors, and loading it would run code from the file.").format(path=path),
             _("Expected tensors only: a safetensors file, or one that torch.save wrote from a state_dict."),
             _("Save it again with safetensors, where it was made."),
         )
     return WeightsError(
         _("{path} is not a weight file: {error}.").format(path=path, error=str(error).partition("\n")[0][:200]),
         _("Expected a safetensors file, or one that torch.save wrote from a state_dict."),
-        again,
+        remedy,
     )
 
 
 def _is_truncated(path: Path, error: Exception) -> bool:
+    """Return whether the file ends too early, from its start and its size or from ``error``."""
     with open(path, "rb") as stream:
         start = stream.read(8)
     if start.startswith(b"PK\x03\x04"):
@@ -256,17 +283,18 @@ def _is_truncated(path: Path, error: Exception) -> bool:
 
 
 def _check_hash(path: Path) -> None:
-    said = _HASH_IN_NAME.search(path.name)
-    if said and not fileio.compute_sha256(path).startswith(said[1]):
+    """Raise ``WeightsError`` when the file's name ends in a hash that is not that of its content."""
+    match = _HASH_IN_NAME.search(path.name)
+    if match and not fileio.compute_sha256(path).startswith(match[1]):
         raise WeightsError(
-            _("{path} is not the file that its name promises.").format(path=path),
-            _("Expected a SHA-256 that begins with {digits}.").format(digits=said[1]),
+            _("The content of {path} does not match the hash in its name.").format(path=path),
+            _("Expected a SHA-256 that begins with {digits}.").format(digits=match[1]),
             _("Download it again, or rename it if it was changed on purpose."),
         )
 
 
 def _strip_wrapper_and_prefixes(content: dict[str, Any]) -> StateDict:
-    """Return the tensors of a file without the wrappings that training scripts put around them and their names."""
+    """Return the tensors of a file without the dictionaries and name prefixes that training scripts add."""
     state = _strip_wrapper(content)
     for prefix in _PREFIXES:
         state = _strip_prefix(state, prefix)
@@ -274,10 +302,11 @@ def _strip_wrapper_and_prefixes(content: dict[str, Any]) -> StateDict:
 
 
 def _strip_wrapper(content: dict[str, Any]) -> StateDict:
+    """Return the tensors of ``content``, or of the dictionary in it that training scripts put them into."""
     for key in _WRAPPERS:
         inner = content.get(key)
         if isinstance(inner, Mapping):
-            inner = inner.get("module", inner)  # averages are often kept beside the number of their updates
+            inner = inner.get("module", inner)  # an EMA is stored beside the number of its updates
         if isinstance(inner, Mapping) and any(isinstance(value, Tensor) for value in inner.values()):
             content = dict(inner)
             break
@@ -285,42 +314,44 @@ def _strip_wrapper(content: dict[str, Any]) -> StateDict:
 
 
 def _strip_prefix(state: StateDict, prefix: str) -> StateDict:
-    # More than half: a head may stand beside the rest.
+    """Return ``state`` without ``prefix`` in its names, if more than half of them have it (a head may not)."""
     if 2 * sum(name.startswith(prefix) for name in state) <= len(state):
         return state
     return {name.removeprefix(prefix): value for name, value in state.items()}
 
 
-def _match_tensors(state: StateDict, target: nn.Module, source: WeightsSource) -> tuple[StateDict, WeightsReport]:
-    wanted = {name: value for name, value in target.state_dict().items() if _BATCH_COUNTER not in name}
-    fitting = {name: state[name] for name in wanted if name in state and state[name].shape == wanted[name].shape}
-    wrong = tuple(
-        (name, tuple(state[name].shape), tuple(wanted[name].shape))
-        for name in wanted
-        if name in state and name not in fitting
+def _match_tensors(state: StateDict, network: nn.Module, source: WeightsSource) -> tuple[StateDict, WeightsReport]:
+    """Return the tensors of ``state`` that fit ``network`` by name and shape, and the report on all of them."""
+    expected = {name: value for name, value in network.state_dict().items() if _BATCH_COUNTER not in name}
+    fitted = {name: state[name] for name in expected if name in state and state[name].shape == expected[name].shape}
+    wrong_shape = tuple(
+        (name, tuple(state[name].shape), tuple(expected[name].shape))
+        for name in expected
+        if name in state and name not in fitted
     )
-    strangers = [name for name in state if name not in wanted and _BATCH_COUNTER not in name]
-    head = tuple(name for name in strangers if name.partition(".")[0] in _HEAD_NAMES)
+    unexpected = [name for name in state if name not in expected and _BATCH_COUNTER not in name]
+    class_layers = tuple(name for name in unexpected if name.partition(".")[0] in _HEAD_NAMES)
     report = WeightsReport(
         provenance=source.provenance,
         licence=source.licence,
-        fitted_count=len(fitting),
-        total_count=len(wanted),
-        missing=tuple(name for name in wanted if name not in state),
-        unexpected=tuple(name for name in strangers if name not in head),
-        wrong_shape=wrong,
-        class_layers=head,
+        fitted_count=len(fitted),
+        total_count=len(expected),
+        missing=tuple(name for name in expected if name not in state),
+        unexpected=tuple(name for name in unexpected if name not in class_layers),
+        wrong_shape=wrong_shape,
+        class_layers=class_layers,
         notes=source.notes,
     )
-    return fitting, report
+    return fitted, report
 
 
 def _too_few_error(source: WeightsSource, report: WeightsReport) -> WeightsError:
+    """Return the error for a file with too few fitting tensors, with up to eight names for each reason."""
     return WeightsError(
-        _("{path} fills {fitted} of the {total} tensors of {model}.").format(
+        _("{path} matches only {fitted} of the {total} tensors of {model}.").format(
             path=source.path, fitted=report.fitted_count, total=report.total_count, model=source.entry.pretrained_name
         )
         + "".join(f"\n{line}" for line in report.describe_misfits(8)),
         _("Expected at least {share:.0%}: weights of the same network.").format(share=MIN_FITTED_SHARE),
-        _("Give the file's own network with --model, or another file with --weights."),
+        _("Choose the matching network with --model, or another file with --weights."),
     )

@@ -1,7 +1,8 @@
-"""JSON that strangers wrote, read safely for every format: bounded, and every complaint names its place.
+"""Reads JSON from untrusted files for all formats: bounded in size, with the position of every error.
 
-RFC 8259, and what is met in practice beside it: a byte order mark, UTF-16, NaN and Infinity (they become floats, which
-no mark accepts), a key that stands twice (the last one counts).
+The syntax is RFC 8259, with what occurs in practice: a byte order mark, UTF-16 and UTF-32, NaN and
+Infinity (read as floats, which no format accepts as coordinates), and repeated keys (the last one
+counts).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from lince.errors import DataError
 from lince.i18n import _
 from lince.storage.tree import FileTree
 
-MAX_JSON_BYTES = 512 * 2**20  # bytes; the instances of COCO's 118,287 training photos take 448 MB
-_MAX_CONTAINERS = 2**25  # each costs some 64 bytes of memory for two of the file
+MAX_JSON_BYTES = 512 * 2**20  # bytes; instances_train2017.json of COCO (118,287 images) has 448 MB
+_MAX_CONTAINERS = 2**25  # lists and objects: each takes about 64 bytes of memory, and as little as 2 in the file
 _PEEK_BYTES = 16_384
 _MAX_SIDE = 10**6  # pixels
 _MAX_SHOWN_LENGTH = 40
@@ -29,35 +30,36 @@ _TOKEN = re.compile(
 )
 
 
-def load_json(tree: FileTree, name: str, at_most: int = MAX_JSON_BYTES) -> Any:
-    """Return the value in the JSON file ``name`` of at most ``at_most`` bytes.
+def load_json(tree: FileTree, name: str, max_bytes: int = MAX_JSON_BYTES) -> Any:
+    """Return the value in the JSON file ``name`` of at most ``max_bytes`` bytes.
 
-    Raise ``DataError`` with the line and column where it is not JSON, and when it is cut off, too large or nested
-    deeper than sane.
+    Raise ``DataError`` when it is not JSON (with line and column), cut off, too large, nested too
+    deeply for the parser, or has so many lists and objects that they would fill the memory.
     """
     path = tree.root / name
-    text = _decode_text(str(path), tree.read(name, at_most))
+    text = _decode_text(str(path), tree.read(name, max_bytes))
     if text.count("[") + text.count("{") > _MAX_CONTAINERS:
         raise DataError(
             _("{path} has more than {limit:,} lists and records.").format(path=path, limit=_MAX_CONTAINERS),
             _("Expected no more; it may be an attack."),
-            _("If it is what you mean, divide it."),
+            _("If this is intended, split the file."),
         )
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise _syntax_error(str(path), text, error) from error
     except RecursionError as error:
-        raise DataError(_("{path} is nested too deep.").format(path=path), _("Expected labels in JSON.")) from error
-    except ValueError as error:  # a whole number of thousands of digits
+        raise DataError(_("{path} is nested too deeply.").format(path=path), _("Expected labels in JSON.")) from error
+    except ValueError as error:  # an integer with more digits than Python converts
         raise DataError(_("{path} cannot be read: {error}.").format(path=path, error=error)) from error
 
 
 def peek_json(tree: FileTree, name: str, count: int = _PEEK_BYTES) -> Any:
-    """Return the value in the JSON file ``name`` as far as its first ``count`` bytes tell: lists and records cut short.
+    """Return the beginning of the value in the JSON file ``name``, parsed from its first ``count`` bytes.
 
-    A record has the keys seen so far, ``None`` for a value that was cut off. An empty dict for what cannot be read or
-    is no list or record. For ``detect``: it never raises.
+    Lists and objects are cut where the bytes end; an object has the keys up to there, with ``None``
+    for a value that was cut off. Return an empty dict for a file that cannot be read or does not
+    start with a list or object. It never raises, since ``detect`` uses it on any file.
     """
     try:
         data = tree.head(name, count)
@@ -68,78 +70,107 @@ def peek_json(tree: FileTree, name: str, count: int = _PEEK_BYTES) -> Any:
 
 
 def find_invalid_files(tree: FileTree, names: Iterable[str]) -> Iterator[RejectedItem]:
-    """Yield the refusal of each of the files ``names`` that is not JSON, whole."""
+    """Yield the rejection of each of the files ``names`` that is not valid JSON as a whole."""
     for name in names:
         try:
             load_json(tree, name)
         except DataError as error:
             reason = error.problem.removeprefix(f"{tree.root / name}").lstrip(": ").rstrip(".")
-            yield RejectedItem(name, reason, error.remedy.rstrip(".") or _("export it anew"), kind="row")
+            yield RejectedItem(name, reason, error.remedy.rstrip(".") or _("export it again"), kind="row")
 
 
 class JsonValueError(DataError):
-    """A value that is not what the format wants: its ``path`` as ``Node`` has it, the ``reason``, and the ``fault``."""
+    """A value that is not what the format requires.
+
+    ``path`` is the JSON pointer of the value as in ``JsonNode``, ``reason`` says what is wrong, and
+    ``kind`` is the kind of the rejection (``RejectedItem.kind``) that readers make of it.
+    """
 
     def __init__(self, path: str, reason: str, kind: str = "row") -> None:
-        super().__init__(f"{path}: {reason}.", "", _("correct it, or export it anew"))
+        super().__init__(f"{path}: {reason}.", "", _("correct it, or export it again"))
         self.path = path
         self.reason = reason
         self.kind = kind
 
     def to_file_error(self, root: Path) -> DataError:
-        """Return the error that the file itself, which lies in ``root``, cannot be used."""
-        return DataError(f"{root / self.path}: {self.reason}.", "", _("Correct the file, or export it anew."))
+        """Return the same error about the file as a whole, in the folder ``root``; for a file that was named itself."""
+        return DataError(f"{root / self.path}: {self.reason}.", "", _("Correct the file, or export it again."))
 
 
 @dataclass(frozen=True)
 class JsonNode:
-    """A value within a JSON file, and its ``path``: ``file.json#/annotations/17``. Complaints name the place."""
+    """A value in a JSON file, with the path to it for error messages.
+
+    ``path`` is the file name and the JSON pointer (RFC 6901), such as
+    ``file.json#/annotations/17``. The methods check types and raise ``JsonValueError`` with the
+    path of the value that is wrong.
+    """
 
     value: Any
     path: str
 
     def get_child(self, key: str) -> JsonNode:
-        """Return what stands under ``key`` in this record: ``None`` when nothing does."""
+        """Return the value under ``key`` of this object, with ``value`` ``None`` when there is no such key.
+
+        Raise ``JsonValueError`` when this is not an object.
+        """
         if not isinstance(self.value, dict):
             raise self.make_error(_("a record"))
         return JsonNode(self.value.get(key), self._child_path(key))
 
     def as_list(self) -> list[Any]:
-        """Return this list as it is."""
+        """Return this list; raise ``JsonValueError`` when it is something else."""
         if not isinstance(self.value, list):
             raise self.make_error(_("a list"))
         return self.value
 
     def items(self, first: int = 0, end: int | None = None) -> Iterator[JsonNode]:
-        """Yield the items of this list from ``first`` up to ``end``."""
+        """Yield the items of this list from index ``first`` up to ``end`` (excluded), as nodes.
+
+        Raise ``JsonValueError`` when it is no list.
+        """
         return (
             JsonNode(value, self._child_path(str(index)))
             for index, value in enumerate(self.as_list()[first:end], first)
         )
 
     def get_text(self, key: str) -> str:
-        """Return the text under ``key``; raise ``DataError`` when there is none, or none that UTF-8 can hold."""
+        """Return the string under ``key``.
+
+        Raise ``JsonValueError`` when there is none, or one with half a surrogate pair, which cannot
+        be written as UTF-8.
+        """
         node = self.get_child(key)
         if not isinstance(node.value, str) or not is_encodable_text(node.value):
             raise node.make_error(_("a text"))
         return node.value
 
     def get_number(self, key: str) -> float:
-        """Return the number under ``key``, which may be NaN or infinite; raise ``DataError`` when there is none."""
+        """Return the number under ``key`` as a float; it may be NaN or infinite.
+
+        Raise ``JsonValueError`` when there is no number; booleans are none.
+        """
         node = self.get_child(key)
         if not is_number(node.value):
             raise node.make_error(_("a number"))
         return as_float(node.value)
 
     def get_integer(self, key: str) -> int:
-        """Return the whole number under ``key``, 3.0 taken for 3; raise ``DataError`` when there is none."""
+        """Return the integer under ``key``; 3.0 is read as 3.
+
+        Raise ``JsonValueError`` when there is no number, or one with a fraction.
+        """
         node = self.get_child(key)
         if not is_number(node.value) or not as_float(node.value).is_integer():
             raise node.make_error(_("a whole number"))
         return int(node.value)
 
     def get_numbers(self, key: str, count: int | None = None) -> list[float]:
-        """Return the list of numbers under ``key``, ``count`` of them; raise ``DataError`` when there is none."""
+        """Return the list of numbers under ``key`` as floats, which may be NaN or infinite.
+
+        Raise ``JsonValueError`` when it is no list of numbers, or has not ``count`` items where
+        that is given.
+        """
         node = self.get_child(key)
         value = node.value
         if not isinstance(value, list) or (count is not None and len(value) != count) or not all(map(is_number, value)):
@@ -147,22 +178,23 @@ class JsonNode:
         return [as_float(item) for item in value]
 
     def make_error(self, expected: str) -> JsonValueError:
-        """Return the error that this value is not what was ``expected``."""
-        what = _("nothing there instead of {kind}") if self.value is None else _("{value} instead of {kind}")
-        return JsonValueError(self.path, what.format(value=format_value(self.value), kind=expected))
+        """Return the error that this value is not what was ``expected``, which is named in a few words."""
+        message = _("nothing instead of {kind}") if self.value is None else _("{value} instead of {kind}")
+        return JsonValueError(self.path, message.format(value=format_value(self.value), kind=expected))
 
     def _child_path(self, key: str) -> str:
+        """Return the path of the child ``key``, escaped as RFC 6901 requires."""
         escaped = key.replace("~", "~0").replace("/", "~1")  # RFC 6901
         return f"{self.path}/{escaped}" if "#" in self.path else f"{self.path}#/{escaped}"
 
 
 def is_number(value: Any) -> bool:
-    """Whether ``value`` is a JSON number; true and false are none."""
+    """Whether ``value`` is a JSON number; ``True`` and ``False`` are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def as_float(value: float) -> float:
-    """Return a JSON number as a float, one too large for a float as infinity."""
+    """Return a JSON number as a float; integers beyond the range of floats become infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -170,24 +202,28 @@ def as_float(value: float) -> float:
 
 
 def parse_image_side(value: Any) -> int:
-    """Return the height or width of an image that ``value`` tells; 0 when it tells none."""
+    """Return ``value`` as the height or width of an image in pixels, 0 when it is not one.
+
+    Accepts integers from 1 to a million, also written as floats (640.0).
+    """
     return int(value) if is_number(value) and 1 <= value <= _MAX_SIDE and value == int(value) else 0
 
 
 def is_encodable_text(value: str) -> bool:
-    r"""Whether ``value`` can be written as UTF-8; half a surrogate pair (``"\ud800"``) cannot."""
+    r"""Whether ``value`` can be encoded as UTF-8, that is, has no lone surrogates (``"\ud800"``)."""
     return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def format_value(value: Any) -> str:
-    """Return a short picture of ``value`` for messages."""
+    """Return a short description of ``value`` for messages; long texts are cut off."""
     if isinstance(value, (dict, list)):
         return _("a record") if isinstance(value, dict) else _("a list of {count}").format(count=len(value))
-    whole = json.dumps(value)
-    return whole if len(whole) <= _MAX_SHOWN_LENGTH else whole[:_MAX_SHOWN_LENGTH] + "…"
+    text = json.dumps(value)
+    return text if len(text) <= _MAX_SHOWN_LENGTH else text[:_MAX_SHOWN_LENGTH] + "…"
 
 
 def _decode_text(path: str, data: bytes) -> str:
+    """Return ``data`` as text; raise ``DataError`` with the line when it is not in a Unicode encoding."""
     encoding = json.detect_encoding(data)
     try:
         return data.decode(encoding).removeprefix("\ufeff")
@@ -201,37 +237,43 @@ def _decode_text(path: str, data: bytes) -> str:
 
 
 def _syntax_error(path: str, text: str, error: json.JSONDecodeError) -> DataError:
-    place = f"{path}:{error.lineno}:{error.colno}"
+    """Return the error for ``text``; a file that is cut off or empty gets a message of its own."""
+    position = f"{path}:{error.lineno}:{error.colno}"
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
-        found = _("{place}: the file ends here, in the middle.") if text.strip() else _("{place}: the file is empty.")
-        return DataError(found.format(place=place), _("Expected JSON."), _("Copy it again, or export it anew."))
-    found = _("{place} is not JSON: {error}.").format(place=place, error=error.msg)
-    return DataError(found, _("Expected labels in JSON."), _("Correct the place, or export it anew."))
+        problem = _("{place}: the file is truncated here.") if text.strip() else _("{place}: the file is empty.")
+        return DataError(problem.format(place=position), _("Expected JSON."), _("Copy it again, or export it again."))
+    problem = _("{place} is not JSON: {error}.").format(place=position, error=error.msg)
+    return DataError(problem, _("Expected labels in JSON."), _("Correct it there, or export it again."))
 
 
 def _close_json(text: str) -> str:
-    """Return ``text``, the beginning of a JSON file, cut and closed so that it is a whole one."""
+    """Return ``text``, the beginning of a JSON file, cut after its last whole token and closed, so that it parses.
+
+    The text is tokenised once, with a stack of the brackets that are still open. A key without a
+    value gets ``null``.
+    """
     stack: list[str] = []
-    at, cut, missing = 0, 0, ""
+    position, end, missing = 0, 0, ""
     awaits_key = False
-    while match := _TOKEN.match(text, at):
-        at, kind, sign = match.end(), match.lastgroup, match.group().strip()
+    while match := _TOKEN.match(text, position):
+        position, kind, symbol = match.end(), match.lastgroup, match.group().strip()
         if kind == "open":
-            stack.append("}" if sign == "{" else "]")
-            awaits_key = sign == "{"
+            stack.append("}" if symbol == "{" else "]")
+            awaits_key = symbol == "{"
         elif kind == "close" and stack:
             stack.pop()
         if kind == "comma":
             awaits_key = stack[-1:] == ["}"]
             continue
-        cut, missing = at, _missing_value(str(kind), awaits_key)
+        end, missing = position, _missing_value(str(kind), awaits_key)
         awaits_key = awaits_key and kind == "open"
         if not stack:
             break
-    return text[:cut] + missing + "".join(reversed(stack))
+    return text[:end] + missing + "".join(reversed(stack))
 
 
 def _missing_value(kind: str, awaits_key: bool) -> str:
+    """Return what must follow a last token of this kind: ``:null`` after a key, ``null`` after a colon."""
     if kind == "text" and awaits_key:
         return ":null"
     return "null" if kind == "colon" else ""

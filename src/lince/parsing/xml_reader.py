@@ -1,7 +1,8 @@
-"""XML that strangers wrote, read safely for every format: bounded, no entities, and every element knows its line.
+"""Reads XML from untrusted files for all formats: bounded in size, without entities, with the line of every element.
 
-XML 1.0 by Expat. A document that declares a type of its own is refused where the declaration starts: that is where
-entities that grow without end, files of this machine and default attributes come from.
+The parser is Expat (XML 1.0). A document with an internal DTD is refused at its start: there,
+entities that expand without end ("billion laughs"), external entities (local files) and default
+attributes would be declared.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from lince.annotations import RejectedItem
 from lince.errors import DataError
 from lince.i18n import _
 
-MAX_XML_BYTES = 2**24  # bytes of one file that is held as a whole
-_MAX_ELEMENTS = 2**19  # held at one time; each takes some 250 bytes
+MAX_XML_BYTES = 2**24  # bytes of one file that is parsed as a whole
+_MAX_ELEMENTS = 2**19  # in memory at one time; each takes about 250 bytes
 _MAX_DEPTH = 64
 _CHUNK_BYTES = 2**16
 _PEEK_BYTES = 2048
@@ -26,21 +27,28 @@ _ENCODING = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)"
 _PROLOGUE_DELIMITERS = ((b"<?", b"?>"), (b"<!--", b"-->"), (b"<!DOCTYPE", b">"))
 _ROOT_TAG = re.compile(rb"<([A-Za-z_][\w.-]*)[\s/>]")
 _INTERNAL_DTD = re.compile(rb"<!DOCTYPE[^>\[]*\[[^\]]*\]")
-# Expat itself reads UTF-8 and UTF-16, and all that have a byte for each character.
-_MULTIBYTE_ENCODINGS = {"gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932",
-         "shift-jis": "cp932", "cp932": "cp932", "euc-jp": "euc-jp", "euc-kr": "cp949", "cp949": "cp949"}  # fmt: skip
+# Python codecs for encodings that Expat cannot decode; it reads UTF-8, UTF-16 and all single-byte encodings.
+_MULTIBYTE_ENCODINGS = {
+    "gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932",
+    "shift-jis": "cp932", "cp932": "cp932", "euc-jp": "euc-jp", "euc-kr": "cp949", "cp949": "cp949",
+}  # fmt: skip
 _FORBIDDEN_CHARACTERS = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 _StartHandler = Callable[[str, dict[str, str]], None]
 _EndHandler = Callable[[str], None]
-# Shared by all that have none: most elements do, and what the garbage collector must look at costs more than they do.
+# Shared by all elements without children or attributes: most have none, and the garbage collector visits each object.
 _NO_CHILDREN: list[XmlElement] = []
 _NO_ATTRIBUTES: dict[str, str] = {}
 
 
 class XmlElement:
-    """An element; ``line`` is where it starts, ``text`` is kept where there are no ``children``."""
+    """An element of a document.
+
+    ``line`` is the line of its start tag, from 1. ``text`` is kept only where there are no
+    ``children``; it is not stripped. Elements without children or attributes share one empty list
+    or dict, which must not be changed.
+    """
 
     __slots__ = ("attributes", "children", "line", "tag", "text")
 
@@ -52,17 +60,17 @@ class XmlElement:
         self.text = ""
 
     def find_child(self, tag: str) -> XmlElement | None:
-        """Return the first child called ``tag``."""
+        """Return the first child with this tag, ``None`` when there is none."""
         return next((child for child in self.children if child.tag == tag), None)
 
     def iterate_descendants(self) -> Iterator[XmlElement]:
-        """Yield all elements below this one, as they stand in the document."""
+        """Yield all elements below this one, in document order."""
         for child in self.children:
             yield child
             yield from child.iterate_descendants()
 
     def find_text(self, tag: str) -> str:
-        """Return the text of the first child called ``tag``, without spaces around; empty when there is none."""
+        """Return the text of the first child with this tag, stripped; '' when there is none."""
         for child in self.children:
             if child.tag == tag:
                 return child.text.strip()
@@ -70,25 +78,34 @@ class XmlElement:
 
 
 def parse_xml(data: bytes, path: str) -> XmlElement | RejectedItem:
-    """Return the root of the document ``data`` of the file ``path``, or why it cannot be read, and in which line."""
+    """Return the root of the document ``data``, or its rejection with reason and line when it cannot be read.
+
+    ``path`` is the name of the file for the rejection. Documents with more than about half a
+    million elements, or more than 64 levels, are rejected.
+    """
     root: XmlElement | None = None
-    for found in _iterate_elements(data, path, held=True):
-        if isinstance(found, RejectedItem):
-            return found
-        root = found if root is None else root
-    return root if root is not None else _ElementBuilder(path, held=True).make_rejection(_("nothing in it"))
+    for item in _iterate_elements(data, path, keep_tree=True):
+        if isinstance(item, RejectedItem):
+            return item
+        root = item if root is None else root
+    return root if root is not None else _ElementBuilder(path, keep_tree=True).make_rejection(_("nothing in it"))
 
 
 def iterate_children(data: bytes, path: str) -> Iterator[XmlElement | RejectedItem]:
-    """Yield the root (its attributes alone), then each of its children when it is whole; last, what is wrong if so.
+    """Yield the root element (with attributes, without children), then each of its children when it is complete.
 
-    Only one child is held at a time, so a document of any length costs the memory of its bytes.
+    An error in the document is yielded as a rejection, which is the last item. Only one child is
+    kept in memory at a time, so a document of any length needs little more than its bytes.
     """
-    return _iterate_elements(data, path, held=False)
+    return _iterate_elements(data, path, keep_tree=False)
 
 
 def read_root_tag(head: bytes) -> str:
-    """Return the name of the root in the first bytes of a file, empty where there is none. For ``detect``."""
+    """Return the tag of the root element from the first bytes of a file, '' when it is not XML.
+
+    The XML declaration, comments and a document type are skipped, not parsed: ``detect`` uses it
+    on any file.
+    """
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         head = head.decode("utf-16", "ignore").encode()
     rest = _INTERNAL_DTD.sub(b"<!DOCTYPE", head[:_PEEK_BYTES].removeprefix(b"\xef\xbb\xbf"), count=1).lstrip()
@@ -99,22 +116,29 @@ def read_root_tag(head: bytes) -> str:
 
 
 def format_open_tag(tag: str, attributes: Mapping[str, object]) -> str:
-    """Return the start of an element with its attributes, without the closing bracket."""
+    """Return a start tag with its attributes, without the closing bracket, so that ``>`` or ``/>`` can follow.
+
+    Raise ``DataError`` as ``require_valid_text`` does.
+    """
     return f"<{tag}" + "".join(
         f" {name}={quoteattr(require_valid_text(str(value)))}" for name, value in attributes.items()
     )
 
 
 def escape_text(text: str) -> str:
-    """Return ``text`` as it stands between tags."""
+    """Return ``text`` escaped for the content of an element; raise ``DataError`` as ``require_valid_text`` does."""
     return escape(require_valid_text(text))
 
 
 def require_valid_text(text: str) -> str:
-    """Return ``text``; raise ``DataError`` when it holds what XML cannot: line ends, controls, halves of characters."""
+    """Return ``text`` unchanged.
+
+    Raise ``DataError`` when it has characters that XML cannot hold or does not keep: line ends,
+    control characters, lone surrogates.
+    """
     if _FORBIDDEN_CHARACTERS.search(text):
         raise DataError(
-            _("The name {name} holds a character that XML cannot.").format(name=ascii(text)),
+            _("The name {name} contains a character that XML does not allow.").format(name=ascii(text)),
             _("Expected names without line ends and control characters."),
             _("Rename it."),
         )
@@ -122,7 +146,10 @@ def require_valid_text(text: str) -> str:
 
 
 def parse_number(text: str) -> float:
-    """Return the finite number in ``text``; raise ``ValueError`` when there is none."""
+    """Return the finite number in ``text``.
+
+    Raise ``ValueError`` for anything else, also for NaN, infinity and Python's ``1_000``.
+    """
     value = float(text)
     if not isfinite(value) or "_" in text:
         raise ValueError(text)
@@ -130,66 +157,73 @@ def parse_number(text: str) -> float:
 
 
 def format_number(value: float) -> str:
-    """Return the shortest text that is read as ``value`` again."""
+    """Return the shortest text that ``parse_number`` reads as ``value`` again; whole numbers without a point."""
     return str(int(value)) if value.is_integer() else repr(value)
 
 
 class _ParseAborted(Exception):  # noqa: N818
-    """The reader stops here, for the reason given."""
+    """Raised in a handler to stop the parser; the message is the reason of the rejection."""
 
 
 class _ParseState(NamedTuple):
-    """The elements that are open, the text of the innermost, and how many were met."""
+    """The open elements from the root on, the text parts of the innermost, and the number of elements in memory."""
 
     stack: list[XmlElement]
     text: list[str]
-    element_count: list[int]  # one number, which both handlers change
+    element_count: list[int]  # a single number, in a list since both handlers change it
 
 
 class _ElementBuilder:
-    """Builds elements as Expat finds them. ``ready`` are the children of the root that are whole."""
+    """Builds elements from the events of Expat.
 
-    def __init__(self, path: str, held: bool, encoding: str | None = None) -> None:
+    ``ready`` receives the complete elements: the root at once, and its children one by one unless
+    ``keep_tree``, which attaches them to the root instead.
+    """
+
+    def __init__(self, path: str, keep_tree: bool, encoding: str | None = None) -> None:
         self.path = path
         self.ready: list[XmlElement] = []
         self.parser = parser = expat.ParserCreate(encoding)
-        under_way = _ParseState([], [], [0])
+        state = _ParseState([], [], [0])
         parser.buffer_text = True
-        parser.StartElementHandler = _make_start_handler(self, under_way, held)
-        parser.EndElementHandler = _make_end_handler(self, under_way, held)
-        parser.CharacterDataHandler = under_way.text.append
+        parser.StartElementHandler = _make_start_handler(self, state, keep_tree)
+        parser.EndElementHandler = _make_end_handler(self, state, keep_tree)
+        parser.CharacterDataHandler = state.text.append
         parser.StartDoctypeDeclHandler = self._handle_doctype
         parser.SkippedEntityHandler = self._handle_skipped_entity
 
     def make_rejection(self, reason: str) -> RejectedItem:
-        """Return why this file cannot be read, at the line where the reader stands."""
+        """Return the rejection of the file, with the current line of the parser."""
         remedy = _("export it again, or correct the line")
         return RejectedItem(self.path, reason, remedy, self.parser.CurrentLineNumber, "unusable")
 
     def _handle_doctype(self, name: str, system: str | None, public: str | None, declares: int) -> None:
+        """Refuse an internal DTD; a reference to an external one is ignored, as Expat does not load it."""
         if declares:
             raise _ParseAborted(_("it declares a document type with entities, which may be an attack"))
 
     def _handle_skipped_entity(self, name: str, parameter: bool) -> None:
-        raise _ParseAborted(_("the entity '{name}' is not known").format(name=name))
+        """Refuse an entity that is not declared in the document."""
+        raise _ParseAborted(_("unknown entity '{name}'").format(name=name))
 
 
-# Nearly all the time of reading goes into these two: what a closure has at hand costs half of what hangs on an object.
+# Nearly all of the parsing time is spent in these two. Closures take about half the time of methods with attributes.
 
 
-def _make_start_handler(reader: _ElementBuilder, under_way: _ParseState, held: bool) -> _StartHandler:
-    parser, ready = reader.parser, reader.ready
-    stack, text, met = under_way
+def _make_start_handler(builder: _ElementBuilder, state: _ParseState, keep_tree: bool) -> _StartHandler:
+    """Return the handler of start tags; it raises ``_ParseAborted`` beyond the limits."""
+    parser, ready = builder.parser, builder.ready
+    stack, text, element_count = state
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        met[0] += 1
+        element_count[0] += 1
         depth = len(stack)
-        if depth >= _MAX_DEPTH or met[0] > _MAX_ELEMENTS:
+        if depth >= _MAX_DEPTH or element_count[0] > _MAX_ELEMENTS:
             raise _limit_error(depth)
         element = XmlElement(tag, attributes or _NO_ATTRIBUTES, parser.CurrentLineNumber)
         if not depth:
             ready.append(element)
-        elif depth > 1 or held:
+        elif depth > 1 or keep_tree:
             parent = stack[-1]
             if parent.children:
                 parent.children.append(element)
@@ -202,9 +236,10 @@ def _make_start_handler(reader: _ElementBuilder, under_way: _ParseState, held: b
     return start
 
 
-def _make_end_handler(reader: _ElementBuilder, under_way: _ParseState, held: bool) -> _EndHandler:
-    ready = reader.ready
-    stack, text, met = under_way
+def _make_end_handler(builder: _ElementBuilder, state: _ParseState, keep_tree: bool) -> _EndHandler:
+    """Return the handler of end tags, which closes the innermost element."""
+    ready = builder.ready
+    stack, text, element_count = state
 
     def end(_tag: str) -> None:
         element = stack.pop()
@@ -212,54 +247,64 @@ def _make_end_handler(reader: _ElementBuilder, under_way: _ParseState, held: boo
             if not element.children:
                 element.text = text[0] if len(text) == 1 else "".join(text)
             text.clear()
-        if len(stack) == 1 and not held:
+        if len(stack) == 1 and not keep_tree:
             ready.append(element)
-            met[0] = 0
+            element_count[0] = 0
 
     return end
 
 
 def _limit_error(depth: int) -> _ParseAborted:
+    """Return the error for the limit that was exceeded, given the depth of the new element."""
     if depth >= _MAX_DEPTH:
         return _ParseAborted(_("elements within elements, more than {limit} deep").format(limit=_MAX_DEPTH))
     return _ParseAborted(_("more than {limit:,} elements").format(limit=_MAX_ELEMENTS))
 
 
-def _iterate_elements(data: bytes, path: str, held: bool) -> Iterator[XmlElement | RejectedItem]:
+def _iterate_elements(data: bytes, path: str, keep_tree: bool) -> Iterator[XmlElement | RejectedItem]:
+    """Yield what ``_ElementBuilder`` completes, and last a rejection if the document is invalid.
+
+    With ``keep_tree`` the document is parsed in one piece, else chunk by chunk.
+    """
     data, encoding = _to_supported_encoding(data)
-    reader = _ElementBuilder(path, held, encoding)
-    step = len(data) + 1 if held else _CHUNK_BYTES
-    for start in range(0, len(data) + 1, step):
-        part = data[start : start + step]
-        problem = _feed(reader, part, start + step > len(data))
-        yield from reader.ready
-        reader.ready.clear()
-        if problem is not None:
-            yield problem
+    builder = _ElementBuilder(path, keep_tree, encoding)
+    chunk_size = len(data) + 1 if keep_tree else _CHUNK_BYTES
+    for start in range(0, len(data) + 1, chunk_size):
+        chunk = data[start : start + chunk_size]
+        rejection = _feed(builder, chunk, start + chunk_size > len(data))
+        yield from builder.ready
+        builder.ready.clear()
+        if rejection is not None:
+            yield rejection
             return
 
 
-def _feed(reader: _ElementBuilder, part: bytes, last: bool) -> RejectedItem | None:
+def _feed(builder: _ElementBuilder, chunk: bytes, is_last: bool) -> RejectedItem | None:
+    """Parse a chunk; return the rejection of the file when that fails."""
     try:
-        reader.parser.Parse(part, last)
-    except _ParseAborted as refused:
-        return reader.make_rejection(str(refused))
+        builder.parser.Parse(chunk, is_last)
+    except _ParseAborted as error:
+        return builder.make_rejection(str(error))
     except expat.ExpatError as error:
-        reason = _("it is cut off") if _is_cut_off(error, last) else expat.ErrorString(error.code)
-        return reader.make_rejection(_("not XML: {error}").format(error=reason))
-    except (LookupError, ValueError) as error:  # an encoding that nobody knows
-        return reader.make_rejection(_("not XML: {error}").format(error=error))
+        reason = _("it is truncated") if _is_cut_off(error, is_last) else expat.ErrorString(error.code)
+        return builder.make_rejection(_("not XML: {error}").format(error=reason))
+    except (LookupError, ValueError) as error:  # an unknown encoding
+        return builder.make_rejection(_("not XML: {error}").format(error=error))
     return None
 
 
-def _is_cut_off(error: expat.ExpatError, last: bool) -> bool:
+def _is_cut_off(error: expat.ExpatError, is_last: bool) -> bool:
+    """Whether ``error`` at the end of the data means that the file is incomplete."""
     endings = (expat.errors.XML_ERROR_NO_ELEMENTS, expat.errors.XML_ERROR_UNCLOSED_TOKEN,
                expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION, expat.errors.XML_ERROR_PARTIAL_CHAR)  # fmt: skip
-    return last and expat.ErrorString(error.code) in endings
+    return is_last and expat.ErrorString(error.code) in endings
 
 
 def _to_supported_encoding(data: bytes) -> tuple[bytes, str | None]:
-    """Return the bytes in an encoding that Expat reads, and its name where the document says another."""
+    """Return the data in an encoding that Expat reads, and the name of that encoding.
+
+    The name is ``None`` where the data are unchanged and their own declaration is right.
+    """
     match = _ENCODING.match(data[:_PEEK_BYTES])
-    wide = _MULTIBYTE_ENCODINGS.get(match.group(1).decode("ascii").lower()) if match else None
-    return (data, None) if wide is None else (data.decode(wide, "replace").encode(), "utf-8")
+    codec = _MULTIBYTE_ENCODINGS.get(match.group(1).decode("ascii").lower()) if match else None
+    return (data, None) if codec is None else (data.decode(codec, "replace").encode(), "utf-8")

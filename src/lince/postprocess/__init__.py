@@ -1,6 +1,7 @@
-"""From a model's output arrays to what they mean: written once, for training, evaluation, prediction and export.
+"""Postprocessing: turns a network's output arrays into probabilities or detections.
 
-Every kind of detector has one module here and one line in ``DECODERS``; a model card names its kind.
+Training, evaluation, prediction and export all use these functions. Every output format of a detector has a module here
+and a row in ``DECODERS``; the model card names it.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ from lince.postprocess.softmax import softmax
 from lince.preprocess import PreprocessSpec
 from lince.validation import require_choice
 
-VERSION = 1  # rises when the same outputs would mean something else
+VERSION = 1  # incremented when the same outputs would be decoded to something else
+MIN_SCORE = 0.005  # in evaluation: a precision-recall curve needs detections of low score too
 __all__ = [
     "DECODERS",
     "DEFAULT_FILTER",
+    "MIN_SCORE",
     "VERSION",
     "DetectionFilter",
     "Detections",
     "OutputDecoder",
     "get_decoder",
+    "make_evaluation_filter",
     "nms",
     "softmax",
 ]
@@ -41,12 +45,14 @@ EncodeFunction = Callable[
 
 @dataclass(frozen=True)
 class OutputDecoder:
-    """One kind of detector: the names of its ``outputs`` in a network file, in their order, and what they mean.
+    """How the outputs of one kind of detector are decoded to boxes, and encoded from them.
 
-    ``read(outputs, size, spec, keeping)`` returns the ``Detections`` on one photo of ``size`` (height, width), given
-    that photo's part of each output, without the axis of the batch. ``encode(boxes, class_ids, size, spec, classes)``
-    returns outputs from which ``read`` finds these boxes (K, 4) again. ``overlap`` is the intersection over union
-    above which two boxes of one class are one object: a kind that names each object once needs it hardly ever.
+    ``name`` is the kind's name in a model card; ``outputs`` are the names of the outputs in a network file, in order.
+    ``decode(outputs, size, spec, detection_filter)`` returns the ``Detections`` of one image of ``size`` (height,
+    width) that was preprocessed by ``spec``, given that image's part of each output, without the batch axis.
+    ``encode(boxes, class_ids, size, spec, num_classes)`` is its inverse, for tests and exports without a network: it
+    returns outputs from which ``decode`` finds these boxes (K, 4) of the image again. ``iou_threshold`` is the default
+    for non-maximum suppression; kinds that predict each object once hardly need it.
     """
 
     name: str
@@ -57,13 +63,13 @@ class OutputDecoder:
 
 
 DECODERS = {
-    one.name: one
-    for one in (
+    decoder.name: decoder
+    for decoder in (
         OutputDecoder("yolox", ("raw",), yolox.decode, yolox.encode),
         OutputDecoder("boxes", ("boxes", "scores"), per_class_boxes.decode, per_class_boxes.encode),
-        # True boxes of one class, of 2,664 on hard hats and raccoons, overlap by 0.50 at most: 0.8 takes none of these.
+        # Annotated boxes of one class (2,664, of hard hats and raccoons) have an IoU of 0.50 at most: 0.8 keeps all.
         OutputDecoder("queries", ("logits", "boxes"), detr.decode, detr.encode, iou_threshold=0.8),
-        # Files that others exported, with the names that their outputs bear.
+        # Files exported by other programs, with their output names.
         OutputDecoder("yolox-published", ("output",), yolox.decode, yolox.encode),
         OutputDecoder("ultralytics", ("output0",), ultralytics.decode, ultralytics.encode),
         OutputDecoder("ultralytics-end2end", ("output0",), ultralytics.decode_end2end, ultralytics.encode_end2end),
@@ -72,5 +78,15 @@ DECODERS = {
 
 
 def get_decoder(name: str) -> OutputDecoder:
-    """Return the kind called ``name``; raise ``UsageError`` with the known names otherwise."""
+    """Return the decoder called ``name``; raise ``UsageError`` that lists the names if there is none."""
     return DECODERS[require_choice("decoding", name, DECODERS)]
+
+
+def make_evaluation_filter(decoder_name: str) -> DetectionFilter:
+    """Return the detection filter for evaluating a decoder: nearly all scores, at most 300 detections per image.
+
+    Non-maximum suppression uses the decoder's own IoU threshold, as prediction does.
+    """
+    return DetectionFilter(
+        score_threshold=MIN_SCORE, iou_threshold=get_decoder(decoder_name).iou_threshold, max_detections=300
+    )

@@ -1,4 +1,4 @@
-"""Which of a detector's answers count, and how they become what was found on a photo."""
+"""Filters a detector's candidate boxes by score and by non-maximum suppression (NMS)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from lince.i18n import _
 from lince.preprocess import PreprocessSpec, compute_input_matrix
 from lince.validation import require_in_range
 
-_BLOCK_SIZE = 256
+_BLOCK_SIZE = 256  # candidates compared at a time
 
 
 @dataclass(frozen=True)
 class DetectionFilter:
-    """Which of a detector's answers count: those of at least ``threshold``, one for each object, ``most`` at most.
+    """Which candidate boxes of a detector become detections.
 
-    ``threshold`` is one number for every class or a tuple with one for each, in [0, 1]. Of two boxes of one class
-    whose intersection over union exceeds ``overlap`` the better one stays.
+    ``score_threshold`` is the lowest score in 0..1, one number for all classes or a tuple with one for each. Of two
+    boxes of one class with an intersection over union (IoU) above ``iou_threshold``, in 0..1, only the one with the
+    higher score is kept. At most ``max_detections`` are kept, the best ones. Raises ``UsageError`` for a value out of
+    range.
     """
 
     score_threshold: float | tuple[float, ...] = 0.25
@@ -31,15 +33,15 @@ class DetectionFilter:
     def __post_init__(self) -> None:
         for value in self.score_threshold if isinstance(self.score_threshold, tuple) else (self.score_threshold,):
             require_in_range(_("threshold"), value, 0.0, 1.0)
-        require_in_range(_("overlap"), self.iou_threshold, 0.0, 1.0)
+        require_in_range(_("overlap (IoU)"), self.iou_threshold, 0.0, 1.0)
 
     @property
     def min_score_threshold(self) -> float:
-        """The threshold below which no class counts."""
+        """The lowest threshold of all classes."""
         return min(self.score_threshold) if isinstance(self.score_threshold, tuple) else self.score_threshold
 
     def get_thresholds(self, class_ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the threshold (K,) for each of ``class_ids`` (K,)."""
+        """Return the score threshold of each of ``class_ids`` (K,), float32 (K,)."""
         if isinstance(self.score_threshold, tuple):
             return np.asarray(self.score_threshold, np.float32)[class_ids]
         return np.full(len(class_ids), self.score_threshold, np.float32)
@@ -56,67 +58,74 @@ def filter_and_rescale(
     spec: PreprocessSpec,
     detection_filter: DetectionFilter = DEFAULT_FILTER,
 ) -> Detections:
-    """Return what counts of the candidates ``boxes`` (K, 4) in pixels of the input, on a photo of ``size`` (h, w).
+    """Return the detections among the candidates of one image of ``size`` (height, width).
 
-    Those under their class's threshold and those that are no numbers go, then the doubled ones. Boxes are cut at the
-    photo's edge; those that lie outside of it are left out.
+    ``boxes`` (K, 4) are in pixels of the input of ``spec``, in any order; ``class_ids`` and ``scores`` are (K,).
+    Candidates below their class's score threshold or with a coordinate that is not finite are dropped, then those that
+    non-maximum suppression removes. The boxes are transformed to the image and clipped to it; those outside are
+    dropped.
     """
-    kept = np.flatnonzero((scores >= detection_filter.get_thresholds(class_ids)) & np.isfinite(boxes).all(axis=1))
-    order = kept[np.argsort(-scores[kept], kind="stable")]
+    rows = np.flatnonzero((scores >= detection_filter.get_thresholds(class_ids)) & np.isfinite(boxes).all(axis=1))
+    order = rows[np.argsort(-scores[rows], kind="stable")]
     boxes, class_ids, scores = boxes_to_image(boxes[order], size, spec), class_ids[order], scores[order]
     kept = nms(boxes, class_ids, detection_filter.iou_threshold, detection_filter.max_detections)
     boxes = geometry.clip_boxes(boxes[kept], *size)
-    shown = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    kept = kept[shown]
-    return Detections(boxes[shown], class_ids[kept], scores[kept])
+    visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    kept = kept[visible]
+    return Detections(boxes[visible], class_ids[kept], scores[kept])
 
 
 def nms(
     boxes: NDArray[np.float64], class_ids: NDArray[np.int32], iou_threshold: float, max_detections: int
 ) -> NDArray[np.int64]:
-    """Return the rows of ``boxes`` (K, 4), best first, that stay: ``most`` of them at most.
+    """Return the rows of ``boxes`` (K, 4) that non-maximum suppression keeps, at most ``max_detections``, ascending.
 
-    The best stays, those of its class that overlap it by more than ``overlap`` go, and so on with the best of the
-    rest: exact greedy suppression, class by class.
+    ``boxes`` and ``class_ids`` (K,) must be in descending order of score. This is exact greedy suppression within each
+    class: the best box is kept, all others of its class with an IoU above ``iou_threshold`` are dropped, and so on with
+    the best of the rest.
+
+    Candidates are compared in blocks: first with the boxes kept so far, then among themselves. The work stops as soon
+    as enough are kept, and memory does not grow with K squared.
     """
     kept = np.empty(0, np.int64)
-    for start in range(0, len(boxes), _BLOCK_SIZE):  # many at a time, compared in one piece
+    for start in range(0, len(boxes), _BLOCK_SIZE):
         if len(kept) >= max_detections:
             break
         rows = np.arange(start, min(start + _BLOCK_SIZE, len(boxes)))
         if len(kept):
             rows = rows[~_duplicate_mask(boxes, class_ids, kept, rows, iou_threshold).any(axis=0)]
-        alike = _duplicate_mask(boxes, class_ids, rows, rows, iou_threshold)
-        gone = np.zeros(len(rows), np.bool_)
-        for at in range(len(rows)):
-            if not gone[at]:
-                gone[at + 1 :] |= alike[at, at + 1 :]
-        kept = np.concatenate([kept, rows[~gone]])
+        duplicates = _duplicate_mask(boxes, class_ids, rows, rows, iou_threshold)
+        suppressed = np.zeros(len(rows), np.bool_)
+        for row in range(len(rows)):
+            if not suppressed[row]:
+                suppressed[row + 1 :] |= duplicates[row, row + 1 :]
+        kept = np.concatenate([kept, rows[~suppressed]])
     return kept[:max_detections]
 
 
 def _duplicate_mask(
     boxes: NDArray[np.float64],
     class_ids: NDArray[np.int32],
-    one: NDArray[np.int64],
-    other: NDArray[np.int64],
-    overlap: float,
+    rows: NDArray[np.int64],
+    other_rows: NDArray[np.int64],
+    iou_threshold: float,
 ) -> NDArray[np.bool_]:
-    """Tell which boxes of the rows ``one`` and ``other`` share their class and more than ``overlap``: (A, B)."""
-    ours, theirs = boxes[one].T[:, :, None], boxes[other].T[:, None]
-    across = np.maximum(np.minimum(ours[2], theirs[2]) - np.maximum(ours[0], theirs[0]), 0.0)
-    down = np.maximum(np.minimum(ours[3], theirs[3]) - np.maximum(ours[1], theirs[1]), 0.0)
-    shared = across * down
-    areas = geometry.compute_box_areas(boxes[one])[:, None] + geometry.compute_box_areas(boxes[other])
-    return np.asarray((shared > overlap * (areas - shared)) & (class_ids[one][:, None] == class_ids[other]))
+    """Return which boxes of ``rows`` (A,) and ``other_rows`` (B,) have one class and a high IoU: (A, B).
+
+    The comparison multiplies instead of dividing, so it needs no case for an empty union.
+    """
+    intersections = geometry.compute_intersections(boxes[rows], boxes[other_rows])
+    areas = geometry.compute_box_areas(boxes[rows])[:, None] + geometry.compute_box_areas(boxes[other_rows])
+    overlapping = intersections > iou_threshold * (areas - intersections)
+    return np.asarray(overlapping & (class_ids[rows][:, None] == class_ids[other_rows]))
 
 
 def boxes_to_image(boxes: NDArray[np.float64], size: tuple[int, int], spec: PreprocessSpec) -> NDArray[np.float64]:
-    """Return ``boxes`` (K, 4) in pixels of the photo of ``size`` (height, width), given them in pixels of the input."""
-    back = np.asarray(np.linalg.inv(compute_input_matrix(*size, spec)), np.float64)
-    return geometry.transform_boxes(boxes, back)
+    """Return ``boxes`` (K, 4) in pixels of the image of ``size`` (height, width), given in pixels of its input."""
+    to_image = np.asarray(np.linalg.inv(compute_input_matrix(*size, spec)), np.float64)
+    return geometry.transform_boxes(boxes, to_image)
 
 
 def boxes_to_input(boxes: NDArray[np.float64], size: tuple[int, int], spec: PreprocessSpec) -> NDArray[np.float64]:
-    """Return ``boxes`` (K, 4) in pixels of the input, given them in pixels of the photo of ``size`` (height, width)."""
+    """Return ``boxes`` (K, 4) in pixels of the input, given in pixels of the image of ``size`` (height, width)."""
     return geometry.transform_boxes(boxes, compute_input_matrix(*size, spec))

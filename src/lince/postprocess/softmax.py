@@ -1,4 +1,4 @@
-"""What a classifier's numbers mean."""
+"""Softmax, which turns a classifier's logits into probabilities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the softmax of ``logits`` (N, C) along the classes: float32, each row sums to 1."""
+    """Return the softmax over the classes of ``logits`` (N, C): float32 (N, C), each row sums to 1.
+
+    It is computed in float64 and does not overflow.
+    """
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)

@@ -1,4 +1,4 @@
-"""What the numbers of YOLOX mean (Ge et al. 2021)."""
+"""Decodes the outputs of YOLOX (Ge et al. 2021)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from lince.annotations import Detections
 from lince.postprocess.nms import DEFAULT_FILTER, DetectionFilter, boxes_to_input, filter_and_rescale
 from lince.preprocess import PreprocessSpec
 
-STRIDES = (8, 16, 32)  # pixels between the places of the three maps
-MAX_LOG_SIDE = 20.0  # e to this power times a stride is wider than any photo, and no overflow
+STRIDES = (8, 16, 32)  # pixels between the cells of the three feature maps
+MAX_LOG_SIDE = 20.0  # exp of it, times a stride, is wider than any image, and does not overflow
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where YOLOX looks on an input: the ``cells`` (A, 2), column and row on their map, and its ``strides`` (A,)."""
+    """The A cells of all feature maps of one input size.
+
+    ``cells`` (A, 2) are column and row within the cell's map, ``strides`` (A,) its size in input pixels. The finest map
+    comes first, row by row.
+    """
 
     cells: NDArray[np.float64]
     strides: NDArray[np.float64]
@@ -31,15 +35,15 @@ class Grid:
 
 @lru_cache(maxsize=32)
 def make_grid(height: int, width: int) -> Grid:
-    """Return the places of an input of (height, width): finest map first, row by row; not to be written to."""
+    """Return the grid of an input of (height, width) pixels; its arrays are cached and read-only."""
     cells, strides = [], []
     for stride in STRIDES:
         rows, columns = np.mgrid[: height // stride, : width // stride]
         cells.append(np.stack([columns.ravel(), rows.ravel()], 1).astype(np.float64))
         strides.append(np.full(rows.size, float(stride)))
-    found = Grid(np.concatenate(cells), np.concatenate(strides))
-    found.cells.flags.writeable = found.strides.flags.writeable = False
-    return found
+    grid = Grid(np.concatenate(cells), np.concatenate(strides))
+    grid.cells.flags.writeable = grid.strides.flags.writeable = False
+    return grid
 
 
 def decode(
@@ -48,55 +52,59 @@ def decode(
     spec: PreprocessSpec,
     detection_filter: DetectionFilter = DEFAULT_FILTER,
 ) -> Detections:
-    """Return what YOLOX found on one photo of ``size`` (height, width) that it read as ``spec`` says.
+    """Return the detections of one image of ``size`` (height, width) that was preprocessed by ``spec``.
 
-    ``outputs`` is ``raw`` (A, 5 + C) alone: for each of ``places`` the centre's way from the place and the logarithm
-    of the sides, in strides; the probability that an object is there; the probability of each class if so (Ge et al.
-    2021). Only the best class of a place counts, with the product as its score.
+    ``outputs`` is one array ``raw`` (A, 5 + C) with a row for each cell of ``make_grid``: the box's centre relative to
+    the cell and the logarithms of its sides, both in strides; the probability of an object; and the probability of each
+    class given an object. Only the best class of a cell is a candidate; its score is the product of the two
+    probabilities. Raises ``ValueError`` for an output of another shape.
     """
     (raw,) = outputs
-    where = make_grid(spec.height, spec.width)
-    if raw.ndim != 2 or len(raw) != len(where) or raw.shape[1] < 6:
-        raise ValueError(f"an input of {spec.height} x {spec.width} has {len(where)} answers, not {raw.shape}")
-    # No class can lift a score above that of the object, so most places are done with here.
+    grid = make_grid(spec.height, spec.width)
+    if raw.ndim != 2 or len(raw) != len(grid) or raw.shape[1] < 6:
+        raise ValueError(f"the output for {spec.height} x {spec.width} must be ({len(grid)}, 5 + C), not {raw.shape}")
+    # A score is at most the probability of an object, so most cells are dropped here.
     rows = np.flatnonzero(raw[:, 4] >= detection_filter.min_score_threshold)
     class_ids = raw[rows, 5:].argmax(axis=1).astype(np.int32)
     scores = np.asarray(raw[rows, 4] * raw[rows, 5 + class_ids], np.float32)
-    good = np.isfinite(raw[rows, :4]).all(axis=1) & (scores >= detection_filter.min_score_threshold)
-    rows, class_ids, scores = rows[good], class_ids[good], scores[good]
-    return filter_and_rescale(
-        _decode_boxes(raw[rows, :4], where, rows), class_ids, scores, size, spec, detection_filter
-    )
+    valid = np.isfinite(raw[rows, :4]).all(axis=1) & (scores >= detection_filter.min_score_threshold)
+    rows, class_ids, scores = rows[valid], class_ids[valid], scores[valid]
+    return filter_and_rescale(_decode_boxes(raw[rows, :4], grid, rows), class_ids, scores, size, spec, detection_filter)
 
 
 def encode(
-    boxes: NDArray[np.float64], class_ids: NDArray[np.int32], size: tuple[int, int], spec: PreprocessSpec, classes: int
+    boxes: NDArray[np.float64],
+    class_ids: NDArray[np.int32],
+    size: tuple[int, int],
+    spec: PreprocessSpec,
+    num_classes: int,
 ) -> tuple[NDArray[np.float32]]:
-    """Return the outputs, ``raw`` (A, 5 + C), that ``read`` turns back into these boxes (K, 4) of a photo of ``size``.
+    """Return the output ``raw`` (A, 5 + C) from which ``decode`` finds ``boxes`` (K, 4) of an image of ``size`` again.
 
-    Every box stands at a place of its own: the nearest free one of the map whose stride suits its sides best.
+    Each box gets a cell of its own: the nearest free one, preferring the map whose stride suits its size. Raises
+    ``ValueError`` for more boxes than cells.
     """
-    where = make_grid(spec.height, spec.width)
-    if len(boxes) > len(where):
-        raise ValueError(f"{len(boxes)} boxes do not fit into {len(where)} places")
-    raw = np.zeros((len(where), 5 + classes), np.float32)
-    inside = boxes_to_input(boxes, size, spec)
-    free = np.ones(len(where), np.bool_)
-    for box, class_id in zip(inside, class_ids, strict=True):
+    grid = make_grid(spec.height, spec.width)
+    if len(boxes) > len(grid):
+        raise ValueError(f"{len(boxes)} boxes do not fit into {len(grid)} places")
+    raw = np.zeros((len(grid), 5 + num_classes), np.float32)
+    scaled = boxes_to_input(boxes, size, spec)
+    is_free = np.ones(len(grid), np.bool_)
+    for box, class_id in zip(scaled, class_ids, strict=True):
         centre, sides = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-        way = np.abs((where.cells + 0.5) * where.strides[:, None] - centre).sum(axis=1) / where.strides
-        fit = np.abs(np.log2(np.sqrt(max(sides.prod(), 1.0)) / (4 * where.strides)))
-        place = int(np.argmin(np.where(free, way + fit, np.inf)))
-        free[place] = False
-        raw[place, :2] = centre / where.strides[place] - where.cells[place]
-        raw[place, 2:4] = np.log(sides / where.strides[place])
-        raw[place, [4, 5 + class_id]] = 1.0
+        distance = np.abs((grid.cells + 0.5) * grid.strides[:, None] - centre).sum(axis=1) / grid.strides
+        size_mismatch = np.abs(np.log2(np.sqrt(max(sides.prod(), 1.0)) / (4 * grid.strides)))
+        cell = int(np.argmin(np.where(is_free, distance + size_mismatch, np.inf)))
+        is_free[cell] = False
+        raw[cell, :2] = centre / grid.strides[cell] - grid.cells[cell]
+        raw[cell, 2:4] = np.log(sides / grid.strides[cell])
+        raw[cell, [4, 5 + class_id]] = 1.0
     return (raw,)
 
 
-def _decode_boxes(answers: NDArray[Any], where: Grid, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return boxes (K, 4) in pixels of the input from ``answers`` (K, 4) of the places ``rows`` (K,)."""
-    strides = where.strides[rows, None]
-    centres = (answers[:, :2] + where.cells[rows]) * strides
-    halves = np.exp(np.minimum(answers[:, 2:].astype(np.float64), MAX_LOG_SIDE)) * strides / 2
+def _decode_boxes(raw: NDArray[Any], grid: Grid, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return boxes (K, 4) in input pixels from ``raw`` (K, 4), the box outputs of the cells ``rows`` (K,)."""
+    strides = grid.strides[rows, None]
+    centres = (raw[:, :2] + grid.cells[rows]) * strides
+    halves = np.exp(np.minimum(raw[:, 2:].astype(np.float64), MAX_LOG_SIDE)) * strides / 2
     return np.concatenate([centres - halves, centres + halves], axis=1)

@@ -1,1 +1,1 @@
-"""The server: a model's answers over HTTP, within stated limits of time and memory."""
+"""HTTP server for predictions, with limits on time, memory and request size."""

@@ -1,4 +1,4 @@
-"""The web application: routes, limits and refusals put together around the models."""
+"""Assembles the FastAPI application: routes, middleware and error handlers around the loaded models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ from lince.version import __version__
 
 
 def create_app(models: ModelRegistry, settings: ServerSettings) -> FastAPI:
-    """Return the application that answers with ``models`` within what ``settings`` allow."""
+    """Return the ASGI application that serves ``models`` with ``settings``.
+
+    FastAPI's own documentation pages are off, since they load scripts from a CDN; ``/docs`` is lince's own page.
+    The application closes ``models`` when it shuts down.
+    """
     shared = ServerState(models, settings, models.metrics, MemoryBudget(settings.limits.memory))
     models.metrics.track_active_requests(lambda: shared.active_requests)
     app = FastAPI(
@@ -36,8 +40,8 @@ def create_app(models: ModelRegistry, settings: ServerSettings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.lince = shared
-    for part in (predictions, health, openapi, try_page, corrections):
-        app.include_router(part.router)
+    for module in (predictions, health, openapi, try_page, corrections):
+        app.include_router(module.router)
     app.add_exception_handler(ApiError, _handle_api_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(Exception, _handle_unexpected_error)
@@ -48,16 +52,16 @@ def create_app(models: ModelRegistry, settings: ServerSettings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Look for changed models meanwhile; let the threads end afterwards."""
+    """Run the model reloader while the application is up; release the models' threads afterwards."""
     shared: ServerState = app.state.lince
-    watching = None
+    reload_task = None
     if shared.settings.reload_interval:
-        watching = asyncio.create_task(
+        reload_task = asyncio.create_task(
             ModelReloader(shared.models, shared.metrics, shared.settings.reload_interval).watch()
         )
     yield
-    if watching is not None:
-        watching.cancel()
+    if reload_task is not None:
+        reload_task.cancel()
     shared.models.close()
 
 
@@ -68,20 +72,24 @@ async def _handle_api_error(_request: Request, error: Exception) -> Response:
 
 
 async def _handle_http_exception(_request: Request, error: Exception) -> Response:
+    """Return Starlette's own errors (no such route, wrong method) in the format of ``ApiError``."""
     if not isinstance(error, HTTPException):
         raise error
     code, text = {
         404: ("not-found", _("There is nothing at this address.")),
-        405: ("wrong-method", _("This address does not take this method.")),
-    }.get(error.status_code, ("refused", _("The request is refused.")))
-    refusal = client_error(code, text, error.status_code)
-    refusal.headers.update(error.headers or {})
-    return refusal.to_response()
+        405: ("wrong-method", _("This address does not accept this method.")),
+    }.get(error.status_code, ("refused", _("The request was rejected.")))
+    api_error = client_error(code, text, error.status_code)
+    api_error.headers.update(error.headers or {})
+    return api_error.to_response()
 
 
 async def _handle_unexpected_error(request: Request, _error: Exception) -> Response:
-    """Tell of an error that nobody expected by the number under which the log tells more."""
+    """Return status 500 with the request id under which the log has the traceback, and no details.
+
+    It is sent outside the middleware, so the security headers are set here.
+    """
     number = state.get_request_context(request.scope).request_id
-    message = _("The server made a mistake. Its log tells more under the number {number}.").format(number=number)
+    message = _("Internal server error. Details are in the server log under the number {number}.").format(number=number)
     headers = {"X-Request-Id": number, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     return json_response({"error": {"code": "internal", "message": message, "id": number}}, 500, headers)

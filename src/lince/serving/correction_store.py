@@ -27,6 +27,7 @@ from lince.formats.table import Table
 from lince.formats.yolo import reader as yolo_reader
 from lince.formats.yolo import writer as yolo_writer
 from lince.i18n import _
+from lince.serving import request_images
 from lince.serving.http_errors import ApiError, client_error
 from lince.splits import UNASSIGNED
 
@@ -83,7 +84,7 @@ class CorrectionStore:
             known = self.folder / "data.yaml"
             if known.exists() and known.read_bytes() != written["data.yaml"]:
                 raise client_error(
-                    "other-classes", _("The corrections of a model with other classes lie there already."), 409
+                    "other-classes", _("The folder already contains corrections for a model with other classes."), 409
                 )
             written[name] = photo
             new = {place: data for place, data in written.items() if not _has_content(self.folder / place, data)}
@@ -100,7 +101,9 @@ class CorrectionStore:
             if self._free_space[0] >= files and self._free_space[1] >= size:
                 self._free_space = (self._free_space[0] - files, self._free_space[1] - size)
                 return
-        raise ApiError(507, "corrections-full", _("The folder for corrections is full. Tell whoever runs the server."))
+        raise ApiError(
+            507, "corrections-full", _("The folder for corrections is full. Contact the server administrator.")
+        )
 
     def _measure_free_space(self) -> tuple[int, int]:
         sizes = [
@@ -109,6 +112,14 @@ class CorrectionStore:
             for name in names
         ]
         return self.max_files - len(sizes), self.max_bytes - sum(sizes)
+
+
+def require_known_class(name: str, classes: Classes) -> str:
+    """Return ``name``; raise ``ApiError`` when it is none of ``classes``."""
+    if name not in classes.names:
+        shown = request_images.shorten_text(name)
+        raise client_error("unknown-class", _("There is no class '{name}'.").format(name=shown), 422)
+    return name
 
 
 def _content_name(photo: bytes) -> str:
@@ -125,7 +136,7 @@ def _is_usable_label(label: str) -> bool:
 
 def _label_path(label: str, name: str) -> str:
     if not label:
-        raise client_error("unfit-class", _("A class without a name has no folder."), 422)
+        raise client_error("unfit-class", _("A class without a name cannot have a folder."), 422)
     try:
         return class_folders.image_path("", label, name)
     except UsageError as error:
@@ -138,18 +149,8 @@ def _has_content(path: Path, data: bytes) -> bool:
 
 def _yolo_files(name: str, marked: CorrectedBoxes, classes: Classes) -> dict[str, bytes]:
     """Return the files of labels that YOLO has for a photo called ``name``, by their paths."""
-    count = len(marked.class_ids)
-    none = ObjectTable.empty(1)
-    objects = ObjectTable(
-        np.array([0, count], np.int64),
-        marked.class_ids,
-        marked.boxes,
-        np.zeros(count, np.uint8),
-        np.zeros(count + 1, np.int64),
-        none.corners,
-        none.points,
-        StringColumn.from_strings([""] * count),
-    )
+    starts = np.array([0, len(marked.class_ids)], np.int64)
+    objects = ObjectTable.from_boxes(starts, marked.class_ids, marked.boxes)
     split = np.array([UNASSIGNED], np.int8)
     unlabelled = np.array([UNLABELLED], np.int32)
     table = Table(

@@ -1,7 +1,7 @@
-"""A model whose files change is loaded beside the old one, tried, and put in its place between two requests.
+"""Reloads models whose files change while the server runs, without interrupting requests.
 
-What is under way ends with the version that it began with. A version that cannot be used is refused and told in the
-log, and the old one goes on.
+The new version is loaded and tested beside the old one, then replaces it between two requests; requests in progress end
+with the version they began with. A version that cannot be used is logged, and the old one stays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lince.serving.prometheus import ServerMetrics
 
 @dataclass(eq=False)
 class ModelReloader:
-    """Looks for changed files every ``seconds``."""
+    """Checks the files of all ``models`` every ``interval`` seconds."""
 
     models: ModelRegistry
     metrics: ServerMetrics
@@ -26,7 +26,7 @@ class ModelReloader:
     _last_stamps: dict[str, FileStamp | None] = field(default_factory=dict)
 
     async def watch(self) -> None:
-        """Look again and again, until cancelled; files and networks are read in a thread of their own."""
+        """Check until cancelled; files and networks are read in a thread, so the event loop is not blocked."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "lince-reload") as thread:
             while True:
@@ -34,20 +34,23 @@ class ModelReloader:
                 await loop.run_in_executor(thread, self.reload_changed)
 
     def reload_changed(self) -> None:
-        """Take over every model that has changed since it was loaded, and not since the last look."""
+        """Reload every model whose files have changed since it was loaded, and not since the last check.
+
+        The second condition leaves files alone that are still being copied.
+        """
         for served in self.models:
-            found = compute_file_stamp(served.path)
-            settled = found == self._last_stamps.get(served.name)
-            self._last_stamps[served.name] = found
-            if found is not None and settled and found != served.file_stamp:
-                served.file_stamp = found
+            stamp = compute_file_stamp(served.path)
+            is_settled = stamp == self._last_stamps.get(served.name)
+            self._last_stamps[served.name] = stamp
+            if stamp is not None and is_settled and stamp != served.file_stamp:
+                served.file_stamp = stamp
                 self._reload(served)
 
     def _reload(self, served: ServedModel) -> None:
+        """Reload one model and count the outcome; any exception is logged and the old version kept."""
         with ThreadPoolExecutor(1) as thread:
-            trying = thread.submit(self.models.reload, served)
-        # Whatever is wrong with a new version, the old one goes on.
-        error = trying.exception()
+            future = thread.submit(self.models.reload, served)
+        error = future.exception()
         if error is None:
             self.metrics.count_reload(served.name, "taken")
             json_logs.log_event("reloaded", model=served.name)

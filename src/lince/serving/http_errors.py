@@ -1,4 +1,4 @@
-"""Every way the server says no: a status, a code for programs, and a sentence for people that tells nothing inside."""
+"""API errors: an HTTP status, a code for programs, and a message for people that reveals no internals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LINGER_SECONDS = 2.0
 
 
 class ApiError(Exception):
-    """A request that is not answered: its HTTP ``status``, a ``code`` for programs, a ``message`` for people."""
+    """An error response: HTTP ``status``, stable ``code`` for programs, translated ``message`` for people."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(code)
@@ -29,24 +29,28 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
     def to_dict(self) -> dict[str, str]:
-        """Return the refusal as it stands under ``error`` in an answer."""
+        """Return the object for the key ``error`` of a response or of one image's record."""
         return {"code": self.code, "message": self.message}
 
     def to_response(self) -> Response:
-        """Return the HTTP answer."""
-        answer = json_response({"error": self.to_dict()}, self.status, self.headers)
-        return _LingeringResponse(answer) if self.status == 413 and "Connection" in self.headers else answer
+        """Return the HTTP response; a 413 that closes the connection first lets the client finish sending."""
+        response = json_response({"error": self.to_dict()}, self.status, self.headers)
+        return _LingeringResponse(response) if self.status == 413 and "Connection" in self.headers else response
 
 
 class _LingeringResponse(Response):
-    """An answer to a client that is still sending: were the connection closed at once, it might not be read."""
+    """A response to a client that is still sending its body.
 
-    def __init__(self, answer: Response) -> None:
-        super().__init__(answer.body, answer.status_code)
-        self.raw_headers = answer.raw_headers
+    If the connection were closed at once, the client's TCP stack would report an error before the response is read. So
+    the body is received and discarded for up to 2 seconds.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.body, response.status_code)
+        self.raw_headers = response.raw_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, then hear the client out for a while."""
+        """Send the response, then discard what the client still sends."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         with suppress(TimeoutError):
@@ -57,41 +61,41 @@ class _LingeringResponse(Response):
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return ``value`` as an HTTP answer in JSON (UTF-8, no NaN)."""
+    """Return ``value`` as a compact JSON response in UTF-8; raise ``ValueError`` for NaN and infinity."""
     body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
     return Response(body, status, headers=dict(headers or {}), media_type="application/json")
 
 
 def server_busy_error(seconds: float) -> ApiError:
-    """Return the refusal of a server with too much to do, which may be asked again after ``seconds``."""
+    """Return the 429 for an overloaded server; ``Retry-After`` is ``seconds`` rounded up, at least 1."""
     wait = max(1, math.ceil(seconds))
-    message = _("The server has too much to do. Try again in {seconds} s.").format(seconds=wait)
+    message = _("The server is overloaded. Try again in {seconds} s.").format(seconds=wait)
     return ApiError(429, "busy", message, {"Retry-After": str(wait)})
 
 
 def server_stopping_error() -> ApiError:
-    """Return the refusal of a server that is being stopped."""
-    message = _("The server is being stopped. Try again later.")
+    """Return the 503 for a server that is shutting down; it closes the connection."""
+    message = _("The server is shutting down. Try again later.")
     return ApiError(503, "stopping", message, {"Retry-After": str(STOPPING_RETRY_SECONDS), "Connection": "close"})
 
 
 def request_too_large_error(limit: int) -> ApiError:
-    """Return the refusal of a request of more than ``limit`` bytes."""
+    """Return the 413 for a request of more than ``limit`` bytes; it closes the connection."""
     message = _("The request is larger than {limit:,} bytes.").format(limit=limit)
     return ApiError(413, "too-large", message, {"Connection": "close"})
 
 
 def request_timeout_error(seconds: float) -> ApiError:
-    """Return the refusal of a request that did not arrive within ``seconds``."""
+    """Return the 408 for a request whose body did not arrive within ``seconds``; it closes the connection."""
     message = _("The request did not arrive within {seconds:g} s.").format(seconds=seconds)
     return ApiError(408, "too-slow", message, {"Connection": "close"})
 
 
 def client_disconnected_error() -> ApiError:
-    """Return the end of a request whose client went away: nobody hears it, and the log tells it by its status."""
+    """Return the error that ends a request whose client has disconnected; only the log sees its status, 499."""
     return ApiError(499, "gone", "", {"Connection": "close"})
 
 
 def client_error(code: str, message: str, status: int = 400) -> ApiError:
-    """Return the refusal of a request that cannot be understood."""
+    """Return the error for a request that is malformed or asks for something impossible."""
     return ApiError(status, code, message)

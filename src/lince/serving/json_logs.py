@@ -1,4 +1,4 @@
-"""Lines of JSON about what the server does: times, routes and counts, and never what a photo shows or is called."""
+"""Structured logging: one JSON object per line with times, routes and counts, never image contents or file names."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 LOGGER = logging.getLogger("lince.serving")
-_FIELDS_KEY = "facts"
+_FIELDS_KEY = "facts"  # the attribute of a LogRecord that holds the event's fields
 _LOGGER_LEVELS = {
     LOGGER.name: logging.INFO,
     "uvicorn.error": logging.WARNING,
     "asyncio": logging.WARNING,
     "concurrent.futures": logging.WARNING,
-    "python_multipart": logging.ERROR,  # its warnings are of broken forms, which the requests' own lines tell
+    "python_multipart": logging.ERROR,  # its warnings are about malformed forms, which the request's own line covers
 }
 
 
-def log_event(event: str, level: int = logging.INFO, **facts: object) -> None:
-    """Write one line: what happened, and figures about it."""
-    LOGGER.log(level, event, extra={_FIELDS_KEY: facts})
+def log_event(event: str, level: int = logging.INFO, **fields: object) -> None:
+    """Log ``event`` with ``fields``, which become keys of the JSON line; values that are not JSON become strings."""
+    LOGGER.log(level, event, extra={_FIELDS_KEY: fields})
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, event, its facts, and the trace of an error."""
+    """Formats a record as one JSON object: time (UTC, ISO 8601), level, event, its fields, and a traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the line, without a line break."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -41,7 +41,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(stream: TextIO | None = None) -> None:
-    """Write the server's lines, and those of the libraries below it that tell of trouble, to ``stream`` (stderr)."""
+    """Send the server's log, and the warnings of the libraries it uses, as JSON to ``stream`` (default: stderr).
+
+    Replaces the handlers of these loggers and stops them from passing records on to the root logger.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
     for name, level in _LOGGER_LEVELS.items():

@@ -1,4 +1,4 @@
-"""Stands before every route: who may ask, in which language the answer is, what is counted, logged and forbidden."""
+"""ASGI middleware: host, origin and token checks, language, request limits, security headers, metrics and log."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lince.serving.http_errors import ApiError, client_error, server_busy_error,
 from lince.serving.settings import ServerSettings
 from lince.serving.state import RequestContext, ServerState
 
-# What is asked without a token: whether the process lives and takes requests (balancers have no token), and pages,
-# which hold nothing of the models.
+# Served without a token: health checks, since load balancers have none, and pages, which reveal nothing of the models.
 PUBLIC_PATHS = ("/", "/healthz", "/readyz", "/docs")
 PUBLIC_PREFIXES = ("/page/", "/docs/")
 PATHS_WHILE_STOPPING = ("/healthz", "/readyz", "/metrics")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_LOGGED_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
 _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
@@ -33,36 +33,40 @@ _SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
-_MAX_ACCEPT_LANGUAGE = 200
+_MAX_ACCEPT_LANGUAGE = 200  # characters of the header that are read
 
 
 class SecurityMiddleware:
-    """Wraps the application."""
+    """Wraps the application: every HTTP request passes its checks before it reaches a route.
+
+    In order: host, origin, CORS preflight, token, shutting down, number of concurrent requests. Every request is
+    counted and logged, refused ones too.
+    """
 
     def __init__(self, app: ASGIApp, shared: ServerState) -> None:
         self.app, self.state = app, shared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through to the application, or refuse it."""
+        """Pass a request to the application in its client's language, or answer it with an error."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        known = state.start_request(scope)
+        context = state.start_request(scope)
         path = _resolve_path(scope, self.state.settings.root_path)
         self.state.active_requests += 1
         try:
             with use_language(negotiate_language(scope["query_string"], headers.get("accept-language", ""))):
-                answer = self._check_request(scope["method"], path, headers)
-                sending = self._with_headers(send, known, headers.get("origin", ""))
-                await self._call_app(answer or self.app, scope, receive, sending)
+                response = self._check_request(scope["method"], path, headers)
+                send_with_headers = self._with_headers(send, context, headers.get("origin", ""))
+                await self._call_app(response or self.app, scope, receive, send_with_headers)
         finally:
             self.state.active_requests -= 1
-            self.state.memory_budget.release(known.held_bytes)
-            self._log_request(scope, known)
+            self.state.memory_budget.release(context.held_bytes)
+            self._log_request(scope, context)
 
     async def _call_app(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let ``app`` answer; when the server ends before it has, say so: the task is over then in any case."""
+        """Call ``app``; answer 503 when the server's shutdown cancels the task before a response has begun."""
         try:
             await app(scope, receive, send)
         except asyncio.CancelledError:
@@ -71,7 +75,7 @@ class SecurityMiddleware:
             await server_stopping_error().to_response()(scope, receive, send)
 
     def _check_request(self, method: str, path: str, headers: Headers) -> Response | None:
-        """Return the answer to a request that does not reach the application."""
+        """Return the response to a request that must not reach the application, ``None`` for the others."""
         settings = self.state.settings
         try:
             _check_host(settings, headers)
@@ -84,76 +88,78 @@ class SecurityMiddleware:
                 _check_token(settings, headers)
             if path not in PATHS_WHILE_STOPPING:
                 self._check_capacity()
-        except ApiError as refusal:
-            return refusal.to_response()
+        except ApiError as error:
+            return error.to_response()
         return None
 
     def _check_capacity(self) -> None:
+        """Raise ``ApiError`` while the server stops (503) or too many requests are active (429)."""
         if self.state.stopping:
             raise server_stopping_error()
         if self.state.active_requests > self.state.settings.limits.requests:
             raise server_busy_error(1)
 
-    def _with_headers(self, send: Send, known: RequestContext, origin: str) -> Send:
-        """Return ``send`` that adds the headers which every answer has."""
-        allowed = origin if origin in self.state.settings.allowed_origins else ""
+    def _with_headers(self, send: Send, context: RequestContext, origin: str) -> Send:
+        """Return a ``send`` that records the status in ``context`` and adds security, CORS and request id headers."""
+        allowed_origin = origin if origin in self.state.settings.allowed_origins else ""
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                known.status = message["status"]
+                context.status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
-                headers["X-Request-Id"] = known.request_id
+                headers["X-Request-Id"] = context.request_id
                 if self.state.settings.allowed_origins:
                     headers.add_vary_header("Origin")
-                if allowed:
-                    headers["Access-Control-Allow-Origin"] = allowed
+                if allowed_origin:
+                    headers["Access-Control-Allow-Origin"] = allowed_origin
                     headers["Access-Control-Expose-Headers"] = "Retry-After, X-Request-Id"
             await send(message)
 
-        return sending
+        return send_with_headers
 
-    def _log_request(self, scope: Scope, known: RequestContext) -> None:
-        seconds, status = time.monotonic() - known.start_time, known.status or 500
-        # The address as sent could be anything; what was found for it could not.
+    def _log_request(self, scope: Scope, context: RequestContext) -> None:
+        """Count and log one finished request; a status of 0 means that a bug kept it from being answered."""
+        seconds, status = time.monotonic() - context.start_time, context.status or 500
+        # The route's pattern, not the path: a path comes from the client and could hold anything.
         route = getattr(scope.get("route"), "path", None) or "other"
-        self.state.metrics.observe_request(route, status, seconds, known.image_count, known.received_bytes)
+        self.state.metrics.observe_request(route, status, seconds, context.image_count, context.received_bytes)
         json_logs.log_event(
             "request",
-            id=known.request_id,
-            method=scope["method"] if scope["method"] in _KNOWN_METHODS else "other",
+            id=context.request_id,
+            method=scope["method"] if scope["method"] in _LOGGED_METHODS else "other",
             route=route,
             status=status,
             ms=round(seconds * 1000, 1),
-            images=known.image_count,
-            bytes=known.received_bytes,
+            images=context.image_count,
+            bytes=context.received_bytes,
         )
 
 
-_KNOWN_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
-
-
 def negotiate_language(query: bytes, accepted: str) -> str | None:
-    """Return the language that a visitor asks for, by ``lang=`` or else by the browser's list; ``None`` for neither.
+    """Return the language for a response: ``lang=`` of the query string, else the best of ``Accept-Language``.
 
-    >>> language(b"", "fr;q=0.9, pt-BR;q=0.8, en;q=0.1")
+    ``None`` where neither names one of ``LANGUAGES``. Regions are ignored; ties go to the first.
+
+    >>> negotiate_language(b"", "fr;q=0.9, pt-BR;q=0.8, en;q=0.1")
     'pt'
     """
-    asked = parse_qs(query.decode("latin-1")).get("lang", [""])[0][:2] if b"lang=" in query else ""
-    if asked in LANGUAGES:
-        return asked
-    best, found = 0.0, None
+    requested = parse_qs(query.decode("latin-1")).get("lang", [""])[0][:2] if b"lang=" in query else ""
+    if requested in LANGUAGES:
+        return requested
+    best_weight, best_language = 0.0, None
     for item in accepted[:_MAX_ACCEPT_LANGUAGE].split(","):
-        code, _semicolon, rest = item.strip().partition(";")
-        weight = _parse_weight(rest)
-        if code[:2].lower() in LANGUAGES and code[2:3] in ("", "-") and weight > best:
-            best, found = weight, code[:2].lower()
-    return found
+        code, _semicolon, parameters = item.strip().partition(";")
+        weight = _parse_weight(parameters)
+        if code[:2].lower() in LANGUAGES and code[2:3] in ("", "-") and weight > best_weight:
+            best_weight, best_language = weight, code[:2].lower()
+    return best_language
 
 
 def _parse_weight(text: str) -> float:
+    """Return the quality value in ``q=0.8``: 1 where there is none, 0 where it is not a number."""
     name, _equals, value = text.strip().partition("=")
     if name.strip() != "q":
         return 1.0
@@ -162,7 +168,10 @@ def _parse_weight(text: str) -> float:
 
 
 def _resolve_path(scope: Scope, prefix: str) -> str:
-    """Return the path below the prefix of a proxy, which may be sent with it or without; tell the application both."""
+    """Return the path below a proxy's ``prefix`` and set path and root path of ``scope`` accordingly.
+
+    Some proxies forward the prefix, others strip it; both are accepted.
+    """
     path: str = scope["path"]
     below = path.removeprefix(prefix) if path == prefix or path.startswith(f"{prefix}/") else path
     if prefix:
@@ -172,17 +181,22 @@ def _resolve_path(scope: Scope, prefix: str) -> str:
 
 
 def _check_host(settings: ServerSettings, headers: Headers) -> None:
-    """Refuse names that are not this machine's: a page elsewhere could point its own name here (DNS rebinding)."""
+    """Raise ``ApiError`` (421) for an unknown ``Host``, against DNS rebinding.
+
+    Otherwise a page of another site could point its own name at this machine and read what the server answers. A server
+    that is open to other machines, which needs a token, checks only where hosts are listed.
+    """
     if not settings.is_local and not settings.allowed_hosts:
         return
     host = _without_port(headers.get("host", ""))
     if host in (settings.host, *settings.allowed_hosts) or (settings.is_local and _is_loopback(host)):
         return
-    message = _("The server is not known by that name. Whoever runs it can add it: --allow-host.")
+    message = _("Unknown host name. The server administrator can allow it with --allow-host.")
     raise client_error("wrong-host", message, 421)
 
 
 def _without_port(host: str) -> str:
+    """Return the name or address in a ``Host`` header, in lower case; an IPv6 address without its brackets."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].lower().removesuffix(".")
@@ -198,35 +212,39 @@ def _is_loopback(host: str) -> bool:
 
 
 def _check_origin(settings: ServerSettings, method: str, headers: Headers) -> None:
-    """Refuse what a page of another site sends: it could write here in the name of whoever looks at it.
+    """Raise ``ApiError`` (403) when a page of another site sends an unsafe request (CSRF).
 
-    Behind a proxy the page's site and the name by which the proxy asks differ; browsers tell whether it is the page's
-    own site all the same, in a header that no page can set (Fetch Metadata Request Headers, W3C).
+    Behind a proxy, ``Host`` can differ from the site that the page came from. So ``Sec-Fetch-Site: same-origin`` is
+    accepted too: browsers set it and pages cannot (Fetch Metadata Request Headers, W3C).
     """
     origin = headers.get("origin", "")
-    own = origin.partition("://")[2].lower() == headers.get("host", "?").lower()
+    is_own_page = origin.partition("://")[2].lower() == headers.get("host", "?").lower()
     if (
         method in _SAFE_METHODS
         or origin in settings.allowed_origins
-        or own
+        or is_own_page
         or headers.get("sec-fetch-site") == "same-origin"
     ):
         return
-    message = _("Pages of other sites may not ask this server. Whoever runs it can allow one: --allow-origin.")
+    message = _(
+        "Requests from other origins are not allowed. The server administrator can allow one with --allow-origin."
+    )
     raise client_error("wrong-origin", message, 403)
 
 
 def _check_token(settings: ServerSettings, headers: Headers) -> None:
+    """Raise ``ApiError`` (401) unless the bearer token is right; compared in constant time."""
     if not settings.token:
         return
-    kind, _space, given = headers.get("authorization", "").partition(" ")
-    right = hmac.compare_digest(given.strip().encode("latin-1", "replace"), settings.token.encode("ascii"))
-    if not (right and kind.lower() == "bearer"):
-        message = _("The server asks for a token. Send the header  Authorization: Bearer TOKEN")
+    scheme, _space, token = headers.get("authorization", "").partition(" ")
+    is_equal = hmac.compare_digest(token.strip().encode("latin-1", "replace"), settings.token.encode("ascii"))
+    if not (is_equal and scheme.lower() == "bearer"):
+        message = _("The server requires a token. Send the header  Authorization: Bearer TOKEN")
         raise ApiError(401, "token", message, {"WWW-Authenticate": "Bearer"})
 
 
 def _preflight_response() -> Response:
+    """Return the response to a CORS preflight of an allowed origin, which browsers may cache for 10 minutes."""
     headers = {
         "Access-Control-Allow-Methods": "GET, POST",
         "Access-Control-Allow-Headers": "Authorization, Content-Type",

@@ -20,15 +20,16 @@ from lince.errors import ImageError, LinceError, ModelError, UsageError
 from lince.i18n import _
 from lince.inference import load, model_folder
 from lince.inference.backends.onnxruntime import count_cores, split_cores
-from lince.inference.batch_runner import PreparedImage
-from lince.inference.classification.predictor import ClassificationPredictor
-from lince.inference.detection.predictor import DetectionPredictor
+from lince.inference.image_loading import PreparedImage
+from lince.inference.predictor import Predictor
 from lince.serving import request_images
 from lince.serving.batcher import BatchPlan, RequestBatcher
 from lince.serving.http_errors import client_error
 from lince.serving.prometheus import ServerMetrics
-from lince.serving.request_images import PredictOptions, UploadedImage
+from lince.serving.request_images import UploadedImage
+from lince.serving.request_options import PredictOptions
 from lince.serving.settings import BatchingSettings, RequestLimits, ServerSettings
+from lince.tasks import get_task
 
 _BATCH_SIZES = (1, 2, 4, 8, 16)
 _WORTHWHILE_RATIO = 0.95  # a larger batch must take less than this share of the time a photo
@@ -46,8 +47,8 @@ FileStamp = tuple[tuple[str, int, int, int], ...]  # of each file: name, time of
 class ModelVersion:
     """One state of a model's files, ready to be asked: alone on all cores, or on a share of them beside others."""
 
-    predictor: ClassificationPredictor | DetectionPredictor
-    shared_predictor: ClassificationPredictor | DetectionPredictor
+    predictor: Predictor
+    shared_predictor: Predictor
     limits: RequestLimits
 
     def prepare(self, photo: UploadedImage) -> PreparedImage:
@@ -64,7 +65,7 @@ class ModelVersion:
     ) -> Sequence[Any]:
         """Return a ``Prediction`` or ``Found`` for each photo; ``threshold`` is a detector's."""
         model = self.predictor if alone else self.shared_predictor
-        if threshold is not None and isinstance(model, DetectionPredictor):
+        if threshold is not None:
             model = model.with_threshold(threshold)
         return model.predict_prepared(seen, names)
 
@@ -76,7 +77,7 @@ class ModelVersion:
             json.dumps(self.predictor.predict(noise).to_dict(), allow_nan=False)
         except ValueError as error:
             raise ModelError(
-                _("The model's answers are not numbers."), _("Expected probabilities from 0 to 1.")
+                _("The model's outputs are not numbers."), _("Expected probabilities from 0 to 1.")
             ) from error
 
     def benchmark_batch_sizes(self, workers: int) -> dict[int, float]:
@@ -154,16 +155,16 @@ class ServedModel:
         return self.current.batcher
 
     @property
-    def is_detector(self) -> bool:
-        """Whether the model finds objects."""
-        return isinstance(self.version.predictor, DetectionPredictor)
+    def http(self) -> Any:
+        """What the model's task is in the HTTP API: its records, options and corrections."""
+        return get_task(self.version.predictor.card.task).load_part("http")
 
     def check_options(self, choices: PredictOptions) -> None:
         """Raise ``RefusedError`` for a choice that says nothing to this model."""
-        useless = "top" if self.is_detector and choices.top else ""
-        useless = "threshold" if not self.is_detector and choices.threshold is not None else useless
+        given = {"top": choices.top, "threshold": choices.threshold}
+        useless = [name for name, value in given.items() if value is not None and name not in self.http.PREDICT_OPTIONS]
         if useless:
-            message = _("'{name}' says nothing to this model.").format(name=useless)
+            message = _("'{name}' cannot be used with this model.").format(name=useless[0])
             raise client_error("useless-option", message, 422)
 
     def describe(self) -> dict[str, Any]:
@@ -171,11 +172,6 @@ class ServedModel:
         current = self.current
         card = current.version.predictor.card
         spec = card.preprocess
-        thresholds = (
-            card.detection_filter.get_thresholds(np.arange(len(card.classes), dtype=np.int32)).tolist()
-            if self.is_detector
-            else None
-        )
         return {
             "name": self.name,
             "task": card.task,
@@ -187,7 +183,7 @@ class ServedModel:
                 "channels": spec.channels,
                 "resize": spec.resize,
             },
-            "thresholds": thresholds,
+            "thresholds": self.http.list_thresholds(card),
             "network": card.model,
             "licence": card.licence,
             "source": card.source,
@@ -197,9 +193,7 @@ class ServedModel:
             "loaded": current.loaded_at,
             "bound_seconds": current.batcher.plan.max_latency,
             "batch": current.batcher.plan.max_batch_size,
-            "trouble": _("A newer version could not be used; the server's log tells why.")
-            if self.reload_failed
-            else None,
+            "trouble": _("A newer version could not be loaded; see the server log.") if self.reload_failed else None,
         }
 
 
@@ -226,9 +220,9 @@ class ModelRegistry:
         chosen = name or derive_model_name(Path(path))
         if chosen in self._served:
             raise UsageError(
-                _("Two models are called '{name}'.").format(name=chosen),
+                _("Two models have the name '{name}'.").format(name=chosen),
                 _("Expected different names."),
-                _("Give one another name: {line}").format(line=f"{chosen}-2={path}"),
+                _("Give one of them another name: {line}").format(line=f"{chosen}-2={path}"),
             )
         served = ServedModel(chosen, Path(path), *self._load_version(chosen, Path(path)))
         self._served[chosen] = served
@@ -260,7 +254,7 @@ class ModelRegistry:
         known = ", ".join(self._served)
         if name is None:
             if len(self._served) > 1:
-                message = _("Several models are served; expected model to be one of: {known}.").format(known=known)
+                message = _("Several models are served. Expected 'model' to be one of: {known}.").format(known=known)
                 raise client_error("which-model", message, 422)
             return next(iter(self._served.values()))
         if name not in self._served:

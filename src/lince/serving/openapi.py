@@ -1,4 +1,7 @@
-"""The description of the interface, as OpenAPI and as a page that needs nothing from anywhere else."""
+"""Documentation of the HTTP API: the OpenAPI document, and the page ``/docs``, which needs no external files.
+
+The constants are used by the routes: ``*_REQUEST`` as ``openapi_extra``, ``*_RESPONSES`` as ``responses``.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from starlette.responses import Response
 
 from lince.evaluation.report.html import get_jinja_environment
 from lince.i18n import _
-from lince.serving import digit_image, state
-from lince.serving.schemas import CorrectionResponse, ErrorResponse, PredictRequestBody, PredictResponse
+from lince.serving import digit_image, request_options, state
+from lince.serving.schemas import CorrectionResponse, ErrorResponse, PredictRequestBody, make_predict_response
 
 router = APIRouter(include_in_schema=False)
 _SCHEMA_REF = "#/components/schemas/{model}"
@@ -22,16 +25,14 @@ _Responses = dict[int | str, dict[str, Any]]
 
 
 def error_responses(*statuses: int) -> _Responses:
-    """Return how the refusals with ``statuses`` are described."""
+    """Return the OpenAPI descriptions of error responses with ``statuses``, for a route's ``responses``."""
     return {status: {"model": ErrorResponse, "description": "Refused; the body says why."} for status in statuses}
 
 
-BODY_ERRORS = error_responses(400, 401, 403, 408, 413, 421, 422, 429, 500, 503)  # to whatever has a body
+BODY_ERRORS = error_responses(400, 401, 403, 408, 413, 421, 422, 429, 500, 503)  # of every route with a body
 _BINARY_SCHEMA = {"type": "string", "format": "binary"}
 _OPTION_SCHEMAS: dict[str, dict[str, Any]] = {
-    "model": {"type": "string", "description": "Name of the model; needed where several are served."},
-    "top": {"type": "integer", "minimum": 1, "maximum": 999999, "description": "Classes told by a classifier."},
-    "threshold": {"type": "number", "minimum": 0, "maximum": 1, "description": "Score from which on objects count."},
+    name: {**option.schema, "description": option.description} for name, option in request_options.OPTIONS.items()
 }
 PREDICT_REQUEST: dict[str, Any] = {
     "parameters": [
@@ -58,7 +59,7 @@ PREDICT_REQUEST: dict[str, Any] = {
     },
 }
 PREDICT_RESPONSES: _Responses = {
-    200: {"model": PredictResponse, "description": "A record for each photo, in their order."},
+    200: {"model": make_predict_response(), "description": "A record for each photo, in their order."},
     404: {"model": ErrorResponse, "description": "There is no model of that name."},
     **error_responses(414, 415),
     **BODY_ERRORS,
@@ -130,25 +131,29 @@ CORRECTION_RESPONSES: _Responses = {
 
 
 def build_openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI description of ``app``, made once."""
+    """Return the OpenAPI document of ``app``, built on the first call.
+
+    Adds what FastAPI does not know: the JSON request body, which routes parse themselves, the proxy's prefix and the
+    bearer token.
+    """
     if app.openapi_schema is None:
-        found = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        asked = PredictRequestBody.model_json_schema(ref_template=_SCHEMA_REF)
-        parts = asked.pop("$defs", {})
-        found["components"]["schemas"].update({**parts, "PredictRequestBody": asked})
+        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        body_schema = PredictRequestBody.model_json_schema(ref_template=_SCHEMA_REF)
+        definitions = body_schema.pop("$defs", {})
+        document["components"]["schemas"].update({**definitions, "PredictRequestBody": body_schema})
         shared: state.ServerState = app.state.lince
         if shared.settings.root_path:
-            found["servers"] = [{"url": shared.settings.root_path}]
+            document["servers"] = [{"url": shared.settings.root_path}]
         if shared.settings.token:
-            found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-            found["security"] = [{"token": []}]
-        app.openapi_schema = found
+            document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            document["security"] = [{"token": []}]
+        app.openapi_schema = document
     return app.openapi_schema
 
 
 @router.get("/docs")
 async def get_docs_page(request: Request) -> Response:
-    """Show the interface to a person."""
+    """Return the documentation page, in the client's language."""
     shared = state.get_server_state(request)
     text = (
         get_jinja_environment("lince.serving")
@@ -167,52 +172,55 @@ async def get_docs_page(request: Request) -> Response:
 
 @router.get("/docs/style.css")
 async def get_docs_style() -> Response:
-    """Give the page its looks."""
+    """Return the style sheet of the documentation page."""
     return Response(_docs_css(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
 @cache
 def _docs_css() -> str:
-    shared = files("lince.evaluation.report").joinpath("templates", "style.css").read_text("utf-8")
-    return shared + files("lince.serving").joinpath("templates", "docs.css").read_text("utf-8")
+    """Return the style sheet that all pages of lince share, followed by that of the documentation page."""
+    report_css = files("lince.evaluation.report").joinpath("templates", "style.css").read_text("utf-8")
+    return report_css + files("lince.serving").joinpath("templates", "docs.css").read_text("utf-8")
 
 
 def _route_rows() -> list[tuple[str, str, str]]:
+    """Return method, path and translated description of every public route."""
     return [
-        ("POST", "/v1/predict", _("Photos in, answers out: one record for each photo, in their order.")),
+        ("POST", "/v1/predict", _("Runs inference on photos: returns one record per photo, in order.")),
         (
             "POST",
             "/v1/drawing",
-            _("The strokes of a pen in, the picture of a digit out, as a model of digits reads it."),
+            _("Renders pen strokes as the image of a digit, in the input format of a digit model."),
         ),
         (
             "POST",
             "/v1/corrections",
-            _("A photo with the right answer: kept, if the server was started with --corrections."),
+            _("Stores a photo with its correct label, if the server was started with --corrections."),
         ),
-        ("GET", "/v1/models", _("The models: task, classes with colours, size of the input, licence, figures.")),
-        ("GET", "/healthz", _("Whether the process lives.")),
-        ("GET", "/readyz", _("Whether photos are taken in; 503 while the server is being stopped.")),
-        ("GET", "/metrics", _("Counters for Prometheus.")),
-        ("GET", "/openapi.json", _("This interface, described for programs (OpenAPI).")),
+        ("GET", "/v1/models", _("The models: task, classes with colours, input size, licence, metrics.")),
+        ("GET", "/healthz", _("Liveness check.")),
+        ("GET", "/readyz", _("Readiness check; 503 while the server is shutting down.")),
+        ("GET", "/metrics", _("Metrics for Prometheus.")),
+        ("GET", "/openapi.json", _("The description of this API (OpenAPI).")),
     ]
 
 
 def _error_rows() -> list[tuple[int, str]]:
+    """Return every error status that the server may send with its translated reason."""
     return [
-        (400, _("The body is not what its type says.")),
+        (400, _("The body does not match its content type.")),
         (401, _("The token is missing or wrong.")),
-        (403, _("A page of another site asks.")),
+        (403, _("The origin of the request is not allowed.")),
         (404, _("There is no such address, or no model of that name.")),
         (408, _("The request took too long to arrive.")),
-        (409, _("The corrections of a model with other classes lie there already.")),
+        (409, _("The folder already contains corrections for a model with other classes.")),
         (413, _("Too many bytes, pixels or images.")),
         (414, _("The address is too long.")),
-        (415, _("Not an image, or a body of a type that is not read.")),
-        (421, _("The server is not known by that name.")),
-        (422, _("A damaged image, or an option that cannot be.")),
-        (429, _("Too much to do: ask again after the seconds in Retry-After.")),
-        (500, _("A mistake of the server: its log tells more under the number in the answer.")),
-        (503, _("The server is being stopped.")),
-        (507, _("The photo could not be kept on the server's disk.")),
+        (415, _("Not an image, or a body of an unsupported type.")),
+        (421, _("Unknown host name.")),
+        (422, _("A damaged image, or an invalid option.")),
+        (429, _("Overloaded: try again after the seconds in Retry-After.")),
+        (500, _("Internal server error: details are in the server log under the number in the response.")),
+        (503, _("The server is shutting down.")),
+        (507, _("The photo could not be saved on the server.")),
     ]

@@ -1,4 +1,4 @@
-"""What the server counts of itself, as Prometheus reads it; nothing of what photos show or are called."""
+"""Prometheus metrics of the server: requests, images, batches, reloads, queue; no contents or names of images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _ROUTE_LABELS = ("route", "code")
 
 
 class ServerMetrics:
-    """The server's counters, in a registry of their own."""
+    """The server's metrics, with those of the process and the platform.
+
+    They are in a registry of their own, so that several servers can run in one process. Labels only take values that
+    the server chooses (route patterns, status codes, model names), which bounds their number.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -56,30 +60,30 @@ class ServerMetrics:
         self._active_requests = Gauge("lince_requests_under_way", "Requests under way.", registry=self.registry)
 
     def observe_request(self, route: str, status: int, seconds: float, images: int, received: int) -> None:
-        """Count a request that was answered."""
+        """Count one finished request; ``route`` is the route's pattern, ``received`` the bytes of its body."""
         code = str(status)
         self._requests.labels(route, code).inc()
         self._request_seconds.labels(route, code).observe(seconds)
         self._images.inc(images)
         self._received_bytes.inc(received)
 
-    def observe_batch(self, model: str, photos: int, seconds: float) -> None:
-        """Count a batch of ``photos`` that ``model`` answered in ``seconds``."""
-        self._batch_images.labels(model).observe(photos)
+    def observe_batch(self, model: str, images: int, seconds: float) -> None:
+        """Count one batch of ``images`` that ``model`` predicted in ``seconds``."""
+        self._batch_images.labels(model).observe(images)
         self._batch_seconds.labels(model).observe(seconds)
 
     def count_reload(self, model: str, outcome: str) -> None:
-        """Count that a changed ``model`` was ``taken`` over or ``refused``."""
+        """Count a reload of ``model``; ``outcome`` is "taken" or "refused"."""
         self._reloads.labels(model, outcome).inc()
 
     def render_text(self) -> bytes:
-        """Return the counters in Prometheus's text format."""
+        """Return all metrics in Prometheus's text exposition format."""
         return generate_latest(self.registry)
 
-    def track_queue(self, model: str, waiting: Callable[[], float]) -> None:
-        """Ask ``waiting`` for the photos before ``model`` when somebody reads the counters."""
-        self._queue_images.labels(model).set_function(waiting)
+    def track_queue(self, model: str, get_length: Callable[[], float]) -> None:
+        """Read the number of images pending for ``model`` from ``get_length`` whenever metrics are rendered."""
+        self._queue_images.labels(model).set_function(get_length)
 
-    def track_active_requests(self, under_way: Callable[[], float]) -> None:
-        """Ask ``under_way`` for the requests when somebody reads the counters."""
-        self._active_requests.set_function(under_way)
+    def track_active_requests(self, get_count: Callable[[], float]) -> None:
+        """Read the number of active requests from ``get_count`` whenever metrics are rendered."""
+        self._active_requests.set_function(get_count)

@@ -1,4 +1,4 @@
-"""Takes the bodies of requests apart: forms (multipart), JSON with base64, and the bare bytes of one image."""
+"""Parses request bodies into images and options: multipart forms, JSON with base64, or the bytes of one image."""
 
 from __future__ import annotations
 
@@ -15,63 +15,71 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from lince.i18n import _
 from lince.serving import request_images
 from lince.serving.http_errors import ApiError, client_error
-from lince.serving.request_images import OPTION_NAMES, UploadedImage, clean_file_name
+from lince.serving.request_images import UploadedImage, clean_file_name
+from lince.serving.request_options import OPTIONS, ambiguous_option_error
 from lince.serving.schemas import PredictRequestBody
 from lince.serving.settings import RequestLimits
 
 _IMAGE_FIELDS = ("image", "images", "file", "files")
+_JSON_FIELDS = ("images", "data", "name", *OPTIONS)
 _MAX_FIELD_BYTES = 1000
-_MAX_OTHER_PARTS = 16  # besides the images
+_MAX_OTHER_PARTS = 16  # of a form, besides the images
 _DATA_URL = re.compile(r"data:[\w.+/-]{0,100};base64,")
 
 
 @dataclass(frozen=True, eq=False)
 class RequestBody:
-    """What a body holds: photos, and options as texts."""
+    """A parsed body: at least one image, and the other fields as strings by name."""
 
     images: tuple[UploadedImage, ...]
     fields: dict[str, str]
 
 
-BodyParser = Callable[[bytes, str, RequestLimits], RequestBody]
+BodyParser = Callable[[bytes, str, RequestLimits], RequestBody]  # called with body, content type and limits
 
 
 def select_body_parser(content_type: str) -> BodyParser:
-    """Return what reads a body of ``content_type``; raise ``RefusedError`` (415) when nothing does."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
+    """Return the parser for a ``Content-Type``; raise ``ApiError`` (415) when there is none.
+
+    Without a type the body is taken for the bytes of an image.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
         return parse_form
-    if kind == "application/json":
+    if media_type == "application/json":
         return _parse_json
-    if kind in ("", "application/octet-stream") or kind.startswith("image/"):
+    if media_type in ("", "application/octet-stream") or media_type.startswith("image/"):
         return _parse_raw
     message = _("A body of the type '{kind}' cannot be read. Expected {known}.").format(
-        kind=request_images.shorten_text(kind),
+        kind=request_images.shorten_text(media_type),
         known="multipart/form-data, application/json, image/*, application/octet-stream",
     )
     raise client_error("unsupported-type", message, 415)
 
 
 def _parse_raw(body: bytes, _content_type: str, limits: RequestLimits) -> RequestBody:
+    """Return a body that is one image file; it has no name and no fields."""
     if not body:
         raise request_images.no_images_error()
     return _build_body([("", body)], {}, limits)
 
 
 def _parse_json(body: bytes, _content_type: str, limits: RequestLimits) -> RequestBody:
+    """Return the images and options of a ``PredictRequestBody``; the number of images is checked before decoding."""
     try:
-        asked = PredictRequestBody.model_validate_json(body)
+        request = PredictRequestBody.model_validate_json(body)
     except ValidationError as error:
         raise _bad_json_error(error) from error
-    if len(asked.images) > limits.images:
+    if len(request.images) > limits.images:
         raise request_images.too_many_images_error(limits.images)
-    found = [("", one) if isinstance(one, str) else (one.name, one.data) for one in asked.images]
-    fields = {name: str(value) for name in OPTION_NAMES if (value := getattr(asked, name)) is not None}
-    decoded = [(name, _decode_base64(text, number)) for number, (name, text) in enumerate(found, 1)]
+    encoded = [("", image) if isinstance(image, str) else (image.name, image.data) for image in request.images]
+    fields = {name: str(value) for name in OPTIONS if (value := getattr(request, name)) is not None}
+    decoded = [(name, _decode_base64(text, number)) for number, (name, text) in enumerate(encoded, 1)]
     return _build_body(decoded, fields, limits)
 
 
 def _bad_json_error(error: ValidationError) -> ApiError:
+    """Return the error for the first problem, with its place in the JSON; unknown keys are not repeated."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return client_error("bad-json", _("The body is not JSON."))
@@ -79,10 +87,8 @@ def _bad_json_error(error: ValidationError) -> ApiError:
     return client_error("bad-json", _("The JSON is not as expected at '{place}'.").format(place=place or "images"), 422)
 
 
-_JSON_FIELDS = ("images", "data", "name", *OPTION_NAMES)
-
-
 def _decode_base64(text: str, number: int) -> bytes:
+    """Return the bytes of base64 or a base64 data URL; the error names the image by ``number``."""
     match = _DATA_URL.match(text)
     try:
         return base64.b64decode(text[match.end() :] if match else text, validate=True)
@@ -93,6 +99,8 @@ def _decode_base64(text: str, number: int) -> bytes:
 
 @dataclass
 class _FormPart:
+    """One part of a form: its headers by lower-case name, and its content as the parser delivers it."""
+
     headers: dict[str, bytes] = field(default_factory=dict)
     chunks: list[bytes] = field(default_factory=list)
 
@@ -102,15 +110,19 @@ class _FormPart:
 
 
 class _FormCollector:
-    """Hears the parser of forms, and keeps the parts."""
+    """Callbacks for ``MultipartParser`` that collect the parts, no more than ``max_images`` and a few other fields."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, max_images: int) -> None:
         self.parts: list[_FormPart] = []
         self.is_complete = False
-        self._max_images = limit
+        self._max_images = max_images
         self._partial_name, self._partial_value = b"", b""
 
     def callbacks(self) -> dict[str, Callable[..., None]]:
+        """Return the callbacks by the names that ``MultipartParser`` expects.
+
+        Those for data get a buffer with start and end, and may be called several times for one value.
+        """
         return {
             "on_part_begin": self._on_part_begin,
             "on_part_data": self._on_part_data,
@@ -121,6 +133,7 @@ class _FormCollector:
         }
 
     def _on_part_begin(self) -> None:
+        """Begin a part; raise ``ApiError`` (413) at the first one too many, before its content is stored."""
         if len(self.parts) >= self._max_images + _MAX_OTHER_PARTS:
             raise request_images.too_many_images_error(self._max_images)
         self.parts.append(_FormPart())
@@ -142,51 +155,58 @@ class _FormCollector:
         self.is_complete = True
 
 
-def parse_form(body: bytes, content_type: str, limits: RequestLimits, longest: int = _MAX_FIELD_BYTES) -> RequestBody:
-    """Return what the form ``body`` holds; a field that is no image has at most ``longest`` bytes."""
-    _kind, options = parse_options_header(content_type.encode("latin-1", "replace"))
-    parts = _FormCollector(limits.images)
+def parse_form(
+    body: bytes, content_type: str, limits: RequestLimits, max_field_bytes: int = _MAX_FIELD_BYTES
+) -> RequestBody:
+    """Return the images and fields of a multipart form.
+
+    A part with a file name, or named image, images, file or files, is an image; any other is a field of at most
+    ``max_field_bytes``. Empty fields are ignored, as browsers send them. Raises ``ApiError`` for a malformed or
+    truncated form (400), too many images (413), none (422), or a field with two values or too long a one (422).
+    """
+    _type, parameters = parse_options_header(content_type.encode("latin-1", "replace"))
+    collector = _FormCollector(limits.images)
     try:
-        parser = MultipartParser(options.get(b"boundary", b""), parts.callbacks())  # type: ignore[arg-type]
-        if not options.get(b"boundary"):
+        parser = MultipartParser(parameters.get(b"boundary", b""), collector.callbacks())  # type: ignore[arg-type]
+        if not parameters.get(b"boundary"):
             raise FormParserError("no boundary")
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
-        raise client_error("bad-form", _("The form (multipart/form-data) cannot be understood.")) from error
-    if not parts.is_complete:
-        raise client_error("bad-form", _("The form (multipart/form-data) is cut off."))
-    return _collect_body(parts.parts, limits, longest)
+        raise client_error("bad-form", _("The form (multipart/form-data) cannot be parsed.")) from error
+    if not collector.is_complete:
+        raise client_error("bad-form", _("The form (multipart/form-data) is truncated."))
+    return _collect_body(collector.parts, limits, max_field_bytes)
 
 
-def _collect_body(parts: list[_FormPart], limits: RequestLimits, longest: int) -> RequestBody:
-    found: list[tuple[str, bytes]] = []
+def _collect_body(parts: list[_FormPart], limits: RequestLimits, max_field_bytes: int) -> RequestBody:
+    """Sort the parts of a form into images and fields."""
+    files: list[tuple[str, bytes]] = []
     fields: dict[str, str] = {}
     for part in parts:
-        _kind, about = parse_options_header(part.headers.get("content-disposition", b""))
-        name = about.get(b"name", b"").decode("utf-8", "replace")
-        if b"filename" in about or name in _IMAGE_FIELDS:
-            found.append((about.get(b"filename", b"").decode("utf-8", "replace"), part.data))
+        _type, parameters = parse_options_header(part.headers.get("content-disposition", b""))
+        name = parameters.get(b"name", b"").decode("utf-8", "replace")
+        if b"filename" in parameters or name in _IMAGE_FIELDS:
+            files.append((parameters.get(b"filename", b"").decode("utf-8", "replace"), part.data))
         else:
-            _add_field(fields, name, part.data, longest)
-    return _build_body(found, fields, limits)
+            _add_field(fields, name, part.data, max_field_bytes)
+    return _build_body(files, fields, limits)
 
 
-def _add_field(fields: dict[str, str], name: str, data: bytes, longest: int) -> None:
-    text = data[:longest].decode("utf-8", "replace").strip()
-    if fields.get(name, text) != text or len(data) > longest:
-        message = _("The option '{name}' is given twice, with different values.").format(
-            name=request_images.shorten_text(name)
-        )
-        raise client_error("ambiguous-option", message, 422)
-    if text:  # a field left empty in a page's form says nothing
+def _add_field(fields: dict[str, str], name: str, data: bytes, max_field_bytes: int) -> None:
+    """Add a field unless it is empty; raise ``ApiError`` (422) when it is too long or has another value already."""
+    text = data[:max_field_bytes].decode("utf-8", "replace").strip()
+    if fields.get(name, text) != text or len(data) > max_field_bytes:
+        raise ambiguous_option_error(name)
+    if text:
         fields[name] = text
 
 
-def _build_body(found: list[tuple[str, bytes]], fields: dict[str, str], limits: RequestLimits) -> RequestBody:
-    if not found:
+def _build_body(files: list[tuple[str, bytes]], fields: dict[str, str], limits: RequestLimits) -> RequestBody:
+    """Return the body of image files (name, content) and fields; raise ``ApiError`` for none or too many files."""
+    if not files:
         raise request_images.no_images_error()
-    if len(found) > limits.images:
+    if len(files) > limits.images:
         raise request_images.too_many_images_error(limits.images)
-    sent = tuple(UploadedImage(clean_file_name(name, number), data) for number, (name, data) in enumerate(found, 1))
-    return RequestBody(sent, fields)
+    uploads = tuple(UploadedImage(clean_file_name(name, number), data) for number, (name, data) in enumerate(files, 1))
+    return RequestBody(uploads, fields)

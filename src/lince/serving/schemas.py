@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+from types import GenericAlias
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, Field, WithJsonSchema, create_model
+
+from lince.serving import request_options
+from lince.serving.frozen_model import FrozenModel
+from lince.tasks import list_tasks
+
+# Ranges are only documented here: ``PredictOptions.from_strings`` checks them, alike for all kinds of bodies.
+_TopOption = Annotated[int, WithJsonSchema(request_options.TOP.schema)]
+_ThresholdOption = Annotated[float, WithJsonSchema(request_options.THRESHOLD.schema)]
 
 
-class _FrozenModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-# What the options may be is told here and checked for all kinds of bodies together, with words of their own.
-_TopOption = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 999999})]
-_ThresholdOption = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
-
-
-class EncodedImage(_FrozenModel):
+class EncodedImage(FrozenModel):
     """A photo in JSON: the bytes of its file in base64 (a data URL fits too), and a name for the answer."""
 
     data: str
     name: str = ""
 
 
-class PredictRequestBody(_FrozenModel):
+class PredictRequestBody(FrozenModel):
     """A request in JSON."""
 
     images: tuple[EncodedImage | str, ...] = Field(min_length=1)
@@ -32,7 +34,7 @@ class PredictRequestBody(_FrozenModel):
     threshold: _ThresholdOption | None = None
 
 
-class ErrorDetail(_FrozenModel):
+class ErrorDetail(FrozenModel):
     """Why something was refused: a code for programs, and a sentence in the client's language."""
 
     code: str
@@ -40,69 +42,44 @@ class ErrorDetail(_FrozenModel):
     id: str | None = None
 
 
-class ErrorResponse(_FrozenModel):
+class ErrorResponse(FrozenModel):
     """The body of every answer that is an error."""
 
     error: ErrorDetail
 
 
-class ClassProbability(_FrozenModel):
-    """One class, and how probable it is."""
-
-    name: str
-    probability: float
-
-
-class ClassificationRecord(BaseModel):
-    """What a classifier says of one photo, the most probable classes first."""
-
-    model_config = ConfigDict(frozen=True, json_schema_extra={"title": "ClassificationRecord"})
-    file: str
-    class_: str = Field(alias="class")
-    probability: float
-    classes: tuple[ClassProbability, ...]
-
-
-class DetectedObject(BaseModel):
-    """One object: its class, how sure the model is, and left, top, right, bottom in pixels of the upright photo."""
-
-    model_config = ConfigDict(frozen=True)
-    class_: str = Field(alias="class")
-    score: float
-    box: tuple[float, float, float, float]
-
-
-class DetectionRecord(_FrozenModel):
-    """What a detector found on one photo."""
-
-    file: str
-    width: int
-    height: int
-    counts: dict[str, int]
-    objects: tuple[DetectedObject, ...]
-
-
-class ErrorRecord(_FrozenModel):
+class ErrorRecord(FrozenModel):
     """A photo that could not be answered, beside others that were."""
 
     file: str
     error: ErrorDetail
 
 
-class PredictResponse(_FrozenModel):
-    """The answer: a record for each photo, in the order in which they were sent."""
+def make_predict_response() -> type[BaseModel]:
+    """Return the schema of the answer to a prediction: a record for each image, in the order they were sent.
 
-    model: str
-    predictions: tuple[ClassificationRecord | DetectionRecord | ErrorRecord, ...]
+    A record is one of those of the tasks, or an ``ErrorRecord``.
+    """
+    records = [task.load_part("http").Record for task in list_tasks() if task.has_part("http")]
+    item: Any = reduce(or_, [*records, ErrorRecord])
+    predictions: Any = GenericAlias(tuple, (item, ...))
+    response: type[BaseModel] = create_model(
+        "PredictResponse",
+        __base__=FrozenModel,
+        __doc__="The answer: a record for each image, in the order in which they were sent.",
+        model=(str, ...),
+        predictions=(predictions, ...),
+    )
+    return response
 
 
-class CorrectionResponse(_FrozenModel):
+class CorrectionResponse(FrozenModel):
     """What became of a correction: whether it is new, and was kept."""
 
     saved: bool
 
 
-class ModelInput(_FrozenModel):
+class ModelInput(FrozenModel):
     """What the network reads: height and width in pixels, and channels: rgb, bgr or grey."""
 
     height: int
@@ -111,7 +88,7 @@ class ModelInput(_FrozenModel):
     resize: str
 
 
-class ModelInfo(_FrozenModel):
+class ModelInfo(FrozenModel):
     """A model that is served."""
 
     name: str
@@ -132,13 +109,13 @@ class ModelInfo(_FrozenModel):
     trouble: str | None
 
 
-class ModelList(_FrozenModel):
+class ModelList(FrozenModel):
     """The models that are served."""
 
     models: tuple[ModelInfo, ...]
 
 
-class HealthStatus(_FrozenModel):
+class HealthStatus(FrozenModel):
     """How the server is."""
 
     status: str

@@ -1,4 +1,4 @@
-"""Runs the application in this process: opens the port, tells the address, and ends gracefully."""
+"""Runs the application with uvicorn: opens the socket, reports the URL, and shuts down gracefully."""
 
 from __future__ import annotations
 
@@ -22,29 +22,34 @@ from lince.serving.state import ServerState
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 1024
-_MIN_DRAIN_SECONDS = 0.2  # seconds: requests that had arrived and were not yet read are told no
+_MIN_DRAIN_SECONDS = 0.2  # so that requests that have arrived but are not read yet get a 503, not a reset connection
 
 
 class _GracefulServer(uvicorn.Server):
-    """Goes on answering those who are under way when it is told to end, and says no to everyone else."""
+    """A server that, after the first SIGINT or SIGTERM, finishes active requests and answers new ones with 503.
 
-    def __init__(self, config: uvicorn.Config, state: ServerState, tell: Callable[[], None]) -> None:
+    It keeps listening for ``drain_timeout``, so that a load balancer can notice ``/readyz`` and send requests
+    elsewhere, and ends when no request is active, after ``shutdown_timeout`` at the latest (or ``drain_timeout``, if
+    that is longer). A second signal ends it at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, state: ServerState, on_started: Callable[[], None]) -> None:
         super().__init__(config)
-        self.state, self.on_started = state, tell
+        self.state, self.on_started = state, on_started
         self.stop_requested_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, then tell so."""
+        """Start listening, then call ``on_started``."""
         await super().startup(sockets)
         self.on_started()
 
     async def on_tick(self, counter: int) -> bool:
-        """Tell whether it is time to end."""
-        over = await super().on_tick(counter)
-        return over or self._is_drained()
+        """Return whether to exit; uvicorn calls this ten times a second."""
+        should_exit = await super().on_tick(counter)
+        return should_exit or self._is_drained()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end; the second time, end at once."""
+        """Handle a signal: begin the shutdown, or exit at once if it has begun."""
         if self.stop_requested_at is not None:
             self.should_exit = self.force_exit = True
             return
@@ -53,18 +58,22 @@ class _GracefulServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Hear signals meanwhile. Uvicorn would send itself the signal once more at the end: the exit code is 0."""
+        """Handle signals while the server runs, in the main thread only.
+
+        Uvicorn's own version raises the signal again at the end; without that, the exit code is 0.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        previous = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
     def _is_drained(self) -> bool:
+        """Return whether a shutdown has begun and is over: nothing is active, or the time is up."""
         if self.stop_requested_at is None:
             return False
         settings, seconds = self.state.settings, time.monotonic() - self.stop_requested_at
@@ -74,14 +83,17 @@ class _GracefulServer(uvicorn.Server):
 
 
 def open_listener(settings: ServerSettings) -> socket.socket:
-    """Return a socket that is bound to where ``settings`` say; raise ``UsageError`` when that cannot be."""
+    """Return a socket bound to host and port of ``settings`` (port 0: any free one), not yet listening.
+
+    Raises ``UsageError`` when the host is unknown or the port is taken.
+    """
     try:
-        family, kind, protocol, _name, place = socket.getaddrinfo(
+        family, kind, protocol, _name, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(place)
+        listener.bind(address)
     except OSError as error:
         raise UsageError(
             _("The server cannot listen at {host}, port {port}: {error}.").format(
@@ -93,13 +105,16 @@ def open_listener(settings: ServerSettings) -> socket.socket:
 
 
 def format_url(listener: socket.socket, prefix: str = "") -> str:
-    """Return the address that clients on this machine use."""
+    """Return the ``http://`` URL of a bound socket, with the port it really has, followed by ``prefix``."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}{prefix}" if ":" in host else f"http://{host}:{port}{prefix}"
 
 
-def run(app: FastAPI, settings: ServerSettings, tell: Callable[[str], None]) -> None:
-    """Answer until the process is told to end; ``tell`` hears the address as soon as it can be used."""
+def run(app: FastAPI, settings: ServerSettings, on_started: Callable[[str], None]) -> None:
+    """Serve ``app`` until a signal ends the process; ``on_started`` is called once with the URL.
+
+    Logs JSON lines to stderr. Raises ``UsageError`` when the port cannot be opened.
+    """
     json_logs.configure_logging()
     with open_listener(settings) as listener:
         config = uvicorn.Config(
@@ -114,7 +129,7 @@ def run(app: FastAPI, settings: ServerSettings, tell: Callable[[str], None]) -> 
             backlog=_BACKLOG,
             timeout_graceful_shutdown=1,
         )
-        place = format_url(listener)
-        server = _GracefulServer(config, app.state.lince, lambda: tell(place))
+        url = format_url(listener)
+        server = _GracefulServer(config, app.state.lince, lambda: on_started(url))
         server.run([listener])
         json_logs.log_event("ended")

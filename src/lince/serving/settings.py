@@ -1,4 +1,4 @@
-"""Every choice of who runs a server, in frozen records: where it listens, what it takes in, how long it lets wait."""
+"""Settings of the HTTP server: address, access, request limits and batching."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ DEFAULT_PORT = 8000
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """What one client may ask of the server; what is over a limit is refused before it costs more than its bytes.
+    """Limits against overload and abuse; a request over one of them is refused as early as possible.
 
-    ``memory`` bounds the bytes of all bodies held at one time, ``requests`` how many requests are under way,
-    ``seconds`` how long a client may take to send its request.
+    Per request: ``request_bytes`` of the body, ``images``, and ``seconds`` to send it. Per image: ``image_bytes`` of
+    the file, and ``pixels``. For the whole server: ``requests`` that are active, and ``memory`` in bytes for all bodies
+    held at one time. Raises ``UsageError`` unless all are positive.
     """
 
     request_bytes: int = 32 * MIB
@@ -35,10 +36,11 @@ class RequestLimits:
 
 @dataclass(frozen=True)
 class BatchingSettings:
-    """How photos of several clients share the network; what is ``None`` follows from a measurement at start.
+    """The user's choices for batching; ``None`` is chosen from a benchmark at startup (``make_batch_plan``).
 
-    A batch holds at most ``batch`` photos and waits at most ``hold`` seconds for more. An answer comes within
-    ``bound`` seconds of its request or not at all; at most ``queue`` photos wait. ``threads`` are those of the network.
+    A batch has at most ``max_batch_size`` images and waits at most ``batch_delay`` seconds (0..1) for more.
+    ``max_latency`` bounds the seconds from request to response, ``max_queue`` the images waiting. ``threads`` is the
+    number of cores for the network. Raises ``UsageError`` for values out of range.
     """
 
     max_batch_size: int | None = None
@@ -56,18 +58,20 @@ class BatchingSettings:
         _require_positive(self, given)
         if not 0 <= self.batch_delay <= 1:
             raise UsageError(
-                _("A batch cannot wait {hold} seconds.").format(hold=self.batch_delay), _("Expected 0 to 1.")
+                _("The batch delay cannot be {hold} seconds.").format(hold=self.batch_delay), _("Expected 0 to 1.")
             )
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """A server's choices. ``token`` is asked of every client where there is one, and needed beyond this machine.
+    """All settings of a server.
 
-    ``hosts`` are names under which the server is reached besides those of this machine (a proxy's), ``origins`` the
-    other sites whose pages may ask it (none by default), ``root_path`` the prefix that a proxy gives it.
-    ``corrections`` is the folder for photos whose answer a person corrected. ``reload`` is how often changed models
-    are looked for, in seconds (0: never), ``grace`` how long requests under way may take when the server is stopped.
+    ``token`` is the bearer token that clients must send; it may only be empty where ``host`` is this machine alone.
+    ``allowed_hosts`` are further names by which the server is reached, such as a proxy's, ``allowed_origins`` the other
+    sites whose pages may send requests (CORS), ``root_path`` the path prefix that a proxy adds.
+    ``corrections_folder`` is where corrected images are saved; ``None`` turns that off. In seconds:
+    ``reload_interval`` between checks for changed models (0: never), ``shutdown_timeout`` for active requests when the
+    server stops, ``drain_timeout`` for which it still listens before. Raises ``UsageError`` for an impossible value.
     """
 
     host: str = "127.0.0.1"
@@ -91,7 +95,7 @@ class ServerSettings:
         if not (self.token or self.is_local):
             raise UsageError(
                 _("{host} can be reached from other machines, and no token is set.").format(host=self.host),
-                _("Expected a token of your choice, which clients then send along."),
+                _("Expected a token of your choice, which clients must send."),
                 _("Type: {line}").format(
                     line=f"LINCE_TOKEN=$(openssl rand -hex 16) lince serve ... --host {self.host}"
                 ),
@@ -99,7 +103,7 @@ class ServerSettings:
 
     @property
     def is_local(self) -> bool:
-        """Whether the server can be reached from this machine alone."""
+        """Whether ``host`` is a loopback address, which only this machine can reach."""
         if self.host == "localhost":
             return True
         try:
@@ -108,23 +112,27 @@ class ServerSettings:
             return False
 
 
-def _require_positive(record: RequestLimits | BatchingSettings, names: tuple[str, ...] | list[str]) -> None:
+def _require_positive(settings: RequestLimits | BatchingSettings, names: tuple[str, ...] | list[str]) -> None:
+    """Raise ``UsageError`` when one of the fields ``names`` is not above 0 (NaN included)."""
     for name in names:
-        value = getattr(record, name)
+        value = getattr(settings, name)
         if not value > 0:
             raise UsageError(_("{name} cannot be {value}.").format(name=name, value=value), _("Expected more than 0."))
 
 
 def _check_prefix(prefix: str) -> None:
-    fit = prefix.startswith("/") and not prefix.endswith("/") and prefix.isascii() and prefix.isprintable()
-    if prefix and not (fit and not set(prefix) & set(" ?#%\"'<>\\")):
+    """Raise ``UsageError`` unless ``prefix`` is empty or a path such as ``/lince``, safe to put into HTML and URLs."""
+    is_path = prefix.startswith("/") and not prefix.endswith("/") and prefix.isascii() and prefix.isprintable()
+    if prefix and not (is_path and not set(prefix) & set(" ?#%\"'<>\\")):
         raise UsageError(
             _("The prefix cannot be '{prefix}'.").format(prefix=prefix), _("Expected a path such as /lince.")
         )
 
 
 def _check_token(token: str) -> None:
+    """Raise ``UsageError`` for characters that cannot be sent in a header."""
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         raise UsageError(
-            _("The token has characters that clients cannot send."), _("Expected letters, digits and signs, no spaces.")
+            _("The token has characters that clients cannot send."),
+            _("Expected letters, digits and punctuation, without spaces."),
         )

@@ -1,4 +1,4 @@
-"""What all routes of a running server share, and what is known of one request while it is under way."""
+"""State shared by all routes of a running server, and the context of one request."""
 
 from __future__ import annotations
 
@@ -15,29 +15,36 @@ from lince.serving.model_registry import ModelRegistry
 from lince.serving.prometheus import ServerMetrics
 from lince.serving.settings import ServerSettings
 
-_CONTEXT_KEY = "lince.exchange"
+_CONTEXT_KEY = "lince.exchange"  # in the ASGI scope
 
 
 class MemoryBudget:
-    """The bytes of all bodies that are held at one time, which stay under a limit."""
+    """Counts the bytes of all request bodies held at one time and keeps them below ``limit``.
+
+    Used in the event loop only, so it needs no lock.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit, self.used_bytes = limit, 0
 
     def reserve(self, count: int) -> None:
-        """Hold ``count`` bytes more; raise ``RefusedError`` (429) when that is too much."""
+        """Add ``count`` bytes; raise ``ApiError`` (429) instead when they exceed the limit."""
         if self.used_bytes + count > self.limit:
             raise server_busy_error(1)
         self.used_bytes += count
 
     def release(self, count: int) -> None:
-        """Hold ``count`` bytes less."""
+        """Give back ``count`` reserved bytes."""
         self.used_bytes -= count
 
 
 @dataclass(eq=False)
 class RequestContext:
-    """One request: its number for the log, its answer's status (0: none yet), and how much came with it."""
+    """What is known about one request, for log and metrics.
+
+    ``request_id`` is random, 16 hex digits, and is sent as ``X-Request-Id``. ``status`` is that of the response, 0
+    before it begins. ``held_bytes`` of ``received_bytes`` are reserved in the memory budget.
+    """
 
     request_id: str = field(default_factory=lambda: secrets.token_hex(8))
     start_time: float = field(default_factory=time.monotonic)
@@ -49,7 +56,7 @@ class RequestContext:
 
 @dataclass(eq=False)
 class ServerState:
-    """The server: models, choices, counters, and whether it is being stopped."""
+    """The state of the server; ``stopping`` is set when a shutdown begins and never reset."""
 
     models: ModelRegistry
     settings: ServerSettings
@@ -60,19 +67,19 @@ class ServerState:
 
 
 def get_server_state(request: Request) -> ServerState:
-    """Return the state of the server that ``request`` reached."""
+    """Return the state of the server that received ``request``."""
     state: ServerState = request.app.state.lince
     return state
 
 
 def start_request(scope: Scope) -> RequestContext:
-    """Note that a request begins; return what is known of it."""
-    exchange = RequestContext()
-    scope[_CONTEXT_KEY] = exchange
-    return exchange
+    """Create the context of a request, store it in its ASGI ``scope`` and return it."""
+    context = RequestContext()
+    scope[_CONTEXT_KEY] = context
+    return context
 
 
 def get_request_context(scope: Scope | Any) -> RequestContext:
-    """Return what is known of the request of ``scope``."""
-    found = scope.get(_CONTEXT_KEY)
-    return found if isinstance(found, RequestContext) else start_request(scope)
+    """Return the context stored in ``scope``, created where the middleware has not done so."""
+    context = scope.get(_CONTEXT_KEY)
+    return context if isinstance(context, RequestContext) else start_request(scope)

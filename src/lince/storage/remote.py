@@ -1,6 +1,7 @@
-"""Trees far away, at an address that fsspec knows: ``s3://``, ``gs://``, ``https://``; fetched file by file, on demand.
+"""Reads files from a URL that fsspec knows: ``s3://``, ``gs://``, ``https://``; fetched one by one, on demand.
 
-Nothing is asked of a network but what lies at the address that a person named.
+The network is used only for what is at the URL that the user named. fsspec and the libraries below
+it are an extra.
 """
 
 from __future__ import annotations
@@ -13,28 +14,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from lince.errors import DataError, MissingExtraError, UsageError
 from lince.i18n import _
 from lince.storage.file_list import FileListing
 from lince.storage.scan import sort_entries
 from lince.storage.tree import MAX_LABEL_BYTES, DataLocation, make_too_large_error, make_unreadable_error
+from lince.storage.url import is_web_url
 from lince.storage.zip import MAGIC_LENGTH, RandomAccess, ZipTree, is_archive
 
 if TYPE_CHECKING:
     _PathBase = Path
-else:  # before Python 3.12 only the class of the machine's own paths can be derived from
+else:  # before Python 3.12 only the concrete class of the platform can be subclassed
     _PathBase = type(Path())
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
-_WEB_SCHEMES = ("http://", "https://")
 _HTML_START = re.compile(rb"\s*<(!doctype\s+html|html)", re.IGNORECASE)
 _NOT_FOUND_STATUSES = (404, 410)
-_PROBE_BYTES = 512  # bytes that tell a web page
+_PROBE_BYTES = 512  # enough to recognise an HTML page
 _CHUNK_BYTES = 1 << 20
-# What the libraries below fsspec raise that is no OSError.
+# Errors of the libraries below fsspec that are not subclasses of OSError.
 _LIBRARY_ERRORS = (
     ("aiohttp", "ClientError"),
     ("botocore.exceptions", "BotoCoreError"),
@@ -43,27 +42,21 @@ _LIBRARY_ERRORS = (
 
 
 class RemotePath(_PathBase):
-    """An address in the place of a path: it joins like one and shows itself as it was typed."""
+    """A URL in the place of a path.
+
+    Joins and has parents like a path, but its text keeps the ``scheme://`` that a path would
+    shorten to ``scheme:/``.
+    """
 
     def __str__(self) -> str:
         return _SCHEME.sub(r"\1://", super().__str__().replace("\\", "/"), count=1)
 
 
-def is_url(text: str) -> bool:
-    """Whether ``text`` is an address rather than a path on this machine."""
-    return "://" in text
-
-
-def file_url_to_path(url: str) -> Path | None:
-    """Return the path that a ``file://`` address means; ``None`` for any other address."""
-    return Path(url2pathname(urlsplit(url).path)) if url.lower().startswith("file://") else None
-
-
 def resolve_url(url: str) -> DataLocation:
-    """Return the place at ``url``: a folder, a file, or the inside of a zip archive.
+    """Return the data at ``url``: a folder, a file, or the inside of a zip archive.
 
-    Raise ``UsageError`` when nothing is there, or nothing that can be read as data; ``DataError`` when it cannot be
-    reached; ``MissingExtraError`` when a library for such addresses is not installed.
+    Raise ``UsageError`` when nothing is there or it is a web page, ``DataError`` when it cannot be
+    reached, and ``MissingExtraError`` when the library for its scheme is not installed.
     """
     store = RemoteStore(url)
     if not store.is_web and store.is_folder():
@@ -82,14 +75,19 @@ def resolve_url(url: str) -> DataLocation:
 
 @dataclass(frozen=True)
 class RemoteStore:
-    """What fsspec finds at ``url``. The connection is found anew in each process, and kept by fsspec."""
+    """The file or folder at ``url``, accessed through fsspec.
+
+    Only the URL is pickled; each process opens a connection of its own, which fsspec caches. All
+    methods that access the network raise ``DataError`` when it fails, ``UsageError`` when there is
+    nothing at the URL itself, and ``MissingExtraError`` when a library is missing.
+    """
 
     url: str
 
     @cached_property
     def is_web(self) -> bool:
-        """Whether it is a web server: it lists nothing."""
-        return self.url.lower().startswith(_WEB_SCHEMES)
+        """Whether it is on a web server, which cannot list files."""
+        return is_web_url(self.url)
 
     @property
     def host(self) -> str:
@@ -98,94 +96,110 @@ class RemoteStore:
 
     @cached_property
     def address(self) -> RemotePath:
-        """The address without what follows a question mark: that may be a key."""
+        """The URL for messages: without the query of a web URL, which may hold a secret key."""
         return RemotePath(self.url.partition("?")[0] if self.is_web else self.url)
 
     def is_folder(self) -> bool:
-        """Whether files lie below the address."""
+        """Whether the URL is a folder (a common prefix in an object store)."""
         with self._translate_errors(""):
-            files, path = self._open_file_system()
-            return bool(files.isdir(path))
+            file_system, path = self._open_file_system()
+            return bool(file_system.isdir(path))
 
     def list_files(self) -> list[str]:
-        """Return every file below the address, relative to it."""
+        """Return every file below the URL, relative to it, in no particular order."""
         with self._translate_errors(""):
-            files, path = self._open_file_system()
-            start = len(path.rstrip("/"))
-            return [name[start:].lstrip("/") for name in files.find(path)]
+            file_system, path = self._open_file_system()
+            prefix_length = len(path.rstrip("/"))
+            return [name[prefix_length:].lstrip("/") for name in file_system.find(path)]
 
     def has(self, name: str) -> bool:
-        """Whether there is a file ``name`` below the address."""
+        """Whether the file ``name`` exists below the URL."""
         with self._translate_errors(name):
-            files, path = self._open_file_system(name)
-            return bool(files.exists(path))
+            file_system, path = self._open_file_system(name)
+            return bool(file_system.exists(path))
 
     def head(self, name: str, count: int) -> bytes:
-        """Return up to ``count`` first bytes of the file ``name``; of the one at the address for an empty name."""
+        """Return the first ``count`` bytes of the file ``name`` below the URL, or of the URL itself for an empty name.
+
+        A web server is read as a stream that is closed early, since not all servers support ranges.
+        """
         with self._translate_errors(name):
-            files, path = self._open_file_system(name)
+            file_system, path = self._open_file_system(name)
             return (
-                _read_first_bytes(files, path, count)
+                _read_first_bytes(file_system, path, count)
                 if self.is_web
-                else bytes(files.cat_file(path, start=0, end=count))
+                else bytes(file_system.cat_file(path, start=0, end=count))
             )
 
     def fetch_size(self) -> int | None:
-        """Return the bytes of the file at the address; ``None`` when the server does not say."""
+        """Return the size of the file at the URL in bytes, ``None`` when the server does not give it."""
         with self._translate_errors(""):
-            files, path = self._open_file_system()
-            found = files.info(path).get("size")
-            return None if found is None else int(found)
+            file_system, path = self._open_file_system()
+            size = file_system.info(path).get("size")
+            return None if size is None else int(size)
 
     def read_range(self, start: int, count: int, size: int) -> bytes:
-        """Return ``count`` bytes from ``start`` on of the file at the address, which has ``size``."""
-        files, path = self._open_file_system()
+        """Return up to ``count`` bytes from position ``start`` of the file at the URL, which has ``size`` bytes.
+
+        Errors of the network are not translated here: ``_RangeReader`` turns them into ``OSError``.
+        """
+        file_system, path = self._open_file_system()
         if not self.is_web:
-            return bytes(files.cat_file(path, start=start, end=min(start + count, size)))
-        with files.open(path, "rb", size=size, block_size=count + 1, cache_type="none") as stream:
+            return bytes(file_system.cat_file(path, start=start, end=min(start + count, size)))
+        with file_system.open(path, "rb", size=size, block_size=count + 1, cache_type="none") as stream:
             stream.seek(start)
             return bytes(stream.read(min(count, size - start)))
 
     def open_random_access(self) -> RandomAccess:
-        """Return the file at the address as bytes to be read piece by piece; fetched whole where that cannot be."""
+        """Return the file at the URL for reading at any position.
+
+        Where the server does not support ranges, the whole file is downloaded into memory; raise
+        ``DataError`` when it has more than ``MAX_LABEL_BYTES`` bytes.
+        """
         size = self.fetch_size()
-        if size is not None and (parts := _RangeReader(self, size)).is_supported():
-            return parts
+        if size is not None and (reader := _RangeReader(self, size)).is_supported():
+            return reader
         data = self.head("", MAX_LABEL_BYTES + 1)
         if len(data) > MAX_LABEL_BYTES:
             raise DataError(
-                _("{url} has more than {limit:,} bytes, and its server hands out no parts of it.").format(
+                _("{url} has more than {limit:,} bytes, and its server does not support partial downloads.").format(
                     url=self.address, limit=MAX_LABEL_BYTES
                 ),
                 "",
-                _("Download the archive, and name the file here."),
+                _("Download the archive, and give the local file."),
             )
         return _DownloadedFile(data)
 
     def _open_file_system(self, name: str = "") -> tuple[Any, str]:
-        files, path = _connect(self.url)
+        """Return the file system of fsspec and the path in it of the file ``name`` below the URL."""
+        file_system, path = _connect(self.url)
         if not name:
-            return files, path
-        return files, f"{path.partition('?')[0] if self.is_web else path}".rstrip("/") + f"/{name}"
+            return file_system, path
+        return file_system, f"{path.partition('?')[0] if self.is_web else path}".rstrip("/") + f"/{name}"
 
     @contextmanager
     def _translate_errors(self, name: str) -> Iterator[None]:
-        place = f"{self.address}/{name}" if name else str(self.address)
+        """Turn errors of fsspec about the file ``name`` into those of lince."""
+        location = f"{self.address}/{name}" if name else str(self.address)
         try:
             yield
         except FileNotFoundError as error:
-            # fsspec says so of whatever a web server answers, and of no answer too.
+            # fsspec raises this for every failed response of a web server, and for no response.
             if self.is_web and error.__cause__ and getattr(error.__cause__, "status", None) not in _NOT_FOUND_STATUSES:
-                raise make_unreadable_error(place, _error_text(error.__cause__)) from error
+                raise make_unreadable_error(location, _error_text(error.__cause__)) from error
             if name:
-                raise make_unreadable_error(place, _("there is no such file")) from error
-            raise UsageError(_("There is nothing at {url}.").format(url=place)) from error
+                raise make_unreadable_error(location, _("there is no such file")) from error
+            raise UsageError(_("There is nothing at {url}.").format(url=location)) from error
         except _network_errors() as error:
-            raise make_unreadable_error(place, _error_text(error)) from error
+            raise make_unreadable_error(location, _error_text(error)) from error
 
 
 class RemoteTree:
-    """The files below an address; of a web server, which lists nothing, the one ``file`` named and what it mentions."""
+    """The files below a URL.
+
+    A web server cannot list files. There the tree holds the one ``file`` that was named, and other
+    files beside it can be read when the label file refers to them.
+    """
 
     is_remote = True
 
@@ -195,32 +209,32 @@ class RemoteTree:
 
     @property
     def root(self) -> Path:
-        """The address."""
+        """The URL of the folder."""
         return self._store.address.parent if self._file else self._store.address
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every file, in a fixed order."""
+        """Every file in a fixed order; on a web server, the named one."""
         return self.listing.names
 
     @cached_property
     def listing(self) -> FileListing:
-        """The same, by folder and by ending."""
+        """The same files, indexed by folder and by suffix."""
         if self._store.is_web:
             return FileListing((self._file,))
         return FileListing(sort_entries(name for name in self._base_store.list_files() if name))
 
     def has(self, name: str) -> bool:
-        """Whether there is a file ``name``; a web server is asked."""
+        """Whether the file ``name`` exists; this costs a request on a web server only."""
         if name == self._file or not self._store.is_web:
             return name == self._file or name in self.listing.name_set
         return ".." not in name.split("/") and self._base_store.has(name)
 
-    def read(self, name: str, at_most: int = MAX_LABEL_BYTES) -> bytes:
-        """Return the content of the file ``name``."""
-        data = self.head(name, at_most + 1)
-        if len(data) > at_most:
-            raise make_too_large_error(f"{self.root}/{name}", len(data), at_most)
+    def read(self, name: str, max_bytes: int = MAX_LABEL_BYTES) -> bytes:
+        """Return the content of the file ``name``; raise ``DataError`` as ``FileTree.read`` does."""
+        data = self.head(name, max_bytes + 1)
+        if len(data) > max_bytes:
+            raise make_too_large_error(f"{self.root}/{name}", len(data), max_bytes)
         return data
 
     def head(self, name: str, count: int) -> bytes:
@@ -229,25 +243,26 @@ class RemoteTree:
 
     @cached_property
     def _base_store(self) -> RemoteStore:
+        """The store of the folder: that of the URL, or its parent where a file was named."""
         return RemoteStore(str(self._store.address.parent)) if self._file else self._store
 
 
 @dataclass(frozen=True)
 class _RangeReader:
-    """A file of which the server hands out parts."""
+    """Random access to a file on a server that supports range requests."""
 
     store: RemoteStore
     size: int
 
     def is_supported(self) -> bool:
-        """Whether the server hands out parts: many hand out whole files only."""
+        """Whether the server returns ranges; tried with the last byte."""
         try:
             return len(self.read_at(self.size - 1, 1)) == 1
         except OSError:
             return False
 
     def read_at(self, start: int, count: int) -> bytes:
-        """Return up to ``count`` bytes from ``start`` on."""
+        """Return up to ``count`` bytes from position ``start``; raise ``OSError``."""
         try:
             return self.store.read_range(start, count, self.size) if start < self.size else b""
         except _network_errors() as error:
@@ -256,31 +271,35 @@ class _RangeReader:
 
 @dataclass(frozen=True)
 class _DownloadedFile:
-    """A file that was fetched at once, and is held in memory."""
+    """Random access to a file that was downloaded as a whole into memory."""
 
     data: bytes
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
+        """The number of bytes."""
         return len(self.data)
 
     def read_at(self, start: int, count: int) -> bytes:
-        """Return up to ``count`` bytes from ``start`` on."""
+        """Return up to ``count`` bytes from position ``start``."""
         return self.data[start : start + count]
 
 
-def _read_first_bytes(files: Any, url: str, count: int) -> bytes:
-    """Return up to ``count`` first bytes of what a web server sends, and let it send no more."""
-    found = bytearray()
-    with files.open(url, "rb", block_size=0) as stream:
-        while len(found) < count and (piece := stream.read(min(count - len(found), _CHUNK_BYTES))):
-            found += piece
-    return bytes(found)
+def _read_first_bytes(file_system: Any, url: str, count: int) -> bytes:
+    """Return up to ``count`` first bytes of the response of a web server, then close the connection."""
+    data = bytearray()
+    with file_system.open(url, "rb", block_size=0) as stream:
+        while len(data) < count and (chunk := stream.read(min(count - len(data), _CHUNK_BYTES))):
+            data += chunk
+    return bytes(data)
 
 
 def _connect(url: str) -> tuple[Any, str]:
-    """Return fsspec's file system for ``url`` and the path within it."""
+    """Return the file system of fsspec for ``url`` and the path within it.
+
+    Raise ``MissingExtraError`` when fsspec or the library of the scheme is missing, ``UsageError``
+    for a scheme that fsspec does not know.
+    """
     try:
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415
     except ImportError as error:
@@ -290,7 +309,7 @@ def _connect(url: str) -> tuple[Any, str]:
             _("In lince's own folder, type: {line}").format(line='pip install -e ".[remote]"'),
         ) from error
     try:
-        files, path = url_to_fs(url)
+        file_system, path = url_to_fs(url)
     except ImportError as error:
         raise MissingExtraError(
             _("{url} needs a library that is not installed: {error}.").format(url=url, error=error)
@@ -300,17 +319,17 @@ def _connect(url: str) -> tuple[Any, str]:
             _("{url} cannot be opened: {error}.").format(url=url, error=error),
             _("Expected an address such as {examples}.").format(examples="s3://, gs://, https://"),
         ) from error
-    return files, str(path)
+    return file_system, str(path)
 
 
 def _network_errors() -> tuple[type[Exception], ...]:
-    """Return what goes wrong on the way, as the libraries that were loaded for it name it."""
-    loaded = ((sys.modules.get(module), name) for module, name in _LIBRARY_ERRORS)
-    return OSError, ValueError, *(getattr(module, name) for module, name in loaded if module)
+    """Return the exception classes of failed requests, of those libraries that are loaded."""
+    modules = ((sys.modules.get(module), name) for module, name in _LIBRARY_ERRORS)
+    return OSError, ValueError, *(getattr(module, name) for module, name in modules if module)
 
 
 def _error_text(error: BaseException) -> str:
-    """Return what an error says, without the address, which may hold a key."""
+    """Return the text of ``error`` without its URL, which may hold a secret key."""
     status = getattr(error, "status", None)
     if status is not None:
         return f"{status} {getattr(error, 'message', '')}".strip()

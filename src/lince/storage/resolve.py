@@ -1,4 +1,4 @@
-"""The door to where data lies: a path or an address becomes a place in a folder, an archive, or far away."""
+"""Resolves a path or URL to a local folder, zip archive or remote store."""
 
 from __future__ import annotations
 
@@ -6,18 +6,27 @@ from pathlib import Path
 
 from lince.errors import UsageError
 from lince.i18n import _
-from lince.storage.remote import file_url_to_path, is_url, resolve_url
+from lince.storage.remote import resolve_url
 from lince.storage.tree import DataLocation, LocalFolder
+from lince.storage.url import file_url_to_path, is_url
 from lince.storage.zip import MAGIC_LENGTH, LocalFile, ZipTree, is_archive
 
 
 def resolve_location(path: Path | str) -> DataLocation:
-    """Return the place at ``path``, a path or an address; raise ``UsageError`` when there is none."""
+    """Return the data at ``path``, a path or a URL.
+
+    A folder gives its whole tree, a zip archive the tree inside it, any other file the tree of its
+    folder with that file named. Archives are recognised by their first bytes. ``file://`` URLs are
+    local paths.
+
+    Raise ``UsageError`` when nothing exists there, and ``DataError`` when an archive is damaged or
+    unsafe or when a remote store cannot be reached.
+    """
     if isinstance(path, str) and is_url(path):
-        local = file_url_to_path(path)
-        if local is None:
+        local_path = file_url_to_path(path)
+        if local_path is None:
             return resolve_url(path)
-        path = local
+        path = local_path
     path = Path(path)
     if path.is_dir():
         return DataLocation(LocalFolder(path))

@@ -1,4 +1,4 @@
-"""Looking through folders: what lies there, what the operating system left behind, and which names are images'."""
+"""Lists local folders in a fixed order, without hidden files and files of the operating system."""
 
 from __future__ import annotations
 
@@ -13,108 +13,129 @@ from lince.i18n import _
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff")
 _UNSUPPORTED_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd")
-SPLIT_FILE = "splits.csv"  # lince's own, beside the data; no label file
-_SYSTEM_FILES = {SPLIT_FILE, "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
-_SYSTEM_FOLDERS = {"__macosx", "$recycle.bin", "system volume information", "@eadir", "__pycache__", "lost+found"}
+SPLIT_FILE = "splits.csv"  # written by lince beside the data; neither image nor label file
+# In lower case: what Windows, macOS, Synology, Python and Linux leave in folders, and lince's own file.
+_SYSTEM_NAMES = {
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "__macosx", "icon\r",
+    "@eadir", "__pycache__", "lost+found", SPLIT_FILE,
+}  # fmt: skip
 
 
-def natural_sort_key(text: str) -> list[tuple[int, str, int]]:
-    """Return the key that sorts as people do: case aside, and 2 before 10."""
+def natural_sort_key(text: str) -> tuple[list[tuple[int, str, int]], str]:
+    """Return a sort key for natural order: case is ignored, and ``photo2`` comes before ``photo10``.
+
+    Only ASCII digits count as numbers. Texts that are otherwise equal are ordered by their
+    characters, so the order is total. The order of classes without a declared order, and so their
+    ids, follows this key.
+    """
     parts = re.split(r"([0-9]+)", text.casefold())
-    return [(1, "", int(part)) if part.isdecimal() else (0, part, 0) for part in parts]
+    return [(1, "", int(part)) if part.isdecimal() else (0, part, 0) for part in parts], text
 
 
 def looks_like_image(name: str) -> bool:
-    """Whether the ending of ``name`` is an image's."""
+    """Whether ``name`` has the suffix of an image format that lince reads, whatever its case."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def reject_non_image(name: str) -> RejectedItem:
-    """Return the refusal of the file ``name``."""
-    ending = os.path.splitext(name)[1]
-    if ending.lower() in _UNSUPPORTED_SUFFIXES:
-        return RejectedItem(name, _("lince does not read {ending}").format(ending=ending), _("save it as JPEG or PNG"))
+    """Return the rejection of the file ``name``, which is not an image that lince reads.
+
+    Formats of images that are known but not read (HEIC, AVIF, SVG, ...) get a remedy of their own.
+    """
+    suffix = os.path.splitext(name)[1]
+    if suffix.lower() in _UNSUPPORTED_SUFFIXES:
+        return RejectedItem(name, _("lince does not read {ending}").format(ending=suffix), _("save it as JPEG or PNG"))
     return RejectedItem(
-        name, _("not an image: {ending}").format(ending=ending or _("no ending")), _("move it elsewhere")
+        name, _("not an image: {ending}").format(ending=suffix or _("no extension")), _("move it elsewhere")
     )
 
 
 def list_folders(path: Path) -> list[str]:
-    """Return the names of the folders in ``path``, those of the operating system left out, sorted naturally."""
+    """Return the names of the folders in ``path``, without hidden and system folders, in natural order."""
     with _scan_folder(path) as entries:
-        found = [entry.name for entry in entries if not is_hidden_folder(entry.name) and entry.is_dir()]
-    return sorted(found, key=lambda name: (natural_sort_key(name), name))
+        names = [entry.name for entry in entries if not is_system_name(entry.name) and entry.is_dir()]
+    return sorted(names, key=natural_sort_key)
 
 
 def list_files(path: Path) -> list[str]:
-    """Return the names of the files in ``path`` itself, those of the operating system left out, sorted."""
+    """Return the names of the files directly in ``path``, without hidden and system files, sorted."""
     with _scan_folder(path) as entries:
-        return sorted(
-            entry.name for entry in entries if _is_file(entry) and not _is_system_name(entry.name, _SYSTEM_FILES)
-        )
+        return sorted(entry.name for entry in entries if _is_file(entry) and not is_system_name(entry.name))
 
 
 def walk_files(path: Path) -> Iterator[str]:
-    """Yield the files in ``path`` and in the folders below it as ``walk`` does, and no folders."""
+    """Yield all files below ``path`` in the order of ``walk_entries``, without folders."""
     return (entry for entry in walk_entries(path) if not entry.endswith("/"))
 
 
 def walk_entries(path: Path) -> Iterator[str]:
-    """Yield the files below ``path``, relative to it with '/': those of a folder, then folder by folder, each sorted.
+    """Yield the files below ``path``, relative to it and with '/'.
 
-    What operating systems leave behind is passed over. A folder without files of its own is yielded too, ending in
-    '/'. Links to folders are followed, but never round a circle. Raise ``DataError`` when a folder cannot be opened.
+    The files of a folder come first, sorted, then its subfolders in sorted order. A folder without
+    files of its own is yielded too, ending in '/'. Hidden and system files and folders are skipped.
+    Links to folders are followed, except where they lead back to a folder on the current path.
+
+    Raise ``DataError`` when a folder cannot be opened.
     """
     return _walk_below(path, "", frozenset())
 
 
 def sort_entries(entries: Iterable[str]) -> list[str]:
-    """Return ``entries`` (files with '/', folders ending in one) as ``walk`` would yield them."""
-    return sorted((entry for entry in entries if not _is_system_file(entry)), key=_walk_sort_key)
+    """Return ``entries`` in the order of ``walk_entries``, without hidden and system files and folders.
+
+    For listings from elsewhere, such as archives; folders end in '/'.
+    """
+    kept = (entry for entry in entries if not any(map(is_system_name, entry.split("/"))))
+    return sorted(kept, key=_walk_sort_key)
 
 
-def is_hidden_folder(folder: str) -> bool:
-    """Whether a folder of this name is passed over."""
-    return _is_system_name(folder, _SYSTEM_FOLDERS)
+def is_system_name(name: str) -> bool:
+    """Whether a file or folder of this name is skipped everywhere: in datasets and in folders to predict.
+
+    These are hidden ones (with a leading dot), what operating systems create by themselves
+    (``Thumbs.db``, ``__MACOSX``), and the file in which lince stores a split. The case does not
+    matter.
+    """
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
 def _walk_sort_key(entry: str) -> list[tuple[int, str]]:
-    *folders, last = entry.split("/")
-    return [*((1, folder) for folder in folders), (0, last)]
+    """Return the key that puts the files of a folder before its subfolders."""
+    *folders, file_name = entry.split("/")
+    return [*((1, folder) for folder in folders), (0, file_name)]
 
 
-def _is_system_file(entry: str) -> bool:
-    *folders, name = entry.split("/")
-    return any(map(is_hidden_folder, folders)) or (bool(name) and _is_system_name(name, _SYSTEM_FILES))
+def _walk_below(path: Path | str, prefix: str, ancestors: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """Yield the entries below ``path``, each with ``prefix`` before it.
 
-
-def _walk_below(path: Path | str, prefix: str, seen: frozenset[tuple[int, int]]) -> Iterator[str]:
+    ``ancestors`` are the (device, inode) of the folders above, to detect links that lead back to
+    one of them; file systems without inodes report 0, for which there is no such check.
+    """
     status = os.stat(path)
-    here = (status.st_dev, status.st_ino)
-    found: tuple[list[str], list[str]] = ([], [])
-    if here not in seen or not status.st_ino:
+    identity = (status.st_dev, status.st_ino)
+    files: list[str] = []
+    folders: list[str] = []
+    if identity not in ancestors or not status.st_ino:
         with _scan_folder(path) as entries:
             for entry in entries:
-                found[_is_file(entry)].append(entry.name)
-    own = [name for name in sorted(found[True]) if not _is_system_name(name, _SYSTEM_FILES)]
-    yield from (prefix + name for name in own)
-    if prefix and not own:
+                if not is_system_name(entry.name):
+                    (files if _is_file(entry) else folders).append(entry.name)
+    yield from (prefix + name for name in sorted(files))
+    if prefix and not files:
         yield prefix
-    for name in sorted(found[False]):
-        if not is_hidden_folder(name) and os.path.isdir(os.path.join(path, name)):
-            yield from _walk_below(os.path.join(path, name), f"{prefix}{name}/", seen | {here})
+    for name in sorted(folders):
+        if os.path.isdir(os.path.join(path, name)):
+            yield from _walk_below(os.path.join(path, name), f"{prefix}{name}/", ancestors | {identity})
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    # A link that ends as an image is taken for one without a look: in a folder of a million links that is the cost.
+    """Whether a directory entry is a file or a link to one."""
+    # A link with an image suffix is taken for a file unseen: resolving a million links would take most of the time.
     return not entry.is_dir(follow_symlinks=False) and (looks_like_image(entry.name) or not entry.is_dir())
 
 
-def _is_system_name(name: str, names: set[str]) -> bool:
-    return name.startswith(".") or name.lower() in names
-
-
 def _scan_folder(path: Path | str) -> os._ScandirIterator[str]:
+    """Open ``path`` for listing; raise ``DataError`` when that fails."""
     try:
         return os.scandir(os.fspath(path))
     except OSError as error:

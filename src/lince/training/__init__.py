@@ -1,7 +1,7 @@
-"""From a dataset and choices to a finished run: features, heads, the loop, the recipes."""
+"""Trains classifiers and detectors: features, heads, the training loop and the recipes."""
 
 import os
 
-# Threads that wait for each other sleep instead of spinning: on two cores that something else uses too, a training
-# step takes a seventh of the time. The library behind torch reads this when it is loaded, so it stands here.
+# OpenMP threads that wait for each other sleep instead of spinning: on two cores that other processes use too, a
+# training step then takes a seventh of the time. OpenMP reads this when torch is imported, so it must be set before.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,4 +1,8 @@
-"""All that a fit needs to go on, in one safetensors file: whole or not there, and never a pickle."""
+"""Saves and loads training checkpoints: one safetensors file per checkpoint, replaced atomically, without pickle.
+
+Tensors are named ``network.*`` (weights), ``average.*`` (averaged weights, when there is an average) and
+``optimizer.<parameter index>.*``; the rest of the state is JSON in the header entry ``state``.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,12 @@ TensorDict = dict[str, Tensor]
 
 @dataclass
 class TrainingState:
-    """Where a fit stands: the next batch of the current epoch, the sums over its batches so far, and the past epochs.
+    """Progress of a training run at the start of a batch; everything else in a checkpoint is tensors.
 
-    ``best`` is the number of the best epoch so far (from 1; 0: none), ``seconds`` the time spent training.
+    ``epoch`` (from 0) and ``batch`` (from 0) name the batch that comes next. ``sums`` holds each training figure summed
+    over the ``seen`` images of the current epoch. ``best`` is the number of the best epoch so far (from 1; 0: none
+    yet), ``seconds`` the time spent in training batches, ``history`` one record per finished epoch. The fields are
+    written to the checkpoint as JSON under these names.
     """
 
     epoch: int = 0
@@ -37,29 +44,37 @@ class TrainingState:
 
 
 def save_checkpoint(
-    path: Path, state: TrainingState, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path, state: TrainingState, network: nn.Module, ema_network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    """Write everything to ``path``; raise ``TrainingError`` when the disk refuses, the old file staying as it was."""
+    """Write ``state``, the weights and the optimiser's moments to ``path``, replacing the previous checkpoint.
+
+    ``ema_network`` holds the averaged weights; it is not written when it is ``network`` itself (no averaging). Raises
+    ``TrainingError`` when the file cannot be written; the previous file is then left as it was.
+    """
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    if average is not network:
-        tensors.update((f"average.{name}", value) for name, value in average.state_dict().items())
-    for number, values in optimizer.state_dict()["state"].items():
-        tensors.update((f"optimizer.{number}.{name}", value) for name, value in values.items())
+    if ema_network is not network:
+        tensors.update((f"average.{name}", value) for name, value in ema_network.state_dict().items())
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors.update((f"optimizer.{index}.{name}", value) for name, value in values.items())
     write_tensor_file(path, tensors, asdict(state))
 
 
 def load_checkpoint(
-    path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path, network: nn.Module, ema_network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> TrainingState:
-    """Bring ``network``, ``average`` and ``optimizer`` to what ``path`` holds and return where the fit stood."""
+    """Load ``path`` into ``network``, ``ema_network`` and ``optimizer``, in place, and return the training state.
+
+    The optimiser keeps its own hyper-parameters: only its moments and step counts come from the file. Raises
+    ``TrainingError`` when the file is missing or damaged.
+    """
     tensors, record = read_tensor_file(path)
     network.load_state_dict(_select_prefix(tensors, "network."))
-    if average is not network:
-        average.load_state_dict(_select_prefix(tensors, "average."))
+    if ema_network is not network:
+        ema_network.load_state_dict(_select_prefix(tensors, "average."))
     states: dict[int, TensorDict] = {}
     for key, value in _select_prefix(tensors, "optimizer.").items():
-        number, _dot, name = key.partition(".")
-        states.setdefault(int(number), {})[name] = value
+        index, _dot, name = key.partition(".")
+        states.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     for parameter, values in optimizer.state.items():
         values.update({name: _match_layout(value, parameter) for name, value in values.items()})
@@ -67,37 +82,47 @@ def load_checkpoint(
 
 
 def write_tensor_file(path: Path, tensors: TensorDict, record: dict[str, Any]) -> None:
-    """Write ``tensors`` and ``record`` (JSON) to ``path``, whole or not at all."""
-    flat = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    """Write ``tensors`` and ``record`` (JSON) to ``path`` atomically.
+
+    Tensors are copied to the CPU and made contiguous first. Raises ``TrainingError`` when the disk refuses.
+    """
+    cpu_tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
-        with fileio.atomic_file(path) as aside:
-            save_file(flat, aside, metadata={"state": json.dumps(record)})
+        with fileio.atomic_file(path) as temp_path:
+            save_file(cpu_tensors, temp_path, metadata={"state": json.dumps(record)})
     except (OSError, SafetensorError) as error:
         raise TrainingError(
             _("The checkpoint {path} cannot be written: {error}.").format(path=path, error=error),
-            _("The one before it is untouched."),
-            _("Make room on the disk, then go on with: lince train --resume {run}").format(run=path.parents[1]),
+            _("Expected enough free disk space; the previous checkpoint is intact."),
+            _("Free some disk space, then continue with: lince train --resume {run}").format(run=path.parents[1]),
         ) from error
 
 
 def read_tensor_file(path: Path) -> tuple[TensorDict, dict[str, Any]]:
-    """Return the tensors and the record of ``path``; raise ``TrainingError`` when it is missing or broken."""
+    """Return the tensors and the JSON record of a file that ``write_tensor_file`` wrote.
+
+    Raises ``TrainingError`` when the file is missing, is not safetensors, or has no ``state`` entry.
+    """
     try:
-        with safe_open(path, framework="pt") as stream:
-            record = json.loads((stream.metadata() or {})["state"])
-            return {name: stream.get_tensor(name) for name in stream.keys()}, record  # noqa: SIM118
+        with safe_open(path, framework="pt") as file:
+            record = json.loads((file.metadata() or {})["state"])
+            return {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise TrainingError(
             _("The checkpoint {path} cannot be read: {error}.").format(path=path, error=error),
-            _("Expected a whole file that training wrote."),
+            _("Expected a complete checkpoint file."),
             _("Train again in a new folder."),
         ) from error
 
 
 def _match_layout(value: Tensor, parameter: Tensor) -> Tensor:
-    """Return ``value`` in memory as ``parameter`` is: the optimiser walks through both as they lie."""
+    """Return ``value`` in the memory format of ``parameter``, which the fused optimiser expects of its moments.
+
+    Values of another shape, such as the step count, are returned unchanged.
+    """
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _select_prefix(tensors: TensorDict, prefix: str) -> TensorDict:
+    """Return the tensors whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,9 +1,9 @@
-"""The training loop: epochs of batches, a checkpoint whenever it is due, the best weights at the end.
+"""The training loop: epochs of batches, periodic checkpoints, early stopping, and the best weights at the end.
 
-Lightning Fabric places the network and chooses the arithmetic; the loop itself is ours, because an interrupted fit
-must end with the same bits as one that ran through. So all that happens at a step is a function of the state on
-disk: the order and the augmentation come from the loader, the rate from the step's number, and the random numbers
-of dropout from a seed set anew at each step.
+Lightning Fabric handles the device and mixed precision. The loop itself is written here because an interrupted run that
+is resumed must end with exactly the same weights as one that was not interrupted. Everything at a step is therefore a
+function of the checkpointed state: the loader derives order and augmentation from the epoch, the learning rate follows
+from the step number, and dropout's random generator is seeded again at every step.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ BEST_CHECKPOINT, LAST_CHECKPOINT = "best.safetensors", "last.safetensors"
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """What the loop runs over: a network, its batches, its goal, the plan, where checkpoints go, and who listens."""
+    """Everything the loop runs with.
+
+    ``checkpoint_folder`` receives ``last.safetensors`` (the full state) and ``best.safetensors`` (weights only).
+    ``device`` is ``cpu``, ``cuda`` or ``mps``; ``precision`` is ``fp32`` or ``bf16``.
+    """
 
     network: FreezableNetwork
     train_loader: BatchLoader
@@ -48,50 +52,55 @@ class TrainingSetup:
     progress: Progress
 
 
-def run_training_loop(course: TrainingSetup) -> TrainingState:
-    """Train ``course.network`` to the end of its plan and leave it with the best weights, on the CPU, in eval mode.
+def run_training_loop(setup: TrainingSetup) -> TrainingState:
+    """Train ``setup.network`` to the end of its plan; leave it on the CPU, in evaluation mode, with the best weights.
 
-    Goes on from ``last.safetensors`` where there is one. Raises ``DivergedError`` when the loss is not a number
-    even in fp32, ``TrainingError`` when a checkpoint cannot be read or written.
+    Resumes from ``last.safetensors`` where it exists. Raises ``DivergedError`` when the loss is not finite even in
+    fp32, and ``TrainingError`` when a checkpoint cannot be read or written.
     """
-    if course.device == "cpu":
+    if setup.device == "cpu":
         malloc.keep_freed_memory()
-    loop = _TrainingLoop(course)
+    loop = _TrainingLoop(setup)
     while not loop.is_over():
         loop.run_epoch()
     return loop.finish()
 
 
 class _TrainingLoop:
-    def __init__(self, course: TrainingSetup) -> None:
-        self.setup, self.plan = course, course.plan
+    """State of a running training: network, averaged weights, optimiser and progress."""
+
+    def __init__(self, setup: TrainingSetup) -> None:
+        self.setup, self.plan = setup, setup.plan
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
-        self.fabric = Fabric(accelerator=course.device, devices=1, precision=_FABRIC_PRECISIONS[course.precision])  # type: ignore[arg-type]
-        network = course.network.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.fabric = Fabric(accelerator=setup.device, devices=1, precision=_FABRIC_PRECISIONS[setup.precision])  # type: ignore[arg-type]
+        network = setup.network.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = ModelEMA(network, self.plan.ema)
         self.network, self.optimizer = self.fabric.setup(network, build_optimizer(network, self.plan))
-        if course.objective.forward_method != "forward":
-            self.network.mark_forward_method(course.objective.forward_method)
+        if setup.objective.forward_method != "forward":
+            self.network.mark_forward_method(setup.objective.forward_method)
         self.state = self._restore_state()
-        self.total_steps = len(course.train_loader) * self.plan.epochs
-        self.last_saved_at = self.started = time.monotonic()
+        self.total_steps = len(setup.train_loader) * self.plan.epochs
+        self.last_saved_at = time.monotonic()
 
     def is_over(self) -> bool:
+        """Return whether all epochs are done or ``patience`` epochs have passed since the best one."""
         state = self.state
-        waited = state.best and len(state.history) - state.best >= self.plan.patience
-        return state.finished or state.epoch >= self.plan.epochs or bool(waited)
+        out_of_patience = state.best and len(state.history) - state.best >= self.plan.patience
+        return state.finished or state.epoch >= self.plan.epochs or bool(out_of_patience)
 
     def run_epoch(self) -> None:
-        course, state = self.setup, self.state
-        name = _("Epoch {number} of {count}").format(number=state.epoch + 1, count=self.plan.epochs)
-        began = time.monotonic()
-        with course.progress.open_stage(name, len(course.train_loader)) as stage:
+        """Train the rest of the current epoch, validate, and write the checkpoints."""
+        setup, state = self.setup, self.state
+        stage_name = _("Epoch {number} of {count}").format(number=state.epoch + 1, count=self.plan.epochs)
+        started_at = time.monotonic()
+        with setup.progress.open_stage(stage_name, len(setup.train_loader)) as stage:
             stage.advance(state.batch)
-            for batch in course.train_loader.iter_batches(state.epoch, state.batch):
+            for batch in setup.train_loader.iter_batches(state.epoch, state.batch):
                 self._train_step(batch, stage)
-        self._end_epoch(time.monotonic() - began)
+        self._end_epoch(time.monotonic() - started_at)
 
     def finish(self) -> TrainingState:
+        """Load the best weights into the network, on the CPU in evaluation mode, and return the final state."""
         tensors, _record = checkpoint.read_tensor_file(self.setup.checkpoint_folder / BEST_CHECKPOINT)
         network = self.setup.network
         network.load_state_dict(tensors)
@@ -100,15 +109,14 @@ class _TrainingLoop:
         return self.state
 
     def _train_step(self, batch: Any, stage: ProgressStage) -> None:
+        """Take one optimiser step on ``batch``, update average and running sums, and checkpoint when it is due."""
         state = self.state
-        number = state.epoch * len(self.setup.train_loader) + state.batch
-        set_learning_rate(
-            self.optimizer, self.plan.rate * compute_lr_factor(number, self.total_steps, self.plan.warmup)
-        )
-        figures = self._backpropagate_with_retry(batch, number)
+        step = state.epoch * len(self.setup.train_loader) + state.batch
+        set_learning_rate(self.optimizer, self.plan.rate * compute_lr_factor(step, self.total_steps, self.plan.warmup))
+        losses = self._backpropagate_with_retry(batch, step)
         self.optimizer.step()
-        self.ema.update(self.setup.network, number)
-        for name, value in figures.items():
+        self.ema.update(self.setup.network, step)
+        for name, value in losses.items():
             state.sums[name] = state.sums.get(name, 0.0) + value * len(batch)
         state.seen += len(batch)
         state.batch += 1
@@ -116,46 +124,60 @@ class _TrainingLoop:
         if time.monotonic() - self.last_saved_at >= self.plan.checkpoint_seconds:
             self._save_checkpoint()
 
-    def _backpropagate_with_retry(self, batch: Any, number: int) -> dict[str, float]:
-        """Put the gradients of ``batch`` in place and return its figures; a bad step is tried again in fp32."""
+    def _backpropagate_with_retry(self, batch: Any, step: int) -> dict[str, float]:
+        """Compute the gradients of ``batch`` and return its figures; retry in fp32 when they are not finite.
+
+        ``self.network`` runs in the configured precision, the module inside it in fp32. ``step`` is counted from 0 over
+        the whole run. Raises ``DivergedError`` when the retry fails too.
+        """
         for network in (self.network, self.network.module):
-            torch.manual_seed(_step_seed(self.plan.seed, number))
-            figures = self._backpropagate(network, batch)
-            if math.isfinite(figures["loss"]):
-                return figures
+            torch.manual_seed(_step_seed(self.plan.seed, step))
+            losses = self._backpropagate(network, batch)
+            if math.isfinite(losses["loss"]):
+                return losses
             self.setup.progress.show_message(
-                _("Step {step}: the loss is not a number; trying the step again in fp32.").format(step=number + 1)
+                _("Step {step}: the loss is NaN; retrying the step in fp32.").format(step=step + 1)
             )
         raise DivergedError(
-            _("At step {step} (epoch {epoch}) the loss is not a number, in fp32 either.").format(
-                step=number + 1, epoch=self.state.epoch + 1
+            _("At step {step} (epoch {epoch}) the loss is NaN, even in fp32.").format(
+                step=step + 1, epoch=self.state.epoch + 1
             ),
-            _("The learning rate was {rate:.2g}.").format(rate=self.optimizer.param_groups[0]["lr"]),
-            _("Train again with a lower one, such as --rate {rate:.2g}.").format(rate=self.plan.rate / 5),
+            _("Expected a finite loss; the learning rate was {rate:.2g}.").format(
+                rate=self.optimizer.param_groups[0]["lr"]
+            ),
+            _("Train again with a lower learning rate, such as --lr {rate:.2g}.").format(rate=self.plan.rate / 5),
         )
 
     def _backpropagate(self, network: nn.Module, batch: Any) -> dict[str, float]:
+        """Compute and clip the gradients of ``batch``; the loss is NaN where their norm is not finite."""
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        loss, figures = self.setup.objective.compute_loss(
+        loss, losses = self.setup.objective.compute_loss(
             network, batch, self.fabric.device, self.plan.is_mixing_off(self.state.epoch)
         )
         self.fabric.backward(loss)
         norm = self.fabric.clip_gradients(
             self.network, self.optimizer, max_norm=self.plan.clip, error_if_nonfinite=False
         )
-        good = norm is None or bool(torch.isfinite(norm))
-        return {"loss": float(loss.detach()) if good else math.nan, **figures}
+        is_finite = norm is None or bool(torch.isfinite(norm))
+        return {"loss": float(loss.detach()) if is_finite else math.nan, **losses}
 
     def _end_epoch(self, seconds: float) -> None:
+        """Validate the averaged weights, append to the history, and write the checkpoints.
+
+        ``seconds`` is the time spent in the epoch's training batches. ``best.safetensors`` is replaced when this epoch
+        is the best so far.
+        """
         state, plan = self.state, self.plan
-        learnt = {f"train_{name}": value / max(1, state.seen) for name, value in state.sums.items()}
-        judged = self.setup.objective.validate(self.ema.network, self.fabric.device)
+        train_metrics = {f"train_{name}": value / max(1, state.seen) for name, value in state.sums.items()}
+        val_metrics = self.setup.objective.validate(self.ema.network, self.fabric.device)
         state.seconds += seconds
         rate = plan.rate * compute_lr_factor(
             (state.epoch + 1) * len(self.setup.train_loader) - 1, self.total_steps, plan.warmup
         )
-        state.history.append({"epoch": state.epoch + 1, **learnt, **judged, "rate": rate, "seconds": seconds})
+        state.history.append(
+            {"epoch": state.epoch + 1, **train_metrics, **val_metrics, "rate": rate, "seconds": seconds}
+        )
         state.epoch, state.batch = state.epoch + 1, 0
         state.sums, state.seen = {}, 0
         self.setup.progress.show_message(
@@ -180,33 +202,39 @@ class _TrainingLoop:
         self.last_saved_at = time.monotonic()
 
     def _restore_state(self) -> TrainingState:
+        """Load ``last.safetensors`` where there is one, and return its state; a new state otherwise."""
         path = self.setup.checkpoint_folder / LAST_CHECKPOINT
         if not path.exists():
             return TrainingState()
         return checkpoint.load_checkpoint(path, self.setup.network, self.ema.network, self.optimizer)
 
 
-def measure_step_seconds(course: TrainingSetup, steps: int) -> float:
-    """Return the median seconds of a training step, image preparation included; the network is left as it was."""
-    copy = deepcopy(course.network).to(course.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+def measure_step_seconds(setup: TrainingSetup, steps: int) -> float:
+    """Return the median seconds of a training step (batch preparation, forward and backward) over ``steps`` steps.
+
+    The first step is left out as a warm-up when there are more. A copy of the network is used, so that its weights and
+    statistics are not touched. No optimiser step is taken.
+    """
+    copy = deepcopy(setup.network).to(setup.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     times: list[float] = []
-    began = time.perf_counter()
-    for batch, _number in zip(course.train_loader.iter_batches(), range(steps), strict=False):
-        loss, _figures = course.objective.compute_loss(copy, batch, torch.device(course.device), False)
+    started_at = time.perf_counter()
+    for batch, _number in zip(setup.train_loader.iter_batches(), range(steps), strict=False):
+        loss, _figures = setup.objective.compute_loss(copy, batch, torch.device(setup.device), False)
         torch.autograd.backward(loss)
-        times.append(time.perf_counter() - began)
-        began = time.perf_counter()
+        times.append(time.perf_counter() - started_at)
+        started_at = time.perf_counter()
     return float(np.median(times[1:] or times))
 
 
 def find_best_epoch(history: list[dict[str, Any]], monitor: str) -> int:
-    """Return the number (from 1) of the best epoch by ``monitor``; the last where it was never measured.
+    """Return the number (from 1) of the best epoch by ``monitor``; the last epoch when it was never measured.
 
-    Of a loss the lowest is best, of anything else the highest.
+    The lowest value is best for names that end in ``loss``, the highest for all others; NaN is ignored.
     """
     values = [entry[monitor] if monitor.endswith("loss") else -entry[monitor] for entry in history]
     return 1 + int(np.nanargmin(values)) if not np.isnan(values).all() else len(history)
 
 
-def _step_seed(seed: int, number: int) -> int:
-    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0] >> 1)
+def _step_seed(seed: int, step: int) -> int:
+    """Return the seed of torch's generator for step number ``step``, a non-negative int64."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> 1)

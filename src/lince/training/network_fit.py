@@ -1,4 +1,4 @@
-"""From a plan to a trained network, whatever it is trained towards: decided once, told, and run to its end."""
+"""Chooses the hardware and the hyper-parameters, then runs the training loop (for any task)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext
 
 PLAN_FILE = "plan.json"
-_TIMED_STEPS = 6  # steps
+_TIMED_STEPS = 6  # training steps timed to estimate the length of an epoch
 
 
 @dataclass(frozen=True)
 class HardwareChoice:
-    """What a training runs on; ``reasons`` tells why this device, this precision and so many ``workers``."""
+    """Device, precision and number of data-loading threads, with the reason for each, in this order."""
 
     device: str
     precision: str
@@ -26,16 +26,16 @@ class HardwareChoice:
     reasons: tuple[str, str, str]
 
     @classmethod
-    def choose(cls, job: RecipeContext) -> HardwareChoice:
-        """Return what the choices of ``job`` ask for, or what suits this machine."""
-        device, why_device = hardware.choose_device(job.config.device)
-        precision, why_precision = hardware.choose_precision(job.config.precision, device)
-        workers, why_workers = hardware.choose_workers(job.config.workers)
-        return cls(device, precision, workers, (why_device, why_precision, why_workers))
+    def choose(cls, context: RecipeContext) -> HardwareChoice:
+        """Return what the configuration of ``context`` requests, and what suits this machine for the rest."""
+        device, device_reason = hardware.choose_device(context.config.device)
+        precision, precision_reason = hardware.choose_precision(context.config.precision, device)
+        workers, workers_reason = hardware.choose_workers(context.config.workers)
+        return cls(device, precision, workers, (device_reason, precision_reason, workers_reason))
 
     @property
     def device_and_precision(self) -> tuple[str, str]:
-        """The device and the precision."""
+        """The device and the precision, as ``TrainingSetup`` takes them."""
         return self.device, self.precision
 
 
@@ -43,41 +43,42 @@ PlanFactory = Callable[[float | None], TrainingPlan]
 SetupFactory = Callable[[TrainingPlan, HardwareChoice], TrainingSetup]
 
 
-def plan_and_train(job: RecipeContext, make_setup: SetupFactory, make_plan: PlanFactory) -> TrainingState:
-    """Run the ``course`` of the plan that ``decide`` makes, and leave its network with its best weights.
+def plan_and_train(context: RecipeContext, make_setup: SetupFactory, make_plan: PlanFactory) -> TrainingState:
+    """Train to the end of the plan, leave the network with its best weights and return the final state.
 
-    ``decide`` is given the seconds that one epoch takes here when there is a budget; a run that is resumed keeps the
-    plan that it started with.
+    ``make_plan`` returns the plan. When there is a time budget it is called twice: with ``None``, to time a few steps
+    with that plan, and then with the seconds that one epoch takes here. ``make_setup`` builds the network's training
+    setup for a plan. A run that already has a plan file (one that is resumed) keeps that plan.
     """
-    machine = HardwareChoice.choose(job)
-    path = job.folder / PLAN_FILE
+    hardware_choice = HardwareChoice.choose(context)
+    path = context.folder / PLAN_FILE
     if path.exists():
         plan = TrainingPlan.load(path)
     else:
         plan = make_plan(None)
-        if job.config.budget is not None:
-            first = make_setup(plan, machine)
-            plan = make_plan(loop.measure_step_seconds(first, _TIMED_STEPS) * len(first.train_loader))
+        if context.config.budget is not None:
+            trial_setup = make_setup(plan, hardware_choice)
+            plan = make_plan(loop.measure_step_seconds(trial_setup, _TIMED_STEPS) * len(trial_setup.train_loader))
         plan.save(path)
-    for line in describe_plan(plan, machine):
-        job.progress.show_message(line)
-    return loop.run_training_loop(make_setup(plan, machine))
+    for line in describe_plan(plan, hardware_choice):
+        context.progress.show_message(line)
+    return loop.run_training_loop(make_setup(plan, hardware_choice))
 
 
-def load_plan(job: RecipeContext) -> TrainingPlan:
-    """Return the plan that the training of ``job`` followed."""
-    return TrainingPlan.load(job.folder / PLAN_FILE)
+def load_plan(context: RecipeContext) -> TrainingPlan:
+    """Return the plan that the run of ``context`` was trained with; raise ``TrainingError`` when it has none."""
+    return TrainingPlan.load(context.folder / PLAN_FILE)
 
 
-def describe_plan(plan: TrainingPlan, machine: HardwareChoice) -> list[str]:
-    """Return what was chosen for a training, each with its reason."""
-    device, precision, workers = machine.reasons
-    epochs, batch, rate = plan.reasons
+def describe_plan(plan: TrainingPlan, choice: HardwareChoice) -> list[str]:
+    """Return one translated line for each choice of hardware and hyper-parameters, with its reason."""
+    device_reason, precision_reason, workers_reason = choice.reasons
+    epochs_reason, batch_reason, rate_reason = plan.reasons
     return [
-        _("Device: {device} ({reason})").format(device=machine.device, reason=device),
-        _("Precision: {precision} ({reason})").format(precision=machine.precision, reason=precision),
-        _("Threads that prepare images: {count} ({reason})").format(count=machine.workers, reason=workers),
-        _("Epochs: at most {count} ({reason})").format(count=plan.epochs, reason=epochs),
-        _("Images a step: {count} ({reason})").format(count=plan.batch, reason=batch),
-        _("Peak learning rate: {rate:.1e} ({reason})").format(rate=plan.rate, reason=rate),
+        _("Device: {device} ({reason})").format(device=choice.device, reason=device_reason),
+        _("Numerical precision: {precision} ({reason})").format(precision=choice.precision, reason=precision_reason),
+        _("Data-loading threads (workers): {count} ({reason})").format(count=choice.workers, reason=workers_reason),
+        _("Epochs: at most {count} ({reason})").format(count=plan.epochs, reason=epochs_reason),
+        _("Batch size: {count} ({reason})").format(count=plan.batch, reason=batch_reason),
+        _("Peak learning rate: {rate:.1e} ({reason})").format(rate=plan.rate, reason=rate_reason),
     ]

@@ -1,4 +1,4 @@
-"""What the loop asks of a task: batches to learn from, their loss, and how well the network does so far."""
+"""Defines what the training loop needs of a task: batches, the training loss and the validation metrics."""
 
 from __future__ import annotations
 
@@ -10,41 +10,48 @@ from torch import Tensor
 
 
 class BatchLoader(Protocol):
-    """A set of images as batches, each with a length: how many images it holds."""
+    """Yields the batches of an epoch; each batch has a length, the number of its images.
+
+    The same ``epoch`` and number of a batch must always give the same batch, so that a run can resume in mid-epoch.
+    """
 
     def __len__(self) -> int:
         """The number of batches of an epoch."""
 
     def iter_batches(self, epoch: int = 0, first_batch: int = 0) -> Iterator[Any]:
-        """Yield the batches of ``epoch`` from number ``first`` on."""
+        """Yield the batches of ``epoch`` (from 0), starting with batch number ``first_batch`` (from 0)."""
 
 
 class Objective(Protocol):
-    """What a network is trained towards."""
+    """Training loss and validation metrics of one task (classification or detection)."""
 
     @property
     def forward_method(self) -> str:
-        """The method of the network that ``loss`` calls."""
+        """The name of the network's method that ``compute_loss`` calls; Fabric wraps it for mixed precision."""
 
     def compute_loss(
         self, network: Any, batch: Any, device: torch.device, mixing_off: bool
     ) -> tuple[Tensor, dict[str, float]]:
-        """Return the loss of ``batch`` to learn from, and figures to be told, means over its images.
+        """Return the loss of ``batch`` (a scalar with a gradient) and figures for the log, means over its images.
 
-        ``plain`` says that this is one of the last epochs, where images are no longer mixed.
+        ``mixing_off`` is true in the last epochs, where images are no longer combined by mosaic or mixup.
         """
 
     def validate(self, network: Any, device: torch.device) -> dict[str, float]:
-        """Return the figures of ``network`` on the validation images, NaN where there are none."""
+        """Return the validation metrics of ``network`` by name (``val_...``).
+
+        Values are NaN where there are no validation images.
+        """
 
     def describe_epoch(self, entry: dict[str, Any]) -> str:
-        """Return the figures of one epoch of the history in words."""
+        """Return the log line for one record of the history."""
 
 
 def make_input_tensor(inputs: Any, device: torch.device) -> Tensor:
-    """Return an array (N, C, H, W) as a tensor, channels last.
+    """Return an array (N, C, H, W) as a float32 tensor on ``device``, in channels-last memory format.
 
-    A copy into torch's own aligned memory: the same bits must come out wherever numpy put the batch.
+    The values are copied into memory that torch aligns itself: with numpy's memory, whose alignment varies, the same
+    batch could give results that differ in the last bits.
     """
-    made = torch.empty(inputs.shape, memory_format=torch.channels_last)
-    return made.copy_(torch.from_numpy(inputs)).to(device)
+    tensor = torch.empty(inputs.shape, memory_format=torch.channels_last)
+    return tensor.copy_(torch.from_numpy(inputs)).to(device)

@@ -1,4 +1,4 @@
-"""All that the training loop needs to know, decided before it starts and kept in the run, so that resuming agrees."""
+"""Defines the hyper-parameters of a training run, fixed before it starts and saved so that a resumed run keeps them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ from lince.i18n import _
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The numbers of one fit. ``rate`` is the peak learning rate; ``warmup`` the share of the steps that rise to it.
+    """Hyper-parameters of one training run, saved as ``plan.json`` under these names.
 
-    ``decay`` is AdamW's weight decay, ``depth_decay`` the factor of the rate from one block to the one below it,
-    ``ema`` the decay of the averaged weights (0: none), ``clip`` the largest norm of the gradients, ``patience``
-    epochs without a better ``monitor``; ``reasons`` say why these epochs, this batch and this rate. For detectors,
-    ``plain`` is how many epochs at the end leave images unmixed, ``mosaic`` the share that is mixed before, ``side``
-    the input's in pixels where a budget made it smaller (0: as asked).
+    - ``rate``: the peak learning rate; ``warmup``: the fraction of the steps over which it rises.
+    - ``decay``: AdamW's weight decay; ``depth_decay``: the factor of the rate from one block to the one below it.
+    - ``ema``: the decay of the averaged weights (0: no average); ``clip``: the largest norm of the gradients.
+    - ``monitor``: the validation metric that decides which epoch is best; ``patience``: the number of epochs without a
+      better one after which training stops.
+    - ``checkpoint_seconds``: the seconds between checkpoints within an epoch.
+    - ``reasons``: why these ``epochs``, this ``batch`` size and this ``rate``, as translated phrases.
+
+    For detectors only: ``plain`` is the number of epochs at the end without mosaic and mixup, ``mosaic`` the fraction
+    of the images that are mosaics before that, ``side`` the input side in pixels that a time budget imposed (0: as
+    configured).
     """
 
     epochs: int
@@ -42,7 +48,7 @@ class TrainingPlan:
     reasons: tuple[str, ...] = ("", "", "")
 
     def is_mixing_off(self, epoch: int) -> bool:
-        """Return whether ``epoch`` (from 0) is one of the last, in which images are no longer mixed."""
+        """Return whether ``epoch`` (from 0) is one of the last ``plain`` epochs, without mosaic and mixup."""
         return epoch >= self.epochs - self.plain
 
     def save(self, path: Path) -> None:
@@ -51,7 +57,7 @@ class TrainingPlan:
 
     @classmethod
     def load(cls, path: Path) -> TrainingPlan:
-        """Read a plan; raise ``TrainingError`` when it is missing or broken."""
+        """Read a plan that ``save`` wrote; raise ``TrainingError`` when the file is missing or is not a plan."""
         try:
             record = json.loads(path.read_text("utf-8"))
             return cls(**{**record, "reasons": tuple(record["reasons"])})
@@ -64,11 +70,12 @@ class TrainingPlan:
 
 
 def compute_lr_factor(step: int, steps: int, warmup: float) -> float:
-    """Return the share of the peak rate at ``step`` of ``steps``: a straight rise, then half a cosine to zero.
+    """Return the fraction of the peak learning rate at ``step`` (from 0) of ``steps``.
 
-    Loshchilov and Hutter 2017; the rise as in Goyal et al. 2017.
+    It rises linearly over the first ``warmup`` of the steps, at least one (Goyal et al. 2017), then falls to zero along
+    half a cosine (Loshchilov and Hutter 2017): 0.5 (1 + cos(pi t)), t from 0 to 1.
     """
-    rising = max(1, round(warmup * steps))
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1.0 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+    warmup_steps = max(1, round(warmup * steps))
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warmup_steps) / max(1, steps - warmup_steps)))

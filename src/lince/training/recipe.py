@@ -1,4 +1,4 @@
-"""What a recipe is given and what it gives back, so that the recipes read alike and can be compared."""
+"""Defines the input and the result of a training recipe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SaliencyFunction = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np
 
 @dataclass(frozen=True)
 class FrozenBackbone:
-    """A frozen network on disk: its ONNX file, and what the report tells of it (weights, licence, cost)."""
+    """A frozen network on disk: its ONNX file and its facts for the report (name, weights, licence, cost; JSON)."""
 
     network_path: Path
     facts: dict[str, Any]
@@ -33,10 +33,12 @@ class FrozenBackbone:
 
 @dataclass(frozen=True)
 class RecipeContext:
-    """One recipe's work: usable data with every row in a split, choices, network, input, and the run's folder.
+    """Everything a recipe works with: data, configuration, network, input and output folder.
 
-    ``features`` (of all rows) and ``backbone`` are there for the recipes that start from a frozen network. ``began`` is
-    when the work began, on the clock that only goes forward.
+    ``dataset`` has only usable images, every one in a split; ``keys`` are their content digests, by row. ``spec``
+    describes the network's input, ``folder`` is the run's folder. ``features`` (of all rows) and ``backbone`` are set
+    for the recipes that start from a frozen network. ``started_at`` is the ``time.monotonic()`` at which the run began,
+    from which a time budget counts.
     """
 
     dataset: Dataset
@@ -54,41 +56,44 @@ class RecipeContext:
     def create(
         cls, dataset: Dataset, config: TrainConfig, entry: ModelEntry, spec: PreprocessSpec, progress: Progress
     ) -> RecipeContext:
-        """Return a job whose images have not been looked at yet."""
+        """Return a context for images that have not been read yet: no content keys and no run folder."""
         return cls(dataset, [], config, entry, spec, Path(), progress)
 
     def get_split_rows(self, split: int) -> NDArray[np.int64]:
-        """Return the rows of ``split``."""
+        """Return the rows (N,) of a split, one of ``TRAIN``, ``VAL`` and ``TEST``."""
         return self.dataset.get_split_indices(split)
 
     def get_labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the class ids of ``rows``."""
+        """Return the class ids int64 (N,) of ``rows`` (N,)."""
         return self.dataset.class_ids[rows].astype(np.int64)
 
     @property
     def train_rows(self) -> NDArray[np.int64]:
-        """The rows to learn from."""
+        """The rows that the weights are fitted on."""
         return self.get_split_rows(TRAIN)
 
     @property
     def val_rows(self) -> NDArray[np.int64]:
-        """The rows to choose by."""
+        """The rows by which epochs, thresholds and recipes are chosen."""
         return self.get_split_rows(VAL)
 
     @property
     def test_rows(self) -> NDArray[np.int64]:
-        """The rows that no training and no choice ever sees."""
+        """The rows that neither training nor any choice may use."""
         return self.get_split_rows(TEST)
 
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """A trained model: its logits on the test rows, its figures, and what the report shows of how it came about.
+    """Result of a classification recipe, which has written ``model.onnx`` itself.
 
-    ``model.onnx`` is written by the recipe; where the test logits are its own, ``trained`` answers inputs
-    (N, C, H, W) as the trained network does, so that the two can be compared. ``val_loss`` is the mean log loss in
-    nats; ``saliency`` maps inputs (N, C, H, W) and class ids (N,) to Grad-CAM maps (N, h, w) in [0, 1]; ``facts`` feed
-    the report's model section.
+    - ``test_logits``: float32 (N, C) on the test rows, in their order.
+    - ``val_loss``: mean cross-entropy on the validation rows, in nats; accuracies are in [0, 1]. NaN without rows.
+    - ``saliency``: maps inputs (N, C, H, W) and class ids (N,) to Grad-CAM maps (N, h, w) in [0, 1].
+    - ``reference_predict``: maps inputs (N, C, H, W) to the logits of the trained torch network, for the parity check
+      of the exported file; ``None`` where ``test_logits`` do not come from that file and serve as the reference.
+    - ``facts`` feed the report's model section; ``history`` has one record per epoch; ``notes`` are lines for the
+      report; ``timings`` are seconds by stage; ``policy`` is the augmentation policy in text form.
     """
 
     recipe: str

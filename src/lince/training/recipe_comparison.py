@@ -1,4 +1,4 @@
-"""The recipe ``all``: every recipe on one split and one budget, in a table, the best on validation kept."""
+"""Trains with every recipe on the same split and keeps the best: the recipe ``all``."""
 
 from __future__ import annotations
 
@@ -7,55 +7,57 @@ import time
 from dataclasses import replace
 
 from lince.config import TrainConfig
-from lince.evaluation.report import ClassificationReport, DetectionReport, RecipeResult
+from lince.evaluation.report import RecipeResult, Report
 from lince.i18n import _
-from lince.models.classification import registry as classification_registry
 from lince.training import run_folder
-from lince.training.classification import finalise
-from lince.training.classification.train import is_detection_dataset, train
 from lince.training.request import TrainingRequest
 from lince.training.run_folder import TrainingRun
+from lince.training.run_report import write_report_files
 
 RECIPES = ("scratch", "transfer", "finetune")
 
 
-def train_all_recipes(request: TrainingRequest, target: TrainingRun) -> TrainingRun:
-    """Train each recipe in a folder of its own inside ``target``, each with a third of the budget.
+def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun:
+    """Train each recipe in its own folder inside ``run``, each with a third of the time budget, and return ``run``.
 
-    From scratch goes the default small network, or the model itself when it is one declared layer by layer. The
-    report and the model of the best on validation images become those of ``target``, with the table of all three.
+    Which network a recipe gets is up to the task (``adapt_config``). The model, predictions and metrics of the recipe
+    with the best headline metric on the validation images are copied to ``run``, and its report with the table of all
+    recipes is written there.
     """
-    rows: list[RecipeResult] = []
-    reports: dict[str, ClassificationReport | DetectionReport] = {}
+    results_by_recipe: list[RecipeResult] = []
+    reports: dict[str, Report] = {}
     for recipe in RECIPES:
         request.progress.show_message(_("Recipe: {recipe}").format(recipe=recipe))
-        began = time.perf_counter()
-        part = TrainingRun(target.folder / recipe)
-        part.folder.mkdir(exist_ok=True)
-        report = train(replace(request, config=_recipe_config(request, recipe)), part)
+        started_at = time.perf_counter()
+        recipe_run = TrainingRun(run.folder / recipe)
+        recipe_run.folder.mkdir(exist_ok=True)
+        report = request.task.load_part("train")(replace(request, config=_recipe_config(request, recipe)), recipe_run)
         reports[recipe] = report
-        rows.append(RecipeResult(recipe, report.val_primary_metric, report.primary_metric, time.perf_counter() - began))
-    best = max(rows, key=lambda row: row.val or 0.0)
-    chosen = tuple(replace(row, chosen=row is best) for row in rows)
-    _copy_best_run(TrainingRun(target.folder / best.name), target)
-    finalise.write_report_files(target, replace(reports[best.name], recipes=chosen))
-    return target
+        results_by_recipe.append(
+            RecipeResult(recipe, report.val_primary_metric, report.primary_metric, time.perf_counter() - started_at)
+        )
+    best = max(results_by_recipe, key=lambda row: row.val or 0.0)
+    results = tuple(replace(row, chosen=row is best) for row in results_by_recipe)
+    _copy_best_run(TrainingRun(run.folder / best.name), run)
+    write_report_files(run, replace(reports[best.name], recipes=results))
+    return run
 
 
 def _recipe_config(request: TrainingRequest, recipe: str) -> TrainConfig:
+    """Return the configuration for one recipe of the task, with its part of the budget."""
     config = request.config
     budget = None if config.budget is None else config.budget / len(RECIPES)
-    if is_detection_dataset(request.dataset):
-        return config.with_changes(recipe=recipe, budget=budget)
-    declared = (
-        classification_registry.get_model_entry(config.model or "small").architecture == classification_registry.CNN
-    )
-    if recipe == "scratch" and not declared:
-        return config.with_changes(recipe=recipe, budget=budget, model=classification_registry.CNN, from_layer=None)
-    return config.with_changes(recipe=recipe, budget=budget)
+    adapted: TrainConfig = request.task.load_part("adapt_config")(config, recipe)
+    return adapted.with_changes(budget=budget)
 
 
-def _copy_best_run(best: TrainingRun, target: TrainingRun) -> None:
-    shutil.copytree(best.model_folder, target.model_folder, dirs_exist_ok=True)
+def set_recipe(config: TrainConfig, recipe: str) -> TrainConfig:
+    """Return ``config`` with ``recipe``: the part ``adapt_config`` of the tasks that have none of their own."""
+    return config.with_changes(recipe=recipe)
+
+
+def _copy_best_run(best: TrainingRun, run: TrainingRun) -> None:
+    """Copy model, predictions, metrics and split of the run ``best`` into ``run``."""
+    shutil.copytree(best.model_folder, run.model_folder, dirs_exist_ok=True)
     for name in (run_folder.PREDICTIONS_FILE, run_folder.METRICS_FILE, run_folder.SPLIT_FILE):
-        shutil.copy2(best.folder / name, target.folder / name)
+        shutil.copy2(best.folder / name, run.folder / name)

@@ -1,4 +1,4 @@
-"""What every training is asked, and the steps that all of them share before they begin."""
+"""The request that starts a training run, and the steps that all tasks share before training."""
 
 from __future__ import annotations
 
@@ -15,54 +15,62 @@ from lince.datasets.groups import group_by_content
 from lince.datasets.stratified_split import find_split_leaks
 from lince.i18n import _
 from lince.progress import SILENT, Progress
+from lince.tasks import Task
 from lince.training import run_folder
 from lince.training.run_folder import TrainingRun
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What ``train`` is asked: data as opened, choices, whether many unusable images are allowed, and who listens."""
+    """The input of a task's ``train`` part.
+
+    ``dataset`` is as opened, without the images that the task cannot use (``Task.select_usable``); images may still
+    turn out to be unreadable. ``allow_unusable`` allows more than 1 % of the images to be unusable.
+    """
 
     dataset: Dataset
     config: TrainConfig
+    task: Task
     allow_unusable: bool = False
     progress: Progress = SILENT
 
 
-def assign_splits(request: TrainingRequest, target: TrainingRun, dataset: Dataset, keys: list[str]) -> Dataset:
-    """Return ``dataset``, all usable, with every row in a part, and record in ``target`` which is where.
+def assign_splits(request: TrainingRequest, run: TrainingRun, dataset: Dataset, keys: list[str]) -> Dataset:
+    """Return ``dataset`` with every image in a split, and write ``split.csv`` into ``run``.
 
-    Copies of one file, by their content ``keys``, stay together; those that a given split tears apart are told.
+    ``keys`` are the content digests of the images, all usable, in row order. Copies of one file stay together; copies
+    that a given split has separated are reported. Raises ``DataError`` when a split would be empty, and
+    ``TrainingError`` when a resumed run finds other images than it started with.
     """
     config, progress = request.config, request.progress
     progress.show_message(dataset.summarise())
-    copies = _group_copies(keys)
-    dataset = split_dataset(dataset, config.val, config.test, config.seed, copies)
-    leaks = 0 if copies is None else len(find_split_leaks(dataset, copies))
-    if leaks:
+    groups = _group_copies(keys)
+    dataset = split_dataset(dataset, config.val, config.test, config.seed, groups)
+    leak_count = 0 if groups is None else len(find_split_leaks(dataset, groups))
+    if leak_count:
         progress.show_message(
-            _("{count:,} images to learn from are in the test part too, file by file: lince check names them.").format(
-                count=leaks
+            _("{count:,} training images are also in the test split (identical files): lince check lists them.").format(
+                count=leak_count
             )
         )
-    run_folder.write_split(target, dataset, keys)
+    run_folder.write_split(run, dataset, keys)
     return dataset
 
 
 def _group_copies(keys: Sequence[str]) -> NDArray[np.int64] | None:
-    """Return which images are the same file, so that none stands in two parts; ``None`` when no file is there twice."""
+    """Return the group, int64 (N,), of images with the same content; ``None`` when no file occurs twice."""
     return group_by_content(keys) if len(set(keys)) < len(keys) else None
 
 
 class StageTimer:
-    """Seconds by stage."""
+    """Measures the duration of consecutive stages; ``stage_seconds`` has the seconds of each by its name."""
 
     def __init__(self) -> None:
         self.stage_seconds: dict[str, float] = {}
         self._last = time.perf_counter()
 
     def record_stage(self, name: str) -> None:
-        """Give the time since the last lap to ``name``."""
+        """Record the seconds since the last call, or since construction, as the stage ``name``."""
         now = time.perf_counter()
         self.stage_seconds[name] = now - self._last
         self._last = now

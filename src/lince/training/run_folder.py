@@ -1,4 +1,4 @@
-"""A run on disk: one folder that explains itself and is never overwritten."""
+"""The run folder: everything that a training run writes. A run is never overwritten."""
 
 from __future__ import annotations
 
@@ -17,26 +17,24 @@ from lince.i18n import _
 from lince.model_card import NETWORK_FILE
 from lince.splits import SPLITS, UNASSIGNED
 
-CONFIG_FILE, DATA_FILE, SPLIT_FILE, METRICS_FILE, PREDICTIONS_FILE = (
-    "config.toml",
-    "data.json",
-    "split.csv",
-    "metrics.csv",
-    "predictions.csv",
-)
+CONFIG_FILE = "config.toml"
+DATA_FILE = "data.json"  # where the data is and how it was read
+SPLIT_FILE = "split.csv"  # name, content digest, labels and split of every image
+METRICS_FILE = "metrics.csv"  # one row per epoch
+PREDICTIONS_FILE = "predictions.csv"  # on the test images; ``lince evaluate --out`` writes the same file
 REPORT_STEM = "report"
 _SPLIT_NAMES = {number: name for name, number in SPLITS.items()} | {UNASSIGNED: ""}
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A finished or interrupted run in ``folder``."""
+    """A training run, finished or interrupted, in ``folder``."""
 
     folder: Path
 
     @property
     def model_folder(self) -> Path:
-        """The model folder: ``model.onnx`` and ``card.json``."""
+        """The folder of ``model.onnx`` and ``card.json``."""
         return self.folder / "model"
 
     @property
@@ -46,27 +44,27 @@ class TrainingRun:
 
     @property
     def report_page(self) -> Path:
-        """The report as one HTML file."""
+        """The path of ``report.html``."""
         return self.folder / f"{REPORT_STEM}.html"
 
     @property
     def report(self) -> dict[str, Any]:
-        """The report as a dictionary: the content of ``report.json``."""
+        """The content of ``report.json``; raises ``TrainingError`` when it cannot be read."""
         return _read_json(self.folder / f"{REPORT_STEM}.json")
 
     @property
     def config(self) -> TrainConfig:
-        """The choices that the run was started with."""
+        """The configuration that the run was started with."""
         return TrainConfig.load(self.folder / CONFIG_FILE)
 
     @property
     def data_source(self) -> dict[str, Any]:
-        """Where its data is and how it was read: the arguments of ``lince.open``."""
+        """Where the data is and how it was read: path, options of ``lince.open``, and ``allow_unusable``."""
         return _read_json(self.folder / DATA_FILE)
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has come to its report."""
+        """Whether the run has written its report and its model."""
         return (self.folder / f"{REPORT_STEM}.json").exists() and (self.model_folder / NETWORK_FILE).exists()
 
     def __str__(self) -> str:
@@ -74,9 +72,9 @@ class TrainingRun:
 
 
 def create_run(out: Path | str | None) -> TrainingRun:
-    """Return a new run: in the folder ``out``, or in the first free one of ``runs/train``, ``runs/train2``, ...
+    """Return a new run in the folder ``out``, or in the first free one of ``runs/train``, ``runs/train2``, ...
 
-    Raises ``UsageError`` when ``out`` is there and not empty: runs are never overwritten.
+    Creates the folder. Raises ``UsageError`` when ``out`` exists and is not an empty folder.
     """
     if out is not None:
         folder = Path(out)
@@ -84,7 +82,7 @@ def create_run(out: Path | str | None) -> TrainingRun:
             raise UsageError(
                 _("{folder} is not empty, and runs are never overwritten.").format(folder=folder),
                 _("Expected a new or empty folder."),
-                _("Choose another --out, or go on with that run: lince train --resume {folder}").format(folder=folder),
+                _("Choose another --out, or continue that run: lince train --resume {folder}").format(folder=folder),
             )
         folder.mkdir(parents=True, exist_ok=True)
         return TrainingRun(folder)
@@ -110,9 +108,10 @@ def open_run(folder: Path | str) -> TrainingRun:
 
 
 def write_split(run: TrainingRun, dataset: Dataset, keys: list[str]) -> None:
-    """Record which image is in which part; or, when the run has a record, check that it is still so.
+    """Write ``split.csv``: name, content digest, class or objects, and split of every image.
 
-    Raises ``TrainingError`` when the images, their classes or their parts are no longer those of the run.
+    When the file exists, which a resumed run has written before, compare instead. Raises ``TrainingError`` when the
+    images, their labels or their splits have changed.
     """
     path = run.folder / SPLIT_FILE
     stream = io.StringIO()
@@ -122,8 +121,8 @@ def write_split(run: TrainingRun, dataset: Dataset, keys: list[str]) -> None:
     for row, (key, class_id, split) in enumerate(
         zip(keys, dataset.class_ids.tolist(), dataset.splits.tolist(), strict=True)
     ):
-        marks = names[class_id] if dataset.objects is None else dataset.compute_objects_key(row)
-        writer.writerow((dataset.images.get_name(row), key, marks, _SPLIT_NAMES[split]))
+        labels = names[class_id] if dataset.objects is None else dataset.compute_objects_key(row)
+        writer.writerow((dataset.images.get_name(row), key, labels, _SPLIT_NAMES[split]))
     text = stream.getvalue()
     if not path.exists():
         fileio.write_bytes(path, text.encode("utf-8", "surrogateescape"))
@@ -131,12 +130,15 @@ def write_split(run: TrainingRun, dataset: Dataset, keys: list[str]) -> None:
         raise TrainingError(
             _("The images of {run} have changed since it started.").format(run=run),
             _("Expected those listed in {path}.").format(path=path),
-            _("Bring them back, or train again in a new folder."),
+            _("Restore them, or train again in a new folder."),
         )
 
 
 def write_metrics(run: TrainingRun, history: list[dict[str, Any]]) -> None:
-    """Write the figures of every epoch to ``metrics.csv``."""
+    """Write ``metrics.csv`` with one row for each record of ``history``; without records the file is empty.
+
+    The columns are all keys of the records, in the order in which they first occur.
+    """
     stream = io.StringIO()
     if history:
         columns = dict.fromkeys(name for entry in history for name in entry)
@@ -147,12 +149,13 @@ def write_metrics(run: TrainingRun, history: list[dict[str, Any]]) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in ``path``; raise ``TrainingError`` when the file is missing or damaged."""
     try:
         record: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(
             _("{path} cannot be read: {error}.").format(path=path, error=error),
             _("Expected a file that lince train writes when it ends."),
-            _("If the run was interrupted, go on with: lince train --resume {run}").format(run=path.parent),
+            _("If the run was interrupted, continue it with: lince train --resume {run}").format(run=path.parent),
         ) from error
     return record

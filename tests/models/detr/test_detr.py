@@ -203,7 +203,7 @@ def test_weights_come_from_the_hub_under_their_published_names(
         threading.Thread(target=server.serve_forever, daemon=True).start()
         source = weights_source.resolve_weights(entry)
         server.shutdown()
-    network = detection_builders.build_detector(entry, 3, weights_source.make_preprocess(source, 64), 1)
+    network = detection_builders.build_detector(entry, 3, weights_source.make_preprocess_spec(source, 64), 1)
     report = weights.load_detector_weights(network, source)
     assert (source.kind, source.licence) == ("hub", "apache-2.0")
     assert not report.missing
@@ -250,7 +250,7 @@ def test_dfine_learns_eight_photos_by_heart_from_nothing_and_its_file_finds_the_
     from lince.training.detection.samples import DetectionSamples
 
     dataset = lince.open(shared / "data/raccoon", format="voc")
-    spec = weights_source.make_preprocess(
+    spec = weights_source.make_preprocess_spec(
         weights_source.resolve_weights(detection_registry.get_detector_entry("dfine-n"), "none"), 128
     )
     photos = DetectionLoader(DetectionSamples.from_dataset(dataset), np.arange(8), spec, 8)
@@ -278,5 +278,5 @@ def test_dfine_learns_eight_photos_by_heart_from_nothing_and_its_file_finds_the_
     found = predict_detections(network, photos)
     export_detector(network.eval(), spec, awkward / "network.onnx")
     parity.require_detection_parity(
-        predict_with_backend(OnnxRuntimeBackend(awkward / "network.onnx"), network.decoding, photos), found
+        predict_with_backend(OnnxRuntimeBackend(awkward / "network.onnx"), network.decoder_name, photos), found
     )

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from lince.models.box_ops import compute_iou  # noqa: E402
 from lince.models.yolox.loss import compute_yolox_loss  # noqa: E402
 from lince.models.yolox.sim_ota import (  # noqa: E402
     MAX_DYNAMIC_K,
@@ -18,7 +19,6 @@ from lince.models.yolox.sim_ota import (  # noqa: E402
     GroundTruth,
     assign_targets,
     compute_class_costs,
-    compute_iou,
     match_dynamic_k,
 )
 from lince.postprocess.yolox import make_grid  # noqa: E402
@@ -74,8 +74,8 @@ def test_the_dealing_is_that_of_a_plain_reference_ties_included(targets, count, 
     allowed = torch.tensor(rng.random((targets, count)) < 0.7)
     found = match_dynamic_k(costs, overlaps, allowed)
     expected = by_hand(costs.tolist(), overlaps.tolist(), allowed.tolist())
-    assert dict(zip(found.anchor_rows.tolist(), found.target_rows.tolist(), strict=True)) == expected
-    assert found.anchor_rows.tolist() == list(expected)
+    assert dict(zip(found.cell_rows.tolist(), found.target_rows.tolist(), strict=True)) == expected
+    assert found.cell_rows.tolist() == list(expected)
 
 
 def whole_by_hand(raw, grid, boxes, class_ids):
@@ -112,7 +112,7 @@ def test_the_assignment_is_that_of_a_plain_reference(count, seed):
     boxes = boxes * 0.5
     found = assign_targets(raw, grid, GroundTruth(boxes, class_ids))
     expected = whole_by_hand(raw.tolist(), grid, boxes.tolist(), class_ids.tolist())
-    got = dict(zip(found.anchor_rows.tolist(), found.target_rows.tolist(), strict=True))
+    got = dict(zip(found.cell_rows.tolist(), found.target_rows.tolist(), strict=True))
     # Costs of places outside are told apart by 0.001 only: a place of no overlap may stand in for its equal.
     assert sum(got.get(a) != t for a, t in expected.items()) <= 1
     assert abs(len(got) - len(expected)) <= 1
@@ -163,9 +163,9 @@ def test_ten_perfect_places_answer_for_one_object_and_stand_in_its_centre():
     raw[:, :4] = grid.encode_boxes(box.expand(len(every), 4), every)
     found = assign_targets(raw, grid, GroundTruth(box, torch.tensor([1])))
     # The overlaps of float32 sum to 10 or to the last number below it.
-    assert len(found.anchor_rows) in (9, 10)
+    assert len(found.cell_rows) in (9, 10)
     middle = torch.tensor([64.0, 48.0])
-    way = (grid.centres[found.anchor_rows] - middle).abs() / grid.strides[found.anchor_rows, None]
+    way = (grid.centres[found.cell_rows] - middle).abs() / grid.strides[found.cell_rows, None]
     assert (way < 2.5).all()
 
 
@@ -173,7 +173,7 @@ def test_the_smallest_object_gets_a_place():
     found = assign_targets(
         torch.zeros(len(grid_of().strides), 8), grid_of(), GroundTruth(*target((60.2, 40.1, 61.5, 41.9, 0)))
     )
-    assert len(found.anchor_rows) == 1
+    assert len(found.cell_rows) == 1
 
 
 @pytest.mark.parametrize("sort", [torch.float32, torch.float16, torch.bfloat16])

@@ -23,7 +23,7 @@ from lince.postprocess import yolox as meaning  # noqa: E402
 from lince.preprocess import PreprocessSpec  # noqa: E402
 
 NANO = detection_registry.get_detector_entry("yolox-nano")
-SPEC = weights_source.make_preprocess(weights_source.resolve_weights(NANO, "none"))
+SPEC = weights_source.make_preprocess_spec(weights_source.resolve_weights(NANO, "none"))
 SMALL = PreprocessSpec(64, 96, "corner", "bgr", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 

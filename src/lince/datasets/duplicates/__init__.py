@@ -1,1 +1,1 @@
-"""Near-duplicate images: fingerprints, search, and comparison of aligned thumbnails."""
+"""Finds exact and near-duplicate images: fingerprints, search by perceptual hash, comparison of aligned thumbnails."""

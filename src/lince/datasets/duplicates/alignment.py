@@ -1,6 +1,7 @@
-"""Whether one small grey picture shows the same as another, cut, turned or brightened a little: they are laid over it.
+"""Compares two grey thumbnails after aligning them, so that crops, rotations and changes of brightness do not matter.
 
-Lucas and Kanade 1981 with an affine map and a change of brightness, coarse to fine (Baker and Matthews 2004).
+The alignment is that of Lucas and Kanade (1981) with an affine map and a linear change of brightness, from coarse to
+fine (Baker and Matthews 2004, "Lucas-Kanade 20 Years On").
 """
 
 from __future__ import annotations
@@ -13,52 +14,57 @@ from numpy.typing import NDArray
 THUMBNAIL_SIDE = 64
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-_PYRAMID_LEVELS = ((16, 12), (32, 8), (64, 4))  # side in pixels, steps at most
-_MIN_COARSE_CORRELATION = 0.6  # correlation at the coarsest side below which nobody looks closer
-_MIN_OVERLAP = 0.5  # share of the picture that both must show
-_MIN_CHANGE = 1e-3
-_DAMPING = 1e-5  # keeps flat pictures from sliding away
+_PYRAMID_LEVELS = ((16, 12), (32, 8), (64, 4))  # (side in pixels, maximum number of iterations)
+_MIN_COARSE_CORRELATION = 0.6  # at the coarsest level; pairs below it are not aligned any further
+_MIN_OVERLAP = 0.5  # fraction of the thumbnail that the other one must cover
+_MIN_CHANGE = 1e-3  # of a coefficient of the map, below which the iteration has converged
+_DAMPING = 1e-5  # relative to the trace of the normal matrix; keeps images without texture from drifting
 
 
 def compute_similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Return how much the fine structure of two pictures (64, 64) agrees where they overlap best, -1 to 1.
+    """Return how well the fine structure of two thumbnails, uint8 (64, 64), agrees after alignment: -1 to 1.
 
-    It is the correlation of the differences between neighbouring pixels, after ``second`` was laid over ``first``;
-    -1 where they have nothing to do with each other at all.
+    This is the correlation of the differences between neighbouring pixels where ``second``, mapped onto ``first``,
+    covers it. It is -1 when the alignment fails, overlaps too little, or is poor at the coarsest level already.
     """
-    ones, others = _pyramid(first), _pyramid(second)
+    references, moving_images = _pyramid(first), _pyramid(second)
     matrix: Array = np.eye(3)[:2]
-    for side, most in _PYRAMID_LEVELS:
-        found = _align(ones[side], others[side], matrix, most)
-        if found is None:
+    for side, max_steps in _PYRAMID_LEVELS:
+        aligned = _align(references[side], moving_images[side], matrix, max_steps)
+        if aligned is None:
             return -1.0
-        matrix = found
-        (values,), covered = _sample_bilinear(others[side].reshape(1, -1), side, matrix)
+        matrix = aligned
+        (values,), covered = _sample_bilinear(moving_images[side].reshape(1, -1), side, matrix)
         if (
             side == _PYRAMID_LEVELS[0][0]
-            and _masked_correlation(ones[side].ravel(), values, covered) < _MIN_COARSE_CORRELATION
+            and _masked_correlation(references[side].ravel(), values, covered) < _MIN_COARSE_CORRELATION
         ):
             return -1.0
     return _gradient_correlation(
-        ones[THUMBNAIL_SIDE],
+        references[THUMBNAIL_SIDE],
         values.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE),
         covered.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE),
     )
 
 
-def _align(one: Array, other: Array, matrix: Array, most: int) -> Array | None:
-    """Return the map (2, 3) from ``one`` to ``other``, made better in up to ``most`` steps, or ``None``."""
-    side = len(one)
-    slope_y, slope_x = np.gradient(other)
-    pictures = np.stack([other, slope_x * side, slope_y * side]).reshape(3, -1)
-    wanted = one.ravel()
-    for _step in range(most):
-        (values, dx, dy), covered = _sample_bilinear(pictures, side, matrix)
+def _align(reference: Array, moving: Array, matrix: Array, max_steps: int) -> Array | None:
+    """Return the affine map (2, 3) from ``reference`` to ``moving`` after up to ``max_steps`` Gauss-Newton iterations.
+
+    The iteration starts from ``matrix``. ``None`` when less than half of the reference is covered, or the equations
+    have no solution.
+    """
+    side = len(reference)
+    gradient_y, gradient_x = np.gradient(moving)
+    images = np.stack([moving, gradient_x * side, gradient_y * side]).reshape(3, -1)
+    target = reference.ravel()
+    for _step in range(max_steps):
+        (values, dx, dy), covered = _sample_bilinear(images, side, matrix)
         if covered.mean() < _MIN_OVERLAP:
             return None
-        # Six numbers of the map; a factor and an offset of the brightness. What is not covered has no say.
+        # Unknowns: the six coefficients of the map, and a factor and an offset of the brightness. Pixels that are not
+        # covered have weight 0.
         x, y, unit = _grid(side)
-        system = np.stack([dx * x, dx * y, dx, dy * x, dy * y, dy, -wanted, -unit]) * covered
+        system = np.stack([dx * x, dx * y, dx, dy * x, dy * y, dy, -target, -unit]) * covered
         normal = system @ system.T
         normal[np.arange(6), np.arange(6)] += _DAMPING * np.trace(normal)
         try:
@@ -71,47 +77,55 @@ def _align(one: Array, other: Array, matrix: Array, most: int) -> Array | None:
     return matrix
 
 
-def _sample_bilinear(pictures: Array, side: int, matrix: Array) -> tuple[Array, Mask]:
-    """Return ``pictures`` (K, side * side) where ``matrix`` leads each pixel of their partner, and which lie within."""
-    at_x, at_y = (matrix @ _grid(side) + 0.5) * side - 0.5
-    covered = (at_x >= 0) & (at_x <= side - 1) & (at_y >= 0) & (at_y <= side - 1)
-    at_x, at_y = np.minimum(np.maximum(at_x, 0), side - 1.001), np.minimum(np.maximum(at_y, 0), side - 1.001)
-    left, top = at_x.astype(np.int64), at_y.astype(np.int64)
-    right, low = at_x - left, at_y - top
+def _sample_bilinear(images: Array, side: int, matrix: Array) -> tuple[Array, Mask]:
+    """Return ``images`` (K, side * side) sampled where ``matrix`` maps each pixel, and which points are inside.
+
+    ``matrix`` (2, 3) maps the coordinates of ``_grid``. The samples are bilinear, float64 (K, side * side); points
+    outside are sampled at the border.
+    """
+    x, y = (matrix @ _grid(side) + 0.5) * side - 0.5
+    covered = (x >= 0) & (x <= side - 1) & (y >= 0) & (y <= side - 1)
+    x, y = np.minimum(np.maximum(x, 0), side - 1.001), np.minimum(np.maximum(y, 0), side - 1.001)
+    left, top = x.astype(np.int64), y.astype(np.int64)
+    x_weight, y_weight = x - left, y - top
     corner = top * side + left
-    upper = pictures[:, corner] * (1 - right) + pictures[:, corner + 1] * right
-    lower = pictures[:, corner + side] * (1 - right) + pictures[:, corner + side + 1] * right
-    return upper * (1 - low) + lower * low, covered
+    upper = images[:, corner] * (1 - x_weight) + images[:, corner + 1] * x_weight
+    lower = images[:, corner + side] * (1 - x_weight) + images[:, corner + side + 1] * x_weight
+    return upper * (1 - y_weight) + lower * y_weight, covered
 
 
-def _gradient_correlation(one: Array, other: Array, covered: Mask) -> float:
-    inner = covered[:-1, :-1] & covered[1:, :-1] & covered[:-1, 1:]
-    if inner.mean() < _MIN_OVERLAP:
+def _gradient_correlation(first: Array, second: Array, covered: Mask) -> float:
+    """Return the correlation of the gradients of two images (side, side) where ``second`` covers; -1 below half."""
+    mask = covered[:-1, :-1] & covered[1:, :-1] & covered[:-1, 1:]
+    if mask.mean() < _MIN_OVERLAP:
         return -1.0
-    return _masked_correlation(_gradients(one), _gradients(other), np.tile(inner.ravel(), 2))
+    return _masked_correlation(_gradients(first), _gradients(second), np.tile(mask.ravel(), 2))
 
 
-def _gradients(picture: Array) -> Array:
-    return np.concatenate([np.diff(picture, axis=0)[:, :-1].ravel(), np.diff(picture, axis=1)[:-1].ravel()])
+def _gradients(image: Array) -> Array:
+    """Return the differences between neighbouring pixels, downwards and then to the right, as one vector."""
+    return np.concatenate([np.diff(image, axis=0)[:, :-1].ravel(), np.diff(image, axis=1)[:-1].ravel()])
 
 
-def _masked_correlation(one: Array, other: Array, where: Mask) -> float:
-    one, other = one[where], other[where]
-    one, other = one - one.mean(), other - other.mean()
-    spread = np.sqrt((one @ one) * (other @ other))
-    return float(one @ other / spread) if spread > 1e-6 else 0.0
+def _masked_correlation(first: Array, second: Array, mask: Mask) -> float:
+    """Return the Pearson correlation of two vectors where ``mask`` holds; 0 when either is constant there."""
+    first, second = first[mask], second[mask]
+    first, second = first - first.mean(), second - second.mean()
+    norm = np.sqrt((first @ first) * (second @ second))
+    return float(first @ second / norm) if norm > 1e-6 else 0.0
 
 
-def _pyramid(picture: NDArray[np.uint8]) -> dict[int, Array]:
-    found = {THUMBNAIL_SIDE: picture.astype(np.float64)}
+def _pyramid(thumbnail: NDArray[np.uint8]) -> dict[int, Array]:
+    """Return the thumbnail at each side of the pyramid, averaged over 2 x 2 pixels."""
+    levels = {THUMBNAIL_SIDE: thumbnail.astype(np.float64)}
     for side in (32, 16):
-        found[side] = found[side * 2].reshape(side, 2, side, 2).mean(axis=(1, 3))
-    return found
+        levels[side] = levels[side * 2].reshape(side, 2, side, 2).mean(axis=(1, 3))
+    return levels
 
 
 @cache
 def _grid(side: int) -> Array:
-    """Return x, y and 1 (3, side * side) of the pixels' middles, the picture's own middle being (0, 0), its side 1."""
-    middle = (np.arange(side) + 0.5) / side - 0.5
-    x, y = np.meshgrid(middle, middle)
+    """Return x, y and 1 of the pixel centres, float64 (3, side * side): the image spans -0.5..0.5 both ways."""
+    centres = (np.arange(side) + 0.5) / side - 0.5
+    x, y = np.meshgrid(centres, centres)
     return np.stack([x.ravel(), y.ravel(), np.ones(side * side)])

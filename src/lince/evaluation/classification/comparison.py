@@ -1,4 +1,4 @@
-"""Runs side by side on the same test set: is the one better than the other, or was it luck?"""
+"""Compares classifiers on the same test images: differences with confidence intervals and a significance test."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import UNLABELLED, Classes
-from lince.errors import DataError, UsageError
+from lince.annotations import UNLABELLED
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.classification.predictions import ClassificationPredictions
+from lince.evaluation.comparison_checks import require_multiple_runs, require_same_classes, require_same_images
 from lince.evaluation.confidence import (
     RESAMPLES,
     ConfidenceInterval,
     compute_all_success_bound,
     compute_percentile_interval,
 )
-from lince.i18n import _
+from lince.evaluation.report.classification.comparison_view import build_comparison_view
+from lince.evaluation.report.comparison_view import ComparisonView
 
 SIGNIFICANCE_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class ChangedPrediction:
-    """One image that two runs answer differently, one of them rightly: the answer ``before`` and ``after``."""
+    """An image that exactly one of two runs classifies correctly: the predicted class ``before`` and ``after``."""
 
     name: str
     truth: str
@@ -37,7 +38,10 @@ class ChangedPrediction:
 
 @dataclass(frozen=True)
 class ClassRecallDifference:
-    """How the recall of one class moved from the first run to this one; ``None`` without test images."""
+    """The recall of one class with the first run (``before``) and with another run (``after``), in 0..1.
+
+    ``support`` is the number of test images of the class; both are ``None`` where it is 0.
+    """
 
     name: str
     support: int
@@ -47,10 +51,14 @@ class ClassRecallDifference:
 
 @dataclass(frozen=True)
 class ClassifierDifference:
-    """A run against the first one, image by image.
+    """How a run differs from the first run, image by image.
 
-    ``accuracy`` is the difference in accuracy with its paired bootstrap interval; ``p_value`` McNemar's exact test;
-    ``gained`` are the images that only this run answers rightly, ``lost`` those that only the first one does.
+    Attributes:
+        accuracy: difference in accuracy with its paired bootstrap interval.
+        p_value: of McNemar's exact test.
+        newly_correct: images that only this run classifies correctly.
+        newly_wrong: images that only the first run classifies correctly.
+        classes: recall class by class.
     """
 
     accuracy: ConfidenceInterval
@@ -61,13 +69,13 @@ class ClassifierDifference:
 
     @property
     def outcome(self) -> str:
-        """``better``, ``worse`` or, when luck may explain it, ``unclear``."""
+        """``better``, ``worse``, or ``unclear`` where the difference is not significant (p >= 0.05)."""
         if self.p_value >= SIGNIFICANCE_LEVEL:
             return "unclear"
         return "better" if self.accuracy.value > 0 else "worse"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the difference as JSON."""
+        """Return the difference as a JSON object."""
         return {
             "accuracy": self.accuracy.to_dict(),
             "p_value": self.p_value,
@@ -80,7 +88,7 @@ class ClassifierDifference:
 
 @dataclass(frozen=True)
 class ComparedClassifier:
-    """One run of a comparison: its figures, and how it differs from the first run (``None`` for that one)."""
+    """One run of a comparison: its metrics, and its difference from the first run (``None`` for the first itself)."""
 
     name: str
     metrics: ClassificationMetrics
@@ -89,9 +97,9 @@ class ComparedClassifier:
 
 @dataclass(frozen=True)
 class ClassifierComparison:
-    """Runs on the same ``count`` test images, the first being the one that the others are held against.
+    """Runs on the same ``count`` test images; the first is the baseline of the others.
 
-    ``left_out`` counts, for each run, the test images that not all runs share.
+    ``left_out_counts`` counts, for each run, the test images that are not in all test sets.
     """
 
     runs: tuple[ComparedClassifier, ...]
@@ -99,7 +107,7 @@ class ClassifierComparison:
     left_out_counts: Mapping[str, int]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the comparison as JSON."""
+        """Return the comparison as a JSON object."""
         return {
             "count": self.count,
             "left_out": dict(self.left_out_counts),
@@ -115,23 +123,29 @@ class ClassifierComparison:
             ],
         }
 
+    def build_view(self) -> ComparisonView:
+        """Return the comparison as sentences and tables in the current language."""
+        return build_comparison_view(self)
+
 
 def compare_classifiers(
     runs: Mapping[str, ClassificationPredictions], *, shared_only: bool = False, seed: int = 0
 ) -> ClassifierComparison:
-    """Return ``runs`` (by name, at least two) held against the first of them on the same labelled images.
+    """Return the comparison of ``runs`` (at least two, by name) with the first of them on the same labelled images.
 
-    Images are matched by content and label, so a moved or renamed folder compares, and so does another order of
-    images or classes. Raises ``DataError`` when class names differ, or test sets do and ``shared_only`` is not set.
+    Images are matched by content and label, so files may have been moved or renamed, and the order of images and of
+    classes may differ. ``shared_only`` compares on the images that all test sets have; ``seed`` is for the bootstrap.
+
+    Raises ``DataError`` when class names differ, and when test sets differ without ``shared_only``.
     """
     require_multiple_runs(runs)
-    names, given = list(runs), list(runs.values())
+    names = list(runs)
     classes = require_same_classes({name: item.classes for name, item in runs.items()})
-    tables = [_index_by_identity(item.reorder_classes(classes)) for item in given]
-    shared = [row for row in tables[0][1] if all(row in rows for _item, rows in tables[1:])]
-    left_out = {name: len(rows) - len(shared) for name, (_item, rows) in zip(names, tables, strict=True)}
+    indexed = [_index_by_identity(item.reorder_classes(classes)) for item in runs.values()]
+    shared = [identity for identity in indexed[0][1] if all(identity in rows for _item, rows in indexed[1:])]
+    left_out = {name: len(rows) - len(shared) for name, (_item, rows) in zip(names, indexed, strict=True)}
     require_same_images(left_out, len(shared), shared_only)
-    aligned = [item.select([rows[row] for row in shared]) for item, rows in tables]
+    aligned = [item.select([rows[identity] for identity in shared]) for item, rows in indexed]
     compared = tuple(
         ComparedClassifier(name, item.compute_metrics(seed), _compute_difference(aligned[0], item, seed) if i else None)
         for i, (name, item) in enumerate(zip(names, aligned, strict=True))
@@ -140,28 +154,33 @@ def compare_classifiers(
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Return the two-sided exact p value that ``gained`` against ``lost`` changes are a coin's (McNemar 1947)."""
+    """Return the two-sided p-value of McNemar's exact test (McNemar 1947).
+
+    It is the probability of a split at least as uneven as ``gained`` to ``lost`` when each change is a fair coin toss:
+    twice the tail of the binomial distribution, 1 at most.
+    """
     total = gained + lost
-    tail = ways = 1
+    tail = combinations = 1
     for i in range(min(gained, lost)):
-        ways = ways * (total - i) // (i + 1)
-        tail += ways
-    share: float = 2 * tail / 2**total
-    return min(1.0, share)
+        combinations = combinations * (total - i) // (i + 1)
+        tail += combinations
+    p_value: float = 2 * tail / 2**total
+    return min(1.0, p_value)
 
 
 def _compute_difference(
-    first: ClassificationPredictions, other: ClassificationPredictions, seed: int
+    baseline: ClassificationPredictions, candidate: ClassificationPredictions, seed: int
 ) -> ClassifierDifference:
-    truth = first.truth
-    before, after = first.predicted_class_ids, other.predicted_class_ids
+    """Return how ``candidate`` differs from ``baseline``; both have the same images in the same order."""
+    truth = baseline.truth
+    before, after = baseline.predicted_class_ids, candidate.predicted_class_ids
     gained = np.flatnonzero((before != truth) & (after == truth))
     lost = np.flatnonzero((before == truth) & (after != truth))
-    labels = first.classes.names
+    names = baseline.classes.names
 
     def changes(rows: NDArray[Any]) -> tuple[ChangedPrediction, ...]:
         return tuple(
-            ChangedPrediction(first.names[i], labels[truth[i]], labels[before[i]], labels[after[i]])
+            ChangedPrediction(baseline.names[i], names[truth[i]], names[before[i]], names[after[i]])
             for i in rows.tolist()
         )
 
@@ -170,30 +189,37 @@ def _compute_difference(
         mcnemar(len(gained), len(lost)),
         changes(gained),
         changes(lost),
-        tuple(_compute_class_difference(name, truth == i, before, after, i) for i, name in enumerate(labels)),
+        tuple(_compute_class_difference(name, truth == i, before, after, i) for i, name in enumerate(names)),
     )
 
 
 def _compute_paired_interval(gained: int, lost: int, total: int, seed: int) -> ConfidenceInterval:
-    """Resampling pairs of answers only ever changes how many gained and lost ones are drawn: a multinomial."""
+    """Return the difference in accuracy, (gained - lost) / total, with its bootstrap interval.
+
+    Resampling pairs of predictions only changes how many gained and lost images are drawn, so the draws come from a
+    multinomial distribution. Without any change there is nothing to resample, and the interval is the exact bound for 0
+    changes among ``total`` images.
+    """
     if not gained and not lost:
-        bound = 1 - compute_all_success_bound(
-            total
-        )  # no spread to draw from; the exact bound for 0 changes of ``total``
+        bound = 1 - compute_all_success_bound(total)
         return ConfidenceInterval(0.0, -bound, bound)
-    shares = np.array([gained, lost, total - gained - lost]) / total
-    draws = np.random.default_rng(seed).multinomial(total, shares, RESAMPLES)
+    fractions = np.array([gained, lost, total - gained - lost]) / total
+    draws = np.random.default_rng(seed).multinomial(total, fractions, RESAMPLES)
     return compute_percentile_interval((gained - lost) / total, (draws[:, 0] - draws[:, 1]) / total)
 
 
 def _compute_class_difference(
-    name: str, own: NDArray[Any], before: NDArray[Any], after: NDArray[Any], index: int
+    name: str, in_class: NDArray[Any], before: NDArray[Any], after: NDArray[Any], class_id: int
 ) -> ClassRecallDifference:
-    support = int(own.sum())
+    """Return the recall of class ``class_id`` before and after.
+
+    ``in_class`` is bool (N,), the images of the class; ``before`` and ``after`` are the predicted ids, int (N,).
+    """
+    support = int(in_class.sum())
     if not support:
         return ClassRecallDifference(name, 0, None, None)
     return ClassRecallDifference(
-        name, support, float((before[own] == index).mean()), float((after[own] == index).mean())
+        name, support, float((before[in_class] == class_id).mean()), float((after[in_class] == class_id).mean())
     )
 
 
@@ -201,7 +227,7 @@ _ImageIdentity = tuple[str, int, int]
 
 
 def _index_by_identity(item: ClassificationPredictions) -> tuple[ClassificationPredictions, dict[_ImageIdentity, int]]:
-    """Name each labelled row by content, label and which copy of it this is; return the rows by that name."""
+    """Return the predictions, and the row of each labelled image by content, label and number among equal copies."""
     copies: Counter[tuple[str, int]] = Counter()
     rows: dict[_ImageIdentity, int] = {}
     for row, (key, label) in enumerate(zip(item.keys, item.truth.tolist(), strict=True)):
@@ -209,40 +235,3 @@ def _index_by_identity(item: ClassificationPredictions) -> tuple[ClassificationP
             rows[key, label, copies[key, label]] = row
             copies[key, label] += 1
     return item, rows
-
-
-def require_multiple_runs(runs: Mapping[str, Any]) -> None:
-    """Raise ``UsageError`` for less than two runs."""
-    if len(runs) < 2:
-        raise UsageError(_("There is only one run to compare."), _("Expected two runs or more."))
-
-
-def require_same_classes(classes_by_run: Mapping[str, Classes]) -> Classes:
-    """Return the classes of the first run in ``known`` (by name); raise ``DataError`` when another has other ones."""
-    names = list(classes_by_run)
-    first = classes_by_run[names[0]]
-    for name in names[1:]:
-        different = sorted(set(first.names) ^ set(classes_by_run[name].names))
-        if different:
-            raise DataError(
-                _("{first} and {other} know different classes: {names}.").format(
-                    first=names[0], other=name, names=", ".join(different)
-                ),
-                _("Expected runs with the same class names, in any order."),
-                _("Train both on the same classes; --merge brings finer classes together."),
-            )
-    return first
-
-
-def require_same_images(left_out: Mapping[str, int], shared: int, shared_only: bool) -> None:
-    """Raise ``DataError`` when runs share none of their test images, or not all and ``shared_only`` is not set."""
-    if shared and (shared_only or not any(left_out.values())):
-        return
-    sizes = ", ".join(f"{name}: {shared + extra}" for name, extra in left_out.items())
-    raise DataError(
-        _("The test sets differ: {shared} images are in all of them ({sizes}).").format(shared=shared, sizes=sizes),
-        _("Expected runs tested on the same images with the same labels."),
-        _("Run lince evaluate for each run on one test set, or compare on the shared images only (--shared).")
-        if shared
-        else _("Run lince evaluate for each run on one test set."),
-    )

@@ -1,4 +1,4 @@
-"""The figures of a classifier on a test set, each with its interval where that is cheap, none of them a NaN."""
+"""Computes the metrics of a classifier on a test set, with confidence intervals; undefined figures are ``None``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lince.evaluation.confidence import ConfidenceInterval, compute_proportion_i
 from lince.i18n import _
 
 TOP_K = (2, 3, 5)
-_MIN_PROBABILITY = float(np.finfo(np.float64).eps)  # a class given probability 0 costs -log of this, not infinity
+_MIN_PROBABILITY = float(np.finfo(np.float64).eps)  # bounds the log loss of a true class with probability 0
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class is recognised; ``None`` where the figure would be a division by zero.
+    """Metrics of one class; ``None`` where the figure would be a division by zero.
 
-    ``support`` images are of this class, ``predicted`` were taken for it, ``correct`` are both.
+    ``support`` images are of this class, ``predicted`` were predicted as it, ``correct`` are both.
     """
 
     name: str
@@ -34,16 +34,16 @@ class ClassScore:
     f1: ConfidenceInterval | None
 
     def explain_undefined(self) -> dict[str, str]:
-        """Return why each missing figure is missing, by the figure's name."""
+        """Return, for each figure that is ``None``, the translated reason."""
         reasons = {
-            "precision": _("no image was taken for this class"),
+            "precision": _("no image was predicted as this class"),
             "recall": _("no test image is of this class"),
-            "f1": _("no test image is of this class or was taken for it"),
+            "f1": _("no test image is of this class or was predicted as it"),
         }
         return {figure: reason for figure, reason in reasons.items() if getattr(self, figure) is None}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON: numbers or null, with the reasons and the intervals beside them."""
+        """Return the figures as JSON: numbers or null, with their intervals and the reasons for nulls."""
         figures = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         return {
             "name": self.name,
@@ -57,7 +57,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class MacroAverages:
-    """Unweighted means over the classes where the figure exists; ``None`` where it exists for none."""
+    """Unweighted means over the classes where the figure is defined; ``None`` where it is for none."""
 
     precision: float | None
     recall: float | None
@@ -70,9 +70,11 @@ class MacroAverages:
 
 @dataclass(frozen=True, eq=False)
 class ClassificationMetrics:
-    """A classifier on ``count`` images; ``confusion`` (C, C) int64 counts truth in rows, prediction in columns.
+    """Metrics of a classifier on ``count`` images.
 
-    ``top`` maps k to the share of images whose class is among the k most probable; ``log_loss`` is in nats.
+    ``confusion`` int64 (C, C) counts images by true class (rows) and predicted class (columns). ``top_k_accuracy`` maps
+    k to the fraction of images whose class is among the k most probable; ``log_loss`` is the mean cross-entropy in
+    nats.
     """
 
     classes: Classes
@@ -87,23 +89,23 @@ class ClassificationMetrics:
 
     @property
     def confusion_rates(self) -> NDArray[np.float64]:
-        """The confusion (C, C) as shares of each true class; a class without images has a row of zeros."""
+        """The confusion matrix float64 (C, C) as fractions of each true class; a class without images has zeros."""
         support = self.confusion.sum(axis=1, keepdims=True)
         return np.asarray(self.confusion / np.maximum(support, 1), np.float64)
 
     @property
     def majority_class(self) -> tuple[str, float]:
-        """The class with most test images, and its share: what always answering it would score."""
+        """The class with most test images and its fraction of them: the accuracy of always predicting it."""
         support = self.confusion.sum(axis=1)
         top = int(np.argmax(support))
         return self.classes.names[top], float(support[top] / self.count)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all figures as JSON without a NaN."""
+        """Return all figures as JSON, without NaN."""
         return {
             "count": self.count,
             "accuracy": self.accuracy.to_dict(),
-            "top": {str(k): share for k, share in self.top_k_accuracy.items()},
+            "top": {str(k): accuracy for k, accuracy in self.top_k_accuracy.items()},
             "log_loss": self.log_loss,
             "macro": self.macro.to_dict(),
             "calibration": self.calibration.to_dict(),
@@ -115,10 +117,11 @@ class ClassificationMetrics:
 def compute_classification_metrics(
     truth: NDArray[Any], probabilities: NDArray[Any], classes: Classes, seed: int = 0
 ) -> ClassificationMetrics:
-    """Return the figures of ``probabilities`` (N, C), rows summing to 1, against ``truth`` (N,) class ids.
+    """Return the metrics of ``probabilities`` (N, C), rows summing to 1, against the class ids ``truth`` (N,).
 
-    The answer to an image is its most probable class, the first one among equals. Intervals are percentile
-    bootstraps over images (2,000 resamples, seeded). Raises ``DataError`` when there is no image.
+    The prediction for an image is its most probable class, the first one among equals. Intervals are percentile
+    bootstraps over images (2,000 resamples, with ``seed``). Raises ``DataError`` when there are no images,
+    ``ValueError`` for inconsistent arguments.
     """
     truth, probabilities = _validate_inputs(truth, probabilities, classes)
     rng = np.random.default_rng(seed)
@@ -138,7 +141,7 @@ def compute_classification_metrics(
 
 
 def compute_confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], count: int) -> NDArray[np.int64]:
-    """Return the (count, count) table of images by true class (rows) and predicted class (columns)."""
+    """Return the number of images by true class (rows) and predicted class (columns), int64 (count, count)."""
     cells = np.bincount(truth * count + predicted, minlength=count * count)
     return cells.reshape(count, count).astype(np.int64)
 
@@ -146,23 +149,28 @@ def compute_confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], count
 def _validate_inputs(
     truth: NDArray[Any], probabilities: NDArray[Any], classes: Classes
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    ids, shares = np.asarray(truth, np.int64), np.asarray(probabilities, np.float64)
-    if ids.ndim != 1 or shares.shape != (len(ids), len(classes)):
-        raise ValueError(f"truth {ids.shape} and probabilities {shares.shape} do not fit {len(classes)} classes")
-    if not len(ids):
+    """Return ``truth`` as int64 (N,) and ``probabilities`` as float64 (N, C), checked.
+
+    Raises ``DataError`` when there are no images, ``ValueError`` when shapes, class ids or sums are wrong.
+    """
+    class_ids, rows = np.asarray(truth, np.int64), np.asarray(probabilities, np.float64)
+    if class_ids.ndim != 1 or rows.shape != (len(class_ids), len(classes)):
+        raise ValueError(f"truth {class_ids.shape} and probabilities {rows.shape} do not fit {len(classes)} classes")
+    if not len(class_ids):
         raise DataError(
             _("There is no image to evaluate."),
             _("Expected a test set with at least one labelled image."),
-            _("Set aside a larger share of the images for the test, or give a labelled test set."),
+            _("Use a larger test fraction (--test), or give a labelled test set."),
         )
-    if ids.min() < 0 or ids.max() >= len(classes):
+    if class_ids.min() < 0 or class_ids.max() >= len(classes):
         raise ValueError(f"class ids must be from 0 to {len(classes) - 1}")
-    if not np.isfinite(shares).all() or (np.abs(shares.sum(axis=1) - 1) > 1e-3).any():
+    if not np.isfinite(rows).all() or (np.abs(rows.sum(axis=1) - 1) > 1e-3).any():
         raise ValueError("probabilities must be finite and each row must sum to 1")
-    return ids, shares
+    return class_ids, rows
 
 
 def _compute_class_score(name: str, confusion: NDArray[np.int64], index: int, rng: np.random.Generator) -> ClassScore:
+    """Return the metrics of the class ``index``, with intervals drawn from ``rng``."""
     correct = int(confusion[index, index])
     support, predicted = int(confusion[index].sum()), int(confusion[:, index].sum())
     union = support + predicted - correct
@@ -178,13 +186,20 @@ def _compute_class_score(name: str, confusion: NDArray[np.int64], index: int, rn
 
 
 def _compute_f1(correct: int, union: int, rng: np.random.Generator) -> ConfidenceInterval:
-    """F1 is 2j / (1 + j) of j = correct / union, the overlap of truth and prediction, itself a proportion."""
-    overlap = compute_proportion_interval(correct, union, rng)
-    value, low, high = (2 * j / (1 + j) for j in (overlap.value, overlap.low, overlap.high))
+    """Return F1 with its interval, from ``correct`` images and the ``union`` of true and predicted ones.
+
+    F1 = 2 j / (1 + j), where j = correct / union is a proportion (the Jaccard index), whose interval is transformed.
+    """
+    jaccard = compute_proportion_interval(correct, union, rng)
+    value, low, high = (
+        2 * jaccard_value / (1 + jaccard_value) for jaccard_value in (jaccard.value, jaccard.low, jaccard.high)
+    )
     return ConfidenceInterval(value, low, high)
 
 
 def _compute_averages(scores: tuple[ClassScore, ...]) -> MacroAverages:
+    """Return the macro averages of ``scores``."""
+
     def mean(items: list[ConfidenceInterval | None]) -> float | None:
         values = [item.value for item in items if item is not None]
         return float(np.mean(values)) if values else None
@@ -195,12 +210,14 @@ def _compute_averages(scores: tuple[ClassScore, ...]) -> MacroAverages:
 
 
 def _compute_top_k_accuracy(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> dict[int, float]:
-    own = probabilities[np.arange(len(truth)), truth][:, None]
-    earlier = np.arange(probabilities.shape[1]) < truth[:, None]
-    rank = ((probabilities > own) | ((probabilities == own) & earlier)).sum(axis=1)
+    """Return the accuracy for each k of ``TOP_K`` below the number of classes; ties are broken by class id."""
+    true_probabilities = probabilities[np.arange(len(truth)), truth][:, None]
+    has_lower_id = np.arange(probabilities.shape[1]) < truth[:, None]
+    rank = ((probabilities > true_probabilities) | ((probabilities == true_probabilities) & has_lower_id)).sum(axis=1)
     return {k: float((rank < k).mean()) for k in TOP_K if k < probabilities.shape[1]}
 
 
 def _compute_log_loss(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
-    own = probabilities[np.arange(len(truth)), truth]
-    return float(-np.log(np.clip(own, _MIN_PROBABILITY, 1.0)).mean())
+    """Return the mean cross-entropy in nats, with probabilities clipped to [``_MIN_PROBABILITY``, 1]."""
+    true_probabilities = probabilities[np.arange(len(truth)), truth]
+    return float(-np.log(np.clip(true_probabilities, _MIN_PROBABILITY, 1.0)).mean())

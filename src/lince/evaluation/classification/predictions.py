@@ -1,10 +1,8 @@
-"""What a model answered, image by image, kept as ``predictions.csv`` so that runs can be compared later."""
+"""The predictions of a classifier on a set of images, and the CSV file in which they are kept for comparisons."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,8 @@ from numpy.typing import NDArray
 
 from lince import fileio
 from lince.annotations import UNLABELLED, Classes
-from lince.errors import DataError
 from lince.evaluation.classification.metrics import ClassificationMetrics, compute_classification_metrics
+from lince.evaluation.predictions_file import PredictionsReader, write_rows
 from lince.i18n import _
 
 FIRST_COLUMNS = ("key", "name", "truth", "predicted")
@@ -24,10 +22,16 @@ _PROBABILITY_PREFIX = "p:"
 
 @dataclass(frozen=True, eq=False)
 class ClassificationPredictions:
-    """The answers to N images: ``keys`` of their content, ``names``, ``truth`` (N,) ids, ``probabilities`` (N, C).
+    """The predictions for N images. Construction raises ``ValueError`` when the columns do not fit each other.
 
-    ``truth`` is -1 where unlabelled; ``probabilities`` are float32 in [0, 1]; the answer is the most probable class,
-    the first one among equals.
+    The predicted class is the most probable one; of equals the first.
+
+    Attributes:
+        keys: content digest of each image.
+        names: file name of each image.
+        truth: int32 (N,), true class ids, ``UNLABELLED`` (-1) where unknown.
+        probabilities: float32 (N, C) in 0..1.
+        classes: the C classes; no name is empty.
     """
 
     keys: tuple[str, ...]
@@ -49,116 +53,113 @@ class ClassificationPredictions:
 
     @property
     def predicted_class_ids(self) -> NDArray[np.int64]:
-        """The class ids (N,) answered."""
+        """The predicted class ids, int64 (N,)."""
         return np.asarray(self.probabilities.argmax(axis=1), np.int64)
 
     def compute_metrics(self, seed: int = 0) -> ClassificationMetrics:
-        """Return the figures on the labelled images; raise ``DataError`` when there is none."""
-        known = self.truth != UNLABELLED
-        return compute_classification_metrics(self.truth[known], self.probabilities[known], self.classes, seed)
+        """Return the metrics on the labelled images; ``seed`` is for the bootstrap.
+
+        Raises ``DataError`` when no image is labelled.
+        """
+        labelled = self.truth != UNLABELLED
+        return compute_classification_metrics(self.truth[labelled], self.probabilities[labelled], self.classes, seed)
 
     def select(self, rows: Sequence[int] | NDArray[Any]) -> ClassificationPredictions:
-        """Return the answers at ``rows``, in that order."""
-        picked = np.asarray(rows, np.int64)
+        """Return the predictions at ``rows``, in that order."""
+        indices = np.asarray(rows, np.int64)
         return ClassificationPredictions(
-            tuple(self.keys[i] for i in picked),
-            tuple(self.names[i] for i in picked),
-            self.truth[picked],
-            self.probabilities[picked],
+            tuple(self.keys[i] for i in indices),
+            tuple(self.names[i] for i in indices),
+            self.truth[indices],
+            self.probabilities[indices],
             self.classes,
         )
 
     def reorder_classes(self, classes: Classes) -> ClassificationPredictions:
-        """Return the same answers with the classes in the order of ``classes``, which holds the same names."""
+        """Return the predictions with the class ids of ``classes``, which has the same names in another order."""
         if classes == self.classes:
             return self
         order = np.array([self.classes.index(name) for name in classes.names], np.int64)
-        place = np.empty(len(order) + 1, np.int32)
-        place[order], place[UNLABELLED] = np.arange(len(order)), UNLABELLED
+        new_ids = np.empty(len(order) + 1, np.int32)
+        new_ids[order], new_ids[UNLABELLED] = np.arange(len(order)), UNLABELLED
         return ClassificationPredictions(
-            self.keys, self.names, place[self.truth], self.probabilities[:, order], classes
+            self.keys, self.names, new_ids[self.truth], self.probabilities[:, order], classes
         )
 
     def save(self, path: Path) -> None:
-        """Write the answers to ``path`` as CSV, whole or not at all; float32 values survive exactly."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow((*FIRST_COLUMNS, *(_PROBABILITY_PREFIX + name for name in self.classes.names)))
-        labels = (*self.classes.names, "")  # the last one is that of an unlabelled image, id -1
-        for i, predicted in enumerate(self.predicted_class_ids):
-            shares = [f"{share:.9g}" for share in self.probabilities[i].tolist()]
-            writer.writerow((self.keys[i], self.names[i], labels[self.truth[i]], labels[predicted], *shares))
-        # A file name need not be valid Unicode; what Python made of it goes back to the same bytes.
-        fileio.write_bytes(Path(path), text.getvalue().encode("utf-8", "surrogateescape"))
+        """Write the predictions to ``path`` as CSV, atomically; ``load`` restores them exactly."""
+        write_rows(path, self._iter_rows())
 
     @classmethod
     def load(cls, path: Path) -> ClassificationPredictions:
-        """Read the answers from ``path``; raise ``DataError`` with file and line when it is not such a file."""
-        return _Parser(Path(path)).read()
+        """Return the predictions in ``path``; raise ``DataError`` with the line when it is not such a file."""
+        return _Reader(Path(path)).read()
+
+    @staticmethod
+    def is_own_file(path: Path) -> bool:
+        """Return whether ``path`` has the header of a classifier's predictions; ``False`` where it cannot be read."""
+        return fileio.read_first_line(path).startswith(",".join(FIRST_COLUMNS))
+
+    def _iter_rows(self) -> Iterator[list[str]]:
+        """Yield the rows of the CSV file, the header first; nine digits restore a float32 exactly."""
+        yield [*FIRST_COLUMNS, *(_PROBABILITY_PREFIX + name for name in self.classes.names)]
+        labels = (*self.classes.names, "")  # the last is for UNLABELLED, which is -1
+        for i, predicted in enumerate(self.predicted_class_ids):
+            probabilities = [f"{probability:.9g}" for probability in self.probabilities[i].tolist()]
+            yield [self.keys[i], self.names[i], labels[self.truth[i]], labels[predicted], *probabilities]
 
 
-class _Parser:
-    """Reads one ``predictions.csv`` and knows where it stands, so that it can say so."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            text = path.read_bytes().decode("utf-8", "surrogateescape")
-        except OSError as error:
-            raise DataError(
-                _("{path} cannot be read: {error}.").format(path=path, error=error.strerror),
-                _("Expected the predictions that a run wrote."),
-            ) from error
-        self.reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+class _Reader(PredictionsReader):
+    """Reads the predictions of a classifier."""
 
     def read(self) -> ClassificationPredictions:
-        rows = self._iter_rows()
+        """Return the predictions of the file."""
+        rows = self.iter_rows()
         classes = self._parse_classes(next(rows, []))
-        ids = {"": UNLABELLED} | {name: i for i, name in enumerate(classes.names)}
-        keys, names, truth, shares = [], [], [], []
+        class_ids = {"": UNLABELLED} | {name: i for i, name in enumerate(classes.names)}
+        keys, names, truth, probabilities = [], [], [], []
         for row in rows:
-            self._check_row(row, len(FIRST_COLUMNS) + len(classes), ids)
+            self._check_row(row, len(FIRST_COLUMNS) + len(classes), class_ids)
             keys.append(row[0])
             names.append(row[1])
-            truth.append(ids[row[2]])
-            shares.append(self._parse_probabilities(row[len(FIRST_COLUMNS) :]))
-        probabilities = np.array(shares, np.float32).reshape(len(keys), len(classes))
-        return ClassificationPredictions(tuple(keys), tuple(names), np.array(truth, np.int32), probabilities, classes)
+            truth.append(class_ids[row[2]])
+            probabilities.append(self._parse_probabilities(row[len(FIRST_COLUMNS) :]))
+        return ClassificationPredictions(
+            tuple(keys),
+            tuple(names),
+            np.array(truth, np.int32),
+            np.array(probabilities, np.float32).reshape(len(keys), len(classes)),
+            classes,
+        )
 
-    def _iter_rows(self) -> Any:
-        try:
-            yield from self.reader
-        except csv.Error as error:
-            raise self._make_error(str(error)) from error
+    def describe_expected(self) -> str:
+        """Return the sentence that names the columns."""
+        return _("Expected the predictions that a run wrote: {columns}, then one column for each class.").format(
+            columns=", ".join(FIRST_COLUMNS)
+        )
 
     def _parse_classes(self, header: list[str]) -> Classes:
-        named = header[len(FIRST_COLUMNS) :]
+        """Return the classes that the header names."""
+        columns = header[len(FIRST_COLUMNS) :]
         if tuple(header[: len(FIRST_COLUMNS)]) != FIRST_COLUMNS or not all(
-            n.startswith(_PROBABILITY_PREFIX) for n in named
+            column.startswith(_PROBABILITY_PREFIX) for column in columns
         ):
-            raise self._make_error(_("the header is not that of predictions"))
-        return Classes(tuple(name.removeprefix(_PROBABILITY_PREFIX) for name in named))
+            raise self.make_error(_("the header is not that of a predictions file"))
+        return Classes(tuple(column.removeprefix(_PROBABILITY_PREFIX) for column in columns))
 
-    def _check_row(self, row: list[str], width: int, ids: dict[str, int]) -> None:
+    def _check_row(self, row: list[str], width: int, class_ids: dict[str, int]) -> None:
+        """Raise ``DataError`` for a row of another length than ``width``, or with an unknown true class."""
         if len(row) != width:
-            raise self._make_error(_("{found} columns instead of {expected}").format(found=len(row), expected=width))
-        if row[2] not in ids:
-            raise self._make_error(_("'{name}' is not among the classes of the header").format(name=row[2]))
+            raise self.make_error(_("{found} columns instead of {expected}").format(found=len(row), expected=width))
+        if row[2] not in class_ids:
+            raise self.make_error(_("'{name}' is not among the classes of the header").format(name=row[2]))
 
     def _parse_probabilities(self, cells: list[str]) -> list[float]:
+        """Return the probabilities of a row; raise ``DataError`` when one is not a number in 0..1."""
         try:
             values = [float(cell) for cell in cells]
         except ValueError as error:
-            raise self._make_error(_("a probability is not a number")) from error
+            raise self.make_error(_("a probability is not a number")) from error
         if not all(0 <= value <= 1.000001 for value in values):
-            raise self._make_error(_("a probability is not between 0 and 1"))
+            raise self.make_error(_("a probability is not between 0 and 1"))
         return values
-
-    def _make_error(self, reason: str) -> DataError:
-        return DataError(
-            _("{path}:{line}: {reason}.").format(path=self.path, line=max(self.reader.line_num, 1), reason=reason),
-            _("Expected the predictions that a run wrote: {columns}, then one column for each class.").format(
-                columns=", ".join(FIRST_COLUMNS)
-            ),
-            _("Run lince evaluate again."),
-        )

@@ -1,4 +1,4 @@
-"""Detectors side by side on the same test set: does the one find more than the other, or was it luck?"""
+"""Compares detectors on the same test images: differences in average precision with confidence intervals."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ from lince.evaluation.average_precision import (
     choose_resample_count,
     compute_average_precisions,
 )
-from lince.evaluation.classification.comparison import require_multiple_runs, require_same_classes, require_same_images
+from lince.evaluation.comparison_checks import require_multiple_runs, require_same_classes, require_same_images
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.matcher import MatchInput, MatchResult, build_match_input, match_detections
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_bias_corrected_interval
 from lince.evaluation.detection.predictions import DetectionPredictions
+from lince.evaluation.report.comparison_view import ComparisonView
+from lince.evaluation.report.detection.comparison_view import build_comparison_view
 
-MIN_IMAGES = 6  # of 5 images, all better: a coin falls so 1 time in 16, which is no proof yet
-_BOX_DECIMALS = 3  # of a pixel; formats write a side with as many
+MIN_IMAGES = 6  # five of five better happens by chance with p = 1/16, which is not significant
+_BOX_DECIMALS = 3  # of a coordinate in pixels, as many as label formats store
 
 
 @dataclass(frozen=True)
 class ClassApDifference:
-    """How the average precision (overlap 0.5) of one class moved; ``None`` without test objects."""
+    """The AP50 of one class with the first run (``before``) and with another run (``after``), in 0..1.
+
+    ``support`` is the number of test objects of the class; both are ``None`` where it is 0.
+    """
 
     name: str
     support: int
@@ -38,10 +43,10 @@ class ClassApDifference:
 
 @dataclass(frozen=True)
 class DetectorDifference:
-    """A detector against the first one, on the same ``count`` images.
+    """How a detector differs from the first one, on the same ``count`` images.
 
-    ``map50`` and ``map50_95`` are the differences with their paired bootstrap intervals: both detectors are measured
-    on the same drawn test sets, so that what an easy or a hard image gives to both takes no part.
+    ``map50`` and ``map50_95`` are differences with their paired bootstrap intervals: both detectors are evaluated on
+    the same resampled test sets, so images that are easy or hard for both do not widen the interval.
     """
 
     count: int
@@ -51,14 +56,18 @@ class DetectorDifference:
 
     @property
     def outcome(self) -> str:
-        """``better``, ``worse`` or, when luck may explain the difference in mAP50-95, ``unclear``."""
-        found = self.map50_95
-        if self.count < MIN_IMAGES or found.low <= 0 <= found.high:
+        """``better``, ``worse``, or ``unclear``.
+
+        It is unclear when the interval of the difference in mAP50-95 contains 0, or there are fewer than ``MIN_IMAGES``
+        images.
+        """
+        interval = self.map50_95
+        if self.count < MIN_IMAGES or interval.low <= 0 <= interval.high:
             return "unclear"
-        return "better" if found.value > 0 else "worse"
+        return "better" if interval.value > 0 else "worse"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the difference as JSON."""
+        """Return the difference as a JSON object."""
         return {
             "map50": self.map50.to_dict(),
             "map50_95": self.map50_95.to_dict(),
@@ -69,7 +78,7 @@ class DetectorDifference:
 
 @dataclass(frozen=True, eq=False)
 class ComparedDetector:
-    """One run of a comparison: its figures, and how it differs from the first run (``None`` for that one)."""
+    """One run of a comparison: its metrics, and its difference from the first run (``None`` for the first itself)."""
 
     name: str
     metrics: DetectionMetrics
@@ -78,9 +87,9 @@ class ComparedDetector:
 
 @dataclass(frozen=True, eq=False)
 class DetectorComparison:
-    """Detectors on the same ``count`` test images, the first being the one that the others are held against.
+    """Detectors on the same ``count`` test images; the first is the baseline of the others.
 
-    ``left_out`` counts, for each run, the test images that not all runs share.
+    ``left_out_counts`` counts, for each run, the test images that are not in all test sets.
     """
 
     runs: tuple[ComparedDetector, ...]
@@ -88,7 +97,7 @@ class DetectorComparison:
     left_out_counts: Mapping[str, int]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the comparison as JSON."""
+        """Return the comparison as a JSON object."""
         return {
             "count": self.count,
             "left_out": dict(self.left_out_counts),
@@ -103,29 +112,40 @@ class DetectorComparison:
             ],
         }
 
+    def build_view(self) -> ComparisonView:
+        """Return the comparison as sentences and tables in the current language."""
+        return build_comparison_view(self)
+
 
 def compare_detectors(
     runs: Mapping[str, DetectionPredictions], *, shared_only: bool = False, seed: int = 0
 ) -> DetectorComparison:
-    """Return ``runs`` (by name, at least two) held against the first of them on the same marked images.
+    """Return the comparison of ``runs`` (at least two, by name) with the first of them on the same images.
 
-    Images are matched by content and by what is marked on them, so a moved or renamed folder compares, and so does
-    another order of images, boxes or classes. Raises ``DataError`` when class names differ, test sets do and
-    ``shared_only`` is not set, or no object is marked on the images that are shared.
+    Images are matched by content and true objects, so files may have been moved or renamed, and the order of images,
+    boxes and classes may differ. ``shared_only`` compares on the images that all test sets have; ``seed`` is for the
+    bootstrap.
+
+    Raises ``DataError`` when class names differ, when test sets differ without ``shared_only``, and when the shared
+    images have no object.
     """
     require_multiple_runs(runs)
     classes = require_same_classes({name: item.classes for name, item in runs.items()})
-    given = {name: item.reorder_classes(classes) for name, item in runs.items()}
-    rows = {name: _index_by_identity(item) for name, item in given.items()}
-    first = next(iter(rows.values()))
-    shared = [image for image in first if all(image in own for own in rows.values())]
-    left_out = {name: len(own) - len(shared) for name, own in rows.items()}
+    reordered = {name: item.reorder_classes(classes) for name, item in runs.items()}
+    rows_by_run = {name: _index_by_identity(item) for name, item in reordered.items()}
+    first = next(iter(rows_by_run.values()))
+    shared = [identity for identity in first if all(identity in rows for rows in rows_by_run.values())]
+    left_out = {name: len(rows) - len(shared) for name, rows in rows_by_run.items()}
     require_same_images(left_out, len(shared), shared_only)
-    aligned = {name: item.select([rows[name][image] for image in shared]) for name, item in given.items()}
+    aligned = {
+        name: item.select([rows_by_run[name][identity] for identity in shared]) for name, item in reordered.items()
+    }
     metrics = {name: item.compute_metrics(seed) for name, item in aligned.items()}
     differences = _compute_differences(list(aligned.values()), list(metrics.values()), seed)
-    compared = (ComparedDetector(name, metrics[name], one) for name, one in zip(metrics, differences, strict=True))
-    return DetectorComparison(tuple(compared), len(shared), left_out)
+    compared = tuple(
+        ComparedDetector(name, metrics[name], difference) for name, difference in zip(metrics, differences, strict=True)
+    )
+    return DetectorComparison(compared, len(shared), left_out)
 
 
 _AnnotationKey = tuple[tuple[int, int, tuple[float, ...]], ...]
@@ -133,17 +153,18 @@ _ImageIdentity = tuple[str, _AnnotationKey, int]
 
 
 def _index_by_identity(item: DetectionPredictions) -> dict[_ImageIdentity, int]:
-    """Name each image by content, by what is marked on it and by which copy of it this is; return its row."""
+    """Return the row of each image by its content, its objects, and its number among equal copies."""
     copies: Counter[tuple[str, _AnnotationKey]] = Counter()
     rows: dict[_ImageIdentity, int] = {}
     for row, key in enumerate(item.keys):
-        marked = _make_annotation_key(item, row)
-        rows[key, marked, copies[key, marked]] = row
-        copies[key, marked] += 1
+        objects_key = _make_annotation_key(item, row)
+        rows[key, objects_key, copies[key, objects_key]] = row
+        copies[key, objects_key] += 1
     return rows
 
 
 def _make_annotation_key(item: DetectionPredictions, image: int) -> _AnnotationKey:
+    """Return the objects of ``image``, sorted, with boxes rounded to what label formats can store."""
     span = item.truth.slice_of_image(image)
     ids, flags = item.truth.class_ids[span].tolist(), item.truth.flags[span].tolist()
     boxes = np.round(item.truth.boxes[span], _BOX_DECIMALS).tolist()
@@ -153,38 +174,42 @@ def _make_annotation_key(item: DetectionPredictions, image: int) -> _AnnotationK
 def _compute_differences(
     items: list[DetectionPredictions], metrics: list[DetectionMetrics], seed: int
 ) -> list[DetectorDifference | None]:
-    """Return how each of ``items`` differs from the first, for which there is ``None``."""
+    """Return how each of ``items`` differs from the first; ``None`` for the first itself."""
     classes = len(items[0].classes)
-    flat = [build_match_input(item.truth, item.detections) for item in items]
-    matched = [match_detections(one) for one in flat]
-    draws = min(choose_resample_count(*pair) for pair in zip(flat, matched, strict=True))
-    measured = [_bootstrap_mean_ap(*pair, classes, seed, draws) for pair in zip(flat, matched, strict=True)]
-    result: list[DetectorDifference | None] = [None]
-    for values, figures in zip(measured[1:], metrics[1:], strict=True):
-        map50, strict = (
-            _compute_paired_interval(before, after) for before, after in zip(measured[0], values, strict=True)
+    inputs = [build_match_input(item.truth, item.detections) for item in items]
+    pairs = [(match_input, match_detections(match_input)) for match_input in inputs]
+    resample_count = min(choose_resample_count(*pair) for pair in pairs)
+    values = [_bootstrap_mean_ap(*pair, classes, seed, resample_count) for pair in pairs]
+    differences: list[DetectorDifference | None] = [None]
+    for run_values, run_metrics in zip(values[1:], metrics[1:], strict=True):
+        map50, map50_95 = (
+            _compute_paired_interval(before, after) for before, after in zip(values[0], run_values, strict=True)
         )
-        result.append(DetectorDifference(len(items[0]), map50, strict, _compute_class_differences(metrics[0], figures)))
-    return result
+        class_differences = _compute_class_differences(metrics[0], run_metrics)
+        differences.append(DetectorDifference(len(items[0]), map50, map50_95, class_differences))
+    return differences
 
 
 def _bootstrap_mean_ap(
-    flat: MatchInput, matching: MatchResult, classes: int, seed: int, draws: int
+    match_input: MatchInput, matches: MatchResult, classes: int, seed: int, resample_count: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return mAP50 and mAP50-95 (1 + R,): on the test set itself first, then on each drawn one."""
-    own = compute_average_precisions(flat, matching, classes)[None]
-    levels = average_over_classes(
-        np.concatenate([own, bootstrap_average_precisions(flat, matching, classes, seed, draws)])
-    )
+    """Return mAP50 and mAP50-95, float (1 + R,) each: on the test set itself, then on each of R resampled sets."""
+    observed = compute_average_precisions(match_input, matches, classes)[None]
+    resampled = bootstrap_average_precisions(match_input, matches, classes, seed, resample_count)
+    levels = average_over_classes(np.concatenate([observed, resampled]))
     return levels[:, 0], levels.mean(axis=1)
 
 
 def _compute_paired_interval(before: FloatArray, after: FloatArray) -> ConfidenceInterval:
-    change = after - before
-    return compute_bias_corrected_interval(float(change[0]), change[1:], lowest=-1.0)
+    """Return the difference of two metrics, (1 + R,) as of ``_bootstrap_mean_ap``, with its interval."""
+    difference = after - before
+    return compute_bias_corrected_interval(float(difference[0]), difference[1:], lowest=-1.0)
 
 
-def _compute_class_differences(first: DetectionMetrics, other: DetectionMetrics) -> tuple[ClassApDifference, ...]:
+def _compute_class_differences(
+    baseline: DetectionMetrics, candidate: DetectionMetrics
+) -> tuple[ClassApDifference, ...]:
+    """Return the AP50 of every class before and after."""
     return tuple(
         ClassApDifference(
             old.name,
@@ -192,5 +217,5 @@ def _compute_class_differences(first: DetectionMetrics, other: DetectionMetrics)
             None if old.ap50 is None else old.ap50.value,
             None if new.ap50 is None else new.ap50.value,
         )
-        for old, new in zip(first.scores, other.scores, strict=True)
+        for old, new in zip(baseline.scores, candidate.scores, strict=True)
     )

@@ -1,4 +1,7 @@
-"""Which detection found which object: the greedy matching of COCO, for every image, class and threshold at once."""
+"""Matches detections to labelled objects by COCO's greedy rule, for all images, classes and IoU thresholds at once.
+
+Letters in shapes: N images, M labelled objects, K detections, P pairs, T IoU thresholds.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ from lince import geometry
 from lince.annotations import CROWD, DIFFICULT, Detections, ObjectTable
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-MAX_DETECTIONS = 100  # detections of one class on one image that COCO looks at
-BACKGROUND_IOU = 0.1  # below this overlap a detection is taken to lie on the background (Bolya et al. 2020)
+MAX_DETECTIONS = 100  # per class and image, as in COCO
+BACKGROUND_IOU = 0.1  # a detection with less IoU to every object is on the background (Bolya et al. 2020)
 UNMATCHED = -1
-_CHUNK_SIZE = 1 << 18  # pairs measured at a time, so that they stay in the processor's cache
+_CHUNK_SIZE = 1 << 18  # pairs whose IoU is computed at a time, so that they fit in the processor's cache
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -25,13 +28,15 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class MatchInput:
-    """Truth and findings of N images, laid side by side as flat columns.
+    """Labelled objects and detections of ``image_count`` images as flat arrays.
 
-    Truth (M,): ``truth_images``, ``truth_classes``, ``truth_areas`` in square pixels, ``regions`` (marked as a crowd
-    or as difficult: what is found there counts neither for nor against). Findings (K,), by class, best first, at most
-    ``MOST`` of a class on an image: ``images``, ``classes``, ``scores``, ``areas``. Pairs (P,) of the two that overlap
-    by ``NEAR`` or more: ``finding`` and ``truth`` are rows of the columns above, ``overlap`` the intersection over the
-    union; over the finding's own area for a region.
+    - Objects (M,), by image: ``truth_image_ids``, ``truth_class_ids``, ``truth_areas`` in square pixels, and
+      ``truth_ignored`` for crowds and difficult objects, whose detections count neither as right nor as wrong.
+    - Detections (K,), by class, then best score first, at most ``MAX_DETECTIONS`` of a class on an image:
+      ``image_ids``, ``class_ids``, ``scores``, ``areas``.
+    - Pairs (P,) of a detection and an object on the same image with an IoU of at least ``BACKGROUND_IOU``:
+      ``pair_detections`` and ``pair_truths`` are rows of the arrays above, ``pair_ious`` their IoU. For an ignored
+      object the intersection is divided by the detection's area instead of the union.
     """
 
     image_count: int
@@ -52,16 +57,17 @@ class MatchInput:
 
     @property
     def same_class(self) -> BoolArray:
-        """Which pairs are of one class, (P,)."""
+        """Mask (P,) of the pairs whose detection and object have the same class."""
         return np.asarray(self.class_ids[self.pair_detections] == self.truth_class_ids[self.pair_truths])
 
 
 @dataclass(frozen=True, eq=False)
 class MatchResult:
-    """What each finding was matched with, at each of ``IOUS``.
+    """The object that each detection is matched with, at each of ``IOU_THRESHOLDS``.
 
-    ``matched`` int64 (T, K): a row of the truth or ``NOTHING``; ``hits`` and ``counted`` (T, K) tell which findings
-    are right, and which count at all; ``wanted`` (M,) which objects are to be found.
+    - ``truth_rows`` int64 (T, K): the row of the object, or ``UNMATCHED``.
+    - ``true_positives`` and ``not_ignored`` bool (T, K): which detections are correct, and which count at all.
+    - ``positives`` bool (M,): which objects count as objects to detect.
     """
 
     truth_rows: IntArray
@@ -70,23 +76,27 @@ class MatchResult:
     positives: BoolArray
 
 
-def build_match_input(truth: ObjectTable, found: Sequence[Detections]) -> MatchInput:
-    """Return ``truth`` and ``found``, one for each of its images in the same order, as columns with their pairs."""
-    boxes, images, classes, scores = _concatenate_detections(found)
-    # By class, best first; among equals the earlier image, then the order in which they were given: as COCO does.
-    order = np.lexsort((-scores, classes))
-    order = order[_rank_within_image_class(images[order], classes[order]) < MAX_DETECTIONS]
-    boxes, images = boxes[order], images[order]
-    unclear = get_ignore_mask(truth)
-    pairs = _find_overlapping_pairs(truth, boxes, images, unclear)
+def build_match_input(truth: ObjectTable, detections: Sequence[Detections]) -> MatchInput:
+    """Return the labelled objects ``truth`` and the ``detections``, one item per image, as arrays with their pairs.
+
+    Detections are sorted by class, then by score; among equal scores the earlier image comes first, then the order
+    within the image, as in COCO's reference implementation.
+    """
+    boxes, image_ids, class_ids, scores = _concatenate_detections(detections)
+    # np.lexsort is stable: among equal scores the order of images and detections is kept.
+    order = np.lexsort((-scores, class_ids))
+    order = order[_rank_within_image_class(image_ids[order], class_ids[order]) < MAX_DETECTIONS]
+    boxes, image_ids = boxes[order], image_ids[order]
+    ignored = get_ignore_mask(truth)
+    pairs = _find_overlapping_pairs(truth, boxes, image_ids, ignored)
     return MatchInput(
-        len(found),
+        len(detections),
         truth.image_ids,
         truth.class_ids.astype(np.int64),
         geometry.compute_box_areas(truth.boxes),
-        unclear,
-        images,
-        classes[order],
+        ignored,
+        image_ids,
+        class_ids[order],
         scores[order],
         geometry.compute_box_areas(boxes),
         *pairs,
@@ -94,112 +104,124 @@ def build_match_input(truth: ObjectTable, found: Sequence[Detections]) -> MatchI
 
 
 def get_ignore_mask(truth: ObjectTable) -> BoolArray:
-    """Tell which objects (M,) are marked as a crowd or as difficult."""
+    """Return the mask (M,) of the objects that are marked as a crowd or as difficult."""
     return np.asarray((truth.flags & (CROWD | DIFFICULT)) > 0)
 
 
-def match_detections(columns: MatchInput, min_area: float = 0.0, max_area: float = np.inf) -> MatchResult:
-    """Return the matching of COCO where objects from ``smallest`` to ``largest`` square pixels are wanted.
+def match_detections(match_input: MatchInput, min_area: float = 0.0, max_area: float = np.inf) -> MatchResult:
+    """Return COCO's matching, counting objects with an area of ``min_area`` to ``max_area`` square pixels.
 
-    Class by class and image by image, the surest finding first takes the free object that it overlaps most, the later
-    one among equals, and one that is not wanted only where no other is left; a region is never used up. What is
-    matched with an unwanted object does not count, nor what is matched with none and lies outside the range itself.
+    Within a class and an image, detections choose in the order of their scores: each takes the free object of highest
+    IoU, the later one among equals, and an object that does not count only when no other is left. Ignored objects can
+    be matched any number of times. A detection matched with an object that does not count is ignored, and so is an
+    unmatched detection whose own area is outside the range.
     """
-    wanted = ~columns.truth_ignored & _within_area_range(columns.truth_areas, min_area, max_area)
-    matched = _match_greedily(columns, wanted)
-    none = matched == UNMATCHED
-    hits = ~none & np.append(wanted, False)[matched]
-    outside = ~_within_area_range(columns.areas, min_area, max_area)
-    return MatchResult(matched, hits, hits | (none & ~outside), wanted)
+    positives = ~match_input.truth_ignored & _within_area_range(match_input.truth_areas, min_area, max_area)
+    matched = _match_greedily(match_input, positives)
+    is_unmatched = matched == UNMATCHED
+    true_positives = ~is_unmatched & np.append(positives, False)[matched]
+    is_outside_range = ~_within_area_range(match_input.areas, min_area, max_area)
+    return MatchResult(matched, true_positives, true_positives | (is_unmatched & ~is_outside_range), positives)
 
 
-def _within_area_range(areas: NDArray[np.float64], smallest: float, largest: float) -> BoolArray:
-    return np.asarray((areas >= smallest) & (areas <= largest))
+def _within_area_range(areas: NDArray[np.float64], min_area: float, max_area: float) -> BoolArray:
+    """Return the mask of the ``areas`` in [min_area, max_area]."""
+    return np.asarray((areas >= min_area) & (areas <= max_area))
 
 
-def _match_greedily(columns: MatchInput, wanted: BoolArray) -> IntArray:
-    """Return ``matched``: the n-th finding of every image and class is dealt with at once, for n = 0, 1, ..."""
-    pairs = np.flatnonzero(columns.same_class & (columns.pair_ious >= IOU_THRESHOLDS[0]))
-    finding, truth, overlap = columns.pair_detections[pairs], columns.pair_truths[pairs], columns.pair_ious[pairs]
-    rounds = _detection_ranks(columns, finding)
-    # The best comes last: the wanted after the others, the nearer after the farther, the later after the earlier.
-    order = np.lexsort((truth, overlap, wanted[truth], finding, rounds))
-    finding, truth, overlap, rounds = finding[order], truth[order], overlap[order], rounds[order]
-    matched = np.full((len(IOU_THRESHOLDS), len(columns)), UNMATCHED, np.int64)
-    taken = np.zeros((len(IOU_THRESHOLDS), len(columns.truth_ignored)), np.bool_)
-    reusable = np.flatnonzero(columns.truth_ignored)
+def _match_greedily(match_input: MatchInput, positives: BoolArray) -> IntArray:
+    """Return ``truth_rows`` (T, K) of the matching; ``positives`` (M,) are the objects that count.
+
+    The n-th detections of all images and classes are matched in one round, for n = 0, 1, ...
+    """
+    pairs = np.flatnonzero(match_input.same_class & (match_input.pair_ious >= IOU_THRESHOLDS[0]))
+    detection_rows, truth_rows, ious = (
+        match_input.pair_detections[pairs],
+        match_input.pair_truths[pairs],
+        match_input.pair_ious[pairs],
+    )
+    rounds = _detection_ranks(match_input, detection_rows)
+    # Ascending preference: objects that count after the others, higher IoU after lower, later rows after earlier.
+    order = np.lexsort((truth_rows, ious, positives[truth_rows], detection_rows, rounds))
+    detection_rows, truth_rows, ious, rounds = detection_rows[order], truth_rows[order], ious[order], rounds[order]
+    matched = np.full((len(IOU_THRESHOLDS), len(match_input)), UNMATCHED, np.int64)
+    used = np.zeros((len(IOU_THRESHOLDS), len(match_input.truth_ignored)), np.bool_)
+    ignored_rows = np.flatnonzero(match_input.truth_ignored)
     starts = np.flatnonzero(np.diff(rounds, prepend=-1, append=-1)).tolist() if len(rounds) else []
     for start, end in pairwise(starts):
-        part = slice(start, end)
-        _assign_round(finding[part], truth[part], overlap[part] >= IOU_THRESHOLDS[:, None], matched, taken)
-        taken[:, reusable] = False
+        round_slice = slice(start, end)
+        _assign_round(
+            detection_rows[round_slice],
+            truth_rows[round_slice],
+            ious[round_slice] >= IOU_THRESHOLDS[:, None],
+            matched,
+            used,
+        )
+        used[:, ignored_rows] = False
     return matched
 
 
-def _assign_round(finding: IntArray, truth: IntArray, near: BoolArray, matched: IntArray, taken: BoolArray) -> None:
-    """Give each of ``finding`` the last of its pairs that is ``near`` (T, P) and free, and note it in the last two."""
-    free = near & ~taken[:, truth]
-    firsts = np.flatnonzero(np.diff(finding, prepend=-1))
-    last = np.maximum.reduceat(np.where(free, np.arange(len(truth)), UNMATCHED), firsts, axis=1)
-    given = np.where(last == UNMATCHED, UNMATCHED, truth[last])
-    matched[:, finding[firsts]] = given
-    threshold, place = np.nonzero(last != UNMATCHED)
-    taken[threshold, given[threshold, place]] = True
+def _assign_round(
+    detection_rows: IntArray, truth_rows: IntArray, close: BoolArray, matched: IntArray, used: BoolArray
+) -> None:
+    """Match each detection of one round with the last of its pairs that is ``close`` (T, P) and free.
+
+    Updates ``matched`` (T, K) and ``used`` (T, M) in place. Pairs are sorted by detection, the preferred one last.
+    """
+    free = close & ~used[:, truth_rows]
+    starts = np.flatnonzero(np.diff(detection_rows, prepend=-1))
+    best_pairs = np.maximum.reduceat(np.where(free, np.arange(len(truth_rows)), UNMATCHED), starts, axis=1)
+    best_truths = np.where(best_pairs == UNMATCHED, UNMATCHED, truth_rows[best_pairs])
+    matched[:, detection_rows[starts]] = best_truths
+    threshold_index, position = np.nonzero(best_pairs != UNMATCHED)
+    used[threshold_index, best_truths[threshold_index, position]] = True
 
 
-def _detection_ranks(columns: MatchInput, finding: IntArray) -> IntArray:
-    """Return for each of ``finding`` (P,), rows that may repeat, its place among those of its image and class."""
-    rows, back = np.unique(finding, return_inverse=True)
-    return _rank_within_image_class(columns.image_ids[rows], columns.class_ids[rows])[back]
+def _detection_ranks(match_input: MatchInput, detection_rows: IntArray) -> IntArray:
+    """Return the rank of each of ``detection_rows`` (P,), which may repeat, within its image and class."""
+    rows, inverse = np.unique(detection_rows, return_inverse=True)
+    return _rank_within_image_class(match_input.image_ids[rows], match_input.class_ids[rows])[inverse]
 
 
-def _rank_within_image_class(images: IntArray, classes: IntArray) -> IntArray:
-    """Return the place of each row among the rows of its image and class, from 0 on, in the order they stand in."""
-    order = np.lexsort((images, classes))
-    fresh = (np.diff(images[order], prepend=-1) != 0) | (np.diff(classes[order], prepend=-1) != 0)
-    firsts = np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))
+def _rank_within_image_class(image_ids: IntArray, class_ids: IntArray) -> IntArray:
+    """Return the position (from 0) of each row among the rows of the same image and class, in the given order."""
+    order = np.lexsort((image_ids, class_ids))
+    is_group_start = (np.diff(image_ids[order], prepend=-1) != 0) | (np.diff(class_ids[order], prepend=-1) != 0)
+    group_starts = np.maximum.accumulate(np.where(is_group_start, np.arange(len(order)), 0))
     rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order)) - firsts
+    rank[order] = np.arange(len(order)) - group_starts
     return rank
 
 
 def _concatenate_detections(
-    found: Sequence[Detections],
+    detections: Sequence[Detections],
 ) -> tuple[NDArray[np.float64], IntArray, IntArray, NDArray[np.float64]]:
-    """Return the boxes, images, classes and scores of all that was ``found``, one image after the other."""
-    boxes = np.concatenate([np.empty((0, 4)), *(item.boxes for item in found)])
-    images = np.repeat(np.arange(len(found)), [len(item) for item in found])
-    classes = np.concatenate([np.empty(0, np.int64), *(item.class_ids for item in found)])
-    scores = np.concatenate([np.empty(0), *(item.scores for item in found)])
-    return boxes, images.astype(np.int64), classes.astype(np.int64), scores.astype(np.float64)
+    """Return the boxes (K, 4), image ids, class ids and scores of all ``detections``, image by image."""
+    boxes = np.concatenate([np.empty((0, 4)), *(item.boxes for item in detections)])
+    image_ids = np.repeat(np.arange(len(detections)), [len(item) for item in detections])
+    class_ids = np.concatenate([np.empty(0, np.int64), *(item.class_ids for item in detections)])
+    scores = np.concatenate([np.empty(0), *(item.scores for item in detections)])
+    return boxes, image_ids.astype(np.int64), class_ids.astype(np.int64), scores.astype(np.float64)
 
 
 def _find_overlapping_pairs(
-    truth: ObjectTable, boxes: NDArray[np.float64], images: IntArray, regions: BoolArray
+    truth: ObjectTable, boxes: NDArray[np.float64], image_ids: IntArray, ignored: BoolArray
 ) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
-    """Return finding, truth and overlap of the pairs on one image that overlap by ``NEAR`` or more."""
-    firsts, counts = truth.starts[images], np.diff(truth.starts)[images]
+    """Return (detection rows, truth rows, IoUs) of the pairs on one image with an IoU of at least ``BACKGROUND_IOU``.
+
+    ``boxes`` (K, 4) and ``image_ids`` (K,) are the detections', ``ignored`` (M,) marks the ignored objects.
+    """
+    first_truths, counts = truth.starts[image_ids], np.diff(truth.starts)[image_ids]
     ends = np.cumsum(counts)
     cuts = np.searchsorted(ends, np.arange(_CHUNK_SIZE, ends[-1] if len(ends) else 0, _CHUNK_SIZE))
     parts: list[tuple[Any, ...]] = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
-    for rows in np.split(np.arange(len(images)), cuts):
-        many = counts[rows]
-        finding = np.repeat(rows, many)
-        offset = np.arange(len(finding)) - np.repeat(np.cumsum(many) - many, many)
-        object_ = firsts[finding] + offset
-        overlap = _compute_pair_ious(boxes[finding], truth.boxes[object_], regions[object_])
-        near = overlap >= BACKGROUND_IOU
-        parts.append((finding[near], object_[near], overlap[near]))
-    finding, object_, overlap = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return finding, object_, overlap
-
-
-def _compute_pair_ious(
-    found: NDArray[np.float64], truth: NDArray[np.float64], regions: BoolArray
-) -> NDArray[np.float64]:
-    """Return the intersection of each row of ``found`` and ``truth`` (P, 4) over their union, or ``found``'s area."""
-    sides = np.minimum(found[:, 2:], truth[:, 2:]) - np.maximum(found[:, :2], truth[:, :2])
-    shared = np.where((sides > 0).all(axis=1), sides[:, 0] * sides[:, 1], 0.0)
-    own = geometry.compute_box_areas(found)
-    union = np.where(regions, own, own + geometry.compute_box_areas(truth) - shared)
-    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0))
+    for rows in np.split(np.arange(len(image_ids)), cuts):
+        row_counts = counts[rows]
+        detection_rows = np.repeat(rows, row_counts)
+        offset = np.arange(len(detection_rows)) - np.repeat(np.cumsum(row_counts) - row_counts, row_counts)
+        truth_rows = first_truths[detection_rows] + offset
+        ious = geometry.compute_paired_iou(boxes[detection_rows], truth.boxes[truth_rows], ignored[truth_rows])
+        close = ious >= BACKGROUND_IOU
+        parts.append((detection_rows[close], truth_rows[close], ious[close]))
+    detection_rows, truth_rows, ious = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return detection_rows, truth_rows, ious

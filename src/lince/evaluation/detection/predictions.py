@@ -1,9 +1,7 @@
-"""What a detector found, image by image, beside what is marked, kept as ``predictions.csv`` for later comparison."""
+"""The detections on a set of images with the true objects, and the CSV file in which they are kept for comparisons."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,19 +12,27 @@ from numpy.typing import NDArray
 
 from lince import fileio
 from lince.annotations import Classes, Detections, ObjectTable
-from lince.errors import DataError
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
+from lince.evaluation.predictions_file import PredictionsReader, write_rows
 from lince.i18n import _
 
 COLUMNS = ("key", "name", "kind", "class", "score", "left", "top", "right", "bottom", "flags")
-IMAGE_ROW, CLASS_ROW, TRUTH_ROW, DETECTION_ROW = "image", "class", "truth", "found"
-_MAX_FLAGS = int(np.iinfo(np.uint8).max)
+IMAGE_ROW, CLASS_ROW, TRUTH_ROW, DETECTION_ROW = "image", "class", "truth", "found"  # values of ``kind``
+_MAX_FLAGS = int(np.iinfo(np.uint8).max)  # ``ObjectTable.flags`` is uint8
 _Cells = list[str]
 
 
 @dataclass(frozen=True, eq=False)
 class DetectionPredictions:
-    """The findings on N images: ``keys`` of their content, ``names``, what is marked (``truth``) and what was found."""
+    """The detections on N images. Construction raises ``ValueError`` when the columns differ in length.
+
+    Attributes:
+        keys: content digest of each image.
+        names: file name of each image.
+        truth: the true objects.
+        detections: of each image, all that the network found from a low score on.
+        classes: of both.
+    """
 
     keys: tuple[str, ...]
     names: tuple[str, ...]
@@ -43,144 +49,141 @@ class DetectionPredictions:
         return len(self.keys)
 
     def compute_metrics(self, seed: int = 0) -> DetectionMetrics:
-        """Return the figures; raise ``DataError`` when no object is marked."""
+        """Return the metrics; ``seed`` is for the bootstrap.
+
+        Raises ``DataError`` when there is no true object.
+        """
         return compute_detection_metrics(self.truth, self.detections, self.classes, seed)
 
     def select(self, images: Sequence[int] | NDArray[Any]) -> DetectionPredictions:
-        """Return the findings on ``images``, in that order."""
+        """Return the predictions of ``images``, in that order."""
         rows = np.asarray(images, np.int64)
-        keys, names, found = (tuple(column[i] for i in rows) for column in (self.keys, self.names, self.detections))
-        return DetectionPredictions(keys, names, self.truth.select_images(rows), found, self.classes)
+        keys, names, detections = (
+            tuple(column[i] for i in rows) for column in (self.keys, self.names, self.detections)
+        )
+        return DetectionPredictions(keys, names, self.truth.select_images(rows), detections, self.classes)
 
     def reorder_classes(self, classes: Classes) -> DetectionPredictions:
-        """Return the same findings with the classes in the order of ``classes``, which holds the same names."""
+        """Return the predictions with the class ids of ``classes``, which has the same names in another order."""
         if classes == self.classes:
             return self
-        place = np.array([classes.index(name) for name in self.classes.names], np.int32)
-        truth = replace(self.truth, class_ids=place[self.truth.class_ids])
-        found = tuple(replace(item, class_ids=place[item.class_ids]) for item in self.detections)
-        return DetectionPredictions(self.keys, self.names, truth, found, classes)
+        new_ids = np.array([classes.index(name) for name in self.classes.names], np.int32)
+        truth = replace(self.truth, class_ids=new_ids[self.truth.class_ids])
+        detections = tuple(replace(item, class_ids=new_ids[item.class_ids]) for item in self.detections)
+        return DetectionPredictions(self.keys, self.names, truth, detections, classes)
 
     def save(self, path: Path) -> None:
-        """Write everything to ``path`` as CSV, whole or not at all; numbers survive exactly.
+        """Write the predictions to ``path`` as CSV, atomically; ``load`` restores them exactly.
 
-        A row names a class, an image, or one object of the image named before it.
+        The column ``kind`` says what a row is: a class, an image, or a true or detected object of the image before it.
         """
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)  # lines end in CR LF, so that a CR within a name is quoted, too
-        writer.writerow(COLUMNS)
-        writer.writerows(self._iter_rows())
-        fileio.write_bytes(Path(path), text.getvalue().encode("utf-8", "surrogateescape"))
+        write_rows(path, self._iter_rows())
 
     @classmethod
     def load(cls, path: Path) -> DetectionPredictions:
-        """Read what ``save`` wrote; raise ``DataError`` with file and line when ``path`` is no such file."""
-        return _Parser(Path(path)).read()
+        """Return the predictions in ``path``; raise ``DataError`` with the line when it is not such a file."""
+        return _Reader(Path(path)).read()
+
+    @staticmethod
+    def is_own_file(path: Path) -> bool:
+        """Return whether ``path`` has the header of a detector's predictions; ``False`` where it cannot be read."""
+        return fileio.read_first_line(path) == ",".join(COLUMNS)
 
     def _iter_rows(self) -> Iterator[_Cells]:
+        """Yield the rows of the CSV file, the header first; float64 boxes and float32 scores are written exactly."""
+        yield list(COLUMNS)
         names = self.classes.names
         for name in names:
             yield ["", "", CLASS_ROW, name, "", "", "", "", "", ""]
         for image, (key, name) in enumerate(zip(self.keys, self.names, strict=True)):
             yield [key, name, IMAGE_ROW, "", "", "", "", "", "", ""]
-            span, found = self.truth.slice_of_image(image), self.detections[image]
+            span, detections = self.truth.slice_of_image(image), self.detections[image]
             for i in range(span.start, span.stop):
-                sides = [repr(side) for side in self.truth.boxes[i].tolist()]
-                yield ["", "", TRUTH_ROW, names[self.truth.class_ids[i]], "", *sides, str(self.truth.flags[i])]
-            for box, class_id, score in zip(found.boxes, found.class_ids, found.scores, strict=True):
+                box_cells = [repr(side) for side in self.truth.boxes[i].tolist()]
+                yield ["", "", TRUTH_ROW, names[self.truth.class_ids[i]], "", *box_cells, str(self.truth.flags[i])]
+            for box, class_id, score in zip(detections.boxes, detections.class_ids, detections.scores, strict=True):
                 yield ["", "", DETECTION_ROW, names[class_id], f"{score:.9g}", *map(repr, box.tolist()), ""]
 
 
-def is_detection_file(path: Path) -> bool:
-    """Tell by its header whether the predictions at ``path`` are a detector's; ``False`` where it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.readline().strip() == ",".join(COLUMNS).encode()
-    except OSError:
-        return False
-
-
-class _Parser:
-    """Reads one file and knows where it stands, so that it can say so."""
+class _Reader(PredictionsReader):
+    """Reads the predictions of a detector: class rows, then image rows, each followed by its objects."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            text = path.read_bytes().decode("utf-8", "surrogateescape")
-        except OSError as error:
-            raise DataError(
-                _("{path} cannot be read: {error}.").format(path=path, error=error.strerror),
-                _("Expected the predictions that a run wrote."),
-            ) from error
-        self.reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        self.classes: list[str] = []
-        self.images: list[tuple[str, str]] = []
-        self.truth: list[list[tuple[int, list[float], int]]] = []
-        self.detections: list[list[tuple[int, list[float], float]]] = []
+        super().__init__(path)
+        self._class_names: list[str] = []
+        self._images: list[tuple[str, str]] = []
+        self._truth: list[list[tuple[int, list[float], int]]] = []
+        self._detections: list[list[tuple[int, list[float], float]]] = []
 
     def read(self) -> DetectionPredictions:
+        """Return the predictions of the file."""
+        rows = self.iter_rows()
         try:
-            if tuple(next(self.reader, ())) != COLUMNS:
-                raise self._make_error(_("the header is not that of predictions"))
-            for row in self.reader:
+            if tuple(next(rows, ())) != COLUMNS:
+                raise self.make_error(_("the header is not that of a predictions file"))
+            for row in rows:
                 self._parse_row(row)
-            found = tuple(_make_detections(rows) for rows in self.detections)
-        except (ValueError, IndexError, csv.Error) as error:
-            raise self._make_error(str(error)) from error
-        keys, names = (tuple(column) for column in zip(*self.images, strict=True)) if self.images else ((), ())
-        return DetectionPredictions(keys, names, _make_objects(self.truth), found, Classes(tuple(self.classes)))
+            detections = tuple(_make_detections(items) for items in self._detections)
+        except (ValueError, IndexError) as error:
+            raise self.make_error(str(error)) from error
+        keys, names = (tuple(column) for column in zip(*self._images, strict=True)) if self._images else ((), ())
+        classes = Classes(tuple(self._class_names))
+        return DetectionPredictions(keys, names, _make_objects(self._truth), detections, classes)
+
+    def describe_expected(self) -> str:
+        """Return the sentence that names the columns."""
+        return _("Expected the predictions that a run wrote: {columns}.").format(columns=", ".join(COLUMNS))
 
     def _parse_row(self, row: _Cells) -> None:
+        """Add what ``row`` holds to the columns; raise ``DataError`` or ``ValueError`` for an invalid row."""
         if len(row) != len(COLUMNS):
-            raise self._make_error(
+            raise self.make_error(
                 _("{found} columns instead of {expected}").format(found=len(row), expected=len(COLUMNS))
             )
         key, name, kind, class_name, score, *rest = row
-        if kind in (TRUTH_ROW, DETECTION_ROW) and not self.images:
-            raise self._make_error(_("an object stands before any image"))
+        if kind in (TRUTH_ROW, DETECTION_ROW) and not self._images:
+            raise self.make_error(_("there is an object before the first image"))
         if kind == CLASS_ROW:
             self._parse_class(class_name)
         elif kind == IMAGE_ROW:
-            self.images.append((key, name))
-            self.truth.append([])
-            self.detections.append([])
+            self._images.append((key, name))
+            self._truth.append([])
+            self._detections.append([])
         elif kind == TRUTH_ROW:
-            self.truth[-1].append((self.classes.index(class_name), _parse_box(rest), _parse_flags(rest[4])))
+            self._truth[-1].append((self._class_names.index(class_name), _parse_box(rest), _parse_flags(rest[4])))
         elif kind == DETECTION_ROW:
-            self.detections[-1].append((self.classes.index(class_name), _parse_box(rest), self._parse_score(score)))
+            self._detections[-1].append(
+                (self._class_names.index(class_name), _parse_box(rest), self._parse_score(score))
+            )
         else:
-            raise self._make_error(_("'{kind}' is no kind of row").format(kind=kind))
+            raise self.make_error(_("'{kind}' is not a row type").format(kind=kind))
 
     def _parse_class(self, name: str) -> None:
-        if name in self.classes:
-            raise self._make_error(_("the class '{name}' stands there twice").format(name=name))
-        self.classes.append(name)
+        """Add a class; raise ``DataError`` for one that is there already."""
+        if name in self._class_names:
+            raise self.make_error(_("the class '{name}' appears twice").format(name=name))
+        self._class_names.append(name)
 
     def _parse_score(self, cell: str) -> float:
-        """Return a score; it is between 0 and 1, and no finding is surer than the one before it."""
-        score, before = float(cell), self.detections[-1][-1][2] if self.detections[-1] else 1.0
+        """Return the score; raise ``ValueError`` unless it is in 0..1 and not above the score before it."""
+        score, previous = float(cell), self._detections[-1][-1][2] if self._detections[-1] else 1.0
         if not 0 <= score <= 1:
             raise ValueError(_("the score {score} is not between 0 and 1").format(score=cell))
-        if score > before:
-            raise ValueError(_("the surest finding does not stand first"))
+        if score > previous:
+            raise ValueError(_("the detections are not sorted by score"))
         return score
-
-    def _make_error(self, reason: str) -> DataError:
-        return DataError(
-            _("{path}:{line}: {reason}.").format(path=self.path, line=max(self.reader.line_num, 1), reason=reason),
-            _("Expected the predictions that a run wrote: {columns}.").format(columns=", ".join(COLUMNS)),
-            _("Run lince evaluate again."),
-        )
 
 
 def _parse_box(cells: _Cells) -> list[float]:
+    """Return left, top, right, bottom; raise ``ValueError`` when one is not a finite number."""
     sides = [float(cell) for cell in cells[:4]]
     if not np.isfinite(sides).all():
-        raise ValueError(_("a side is not a number"))
+        raise ValueError(_("a box coordinate is not a number"))
     return sides
 
 
 def _parse_flags(cell: str) -> int:
+    """Return the flags of a true object; raise ``ValueError`` when they do not fit into eight bits."""
     flags = int(cell)
     if not 0 <= flags <= _MAX_FLAGS:
         raise ValueError(_("the flags {flags} are not between 0 and {most}").format(flags=flags, most=_MAX_FLAGS))
@@ -188,24 +191,20 @@ def _parse_flags(cell: str) -> int:
 
 
 def _make_detections(rows: list[tuple[int, list[float], float]]) -> Detections:
+    """Return the detections of one image from rows of (class id, box, score)."""
     return Detections(
-        np.array([sides for _id, sides, _score in rows], np.float64).reshape(-1, 4),
-        np.array([class_id for class_id, _sides, _score in rows], np.int32),
-        np.array([score for _id, _sides, score in rows], np.float32),
+        np.array([box for _id, box, _score in rows], np.float64).reshape(-1, 4),
+        np.array([class_id for class_id, _box, _score in rows], np.int32),
+        np.array([score for _id, _box, score in rows], np.float32),
     )
 
 
 def _make_objects(images: list[list[tuple[int, list[float], int]]]) -> ObjectTable:
+    """Return the objects of all images from rows of (class id, box, flags); they have no polygons or masks."""
     rows = [row for image in images for row in image]
-    count = len(rows)
-    none = ObjectTable.empty(0)
-    return ObjectTable(
-        starts=np.cumsum([0, *map(len, images)]).astype(np.int64),
-        class_ids=np.array([class_id for class_id, _sides, _flags in rows], np.int32),
-        boxes=np.array([sides for _id, sides, _flags in rows], np.float64).reshape(-1, 4),
-        flags=np.array([flags for _id, _sides, flags in rows], np.uint8),
-        rings=np.zeros(count + 1, np.int64),
-        corners=none.corners,
-        points=none.points,
-        masks=none.masks.from_strings([""] * count),
+    return ObjectTable.from_boxes(
+        np.cumsum([0, *map(len, images)]).astype(np.int64),
+        np.array([class_id for class_id, _box, _flags in rows], np.int32),
+        np.array([box for _id, box, _flags in rows], np.float64).reshape(-1, 4),
+        np.array([flags for _id, _box, flags in rows], np.uint8),
     )

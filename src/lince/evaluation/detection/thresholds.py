@@ -1,4 +1,4 @@
-"""From which score on a finding counts: chosen class by class, on images that training did not see."""
+"""Chooses the score threshold of each class, by F1 on images that were not used for training."""
 
 from __future__ import annotations
 
@@ -13,42 +13,54 @@ from lince.evaluation.average_precision import count_positives
 from lince.evaluation.detection.matcher import build_match_input, match_detections
 from lince.postprocess import DEFAULT_FILTER
 
-POOLED_BOXES = 40  # boxes: measured on hard hats, see NOTES.md
+POOLED_BOXES = 40  # boxes; measured on hard hats, see NOTES.md
 
 FloatArray = NDArray[np.float64]
 
 
-def choose_thresholds(truth: ObjectTable, found: Sequence[Detections], classes: int) -> tuple[float, ...]:
-    """Return the threshold of each of ``classes``, (C,), at which F1 is best on these images.
+def choose_thresholds(truth: ObjectTable, detections: Sequence[Detections], classes: int) -> tuple[float, ...]:
+    """Return for each of ``classes`` classes the score threshold at which F1 at an IoU of 0.5 is highest.
 
-    A class's own few boxes choose by chance: one box that is found with 1 % would let a hundred false ones in. So the
-    findings and boxes of all other classes are counted with it, together as if they were ``LENT`` boxes, or as many as
-    they are when they are fewer: they decide for a class with few boxes, and hardly matter for one with hundreds.
+    With few boxes of a class, its F1 alone would choose almost at random: one box found with a score of 1 % would admit
+    a hundred false positives. The detections and boxes of all other classes are therefore pooled with it, weighted as
+    if they were ``POOLED_BOXES`` boxes, or as many as they are when they are fewer. They decide for a class with few
+    boxes and hardly matter for one with hundreds.
     """
-    flat = build_match_input(truth, found)
-    matching = match_detections(flat)
-    held = count_positives(flat, matching, classes)
-    order = np.argsort(-flat.scores, kind="stable")
-    hits, counted, scores = matching.true_positives[0, order], matching.not_ignored[0, order], flat.scores[order]
-    chosen = []
-    for class_id, own in enumerate(held.tolist()):
-        others = int(held.sum()) - own
-        lent = min(others, POOLED_BOXES)
-        weights = np.where(flat.class_ids[order] == class_id, 1.0, lent / max(others, 1))
-        chosen.append(find_best_f1_threshold(hits * weights, counted * weights, scores, own + lent))
-    return tuple(chosen)
+    match_input = build_match_input(truth, detections)
+    matching = match_detections(match_input)
+    class_counts = count_positives(match_input, matching, classes)
+    order = np.argsort(-match_input.scores, kind="stable")
+    true_positives, not_ignored, scores = (
+        matching.true_positives[0, order],
+        matching.not_ignored[0, order],
+        match_input.scores[order],
+    )
+    thresholds = []
+    for class_id, own_count in enumerate(class_counts.tolist()):
+        other_count = int(class_counts.sum()) - own_count
+        pooled_count = min(other_count, POOLED_BOXES)
+        weights = np.where(match_input.class_ids[order] == class_id, 1.0, pooled_count / max(other_count, 1))
+        thresholds.append(
+            find_best_f1_threshold(true_positives * weights, not_ignored * weights, scores, own_count + pooled_count)
+        )
+    return tuple(thresholds)
 
 
-def find_best_f1_threshold(hits: NDArray[Any], counted: NDArray[Any], scores: FloatArray, positives: int) -> float:
-    """Return the score, halfway to the next lower one, at which F1 is best; the higher one among equals.
+def find_best_f1_threshold(
+    true_positives: NDArray[Any], not_ignored: NDArray[Any], scores: FloatArray, positives: int
+) -> float:
+    """Return the score threshold of highest F1, halfway to the next lower score; the higher one among equals.
 
-    Findings (K,) come surest first: how much each is a hit, how much it counts (shares or bools), and its score.
-    ``positives`` objects are to be found. Where nothing is ever hit, it is the default.
+    ``true_positives`` and ``not_ignored`` (K,), bools or weights, tell how much each detection counts as correct and
+    counts at all; they come best score first. ``positives`` is the (weighted) number of objects. Returns the default
+    threshold when there is no true positive. The result is exact in float32.
     """
-    if not hits.any():
+    if not true_positives.any():
         return DEFAULT_FILTER.min_score_threshold
-    ends = np.flatnonzero(np.diff(scores, append=-1.0))  # a threshold keeps all of one score or none
-    f1 = 2 * np.cumsum(hits)[ends] / (np.cumsum(counted)[ends] + positives)
-    top = int(np.argmax(f1))
-    below = scores[ends[top + 1]] if top + 1 < len(ends) else scores[ends[top]]
-    return float(np.float32((scores[ends[top]] + below) / 2))
+    last_rows = np.flatnonzero(
+        np.diff(scores, append=-1.0)
+    )  # of each distinct score, since a threshold keeps all of them or none
+    f1 = 2 * np.cumsum(true_positives)[last_rows] / (np.cumsum(not_ignored)[last_rows] + positives)
+    best = int(np.argmax(f1))
+    next_score = scores[last_rows[best + 1]] if best + 1 < len(last_rows) else scores[last_rows[best]]
+    return float(np.float32((scores[last_rows[best]] + next_score) / 2))

@@ -1,9 +1,16 @@
-"""What the figures of a run say in plain words, and what to try next: a list of rules, each a function."""
+"""Diagnosis of a trained classifier: rules that explain its metrics in words and say what to try next.
+
+A rule is a function that takes a ``DiagnosisInput`` and returns a ``Finding``, or ``None`` when it does not apply.
+The codes of findings and the keys of their figures are part of ``report.json`` and stay as they are. The rules for
+detectors are in ``detection_rules``.
+"""
 
 from __future__ import annotations
 
 from lince.evaluation.diagnosis import curve_rules, data_rules, prediction_rules
-from lince.evaluation.diagnosis.finding import DiagnosisInput, Finding, Severity
+from lince.evaluation.diagnosis.diagnosis_input import DiagnosisInput
+from lince.evaluation.diagnosis.rule_runner import apply_rules
+from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_percent, format_percent_range
 
@@ -25,24 +32,25 @@ RULES = (
 )
 
 
-def diagnose_classification(evidence: DiagnosisInput) -> tuple[Finding, ...]:
-    """Return what every rule found, the gravest first; when nothing is wrong, one finding that says so."""
-    found = [finding for rule in RULES if (finding := rule(evidence)) is not None]
-    found.sort(key=lambda finding: finding.severity)
-    if not found or min(finding.severity for finding in found) > Severity.WARNING:
-        found.insert(0, _no_problem(evidence))
-    return tuple(found)
+def diagnose_classification(inputs: DiagnosisInput) -> tuple[Finding, ...]:
+    """Return the findings of all rules, the gravest first.
+
+    When nothing is graver than a note, the finding ``all_well`` comes before them. Its figures are the accuracy with
+    its confidence interval.
+    """
+    return apply_rules(RULES, inputs, _no_problem)
 
 
-def _no_problem(evidence: DiagnosisInput) -> Finding:
-    accuracy = evidence.metrics.accuracy
+def _no_problem(inputs: DiagnosisInput) -> Finding:
+    """Return the finding ``all_well``, with the test accuracy and its confidence interval."""
+    accuracy = inputs.metrics.accuracy
     return Finding(
         "all_well",
         Severity.GOOD,
-        _("No serious fault was found"),
-        _("The model is right on {accuracy} of images it has never seen ({range}).").format(
+        _("No serious problem was found"),
+        _("The model classifies {accuracy} of unseen images correctly ({range}).").format(
             accuracy=format_percent(accuracy.value), range=format_percent_range(accuracy.low, accuracy.high)
         ),
-        (_("Try it on photos from where it will be used: those are the test that counts."),),
+        (_("Test it on photos from where it will be used: that is the test that counts."),),
         accuracy.to_dict(),
     )

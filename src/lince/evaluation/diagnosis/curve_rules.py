@@ -1,95 +1,124 @@
-"""Rules about learning itself: too much, too little, or measured on the wrong images."""
+"""Diagnosis rules on the course of training: underfitting, overfitting, and misleading validation figures."""
 
 from __future__ import annotations
 
 from math import isfinite, sqrt
 
-from lince.evaluation.diagnosis.finding import DiagnosisInput, Finding, Severity
+from lince.evaluation.diagnosis.diagnosis_input import DiagnosisInput
+from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_decimal, format_percent
 
-OVERFITTING_GAP = 0.05  # training accuracy this far above the test's upper bound side is learned by heart, not luck
-LARGE_OVERFITTING_GAP = 0.1
-LOW_TRAIN_ACCURACY = 0.8  # a training accuracy below this leaves something to learn
-MIN_LOSS_RISE = 1.15  # the validation loss ends this many times above its best
-MIN_STANDARD_ERRORS = 2.0  # standard errors; beyond them luck is no longer the likely explanation
+OVERFITTING_GAP = 0.05  # training accuracy minus test accuracy from which a note is made
+LARGE_OVERFITTING_GAP = 0.1  # and from which it is a warning
+LOW_TRAIN_ACCURACY = 0.8  # below this the model underfits
+MIN_LOSS_RISE = 1.15  # last validation loss over the lowest one
+MIN_VAL_TEST_GAP = 0.03  # validation accuracy minus test accuracy
+MIN_STANDARD_ERRORS = 2.0  # by which validation and test accuracy must differ: chance is then unlikely
+_MIN_EPOCHS = 4  # of a history that can be judged
+_LATE_EPOCHS = 3  # epochs after the best one that are not yet a trend
 
 
-def check_majority_baseline(evidence: DiagnosisInput) -> Finding | None:
-    """Say when the answers are no better than always naming the commonest class."""
-    name, share = evidence.metrics.majority_class
-    accuracy = evidence.metrics.accuracy
-    if len(evidence.metrics.classes) < 2 or share == 1 or accuracy.low > share:
+def check_majority_baseline(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``no_better_than_commonest`` when the accuracy is not significantly above the majority-class baseline.
+
+    That is, when the share of the most frequent class lies within or above the confidence interval of the accuracy. Not
+    reported when there is only one class, or the test images show only one.
+
+    Figures: ``commonest`` class, its ``share`` of the test images, and ``accuracy``, 0..1.
+    """
+    name, share = inputs.metrics.majority_class
+    accuracy = inputs.metrics.accuracy
+    if len(inputs.metrics.classes) < 2 or share == 1 or accuracy.low > share:
         return None
     return Finding(
         "no_better_than_commonest",
         Severity.SERIOUS,
-        _("No better than always giving the same answer"),
+        _("Not significantly better than the majority-class baseline"),
         _(
-            "Always answering “{name}” would be right on {share} of the test images; the model is right on {accuracy}."
+            "Always predicting “{name}” would be correct on {share} of the test images; the model is correct "
+            "on {accuracy}, and the difference may be chance."
         ).format(name=name, share=format_percent(share), accuracy=format_percent(accuracy.value)),
         (
-            _("Check that the photos are in the right classes."),
+            _("Check that the photos have the correct classes."),
             _("Use a pretrained model: --recipe transfer."),
-            _("Train for longer (--epochs), or lower the learning rate (--rate)."),
+            _("Train for longer (--epochs), or lower the learning rate (--lr)."),
         ),
         {"commonest": name, "share": share, "accuracy": accuracy.value},
     )
 
 
-def check_underfitting(evidence: DiagnosisInput) -> Finding | None:
-    """Say when even the training images are often answered wrongly."""
-    train = _last_train_accuracy(evidence)
-    test = evidence.metrics.accuracy.value
+def check_underfitting(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``underfitting`` when training and test accuracy are both below ``LOW_TRAIN_ACCURACY``.
+
+    A high test accuracy excuses a low training accuracy, because augmentation makes the training images harder than the
+    test images. Figures: ``train_accuracy`` and ``test_accuracy``, 0..1.
+    """
+    train_accuracy = _last_train_accuracy(inputs)
+    test_accuracy = inputs.metrics.accuracy.value
     # Augmentation makes the training images harder than the test's, so a good test excuses a low training figure.
-    if train is None or train >= LOW_TRAIN_ACCURACY or test >= LOW_TRAIN_ACCURACY:
+    if train_accuracy is None or train_accuracy >= LOW_TRAIN_ACCURACY or test_accuracy >= LOW_TRAIN_ACCURACY:
         return None
     return Finding(
         "underfitting",
         Severity.WARNING,
-        _("It has not learned enough yet (underfitting)"),
-        _("Even on the images it was trained with, only {train} of the answers are right.").format(
-            train=format_percent(train)
-        ),
+        _("Underfitting: the model has not learned enough yet"),
+        _("The training accuracy is only {train}.").format(train=format_percent(train_accuracy)),
         (
             _("Train for more epochs (--epochs)."),
             _("Use a larger model (--model) or a larger input (--size)."),
             _("Start from pretrained weights: --recipe transfer, then --recipe finetune."),
             _("Use lighter augmentation and less dropout."),
         ),
-        {"train_accuracy": train, "test_accuracy": test},
+        {"train_accuracy": train_accuracy, "test_accuracy": test_accuracy},
     )
 
 
-def check_overfitting(evidence: DiagnosisInput) -> Finding | None:
-    """Say when the training images are known by heart: far better answered than images never seen."""
-    train, test = evidence.train_accuracy, evidence.metrics.accuracy
-    if train is None or train - test.value < OVERFITTING_GAP or train <= test.high:
+def check_overfitting(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``overfitting`` when training accuracy exceeds test accuracy by ``OVERFITTING_GAP`` and its interval.
+
+    Needs the accuracy on the training images without augmentation. A gap of ``LARGE_OVERFITTING_GAP`` is a warning, a
+    smaller one a note. Figures: ``train_accuracy``, ``test_accuracy`` and their difference ``gap``, 0..1.
+    """
+    train_accuracy, test = inputs.train_accuracy, inputs.metrics.accuracy
+    if train_accuracy is None or train_accuracy - test.value < OVERFITTING_GAP or train_accuracy <= test.high:
         return None
     return Finding(
         "overfitting",
-        Severity.WARNING if train - test.value >= LARGE_OVERFITTING_GAP else Severity.NOTE,
-        _("It learned the training images by heart (overfitting)"),
-        _("{train} right on the images it was trained with, {test} on images it had never seen.").format(
-            train=format_percent(train), test=format_percent(test.value)
+        Severity.WARNING if train_accuracy - test.value >= LARGE_OVERFITTING_GAP else Severity.NOTE,
+        _("Overfitting: the model memorised the training images"),
+        _("Training accuracy {train}, test accuracy {test}.").format(
+            train=format_percent(train_accuracy), test=format_percent(test.value)
         ),
         (
             _("Collect more photos: nothing helps more."),
-            _("Alter the training images more: --augment medium or strong."),
+            _("Use stronger augmentation: --augment medium or strong."),
             _("Add dropout (20–50 %) to the network, or use a smaller one."),
-            _("Train for fewer epochs, or stop early: --patience 5."),
+            _("Train for fewer epochs, or use early stopping: --patience 5."),
         ),
-        {"train_accuracy": train, "test_accuracy": test.value, "gap": train - test.value},
+        {"train_accuracy": train_accuracy, "test_accuracy": test.value, "gap": train_accuracy - test.value},
     )
 
 
-def check_val_loss_rise(evidence: DiagnosisInput) -> Finding | None:
-    """Say when the validation loss turned upwards while the training loss went on falling."""
-    val, train = evidence.get_history_column("val_loss"), evidence.get_history_column("train_loss")
-    if len(val) < 4 or len(train) != len(val) or not all(map(isfinite, val + train)):
+def check_val_loss_rise(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``val_loss_rises`` when validation loss ended well above its minimum while training loss kept falling.
+
+    "Well above" is a factor of ``MIN_LOSS_RISE``, at least three epochs after the minimum. Losses that are not finite
+    are not judged. Figures: ``best_epoch`` (from 1), ``best_val_loss`` and ``last_val_loss``.
+    """
+    val_losses, train_losses = inputs.get_history_column("val_loss"), inputs.get_history_column("train_loss")
+    if (
+        len(val_losses) < _MIN_EPOCHS
+        or len(train_losses) != len(val_losses)
+        or not all(map(isfinite, val_losses + train_losses))
+    ):
         return None
-    best = val.index(min(val))
-    if len(val) - best <= 3 or val[-1] < MIN_LOSS_RISE * val[best] or train[-1] >= train[best]:
+    best_epoch = val_losses.index(min(val_losses))
+    if (
+        len(val_losses) - best_epoch <= _LATE_EPOCHS
+        or val_losses[-1] < MIN_LOSS_RISE * val_losses[best_epoch]
+        or train_losses[-1] >= train_losses[best_epoch]
+    ):
         return None
     return Finding(
         "val_loss_rises",
@@ -98,41 +127,50 @@ def check_val_loss_rise(evidence: DiagnosisInput) -> Finding | None:
         _(
             "The validation loss was lowest in epoch {epoch} ({best}) and ended at {last}, "
             "while the training loss went on falling."
-        ).format(epoch=best + 1, best=format_decimal(val[best]), last=format_decimal(val[-1])),
-        (
-            _("Stop early: --patience 5. The best weights are the ones that are kept."),
-            _("Alter the training images more (--augment), or add dropout, to learn for longer."),
+        ).format(
+            epoch=best_epoch + 1, best=format_decimal(val_losses[best_epoch]), last=format_decimal(val_losses[-1])
         ),
-        {"best_epoch": best + 1, "best_val_loss": val[best], "last_val_loss": val[-1]},
+        (
+            _("Use early stopping: --patience 5. The best weights are kept."),
+            _("Use stronger augmentation (--augment) or dropout to train for longer."),
+        ),
+        {"best_epoch": best_epoch + 1, "best_val_loss": val_losses[best_epoch], "last_val_loss": val_losses[-1]},
     )
 
 
-def check_val_above_test(evidence: DiagnosisInput) -> Finding | None:
-    """Say when validation promised more than the test kept."""
-    val, test, n = evidence.val_accuracy, evidence.metrics.accuracy.value, evidence.val_size
-    if val is None or n < 1 or val - test < 0.03:
+def check_val_above_test(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``val_above_test`` when validation accuracy is significantly above test accuracy.
+
+    The difference must be at least ``MIN_VAL_TEST_GAP`` and ``MIN_STANDARD_ERRORS`` standard errors of the difference
+    of two independent proportions. Figures: ``val_accuracy``, ``test_accuracy`` (0..1) and ``val_size``.
+    """
+    val_accuracy, test_accuracy, val_size = inputs.val_accuracy, inputs.metrics.accuracy.value, inputs.val_size
+    if val_accuracy is None or val_size < 1 or val_accuracy - test_accuracy < MIN_VAL_TEST_GAP:
         return None
-    error = sqrt(val * (1 - val) / n + test * (1 - test) / evidence.metrics.count)
-    if val - test < MIN_STANDARD_ERRORS * error:
+    standard_error = sqrt(
+        val_accuracy * (1 - val_accuracy) / val_size + test_accuracy * (1 - test_accuracy) / inputs.metrics.count
+    )
+    if val_accuracy - test_accuracy < MIN_STANDARD_ERRORS * standard_error:
         return None
     return Finding(
         "val_above_test",
         Severity.WARNING,
-        _("Better on validation than on the test"),
-        _("{val} right on the validation images, {test} on the test: more than luck explains.").format(
-            val=format_percent(val), test=format_percent(test)
+        _("Validation accuracy is higher than test accuracy"),
+        _("Validation accuracy {val}, test accuracy {test}: the difference is significant.").format(
+            val=format_percent(val_accuracy), test=format_percent(test_accuracy)
         ),
         (
             _("Look for copies of the same photo in training and validation."),
             _("Check whether the test photos were taken elsewhere, or later, or with another camera."),
-            _("After many trials on one validation set its figure flatters: trust the test."),
+            _("After many trials on the same validation set, its accuracy is optimistic: trust the test set."),
         ),
-        {"val_accuracy": val, "test_accuracy": test, "val_size": n},
+        {"val_accuracy": val_accuracy, "test_accuracy": test_accuracy, "val_size": val_size},
     )
 
 
-def _last_train_accuracy(evidence: DiagnosisInput) -> float | None:
-    if evidence.train_accuracy is not None:
-        return evidence.train_accuracy
-    measured = evidence.get_history_column("train_accuracy")
-    return measured[-1] if measured else None
+def _last_train_accuracy(inputs: DiagnosisInput) -> float | None:
+    """Return the accuracy on the training images, else that of the last epoch (with augmentation), else ``None``."""
+    if inputs.train_accuracy is not None:
+        return inputs.train_accuracy
+    accuracies = inputs.get_history_column("train_accuracy")
+    return accuracies[-1] if accuracies else None

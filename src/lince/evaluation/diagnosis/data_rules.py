@@ -1,98 +1,115 @@
-"""Rules about the images: too few, too unequal, or too few to tell."""
+"""Diagnosis rules on the images: too few per class, unbalanced classes, or too small a test set."""
 
 from __future__ import annotations
 
 from math import ceil
 
-from lince.evaluation.diagnosis.finding import DiagnosisInput, Finding, Severity, join_names
+from lince.evaluation.diagnosis.diagnosis_input import DiagnosisInput, join_names
+from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_percent, format_percent_range
 
-MIN_TRAIN_IMAGES = 30  # training images of a class; below, every photo more shows in the result
-CRITICAL_TRAIN_IMAGES = 10
-IMBALANCE_RATIO = 5.0  # the largest class over the smallest
-MAX_HALF_WIDTH = 0.05  # half the width of the accuracy's interval
-TARGET_HALF_WIDTH = 0.03  # the half width that a larger test set should reach
+MIN_TRAIN_IMAGES = 30  # per class; below, each additional image still improves the result noticeably
+CRITICAL_TRAIN_IMAGES = 10  # per class; below, the finding is serious
+IMBALANCE_RATIO = 5.0  # training images of the largest class over those of the smallest
+MAX_HALF_WIDTH = 0.05  # half the width of the confidence interval of the accuracy
+TARGET_HALF_WIDTH = 0.03  # that the recommended size of the test set would give
 
 
-def check_few_examples(evidence: DiagnosisInput) -> Finding | None:
-    """Name the classes with too few training images, and how many to add."""
-    few = sorted((n, name) for name, n in evidence.train_counts.items() if n < MIN_TRAIN_IMAGES)
-    if not few:
+def check_few_examples(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``few_examples`` with the classes that have fewer than ``MIN_TRAIN_IMAGES`` training images.
+
+    The fewest come first, each with the number of images to add. Serious when a class has fewer than
+    ``CRITICAL_TRAIN_IMAGES``. Figures: ``enough`` (the limit) and ``classes``, the number of images by class.
+    """
+    rare_classes = sorted((count, name) for name, count in inputs.train_counts.items() if count < MIN_TRAIN_IMAGES)
+    if not rare_classes:
         return None
-    listing = join_names(
-        [_("{name} has {n} (add {more})").format(name=name, n=n, more=MIN_TRAIN_IMAGES - n) for n, name in few]
+    class_list = join_names(
+        [
+            _("{name} has {n} (add {more})").format(name=name, n=count, more=MIN_TRAIN_IMAGES - count)
+            for count, name in rare_classes
+        ]
     )
     return Finding(
         "few_examples",
-        Severity.SERIOUS if few[0][0] < CRITICAL_TRAIN_IMAGES else Severity.WARNING,
+        Severity.SERIOUS if rare_classes[0][0] < CRITICAL_TRAIN_IMAGES else Severity.WARNING,
         _("Classes with too few training images"),
-        _("Fewer than {enough} training images: {listing}.").format(enough=MIN_TRAIN_IMAGES, listing=listing),
+        _("Fewer than {enough} training images: {listing}.").format(enough=MIN_TRAIN_IMAGES, listing=class_list),
         (
             _("Collect more photos of them: different objects, places, light and distances."),
             _("Until then, use pretrained weights (--recipe transfer) and augmentation (--augment medium)."),
         ),
-        {"enough": MIN_TRAIN_IMAGES, "classes": {name: n for n, name in few}},
+        {"enough": MIN_TRAIN_IMAGES, "classes": {name: count for count, name in rare_classes}},
     )
 
 
-def check_class_imbalance(evidence: DiagnosisInput) -> Finding | None:
-    """Say when one class has many times the training images of another."""
-    present = {name: n for name, n in evidence.train_counts.items() if n}
-    if len(present) < 2:
+def check_class_imbalance(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``imbalance`` when the largest class has ``IMBALANCE_RATIO`` times the training images of the smallest.
+
+    Classes without training images are left out. Figures: ``largest`` and ``smallest`` class, and the ``ratio``.
+    """
+    counts = {name: count for name, count in inputs.train_counts.items() if count}
+    if len(counts) < 2:
         return None
-    small, large = min(present, key=lambda name: present[name]), max(present, key=lambda name: present[name])
-    ratio = present[large] / present[small]
+    smallest, largest = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
+    ratio = counts[largest] / counts[smallest]
     if ratio < IMBALANCE_RATIO:
         return None
     return Finding(
         "imbalance",
         Severity.NOTE,
-        _("Classes of very unequal size"),
+        _("Class imbalance"),
         _("{large} has {many} training images, {small} has {few}: {ratio} times as many.").format(
-            large=large,
-            many=format_count(present[large]),
-            small=small,
-            few=format_count(present[small]),
+            large=largest,
+            many=format_count(counts[largest]),
+            small=smallest,
+            few=format_count(counts[smallest]),
             ratio=format_decimal(ratio, 1),
         ),
         (
-            _("Judge by the recall of each class and the macro averages, not by the accuracy alone."),
+            _("Use the recall of each class and the macro averages, not the accuracy alone."),
             _("Collect more photos of the small classes."),
         ),
-        {"largest": large, "smallest": small, "ratio": ratio},
+        {"largest": largest, "smallest": smallest, "ratio": ratio},
     )
 
 
-def check_untested_classes(evidence: DiagnosisInput) -> Finding | None:
-    """Name the classes that no test image shows."""
-    names = [score.name for score in evidence.metrics.scores if not score.support]
+def check_untested_classes(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``untested_classes`` with the classes that have no test image.
+
+    Figures: ``classes``, their names.
+    """
+    names = [score.name for score in inputs.metrics.scores if not score.support]
     if not names:
         return None
     return Finding(
         "untested_classes",
         Severity.WARNING,
         _("Classes without a test image"),
-        _("Nothing can be said about: {names}.").format(names=join_names(names)),
-        (_("Put a few photos of each into the test set, or set aside a larger share (--test)."),),
+        _("Not evaluated: {names}.").format(names=join_names(names)),
+        (_("Add a few photos of each to the test set, or use a larger test fraction (--test)."),),
         {"classes": names},
     )
 
 
-def check_test_set_size(evidence: DiagnosisInput) -> Finding | None:
-    """Say when the test set is too small for the accuracy to mean much, and how large it should be."""
-    accuracy, size = evidence.metrics.accuracy, evidence.metrics.count
-    half = (accuracy.high - accuracy.low) / 2
-    if half <= MAX_HALF_WIDTH:
+def check_test_set_size(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``small_test_set`` when the confidence interval of the accuracy is wider than 2 x ``MAX_HALF_WIDTH``.
+
+    The recommended number of test images is rounded up to tens. Figures: ``count`` of test images, the interval from
+    ``low`` to ``high`` (0..1), and the number of images ``needed``.
+    """
+    accuracy, size = inputs.metrics.accuracy, inputs.metrics.count
+    half_width = (accuracy.high - accuracy.low) / 2
+    if half_width <= MAX_HALF_WIDTH:
         return None
-    needed = (
-        ceil(size * (half / TARGET_HALF_WIDTH) ** 2 / 10) * 10
-    )  # the width shrinks with the root of the number of images
+    # The width is inversely proportional to the square root of the number of images.
+    needed = ceil(size * (half_width / TARGET_HALF_WIDTH) ** 2 / 10) * 10
     return Finding(
         "small_test_set",
         Severity.WARNING,
-        _("The test set is too small for a sure answer"),
-        _("With {size} test images the true accuracy may lie anywhere {range}.").format(
+        _("The test set is too small for a reliable estimate"),
+        _("With {size} test images the true accuracy may be anywhere {range}.").format(
             size=format_count(size), range=format_percent_range(accuracy.low, accuracy.high)
         ),
         (

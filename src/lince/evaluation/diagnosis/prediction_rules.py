@@ -1,4 +1,4 @@
-"""Rules about the answers: classes that are mixed up or never named, and probabilities that mislead."""
+"""Diagnosis rules on the predictions: confused classes, classes never predicted, and miscalibrated probabilities."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from lince.evaluation.classification.metrics import ClassificationMetrics
-from lince.evaluation.diagnosis.finding import DiagnosisInput, Finding, Severity, join_names
+from lince.evaluation.diagnosis.diagnosis_input import DiagnosisInput, join_names
+from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_percent
 
-MIN_CONFUSION_RATE, HIGH_CONFUSION_RATE = 0.05, 0.15  # shares of a class's images that are taken for one other class
-MAX_PAIRS = 3
-MAX_CALIBRATION_ERROR = 0.05
+MIN_CONFUSION_RATE = 0.05  # fraction of a class's images predicted as one other class, from which a note is made
+HIGH_CONFUSION_RATE = 0.15  # and from which it is a warning
+MIN_CONFUSION_COUNT = 3  # images
+MAX_PAIRS = 3  # named in the finding
+MAX_CALIBRATION_ERROR = 0.05  # expected calibration error
 
 
 @dataclass(frozen=True)
 class ClassConfusion:
-    """``count`` of the ``support`` images of class ``truth`` were taken for class ``predicted``."""
+    """One cell of the confusion matrix off its diagonal.
+
+    ``count`` of the ``support`` test images of class ``truth`` were predicted as class ``predicted``.
+    """
 
     truth: str
     predicted: str
@@ -27,11 +33,11 @@ class ClassConfusion:
 
     @property
     def rate(self) -> float:
-        """The share of the class's images that this is."""
+        """``count`` as a fraction of ``support``, 0..1."""
         return self.count / self.support
 
     def __str__(self) -> str:
-        return _("{truth} taken for {predicted}: {count} of {support} ({rate})").format(
+        return _("“{truth}” predicted as “{predicted}”: {count} of {support} ({rate})").format(
             truth=self.truth,
             predicted=self.predicted,
             count=format_count(self.count),
@@ -41,76 +47,96 @@ class ClassConfusion:
 
 
 def list_confusions(metrics: ClassificationMetrics, min_count: int = 1) -> list[ClassConfusion]:
-    """Return every pair that was mixed up at least ``least`` times, the most frequent first."""
-    wrong = metrics.confusion - np.diag(np.diag(metrics.confusion))
+    """Return every pair of classes that was confused at least ``min_count`` times, the most frequent first.
+
+    The two directions of a confusion are two pairs. Ties are ordered by rate, then by name.
+    """
+    errors = metrics.confusion - np.diag(np.diag(metrics.confusion))
     names = metrics.classes.names
     support = metrics.confusion.sum(axis=1)
-    rows, columns = np.nonzero(wrong >= max(min_count, 1))
+    rows, columns = np.nonzero(errors >= max(min_count, 1))
     pairs = [
-        ClassConfusion(names[i], names[j], int(wrong[i, j]), int(support[i]))
+        ClassConfusion(names[i], names[j], int(errors[i, j]), int(support[i]))
         for i, j in zip(rows, columns, strict=True)
     ]
     return sorted(pairs, key=lambda pair: (-pair.count, -pair.rate, pair.truth, pair.predicted))
 
 
-def check_confused_pairs(evidence: DiagnosisInput) -> Finding | None:
-    """Name the classes that are most often taken for one another."""
-    often = [pair for pair in list_confusions(evidence.metrics, min_count=3) if pair.rate >= MIN_CONFUSION_RATE]
-    pairs = sorted(often, key=lambda pair: -pair.rate)[:MAX_PAIRS]
+def check_confused_pairs(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``confused_pairs`` with the ``MAX_PAIRS`` most frequent confusions by rate.
+
+    Only confusions of at least ``MIN_CONFUSION_COUNT`` images and a rate of ``MIN_CONFUSION_RATE`` count. Figures:
+    ``pairs``, each with ``truth``, ``predicted``, ``count`` and ``rate``.
+    """
+    frequent = list_confusions(inputs.metrics, min_count=MIN_CONFUSION_COUNT)
+    relevant = [pair for pair in frequent if pair.rate >= MIN_CONFUSION_RATE]
+    pairs = sorted(relevant, key=lambda pair: -pair.rate)[:MAX_PAIRS]
     if not pairs:
         return None
     return Finding(
         "confused_pairs",
         Severity.WARNING if pairs[0].rate >= HIGH_CONFUSION_RATE else Severity.NOTE,
-        _("Classes that are mixed up"),
+        _("Confused classes"),
         "; ".join(map(str, pairs)) + ".",
         (
-            _("Look at these photos: some may stand in the wrong class."),
-            _("Collect photos that show what tells the two apart, in light and from angles that vary."),
+            _("Look at these photos: some may have the wrong label."),
+            _("Collect photos that show what distinguishes the two, with varied light and angles."),
             _("A larger input (--size) shows finer detail."),
         ),
-        {"pairs": [{"truth": p.truth, "predicted": p.predicted, "count": p.count, "rate": p.rate} for p in pairs]},
+        {
+            "pairs": [
+                {"truth": pair.truth, "predicted": pair.predicted, "count": pair.count, "rate": pair.rate}
+                for pair in pairs
+            ]
+        },
     )
 
 
-def check_never_predicted(evidence: DiagnosisInput) -> Finding | None:
-    """Name the classes that the model never answers although the test set has images of them."""
-    names = [score.name for score in evidence.metrics.scores if score.support and not score.predicted]
+def check_never_predicted(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``never_answered`` with the classes that have test images and are never predicted.
+
+    Figures: ``classes``, their names.
+    """
+    names = [score.name for score in inputs.metrics.scores if score.support and not score.predicted]
     if not names:
         return None
     return Finding(
         "never_answered",
         Severity.SERIOUS,
-        _("Classes that it never answers"),
-        _("Not one test image was taken for: {names}.").format(names=join_names(names)),
+        _("Classes that are never predicted"),
+        _("No test image was predicted as: {names}.").format(names=join_names(names)),
         (
-            _("Check that these classes have training photos, and that they are of the right thing."),
-            _("Collect more photos of them, or merge them with the class they resemble (--merge)."),
+            _("Check that these classes have training photos, and that their labels are correct."),
+            _("Collect more photos of them, or merge them with a similar class (--merge)."),
         ),
         {"classes": names},
     )
 
 
-def check_calibration(evidence: DiagnosisInput) -> Finding | None:
-    """Say when the probabilities promise more, or less, than the answers keep."""
-    accuracy, measured = evidence.metrics.accuracy, evidence.metrics.calibration
-    if measured.ece <= MAX_CALIBRATION_ERROR or accuracy.low <= measured.confidence <= accuracy.high:
+def check_calibration(inputs: DiagnosisInput) -> Finding | None:
+    """Return ``overconfident`` or ``underconfident`` when the mean confidence is outside the interval of the accuracy.
+
+    Nothing is reported while the expected calibration error is at most ``MAX_CALIBRATION_ERROR``. Figures: ``ece``, the
+    mean ``confidence`` and the ``accuracy``, 0..1.
+    """
+    accuracy, calibration = inputs.metrics.accuracy, inputs.metrics.calibration
+    if calibration.ece <= MAX_CALIBRATION_ERROR or accuracy.low <= calibration.confidence <= accuracy.high:
         return None
-    over = measured.confidence > accuracy.high
+    is_overconfident = calibration.confidence > accuracy.high
     return Finding(
-        "overconfident" if over else "underconfident",
+        "overconfident" if is_overconfident else "underconfident",
         Severity.NOTE,
-        _("Its probabilities promise too much") if over else _("Its probabilities are too modest"),
-        _("On average it gives its answer {confidence}, and is right on {accuracy} (calibration error {ece}).").format(
-            confidence=format_percent(measured.confidence),
+        _("The model is overconfident") if is_overconfident else _("The model is underconfident"),
+        _("Mean confidence {confidence}, accuracy {accuracy} (calibration error {ece}).").format(
+            confidence=format_percent(calibration.confidence),
             accuracy=format_percent(accuracy.value),
-            ece=format_decimal(measured.ece),
+            ece=format_decimal(calibration.ece),
         ),
         (
-            _("Read the probabilities as an order, not as a promise."),
+            _("Use the probabilities to rank answers, not as exact percentages."),
             _("Stop earlier, or use label smoothing or mixup (--mix mixup).")
-            if over
+            if is_overconfident
             else _("Train for longer, or with less label smoothing and mixup."),
         ),
-        {"ece": measured.ece, "confidence": measured.confidence, "accuracy": accuracy.value},
+        {"ece": calibration.ece, "confidence": calibration.confidence, "accuracy": accuracy.value},
     )

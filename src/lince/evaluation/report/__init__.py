@@ -1,25 +1,18 @@
-"""A run told to people and programs: the record that the trainer fills, and the writers."""
+"""Reports of training runs and comparisons: their content as dataclasses, and writers of HTML, Markdown and JSON."""
 
-from lince.evaluation.report.classification.report import (
-    ClassificationReport,
-    DataSummary,
-    ModelSummary,
-    RecipeResult,
-    ReportImage,
-    ReportImages,
-)
-from lince.evaluation.report.comparison_view import (
-    ComparisonView,
+from lince.evaluation.report.classification.comparison_view import (
     build_classifier_table,
-    build_comparison_view,
     build_recall_table,
     describe_outcomes,
-    render_comparison_markdown,
 )
+from lince.evaluation.report.classification.report import ClassificationReport, ReportImage, ReportImages
+from lince.evaluation.report.comparison_view import ComparisonView, render_comparison_markdown
 from lince.evaluation.report.detection.report import DetectionReport, DetectionReportImage, DetectionReportImages
+from lince.evaluation.report.facts import DataSummary, ModelSummary, RecipeResult
 from lince.evaluation.report.html import render_comparison_html, render_html, write_html
 from lince.evaluation.report.json_document import report_to_dict, write_json
 from lince.evaluation.report.markdown import render_markdown, write_markdown
+from lince.evaluation.report.report import Report
 
 __all__ = [
     "ClassificationReport",
@@ -30,10 +23,10 @@ __all__ = [
     "DetectionReportImages",
     "ModelSummary",
     "RecipeResult",
+    "Report",
     "ReportImage",
     "ReportImages",
     "build_classifier_table",
-    "build_comparison_view",
     "build_recall_table",
     "describe_outcomes",
     "render_comparison_html",

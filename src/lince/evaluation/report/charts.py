@@ -1,30 +1,30 @@
-"""The charts of a report: learning curves, reliability, intervals, images per class."""
+"""Draws the report's charts: learning curves, reliability diagram, confidence intervals, images per class."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite
+from math import floor, isfinite
 
 from markupsafe import Markup
 
 from lince.evaluation.calibration import CalibrationResult
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.report import svg
-from lince.evaluation.report.classification.report import HistoryRow
+from lince.evaluation.report.facts import HistoryRow
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_percent
 
 WIDTH, HEIGHT = 460, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, WIDTH - 12, 46, HEIGHT - 46
-_MAX_DOTTED_EPOCHS = 15  # epochs; up to here each one gets a dot
-_MAX_LABEL_LENGTH = 20  # letters of a class name that fit beside a bar
+_MAX_DOTTED_EPOCHS = 15  # up to this many epochs, each point is drawn as a dot
+_MAX_LABEL_LENGTH = 20  # characters of a class name that fit beside a bar
 
 
 @dataclass(frozen=True)
 class ChartSeries:
-    """One line of a chart: its name, its style in the page's sheet, and its points (epoch, value)."""
+    """One line of a chart: its translated name, its CSS class, and its points (epoch, value)."""
 
     name: str
     style: str
@@ -32,11 +32,11 @@ class ChartSeries:
 
 
 def draw_loss_curves(history: Sequence[HistoryRow]) -> Markup | None:
-    """Return the losses by epoch, the best validation epoch marked; ``None`` for fewer than two epochs."""
-    lines = _make_history_series(history, "loss")
-    val = next((item for item in lines if item.style == "val"), None)
-    best = min(val.points, key=lambda point: point[1])[0] if val else None
-    return draw_curves(lines, _("Loss"), best, relative=False)
+    """Return the losses by epoch, with the best validation epoch marked; ``None`` for fewer than two epochs."""
+    series = _make_history_series(history, "loss")
+    val = next((line for line in series if line.style == "val"), None)
+    best_epoch = min(val.points, key=lambda point: point[1])[0] if val else None
+    return draw_curves(series, _("Loss"), best_epoch, relative=False)
 
 
 def draw_accuracy_curves(history: Sequence[HistoryRow]) -> Markup | None:
@@ -45,170 +45,206 @@ def draw_accuracy_curves(history: Sequence[HistoryRow]) -> Markup | None:
 
 
 def _make_history_series(history: Sequence[HistoryRow], figure: str) -> list[ChartSeries]:
-    named = (("train", _("training")), ("val", _("validation")))
-    lines = []
-    for style, name in named:
+    """Return the training and validation series of ``figure`` (``loss`` or ``accuracy``) with at least two points.
+
+    Values that are missing or not finite are left out.
+    """
+    splits = (("train", _("training")), ("val", _("validation")))
+    series = []
+    for style, name in splits:
         points = tuple(
             (float(epoch.get("epoch") or i + 1), float(value))
             for i, epoch in enumerate(history)
             if (value := epoch.get(f"{style}_{figure}")) is not None and isfinite(value)
         )
         if len(points) > 1:
-            lines.append(ChartSeries(name, style, points))
-    return lines
+            series.append(ChartSeries(name, style, points))
+    return series
 
 
-def draw_curves(lines: list[ChartSeries], title: str, mark: float | None, relative: bool) -> Markup | None:
-    """Return ``lines`` by epoch, the epoch ``mark`` marked; ``relative`` figures are shares. ``None`` for no lines."""
-    if not lines:
+def draw_curves(series: list[ChartSeries], title: str, mark: float | None, relative: bool) -> Markup | None:
+    """Return ``series`` by epoch, with the epoch ``mark`` marked; ``None`` when there are no series.
+
+    ``relative`` figures are fractions, formatted as percentages.
+    """
+    if not series:
         return None
-    across = svg.make_axis([x for item in lines for x, _y in item.points], _LEFT, _RIGHT, count=8, whole=True)
-    up = svg.make_axis([y for item in lines for _x, y in item.points], _BOTTOM, _TOP)
-    places = _decimal_places(up, relative)
-    say = partial(format_percent, places=places) if relative else partial(format_decimal, places=places)
-    parts = [svg.draw_axes(across, up, (_("Epoch"), title), (_format_whole, say))]
+    x_axis = svg.make_axis([x for line in series for x, _y in line.points], _LEFT, _RIGHT, count=8, integer_ticks=True)
+    y_axis = svg.make_axis([y for line in series for _x, y in line.points], _BOTTOM, _TOP)
+    places = _decimal_places(y_axis, relative)
+    format_tick = partial(format_percent, places=places) if relative else partial(format_decimal, places=places)
+    parts = [svg.draw_axes(x_axis, y_axis, (_("Epoch"), title), (_format_whole, format_tick))]
     if mark is not None:
-        parts.append(svg.draw_line(across.to_pixels(mark), _BOTTOM, across.to_pixels(mark), _TOP, "mark"))
-        parts.append(_draw_mark_label(across.to_pixels(mark), _TOP + 10, _("best epoch")))
-    for item in lines:
+        parts.append(svg.draw_line(x_axis.to_pixels(mark), _BOTTOM, x_axis.to_pixels(mark), _TOP, "mark"))
+        parts.append(_draw_mark_label(x_axis.to_pixels(mark), _TOP + 10, _("best epoch")))
+    for line in series:
         parts.append(
-            svg.draw_polyline([(across.to_pixels(x), up.to_pixels(y)) for x, y in item.points], f"curve {item.style}")
+            svg.draw_polyline(
+                [(x_axis.to_pixels(x), y_axis.to_pixels(y)) for x, y in line.points], f"curve {line.style}"
+            )
         )
-        if len(item.points) <= _MAX_DOTTED_EPOCHS:
+        if len(line.points) <= _MAX_DOTTED_EPOCHS:
             hint = format_percent if relative else format_decimal
             parts += [
-                svg.draw_dot(across.to_pixels(x), up.to_pixels(y), 3, f"point {item.style}", hint(y))
-                for x, y in item.points
+                svg.draw_dot(x_axis.to_pixels(x), y_axis.to_pixels(y), 3, f"point {line.style}", hint(y))
+                for x, y in line.points
             ]
-    return svg.make_svg(WIDTH, HEIGHT, _describe_curves(title, lines, relative), *parts, _draw_line_legend(lines))
+    return svg.make_svg(WIDTH, HEIGHT, _describe_curves(title, series, relative), *parts, _draw_line_legend(series))
 
 
-def _decimal_places(up: svg.Axis, relative: bool) -> int:
-    step = (up.ticks[1] - up.ticks[0]) * (100 if relative else 1)
+def _decimal_places(axis: svg.Axis, relative: bool) -> int:
+    """Return how many decimals (at most 5) tell the ticks of an axis apart."""
+    step = (axis.ticks[1] - axis.ticks[0]) * (100 if relative else 1)
     return next((places for places in range(5) if abs(step - round(step, places)) < 1e-6 * step), 5)
 
 
-def _describe_curves(title: str, lines: Sequence[ChartSeries], relative: bool) -> str:
-    say = format_percent if relative else format_decimal
-    ends = [
+def _describe_curves(title: str, series: Sequence[ChartSeries], relative: bool) -> str:
+    """Return the alternative text of a chart: its title, and the first and last value of each series."""
+    format_value = format_percent if relative else format_decimal
+    descriptions = [
         _("{name}: from {first} to {last}").format(
-            name=item.name, first=say(item.points[0][1]), last=say(item.points[-1][1])
+            name=line.name, first=format_value(line.points[0][1]), last=format_value(line.points[-1][1])
         )
-        for item in lines
+        for line in series
     ]
-    return _("{title} by epoch").format(title=title) + ". " + "; ".join(ends)
+    return _("{title} by epoch").format(title=title) + ". " + "; ".join(descriptions)
 
 
-def _draw_mark_label(x: float, y: float, words: str) -> Markup:
-    left = x > (_LEFT + _RIGHT) / 2
-    return svg.draw_text(x - 5 if left else x + 5, y, words, "tick", "end" if left else "start")
+def _draw_mark_label(x: float, y: float, text: str) -> Markup:
+    """Return the label of a vertical mark at ``x``, on the side where there is more room."""
+    is_right_half = x > (_LEFT + _RIGHT) / 2
+    return svg.draw_text(x - 5 if is_right_half else x + 5, y, text, "tick", "end" if is_right_half else "start")
 
 
-def _draw_line_legend(lines: Sequence[ChartSeries]) -> Markup:
+def _draw_line_legend(series: Sequence[ChartSeries]) -> Markup:
+    """Return the legend of line series, right-aligned at the top."""
     parts, x = [], float(_RIGHT)
-    for item in reversed(lines):
-        x -= 7.0 * len(item.name)
-        parts.append(svg.draw_text(x, 14, item.name, "tick", "start"))
-        parts.append(svg.draw_line(x - 28, 10, x - 6, 10, f"curve {item.style}"))
+    for line in reversed(series):
+        x -= 7.0 * len(line.name)
+        parts.append(svg.draw_text(x, 14, line.name, "tick", "start"))
+        parts.append(svg.draw_line(x - 28, 10, x - 6, 10, f"curve {line.style}"))
         x -= 44
     return svg.join_markup(parts)
 
 
 def draw_reliability_diagram(calibration: CalibrationResult) -> Markup:
-    """Return how often the answers of each probability were right, against the diagonal of honest ones."""
+    """Return the accuracy in each confidence bin, against the diagonal of perfect calibration.
+
+    The gap between accuracy and mean confidence of a bin is drawn in another colour.
+    """
     side, base = 300, 318
-    across = svg.Axis(0, 1, 52, 52 + side - 20, (0, 0.25, 0.5, 0.75, 1))
-    up = svg.Axis(0, 1, base, base - side + 20, (0, 0.25, 0.5, 0.75, 1))
-    say = partial(format_percent, places=0)
-    parts = [svg.draw_axes(across, up, (_("Probability of the answer"), _("Answers that are right")), (say, say))]
-    for item in calibration.bins:
-        if item.accuracy is None or item.confidence is None:
+    x_axis = svg.Axis(0, 1, 52, 52 + side - 20, (0, 0.25, 0.5, 0.75, 1))
+    y_axis = svg.Axis(0, 1, base, base - side + 20, (0, 0.25, 0.5, 0.75, 1))
+    format_tick = partial(format_percent, places=0)
+    parts = [
+        svg.draw_axes(x_axis, y_axis, (_("Predicted probability"), _("Fraction correct")), (format_tick, format_tick))
+    ]
+    for bin_ in calibration.bins:
+        if bin_.accuracy is None or bin_.confidence is None:
             continue
-        x, wide = across.to_pixels(item.low) + 0.5, across.to_pixels(item.high) - across.to_pixels(item.low) - 1
-        hint = _("{n} answers given with {confidence}: {accuracy} right").format(
-            n=format_count(item.count),
-            confidence=format_percent(item.confidence),
-            accuracy=format_percent(item.accuracy),
+        x, width = x_axis.to_pixels(bin_.low) + 0.5, x_axis.to_pixels(bin_.high) - x_axis.to_pixels(bin_.low) - 1
+        tooltip = _("{n} predictions with confidence {confidence}: {accuracy} correct").format(
+            n=format_count(bin_.count),
+            confidence=format_percent(bin_.confidence),
+            accuracy=format_percent(bin_.accuracy),
         )
         top, bottom = (
-            up.to_pixels(max(item.accuracy, item.confidence)),
-            up.to_pixels(min(item.accuracy, item.confidence)),
+            y_axis.to_pixels(max(bin_.accuracy, bin_.confidence)),
+            y_axis.to_pixels(min(bin_.accuracy, bin_.confidence)),
         )
-        parts.append(svg.draw_bar(x, bottom, wide, base - bottom, "share", hint))
-        parts.append(svg.draw_bar(x, top, wide, bottom - top, "gap", hint))
-        parts.append(svg.draw_line(x, up.to_pixels(item.accuracy), x + wide, up.to_pixels(item.accuracy), "level"))
-    parts.append(svg.draw_line(across.to_pixels(0), up.to_pixels(0), across.to_pixels(1), up.to_pixels(1), "mark"))
+        parts.append(svg.draw_bar(x, bottom, width, base - bottom, "share", tooltip))
+        parts.append(svg.draw_bar(x, top, width, bottom - top, "gap", tooltip))
+        parts.append(
+            svg.draw_line(x, y_axis.to_pixels(bin_.accuracy), x + width, y_axis.to_pixels(bin_.accuracy), "level")
+        )
+    parts.append(
+        svg.draw_line(x_axis.to_pixels(0), y_axis.to_pixels(0), x_axis.to_pixels(1), y_axis.to_pixels(1), "mark")
+    )
     title = _("Reliability diagram: calibration error {ece}").format(ece=format_decimal(calibration.ece))
-    return svg.make_svg(across.end + 18, base + 42, title, *parts, class_="chart square")
+    return svg.make_svg(x_axis.end + 18, base + 42, title, *parts, class_="chart square")
 
 
-def draw_interval_bar(found: ConfidenceInterval | None, mark: float | None = None, low: float = 0.0) -> Markup | str:
-    """Return a figure as a dot on its interval, on a track from ``low`` to 1; nothing where there is no figure."""
-    if found is None:
+def draw_interval_bar(interval: ConfidenceInterval | None, mark: float | None = None, low: float = 0.0) -> Markup | str:
+    """Return a figure as a dot on its confidence interval, on a scale from ``low`` to 1.
+
+    ``mark`` draws a vertical line at a reference value. Returns an empty string when there is no figure.
+    """
+    if interval is None:
         return ""
-    track = svg.Axis(low, 1, 5, 155, ())
-    said = f"{format_percent(found.value)} ({format_percent(found.low)} – {format_percent(found.high)})"
-    left, right = track.to_pixels(max(found.low, low)), track.to_pixels(max(found.high, low))
+    axis = svg.Axis(low, 1, 5, 155, ())
+    description = f"{format_percent(interval.value)} ({format_percent(interval.low)} – {format_percent(interval.high)})"
+    left, right = axis.to_pixels(max(interval.low, low)), axis.to_pixels(max(interval.high, low))
     parts = [
-        svg.draw_bar(track.start, 7, 150, 2, "track"),
+        svg.draw_bar(axis.start, 7, 150, 2, "track"),
         svg.draw_bar(left, 5, max(right - left, 1), 6, "band"),
-        svg.draw_dot(track.to_pixels(max(found.value, low)), 8, 4, "value", said),
+        svg.draw_dot(axis.to_pixels(max(interval.value, low)), 8, 4, "value", description),
     ]
     if mark is not None:
-        parts.append(svg.draw_line(track.to_pixels(mark), 1, track.to_pixels(mark), 15, "mark"))
-    return svg.make_svg(160, 16, said, *parts, class_="span")
+        parts.append(svg.draw_line(axis.to_pixels(mark), 1, axis.to_pixels(mark), 15, "mark"))
+    return svg.make_svg(160, 16, description, *parts, class_="span")
 
 
-def draw_accuracy_bar(found: ConfidenceInterval, floor: float, floor_name: str) -> Markup:
-    """Return the accuracy on a scale from 0 to 100 %, beside what one same answer to all would score."""
-    scale = svg.Axis(0, 1, 16, 400, (0, 0.25, 0.5, 0.75, 1))
-    say = partial(format_percent, places=0)
-    parts = [svg.draw_bar(scale.start, 24, scale.end - scale.start, 10, "track")]
-    parts += [svg.draw_text(scale.to_pixels(tick), 50, say(tick), "tick", "middle") for tick in scale.ticks]
-    parts.append(svg.draw_bar(scale.start, 24, scale.to_pixels(found.value) - scale.start, 10, "share"))
+def draw_accuracy_bar(interval: ConfidenceInterval, floor: float, floor_name: str) -> Markup:
+    """Return the accuracy with its interval on a scale from 0 to 100 %.
+
+    ``floor`` is the accuracy of always predicting the commonest class, marked on the scale and labelled ``floor_name``.
+    """
+    axis = svg.Axis(0, 1, 16, 400, (0, 0.25, 0.5, 0.75, 1))
+    format_tick = partial(format_percent, places=0)
+    parts = [svg.draw_bar(axis.start, 24, axis.end - axis.start, 10, "track")]
+    parts += [svg.draw_text(axis.to_pixels(tick), 50, format_tick(tick), "tick", "middle") for tick in axis.ticks]
+    parts.append(svg.draw_bar(axis.start, 24, axis.to_pixels(interval.value) - axis.start, 10, "share"))
     parts.append(
         svg.draw_bar(
-            scale.to_pixels(found.low), 20, max(scale.to_pixels(found.high) - scale.to_pixels(found.low), 2), 18, "band"
+            axis.to_pixels(interval.low),
+            20,
+            max(axis.to_pixels(interval.high) - axis.to_pixels(interval.low), 2),
+            18,
+            "band",
         )
     )
-    parts.append(svg.draw_dot(scale.to_pixels(found.value), 29, 6, "value"))
-    parts.append(svg.draw_line(scale.to_pixels(floor), 18, scale.to_pixels(floor), 38, "mark"))
+    parts.append(svg.draw_dot(axis.to_pixels(interval.value), 29, 6, "value"))
+    parts.append(svg.draw_line(axis.to_pixels(floor), 18, axis.to_pixels(floor), 38, "mark"))
     anchor = "start" if floor < 0.5 else "end"
-    parts.append(svg.draw_text(scale.to_pixels(floor), 12, floor_name, "tick", anchor))
+    parts.append(svg.draw_text(axis.to_pixels(floor), 12, floor_name, "tick", anchor))
     title = _("Accuracy {accuracy} on a scale from 0 to 100; {floor_name}: {floor}").format(
-        accuracy=format_percent(found.value), floor_name=floor_name, floor=format_percent(floor)
+        accuracy=format_percent(interval.value), floor_name=floor_name, floor=format_percent(floor)
     )
     return svg.make_svg(420, 56, title, *parts)
 
 
 def draw_class_counts(names: Sequence[str], counts: Mapping[str, Mapping[str, int]], chart_title: str = "") -> Markup:
-    """Return the images of the classes ``names``, one bar each, split into training, validation and test.
+    """Return one bar per class of ``names`` with its number of images, divided into training, validation and test.
 
-    ``said`` tells what is counted where it is not images.
+    ``counts`` maps the split (``train``, ``val``, ``test``) to the number of each class. ``chart_title`` replaces the
+    default title where something other than images is counted.
     """
-    kinds = (("train", _("training")), ("val", _("validation")), ("test", _("test")))
-    shown = [ChartSeries(label, key, ()) for key, label in kinds if any(counts.get(key, {}).values())]
-    sums = {name: sum(counts[item.style].get(name, 0) for item in shown) for name in names}
-    across = svg.make_axis([0, *sums.values(), 1], 150, WIDTH - 50)
+    splits = (("train", _("training")), ("val", _("validation")), ("test", _("test")))
+    series = [ChartSeries(label, key, ()) for key, label in splits if any(counts.get(key, {}).values())]
+    totals = {name: sum(counts[split_series.style].get(name, 0) for split_series in series) for name in names}
+    x_axis = svg.make_axis([0, *totals.values(), 1], 150, WIDTH - 50)
     parts = []
     for row, name in enumerate(names):
-        x, y = across.start, 30 + 22 * row
+        x, y = x_axis.start, 30 + 22 * row
         parts.append(svg.draw_text(142, y + 12, _shorten_label(name), "label", "end"))
-        for item in shown:
-            size = counts[item.style].get(name, 0)
-            wide = across.to_pixels(size) - across.start
+        for split_series in series:
+            size = counts[split_series.style].get(name, 0)
+            width = x_axis.to_pixels(size) - x_axis.start
             parts.append(
-                svg.draw_bar(x, y, wide, 15, f"part {item.style}", f"{name}, {item.name}: {format_count(size)}")
+                svg.draw_bar(
+                    x, y, width, 15, f"part {split_series.style}", f"{name}, {split_series.name}: {format_count(size)}"
+                )
             )
-            x += wide
-        parts.append(svg.draw_text(x + 6, y + 12, format_count(sums[name]), "tick", "start"))
-    title = chart_title or _("Images of each class")
-    return svg.make_svg(WIDTH, 36 + 22 * len(names), title, *parts, _draw_colour_legend(shown))
+            x += width
+        parts.append(svg.draw_text(x + 6, y + 12, format_count(totals[name]), "tick", "start"))
+    title = chart_title or _("Images per class")
+    return svg.make_svg(WIDTH, 36 + 22 * len(names), title, *parts, _draw_colour_legend(series))
 
 
-def _draw_colour_legend(shown: Sequence[ChartSeries]) -> Markup:
+def _draw_colour_legend(series: Sequence[ChartSeries]) -> Markup:
+    """Return the legend of bar series, at the top."""
     parts, x = [], 150.0
-    for item in shown:
+    for item in series:
         parts.append(svg.draw_bar(x, 4, 11, 11, f"part {item.style}"))
         parts.append(svg.draw_text(x + 16, 14, item.name, "tick", "start"))
         x += 34 + 7.0 * len(item.name)
@@ -216,8 +252,15 @@ def _draw_colour_legend(shown: Sequence[ChartSeries]) -> Markup:
 
 
 def _shorten_label(name: str) -> str:
+    """Return ``name`` shortened to ``_MAX_LABEL_LENGTH`` characters."""
     return name if len(name) <= _MAX_LABEL_LENGTH else name[: _MAX_LABEL_LENGTH - 1] + "…"
 
 
 def _format_whole(value: float) -> str:
+    """Return ``value`` rounded and formatted as a count."""
     return format_count(round(value))
+
+
+def round_track_start(shares: Iterable[float]) -> float:
+    """Return where a small scale of shares starts: the tenth below all of them, so that differences show."""
+    return max(0, floor(min(shares, default=0.0) * 10)) / 10

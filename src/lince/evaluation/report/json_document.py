@@ -1,4 +1,4 @@
-"""The report for programs: ``report.json``, whose names scripts rely on."""
+"""Writes ``report.json``, the report for programs; its keys are a stable interface."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lince import fileio
-from lince.evaluation.report.classification.report import ClassificationReport
-from lince.evaluation.report.detection.report import DetectionReport
+from lince.evaluation.report.report import Report
 from lince.version import __version__
 
 FORMAT = 1
 
 
-def report_to_dict(report: ClassificationReport | DetectionReport) -> dict[str, Any]:
-    """Return ``report`` as JSON values: no NaN, no pictures."""
+def report_to_dict(report: Report) -> dict[str, Any]:
+    """Return ``report`` as a JSON object, without images; NaN and infinity become null."""
     record = {
         "format": FORMAT,
         "lince": __version__,
@@ -25,7 +24,7 @@ def report_to_dict(report: ClassificationReport | DetectionReport) -> dict[str, 
         "task": report.task,
         "recipe": report.recipe,
         "test": report.metrics.to_dict(),
-        **_train_val_figures(report),
+        **report.summarise_train_val(),
         "recipes": [row.to_dict() for row in report.recipes],
         "diagnosis": [finding.to_dict() for finding in report.findings],
         "history": [dict(epoch) for epoch in report.history],
@@ -40,19 +39,13 @@ def report_to_dict(report: ClassificationReport | DetectionReport) -> dict[str, 
     return cleaned
 
 
-def write_json(report: ClassificationReport | DetectionReport, path: Path) -> None:
-    """Write ``report`` to ``path`` as JSON, whole or not at all."""
+def write_json(report: Report, path: Path) -> None:
+    """Write ``report`` to ``path`` as JSON, atomically."""
     fileio.write_json(Path(path), report_to_dict(report))
 
 
-def _train_val_figures(report: ClassificationReport | DetectionReport) -> dict[str, Any]:
-    if isinstance(report, DetectionReport):
-        return {"train": {"boxes": dict(report.train_boxes)}, "val": {"map50_95": report.val_primary_metric}}
-    return {"train": {"accuracy": report.train_accuracy}, "val": {"accuracy": report.val_accuracy}}
-
-
 def _nan_to_none(value: Any) -> Any:
-    """Return ``value`` with every number that JSON cannot hold (a diverged loss) as null."""
+    """Return ``value`` with NaN and infinity, which JSON does not have, as ``None``."""
     if isinstance(value, float):
         return value if isfinite(value) else None
     if isinstance(value, Mapping):

@@ -1,4 +1,8 @@
-"""The few strokes that charts are drawn with: SVG inside the page, coloured by its style sheet, every text escaped."""
+"""Draws SVG primitives and axes for the report's charts: inline SVG, styled by the page's CSS, all text escaped.
+
+Coordinates are in SVG units (pixels at the natural size), x to the right and y downwards from the top left corner.
+``class_`` is a CSS class of the page's style sheet.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +16,28 @@ _EMPTY = Markup()
 
 
 def make_tag(name: str, *content: Markup | str, **attributes: str | float | None) -> Markup:
-    """Return one element; ``stroke_width`` becomes ``stroke-width``, ``class_`` ``class``, and ``None`` is left out."""
-    given = _EMPTY.join(
+    """Return one element with its content.
+
+    Attribute names are adapted: ``stroke_width`` becomes ``stroke-width``, ``class_`` becomes ``class``. Attributes
+    that are ``None`` are left out. Content that is not ``Markup`` is escaped.
+    """
+    attribute_text = _EMPTY.join(
         Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _format_attribute(value))
         for key, value in attributes.items()
         if value is not None
     )
-    return Markup("<{name}{given}>{content}</{name}>").format(name=name, given=given, content=join_markup(content))
+    return Markup("<{name}{given}>{content}</{name}>").format(
+        name=name, given=attribute_text, content=join_markup(content)
+    )
 
 
 def join_markup(parts: Iterable[Markup | str]) -> Markup:
-    """Return ``parts`` one after the other; text among them is escaped."""
+    """Return ``parts`` concatenated; those that are not ``Markup`` are escaped."""
     return _EMPTY.join(parts)
 
 
 def make_svg(width: float, height: float, title: str, *content: Markup, class_: str = "chart") -> Markup:
-    """Return a whole picture of ``width`` x ``height`` units that a screen reader announces as ``title``."""
+    """Return an ``svg`` element of ``width`` x ``height`` units; screen readers announce it as ``title``."""
     return make_tag(
         "svg",
         *content,
@@ -39,29 +49,32 @@ def make_svg(width: float, height: float, title: str, *content: Markup, class_: 
 
 
 def draw_line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
-    """Return a straight line."""
+    """Return a straight line from (x1, y1) to (x2, y2)."""
     return make_tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def draw_bar(x: float, y: float, width: float, height: float, class_: str, hint: str = "") -> Markup:
-    """Return a rectangle; ``hint`` shows when the pointer rests on it."""
-    inside = make_tag("title", hint) if hint else _EMPTY
-    return make_tag("rect", inside, x=x, y=y, width=max(width, 0), height=max(height, 0), class_=class_)
+def draw_bar(x: float, y: float, width: float, height: float, class_: str, tooltip: str = "") -> Markup:
+    """Return a rectangle with the top left corner (x, y) and an optional tooltip; negative sides become 0."""
+    content = make_tag("title", tooltip) if tooltip else _EMPTY
+    return make_tag("rect", content, x=x, y=y, width=max(width, 0), height=max(height, 0), class_=class_)
 
 
-def draw_dot(x: float, y: float, radius: float, class_: str, hint: str = "") -> Markup:
-    """Return a filled circle; ``hint`` shows when the pointer rests on it."""
-    inside = make_tag("title", hint) if hint else _EMPTY
-    return make_tag("circle", inside, cx=x, cy=y, r=radius, class_=class_)
+def draw_dot(x: float, y: float, radius: float, class_: str, tooltip: str = "") -> Markup:
+    """Return a filled circle around (x, y), with an optional tooltip."""
+    content = make_tag("title", tooltip) if tooltip else _EMPTY
+    return make_tag("circle", content, cx=x, cy=y, r=radius, class_=class_)
 
 
-def draw_text(x: float, y: float, words: str, class_: str = "", anchor: str | None = None) -> Markup:
-    """Return words that stand on the line ``y``; ``anchor`` is ``start``, ``middle`` or ``end``."""
-    return make_tag("text", words, x=x, y=y, class_=class_ or None, text_anchor=anchor)
+def draw_text(x: float, y: float, text: str, class_: str = "", anchor: str | None = None) -> Markup:
+    """Return text with its baseline at ``y``.
+
+    ``anchor`` is the point of the text that is at ``x``: ``start`` (the default), ``middle`` or ``end``.
+    """
+    return make_tag("text", text, x=x, y=y, class_=class_ or None, text_anchor=anchor)
 
 
 def draw_polyline(points: Sequence[tuple[float, float]], class_: str) -> Markup:
-    """Return the open line through ``points``."""
+    """Return the open line through ``points`` (x, y)."""
     return make_tag(
         "polyline", points=" ".join(f"{_format_attribute(x)},{_format_attribute(y)}" for x, y in points), class_=class_
     )
@@ -69,7 +82,10 @@ def draw_polyline(points: Sequence[tuple[float, float]], class_: str) -> Markup:
 
 @dataclass(frozen=True)
 class Axis:
-    """A range of values laid along pixels; ``ticks`` are the values that are written."""
+    """Maps the values ``low``..``high`` linearly to the coordinates ``start``..``end``.
+
+    ``ticks`` are the values that are labelled. ``end`` is less than ``start`` on a vertical axis.
+    """
 
     low: float
     high: float
@@ -78,44 +94,61 @@ class Axis:
     ticks: tuple[float, ...]
 
     def to_pixels(self, value: float) -> float:
-        """Return where ``value`` stands, in pixels."""
+        """Return the coordinate of ``value``."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def make_axis(values: Sequence[float], start: float, end: float, count: int = 5, whole: bool = False) -> Axis:
-    """Return an axis of about ``count`` round ticks that holds all ``values``; ``whole`` allows no fractions."""
+def make_axis(values: Sequence[float], start: float, end: float, count: int = 5, integer_ticks: bool = False) -> Axis:
+    """Return an axis that contains all ``values``, at least one, with about ``count`` ticks at round numbers.
+
+    ``integer_ticks`` allows only whole numbers and begins the axis at the smallest value, as an axis of epochs does.
+    """
     low, high = min(values), max(values)
     if high - low < 1e-9 * max(abs(high), 1e-6):
-        low, high = low - (0.5 if whole else 0.05), high + (0.5 if whole else 0.05)
+        low, high = low - (0.5 if integer_ticks else 0.05), high + (0.5 if integer_ticks else 0.05)
     step = _round_step((high - low) / count)
-    step = max(1.0, float(ceil(step))) if whole else step
+    step = max(1.0, float(ceil(step))) if integer_ticks else step
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
     ticks = tuple(i * step for i in range(first, last + 1))
-    if whole:  # epochs start where they start: no empty room at either side
+    if integer_ticks:  # no empty space before the first epoch or after the last
         return Axis(low, high, start, end, (low, *(tick for tick in ticks if low + step / 2 < tick <= high)))
     return Axis(ticks[0], ticks[-1], start, end, ticks)
 
 
-def draw_axes(across: Axis, up: Axis, names: tuple[str, str], formats: tuple[Callable[[float], str], ...]) -> Markup:
-    """Return the two axes of a plot with grid, ticks and the ``names`` of what is counted along them."""
-    say_x, say_y = formats
-    parts = [draw_line(across.start, up.to_pixels(tick), across.end, up.to_pixels(tick), "grid") for tick in up.ticks]
-    parts += [draw_text(across.start - 8, up.to_pixels(tick) + 4, say_y(tick), "tick", "end") for tick in up.ticks]
-    parts += [draw_text(across.to_pixels(tick), up.start + 18, say_x(tick), "tick", "middle") for tick in across.ticks]
-    parts += [
-        draw_line(across.to_pixels(tick), up.start, across.to_pixels(tick), up.start + 4, "axis")
-        for tick in across.ticks
+def draw_axes(
+    x_axis: Axis, y_axis: Axis, names: tuple[str, str], formats: tuple[Callable[[float], str], ...]
+) -> Markup:
+    """Return both axes of a plot with grid lines, ticks, tick labels and the axis ``names`` (x, y).
+
+    ``formats`` are the functions that format tick values (x, y).
+    """
+    format_x, format_y = formats
+    parts = [
+        draw_line(x_axis.start, y_axis.to_pixels(tick), x_axis.end, y_axis.to_pixels(tick), "grid")
+        for tick in y_axis.ticks
     ]
-    parts.append(draw_line(across.start, up.start, across.end, up.start, "axis"))
-    parts.append(draw_text((across.start + across.end) / 2, up.start + 36, names[0], "name", "middle"))
-    parts.append(draw_text(0, up.end - 14, names[1], "name", "start"))
+    parts += [
+        draw_text(x_axis.start - 8, y_axis.to_pixels(tick) + 4, format_y(tick), "tick", "end") for tick in y_axis.ticks
+    ]
+    parts += [
+        draw_text(x_axis.to_pixels(tick), y_axis.start + 18, format_x(tick), "tick", "middle") for tick in x_axis.ticks
+    ]
+    parts += [
+        draw_line(x_axis.to_pixels(tick), y_axis.start, x_axis.to_pixels(tick), y_axis.start + 4, "axis")
+        for tick in x_axis.ticks
+    ]
+    parts.append(draw_line(x_axis.start, y_axis.start, x_axis.end, y_axis.start, "axis"))
+    parts.append(draw_text((x_axis.start + x_axis.end) / 2, y_axis.start + 36, names[0], "name", "middle"))
+    parts.append(draw_text(0, y_axis.end - 14, names[1], "name", "start"))
     return join_markup(parts)
 
 
 def _round_step(rough: float) -> float:
+    """Return the smallest of 1, 2, 2.5, 5 and 10 times a power of ten that is at least about ``rough``."""
     power: float = 10.0 ** floor(log10(rough))
     return next(power * digit for digit in (1, 2, 2.5, 5, 10) if power * digit >= rough * 0.999)
 
 
 def _format_attribute(value: str | float) -> str:
+    """Return an attribute's value as text; numbers with at most two decimals."""
     return value if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")

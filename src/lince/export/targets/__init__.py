@@ -1,4 +1,4 @@
-"""The targets of ``lince export``, one file each; a further one is a file and a line here."""
+"""The targets of ``lince export``, one module each; a new target is a module and an entry in ``TARGETS``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from lince.validation import require_choice
 __all__ = ["TARGETS", "ExportTarget", "get_target"]
 
 TARGETS: dict[str, ExportTarget] = {
-    one.name: one
-    for one in (
+    target.name: target
+    for target in (
         onnx.TARGET,
         openvino_ir.TARGET,
         torchscript.TARGET,
@@ -23,5 +23,5 @@ TARGETS: dict[str, ExportTarget] = {
 
 
 def get_target(name: str) -> ExportTarget:
-    """Return the target called ``name``; raise ``UsageError`` with the known names otherwise."""
+    """Return the target called ``name``; raise ``UsageError`` with the available names when there is none."""
     return TARGETS[require_choice("--to", name, TARGETS)]

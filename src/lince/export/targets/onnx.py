@@ -1,4 +1,4 @@
-"""ONNX: the form that lince's own runs have, in the precision that was asked for."""
+"""Export to ONNX, the format of lince's own runs, in the requested precision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ONNX_REQUIREMENT = ("onnx", "pip install onnx")
 
 
 def write(network: Path, path: Path, precision: str) -> None:
-    """Write ``network`` to ``path``; in float16 its weights are halved."""
+    """Write ``network`` (ONNX) to ``path``: its weights in float16 with ``fp16``, otherwise as a plain copy."""
     if precision == "fp16":
         float16.convert_to_float16_weights(network, path)
     else:

@@ -1,4 +1,4 @@
-"""OpenVINO: for processors, graphics and neural units of Intel; often the fastest on a laptop."""
+"""Export to OpenVINO IR, for Intel CPUs, GPUs and NPUs; often the fastest on a laptop."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from lince.inference.backends.backend import RUNTIMES
 
 
 def write(network: Path, path: Path, precision: str) -> None:
-    """Write ``network`` to ``path`` (.xml) and its weights beside it (.bin); raise ``ModelError`` if it cannot be."""
+    """Write ``network`` (ONNX) to ``path`` (.xml) and its weights beside it (.bin).
+
+    With ``fp16`` the weights are stored as float16. Raises ``ModelError`` when OpenVINO does not support the network.
+    """
     import openvino  # noqa: PLC0415
 
     try:
-        # The converter of its command line would load a package that reports on its use; this one does not.
+        # OpenVINO's command-line converter loads a telemetry package; reading and saving the model does not.
         model = openvino.Core().read_model(network)
         openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
     except RuntimeError as error:
@@ -24,7 +27,7 @@ def write(network: Path, path: Path, precision: str) -> None:
             _("OpenVINO cannot read this network: {reason}.").format(
                 reason=str(error).strip().splitlines()[-1].rstrip(".")
             ),
-            _("Expected operations that it knows."),
+            _("Expected operations that it supports."),
             _("Export it to onnx instead."),
         ) from error
 

@@ -1,4 +1,4 @@
-"""What every target is: how a network is written for it, opened again to be judged, and what it needs."""
+"""Defines an export target: how to write a network for it, how to run the result, and what must be installed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ TextFunction = Callable[[], str]
 
 
 def _empty_text() -> str:
+    """Return an empty string, the default of a target's texts."""
     return ""
 
 
 @dataclass(frozen=True)
 class ExportTarget:
-    """One form that a network can be exported to.
+    """One format that a network can be exported to.
 
-    ``write(network, path, precision)`` writes the ONNX ``network`` to ``path``, whose name is ``file``; the weights of
-    ``network`` are in eight bits already when the ``precision`` is int8. It is ``None`` where lince writes none, and
-    ``instead`` tells what to do. ``open(path)`` runs what was written, so that it can be judged; ``None`` where this
-    machine cannot, and ``why`` tells the reason. ``needs`` are modules with the line that installs each.
+    - ``file_name``: the name of the exported file or folder.
+    - ``write(network, path, precision)``: writes the ONNX file ``network`` to ``path``. With ``int8`` its weights are
+      quantised already. ``None`` where lince cannot write the format; ``build_instructions`` then says how to build it.
+    - ``open(path)``: runs what was written, so that it can be verified. ``None`` where this is not possible;
+      ``unverifiable_reason`` then says why.
+    - ``requirements``: (module, command that installs it) for each optional module that ``write`` needs.
     """
 
     name: str
@@ -40,11 +43,15 @@ class ExportTarget:
     build_instructions: TextFunction = _empty_text
 
     def find_missing(self) -> list[tuple[str, str]]:
-        """Return what of ``needs`` is not installed."""
+        """Return those of ``requirements`` that are not installed."""
         return [(module, line) for module, line in self.requirements if find_spec(module) is None]
 
     def get_writer(self) -> WriteFunction:
-        """Return ``write``; raise ``UsageError`` without one, ``MissingExtraError`` when what it needs is missing."""
+        """Return ``write``, ready to use.
+
+        Raises ``UsageError`` when lince cannot write the format, ``MissingExtraError`` when a required module is
+        missing.
+        """
         if self.write is None:
             raise UsageError(
                 _("lince does not write models for {target}.").format(target=self.name), "", self.build_instructions()
@@ -62,9 +69,9 @@ class ExportTarget:
 
 
 def make_runtime_opener(name: str) -> OpenFunction:
-    """Return what opens a file for the target ``name`` by lince's own runtime."""
+    """Return a function that opens a file with lince's inference backend called ``name``."""
 
-    def opened(path: Path) -> Backend:
+    def open_file(path: Path) -> Backend:
         return open_network(name, path)
 
-    return opened
+    return open_file

@@ -1,4 +1,4 @@
-"""TensorRT: for NVIDIA's processors. Its engines are built by the machine that runs them, so lince writes none."""
+"""TensorRT, for NVIDIA GPUs: engines only run on the kind of machine that built them, so lince writes none."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from lince.i18n import _
 
 
 def get_build_instructions() -> str:
-    """Return what to do on the machine with the GPU."""
+    """Return translated instructions for building an engine on the machine with the GPU."""
     return _(
-        "An engine of TensorRT fits only the GPU and the version that built it. Export to onnx, and type on that"
-        " machine:  trtexec --onnx=model.onnx --fp16 --minShapes=images:1xCxHxW --optShapes=images:8xCxHxW"
-        " --maxShapes=images:32xCxHxW --saveEngine=model.plan"
+        "A TensorRT engine only works with the GPU and the version that built it. Export to onnx, and run on "
+        "that machine:  trtexec --onnx=model.onnx --fp16 --minShapes=images:1xCxHxW --optShapes=images:8xCxHxW "
+        "--maxShapes=images:32xCxHxW --saveEngine=model.plan"
     )
 
 

@@ -1,4 +1,4 @@
-"""LiteRT (TensorFlow Lite): for phones and small boards."""
+"""Export to LiteRT (TensorFlow Lite), for phones and small boards."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lince.i18n import _
 from lince.inference.backends.backend import RUNTIMES
 from lince.inference.backends.litert import INPUT_NAME
 
-# Its converter is not made for the newest torch yet; pip then takes the one before, which lince trains with as well.
+# The converter does not support the newest torch yet; pip then installs the previous one, which lince supports too.
 CONVERTER_REQUIREMENT = ("litert_torch", 'pip install litert-torch "torch<2.15" torchvision')
 
 
 def write(network: Path, path: Path, precision: str) -> None:
-    """Write ``network`` to ``path``: one image at a time, its outputs by their names.
+    """Write ``network`` (ONNX) to ``path`` for a batch of one image, with named outputs.
 
-    Raises ``ModelError`` if it cannot be.
+    Raises ``ModelError`` when the converter does not support the network.
     """
     import torch  # noqa: PLC0415
 
@@ -39,8 +39,8 @@ def write(network: Path, path: Path, precision: str) -> None:
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
             reason = (str(error).strip().splitlines() or [""])[0].rstrip(".")
             raise ModelError(
-                _("LiteRT's converter cannot take this network: {reason}.").format(reason=reason),
-                _("Expected operations that it knows."),
+                _("The LiteRT converter does not support this network: {reason}.").format(reason=reason),
+                _("Expected operations that it supports."),
                 _("Export it to onnx instead."),
             ) from error
         model.export(str(path))
@@ -48,15 +48,15 @@ def write(network: Path, path: Path, precision: str) -> None:
 
 @contextmanager
 def _silence_output() -> Iterator[None]:
-    """Keep to itself what the converter tells of its steps: errors come as exceptions."""
-    known = logging.root.manager.disable
+    """Suppress the converter's prints, warnings and log messages; errors still come as exceptions."""
+    previous_level = logging.root.manager.disable
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
         try:
             yield
         finally:
-            logging.disable(known)
+            logging.disable(previous_level)
 
 
 RUNTIME = RUNTIMES["litert"]

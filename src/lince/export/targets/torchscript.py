@@ -1,4 +1,4 @@
-"""TorchScript: for programs in C++ or Python that hold torch already. PyTorch itself now recommends torch export."""
+"""Export to TorchScript, for C++ or Python programs that use torch; PyTorch now recommends ``torch.export`` instead."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TORCH_REQUIREMENT = ("torch", 'pip install -e ".[train]"')
 
 
 def trace_network(network: Path) -> Any:
-    """Return ``network`` traced: ``images`` (N, C, H, W) to a tuple of its outputs, in their order."""
+    """Return ``network`` (ONNX) as a traced module: ``images`` (N, C, H, W) to a tuple of its outputs, in order."""
     import torch  # noqa: PLC0415
 
     from lince.export.onnx_to_torch import OnnxModule  # noqa: PLC0415
@@ -23,29 +23,32 @@ def trace_network(network: Path) -> Any:
     module = OnnxModule(network).eval()
     images = torch.zeros(1, *OnnxRuntimeBackend(network, 1).input_shape[1:])
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore", FutureWarning)  # that torch export is recommended
+        warnings.simplefilter("ignore", FutureWarning)  # the recommendation of torch.export
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.trace(module, images, check_trace=False)  # type: ignore[no-untyped-call]
 
 
 def write(network: Path, path: Path, precision: str) -> None:
-    """Write ``network`` to ``path``, the names of its outputs beside it in the file."""
+    """Write ``network`` (ONNX) to ``path``.
+
+    Input size and output names are stored as extra files, which ``TorchBackend`` reads.
+    """
     import torch  # noqa: PLC0415
 
     from lince.export.torch_backend import OUTPUT_NAMES_KEY  # noqa: PLC0415
     from lince.inference.backends.onnxruntime import OnnxRuntimeBackend  # noqa: PLC0415
 
-    session = OnnxRuntimeBackend(network, 1)
-    sides = ",".join(map(str, session.input_shape[1:]))
-    extra = {OUTPUT_NAMES_KEY: ",".join(session.outputs), "input": sides}
+    backend = OnnxRuntimeBackend(network, 1)
+    sides = ",".join(map(str, backend.input_shape[1:]))
+    extra_files = {OUTPUT_NAMES_KEY: ",".join(backend.outputs), "input": sides}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
-        torch.jit.save(trace_network(network), str(path), _extra_files=extra)
+        torch.jit.save(trace_network(network), str(path), _extra_files=extra_files)
 
 
 def open_exported(path: Path) -> Backend:
-    """Return the file at ``path``, run by torch."""
+    """Open the file at ``path`` with torch."""
     from lince.export.torch_backend import load_torchscript  # noqa: PLC0415
 
     return load_torchscript(path)

@@ -1,1 +1,1 @@
-"""Builders of label tables, shared by the readers of all formats."""
+"""Builders that grow a ``Table`` while a format is read, shared by all readers."""

@@ -1,4 +1,7 @@
-"""Class ids while a format is read that names a class at every mark: handed out as met, put in order at the end."""
+"""Assigns class ids while a format is read, and sorts the classes when the table is complete.
+
+For formats that name a class at every object; ``classification_table`` does the same for one class per image.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,11 @@ from lince.formats.table import Table
 
 
 class ClassIndex:
-    """The classes met so far; those declared come first and keep their order, also when nothing shows them."""
+    """The classes met so far, with provisional ids in order of appearance.
+
+    Declared classes come first in the finished table and keep their order, also when no object has them; the others
+    follow sorted by name, those that are used only. Names are compared in Unicode form NFC.
+    """
 
     def __init__(self, declared: Iterable[str] = ()) -> None:
         self._ids: dict[str, int] = {}
@@ -23,31 +30,33 @@ class ClassIndex:
 
     @property
     def names(self) -> list[str]:
-        """The names in the order of the ids handed out."""
+        """The class names in the order of their provisional ids."""
         return list(self._ids)
 
     def declare_classes(self, names: Iterable[str]) -> None:
-        """Take ``names`` for classes, after those declared before."""
+        """Declare the classes ``names`` in this order, after those declared before."""
         self._declared.update(dict.fromkeys(map(self.get_id, names)))
 
     def get_id(self, name: str) -> int:
-        """Return the id of the class ``name`` for now; two ways to write the same accented letter are one name."""
+        """Return the provisional id of the class ``name``, a new one when it was not met before."""
         return self._ids.setdefault(unicodedata.normalize("NFC", name), len(self._ids))
 
     def finalise_table(self, table: Table) -> Table:
-        """Return ``table``, whose ids come from here, with its classes in order: declared, then the others used.
+        """Return ``table`` with its classes in final order and its ids, which came from ``get_id``, renumbered.
 
-        Where nothing is marked and only whole images have classes, it is no table of objects.
+        Where no object is marked and some images have a class, the table becomes one of classification, without
+        ``objects``.
         """
         names = self.names
         objects = table.objects
-        used = set(np.unique(table.class_ids).tolist())
+        used_ids = set(np.unique(table.class_ids).tolist())
         if objects is not None:
-            used |= set(np.unique(objects.class_ids).tolist())
-        others = sort_class_names(names[i] for i in used if i != UNLABELLED and i not in self._declared)
-        kept = [*(names[i] for i in self._declared), *others]
-        places = {name: place for place, name in enumerate(kept)}
-        order = np.array([*(places.get(name, UNLABELLED) for name in names), UNLABELLED], np.int32)
-        whole = not objects and bool((table.class_ids != UNLABELLED).any())
-        objects = None if objects is None or whole else replace(objects, class_ids=order[objects.class_ids])
-        return replace(table, classes=Classes(tuple(kept)), class_ids=order[table.class_ids], objects=objects)
+            used_ids |= set(np.unique(objects.class_ids).tolist())
+        undeclared = sort_class_names(names[i] for i in used_ids if i != UNLABELLED and i not in self._declared)
+        final_names = [*(names[i] for i in self._declared), *undeclared]
+        ids_by_name = {name: class_id for class_id, name in enumerate(final_names)}
+        new_ids = np.array([*(ids_by_name.get(name, UNLABELLED) for name in names), UNLABELLED], np.int32)
+        is_classification = not objects and bool((table.class_ids != UNLABELLED).any())
+        if objects is not None:
+            objects = None if is_classification else replace(objects, class_ids=new_ids[objects.class_ids])
+        return replace(table, classes=Classes(tuple(final_names)), class_ids=new_ids[table.class_ids], objects=objects)

@@ -1,4 +1,7 @@
-"""Growing a table row by row while a format is read: refusals set aside, classes put in order at the end."""
+"""Builds a table of image classes while a format is read.
+
+Rows are added one by one or many at a time, rejections are kept aside, and the classes are sorted at the end.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,11 @@ _CHUNK_SIZE = 4096
 
 
 class ClassificationTableBuilder:
-    """The columns of a table under way; class ids are in order of appearance until ``table`` sorts them."""
+    """Columns of a table of image classes that grows row by row.
+
+    Names are kept as bytes, so a million images take tens of megabytes. Class ids are in order of appearance until
+    ``build_table`` sorts the classes.
+    """
 
     def __init__(self) -> None:
         self._blob = bytearray()
@@ -35,62 +42,73 @@ class ClassificationTableBuilder:
         return len(self._class_ids)
 
     def add_images(self, names: Iterable[str], class_name: str, split: int) -> None:
-        """Add a row for each of ``names``, all of one class and split; names that are not text are refused."""
+        """Add a row for each of ``names``, all of the class ``class_name`` and of ``split``.
+
+        ``names`` are paths in the tree, consumed 4096 at a time; those that UTF-8 cannot hold are rejected.
+        """
         class_id = self._class_id(class_name)
         remaining = iter(names)
         while chunk := list(islice(remaining, _CHUNK_SIZE)):
-            encoded = [data for data in map(self._encode_name, chunk) if data is not None]
-            ends = np.cumsum([len(data) for data in encoded], dtype=np.int64) + len(self._blob)
-            self._blob += b"".join(encoded)
+            encoded_names = [data for data in map(self._encode_name, chunk) if data is not None]
+            ends = np.cumsum([len(data) for data in encoded_names], dtype=np.int64) + len(self._blob)
+            self._blob += b"".join(encoded_names)
             self._offsets.frombytes(ends.tobytes())
-            self._class_ids.extend([class_id] * len(encoded))
-            self._splits.extend([split] * len(encoded))
+            self._class_ids.extend([class_id] * len(encoded_names))
+            self._splits.extend([split] * len(encoded_names))
 
-    def reject(self, refusal: RejectedItem) -> None:
-        """Set a refusal aside."""
-        self._rejected.append(refusal)
+    def reject(self, rejection: RejectedItem) -> None:
+        """Record an image or file that cannot be used."""
+        self._rejected.append(rejection)
 
-    def build_table(self, tree: FileTree, form: str, progress: Progress = SILENT) -> Table:
-        """Look at the files, refuse those that are not images, and return the rest with the classes in order."""
-        bounds = np.frombuffer(self._offsets, np.int64)
-        names = StringColumn(bytes(self._blob), bounds[:-1], bounds[1:])
-        refused = image_files.find_non_images(tree, names, progress)
-        keep = np.ones(len(names), bool)
-        keep[np.fromiter(refused, np.int64)] = False
-        ids = np.frombuffer(self._class_ids, np.int32)[keep]
-        classes, order = self._sort_classes(set(np.unique(ids).tolist()))
-        kept = names if not refused else names.take(np.flatnonzero(keep))
-        splits = np.frombuffer(self._splits, np.int8)[keep]
-        rejected = (*self._rejected, *refused.values())
-        elsewhere = None if isinstance(tree, LocalFolder) else tree
-        return Table(tree.root, form, kept, classes, order[ids], splits, rejected, tree=elsewhere)
+    def build_table(self, tree: FileTree, format_name: str, progress: Progress = SILENT) -> Table:
+        """Return the table of all images added, classes sorted by ``sort_class_names``.
+
+        The files in ``tree`` are checked first, and those that are not images are rejected. Classes without an image
+        left are dropped. ``format_name`` becomes ``Table.format``.
+        """
+        offsets = np.frombuffer(self._offsets, np.int64)
+        names = StringColumn(bytes(self._blob), offsets[:-1], offsets[1:])
+        rejections = image_files.find_non_images(tree, names, progress)
+        is_kept = np.ones(len(names), bool)
+        is_kept[np.fromiter(rejections, np.int64)] = False
+        class_ids = np.frombuffer(self._class_ids, np.int32)[is_kept]
+        classes, new_ids = self._sort_classes(set(np.unique(class_ids).tolist()))
+        kept_names = names if not rejections else names.take(np.flatnonzero(is_kept))
+        splits = np.frombuffer(self._splits, np.int8)[is_kept]
+        rejected = (*self._rejected, *rejections.values())
+        image_tree = None if isinstance(tree, LocalFolder) else tree
+        return Table(tree.root, format_name, kept_names, classes, new_ids[class_ids], splits, rejected, tree=image_tree)
 
     def _encode_name(self, name: str) -> bytes | None:
+        """Return ``name`` in UTF-8; ``None``, with a rejection, when it cannot be encoded."""
         try:
             return name.encode("utf-8")
         except UnicodeEncodeError:
-            shown = name.encode("utf-8", "backslashreplace").decode()
-            self.reject(RejectedItem(shown, _("its name is not valid text"), _("rename it")))
+            escaped_name = name.encode("utf-8", "backslashreplace").decode()
+            self.reject(RejectedItem(escaped_name, _("its name is not valid text"), _("rename it")))
             return None
 
     def _class_id(self, name: str) -> int:
-        # Two ways to write the same accented letter are one name.
+        """Return the provisional id of the class ``name``, compared in Unicode form NFC."""
         return self._classes.setdefault(unicodedata.normalize("NFC", name), len(self._classes))
 
-    def _sort_classes(self, used: set[int]) -> tuple[Classes, np.ndarray[tuple[int], np.dtype[np.int32]]]:
-        names = sort_class_names(name for name, class_id in self._classes.items() if class_id in used)
-        order = np.zeros(len(self._classes), np.int32)
+    def _sort_classes(self, used_ids: set[int]) -> tuple[Classes, np.ndarray[tuple[int], np.dtype[np.int32]]]:
+        """Return the sorted classes among ``used_ids``, and int32 with the final id for each provisional one."""
+        names = sort_class_names(name for name, class_id in self._classes.items() if class_id in used_ids)
+        new_ids = np.zeros(len(self._classes), np.int32)
         for class_id, name in enumerate(names):
-            order[self._classes[name]] = class_id
-        return Classes(tuple(names)), order
+            new_ids[self._classes[name]] = class_id
+        return Classes(tuple(names)), new_ids
 
 
 def sort_class_names(names: Iterable[str]) -> list[str]:
-    """Return class names in the order that gives their ids: as people sort, case aside, 2 before 10."""
-    return sorted(names, key=lambda name: (natural_sort_key(name), name))
+    """Return class names in the order of their ids: ignoring case, numbers by value (2 before 10)."""
+    return sorted(names, key=natural_sort_key)
 
 
 def shorten_list(names: Sequence[str], count: int = 8) -> str:
-    """Return the first names, with commas, and how many more there are."""
-    shown = ", ".join(names[:count])
-    return shown if len(names) <= count else _("{shown} and {more} more").format(shown=shown, more=len(names) - count)
+    """Return the first ``count`` names joined by commas, and how many more there are."""
+    first_names = ", ".join(names[:count])
+    if len(names) <= count:
+        return first_names
+    return _("{shown} and {more} more").format(shown=first_names, more=len(names) - count)

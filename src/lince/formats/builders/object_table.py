@@ -1,4 +1,8 @@
-"""Growing a table of marked objects while a format is read: every mark is looked at once, here, for all formats."""
+"""Builds a table of objects while a format is read, and checks every object in the same way for all formats.
+
+Coordinates are continuous pixels of the upright image: x to the right, y down, (0, 0) at the outer corner of the first
+pixel.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +20,19 @@ from lince.i18n import _
 from lince.splits import UNASSIGNED
 from lince.storage.tree import FileTree, LocalFolder
 
-EDGE_TOLERANCE = 1.0  # pixels that a box may leave the image: what rounding and counting from 1 bring about
+EDGE_TOLERANCE = 1.0  # pixels that a box may leave the image: rounding, or coordinates counted from 1
 Ring = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class RawObject:
-    """One object as a label file writes it: ``box`` left, top, right, bottom in pixels; ``rings`` (K, 2) or ``mask``.
+    """One object as a label file gives it.
 
-    Where the file gives no box, ``box`` is that of the outline or mask. ``path`` and ``line`` say where it stands.
+    ``box`` is (left, top, right, bottom) in pixels; where the file gives none, that of the outline or mask. ``rings``
+    are the polygons of the outline, each float64 (K, 2) of x and y; ``mask`` is a COCO run-length text. At most one of
+    both is given. ``flags`` is a sum of the object flags of ``lince.annotations``. ``path`` and ``line`` (from 1) say
+    where in which file it is, for messages.
     """
 
     class_id: int
@@ -39,11 +46,11 @@ class RawObject:
 
 @dataclass(frozen=True)
 class RawObjectBatch:
-    """Many marks as columns, for formats that hold thousands in one file.
+    """Many objects as columns, for formats that hold thousands in one file.
 
-    ``rows`` int64 (M,) are the marks' images; ``class_ids`` int32 (M,), ``boxes`` float64 (M, 4), ``flags`` uint8 (M,)
-    and ``masks`` as in ``Mark``; ``rings`` int64 (M,) counts the rings of each, ``corners`` int64 (R,) the points of
-    each ring, ``points`` float64 (P, 2) are all of them.
+    ``rows`` int64 (M,) are the objects' images; ``class_ids`` int32 (M,), ``boxes`` float64 (M, 4), ``flags`` uint8
+    (M,) and ``masks`` are as in ``RawObject``. ``ring_counts`` int64 (M,) is the number of rings of each object,
+    ``point_counts`` int64 (R,) the number of points of each ring, ``points`` float64 (P, 2) all points in that order.
     """
 
     rows: NDArray[np.int64]
@@ -57,7 +64,11 @@ class RawObjectBatch:
 
 
 class ObjectTableBuilder:
-    """The columns of a table of objects under way: add images, marks on them in any order, then ask for the table."""
+    """Columns of a table of objects that grows: add images, add objects to them in any order, then build the table.
+
+    Objects that cannot be used go to ``rejected``, with the reason and a remedy. The repairs in ``options.fix`` are
+    made where possible, and each is recorded in ``repaired``.
+    """
 
     def __init__(self, options: ReadOptions) -> None:
         self._fix = options.fix
@@ -80,7 +91,11 @@ class ObjectTableBuilder:
     def add_image(
         self, name: str, split: int = UNASSIGNED, size: tuple[int, int] = (0, 0), class_id: int = UNLABELLED
     ) -> int:
-        """Add the image ``name`` of ``size`` (height, width; zeros when unknown) and return its row."""
+        """Add the image ``name`` and return its row.
+
+        ``size`` is (height, width) in pixels of the upright image, zeros when unknown; boxes on an image of unknown
+        size are not compared with its edges.
+        """
         self._names.append(name)
         self._splits.append(split)
         self._sizes.extend(size)
@@ -88,67 +103,81 @@ class ObjectTableBuilder:
         return len(self._names) - 1
 
     def reject(self, path: str, reason: str, remedy: str = "", line: int | None = None, kind: str = "row") -> None:
-        """Set aside what cannot be used."""
+        """Record what cannot be used: at ``line`` of the file ``path`` (or the whole file), for ``reason``.
+
+        ``kind`` is one of ``lince.annotations.REJECTION_KINDS``.
+        """
         self.rejected.append(RejectedItem(path, reason, remedy, line, kind))
 
-    def add(self, row: int, mark: RawObject) -> bool:
-        """Add ``mark`` to the image ``row``, repaired where asked for; return whether it is used."""
+    def add(self, row: int, raw_object: RawObject) -> bool:
+        """Add an object to the image in ``row``, repaired where ``options.fix`` says so; return whether it is used.
+
+        Rejected are coordinates that are not finite, inverted or empty boxes, and boxes that leave the image by more
+        than ``EDGE_TOLERANCE``; these are not cut otherwise.
+        """
         height, width = self._sizes[2 * row], self._sizes[2 * row + 1]
-        box = self._order_sides(mark)
+        box = self._order_sides(raw_object)
         if not isinstance(box, RejectedItem):
-            box = self._fit_to_image(mark, box, height, width)
+            box = self._fit_to_image(raw_object, box, height, width)
         if isinstance(box, RejectedItem):
             self.rejected.append(box)
             return False
-        if self._is_duplicate(row, mark, box):
+        if self._is_duplicate(row, raw_object, box):
             return False
         self._rows.append(row)
-        self._object_class_ids.append(mark.class_id)
+        self._object_class_ids.append(raw_object.class_id)
         self._boxes.extend(box)
-        self._flags.append(mark.flags)
-        self._masks.append(mark.mask)
-        self._ring_counts.append(len(mark.rings))
-        self._point_counts.extend(map(len, mark.rings))
-        self._points.extend(mark.rings)
+        self._flags.append(raw_object.flags)
+        self._masks.append(raw_object.mask)
+        self._ring_counts.append(len(raw_object.rings))
+        self._point_counts.extend(map(len, raw_object.rings))
+        self._points.extend(raw_object.rings)
         return True
 
-    def extend(self, block: RawObjectBatch) -> bool:
-        """Add all marks of ``block`` when ``add`` would take each as it is; else none, and return ``False``."""
-        if "duplicates" in self._fix or not self._all_valid(block.rows, block.boxes):
+    def extend(self, batch: RawObjectBatch) -> bool:
+        """Add all objects of ``batch`` and return ``True``, if ``add`` would use each of them unchanged; else add none.
+
+        With the repair ``duplicates`` nothing is added, because every object must be compared.
+        """
+        if "duplicates" in self._fix or not self._all_valid(batch.rows, batch.boxes):
             return False
         columns = (
-            (self._rows, block.rows),
-            (self._object_class_ids, block.class_ids),
-            (self._boxes, block.boxes),
-            (self._flags, block.flags),
-            (self._ring_counts, block.ring_counts),
-            (self._point_counts, block.point_counts),
+            (self._rows, batch.rows),
+            (self._object_class_ids, batch.class_ids),
+            (self._boxes, batch.boxes),
+            (self._flags, batch.flags),
+            (self._ring_counts, batch.ring_counts),
+            (self._point_counts, batch.point_counts),
         )
-        for column, added in columns:
-            column.frombytes(np.ascontiguousarray(added).tobytes())
-        self._masks += block.masks
-        self._points.append(block.points)
+        for column, values in columns:
+            column.frombytes(np.ascontiguousarray(values).tobytes())
+        self._masks += batch.masks
+        self._points.append(batch.points)
         return True
 
-    def build_table(self, tree: FileTree, form: str, classes: Sequence[str]) -> Table:
-        """Return the table; ``classes`` are the names that the marks' class ids stand for."""
+    def build_table(self, tree: FileTree, format_name: str, classes: Sequence[str]) -> Table:
+        """Return the table of all images and objects.
+
+        ``format_name`` becomes ``Table.format``; ``classes`` are the names that the objects' class ids index. The
+        objects of an image are neighbours in the table, in the order in which they were added.
+        """
         rows = np.frombuffer(self._rows, np.int64)
         order = np.argsort(rows, kind="stable")
         counts = np.bincount(rows, minlength=len(self._names))
-        flat = ObjectTable(
+        unsorted = ObjectTable(
             starts=_cumulative_offsets(counts),
             class_ids=np.frombuffer(self._object_class_ids, np.int32),
             boxes=np.frombuffer(self._boxes, np.float64).reshape(-1, 4),
             flags=np.frombuffer(self._flags, np.uint8),
-            rings=_cumulative_offsets(np.frombuffer(self._ring_counts, np.int64)),
-            corners=_cumulative_offsets(np.frombuffer(self._point_counts, np.int64)),
+            ring_starts=_cumulative_offsets(np.frombuffer(self._ring_counts, np.int64)),
+            point_starts=_cumulative_offsets(np.frombuffer(self._point_counts, np.int64)),
             points=np.concatenate(self._points) if self._points else np.empty((0, 2)),
             masks=StringColumn.from_strings(self._masks),
         )
-        objects = flat if (np.diff(order) == 1).all() else flat.reorder(order)
+        objects = unsorted if (np.diff(order) == 1).all() else unsorted.reorder(order)
         return Table(
             root=tree.root,
-            format=form,
+            format=format_name,
             names=StringColumn.from_strings(self._names),
             classes=Classes(tuple(classes)),
             class_ids=np.frombuffer(self._class_ids, np.int32),
@@ -161,76 +190,86 @@ class ObjectTableBuilder:
         )
 
     def _all_valid(self, rows: NDArray[np.int64], boxes: NDArray[np.float64]) -> bool:
+        """Whether all boxes (M, 4) on the images ``rows`` pass the checks of ``add``."""
         height, width = np.frombuffer(self._sizes, np.int32).reshape(-1, 2)[rows].T.astype(np.float64)
         left, top, right, bottom = boxes.T
         with np.errstate(invalid="ignore"):
             excess = np.max([-left, -top, right - width, bottom - height], axis=0, initial=-np.inf)
-            inside = (excess <= EDGE_TOLERANCE) | (height == 0) | (width == 0)
-            return bool((np.isfinite(boxes).all(axis=1) & (left < right) & (top < bottom) & inside).all())
+            is_inside = (excess <= EDGE_TOLERANCE) | (height == 0) | (width == 0)
+            return bool((np.isfinite(boxes).all(axis=1) & (left < right) & (top < bottom) & is_inside).all())
 
-    def _order_sides(self, mark: RawObject) -> Box | RejectedItem:
-        left, top, right, bottom = mark.box
-        if not all(map(isfinite, mark.box)):
-            return _make_rejection(mark, _("a coordinate that is no number"), _("correct or remove it"), "number")
+    def _order_sides(self, raw_object: RawObject) -> Box | RejectedItem:
+        """Return the box with ordered sides and some area, or its rejection."""
+        left, top, right, bottom = raw_object.box
+        if not all(map(isfinite, raw_object.box)):
+            return _make_rejection(raw_object, _("a coordinate is not a number"), _("correct or remove it"), "number")
         if right < left or bottom < top:
-            said = _("box {box}: its sides stand the wrong way round").format(box=_format_box(mark.box))
+            problem = _("box {box} has swapped corners").format(box=_format_box(raw_object.box))
             if "order" not in self._fix:
-                return _make_rejection(mark, said, _("correct it, or exchange them with --fix order"), "inverted")
+                return _make_rejection(raw_object, problem, _("correct it, or swap them with --fix order"), "inverted")
             left, right, top, bottom = min(left, right), max(left, right), min(top, bottom), max(top, bottom)
-            self._record_repair(mark, said, _("exchanged"), "inverted")
+            self._record_repair(raw_object, problem, _("swapped"), "inverted")
         if right == left or bottom == top:
-            said = _("box {box} has no area").format(box=_format_box(mark.box))
-            return _make_rejection(mark, said, _("correct or remove it"), "empty")
+            problem = _("box {box} has no area").format(box=_format_box(raw_object.box))
+            return _make_rejection(raw_object, problem, _("correct or remove it"), "empty")
         return left, top, right, bottom
 
-    def _fit_to_image(self, mark: RawObject, box: Box, height: int, width: int) -> Box | RejectedItem:
+    def _fit_to_image(self, raw_object: RawObject, box: Box, height: int, width: int) -> Box | RejectedItem:
+        """Return the box, clipped where asked for, or the rejection of one outside the image."""
         if not (height and width):
             return box
         left, top, right, bottom = box
         excess = max(-left, -top, right - width, bottom - height)
         if excess <= EDGE_TOLERANCE:
             return box
-        said = _("box {box} outside the image ({width} x {height}) by {excess:.3g} px").format(
+        problem = _("box {box} outside the image ({width} x {height}) by {excess:.3g} px").format(
             box=_format_box(box), width=width, height=height, excess=excess
         )
         clipped = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
         if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
-            return _make_rejection(mark, said, _("correct or remove it: nothing of it is in the image"), "outside")
+            return _make_rejection(
+                raw_object, problem, _("correct or remove it: nothing of it is in the image"), "outside"
+            )
         if "clip" not in self._fix:
-            return _make_rejection(mark, said, _("correct it, or cut it at the edge with --fix clip"), "outside")
-        self._record_repair(mark, said, _("clipped"), "outside")
+            return _make_rejection(
+                raw_object, problem, _("correct it, or clip it to the image with --fix clip"), "outside"
+            )
+        self._record_repair(raw_object, problem, _("clipped"), "outside")
         return clipped
 
-    def _is_duplicate(self, row: int, mark: RawObject, box: Box) -> bool:
+    def _is_duplicate(self, row: int, raw_object: RawObject, box: Box) -> bool:
+        """Whether duplicates are dropped and the image has an equal box of that class."""
         if "duplicates" not in self._fix:
             return False
-        key = (row, mark.class_id, box)
+        key = (row, raw_object.class_id, box)
         if key in self._known_objects:
             self._record_repair(
-                mark, _("box {box} stands twice").format(box=_format_box(box)), _("used once"), "double"
+                raw_object, _("box {box} is duplicated").format(box=_format_box(box)), _("used once"), "double"
             )
             return True
         self._known_objects.add(key)
         return False
 
-    def _record_repair(self, mark: RawObject, reason: str, done: str, fault: str) -> None:
-        self.repaired.append(RejectedItem(mark.path, reason, done, mark.line, fault))
+    def _record_repair(self, raw_object: RawObject, reason: str, repair: str, kind: str) -> None:
+        self.repaired.append(RejectedItem(raw_object.path, reason, repair, raw_object.line, kind))
 
 
 def compute_bounding_box(rings: Sequence[Ring]) -> Box:
-    """Return the smallest box around all points of ``rings``, each (K, 2) and not empty."""
+    """Return the smallest box around all points of ``rings``, each (K, 2); at least one, none empty."""
     points = np.concatenate(rings)
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     return left, top, right, bottom
 
 
-def _make_rejection(mark: RawObject, reason: str, remedy: str, fault: str) -> RejectedItem:
-    return RejectedItem(mark.path, reason, remedy, mark.line, fault)
+def _make_rejection(raw_object: RawObject, reason: str, remedy: str, kind: str) -> RejectedItem:
+    return RejectedItem(raw_object.path, reason, remedy, raw_object.line, kind)
 
 
 def _cumulative_offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return int64 (N + 1,) with the running sums of ``counts`` (N,), from 0."""
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 def _format_box(box: Box) -> str:
+    """Return a box for messages, rounded to six digits."""
     return "(" + ", ".join(f"{value:.6g}" for value in box) + ")"

@@ -1,4 +1,8 @@
-"""The annotations of a COCO file taken by the thousand where nothing is unusual about them."""
+"""Parses COCO annotations by the thousand, as long as nothing is unusual about them.
+
+Values are checked as whole columns with numpy, not one annotation after the other. Where anything is unusual, the
+caller parses the batch again with ``lince.formats.coco.annotation``, which names the faulty place.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +22,17 @@ from lince.formats.coco.image_index import CocoId, CocoImage
 from lince.parsing.json_reader import JsonNode
 
 _NUMBER_TYPES = {int, float}
-# What an annotation does that is not as expected: it is read one by one then, and the place is found.
+# Raised by an annotation that is not as expected; the batch is parsed one by one then.
 _FALLBACK_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, DataError)
 
 
 @dataclass
 class _BatchColumns:
-    """The columns of a block under way."""
+    """Columns of a ``RawObjectBatch`` that grow by one annotation at a time.
+
+    ``boxes`` (left, top, width, height) and ``coordinates`` (x, y) are flat lists of numbers; ``ring_lengths`` counts
+    numbers, two for each point.
+    """
 
     rows: list[int] = field(default_factory=list)
     class_ids: list[int] = field(default_factory=list)
@@ -35,24 +43,30 @@ class _BatchColumns:
     coordinates: list[float] = field(default_factory=list)
     masks: list[str] = field(default_factory=list)
 
-    def add_annotation(self, item: Any, known: CocoImage, class_id: int) -> None:
-        """Add the annotation ``item``; what it looks like is checked later, for all at once."""
+    def add_annotation(self, item: Any, image: CocoImage, class_id: int) -> None:
+        """Add the annotation ``item`` on ``image``; its values are checked later, for all annotations together.
+
+        Raise one of ``_FALLBACK_ERRORS`` where it lacks a key or has another type.
+        """
         left, top, width, height = item["bbox"]
-        shape = item.get("segmentation")
-        rings, text = shape or (), ""
-        if isinstance(shape, dict) and shape:
-            rings, text = (), parse_mask(JsonNode(shape, ""), known.size)[0]
-        self.rows.append(known.row)
+        segmentation = item.get("segmentation")
+        rings, mask = segmentation or (), ""
+        if isinstance(segmentation, dict) and segmentation:
+            rings, mask = (), parse_mask(JsonNode(segmentation, ""), image.size)[0]
+        self.rows.append(image.row)
         self.class_ids.append(class_id)
         self.boxes += (left, top, width, height)
         self.flags.append(CROWD if is_crowd(item) else 0)
         self.ring_counts.append(len(rings))
         self.ring_lengths += map(len, rings)
         self.coordinates += chain.from_iterable(rings)
-        self.masks.append(text)
+        self.masks.append(mask)
 
     def to_batch(self) -> RawObjectBatch:
-        """Return the columns; raise ``ValueError`` when a coordinate or a ring is not as it should be."""
+        """Return the columns as a batch, boxes as (left, top, right, bottom).
+
+        Raise ``ValueError`` when a coordinate is not a finite number, or a ring is not three points or more.
+        """
         boxes = _to_float_array(self.boxes).reshape(-1, 4)
         points = _to_float_array(self.coordinates)
         lengths = np.array(self.ring_lengths, np.int64)
@@ -72,21 +86,25 @@ class _BatchColumns:
 
 
 def read_batch(
-    items: Sequence[Any], images: Mapping[CocoId, CocoImage | None], kinds: Mapping[CocoId, int]
+    items: Sequence[Any], images: Mapping[CocoId, CocoImage | None], class_ids: Mapping[CocoId, int]
 ) -> RawObjectBatch | None:
-    """Return the annotations ``items`` on images in use as columns; ``None`` when one is not as COCO has it."""
-    lists = _BatchColumns()
+    """Return the annotations ``items`` on images in use as a batch; ``None`` when one is not as COCO defines it.
+
+    ``images`` and ``class_ids`` are by COCO id; annotations on images that are ``None`` (rejected) are left out.
+    """
+    columns = _BatchColumns()
     try:
         for item in items:
-            known = images[item["image_id"]]
-            if known is not None:
-                lists.add_annotation(item, known, kinds[item["category_id"]])
-        return lists.to_batch()
+            image = images[item["image_id"]]
+            if image is not None:
+                columns.add_annotation(item, image, class_ids[item["category_id"]])
+        return columns.to_batch()
     except _FALLBACK_ERRORS:
         return None
 
 
 def _to_float_array(values: list[float]) -> NDArray[np.float64]:
+    """Return ``values`` as float64; raise ``ValueError`` unless all are of the types of JSON numbers."""
     if not set(map(type, values)) <= _NUMBER_TYPES:
         raise ValueError("something that is no number")
     return np.array(values, np.float64)

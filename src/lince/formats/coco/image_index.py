@@ -1,4 +1,4 @@
-"""The images of COCO files: which photo each one is, of which split, and which cannot be told apart."""
+"""Finds the images of COCO files: the file that each entry refers to, its split, and which entries cannot be used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from lince.formats.builders.object_table import ObjectTableBuilder
-from lince.formats.image_lookup import ImageLookup, read_image_sizes
+from lince.formats.image_lookup import ImageLookup, read_sizes_by_name
 from lince.i18n import _
 from lince.parsing.json_reader import JsonNode, JsonValueError, is_encodable_text, is_number, parse_image_side
 from lince.splits import SPLIT_WORDS, UNASSIGNED
@@ -24,7 +24,7 @@ _WORD_PATTERN = re.compile(r"[^\W\d_]+")
 
 
 class CocoImage(NamedTuple):
-    """An image in use: its row in the table, and its size (height, width), zeros when unknown."""
+    """An image in use: its row in the table, and its size (height, width) in pixels, zeros when unknown."""
 
     row: int
     size: tuple[int, int]
@@ -32,7 +32,11 @@ class CocoImage(NamedTuple):
 
 @dataclass(frozen=True)
 class _ImageEntry:
-    """An image as a file lists it, with the photo that was found for it."""
+    """An entry of a file's ``images``.
+
+    ``image_reference`` is what the entry calls its file, ``image_name`` the file found in the tree (``None`` for none),
+    ``size`` (height, width), ``path`` the place of the entry in the JSON file.
+    """
 
     id: CocoId
     image_reference: str
@@ -42,73 +46,87 @@ class _ImageEntry:
 
 
 class ImageIndex:
-    """Adds the images of one file after the other to ``marks``; each photo counts once."""
+    """Adds the images of one COCO file after the other to a table; each image file counts once.
 
-    def __init__(self, place: DataLocation, marks: ObjectTableBuilder) -> None:
-        self._place = place
-        self._builder = marks
+    The first file decides in which tree the images are: that of the location, or of a folder above it.
+    """
+
+    def __init__(self, location: DataLocation, builder: ObjectTableBuilder) -> None:
+        self._location = location
+        self._builder = builder
         self._image_lookup: ImageLookup | None = None
         self._prefix = ""
         self._path_by_image: dict[str, str] = {}
 
     @property
     def image_lookup(self) -> ImageLookup:
-        """The photos of the tree in which those of the first file lie."""
-        return self._image_lookup or ImageLookup(self._place.tree)
+        """The images of the tree in which those of the first file are."""
+        return self._image_lookup or ImageLookup(self._location.tree)
 
     def relocate_root(self, root: JsonNode) -> JsonNode:
-        """Return the file at ``root`` by its name in that tree: ours, or a folder above with the photos beside us."""
+        """Return the COCO file at ``root`` with its path seen from the tree of the images.
+
+        The first file read decides which tree that is: the one of the location, or a folder above it with the images
+        beside it.
+        """
         if self._image_lookup is None:
-            self._image_lookup, self._prefix = _find_image_root(self._place, root)
+            self._image_lookup, self._prefix = _find_image_root(self._location, root)
         return JsonNode(root.value, self._prefix + root.path)
 
     def add_images(self, root: JsonNode) -> dict[CocoId, CocoImage | None]:
-        """Add the images of the file at ``root``; return them by their ids, ``None`` for one that is refused."""
+        """Add the images of the file at ``root``; return them by their ids, with ``None`` for those that are rejected.
+
+        Rejected are ids that several images have, entries whose file is missing, and entries of a file that another
+        has. Sizes that the file does not give are read from the images.
+        """
         entries = self._fill_missing_sizes(list(self._read_entries(root)))
-        meant: dict[CocoId, set[str | None]] = {}
+        names_by_id: dict[CocoId, set[str | None]] = {}
         for entry in entries:
-            meant.setdefault(entry.id, set()).add(entry.image_name)
+            names_by_id.setdefault(entry.id, set()).add(entry.image_name)
         split = infer_split(root.path)
-        known: dict[CocoId, CocoImage | None] = {}
-        refused = []
+        images: dict[CocoId, CocoImage | None] = {}
+        rejections = []
         for entry in entries:
-            problem = self._find_problem(entry, meant[entry.id])
+            problem = self._find_problem(entry, names_by_id[entry.id])
             if problem is not None:
-                known.setdefault(entry.id, None)
-                refused.append((entry, problem))
+                images.setdefault(entry.id, None)
+                rejections.append((entry, problem))
             elif entry.image_name is not None:
                 self._path_by_image[entry.image_name] = entry.path
-                known[entry.id] = CocoImage(self._builder.add_image(entry.image_name, split, entry.size), entry.size)
-        self._reject_entries(root, refused)
-        return known
+                images[entry.id] = CocoImage(self._builder.add_image(entry.image_name, split, entry.size), entry.size)
+        self._reject_entries(root, rejections)
+        return images
 
     def _read_entries(self, root: JsonNode) -> Iterator[_ImageEntry]:
-        near, subset = _folder_hints(root.path)
+        """Yield the image entries of a file with the image file found for each; reject malformed ones."""
+        label_folder, subset = _folder_hints(root.path)
         for node in root.get_child("images").items():
             try:
-                mention = _read_image_reference(node)
-                photo = _find_image(self.image_lookup, mention, near, subset)
-                yield _ImageEntry(read_id(node), mention, photo, _read_size(node), node.path)
+                image_reference = _read_image_reference(node)
+                image_name = _find_image(self.image_lookup, image_reference, label_folder, subset)
+                yield _ImageEntry(read_id(node), image_reference, image_name, _read_size(node), node.path)
             except JsonValueError as error:
                 self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
 
     def _fill_missing_sizes(self, entries: Sequence[_ImageEntry]) -> list[_ImageEntry]:
-        """Return ``entries``; where the file does not tell the size, the photo does."""
-        unknown = [entry.image_name for entry in entries if entry.image_name is not None and not any(entry.size)]
-        if not unknown:
-            return list(entries)
-        found = dict(zip(unknown, map(tuple, read_image_sizes(self.image_lookup.tree, unknown).tolist()), strict=True))
+        """Return ``entries`` with the sizes that are missing read from the image files."""
+        unsized = [entry.image_name for entry in entries if entry.image_name is not None and not any(entry.size)]
+        sizes = read_sizes_by_name(self.image_lookup.tree, unsized)
         return [
-            entry if any(entry.size) else replace(entry, size=found.get(entry.image_name or "", (0, 0)))
+            entry if any(entry.size) else replace(entry, size=sizes.get(entry.image_name or "", (0, 0)))
             for entry in entries
         ]
 
-    def _find_problem(self, entry: _ImageEntry, meant: set[str | None]) -> tuple[str, str, str] | None:
-        if len(meant) > 1:
-            return _("{count} images have its id").format(count=len(meant)), _("give each an id of its own"), "row"
+    def _find_problem(self, entry: _ImageEntry, names: set[str | None]) -> tuple[str, str, str] | None:
+        """Return (reason, remedy, kind) why an entry cannot be used, ``None`` when it can.
+
+        ``names`` are the image files of all entries that have its id.
+        """
+        if len(names) > 1:
+            return _("{count} images have its id").format(count=len(names)), _("give each a unique id"), "row"
         if entry.image_name is None:
-            reason = _("its photo {name} is not there").format(name=entry.image_reference)
-            return reason, _("put it there, or remove the entry"), "no-image"
+            reason = _("its photo {name} is missing").format(name=entry.image_reference)
+            return reason, _("add it, or remove the entry"), "no-image"
         if entry.image_name in self._path_by_image:
             reason = _("{other} is the same photo, {name}").format(
                 other=self._path_by_image[entry.image_name], name=entry.image_name
@@ -116,43 +134,59 @@ class ImageIndex:
             return reason, _("remove one"), "double"
         return None
 
-    def _reject_entries(self, root: JsonNode, refused: Sequence[tuple[_ImageEntry, tuple[str, str, str]]]) -> None:
-        if not refused:
+    def _reject_entries(self, root: JsonNode, rejections: Sequence[tuple[_ImageEntry, tuple[str, str, str]]]) -> None:
+        """Reject entries, each with the number of annotations that are lost with it."""
+        if not rejections:
             return
-        marks = Counter(
+        annotation_counts = Counter(
             node.value.get("image_id") for node in root.get_child("annotations").items() if _has_image_id(node)
         )
-        for entry, (said, remedy, fault) in refused:
-            count = marks[entry.id]
-            reason = said if not count else _("{reason}; with it {count} marks").format(reason=said, count=count)
-            self._builder.reject(entry.path, reason, remedy, kind=fault)
+        for entry, (problem, remedy, kind) in rejections:
+            count = annotation_counts[entry.id]
+            reason = (
+                problem if not count else _("{reason}; affects {count} annotations").format(reason=problem, count=count)
+            )
+            self._builder.reject(entry.path, reason, remedy, kind=kind)
 
 
 def infer_split(name: str) -> int:
-    """Return the split that the file ``name`` is of: by a word in its name, else by the folder that it lies in."""
-    said = {SPLIT_WORDS[word] for word in _split_words(get_file_stem(name)) if word in SPLIT_WORDS}
-    if said:
-        return said.pop() if len(said) == 1 else UNASSIGNED
-    folders = [_split_words(folder) for folder in name.split("/")[-2::-1]]
-    return next((SPLIT_WORDS[words[0]] for words in folders if len(words) == 1 and words[0] in SPLIT_WORDS), UNASSIGNED)
+    """Return the split of the COCO file ``name``, ``UNASSIGNED`` when none is clear.
+
+    Split words in the file name count first, and are unclear when they differ; else the nearest folder named as a
+    split.
+    """
+    splits = {SPLIT_WORDS[word] for word in _split_words(get_file_stem(name)) if word in SPLIT_WORDS}
+    if splits:
+        return splits.pop() if len(splits) == 1 else UNASSIGNED
+    for folder in name.split("/")[-2::-1]:
+        words = _split_words(folder)
+        if len(words) == 1 and words[0] in SPLIT_WORDS:
+            return SPLIT_WORDS[words[0]]
+    return UNASSIGNED
 
 
 def _split_words(text: str) -> list[str]:
     return _WORD_PATTERN.findall(text.lower())
 
 
-def _find_image_root(place: DataLocation, root: JsonNode) -> tuple[ImageLookup, str]:
-    mentions = list(_sample_references(root))
-    found = []
-    for tree, prefix in iterate_parent_trees(place):
-        photos = ImageLookup(tree)
-        if any(_find_image(photos, mention, *_folder_hints(prefix + root.path)) for mention in mentions):
-            return photos, prefix
-        found.append((photos, prefix))
-    return found[0]
+def _find_image_root(location: DataLocation, root: JsonNode) -> tuple[ImageLookup, str]:
+    """Return the tree in which one of the first images is found, and the prefix of our file names in it.
+
+    Without any, the tree of the location itself.
+    """
+    image_references = list(_sample_references(root))
+    candidates = []
+    for tree, prefix in iterate_parent_trees(location):
+        image_lookup = ImageLookup(tree)
+        hints = _folder_hints(prefix + root.path)
+        if any(_find_image(image_lookup, image_reference, *hints) for image_reference in image_references):
+            return image_lookup, prefix
+        candidates.append((image_lookup, prefix))
+    return candidates[0]
 
 
 def _sample_references(root: JsonNode) -> Iterator[str]:
+    """Yield what the first 20 image entries call their files."""
     for _index, node in zip(range(_MAX_PROBES), root.get_child("images").items(), strict=False):
         try:
             yield _read_image_reference(node)
@@ -161,34 +195,40 @@ def _sample_references(root: JsonNode) -> Iterator[str]:
 
 
 def _read_image_reference(node: JsonNode) -> str:
-    """Return what the image at ``node`` is called: ``file_name``, else the end of its address."""
+    """Return what the entry at ``node`` calls its file: ``file_name``, else the end of ``coco_url``."""
     if node.get_child("file_name").value is None and node.get_child("coco_url").value is not None:
         path = unquote(urlsplit(node.get_text("coco_url")).path)
         return "/".join(path.split("/")[-2:])
     return node.get_text("file_name")
 
 
-def _folder_hints(label: str) -> tuple[str, str]:
-    """Return the folder of the file ``label``, and what the folder of its photos is called if it has its own."""
-    return posixpath.dirname(label), get_file_stem(label).removeprefix("instances_")
+def _folder_hints(label_file: str) -> tuple[str, str]:
+    """Return the folder of ``label_file``, and the likely name of a folder with its images alone.
+
+    ``annotations/instances_val2017.json`` gives ``annotations`` and ``val2017``.
+    """
+    return posixpath.dirname(label_file), get_file_stem(label_file).removeprefix("instances_")
 
 
-def _find_image(photos: ImageLookup, mention: str, near: str, subset: str) -> str | None:
-    # Splits may hold photos of the same name: then the folder called as the label file decides.
-    for wanted in (mention, f"{subset}/{mention}", f"images/{mention}"):
-        found = photos.find(wanted, near)
-        if found is not None:
-            return found if is_encodable_text(found) else None
+def _find_image(image_lookup: ImageLookup, image_reference: str, label_folder: str, subset: str) -> str | None:
+    """Return the image file that an entry refers to, ``None`` for none.
+
+    Splits may hold files of the same name; the folder ``subset`` named as the label file decides then.
+    """
+    for path in (image_reference, f"{subset}/{image_reference}", f"images/{image_reference}"):
+        image_name = image_lookup.find(path, label_folder)
+        if image_name is not None:
+            return image_name if is_encodable_text(image_name) else None
     return None
 
 
 def read_id(node: JsonNode) -> CocoId:
-    """Return the id of the image or category at ``node``."""
+    """Return the id of the image or category at ``node``, a number or a text; raise ``JsonValueError`` otherwise."""
     value = node.get_child("id").value
     if not is_number(value) and not isinstance(value, str):
         raise node.get_child("id").make_error(_("an id"))
-    found: CocoId = value
-    return found
+    coco_id: CocoId = value
+    return coco_id
 
 
 def _has_image_id(node: JsonNode) -> bool:
@@ -197,5 +237,6 @@ def _has_image_id(node: JsonNode) -> bool:
 
 
 def _read_size(node: JsonNode) -> tuple[int, int]:
+    """Return (height, width) of the entry at ``node``; zeros unless it gives both."""
     height, width = parse_image_side(node.value.get("height")), parse_image_side(node.value.get("width"))
     return (height, width) if height and width else (0, 0)

@@ -1,8 +1,9 @@
-"""COCO JSON: all images, boxes, outlines and masks of a split in one file (Lin et al., "Microsoft COCO", ECCV 2014).
+"""Reads COCO JSON: one file holds the images, boxes, outlines and masks of a split.
 
-Read as the data format page of cocodataset.org and the COCO API have it. Class ids are the categories by ascending id,
-whichever those are. Roboflow puts a category 0 first that only names the project: one that is the supercategory of all
-others, and that no annotation of the first file has, is no class. In further files names count, not ids.
+The format is that of Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014, as the data format page of
+cocodataset.org and the COCO API define it. Class ids are given to the categories by ascending COCO id. Roboflow puts a
+category 0 first that only names the project: it is no class when it is the supercategory of all others and no
+annotation of the first file has it. In further files names count, not ids.
 """
 
 from __future__ import annotations
@@ -28,87 +29,102 @@ from lince.progress import SILENT, Progress
 from lince.storage.tree import DataLocation
 
 NAME = "coco"
-_Found = TypeVar("_Found")
+_Entry = TypeVar("_Entry")
 _HEAD_BYTES = 4096
-_MAX_PROBES = 500  # files, as long as the format is not known
-_BATCH_SIZE = 1024  # annotations; one that is not as it should be costs the pace of so many
+_MAX_PROBES = 500  # JSON files looked at to detect the format
+_BATCH_SIZE = 1024  # annotations; one that is unusual makes the whole batch be parsed one by one
 _TOP_LEVEL_KEYS = (b'"images"', b'"annotations"', b'"categories"')
 _ANNOTATION_KEYS = {"bbox", "segmentation", "image_id", "category_id", "iscrowd"}
 
 
-def detect(place: DataLocation) -> str | None:
-    """Return what speaks for COCO: JSON files with its lists of images, annotations or categories."""
-    found = _find_label_files(place, _MAX_PROBES)
-    if not found:
+def detect(location: DataLocation) -> str | None:
+    """Return how many COCO files there are and the name of one; ``None`` when there are none.
+
+    COCO are JSON files with the lists ``images``, ``annotations`` or ``categories``, judged by their first 4 KiB. Up to
+    500 JSON files are looked at.
+    """
+    label_files = _find_label_files(location, _MAX_PROBES)
+    if not label_files:
         return None
     return _("{count} JSON files of images, annotations and categories, such as {name}").format(
-        count=len(found), name=found[0]
+        count=len(label_files), name=label_files[0]
     )
 
 
-def read(place: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
-    """Read all COCO files at ``place``; the name of each, or of its folder, tells its split.
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+    """Read all COCO files at ``location``; the name of each file, or of its folder, gives its split.
 
-    An image without annotations is one that shows nothing. Raise ``DataError`` for a file that is not JSON, and when
-    all of them hold something else: key points, captions, panoptic segments, images alone.
+    An image without annotations shows no object. Other JSON files beside them are rejected if they are damaged. Raise
+    ``DataError`` for a COCO file that is not valid JSON, and when all of them hold something else: key points,
+    captions, panoptic segments, or no annotations.
     """
-    reader = _CocoReader(place, options)
-    found = [place.file] if place.file else _find_label_files(place)
-    with progress.open_stage(_("Reading the labels"), len(found)) as stage:
-        for name in found:
+    reader = _CocoReader(location, options)
+    label_files = [location.file] if location.file else _find_label_files(location)
+    with progress.open_stage(_("Reading the labels"), len(label_files)) as stage:
+        for name in label_files:
             reader.add_file(name, progress)
             stage.advance()
-    reader.add_rejected(json_reader.find_invalid_files(place.tree, _sibling_files(place, found)))
+    reader.add_rejected(json_reader.find_invalid_files(location.tree, _sibling_files(location, label_files)))
     return reader.build_table()
 
 
 class _CocoReader:
-    def __init__(self, place: DataLocation, options: ReadOptions) -> None:
-        self._tree = place.tree
+    """Reads one COCO file after the other into one table; classes are joined by name."""
+
+    def __init__(self, location: DataLocation, options: ReadOptions) -> None:
+        self._tree = location.tree
         self._builder = ObjectTableBuilder(options)
-        self._image_index = ImageIndex(place, self._builder)
+        self._image_index = ImageIndex(location, self._builder)
         self._class_names: list[str] = []
         self._unsupported_errors: list[DataError] = []
         self._files_read = 0
 
     def add_file(self, name: str, progress: Progress) -> None:
-        """Add what the file ``name`` says."""
+        """Add the images and annotations of the file ``name``.
+
+        A file of captions, key points and the like is rejected; ``build_table`` raises if there is no other.
+        """
         root = JsonNode(json_reader.load_json(self._tree, name), name)
-        other = _unsupported_content(root)
-        if other:
-            self._unsupported_errors.append(_unsupported_error(str(self._tree.root / name), other))
-            self._builder.reject(name, other, _("lince reads boxes, outlines and masks"))
+        content = _unsupported_content(root)
+        if content:
+            self._unsupported_errors.append(_unsupported_error(str(self._tree.root / name), content))
+            self._builder.reject(name, content, _("lince reads boxes, polygons and masks"))
             return
         try:
             root = self._image_index.relocate_root(root)
-            kinds = self._read_class_ids(root, progress)
-            self._add_annotations(root, self._image_index.add_images(root), kinds)
+            class_ids = self._read_class_ids(root, progress)
+            self._add_annotations(root, self._image_index.add_images(root), class_ids)
         except JsonValueError as error:
             raise error.to_file_error(self._image_index.image_lookup.tree.root) from error
         self._files_read += 1
 
-    def add_rejected(self, refusals: Iterable[RejectedItem]) -> None:
-        """Set files aside that cannot be read."""
-        self._builder.rejected += refusals
+    def add_rejected(self, rejections: Iterable[RejectedItem]) -> None:
+        """Record files that cannot be read."""
+        self._builder.rejected += rejections
 
     def build_table(self) -> Table:
-        """Return the table of all files."""
+        """Return the table of all files; raise ``DataError`` when none could be used."""
         if not self._files_read:
             raise self._unsupported_errors[0] if self._unsupported_errors else DataError(_("There is no COCO file."))
         return self._builder.build_table(self._image_index.image_lookup.tree, NAME, self._class_names)
 
     def _read_class_ids(self, root: JsonNode, progress: Progress) -> dict[CocoId, int]:
-        """Return the class id of each category of the file at ``root``."""
+        """Return the class id of each category of the file at ``root``, and add new class names."""
         names = self._read_categories(root)
-        project = None if self._files_read else _find_project_category(root, names)
-        if project is not None:
-            said = _("Category 0, '{name}', is the supercategory of all others and has no marks: no class.")
-            progress.show_message(said.format(name=names.pop(project)))
+        project_category = None if self._files_read else _find_project_category(root, names)
+        if project_category is not None:
+            message = _(
+                "Category 0, '{name}', is the supercategory of all others and has no annotations: not used as a class."
+            )
+            progress.show_message(message.format(name=names.pop(project_category)))
         self._class_names += [name for name in names.values() if name not in self._class_names]
         return {category: self._class_names.index(name) for category, name in names.items()}
 
     def _read_categories(self, root: JsonNode) -> dict[CocoId, str]:
-        """Return the names of the categories by ascending id."""
+        """Return the names of the categories by ascending id, numbers before texts.
+
+        Categories without id or name are rejected. Raise ``DataError`` when one id has two names.
+        """
         names: dict[CocoId, str] = {}
         for node in root.get_child("categories").items():
             try:
@@ -125,50 +141,56 @@ class _CocoReader:
         return {category: names[category] for category in sorted(names, key=lambda key: (isinstance(key, str), key))}
 
     def _add_annotations(
-        self, root: JsonNode, images: dict[CocoId, CocoImage | None], kinds: dict[CocoId, int]
+        self, root: JsonNode, images: dict[CocoId, CocoImage | None], class_ids: dict[CocoId, int]
     ) -> None:
-        whole = root.get_child("annotations")
-        for first in range(0, len(whole.as_list()), _BATCH_SIZE):
-            found = read_batch(whole.value[first : first + _BATCH_SIZE], images, kinds)
-            if found is None or not self._builder.extend(found):
-                self._add_one_by_one(whole.items(first, first + _BATCH_SIZE), images, kinds)
+        """Add the annotations of a file: in batches where possible, else one by one."""
+        annotations = root.get_child("annotations")
+        for first in range(0, len(annotations.as_list()), _BATCH_SIZE):
+            batch = read_batch(annotations.value[first : first + _BATCH_SIZE], images, class_ids)
+            if batch is None or not self._builder.extend(batch):
+                self._add_one_by_one(annotations.items(first, first + _BATCH_SIZE), images, class_ids)
 
     def _add_one_by_one(
-        self, nodes: Iterable[JsonNode], images: Mapping[CocoId, CocoImage | None], kinds: Mapping[CocoId, int]
+        self, nodes: Iterable[JsonNode], images: Mapping[CocoId, CocoImage | None], class_ids: Mapping[CocoId, int]
     ) -> None:
-        marks = self._builder
+        """Add annotations, and reject those that are not as COCO defines them, with their place."""
+        builder = self._builder
         for node in nodes:
             try:
-                known = _look_up(node, "image_id", images, "no-image")
-                if known is not None:  # else the image was refused, and with it what is marked on it
-                    marks.add(
-                        known.row, parse_annotation(node, _look_up(node, "category_id", kinds, "class"), known.size)
-                    )
+                image = _look_up(node, "image_id", images, "no-image")
+                if image is not None:  # else the image was rejected, and its annotations with it
+                    class_id = _look_up(node, "category_id", class_ids, "class")
+                    builder.add(image.row, parse_annotation(node, class_id, image.size))
             except JsonValueError as error:
-                marks.reject(error.path, error.reason, error.remedy, kind=error.kind)
+                builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
 
 
-def _find_label_files(place: DataLocation, at_most: int | None = None) -> list[str]:
-    """Return the JSON files at ``place`` that are COCO's by their beginning, of the first ``at_most``."""
-    return [name for name in place.find_by_suffix(".json")[:at_most] if _is_coco(place, name)]
+def _find_label_files(location: DataLocation, at_most: int | None = None) -> list[str]:
+    """Return the names of the COCO files among the first ``at_most`` JSON files (all when ``None``)."""
+    return [name for name in location.find_by_suffix(".json")[:at_most] if _is_coco(location, name)]
 
 
-def _sibling_files(place: DataLocation, found: list[str]) -> list[str]:
-    """Return the other JSON files that lie beside those ``found`` or have the name of one: they may be damaged ones."""
-    folders, names = {posixpath.dirname(name) for name in found}, {posixpath.basename(name) for name in found}
-    others = [] if place.file else sorted({*place.find_by_suffix(".json")} - {*found})
+def _sibling_files(location: DataLocation, label_files: list[str]) -> list[str]:
+    """Return the other JSON files in the folders of ``label_files`` or of the same file name.
+
+    They may be COCO files that are damaged at their beginning, which ``_is_coco`` does not recognise.
+    """
+    folders = {posixpath.dirname(name) for name in label_files}
+    names = {posixpath.basename(name) for name in label_files}
+    others = [] if location.file else sorted({*location.find_by_suffix(".json")} - {*label_files})
     return [name for name in others if posixpath.dirname(name) in folders or posixpath.basename(name) in names]
 
 
-def _is_coco(place: DataLocation, name: str) -> bool:
+def _is_coco(location: DataLocation, name: str) -> bool:
+    """Whether the beginning of a JSON file has COCO's lists, with the keys of their records where it shows some."""
     try:
-        head = place.tree.head(name, _HEAD_BYTES)
+        head = location.tree.head(name, _HEAD_BYTES)
     except DataError:
         return False
     plain = head.replace(b"\0", b"")  # UTF-16
     if not any(key in plain for key in _TOP_LEVEL_KEYS):
         return False
-    value = json_reader.peek_json(place.tree, name, _HEAD_BYTES)
+    value = json_reader.peek_json(location.tree, name, _HEAD_BYTES)
     if not isinstance(value, dict) or "shapes" in value:
         return False
     annotation, image = _first_item(value, "annotations"), _first_item(value, "images")
@@ -179,13 +201,14 @@ def _is_coco(place: DataLocation, name: str) -> bool:
 
 
 def _first_item(value: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the first record of the list ``value[key]``; an empty one when there is none."""
     items = value.get(key)
     first = items[0] if isinstance(items, list) and items else {}
     return first if isinstance(first, dict) else {}
 
 
 def _unsupported_content(root: JsonNode) -> str:
-    """Return what the file at ``root`` holds instead of marked objects; nothing when it does hold them."""
+    """Return what the file at ``root`` holds instead of objects; empty when it does hold objects."""
     if root.get_child("annotations").value is None:
         return _("images without annotations")
     first = _first_item(root.value, "annotations")
@@ -197,7 +220,7 @@ def _unsupported_content(root: JsonNode) -> str:
 
 
 def _find_project_category(root: JsonNode, names: dict[CocoId, str]) -> CocoId | None:
-    """Return the category that only names the project, as Roboflow writes it; ``None`` when there is none."""
+    """Return the id of the category that only names the project, as Roboflow writes it, or ``None``."""
     lowest = next(iter(names), None)
     if lowest != 0 or len(names) < 2:
         return None
@@ -213,30 +236,30 @@ def _category_id_of(annotation: object) -> object:
     return annotation.get("category_id") if isinstance(annotation, dict) else None
 
 
-def _look_up(node: JsonNode, key: str, known: Mapping[CocoId, _Found], fault: str) -> _Found:
+def _look_up(node: JsonNode, key: str, by_id: Mapping[CocoId, _Entry], kind: str) -> _Entry:
+    """Return the entry of ``by_id`` that the id under ``key`` names; raise ``JsonValueError`` of ``kind`` for none."""
     value = node.get_child(key).value
     try:
-        return known[value]
+        return by_id[value]
     except (KeyError, TypeError):
-        path, reason = (
-            f"{node.path}/{key}",
-            _("{value} is declared nowhere").format(value=json_reader.format_value(value)),
-        )
-        raise JsonValueError(path, reason, fault) from None
+        reason = _("{value} is not declared").format(value=json_reader.format_value(value))
+        raise JsonValueError(f"{node.path}/{key}", reason, kind) from None
 
 
 def _unsupported_error(path: str, content: str) -> DataError:
     return DataError(
-        _("{path} holds {content}.").format(path=path, content=content),
-        _("Expected annotations with boxes, outlines or masks."),
-        _("Take the file of instances instead."),
+        _("{path} contains {content}.").format(path=path, content=content),
+        _("Expected annotations with boxes, polygons or masks."),
+        _("Use the instances file instead."),
     )
 
 
-def _conflicting_names_error(path: str, category: CocoId, one: str, other: str) -> DataError:
+def _conflicting_names_error(path: str, category: CocoId, first_name: str, second_name: str) -> DataError:
     return DataError(
-        _("{path}: category {id} is '{one}' and '{other}'.").format(path=path, id=category, one=one, other=other),
-        _("Every category needs an id of its own."),
+        _("{path}: category id {id} is used for both '{one}' and '{other}'.").format(
+            path=path, id=category, one=first_name, other=second_name
+        ),
+        _("Expected a unique id for every category."),
     )
 
 

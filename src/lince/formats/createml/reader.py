@@ -1,98 +1,67 @@
-"""CreateML JSON: a list of photos, each with labels and boxes (Apple, "Building an object detector data source").
+"""Reads CreateML JSON: a list of images, each with labels and boxes (Apple, "Building an object detector data source").
 
-A box is its middle and its sides in pixels of the upright photo, counted from the top left corner. Apple lets a program
-say at training time that they are meant otherwise, but the file cannot: one whose numbers are all within 0 and 1 holds
-shares of the photo, everything else is taken for pixels. Both ways to write the keys are read (``image`` and
-``annotations``; ``imagefilename`` and ``annotation``), and one file for each part as Roboflow lays them out.
+A box is its centre and its sides in pixels of the upright image, from the top left corner. Apple lets a program say at
+training time that they are meant otherwise, but the file cannot: one whose numbers are all within 0 and 1 is taken for
+fractions of the image's sides. Both spellings of the keys are read (``image`` and ``annotations``; ``imagefilename``
+and ``annotation``), and one file for each split as Roboflow lays them out.
 """
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from lince.annotations import ObjectTable
 from lince.errors import DataError
-from lince.fileio import write_text
-from lince.formats import image_lookup as headers
 from lince.formats.builders.class_index import ClassIndex
 from lince.formats.builders.object_table import Box, ObjectTableBuilder, RawObject
-from lince.formats.format import Capability, Format, WriteRequest
-from lince.formats.image_lookup import ImageLookup
+from lince.formats.createml.writer import COORDINATE_KEYS, image_path, write
+from lince.formats.format import Capability, Format
+from lince.formats.image_lookup import ImageLookup, read_sizes_by_name
 from lince.formats.table import ReadOptions, Table
 from lince.i18n import _
 from lince.parsing.json_reader import JsonNode, is_encodable_text, load_json, peek_json
 from lince.progress import SILENT, Progress
-from lince.splits import SPLIT_WORDS, SPLITS, UNASSIGNED
+from lince.splits import SPLIT_WORDS, UNASSIGNED
 from lince.storage.parent_tree import iterate_parent_trees
 from lince.storage.tree import DataLocation, FileTree
 
 NAME = "createml"
-_FILE_NAME = "_annotations.createml.json"
 _IMAGE_KEYS = ("image", "imagefilename", "imageFilename")
 _ANNOTATION_KEYS = ("annotations", "annotation")
-_COORDINATE_KEYS = ("x", "y", "width", "height")
 _MAX_PROBES = 64
 
 
-def detect(place: DataLocation) -> str | None:
-    """Return what speaks for CreateML: JSON files that are lists of photos with labels and coordinates."""
-    found = _find_label_files(place, _MAX_PROBES)
-    return _("JSON lists of photos and boxes: {names}").format(names=", ".join(found[:4])) if found else None
+def detect(location: DataLocation) -> str | None:
+    """Return the names of the CreateML files, ``None`` when there are none.
 
-
-def read(place: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
-    """Read every such file; a photo's part is told by the folder or, of several files, by the name of its file.
-
-    Raise ``DataError`` when a file is no list in JSON.
+    They are JSON lists of images with labels and coordinates, judged by the beginnings of up to 64 JSON files.
     """
-    files = _with_sibling_files(place, _find_label_files(place)) or place.find_by_suffix(".json")
-    lists = {name: list(JsonNode(load_json(place.tree, name), name).items()) for name in files}
-    tree, prefix = _find_image_root(place, lists)
-    return _CreateMLReader(tree, prefix, options).read_lists(lists, progress)
+    label_files = _find_label_files(location, _MAX_PROBES)
+    if not label_files:
+        return None
+    return _("JSON lists of photos and boxes: {names}").format(names=", ".join(label_files[:4]))
 
 
-def image_path(split: str, class_name: str, file_name: str) -> str:
-    """Return where the image ``file_name`` goes: beside the file of its part."""
-    return f"{split}/{file_name}" if split else file_name
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+    """Read every CreateML file.
 
-
-def write(export: WriteRequest, folder: Path) -> None:
-    """Write one file for each part, into its folder; images of no part stand in the one above."""
-    words = {split: word for word, split in SPLITS.items()}
-    found: dict[str, list[Any]] = {}
-    for row, name in enumerate(export.image_paths):
-        word = words.get(int(export.table.splits[row]), "")
-        mention = name.removeprefix(f"{word}/") if word and not posixpath.isabs(name) else name
-        found.setdefault(word, []).append({"image": mention, "annotations": _annotation_records(export, row)})
-    for word, entries in found.items():
-        target = folder / word / _FILE_NAME
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_text(target, json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _annotation_records(export: WriteRequest, row: int) -> list[dict[str, Any]]:
-    table = export.table
-    objects = table.objects or ObjectTable.empty(len(table.names))
-    here = objects.slice_of_image(row)
-    found = []
-    for class_id, (left, top, right, bottom) in zip(
-        objects.class_ids[here].tolist(), objects.boxes[here].tolist(), strict=True
-    ):
-        middle = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
-        coordinates = dict(zip(_COORDINATE_KEYS, middle, strict=True))
-        found.append({"label": table.classes.names[class_id], "coordinates": coordinates})
-    return found
+    The split of an image is that of a folder named as one or, of several files, the one in the file's name. An image
+    without annotations shows no object. Raise ``DataError`` when a file is not a JSON list.
+    """
+    files = _with_sibling_files(location, _find_label_files(location)) or location.find_by_suffix(".json")
+    entries_by_file = {name: list(JsonNode(load_json(location.tree, name), name).items()) for name in files}
+    tree, prefix = _find_image_root(location, entries_by_file)
+    return _CreateMLReader(tree, prefix, options).read_lists(entries_by_file, progress)
 
 
 @dataclass(frozen=True)
 class _ImageEntry:
-    """One photo that a file speaks of, its split, and its marks."""
+    """An image entry of a file whose image was found.
+
+    ``normalised`` says that the boxes of its file are fractions of the image's sides.
+    """
 
     image_name: str
     split: int
@@ -101,24 +70,24 @@ class _ImageEntry:
 
 
 class _CreateMLReader:
+    """Collects the entries of all files, then adds images and objects to one table."""
+
     def __init__(self, tree: FileTree, prefix: str, options: ReadOptions) -> None:
         self._image_lookup = ImageLookup(tree)
         self._prefix = prefix
         self._builder = ObjectTableBuilder(options)
         self._class_index = ClassIndex()
 
-    def read_lists(self, lists: dict[str, list[JsonNode]], progress: Progress) -> Table:
-        """Return the table of all photos in ``lists``."""
+    def read_lists(self, entries_by_file: dict[str, list[JsonNode]], progress: Progress) -> Table:
+        """Return the table of all images; ``entries_by_file`` holds the list in each file by its name."""
         entries: dict[str, _ImageEntry] = {}
-        for name, nodes in lists.items():
-            shares = _are_normalised(nodes)
+        for name, nodes in entries_by_file.items():
+            normalised = _are_normalised(nodes)
             for node in nodes:
-                self._add_entry(name, node, entries, shares, len(lists) > 1)
+                self._add_entry(name, node, entries, normalised, len(entries_by_file) > 1)
         tree = self._image_lookup.tree
-        scaled = [entry.image_name for entry in entries.values() if entry.normalised]
-        sizes = (
-            dict(zip(scaled, headers.read_image_sizes(tree, scaled, progress).tolist(), strict=True)) if scaled else {}
-        )
+        normalised_images = [entry.image_name for entry in entries.values() if entry.normalised]
+        sizes = read_sizes_by_name(tree, normalised_images, progress)
         with progress.open_stage(_("Reading the labels"), len(entries)) as stage:
             for entry in entries.values():
                 self._add_image(entry, sizes.get(entry.image_name))
@@ -126,73 +95,95 @@ class _CreateMLReader:
         return self._class_index.finalise_table(self._builder.build_table(tree, NAME, self._class_index.names))
 
     def _add_entry(
-        self, name: str, node: JsonNode, entries: dict[str, _ImageEntry], shares: bool, several: bool
+        self, name: str, node: JsonNode, entries: dict[str, _ImageEntry], normalised: bool, several_files: bool
     ) -> None:
-        mention, marks = _read_image_reference(node), _list_annotations(node)
-        if mention is None or marks is None:
-            reason = _("no record of an image and its annotations")
+        """Add the image entry at ``node`` to ``entries`` by its image file, or reject it.
+
+        Rejected are entries that are malformed, whose image is missing, or whose image has an entry already.
+        """
+        image_reference, annotations = _read_image_reference(node), _list_annotations(node)
+        if image_reference is None or annotations is None:
+            reason = _("not a record of an image and its annotations")
             self._builder.reject(node.path, reason, _("correct or remove it"))
             return
         path = self._prefix + name
-        photo = self._image_lookup.find(mention, posixpath.dirname(path))
-        if photo is None or not is_encodable_text(photo):
-            reason = _("its photo {name} is not there").format(name=mention[:200])
-            self._builder.reject(node.path, reason, _("put it there, or remove the entry"), kind="no-image")
-        elif photo in entries:
-            reason = _("{name} has an entry already").format(name=photo)
-            self._builder.reject(node.path, reason, _("join the two, or remove one"), kind="double")
+        image_name = self._image_lookup.find(image_reference, posixpath.dirname(path))
+        if image_name is None or not is_encodable_text(image_name):
+            reason = _("its photo {name} is missing").format(name=image_reference[:200])
+            self._builder.reject(node.path, reason, _("add it, or remove the entry"), kind="no-image")
+        elif image_name in entries:
+            reason = _("{name} already has an entry").format(name=image_name)
+            self._builder.reject(node.path, reason, _("merge the two, or remove one"), kind="double")
         else:
-            entries[photo] = _ImageEntry(photo, _infer_split(path, photo, several), marks, shares)
+            split = _infer_split(path, image_name, several_files)
+            entries[image_name] = _ImageEntry(image_name, split, annotations, normalised)
 
-    def _add_image(self, entry: _ImageEntry, size: list[int] | None) -> None:
+    def _add_image(self, entry: _ImageEntry, size: tuple[int, int] | None) -> None:
+        """Add an image and its objects to the table.
+
+        ``size`` is (height, width) when the boxes are fractions, else ``None``; an image whose size is unknown then is
+        rejected.
+        """
         if size is not None and not all(size):
-            reason = _("its size cannot be read, so its labels say nothing")
+            reason = _("its size cannot be read, so its labels cannot be used")
             self._builder.reject(entry.image_name, reason, _("save it as JPEG or PNG, or remove it"), kind="unusable")
             return
         height, width = size or (0, 0)
         row = self._builder.add_image(entry.image_name, entry.split, (height, width))
         for node in entry.annotations:
             try:
-                label, (x, y, across, down) = _parse_annotation(node)
+                label, (x, y, box_width, box_height) = _parse_annotation(node)
             except DataError as error:
                 self._builder.reject(node.path, error.problem.removeprefix(f"{node.path}: "), error.remedy)
                 continue
-            across, down = (across * width, down * height) if size else (across, down)
+            box_width, box_height = (box_width * width, box_height * height) if size else (box_width, box_height)
             x, y = (x * width, y * height) if size else (x, y)
-            box = x - across / 2, y - down / 2, x + across / 2, y + down / 2
+            box = x - box_width / 2, y - box_height / 2, x + box_width / 2, y + box_height / 2
             self._builder.add(row, RawObject(self._class_index.get_id(label), box, node.path))
 
 
-def _find_label_files(place: DataLocation, probes: int | None = None) -> list[str]:
-    return [name for name in place.find_by_suffix(".json")[:probes] if _is_createml(place, name)]
+def _find_label_files(location: DataLocation, probes: int | None = None) -> list[str]:
+    """Return the CreateML files at ``location``, among its first ``probes`` JSON files (all when ``None``)."""
+    return [name for name in location.find_by_suffix(".json")[:probes] if _is_createml(location, name)]
 
 
-def _with_sibling_files(place: DataLocation, found: list[str]) -> list[str]:
-    """Return the files ``found`` and those of the same names in other folders: one that is damaged is one too."""
-    names = {posixpath.basename(name) for name in found}
-    return [name for name in place.find_by_suffix(".json") if posixpath.basename(name) in names or name in found]
+def _with_sibling_files(location: DataLocation, label_files: list[str]) -> list[str]:
+    """Return ``label_files`` and the files of the same names in other folders.
+
+    A split's file that is damaged is not recognised as CreateML by its content, but it has the name of the others.
+    """
+    names = {posixpath.basename(name) for name in label_files}
+    return [name for name in location.find_by_suffix(".json") if posixpath.basename(name) in names]
 
 
-def _is_createml(place: DataLocation, name: str) -> bool:
-    value = peek_json(place.tree, name)
+def _is_createml(location: DataLocation, name: str) -> bool:
+    """Whether a JSON file is a list of image entries.
+
+    Only its beginning is read: the first four entries, of whose annotations one must have coordinates if there are any.
+    """
+    value = peek_json(location.tree, name)
     if not isinstance(value, list) or not value:
         return False
     entries = [JsonNode(entry, name) for entry in value[:4]]
     if any(_read_image_reference(entry) is None for entry in entries[:1]) or _list_annotations(entries[0]) is None:
         return False
-    marks = [node.value for entry in entries for node in _list_annotations(entry) or []]
-    whole = [mark for mark in marks if isinstance(mark, dict) and mark.get("coordinates") is not None]
-    return bool(whole) or not marks
+    annotations = [node.value for entry in entries for node in _list_annotations(entry) or []]
+    records = [annotation for annotation in annotations if isinstance(annotation, dict)]
+    return not annotations or any(record.get("coordinates") is not None for record in records)
 
 
 def _read_image_reference(node: JsonNode) -> str | None:
+    """Return what the entry at ``node`` calls its image file; ``None`` when it names none."""
     if not isinstance(node.value, dict):
         return None
-    found = next((node.value[key] for key in _IMAGE_KEYS if node.value.get(key) is not None), None)
-    return found if isinstance(found, str) and found.strip() and is_encodable_text(found) else None
+    image_reference = next((node.value[key] for key in _IMAGE_KEYS if node.value.get(key) is not None), None)
+    if not isinstance(image_reference, str) or not image_reference.strip():
+        return None
+    return image_reference if is_encodable_text(image_reference) else None
 
 
 def _list_annotations(node: JsonNode) -> list[JsonNode] | None:
+    """Return the annotations of the entry at ``node``; ``None`` when it has no list of them."""
     if not isinstance(node.value, dict):
         return None
     key = next((key for key in _ANNOTATION_KEYS if isinstance(node.value.get(key), list)), None)
@@ -200,51 +191,69 @@ def _list_annotations(node: JsonNode) -> list[JsonNode] | None:
 
 
 def _parse_annotation(node: JsonNode) -> tuple[str, Box]:
+    """Return the class name of an annotation and its box as (x, y, width, height), x and y of the centre.
+
+    Raise ``JsonValueError`` when a part is missing or of another type.
+    """
     label = node.get_text("label")
     if not label.strip():
         raise node.get_child("label").make_error(_("the name of a class"))
     coordinates = node.get_child("coordinates")
-    x, y, across, down = (coordinates.get_number(side) for side in _COORDINATE_KEYS)
-    return label, (x, y, across, down)
+    x, y, width, height = (coordinates.get_number(side) for side in COORDINATE_KEYS)
+    return label, (x, y, width, height)
 
 
 def _are_normalised(nodes: list[JsonNode]) -> bool:
-    """Whether the numbers of a file are shares of the photo: all of them are within 0 and 1, and none is a pixel."""
+    """Whether the boxes of a file are fractions of the image's sides: all numbers are within 0 and 1."""
     values = list(_iterate_coordinates(nodes))
     return bool(values) and all(0 <= value <= 1 for value in values)
 
 
 def _iterate_coordinates(nodes: list[JsonNode]) -> Iterator[float]:
+    """Yield the coordinates of all well-formed annotations of a file."""
     for node in nodes:
-        for mark in _list_annotations(node) or []:
+        for annotation in _list_annotations(node) or []:
             try:
-                yield from _parse_annotation(mark)[1]
+                yield from _parse_annotation(annotation)[1]
             except DataError:
-                continue  # it is rejected where marks are read
+                continue  # rejected where objects are added to the table
 
 
-def _find_image_root(place: DataLocation, lists: dict[str, list[JsonNode]]) -> tuple[FileTree, str]:
-    """Return the tree in which one of the first photos is found, and what our names start by there."""
-    asked = [
-        (name, mention)
-        for name, nodes in lists.items()
+def _find_image_root(location: DataLocation, entries_by_file: dict[str, list[JsonNode]]) -> tuple[FileTree, str]:
+    """Return the tree in which one of the first images is found, and the prefix of our file names in it.
+
+    It is the tree of the location, or of a folder above with the images beside the labels; the former when no image is
+    found.
+    """
+    references = [
+        (name, image_reference)
+        for name, nodes in entries_by_file.items()
         for node in nodes[:4]
-        if (mention := _read_image_reference(node))
+        if (image_reference := _read_image_reference(node))
     ]
-    for tree, prefix in iterate_parent_trees(place):
-        photos = ImageLookup(tree)
-        if any(photos.find(mention, posixpath.dirname(prefix + name)) for name, mention in asked[:20]):
+    for tree, prefix in iterate_parent_trees(location):
+        image_lookup = ImageLookup(tree)
+        if any(image_lookup.find(path, posixpath.dirname(prefix + name)) for name, path in references[:20]):
             return tree, prefix
-    return place.tree, ""
+    return location.tree, ""
 
 
-def _infer_split(path: str, photo: str, several: bool) -> int:
-    words = [word for name in (path, photo) if not posixpath.isabs(name) for word in name.lower().split("/")[:-1]]
-    if several:
+def _infer_split(path: str, image_name: str, several_files: bool) -> int:
+    """Return the split of an image: by a folder of the label file or of the image that is named as one.
+
+    With ``several_files`` a split word in the label file's name counts too. The first that is found decides.
+    """
+    words = [word for name in (path, image_name) if not posixpath.isabs(name) for word in name.lower().split("/")[:-1]]
+    if several_files:
         words += re.split(r"[^a-z]+", posixpath.basename(path).lower())
     return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), UNASSIGNED)
 
 
 FORMAT = Format(
-    NAME, detect, read, Capability.BOXES | Capability.SPLITS | Capability.NEGATIVES | Capability.EXTERNAL_PATHS, write, image_path
-)  # fmt: skip
+    NAME,
+    detect,
+    read,
+    Capability.BOXES | Capability.SPLITS | Capability.NEGATIVES | Capability.EXTERNAL_PATHS,
+    write,
+    image_path,
+)

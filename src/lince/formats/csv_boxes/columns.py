@@ -1,4 +1,4 @@
-"""Which columns of a table hold boxes: told by the names in its first line, or by what stands in a first row."""
+"""Finds the columns of a CSV table of boxes: by its header or, without one, by the values of the first row."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from lince.annotations import DIFFICULT, GROUP, OCCLUDED, TRUNCATED
 from lince.errors import AmbiguousError
+from lince.formats.csv_text import find_first_line
 from lince.i18n import _
 from lince.storage.scan import looks_like_image
 
-DELIMITERS = ",;\t|"
 XYXY, XYWH = "corners", "sides"
 _FILE_HEADERS = [
     "path",
@@ -57,10 +57,12 @@ _FLAGS_BY_HEADER = {
 
 @dataclass(frozen=True)
 class BoxColumns:
-    """Where the columns of a table of boxes stand.
+    """The columns of a table of boxes, as indices from 0.
 
-    ``box`` are four places: left, top, right, bottom where ``form`` is CORNERS, left, top, width, height where it is
-    SIDES. ``size`` are those of the image's width and height. ``shares`` tells that boxes are shares of the image.
+    ``box`` are the columns of left, top, right, bottom where ``box_format`` is ``XYXY``, of left, top, width, height
+    where it is ``XYWH``. ``file`` names the image and ``label`` the class. ``size`` are those of the image's width and
+    height in pixels. ``flags`` maps columns of 0 and 1 to object flags. ``normalised`` says that boxes are always
+    fractions of the image's sides.
     """
 
     delimiter: str
@@ -77,18 +79,17 @@ class BoxColumns:
 
 
 def detect_columns(text: str) -> BoxColumns | None:
-    """Return the columns of the table that starts as ``text`` does, ``None`` when it is no table of boxes.
+    """Return the columns of the table that begins with ``text``, ``None`` when it is not a table of boxes.
 
-    Raise ``AmbiguousError`` when two columns could hold the file or the class.
+    Raise ``AmbiguousError`` when two columns could name the file or the class.
     """
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(DELIMITERS, key=first.count)
-    cells = split_cells(first, delimiter)
+    line, delimiter = find_first_line(text)
+    cells = split_cells(line, delimiter)
     return _columns_from_header(cells, delimiter) or _columns_from_first_row(cells, delimiter)
 
 
 def split_cells(line: str, delimiter: str) -> list[str]:
-    """Return the cells of one line."""
+    """Return the cells of one line, quotes resolved; none when it cannot be parsed."""
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
@@ -96,26 +97,27 @@ def split_cells(line: str, delimiter: str) -> list[str]:
 
 
 def find_box_columns(names: Sequence[str]) -> list[str]:
-    """Return which of the column ``names`` hold the box of an object; none when there is no box among them."""
-    found, _form = _find_box([normalise_header(name) for name in names])
-    return [] if found is None else [names[i] for i in found]
+    """Return the column names in ``names`` that hold the box of an object; empty unless all four are there."""
+    columns, _box_format = _find_box([normalise_header(name) for name in names])
+    return [] if columns is None else [names[i] for i in columns]
 
 
 def normalise_header(name: str) -> str:
-    """Return a column's name as it is compared."""
+    """Return a column name in the form in which it is compared: lower case, with ``_`` for spaces and ``-``."""
     return name.strip().strip('"').lower().replace(" ", "_").replace("-", "_")
 
 
 def _columns_from_header(cells: Sequence[str], delimiter: str) -> BoxColumns | None:
+    """Return the columns by their names in the header, ``None`` without box, file or class among them."""
     names = [normalise_header(cell) for cell in cells]
-    box, form = _find_box(names)
+    box, box_format = _find_box(names)
     files = _find_positions(names, _FILE_HEADERS) or _find_positions(names, _IMAGE_ID_HEADERS)
     labels = _find_positions(names, _CLASS_HEADERS) or _find_positions(names, _NAME_HEADERS)
     if box is None or not files or not labels:
         return None
     width, height = (
-        [i for i in _find_positions(names, known) if i not in box]
-        for known in (_IMAGE_WIDTH_HEADERS, _IMAGE_HEIGHT_HEADERS)
+        [i for i in _find_positions(names, headers) if i not in box]
+        for headers in (_IMAGE_WIDTH_HEADERS, _IMAGE_HEIGHT_HEADERS)
     )
     return BoxColumns(
         delimiter=delimiter,
@@ -124,7 +126,7 @@ def _columns_from_header(cells: Sequence[str], delimiter: str) -> BoxColumns | N
         file=_require_single(cells, files),
         label=_require_single(cells, labels),
         box=box,
-        box_format=form,
+        box_format=box_format,
         size=(width[0], height[0]) if width and height else None,
         split=next(iter(_find_positions(names, _SPLIT_HEADERS)), None),
         normalised="imageid" in names and "labelname" in names,  # OpenImages
@@ -133,44 +135,50 @@ def _columns_from_header(cells: Sequence[str], delimiter: str) -> BoxColumns | N
 
 
 def _columns_from_first_row(cells: Sequence[str], delimiter: str) -> BoxColumns | None:
-    """Return the columns of makesense.ai (class, box, image and its size) or of RetinaNet (image, box, class)."""
+    """Return the columns of a table without header, ``None`` when its first row fits neither layout.
+
+    The layouts are those of makesense.ai (class, box, image, its width and height) and RetinaNet (image, box, class).
+    """
     stripped = [cell.strip() for cell in cells]
     if len(cells) == 8 and looks_like_image(stripped[5]) and all(map(_is_number, stripped[1:5] + stripped[6:])):
         return BoxColumns(delimiter, 8, False, 5, 0, (1, 2, 3, 4), XYWH, (6, 7))
-    empty = not any(stripped[1:])
-    if len(cells) == 6 and looks_like_image(stripped[0]) and (empty or all(map(_is_number, stripped[1:5]))):
+    is_negative = not any(stripped[1:])
+    if len(cells) == 6 and looks_like_image(stripped[0]) and (is_negative or all(map(_is_number, stripped[1:5]))):
         return BoxColumns(delimiter, 6, False, 0, 5, (1, 2, 3, 4), XYXY)
     return None
 
 
 def _find_box(names: Sequence[str]) -> tuple[tuple[int, int, int, int] | None, str]:
-    for form, roles in (
+    """Return the four box columns and their format; ``None`` and an empty text when they are not all there."""
+    for box_format, header_lists in (
         (XYXY, (_LEFT_HEADERS, _TOP_HEADERS, _RIGHT_HEADERS, _BOTTOM_HEADERS)),
         (XYWH, (_X_HEADERS, _Y_HEADERS, _BOX_WIDTH_HEADERS, _BOX_HEIGHT_HEADERS)),
     ):
-        found = [next(iter(_find_positions(names, known)), None) for known in roles]
-        left, top, third, fourth = found
+        positions = [next(iter(_find_positions(names, headers)), None) for headers in header_lists]
+        left, top, third, fourth = positions
         if left is not None and top is not None and third is not None and fourth is not None:
-            return (left, top, third, fourth), form
+            return (left, top, third, fourth), box_format
     return None, ""
 
 
-def _find_positions(names: Sequence[str], known: Sequence[str]) -> list[int]:
-    """Return where those of ``names`` stand that are ``known``, in the order of ``known``."""
-    return [i for word in known for i, name in enumerate(names) if name == word]
+def _find_positions(names: Sequence[str], headers: Sequence[str]) -> list[int]:
+    """Return the indices of the ``headers`` in ``names``, in the order of ``headers``."""
+    return [i for header in headers for i, name in enumerate(names) if name == header]
 
 
-def _require_single(cells: Sequence[str], places: Sequence[int]) -> int:
-    if len(places) > 1:
+def _require_single(cells: Sequence[str], positions: Sequence[int]) -> int:
+    """Return the only one of ``positions``; raise ``AmbiguousError`` with their names when there are more."""
+    if len(positions) > 1:
         raise AmbiguousError(
-            _("Several columns could be meant: {names}.").format(names=", ".join(cells[i].strip() for i in places)),
+            _("The columns are ambiguous: {names}.").format(names=", ".join(cells[i].strip() for i in positions)),
             _("Expected one column for the file, one for the class."),
             _("Remove or rename the others."),
         )
-    return places[0]
+    return positions[0]
 
 
 def _is_number(text: str) -> bool:
+    """Whether ``float`` can parse ``text``."""
     try:
         float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The rows of a table of boxes, each looked at on its own: what it says, or why it cannot be used."""
+"""Reads the rows of a CSV table of boxes, and checks each on its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from lince.errors import DataError
 from lince.formats.builders.object_table import Box, ObjectTableBuilder
 from lince.formats.csv_boxes.columns import XYWH, BoxColumns
+from lince.formats.csv_text import decode_text
 from lince.i18n import _
 from lince.parsing.json_reader import is_encodable_text
 from lince.splits import SPLIT_WORDS, UNASSIGNED
@@ -22,9 +23,11 @@ _MAX_SIDE = 2**31 - 1
 
 @dataclass(frozen=True)
 class BoxRow:
-    """One row: which image it ``mentions``, its class and ``box`` (``None`` for an image that shows nothing).
+    """One row of a table of boxes.
 
-    ``box`` is left, top, right, bottom in pixels, or in shares of the image; ``size`` (height, width), 0 when unknown.
+    ``line`` is its line in the file, from 1; ``image_reference`` what it calls its image. ``box`` is (left, top, right,
+    bottom) in pixels, or in fractions of the image's sides; ``None`` for an image that shows no object. ``size`` is
+    (height, width) of the image in pixels, zeros when unknown.
     """
 
     line: int
@@ -36,38 +39,33 @@ class BoxRow:
     flags: int
 
 
-def decode_text(data: bytes) -> str:
-    """Return a file's text: UTF-8, UTF-16 with its mark, or else as older spreadsheets on Windows write it."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+def read_rows(tree: FileTree, name: str, columns: BoxColumns, builder: ObjectTableBuilder) -> list[BoxRow]:
+    """Return the rows of the table ``name``; those that cannot be used are rejected through ``builder``.
 
-
-def read_rows(tree: FileTree, name: str, columns: BoxColumns, marks: ObjectTableBuilder) -> list[BoxRow]:
-    """Return the rows of the table ``name``; those that cannot be used are rejected by ``marks``.
-
-    Raise ``DataError`` when it cannot be read as a table.
+    Raise ``DataError`` when the file cannot be parsed as CSV.
     """
     split = infer_split(name)
-    found = []
+    rows = []
     for line, cells in _read_lines(tree, name, columns):
         try:
-            found.append(_parse_row(line, cells, columns, split))
+            rows.append(_parse_row(line, cells, columns, split))
         except _RowError as error:
-            marks.reject(name, error.reason, _("correct the line or remove it"), line, error.kind)
-    return found
+            builder.reject(name, error.reason, _("correct the line or remove it"), line, error.kind)
+    return rows
 
 
 def infer_split(name: str) -> int:
-    """Return the split that the path of a table tells: ``train_labels.csv``, ``test/labels.csv``."""
+    """Return the split in the path of a table (``train_labels.csv``, ``test/labels.csv``), ``UNASSIGNED`` for none.
+
+    Folders count before the file name.
+    """
     words = [*posixpath.dirname(name).lower().split("/"), *re.split(r"[^a-z]+", posixpath.basename(name).lower())]
     return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), UNASSIGNED)
 
 
 class _RowError(Exception):
+    """A row that cannot be used, with the ``reason`` and its rejection ``kind``."""
+
     def __init__(self, reason: str, kind: str = "row") -> None:
         super().__init__(reason)
         self.reason = reason
@@ -75,7 +73,10 @@ class _RowError(Exception):
 
 
 def _read_lines(tree: FileTree, name: str, columns: BoxColumns) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, cells) of each row after the names; empty lines are passed over."""
+    """Yield (line, cells) of each row below the header, blank rows left out.
+
+    Raise ``DataError`` where the text cannot be parsed as CSV.
+    """
     text = decode_text(tree.read(name))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=columns.delimiter)
     try:
@@ -88,32 +89,34 @@ def _read_lines(tree: FileTree, name: str, columns: BoxColumns) -> Iterator[tupl
         raise DataError(
             _("{path}:{line} cannot be read: {error}.").format(path=path, line=reader.line_num, error=error),
             _("Expected a table of boxes."),
-            _("Correct the line, or export the table anew."),
+            _("Correct the line, or export the table again."),
         ) from error
 
 
 def _parse_row(line: int, cells: Sequence[str], columns: BoxColumns, split: int) -> BoxRow:
+    """Return the row; ``split`` is that of the file, for rows that name none. Raise ``_RowError`` if unusable."""
     if len(cells) != columns.column_count:
         raise _RowError(
             _("{found} columns instead of {expected}").format(found=len(cells), expected=columns.column_count)
         )
-    mention, label = cells[columns.file].strip(), cells[columns.label].strip()
-    if not mention or not is_encodable_text(mention + label):
+    image_reference, class_name = cells[columns.file].strip(), cells[columns.label].strip()
+    if not image_reference or not is_encodable_text(image_reference + class_name):
         raise _RowError(_("no file"))
     box = _parse_box([cells[i].strip() for i in columns.box], columns)
-    if box is not None and not label:
+    if box is not None and not class_name:
         raise _RowError(_("no class"), "class")
-    if box is None and label:
+    if box is None and class_name:
         raise _RowError(_("a class without a box"))
     flags = sum({flag for i, flag in columns.flags.items() if cells[i].strip().lower() in ("1", "true", "yes")})
     size = (0, 0)
     if columns.size is not None:
         width, height = (_parse_side(cells[i], columns) for i in columns.size)
         size = height, width
-    return BoxRow(line, mention, label, box, size, _parse_split(cells, columns, split), flags)
+    return BoxRow(line, image_reference, class_name, box, size, _parse_split(cells, columns, split), flags)
 
 
 def _parse_box(cells: Sequence[str], columns: BoxColumns) -> Box | None:
+    """Return (left, top, right, bottom); ``None`` when all four cells are empty."""
     if not any(cells):
         return None
     left, top, third, fourth = (_parse_number(cell, columns) for cell in cells)
@@ -121,16 +124,18 @@ def _parse_box(cells: Sequence[str], columns: BoxColumns) -> Box | None:
 
 
 def _parse_number(cell: str, columns: BoxColumns) -> float:
-    text = cell if columns.delimiter == "," else cell.replace(",", ".")  # as spreadsheets write decimals here and there
+    """Return the number in a cell; a decimal comma is read where the delimiter is not a comma."""
+    text = cell if columns.delimiter == "," else cell.replace(",", ".")  # spreadsheets with decimal commas
     try:
         if "_" not in text:
             return float(text)
     except ValueError:
         pass
-    raise _RowError(_("a coordinate that is no number: {text}").format(text=cell[:40] or _("empty")), "number")
+    raise _RowError(_("a coordinate is not a number: {text}").format(text=cell[:40] or _("empty")), "number")
 
 
 def _parse_side(cell: str, columns: BoxColumns) -> int:
+    """Return the image's width or height in a cell, 0 when it is empty."""
     if not cell.strip():
         return 0
     value = _parse_number(cell.strip(), columns)
@@ -140,6 +145,7 @@ def _parse_side(cell: str, columns: BoxColumns) -> int:
 
 
 def _parse_split(cells: Sequence[str], columns: BoxColumns, split: int) -> int:
+    """Return the split that the row names, else ``split``; raise ``_RowError`` for an unknown word."""
     word = cells[columns.split].strip().lower() if columns.split is not None else ""
     if word and word not in SPLIT_WORDS:
         raise _RowError(_("unknown split '{word}'").format(word=word[:40]))

@@ -1,7 +1,7 @@
-"""CVAT for images 1.1: one XML file over all images (docs.cvat.ai, "XML annotation format").
+"""Reads "CVAT for images 1.1": one XML file describes all images (docs.cvat.ai, "XML annotation format").
 
-Coordinates are continuous pixels, as lince's own. A mask is drawn row by row within a rectangle; a ``rotation`` turns a
-box clockwise, by degrees, round its middle.
+Coordinates are continuous pixels, as in lince. A mask is drawn row by row within a rectangle; ``rotation`` turns a box
+or ellipse clockwise around its centre, in degrees. Rotated boxes and ellipses become polygons.
 """
 
 from __future__ import annotations
@@ -39,55 +39,60 @@ _MAX_PROBES = 8
 _SIGNATURE = re.compile(rb"<(?:version|meta|image)[\s>]")
 _CORNER_ATTRIBUTES = ("xtl", "ytl", "xbr", "ybr")
 _ELLIPSE_POINTS = 64
-ParsedShape = tuple[Box, list[NDArray[np.float64]], str]  # box, rings, mask
+ParsedShape = tuple[Box, list[NDArray[np.float64]], str]  # box, rings, mask as COCO text
 
 
-def detect(place: DataLocation) -> str | None:
-    """Return what speaks for CVAT at ``place``: XML with the root ``annotations``; ``None`` when nothing does."""
-    found = [name for name in place.find_by_suffix(".xml")[:_MAX_PROBES] if _is_cvat(place, name)]
-    return _("CVAT's XML: {names}").format(names=", ".join(found[:2])) if found else None
+def detect(location: DataLocation) -> str | None:
+    """Return the names of the CVAT files: XML with the root ``annotations``; ``None`` when there are none.
 
-
-def read(place: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
-    """Read every image that the XML files speak of; classes in the order of ``<labels>``, splits from the subsets.
-
-    What is neither box, polygon, ellipse, mask nor tag is refused with its line. Raise ``DataError`` when a file is not
-    whole.
+    The beginnings of up to 8 XML files are looked at.
     """
-    photos, labels, others = _locate_files(place)
-    reader = _CvatReader(photos, options)
-    reader.reject_files(others)
-    with progress.open_stage(_("Reading the labels"), len(labels)) as stage:
-        for label in labels:
-            reader.read_file(label)
+    names = [name for name in location.find_by_suffix(".xml")[:_MAX_PROBES] if _is_cvat(location, name)]
+    return _("CVAT's XML: {names}").format(names=", ".join(names[:2])) if names else None
+
+
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+    """Read every image in the XML files, classes in the order of ``<labels>``, splits from the subsets.
+
+    Shapes other than box, polygon, ellipse and mask are rejected with their lines, and so are tracks. An image without
+    shapes shows no object. Raise ``DataError`` when a file is damaged.
+    """
+    image_lookup, label_files, other_files = _locate_files(location)
+    reader = _CvatReader(image_lookup, options)
+    reader.reject_files(other_files)
+    with progress.open_stage(_("Reading the labels"), len(label_files)) as stage:
+        for label_file in label_files:
+            reader.read_file(label_file)
             stage.advance()
     return reader.build_table()
 
 
 class _CvatReader:
-    def __init__(self, photos: ImageLookup, options: ReadOptions) -> None:
-        self._image_lookup = photos
+    """Reads one CVAT file after the other into one table."""
+
+    def __init__(self, image_lookup: ImageLookup, options: ReadOptions) -> None:
+        self._image_lookup = image_lookup
         self._builder = ObjectTableBuilder(options)
         self._class_index = ClassIndex()
         self._image_names: set[str] = set()
 
-    def read_file(self, label: str) -> None:
-        """Read one file; raise ``DataError`` when it is not whole."""
+    def read_file(self, label_file: str) -> None:
+        """Read one file, by its name in the tree of the images; raise ``DataError`` when it is damaged."""
         subsets: dict[str, str] = {}
-        for element in self._read_elements(label):
+        for element in self._read_elements(label_file):
             if element.tag == "meta":
                 self._class_index.declare_classes(_read_class_names(element))
                 subsets = _read_subsets(element)
             elif element.tag == "image":
                 subset = element.attributes.get("subset", subsets.get(element.attributes.get("task_id", ""), ""))
-                self._add_image(label, element, subset or subsets.get("", ""))
+                self._add_image(label_file, element, subset or subsets.get("", ""))
             elif element.tag == "track":
                 reason = _("a track over the frames of a video")
-                self._builder.reject(label, reason, _("export it as 'CVAT for images 1.1'"), element.line, "row")
+                self._builder.reject(label_file, reason, _("export it as 'CVAT for images 1.1'"), element.line, "row")
 
-    def reject_files(self, others: list[str]) -> None:
-        """Name the files that are something else."""
-        for name in others:
+    def reject_files(self, names: list[str]) -> None:
+        """Reject XML files that are not CVAT's."""
+        for name in names:
             self._builder.reject(name, _("not the XML of CVAT"), _("export it again, or move it elsewhere"))
 
     def build_table(self) -> Table:
@@ -96,78 +101,88 @@ class _CvatReader:
             self._builder.build_table(self._image_lookup.tree, NAME, self._class_index.names)
         )
 
-    def _read_elements(self, label: str) -> Iterator[XmlElement]:
-        found = xml_reader.iterate_children(self._image_lookup.tree.read(label), label)
-        for element in found:
+    def _read_elements(self, label_file: str) -> Iterator[XmlElement]:
+        """Yield the root and its children; raise ``DataError`` with the line where the XML is damaged."""
+        elements = xml_reader.iterate_children(self._image_lookup.tree.read(label_file), label_file)
+        for element in elements:
             if isinstance(element, RejectedItem):
                 path = f"{self._image_lookup.tree.root / element.path}:{element.line}"
                 raise DataError(f"{path}: {element.reason}.", _("Expected the XML of CVAT."), element.remedy)
             yield element
 
-    def _add_image(self, label: str, image: XmlElement, subset: str) -> None:
+    def _add_image(self, label_file: str, image: XmlElement, subset: str) -> None:
+        """Add an image and its shapes; reject one whose file is missing or has been added already."""
         name = image.attributes.get("name", "")
-        photo = self._find_image(label, name, subset)
-        if photo is None:
-            reason = _("its photo {name} is not there").format(name=name or _("without a name"))
-            self._builder.reject(label, reason, _("put it there, or remove the label"), image.line, "no-image")
+        image_name = self._find_image(label_file, name, subset)
+        if image_name is None:
+            reason = _("its photo {name} is missing").format(name=name or _("without a name"))
+            self._builder.reject(label_file, reason, _("add it, or remove the label"), image.line, "no-image")
             return
-        if photo in self._image_names:
-            reason = _("{name} stands twice").format(name=photo)
-            self._builder.reject(label, reason, _("remove one"), image.line, "double")
+        if image_name in self._image_names:
+            reason = _("{name} appears twice").format(name=image_name)
+            self._builder.reject(label_file, reason, _("remove one"), image.line, "double")
             return
-        self._image_names.add(photo)
+        self._image_names.add(image_name)
         size = _parse_side(image.attributes.get("height", "")), _parse_side(image.attributes.get("width", ""))
         split = SPLIT_WORDS.get(subset.lower(), UNASSIGNED)
-        row = self._builder.add_image(photo, split, size, self._read_image_class(label, image))
+        row = self._builder.add_image(image_name, split, size, self._read_image_class(label_file, image))
         for element in image.children:
             if element.tag != "tag":
-                self._add_shape(row, label, element, size)
+                self._add_shape(row, label_file, element, size)
 
-    def _read_image_class(self, label: str, image: XmlElement) -> int:
-        """Return the class of the image as a whole; further ones are refused."""
+    def _read_image_class(self, label_file: str, image: XmlElement) -> int:
+        """Return the class id of the image as a whole, that of its first tag; reject further tags."""
         tags = [element for element in image.children if element.tag == "tag" and element.attributes.get("label")]
         for element in tags[1:]:
-            reason = _("an image of several classes")
-            self._builder.reject(label, reason, _("keep one"), element.line, "row")
+            reason = _("an image with several classes")
+            self._builder.reject(label_file, reason, _("keep one"), element.line, "row")
         return self._class_index.get_id(tags[0].attributes["label"]) if tags else UNLABELLED
 
-    def _add_shape(self, row: int, label: str, element: XmlElement, size: tuple[int, int]) -> None:
-        reason, fault = "", "row"
-        shape = _SHAPE_PARSERS.get(element.tag)
-        name = element.attributes.get("label", "").strip()
-        if shape is None:
+    def _add_shape(self, row: int, label_file: str, element: XmlElement, size: tuple[int, int]) -> None:
+        """Add a shape to the image in ``row``, or reject it with the line of ``element``."""
+        reason, kind = "", "row"
+        parse_shape = _SHAPE_PARSERS.get(element.tag)
+        class_name = element.attributes.get("label", "").strip()
+        if parse_shape is None:
             reason = _("lince does not read <{tag}>").format(tag=element.tag)
-        elif not name:
+        elif not class_name:
             reason = _("a shape without a label")
         else:
             try:
                 with np.errstate(over="ignore", invalid="ignore"):
-                    box, rings, mask = shape(element.attributes, size)
+                    box, rings, mask = parse_shape(element.attributes, size)
             except KeyError as error:
                 reason = _("a <{tag}> without {name}").format(tag=element.tag, name=error.args[0])
             except ValueError as error:
-                reason, fault = _("a coordinate that is no number: {error}").format(error=error), "number"
+                reason, kind = _("a coordinate is not a number: {error}").format(error=error), "number"
             except DataError as error:
                 reason = error.problem
             else:
                 flags = OCCLUDED if element.attributes.get("occluded") == "1" else 0
                 self._builder.add(
-                    row, RawObject(self._class_index.get_id(name), box, label, element.line, flags, rings, mask)
+                    row,
+                    RawObject(self._class_index.get_id(class_name), box, label_file, element.line, flags, rings, mask),
                 )
         if reason:
-            self._builder.reject(label, reason, _("correct or remove it"), element.line, fault)
+            self._builder.reject(label_file, reason, _("correct or remove it"), element.line, kind)
 
-    def _find_image(self, label: str, name: str, subset: str) -> str | None:
-        near = posixpath.dirname(label)
-        tried = (f"images/{subset}/{name}", f"images/{name}") if subset else (f"images/{name}",)
-        exact = (posixpath.normpath(posixpath.join(near, path)) for path in tried)
-        known = self._image_lookup.tree.listing.name_set
-        found = next((path for path in exact if path in known), None) if name else None
-        found = found or self._image_lookup.find(name, near)
-        return found if found is not None and is_encodable_text(found) else None
+    def _find_image(self, label_file: str, name: str, subset: str) -> str | None:
+        """Return the image file that CVAT calls ``name``, ``None`` for none.
+
+        ``images/<subset>/<name>`` and ``images/<name>`` beside the label file come first, where CVAT's own exports have
+        them.
+        """
+        label_folder = posixpath.dirname(label_file)
+        paths = (f"images/{subset}/{name}", f"images/{name}") if subset else (f"images/{name}",)
+        names = (posixpath.normpath(posixpath.join(label_folder, path)) for path in paths)
+        name_set = self._image_lookup.tree.listing.name_set
+        image_name = next((path for path in names if path in name_set), None) if name else None
+        image_name = image_name or self._image_lookup.find(name, label_folder)
+        return image_name if image_name is not None and is_encodable_text(image_name) else None
 
 
 def _parse_box(attributes: dict[str, str], size: tuple[int, int]) -> ParsedShape:
+    """Return a box; with a rotation, the polygon of its corners and the box around them."""
     left, top, right, bottom = (parse_number(attributes[side]) for side in _CORNER_ATTRIBUTES)
     rotation = parse_number(attributes.get("rotation", "0"))
     if not rotation:
@@ -178,6 +193,7 @@ def _parse_box(attributes: dict[str, str], size: tuple[int, int]) -> ParsedShape
 
 
 def _parse_polygon(attributes: dict[str, str], size: tuple[int, int]) -> ParsedShape:
+    """Return a polygon, from ``x,y`` pairs with semicolons between; raise ``KeyError`` for less than three."""
     pairs = [pair.split(",") for pair in attributes["points"].split(";") if pair.strip()]
     if len(pairs) < 3 or any(len(pair) != 2 for pair in pairs):
         raise KeyError(_("three points or more"))
@@ -186,20 +202,22 @@ def _parse_polygon(attributes: dict[str, str], size: tuple[int, int]) -> ParsedS
 
 
 def _parse_ellipse(attributes: dict[str, str], size: tuple[int, int]) -> ParsedShape:
-    middle = parse_number(attributes["cx"]), parse_number(attributes["cy"])
+    """Return an ellipse as a polygon of 64 points."""
+    centre = parse_number(attributes["cx"]), parse_number(attributes["cy"])
     radii = parse_number(attributes["rx"]), parse_number(attributes["ry"])
     angles = np.arange(_ELLIPSE_POINTS) * (2 * np.pi / _ELLIPSE_POINTS)
-    points = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii + middle
-    ring = _rotate_points(points, middle, parse_number(attributes.get("rotation", "0")))
+    points = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii + centre
+    ring = _rotate_points(points, centre, parse_number(attributes.get("rotation", "0")))
     return compute_bounding_box([ring]), [ring], ""
 
 
 def _parse_mask(attributes: dict[str, str], size: tuple[int, int]) -> ParsedShape:
+    """Return a mask as COCO text and the box around it; ``size`` is (height, width) of the image."""
     left, top, width, height = (
         int(row_rle.parse_runs(attributes[key])[0]) for key in ("left", "top", "width", "height")
     )
-    text = row_rle.decode_cvat_rle(row_rle.parse_runs(attributes["rle"]), (left, top, width, height), size)
-    return rle.compute_bounding_box(rle.string_to_counts(text), size[0]), [], text
+    counts = row_rle.decode_cvat_rle(row_rle.parse_runs(attributes["rle"]), (left, top, width, height), size)
+    return rle.compute_bounding_box(rle.string_to_counts(counts), size[0]), [], counts
 
 
 _SHAPE_PARSERS: dict[str, Callable[[dict[str, str], tuple[int, int]], ParsedShape]] = {
@@ -210,35 +228,40 @@ _SHAPE_PARSERS: dict[str, Callable[[dict[str, str], tuple[int, int]], ParsedShap
 }
 
 
-def _rotate_points(points: NDArray[np.float64], middle: tuple[float, float], degrees: float) -> NDArray[np.float64]:
+def _rotate_points(points: NDArray[np.float64], centre: tuple[float, float], degrees: float) -> NDArray[np.float64]:
+    """Return ``points`` (N, 2) turned clockwise around ``centre`` (y points down)."""
     cosine, sine = np.cos(radians(degrees)), np.sin(radians(degrees))
-    return np.asarray((points - middle) @ np.array([[cosine, sine], [-sine, cosine]]) + middle, np.float64)
+    return np.asarray((points - centre) @ np.array([[cosine, sine], [-sine, cosine]]) + centre, np.float64)
 
 
-def _is_cvat(place: DataLocation, name: str) -> bool:
+def _is_cvat(location: DataLocation, name: str) -> bool:
+    """Whether an XML file has the root ``annotations`` and one of CVAT's elements near its beginning."""
     try:
-        head = place.tree.head(name, _HEAD_BYTES)
+        head = location.tree.head(name, _HEAD_BYTES)
     except DataError:
         return False
     return xml_reader.read_root_tag(head) == "annotations" and _SIGNATURE.search(head.replace(b"\0", b"")) is not None
 
 
-def _locate_files(place: DataLocation) -> tuple[ImageLookup, list[str], list[str]]:
-    """Return the photos, of the place or the folders beside it; the label files, and other XML, as seen from there."""
-    there = place.find_by_suffix(".xml")
-    named = [name for name in there if place.file or _is_cvat(place, name)]
-    others = sorted(set(there) - set(named))
+def _locate_files(location: DataLocation) -> tuple[ImageLookup, list[str], list[str]]:
+    """Return the images, the CVAT files and the other XML files, named as in the tree of the images.
+
+    That is the tree of the location, or of a folder above it, the first that has images at all.
+    """
+    xml_files = location.find_by_suffix(".xml")
+    label_files = [name for name in xml_files if location.file or _is_cvat(location, name)]
+    other_files = sorted(set(xml_files) - set(label_files))
     first: tuple[ImageLookup, list[str], list[str]] | None = None
-    for tree, prefix in iterate_parent_trees(place):
-        found = ImageLookup(tree), [prefix + name for name in named], [prefix + name for name in others]
-        if found[0].names:
-            return found
-        first = first or found
-    return first or (ImageLookup(place.tree), named, others)
+    for tree, prefix in iterate_parent_trees(location):
+        candidate = ImageLookup(tree), [prefix + name for name in label_files], [prefix + name for name in other_files]
+        if candidate[0].names:
+            return candidate
+        first = first or candidate
+    return first or (ImageLookup(location.tree), label_files, other_files)
 
 
 def _read_class_names(meta: XmlElement) -> list[str]:
-    """Return the names of the labels in ``<meta>``, in order; parts of a skeleton are no classes."""
+    """Return the names of the labels in ``<meta>``, in order; the parts of a skeleton are left out."""
     labels = (
         element
         for element in meta.iterate_descendants()
@@ -248,13 +271,14 @@ def _read_class_names(meta: XmlElement) -> list[str]:
 
 
 def _read_subsets(meta: XmlElement) -> dict[str, str]:
-    """Return the subset of each task by its id; under '' that of the only one."""
+    """Return the subset of each task by task id; with one task also under the empty id."""
     tasks = [element for element in meta.iterate_descendants() if element.tag == "task"]
-    found = {task.find_text("id"): task.find_text("subset") for task in tasks}
-    return {**found, "": tasks[0].find_text("subset")} if len(tasks) == 1 else found
+    subsets = {task.find_text("id"): task.find_text("subset") for task in tasks}
+    return {**subsets, "": tasks[0].find_text("subset")} if len(tasks) == 1 else subsets
 
 
 def _parse_side(text: str) -> int:
+    """Return an image's width or height in pixels; 0 when it is not a whole number of at most 7 digits."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else 0
 
 

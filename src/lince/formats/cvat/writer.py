@@ -1,4 +1,4 @@
-"""Writes CVAT's XML for images 1.1: ``annotations.xml`` beside ``images``, with a subset for each split."""
+"""Writes "CVAT for images 1.1": ``annotations.xml`` beside ``images``, with a subset for each split."""
 
 from __future__ import annotations
 
@@ -17,58 +17,62 @@ _IMAGE_FOLDER = "images"
 
 
 def image_path(split: str, class_name: str, file_name: str) -> str:
-    """Return where the image ``file_name`` goes."""
+    """Return where the image ``file_name`` goes: ``images/split/file_name``."""
     return posixpath.join(_IMAGE_FOLDER, split, file_name)
 
 
-def write(export: WriteRequest, folder: Path) -> None:
-    """Write the file with all classes in their order, and every image with its size and what is marked on it."""
+def write(request: WriteRequest, folder: Path) -> None:
+    """Write ``annotations.xml``: all classes in their order, then every image with its size, class and objects.
+
+    Raise ``DataError`` for names that XML cannot hold.
+    """
     with open(folder / _FILE_NAME, "w", encoding="utf-8", newline="\n") as stream:
-        stream.writelines(f"{line}\n" for line in _document_lines(export))
+        stream.writelines(f"{line}\n" for line in _document_lines(request))
 
 
-def _document_lines(export: WriteRequest) -> Iterator[str]:
-    names = export.table.classes.names
+def _document_lines(request: WriteRequest) -> Iterator[str]:
+    """Yield the lines of the XML file."""
+    names = request.table.classes.names
     yield '<?xml version="1.0" encoding="utf-8"?>'
     yield "<annotations>"
     yield "  <version>1.1</version>"
     yield "  <meta><task>"
-    yield f"    <size>{len(export.image_paths)}</size><mode>annotation</mode>"
+    yield f"    <size>{len(request.image_paths)}</size><mode>annotation</mode>"
     yield "    <labels>"
     yield from (f"      <label><name>{escape_text(name)}</name><attributes></attributes></label>" for name in names)
     yield "    </labels>"
     yield "  </task></meta>"
-    objects = export.table.objects or ObjectTable.empty(len(export.image_paths))
-    for row in range(len(export.image_paths)):
-        yield from _image_lines(export, objects, row)
+    objects = request.table.objects or ObjectTable.empty(len(request.image_paths))
+    for row in range(len(request.image_paths)):
+        yield from _image_lines(request, objects, row)
     yield "</annotations>"
 
 
-def _image_lines(export: WriteRequest, objects: ObjectTable, row: int) -> Iterator[str]:
-    table = export.table
-    height, width = export.image_sizes[row].tolist()
-    word = next((word for word, split in SPLITS.items() if split == table.splits[row]), "")
-    mention = export.image_paths[row]
-    inner = mention.removeprefix(_IMAGE_FOLDER + "/").removeprefix(f"{word}/" if word else "")
-    subset = {"subset": word} if word else {}
-    yield "  " + format_open_tag("image", {"id": row, "name": inner, **subset, "width": width, "height": height}) + ">"
+def _image_lines(request: WriteRequest, objects: ObjectTable, row: int) -> Iterator[str]:
+    """Yield the lines of one image; its name is relative to the folder of its subset."""
+    table = request.table
+    height, width = request.image_sizes[row].tolist()
+    split_name = next((name for name, split in SPLITS.items() if split == table.splits[row]), "")
+    path = request.image_paths[row]
+    image_name = path.removeprefix(_IMAGE_FOLDER + "/").removeprefix(f"{split_name}/" if split_name else "")
+    subset = {"subset": split_name} if split_name else {}
+    attributes = {"id": row, "name": image_name, **subset, "width": width, "height": height}
+    yield "  " + format_open_tag("image", attributes) + ">"
     if table.class_ids[row] != UNLABELLED:
-        yield (
-            "    "
-            + format_open_tag("tag", {"label": table.classes.names[table.class_ids[row]], "source": "manual"})
-            + "/>"
-        )
-    found = objects.slice_of_image(row)
-    for index in range(found.start, found.stop):
+        class_name = table.classes.names[table.class_ids[row]]
+        yield "    " + format_open_tag("tag", {"label": class_name, "source": "manual"}) + "/>"
+    object_slice = objects.slice_of_image(row)
+    for index in range(object_slice.start, object_slice.stop):
         name = table.classes.names[objects.class_ids[index]]
         occluded = int(bool(objects.flags[index] & OCCLUDED))
+        common = {"label": name, "source": "manual", "occluded": occluded}
         tag, shape = _shape_attributes(objects, index, (height, width))
-        attributes = {"label": name, "source": "manual", "occluded": occluded, **shape, "z_order": 0}
-        yield "    " + format_open_tag(tag, attributes) + "/>"
+        yield "    " + format_open_tag(tag, {**common, **shape, "z_order": 0}) + "/>"
     yield "  </image>"
 
 
 def _shape_attributes(objects: ObjectTable, index: int, size: tuple[int, int]) -> tuple[str, dict[str, object]]:
+    """Return the element name of an object and its attributes; an outline has one ring only."""
     if objects.has_mask[index]:
         return "mask", _mask_attributes(objects.masks[index], size)
     if objects.has_polygons[index]:
@@ -80,5 +84,6 @@ def _shape_attributes(objects: ObjectTable, index: int, size: tuple[int, int]) -
 
 
 def _mask_attributes(text: str, size: tuple[int, int]) -> dict[str, object]:
+    """Return the attributes of a mask, run lengths of the rectangle around it; ``text`` is COCO's."""
     runs, (left, top, width, height) = encode_cvat_rle(text, size)
     return {"rle": ", ".join(map(str, runs)), "left": left, "top": top, "width": width, "height": height}

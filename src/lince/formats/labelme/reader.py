@@ -1,8 +1,9 @@
-"""LabelMe: a JSON file for each photo, with the shapes that were drawn on it (github.com/wkentaro/labelme).
+"""Reads LabelMe: one JSON file per image, with the shapes drawn on it (github.com/wkentaro/labelme).
 
-Polygons of one label and one ``group_id`` are one object of several rings, as LabelMe's own converters take them. Where
-no file has a shape, the flags of the photos are classes, as ``labelme --flags`` writes them. A ``labels.txt`` beside
-the files gives the order of the classes; they are sorted otherwise.
+Polygons with the same label and ``group_id`` are one object of several rings, as in LabelMe's own
+converters. Where no file has a shape, the flags of the images are classes, as ``labelme --flags``
+writes them (image classification). A ``labels.txt`` beside the files gives the order of the
+classes; otherwise they are sorted by name.
 """
 
 from __future__ import annotations
@@ -27,78 +28,89 @@ from lince.i18n import _
 from lince.parsing import json_reader
 from lince.parsing.json_reader import JsonNode, JsonValueError, is_encodable_text, parse_image_side
 from lince.progress import SILENT, Progress
-from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.splits import infer_split_from_folders
 from lince.storage.parent_tree import iterate_parent_trees
 from lince.storage.tree import DataLocation, FileTree
 
 NAME = "labelme"
-_MAX_PROBES = 8
+_MAX_PROBES = 8  # files opened to recognise the format
 _HEAD_BYTES = 4096
 _MAX_CLASS_FILE_BYTES = 2**20
 _LABELME_KEYS = {"version", "flags", "imagePath", "imageData", "imageHeight"}
 
 
-def detect(place: DataLocation) -> str | None:
-    """Return what speaks for LabelMe: JSON files with shapes on an image."""
-    found = place.find_by_suffix(".json")
-    probes = found[:: max(1, len(found) // _MAX_PROBES)][: _MAX_PROBES + 1]
-    first = next((name for name in probes if _is_labelme(place.tree, name)), None)
-    return None if first is None else _("{count} JSON files such as {name}").format(count=len(found), name=first)
+def detect(location: DataLocation) -> str | None:
+    """Return the evidence that ``location`` holds LabelMe files, ``None`` when no sampled JSON file is one."""
+    json_files = location.find_by_suffix(".json")
+    probes = json_files[:: max(1, len(json_files) // _MAX_PROBES)][: _MAX_PROBES + 1]
+    first_match = next((name for name in probes if _is_labelme(location.tree, name)), None)
+    if first_match is None:
+        return None
+    return _("{count} JSON files such as {name}").format(count=len(json_files), name=first_match)
 
 
-def read(place: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
-    """Read a photo for each JSON file: the one it names, else the one called as itself, else the one within it.
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+    """Read one image per JSON file: the image it refers to, else the one of the same name, else the embedded one.
 
-    Raise ``DataError`` when the one file named is not LabelMe's.
+    Files that cannot be used, second files about one image, and images without a file are rejected.
+    Raise ``DataError`` when a single file was named and cannot be used.
     """
-    photos, prefix = _find_image_root(place)
-    labels = [prefix + name for name in place.find_by_suffix(".json")]
-    reader = _LabelMeReader(photos, ObjectTableBuilder(options), bool(place.file))
-    with progress.open_stage(_("Reading the labels"), len(labels)) as stage:
-        for label in labels:
-            reader.add_file(label)
+    image_lookup, prefix = _find_image_root(location)
+    label_files = [prefix + name for name in location.find_by_suffix(".json")]
+    reader = _LabelMeReader(image_lookup, ObjectTableBuilder(options), bool(location.file))
+    with progress.open_stage(_("Reading the labels"), len(label_files)) as stage:
+        for label_file in label_files:
+            reader.add_file(label_file)
             stage.advance()
     return reader.build_table(progress)
 
 
 class _LabelMeReader:
-    def __init__(self, photos: ImageLookup, marks: ObjectTableBuilder, alone: bool) -> None:
-        self._image_lookup = photos
-        self._builder = marks
-        self._single_file = alone  # one file was named: photos that it does not speak of are nobody's business
-        self._class_index = ClassIndex(_read_class_file(photos.tree))
+    """Collects the images and objects of LabelMe files.
+
+    The flags of images are kept aside until all files are read: they are classes only where no file
+    has a shape.
+    """
+
+    def __init__(self, image_lookup: ImageLookup, builder: ObjectTableBuilder, single_file: bool) -> None:
+        self._image_lookup = image_lookup
+        self._builder = builder
+        self._single_file = single_file  # named by itself: other images beside it are not missing labels
+        self._class_index = ClassIndex(_read_class_file(image_lookup.tree))
         self._label_by_image: dict[str, str] = {}
         self._holder_files: dict[str, str] = {}
         self._image_flags: dict[int, list[str]] = {}
         self._shape_count = 0
 
-    def add_file(self, label: str) -> None:
-        """Add the photo of the file ``label`` and what is marked on it."""
+    def add_file(self, label_file: str) -> None:
+        """Add the image of ``label_file`` and its objects, or a rejection of the file."""
         try:
-            root = JsonNode(json_reader.load_json(self._image_lookup.tree, label), label)
+            root = JsonNode(json_reader.load_json(self._image_lookup.tree, label_file), label_file)
             shapes = root.get_child("shapes").as_list()
-            photo = self._find_image(root)
+            image_name = self._find_image(root)
         except DataError as error:
             if self._single_file and isinstance(error, JsonValueError):
                 raise error.to_file_error(self._image_lookup.tree.root) from error
             if self._single_file:
                 raise
-            self._builder.rejected.append(_rejected_item(label, error))
+            self._builder.rejected.append(_rejected_item(label_file, error))
             return
-        if photo in self._label_by_image:
-            reason = _("{other} speaks of the same photo, {name}").format(other=self._label_by_image[photo], name=photo)
-            self._builder.reject(label, reason, _("correct imagePath, or remove one"), kind="double")
+        if image_name in self._label_by_image:
+            reason = _("{other} refers to the same photo, {name}").format(
+                other=self._label_by_image[image_name], name=image_name
+            )
+            self._builder.reject(label_file, reason, _("correct imagePath, or remove one"), kind="double")
             return
-        self._label_by_image[photo] = label
+        self._label_by_image[image_name] = label_file
         self._shape_count += len(shapes)
-        self._add_image(root, photo)
+        self._add_image(root, image_name)
 
     def build_table(self, progress: Progress) -> Table:
-        """Return the table of all files."""
+        """Return the table of all files added: one of objects, or of classified images."""
         if not self._single_file:
-            for photo in self._image_lookup.names:
-                if photo not in self._label_by_image and is_encodable_text(photo):
-                    self._builder.reject(photo, _("no label file speaks of it"), _("label it"), kind="no-label")
+            for image_name in self._image_lookup.names:
+                if image_name not in self._label_by_image and is_encodable_text(image_name):
+                    self._builder.reject(image_name, _("no label file refers to it"), _("label it"), kind="no-label")
         tree = (
             EmbeddedImageTree(self._image_lookup.tree, self._holder_files)
             if self._holder_files
@@ -114,79 +126,95 @@ class _LabelMeReader:
         return self._classification_table(table)
 
     def _find_image(self, root: JsonNode) -> str:
-        mention = root.value.get("imagePath")
-        found = _find_image(self._image_lookup, mention, root.path)
-        if found is not None:
-            return found
-        kind = images.detect_format(decode_embedded_image(root.value) or b"")
-        if kind is None:
-            reason = _("its photo {name} is not there").format(name=json_reader.format_value(mention))
+        """Return the name of the image of a document; raise ``JsonValueError`` when it is missing.
+
+        An embedded image gets the name of the JSON file, with the suffix of its image format.
+        """
+        reference = root.value.get("imagePath")
+        image_name = _find_image(self._image_lookup, reference, root.path)
+        if image_name is not None:
+            return image_name
+        image_format = images.detect_format(decode_embedded_image(root.value) or b"")
+        if image_format is None:
+            reason = _("its photo {name} is missing").format(name=json_reader.format_value(reference))
             raise JsonValueError(root.path, reason, "no-image")
-        made_up = f"{posixpath.splitext(root.path)[0]}.{kind}"
-        self._holder_files[made_up] = root.path
-        return made_up
+        embedded_name = f"{posixpath.splitext(root.path)[0]}.{image_format}"
+        self._holder_files[embedded_name] = root.path
+        return embedded_name
 
-    def _add_image(self, root: JsonNode, photo: str) -> None:
-        known = self._read_size(root, photo)
-        row = self._builder.add_image(photo, _infer_split(photo), known)
-        said = root.value.get("flags")
-        true = [word for word, value in said.items() if value is True] if isinstance(said, dict) else []
-        if true:
-            self._image_flags[row] = true
-        for found in self._read_objects(root, known):
-            self._builder.add(row, found)
+    def _add_image(self, root: JsonNode, image_name: str) -> None:
+        """Add a row for the image, its flags that are true, and its objects."""
+        size = self._read_size(root, image_name)
+        row = self._builder.add_image(image_name, infer_split_from_folders(image_name), size)
+        flags = root.value.get("flags")
+        class_names = [name for name, value in flags.items() if value is True] if isinstance(flags, dict) else []
+        if class_names:
+            self._image_flags[row] = class_names
+        for raw_object in self._read_objects(root, size):
+            self._builder.add(row, raw_object)
 
-    def _read_objects(self, root: JsonNode, known: tuple[int, int]) -> list[RawObject]:
-        """Return the marks of the file at ``root``, the outlines of a group as one."""
-        found: list[RawObject] = []
+    def _read_objects(self, root: JsonNode, size: tuple[int, int]) -> list[RawObject]:
+        """Return the objects of a document; polygons of one group become one object with several rings."""
+        objects: list[RawObject] = []
         groups: dict[tuple[int, str], int] = {}
         for node in root.get_child("shapes").items():
             try:
-                one = self._parse_object(node, known)
+                raw_object = self._parse_object(node, size)
             except JsonValueError as error:
                 self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
                 continue
-            group = node.value.get("group_id")
-            if group is None or not one.rings:
-                found.append(one)
+            group_id = node.value.get("group_id")
+            if group_id is None or not raw_object.rings:
+                objects.append(raw_object)
                 continue
-            place = groups.setdefault((one.class_id, repr(group)), len(found))
-            if place == len(found):
-                found.append(one)
+            position = groups.setdefault((raw_object.class_id, repr(group_id)), len(objects))
+            if position == len(objects):
+                objects.append(raw_object)
             else:
-                rings = [*found[place].rings, *one.rings]
-                found[place] = replace(found[place], rings=rings, box=compute_bounding_box(rings))
-        return found
+                rings = [*objects[position].rings, *raw_object.rings]
+                objects[position] = replace(objects[position], rings=rings, box=compute_bounding_box(rings))
+        return objects
 
-    def _parse_object(self, node: JsonNode, known: tuple[int, int]) -> RawObject:
-        drawn = parse_shape(node, known)
+    def _parse_object(self, node: JsonNode, size: tuple[int, int]) -> RawObject:
+        """Return the object of one shape; raise ``JsonValueError``."""
+        shape = parse_shape(node, size)
         name = node.get_text("label")
         return RawObject(
-            self._class_index.get_id(name), drawn.box, node.path, None, parse_flags(node), drawn.rings, drawn.mask
+            self._class_index.get_id(name), shape.box, node.path, None, parse_flags(node), shape.rings, shape.mask
         )
 
-    def _read_size(self, root: JsonNode, photo: str) -> tuple[int, int]:
+    def _read_size(self, root: JsonNode, image_name: str) -> tuple[int, int]:
+        """Return (height, width) from the document, else from the image; (0, 0) when unknown."""
         height, width = (parse_image_side(root.value.get(key)) for key in ("imageHeight", "imageWidth"))
         if height and width:
             return height, width
-        if photo not in self._holder_files:
-            return read_image_size(self._image_lookup.tree, photo)
+        if image_name not in self._holder_files:
+            return read_image_size(self._image_lookup.tree, image_name)
         try:
             return images.read_size(decode_embedded_image(root.value) or b"")
         except DataError:
             return 0, 0
 
     def _classification_table(self, table: Table) -> Table:
-        """Return the table of photos that have a class by their flags: the one that is true."""
+        """Return the table of the images whose only flag that is true names their class.
+
+        Images with no such flag or several are rejected.
+        """
         class_ids = np.full(len(table.names), UNLABELLED, np.int32)
-        refused = []
-        for row, photo in enumerate(table.names):
-            words = self._image_flags.get(row, [])
-            if len(words) == 1:
-                class_ids[row] = self._class_index.get_id(words[0])
+        rejected = []
+        for row, image_name in enumerate(table.names):
+            class_names = self._image_flags.get(row, [])
+            if len(class_names) == 1:
+                class_ids[row] = self._class_index.get_id(class_names[0])
             else:
-                reason = _("it has several classes: {names}").format(names=", ".join(words)) if words else _("no class")
-                refused.append(RejectedItem(photo, reason, _("set one flag"), None, "class" if words else "no-label"))
+                reason = (
+                    _("it has several classes: {names}").format(names=", ".join(class_names))
+                    if class_names
+                    else _("no class")
+                )
+                rejected.append(
+                    RejectedItem(image_name, reason, _("set one flag"), None, "class" if class_names else "no-label")
+                )
         keep = np.flatnonzero(class_ids != UNLABELLED)
         labelled = replace(
             table,
@@ -195,12 +223,13 @@ class _LabelMeReader:
             splits=table.splits[keep],
             sizes=None if table.sizes is None else table.sizes[keep],
             objects=None,
-            rejected=(*table.rejected, *refused),
+            rejected=(*table.rejected, *rejected),
         )
         return self._class_index.finalise_table(labelled)
 
 
 def _is_labelme(tree: FileTree, name: str) -> bool:
+    """Whether the beginning of the JSON file ``name`` has keys that only LabelMe uses."""
     try:
         head = tree.head(name, _HEAD_BYTES).replace(b"\0", b"")  # UTF-16
     except DataError:
@@ -213,35 +242,40 @@ def _is_labelme(tree: FileTree, name: str) -> bool:
     )
 
 
-def _find_image_root(place: DataLocation) -> tuple[ImageLookup, str]:
-    """Return the photos, of the place itself or of the folders beside it, and what its names start by from there."""
-    labels = place.find_by_suffix(".json")[:_MAX_PROBES]
-    mentions = [(label, _read_image_reference(place.tree, label)) for label in labels]
-    found = []
-    for tree, prefix in iterate_parent_trees(place):
-        photos = ImageLookup(tree)
-        if any(_find_image(photos, mention, prefix + label) for label, mention in mentions):
-            return photos, prefix
-        found.append((photos, prefix))
-    return found[0]
+def _find_image_root(location: DataLocation) -> tuple[ImageLookup, str]:
+    """Return the images of the tree, or of a parent folder, in which those of the first files are found.
+
+    The second value is the prefix of the label files as seen from there. Where no image is found
+    anywhere, this is the named location itself.
+    """
+    label_files = location.find_by_suffix(".json")[:_MAX_PROBES]
+    references = [(label_file, _read_image_reference(location.tree, label_file)) for label_file in label_files]
+    candidates = []
+    for tree, prefix in iterate_parent_trees(location):
+        image_lookup = ImageLookup(tree)
+        if any(_find_image(image_lookup, reference, prefix + label_file) for label_file, reference in references):
+            return image_lookup, prefix
+        candidates.append((image_lookup, prefix))
+    return candidates[0]
 
 
-def _read_image_reference(tree: FileTree, label: str) -> object:
+def _read_image_reference(tree: FileTree, label_file: str) -> object:
+    """Return ``imagePath`` of a label file, ``None`` when it cannot be read."""
     try:
-        return JsonNode(json_reader.load_json(tree, label), label).get_child("imagePath").value
+        return JsonNode(json_reader.load_json(tree, label_file), label_file).get_child("imagePath").value
     except DataError:
         return None
 
 
-def _find_image(photos: ImageLookup, mention: object, label: str) -> str | None:
-    """Return the photo that ``label`` names, else the one called as itself; ``None`` if none."""
-    wanted = mention if isinstance(mention, str) and is_encodable_text(mention) else ""
-    found = photos.find(wanted, posixpath.dirname(label)) or photos.find_by_stem(label)
-    return found if found is not None and is_encodable_text(found) else None
+def _find_image(image_lookup: ImageLookup, reference: object, label_file: str) -> str | None:
+    """Return the image that ``reference`` names, else the one named as ``label_file``, else ``None``."""
+    path = reference if isinstance(reference, str) and is_encodable_text(reference) else ""
+    image_name = image_lookup.find(path, posixpath.dirname(label_file)) or image_lookup.find_by_stem(label_file)
+    return image_name if image_name is not None and is_encodable_text(image_name) else None
 
 
 def _read_class_file(tree: FileTree) -> list[str]:
-    """Return the classes that ``labels.txt`` lists, in its order; nothing when there is none."""
+    """Return the classes in ``labels.txt`` in its order; empty when it is missing or unreadable."""
     if not tree.has(CLASS_FILE):
         return []
     try:
@@ -252,16 +286,12 @@ def _read_class_file(tree: FileTree) -> list[str]:
     return [line for line in lines if line and line not in RESERVED_NAMES]
 
 
-def _infer_split(photo: str) -> int:
-    folders = () if posixpath.isabs(photo) else photo.lower().split("/")[:-1]
-    return next((SPLIT_WORDS[word] for word in folders if word in SPLIT_WORDS), UNASSIGNED)
-
-
-def _rejected_item(label: str, error: DataError) -> RejectedItem:
+def _rejected_item(label_file: str, error: DataError) -> RejectedItem:
+    """Return the rejection of a label file because of ``error``."""
     if not isinstance(error, JsonValueError):
-        return RejectedItem(label, error.problem.rstrip("."), error.remedy, None, "row")
-    absent = error.kind == "no-image"
-    return RejectedItem(error.path, error.reason, _("put it there") if absent else error.remedy, None, error.kind)
+        return RejectedItem(label_file, error.problem.rstrip("."), error.remedy, None, "row")
+    is_missing = error.kind == "no-image"
+    return RejectedItem(error.path, error.reason, _("add it") if is_missing else error.remedy, None, error.kind)
 
 
 FORMAT = Format(

@@ -1,4 +1,4 @@
-"""One shape of a LabelMe file as a box, an outline or a mask."""
+"""Converts one shape of a LabelMe file to a box, a polygon or a mask."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from lince.i18n import _
 from lince.parsing.json_reader import JsonNode, JsonValueError, as_float, format_value, is_number
 
 FLAGS_BY_NAME = {"difficult": DIFFICULT, "truncated": TRUNCATED, "crowd": CROWD, "occluded": OCCLUDED, "group": GROUP}
-_CIRCLE_POINTS = 64  # of the ring that stands for a circle
+_CIRCLE_POINTS = 64  # corners of the polygon that replaces a circle
 _OUTLINE_TYPES = ("polygon", "oriented_rectangle", "rotation")
 _MAX_COORDINATE = 2**31
 
 
 @dataclass(frozen=True)
 class ParsedShape:
-    """What a shape marks: its ``box``, and its ``rings`` (K, 2) or its ``mask``'s run lengths."""
+    """The geometry of a shape in pixels.
+
+    ``box`` is (left, top, right, bottom); ``rings`` are polygons float64 (K, 2); ``mask`` is the
+    run-length string of a mask over the whole image. A rectangle has neither rings nor mask.
+    """
 
     box: Box
     rings: tuple[NDArray[np.float64], ...] = ()
@@ -33,10 +37,17 @@ class ParsedShape:
 
 
 def parse_shape(node: JsonNode, size: tuple[int, int]) -> ParsedShape:
-    """Return what the shape at ``node`` marks on an image of ``size`` (height, width).
+    """Return the geometry of the shape at ``node`` on an image of ``size`` (height, width) in pixels.
 
-    A circle (its middle, a point on it) becomes a ring of 64 corners; its box is exact. A mask is a PNG whose first and
-    last pixel lie at the two points. Raise ``WrongValueError`` for points and lines, and for what is not as it should.
+    - A circle, given by its centre and a point on it, becomes a polygon of 64 corners; its box is
+      exact.
+    - A mask is a PNG of a crop of the image; its two points are the first and the last pixel of the
+      crop.
+    - A rectangle may have its corners in any order; one of four corners that is not upright becomes
+      a polygon.
+
+    Raise ``JsonValueError`` for points and lines, which have no area, and for values that are not
+    valid.
     """
     kind = node.get_child("shape_type").value or "polygon"
     if kind == "rectangle":
@@ -46,26 +57,30 @@ def parse_shape(node: JsonNode, size: tuple[int, int]) -> ParsedShape:
     if kind == "mask":
         return _parse_mask(node, size)
     if kind not in _OUTLINE_TYPES:
-        raise JsonValueError(node.path, _("a shape of the kind {kind}: it has no area").format(kind=format_value(kind)))
+        raise JsonValueError(node.path, _("a shape of type {kind}, which has no area").format(kind=format_value(kind)))
     return _parse_outline(node)
 
 
 def parse_flags(node: JsonNode) -> int:
-    """Return the flags of the shape at ``node``: those of its own ``flags`` that lince knows."""
-    said = node.value.get("flags")
-    own = said if isinstance(said, dict) else {}
-    return sum(flag for word, flag in FLAGS_BY_NAME.items() if own.get(word) is True or node.value.get(word) is True)
+    """Return the object flags (bits of ``lince.annotations``) that are true at ``node``.
+
+    LabelMe writes them in ``flags``; keys of the shape itself, which other tools write, count too.
+    """
+    own_flags = node.value.get("flags")
+    flags = own_flags if isinstance(own_flags, dict) else {}
+    return sum(flag for name, flag in FLAGS_BY_NAME.items() if flags.get(name) is True or node.value.get(name) is True)
 
 
 def _parse_outline(node: JsonNode) -> ParsedShape:
+    """Return a polygon of at least three points."""
     ring = _parse_points(node)
     if len(ring) < 3:
-        raise JsonValueError(node.path, _("an outline of {count} points").format(count=len(ring)), "empty")
+        raise JsonValueError(node.path, _("a polygon of {count} points").format(count=len(ring)), "empty")
     return ParsedShape(compute_bounding_box([ring]), (ring,))
 
 
 def _parse_rectangle(node: JsonNode) -> ParsedShape:
-    """Return the box between two corners in any order; four corners that are no upright box are an outline."""
+    """Return the box between two opposite corners, or a polygon where four corners are not upright."""
     corners = _parse_points(node)
     if len(corners) == 4 and any(len(set(corners[:, axis].tolist())) > 2 for axis in (0, 1)):
         return _parse_outline(node)
@@ -75,41 +90,44 @@ def _parse_rectangle(node: JsonNode) -> ParsedShape:
 
 
 def _parse_circle(node: JsonNode) -> ParsedShape:
+    """Return a circle given by its centre and a point on it."""
     points = _parse_points(node)
     if len(points) != 2:
         raise JsonValueError(node.path, _("a circle of {count} points").format(count=len(points)))
-    middle, edge = points
-    radius = float(np.hypot(*(edge - middle)))
-    turn = np.arange(_CIRCLE_POINTS) * (2 * np.pi / _CIRCLE_POINTS)
-    ring = middle + radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    x, y = middle.tolist()
+    centre, edge_point = points
+    radius = float(np.hypot(*(edge_point - centre)))
+    angles = np.arange(_CIRCLE_POINTS) * (2 * np.pi / _CIRCLE_POINTS)
+    ring = centre + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    x, y = centre.tolist()
     return ParsedShape((x - radius, y - radius, x + radius, y + radius), (ring,))
 
 
 def _parse_mask(node: JsonNode, size: tuple[int, int]) -> ParsedShape:
+    """Return a mask placed in the image; raise ``JsonValueError`` when it is empty or does not fit."""
     corners = _parse_points(node)
     if len(corners) != 2 or not any(size):
         raise JsonValueError(node.path, _("a mask without its two corners, or without the size of its image"))
     left, top = (int(value) for value in corners[0].tolist())
     right, bottom = (int(value) + 1 for value in corners[1].tolist())
-    inside = _decode_mask(node)
+    crop = _decode_mask(node)
     fits = left >= 0 and top >= 0 and right <= size[1] and bottom <= size[0]
-    if not fits or inside.shape != (bottom - top, right - left):
+    if not fits or crop.shape != (bottom - top, right - left):
         reason = _("a mask of {width} x {height} that does not fit between its corners, or in the image")
-        raise JsonValueError(node.path, reason.format(width=inside.shape[1], height=inside.shape[0]), "outside")
-    whole = np.zeros(size, np.bool_)
-    whole[top:bottom, left:right] = inside
-    counts = rle.mask_to_counts(whole)
+        raise JsonValueError(node.path, reason.format(width=crop.shape[1], height=crop.shape[0]), "outside")
+    mask = np.zeros(size, np.bool_)
+    mask[top:bottom, left:right] = crop
+    counts = rle.mask_to_counts(mask)
     if not rle.compute_area(counts):
         raise JsonValueError(node.path, _("a mask without area"), "empty")
     return ParsedShape(rle.compute_bounding_box(counts, size[0]), (), rle.counts_to_string(counts))
 
 
 def _decode_mask(node: JsonNode) -> NDArray[np.bool_]:
+    """Return the crop of a mask, bool (H, W): true where the PNG is not 0."""
     try:
         stored = png.decode_mask_png(base64.b64decode(node.get_text("mask"), validate=True))
     except (binascii.Error, ValueError) as error:
-        raise JsonValueError(f"{node.path}/mask", _("text that is no base64")) from error
+        raise JsonValueError(f"{node.path}/mask", _("text that is not base64")) from error
     except JsonValueError:
         raise
     except DataError as error:
@@ -119,18 +137,22 @@ def _decode_mask(node: JsonNode) -> NDArray[np.bool_]:
 
 
 def _parse_points(node: JsonNode) -> NDArray[np.float64]:
-    """Return the points (K, 2) of the shape at ``node``; raise ``WrongValueError`` when one is no pair of numbers."""
-    whole = node.get_child("points")
-    found = [_parse_point(value) for value in whole.as_list()]
-    if None in found:
-        raise whole.make_error(_("pairs of numbers"))
-    points = np.array(found, np.float64).reshape(-1, 2)
+    """Return the points of the shape at ``node``, float64 (K, 2) as (x, y) in pixels.
+
+    Raise ``JsonValueError`` when one is not a pair of finite numbers.
+    """
+    points_node = node.get_child("points")
+    pairs = [_parse_point(value) for value in points_node.as_list()]
+    if None in pairs:
+        raise points_node.make_error(_("pairs of numbers"))
+    points = np.array(pairs, np.float64).reshape(-1, 2)
     if not (np.abs(points) < _MAX_COORDINATE).all():
-        raise JsonValueError(whole.path, _("a coordinate that is no number"), "number")
+        raise JsonValueError(points_node.path, _("a coordinate is not a number"), "number")
     return points
 
 
 def _parse_point(value: object) -> tuple[float, float] | None:
+    """Return a pair of numbers, ``None`` when ``value`` is something else."""
     if not isinstance(value, list) or len(value) != 2 or not all(map(is_number, value)):
         return None
     return as_float(value[0]), as_float(value[1])

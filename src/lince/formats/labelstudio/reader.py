@@ -1,8 +1,9 @@
-"""Label Studio's JSON and JSON_MIN: a list of tasks, each a photo and what was drawn on it (labelstud.io, Task format).
+"""Reads Label Studio's JSON and JSON_MIN exports: lists of tasks, each an image with its annotations (labelstud.io).
 
-Of several annotations of one task, the first that was not cancelled counts; the others are listed. What is said about a
-region beside its label (texts, ratings) is passed over. A labelling configuration (XML with the root ``View``) beside
-the tasks gives the order of the classes.
+Of several annotations of one task, the first that was not cancelled counts; the others are
+rejected. Texts and ratings given to single regions are ignored. A labelling configuration (XML with
+the root ``View``) beside the tasks gives the order of the classes; otherwise they are sorted by
+name.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from lince.i18n import _
 from lince.parsing import json_reader, xml_reader
 from lince.parsing.json_reader import JsonNode, JsonValueError, is_encodable_text
 from lince.progress import SILENT, Progress
-from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.splits import SPLIT_WORDS, infer_split_from_folders
 from lince.storage.parent_tree import iterate_parent_trees
 from lince.storage.scan import looks_like_image
 from lince.storage.tree import DataLocation, FileTree
 
 NAME = "labelstudio"
-_PROBE_COUNT = 8
+_PROBE_COUNT = 8  # files opened to recognise the format
 _HEAD_BYTES = 2048
-_MAX_MENTION_LENGTH = 4096
+_MAX_REFERENCE_LENGTH = 4096  # characters; longer texts are not paths
 _ANNOTATION_KEYS = {"result", "completed_by", "was_cancelled"}
 _MINIMAL_KEYS = {"annotator", "annotation_id", "lead_time"}
 _METADATA_KEYS = _MINIMAL_KEYS | {"created_at", "updated_at"}
@@ -42,23 +43,26 @@ _SERVER_PREFIX = re.compile(r"[a-z][a-z0-9+.-]*://[^/]*/", re.IGNORECASE)
 _UPLOAD_NAME = re.compile(r"((?:.*/)?)[0-9a-f]{8}-(.+)")
 
 
-def detect(place: DataLocation) -> str | None:
-    """Return what speaks for Label Studio at ``place``: JSON with its tasks; ``None`` when nothing does."""
-    names = place.find_by_suffix(".json")
-    found = [name for name in names[:: max(1, len(names) // _PROBE_COUNT)] if _is_task_list(place.tree, name)]
-    return _("Label Studio's tasks: {names}").format(names=", ".join(found[:2])) if found else None
+def detect(location: DataLocation) -> str | None:
+    """Return the evidence that ``location`` holds Label Studio tasks, ``None`` when it does not."""
+    names = location.find_by_suffix(".json")
+    matches = [name for name in names[:: max(1, len(names) // _PROBE_COUNT)] if _is_task_list(location.tree, name)]
+    return _("Label Studio's tasks: {names}").format(names=", ".join(matches[:2])) if matches else None
 
 
-def read(place: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
-    """Read every task of the JSON files at ``place``; the split is in its data, else in the folder of its photo.
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+    """Read every task of the JSON files at ``location``.
 
-    Raise ``DataError`` when a file is not JSON.
+    The split is ``split`` or ``subset`` in the data of the task, else the name of a folder of its
+    image. Tasks without image or annotation, and results that are not boxes, polygons, ellipses,
+    brushes or choices, are rejected. Raise ``DataError`` when a file is not JSON, and
+    ``JsonValueError`` when it is not a list.
     """
-    photos, names, others = _locate_files(place)
-    reader = _LabelStudioReader(photos, options)
-    reader.reject_files(others)
+    image_lookup, names, other_files = _locate_files(location)
+    reader = _LabelStudioReader(image_lookup, options)
+    reader.reject_files(other_files)
     for name in names:
-        root = JsonNode(json_reader.load_json(photos.tree, name), name)
+        root = JsonNode(json_reader.load_json(image_lookup.tree, name), name)
         if not isinstance(root.value, list):
             raise root.make_error(_("a list of tasks"))
         with progress.open_stage(_("Reading the labels"), len(root.value)) as stage:
@@ -69,53 +73,60 @@ def read(place: DataLocation, options: ReadOptions, progress: Progress = SILENT)
 
 
 class _LabelStudioReader:
-    def __init__(self, photos: ImageLookup, options: ReadOptions) -> None:
-        self._image_lookup = photos
+    """Collects the images and objects of tasks."""
+
+    def __init__(self, image_lookup: ImageLookup, options: ReadOptions) -> None:
+        self._image_lookup = image_lookup
         self._builder = ObjectTableBuilder(options)
-        self._class_index = ClassIndex(_configured_classes(photos.tree, self._builder))
+        self._class_index = ClassIndex(_configured_classes(image_lookup.tree, self._builder))
         self._used_images: set[str] = set()
 
-    def reject_files(self, others: list[str]) -> None:
-        """Name the files that are something else."""
-        for name in others:
+    def reject_files(self, names: list[str]) -> None:
+        """Reject the JSON files ``names`` that are not lists of tasks."""
+        for name in names:
             self._builder.reject(name, _("not the tasks of Label Studio"), _("export it again, or move it elsewhere"))
 
-    def add(self, task: JsonNode, near: str) -> None:
-        """Add one task of a file in the folder ``near``."""
+    def add(self, task: JsonNode, folder: str) -> None:
+        """Add a task of a file in ``folder``, or its rejection."""
         try:
-            self._add_task(task, near)
+            self._add_task(task, folder)
         except JsonValueError as error:
             self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
 
     def build_table(self) -> Table:
-        """Return the table of all tasks."""
+        """Return the table of all tasks added."""
         return self._class_index.finalise_table(
             self._builder.build_table(self._image_lookup.tree, NAME, self._class_index.names)
         )
 
-    def _add_task(self, task: JsonNode, near: str) -> None:
+    def _add_task(self, task: JsonNode, folder: str) -> None:
+        """Add the image and the objects of a task; raise ``JsonValueError`` when it cannot be used."""
         if not isinstance(task.value, dict):
             raise task.make_error(_("a task"))
         data = task.value["data"] if isinstance(task.value.get("data"), dict) else task.value
-        mention = _image_mention(data)
-        photo = self._find_image(mention, near)
-        if photo is None:
-            shown = json_reader.format_value(mention)
-            raise JsonValueError(task.path, _("its photo {name} is not there").format(name=shown), "no-image")
-        if photo in self._used_images:
-            raise JsonValueError(task.path, _("{name} stands twice").format(name=photo), "double")
+        reference = _image_reference(data)
+        image_name = self._find_image(reference, folder)
+        if image_name is None:
+            shown_reference = json_reader.format_value(reference)
+            raise JsonValueError(task.path, _("its photo {name} is missing").format(name=shown_reference), "no-image")
+        if image_name in self._used_images:
+            raise JsonValueError(task.path, _("{name} appears twice").format(name=image_name), "double")
         regions = self._parse_regions(task)
         if regions is None:
-            raise JsonValueError(task.path, _("nobody has labelled {name} yet").format(name=photo), "no-label")
-        self._used_images.add(photo)
-        shape = next(filter(all, (region.size for region in regions)), None) or read_image_size(
-            self._image_lookup.tree, photo
+            raise JsonValueError(task.path, _("{name} has not been labelled yet").format(name=image_name), "no-label")
+        self._used_images.add(image_name)
+        size = next(filter(all, (region.size for region in regions)), None) or read_image_size(
+            self._image_lookup.tree, image_name
         )
-        row = self._builder.add_image(photo, _find_split(data, photo), shape, self._image_class(regions))
-        self._add_objects(row, regions, shape)
+        row = self._builder.add_image(image_name, _find_split(data, image_name), size, self._image_class(regions))
+        self._add_objects(row, regions, size)
 
     def _parse_regions(self, task: JsonNode) -> list[AnnotationRegion] | None:
-        """Return what the annotation that counts says; ``None`` when there is no annotation."""
+        """Return the regions of the annotation that counts; ``None`` when there is no annotation.
+
+        Tasks of JSON_MIN have no list of annotations but the keys of one, and the regions among
+        their own values.
+        """
         key = "completions" if "completions" in task.value else "annotations"
         if not isinstance(task.value.get(key), list):
             return (
@@ -123,93 +134,115 @@ class _LabelStudioReader:
                 if _MINIMAL_KEYS & task.value.keys()
                 else None
             )
-        chosen: JsonNode | None = None
+        used_annotation: JsonNode | None = None
         for annotation in task.get_child(key).items():
-            cancelled = (
+            is_cancelled = (
                 annotation.get_child("was_cancelled").value is True or annotation.get_child("skipped").value is True
             )
-            if cancelled:
+            if is_cancelled:
                 self._reject_annotation(annotation, _("an annotation that was cancelled"))
-            elif chosen is not None:
+            elif used_annotation is not None:
                 self._reject_annotation(annotation, _("another annotation of the same task"))
             else:
-                chosen = annotation
+                used_annotation = annotation
         return (
             None
-            if chosen is None
-            else list(self._parse_each(AnnotationRegion.from_result, chosen.get_child("result").items()))
+            if used_annotation is None
+            else list(self._parse_each(AnnotationRegion.from_result, used_annotation.get_child("result").items()))
         )
 
     def _parse_each(
-        self, make: Callable[[JsonNode], AnnotationRegion], nodes: Iterable[JsonNode]
+        self, parse: Callable[[JsonNode], AnnotationRegion], nodes: Iterable[JsonNode]
     ) -> Iterator[AnnotationRegion]:
+        """Yield what ``parse`` makes of each of ``nodes``; those that it cannot read are rejected."""
         for node in nodes:
             try:
-                yield make(node)
+                yield parse(node)
             except JsonValueError as error:
                 self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
 
     def _reject_annotation(self, annotation: JsonNode, reason: str) -> None:
+        """Reject an annotation that does not count."""
         self._builder.reject(annotation.path, reason, _("the first that was not cancelled counts; remove the others"))
 
     def _image_class(self, regions: list[AnnotationRegion]) -> int:
-        """Return the class of the image as a whole; further ones are refused."""
-        found = UNLABELLED
+        """Return the class id of the image as a whole, ``UNLABELLED`` when it has none.
+
+        Further classes of the image are rejected.
+        """
+        class_id = UNLABELLED
         for region in regions:
             name = get_image_class(region)
-            if name and found == UNLABELLED:
-                found = self._class_index.get_id(name)
+            if name and class_id == UNLABELLED:
+                class_id = self._class_index.get_id(name)
             elif name:
-                self._builder.reject(region.path, _("an image of several classes"), _("keep one"))
-        return found
+                self._builder.reject(region.path, _("an image with several classes"), _("keep one"))
+        return class_id
 
-    def _add_objects(self, row: int, regions: list[AnnotationRegion], shape: tuple[int, int]) -> None:
-        labelled = {region.id for region in regions if region.id and get_region_labels(region)}
+    def _add_objects(self, row: int, regions: list[AnnotationRegion], size: tuple[int, int]) -> None:
+        """Add the regions that mark objects on an image of ``size`` (height, width).
+
+        Label Studio may export one region as several results with the same id: one with its label,
+        and others, such as ratings, which are skipped.
+        """
+        labelled_ids = {region.id for region in regions if region.id and get_region_labels(region)}
         for region in regions:
-            if get_image_class(region) or (region.id in labelled and not get_region_labels(region)):
+            if get_image_class(region) or (region.id in labelled_ids and not get_region_labels(region)):
                 continue
             try:
-                name, mark = parse_region(region, shape)
+                name, make_object = parse_region(region, size)
             except JsonValueError as error:
                 self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
             except DataError as error:
                 self._builder.reject(region.path, error.problem, error.remedy)
             else:
-                self._builder.add(row, mark(self._class_index.get_id(name)))
+                self._builder.add(row, make_object(self._class_index.get_id(name)))
 
-    def _find_image(self, mention: str, near: str) -> str | None:
-        if len(mention) > _MAX_MENTION_LENGTH or not is_encodable_text(mention):
+    def _find_image(self, reference: str, folder: str) -> str | None:
+        """Return the image that ``reference`` in a file in ``folder`` means, ``None`` if there is none."""
+        if len(reference) > _MAX_REFERENCE_LENGTH or not is_encodable_text(reference):
             return None
-        for name in _candidate_paths(mention):
-            found = self._image_lookup.find(name, near)
-            if found is not None and is_encodable_text(found):
-                return found
+        for path in _candidate_paths(reference):
+            image_name = self._image_lookup.find(path, folder)
+            if image_name is not None and is_encodable_text(image_name):
+                return image_name
         return None
 
 
-def _candidate_paths(mention: str) -> Iterator[str]:
-    """Yield what ``mention`` may call the photo: a path, one of local storage or a server, without upload's prefix."""
-    path = _SERVER_PREFIX.sub("", mention.strip(), count=1)
+def _candidate_paths(reference: str) -> Iterator[str]:
+    """Yield the paths that the ``reference`` to an image may stand for.
+
+    It may be a path, a URL, or a path of Label Studio's local storage (``?d=...``), percent-encoded
+    or not; uploaded files have eight hexadecimal digits before their own name.
+    """
+    path = _SERVER_PREFIX.sub("", reference.strip(), count=1)
     if "?d=" in path:
         path = path.partition("?d=")[2].partition("&")[0]
-    elif path != mention.strip():
+    elif path != reference.strip():
         path = path.partition("?")[0]
-    for name in dict.fromkeys((path, unquote(path))):
-        yield name
-        uploaded = _UPLOAD_NAME.fullmatch(name)
-        if uploaded:
-            yield uploaded[1] + uploaded[2]
+    for candidate in dict.fromkeys((path, unquote(path))):
+        yield candidate
+        upload_match = _UPLOAD_NAME.fullmatch(candidate)
+        if upload_match:
+            yield upload_match[1] + upload_match[2]
 
 
-def _image_mention(data: dict[str, Any]) -> str:
-    """Return what the data of a task call its photo: under ``image``, else the first that looks like one."""
+def _image_reference(data: dict[str, Any]) -> str:
+    """Return the reference to the image in the data of a task, '' when there is no text.
+
+    This is ``image``, if it looks like one, else the first value that does.
+    """
     texts = [value for value in (data.get("image"), *data.values()) if isinstance(value, str)]
-    likely = (text for text in texts if looks_like_image(text.partition("?")[0]) or looks_like_image(text))
-    return next(likely, texts[0] if texts else "")
+    image_like = (text for text in texts if looks_like_image(text.partition("?")[0]) or looks_like_image(text))
+    return next(image_like, texts[0] if texts else "")
 
 
 def _minimal_results(task: JsonNode) -> Iterator[JsonNode]:
-    """Yield what a task of JSON_MIN says: regions one by one, and choices, which stand after its id."""
+    """Yield the results in a task of JSON_MIN: regions one by one, and choices.
+
+    They are the values after the key ``id``, under the names of the controls that the labelling
+    configuration chose.
+    """
     keys = list(task.value)
     for key in keys[keys.index("id") + 1 if "id" in keys else 0 :]:
         node = task.get_child(key)
@@ -222,7 +255,7 @@ def _minimal_results(task: JsonNode) -> Iterator[JsonNode]:
 
 
 def _parse_minimal(node: JsonNode) -> AnnotationRegion:
-    """Return the region or the choice at ``node``; raise ``WrongValueError`` when it is neither."""
+    """Return the region or choice at ``node`` of JSON_MIN; raise ``JsonValueError`` when it is neither."""
     return (
         AnnotationRegion(node.path, {"choices": node.value}, {})
         if isinstance(node.value, str)
@@ -230,16 +263,19 @@ def _parse_minimal(node: JsonNode) -> AnnotationRegion:
     )
 
 
-def _find_split(data: dict[str, Any], photo: str) -> int:
-    said = data.get("split", data.get("subset"))
-    if isinstance(said, str) and said.lower() in SPLIT_WORDS:
-        return SPLIT_WORDS[said.lower()]
-    folders = [] if posixpath.isabs(photo) else photo.lower().split("/")[:-1]
-    return next((SPLIT_WORDS[word] for word in folders if word in SPLIT_WORDS), UNASSIGNED)
+def _find_split(data: dict[str, Any], image_name: str) -> int:
+    """Return the split in the data of a task, else that of the image's folders."""
+    split_name = data.get("split", data.get("subset"))
+    if isinstance(split_name, str) and split_name.lower() in SPLIT_WORDS:
+        return SPLIT_WORDS[split_name.lower()]
+    return infer_split_from_folders(image_name)
 
 
-def _configured_classes(tree: FileTree, marks: ObjectTableBuilder) -> list[str]:
-    """Return the classes in the order of a labelling configuration in ``tree``, if there is one."""
+def _configured_classes(tree: FileTree, builder: ObjectTableBuilder) -> list[str]:
+    """Return the classes in the order of the first labelling configuration in ``tree``; empty if there is none.
+
+    An XML file that cannot be parsed is rejected in ``builder``.
+    """
     for name in tree.listing.find_by_suffix(".xml")[:_PROBE_COUNT]:
         try:
             if xml_reader.read_root_tag(tree.head(name, _HEAD_BYTES)) != "View":
@@ -248,14 +284,21 @@ def _configured_classes(tree: FileTree, marks: ObjectTableBuilder) -> list[str]:
         except DataError as error:
             root = RejectedItem(name, error.problem, error.remedy)
         if isinstance(root, RejectedItem):
-            marks.rejected.append(root)
+            builder.rejected.append(root)
             continue
-        labels = (part.attributes for part in root.iterate_descendants() if part.tag in ("Label", "Choice"))
-        return [name for label in labels if (name := (label.get("alias") or label.get("value", "")).strip())]
+        label_attributes = (
+            element.attributes for element in root.iterate_descendants() if element.tag in ("Label", "Choice")
+        )
+        return [
+            name
+            for attributes in label_attributes
+            if (name := (attributes.get("alias") or attributes.get("value", "")).strip())
+        ]
     return []
 
 
 def _is_task_list(tree: FileTree, name: str) -> bool:
+    """Whether the beginning of the JSON file ``name`` is that of a list of Label Studio tasks."""
     value = json_reader.peek_json(tree, name)
     first = value[0] if isinstance(value, list) and value else None
     if not isinstance(first, dict):
@@ -263,22 +306,28 @@ def _is_task_list(tree: FileTree, name: str) -> bool:
     annotations = first.get("annotations", first.get("completions"))
     if not isinstance(annotations, list):
         return bool(_MINIMAL_KEYS & first.keys()) or (isinstance(first.get("data"), dict) and "predictions" in first)
-    inner = annotations[0] if annotations else {}
-    return isinstance(first.get("data"), dict) or (isinstance(inner, dict) and bool(_ANNOTATION_KEYS & inner.keys()))
+    annotation = annotations[0] if annotations else {}
+    return isinstance(first.get("data"), dict) or (
+        isinstance(annotation, dict) and bool(_ANNOTATION_KEYS & annotation.keys())
+    )
 
 
-def _locate_files(place: DataLocation) -> tuple[ImageLookup, list[str], list[str]]:
-    """Return the photos, of the place or the folders beside it; the label files, and other JSON, as seen from there."""
-    there = place.find_by_suffix(".json")
-    named = [name for name in there if place.file or _is_task_list(place.tree, name)]
-    others = sorted(set(there) - set(named))
+def _locate_files(location: DataLocation) -> tuple[ImageLookup, list[str], list[str]]:
+    """Return the images, the files with tasks, and the other JSON files.
+
+    The images are those of the location itself or of a parent folder, whichever has some first; the
+    files are relative to the same root.
+    """
+    json_files = location.find_by_suffix(".json")
+    task_files = [name for name in json_files if location.file or _is_task_list(location.tree, name)]
+    other_files = sorted(set(json_files) - set(task_files))
     first: tuple[ImageLookup, list[str], list[str]] | None = None
-    for tree, prefix in iterate_parent_trees(place):
-        found = ImageLookup(tree), [prefix + name for name in named], [prefix + name for name in others]
-        if found[0].names:
-            return found
-        first = first or found
-    return first or (ImageLookup(place.tree), named, others)
+    for tree, prefix in iterate_parent_trees(location):
+        candidate = ImageLookup(tree), [prefix + name for name in task_files], [prefix + name for name in other_files]
+        if candidate[0].names:
+            return candidate
+        first = first or candidate
+    return first or (ImageLookup(location.tree), task_files, other_files)
 
 
 FORMAT = Format(

@@ -1,4 +1,4 @@
-"""Writes tasks that Label Studio imports: ``tasks.json``, and ``config.xml`` with the classes in their order."""
+"""Writes tasks for import into Label Studio: ``tasks.json``, and the labelling configuration ``config.xml``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from lince.formats.row_rle import encode_labelstudio_rle
 from lince.parsing.xml_reader import format_open_tag
 from lince.splits import SPLITS
 
-_LOCAL_FILES_PREFIX = "/data/local-files/?d="  # how Label Studio calls a file of its local storage
+_LOCAL_FILES_PREFIX = "/data/local-files/?d="  # URL of a file in Label Studio's local storage
 _CONTROL_TAGS = ("RectangleLabels", "PolygonLabels", "BrushLabels")
 
 
 def image_path(split: str, class_name: str, file_name: str) -> str:
-    """Return where the image ``file_name`` goes."""
+    """Return the path of an image in the target folder: ``images/train/x.jpg``, ``images/x.jpg`` without a split."""
     return posixpath.join("images", split, file_name)
 
 
 def write(export: WriteRequest, folder: Path) -> None:
-    """Write a task for each image, one per line, with one annotation that holds all that is marked on it."""
+    """Write one task per image, each on a line of ``tasks.json``, and the classes in their order to ``config.xml``.
+
+    A task has one annotation with all objects of the image. The images are referred to as files of
+    Label Studio's local storage, whose root has to be the target folder.
+    """
     (folder / "config.xml").write_text("\n".join(_format_config(export)) + "\n", encoding="utf-8", newline="\n")
     objects = export.table.objects or ObjectTable.empty(len(export.image_paths))
     with open(folder / "tasks.json", "w", encoding="utf-8", newline="\n") as stream:
@@ -36,6 +40,7 @@ def write(export: WriteRequest, folder: Path) -> None:
 
 
 def _format_config(export: WriteRequest) -> Iterator[str]:
+    """Yield the lines of the labelling configuration, with the controls that the data need."""
     names = export.table.classes.names
     yield "<View>"
     yield '  <Image name="image" value="$image"/>'
@@ -48,23 +53,25 @@ def _format_config(export: WriteRequest) -> Iterator[str]:
 
 
 def _format_control(tag: str, name: str, inner: str, names: tuple[str, ...]) -> Iterator[str]:
+    """Yield the lines of one control, with an ``inner`` tag per class."""
     yield "  " + format_open_tag(tag, {"name": name, "toName": "image"}) + ">"
     yield from ("    " + format_open_tag(inner, {"value": value}) + "/>" for value in names)
     yield f"  </{tag}>"
 
 
 def _build_task(export: WriteRequest, objects: ObjectTable, row: int) -> dict[str, Any]:
+    """Return the task of the image at ``row``."""
     table = export.table
     data = {"image": _LOCAL_FILES_PREFIX + quote(export.image_paths[row])}
-    word = next((word for word, split in SPLITS.items() if split == table.splits[row]), "")
-    if word:
-        data["split"] = word
+    split_name = next((split_name for split_name, split in SPLITS.items() if split == table.splits[row]), "")
+    if split_name:
+        data["split"] = split_name
     results = []
     if table.class_ids[row] != UNLABELLED:
         value = {"choices": [table.classes.names[table.class_ids[row]]]}
         results.append({"type": "choices", "from_name": "choice", "to_name": "image", "value": value})
-    found = objects.slice_of_image(row)
-    for index in range(found.start, found.stop):
+    rows = objects.slice_of_image(row)
+    for index in range(rows.start, rows.stop):
         name = table.classes.names[objects.class_ids[index]]
         results.append(_build_result(objects, index, name, export.image_sizes[row].tolist()))
     annotation = {"id": row + 1, "was_cancelled": False, "ground_truth": False, "result": results}
@@ -72,6 +79,7 @@ def _build_task(export: WriteRequest, objects: ObjectTable, row: int) -> dict[st
 
 
 def _build_result(objects: ObjectTable, index: int, name: str, size: list[int]) -> dict[str, Any]:
+    """Return the result of the object at ``index``, of class ``name`` on an image of ``size`` (height, width)."""
     height, width = size
     kind, value = _build_value(objects, index, (height, width))
     return {
@@ -87,6 +95,7 @@ def _build_result(objects: ObjectTable, index: int, name: str, size: list[int]) 
 
 
 def _build_value(objects: ObjectTable, index: int, size: tuple[int, int]) -> tuple[str, dict[str, Any]]:
+    """Return the control tag of an object, and its mask, polygon or box in percent."""
     height, width = size
     if objects.has_mask[index]:
         return "brushlabels", {"format": "rle", "rle": encode_labelstudio_rle(objects.masks[index], size)}
@@ -94,5 +103,10 @@ def _build_value(objects: ObjectTable, index: int, size: tuple[int, int]) -> tup
         (ring,) = objects.get_polygons(index)
         return "polygonlabels", {"points": (ring / (width, height) * 100).tolist(), "closed": True}
     left, top, right, bottom = objects.boxes[index].tolist()
-    shares = {"x": left / width, "y": top / height, "width": (right - left) / width, "height": (bottom - top) / height}
-    return "rectanglelabels", {**{key: 100 * share for key, share in shares.items()}, "rotation": 0}
+    fractions = {
+        "x": left / width,
+        "y": top / height,
+        "width": (right - left) / width,
+        "height": (bottom - top) / height,
+    }
+    return "rectanglelabels", {**{key: 100 * fraction for key, fraction in fractions.items()}, "rotation": 0}

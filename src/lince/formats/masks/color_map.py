@@ -1,8 +1,13 @@
-"""What the colours or numbers in mask pictures stand for: read from the legends that tools write, or made up openly.
+"""Maps the colours or values of mask images to classes, by a legend or by default.
 
-Read are ``labelmap.txt`` (CVAT: ``name:r,g,b:parts:actions``), ``label_colors.txt`` (CamVid: ``r g b name``),
-``class_dict.csv`` (``name,r,g,b``), ``_classes.csv`` (Roboflow: value and name), ``classes.txt`` (``value name``, or a
-name a line) and ``classes.json`` (names with colours or values, in the ways in use).
+These legends are read:
+
+- ``labelmap.txt`` (CVAT): ``name:r,g,b:parts:actions``
+- ``label_colors.txt`` (CamVid): ``r g b name``
+- ``class_dict.csv``: ``name,r,g,b``
+- ``_classes.csv`` (Roboflow): value and name
+- ``classes.txt``: ``value name``, or one name per line
+- ``classes.json``: names with colours or values, in the forms in use
 """
 
 from __future__ import annotations
@@ -19,10 +24,12 @@ from lince.parsing import json_reader
 from lince.storage.tree import FileTree
 
 Colour = tuple[int, int, int]
-BACKGROUND = -1  # background, and what is to be ignored
+BACKGROUND = -1  # class of pixels that are background, or to be ignored
 LABELMAP_FILE = "labelmap.txt"
-_TEXT_FILES = {LABELMAP_FILE, "label_map.txt", "label_colors.txt", "class_dict.csv", "_classes.csv", "classes.csv", "classes.txt",
-          "labels.txt", "legend.txt", "legend.csv"}  # fmt: skip
+_TEXT_FILES = {
+    LABELMAP_FILE, "label_map.txt", "label_colors.txt", "class_dict.csv", "_classes.csv", "classes.csv", "classes.txt",
+    "labels.txt", "legend.txt", "legend.csv",
+}  # fmt: skip
 _JSON_FILES = {"classes.json", "labels.json", "legend.json", "meta.json"}
 _BACKGROUND_NAMES = {
     "background",
@@ -35,11 +42,11 @@ _BACKGROUND_NAMES = {
     "unlabeled",
     "unlabelled",
 }
-_IGNORED, _VOID, _BLACK = 255, (224, 224, 192), (0, 0, 0)  # as Pascal VOC has them
+_IGNORED, _VOID, _BLACK = 255, (224, 224, 192), (0, 0, 0)  # as in Pascal VOC
 _MAX_BYTES = 2**20
-_MAX_VALUES = 64
+_MAX_VALUES = 64  # values without a legend; more come from anti-aliased edges
 _CVAT_LINE = re.compile(r"(?P<name>.*?)\s*:\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(?::[^:]*){0,2}")
-_PLAIN_LINES = (  # "type 2" is a name
+_PLAIN_LINES = (  # a number at the end of a name, as in "type 2", is part of the name
     re.compile(r"(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\s+(.*\D.*)"),
     re.compile(r"(.*\D)\s+(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})"),
     re.compile(r"(\d{1,5})\s*[:\s]\s*([^,;\t]*[^,;\t\d][^,;\t]*)"),
@@ -49,7 +56,11 @@ _HEX_COLOUR = re.compile(r"#([0-9a-fA-F]{6})")
 
 @dataclass(frozen=True)
 class PixelValue:
-    """What a pixel holds: a ``value`` (grey, or the number of a palette's colour; ``None`` in RGB) and a ``colour``."""
+    """The content of a pixel.
+
+    ``value`` is the grey value or the index into the palette, ``None`` in RGB images; ``colour`` is
+    (red, green, blue), 0 to 255, also of grey and palette images.
+    """
 
     value: int | None
     colour: Colour
@@ -57,7 +68,10 @@ class PixelValue:
 
 @dataclass(frozen=True)
 class ColourMapEntry:
-    """A line of a legend: ``name``, and its ``value`` or ``colour``; neither where the legend is a list of names."""
+    """A line of a legend: a class ``name`` with its ``value`` or ``colour``.
+
+    Neither is given where the legend is a plain list of names.
+    """
 
     name: str
     value: int | None = None
@@ -65,9 +79,14 @@ class ColourMapEntry:
 
 
 class ColourMap:
-    """Which class a pixel means; ``names`` are the classes in the order of the legend, background left out."""
+    """Assigns classes to pixels.
+
+    ``names`` are the classes in the order of the legend, without the background; a class id is an
+    index into it. ``path`` is the legend file for messages.
+    """
 
     def __init__(self, entries: Sequence[ColourMapEntry], path: str = "") -> None:
+        """Raise ``DataError`` when two classes have the same value or colour."""
         self.path = path
         self.names: list[str] = []
         self._values: dict[int, int] = {}
@@ -75,55 +94,68 @@ class ColourMap:
         for entry in entries:
             self._add(entry)
 
-    def find(self, key: PixelValue) -> int | None:
-        """Return the class of a pixel: its index in ``names``, NOTHING, or ``None`` when the legend does not tell."""
-        if key.value is not None and key.value in self._values:
-            return self._values[key.value]
-        if not self._values or key.value is None:
-            if key.colour in self._colours:
-                return self._colours[key.colour]
-            if key.colour in (_BLACK, _VOID):
+    def find(self, pixel_value: PixelValue) -> int | None:
+        """Return the class id of a pixel, ``BACKGROUND``, or ``None`` when it is not in the legend.
+
+        A legend of values is searched by value, one of colours by colour. 0, 255, black and VOC's
+        "void" are background unless the legend has them.
+        """
+        if pixel_value.value is not None and pixel_value.value in self._values:
+            return self._values[pixel_value.value]
+        if not self._values or pixel_value.value is None:
+            if pixel_value.colour in self._colours:
+                return self._colours[pixel_value.colour]
+            if pixel_value.colour in (_BLACK, _VOID):
                 return BACKGROUND
-        return BACKGROUND if key.value in (0, _IGNORED) else None
+        return BACKGROUND if pixel_value.value in (0, _IGNORED) else None
 
     def _add(self, entry: ColourMapEntry) -> None:
+        """Add an entry; entries of the same name are one class, and names such as ``void`` are background."""
         if entry.name.strip().casefold() in _BACKGROUND_NAMES:
             index = BACKGROUND
         elif entry.name in self.names:
-            index = self.names.index(entry.name)  # several colours may mean one class
+            index = self.names.index(entry.name)  # one class may have several colours
         else:
             index = len(self.names)
             self.names.append(entry.name)
-        known: dict[Any, int] = self._values if entry.value is not None else self._colours
-        if known.setdefault(entry.value if entry.value is not None else entry.colour, index) != index:
-            what = entry.value if entry.value is not None else entry.colour
+        index_by_value: dict[Any, int] = self._values if entry.value is not None else self._colours
+        if index_by_value.setdefault(entry.value if entry.value is not None else entry.colour, index) != index:
+            value = entry.value if entry.value is not None else entry.colour
             raise DataError(
-                _("{path}: {what} stands for two classes.").format(path=self.path, what=what),
+                _("{path}: {what} stands for two classes.").format(path=self.path, what=value),
                 _("Expected one class for each value or colour."),
             )
 
 
-def find_colour_map(tree: FileTree, near: Iterable[str]) -> str:
-    """Return the legend file of the masks in the folders ``near``: beside them, else above; empty for none.
+def find_colour_map(tree: FileTree, folders: Iterable[str]) -> str:
+    """Return the legend file of the masks in ``folders``, '' when there is none.
 
-    Raise ``AmbiguousError`` when one folder holds several.
+    These folders are searched and all folders above them, the deepest first. Raise ``AmbiguousError``
+    when one of them has several legends.
     """
-    for folder in _folders_and_parents(near):
-        known = _TEXT_FILES | _JSON_FILES
-        found = [name for name in tree.listing.list_files(folder) if name.lower() in known]
-        if len(found) > 1:
+    for folder in _folders_and_parents(folders):
+        legend_names = _TEXT_FILES | _JSON_FILES
+        names = [name for name in tree.listing.list_files(folder) if name.lower() in legend_names]
+        if len(names) > 1:
             raise AmbiguousError(
-                _("{folder} holds several legends: {names}.").format(folder=tree.root / folder, names=", ".join(found)),
-                _("Expected one that says what the colours or values in the masks mean."),
+                _("{folder} contains several legends: {names}.").format(
+                    folder=tree.root / folder, names=", ".join(names)
+                ),
+                _("Expected one legend that maps the colours or values in the masks to classes."),
                 _("Move the others elsewhere."),
             )
-        if found:
-            return posixpath.join(folder, found[0])
+        if names:
+            return posixpath.join(folder, names[0])
     return ""
 
 
-def read_colour_map(tree: FileTree, name: str, keys: Iterable[PixelValue]) -> ColourMap:
-    """Return the legend in the file ``name`` for masks that hold ``keys``; raise ``DataError`` when it is none."""
+def read_colour_map(tree: FileTree, name: str, pixel_values: Iterable[PixelValue]) -> ColourMap:
+    """Return the legend in the file ``name``.
+
+    ``pixel_values`` are those that occur in the masks; they decide where a plain list of names
+    starts to count. Raise ``DataError`` when the file is not a legend, ``AmbiguousError`` when the
+    first value of its classes is unclear.
+    """
     path = str(tree.root / name)
     if name.lower().endswith(".json"):
         entries = _parse_json(json_reader.load_json(tree, name, _MAX_BYTES), path)
@@ -131,26 +163,33 @@ def read_colour_map(tree: FileTree, name: str, keys: Iterable[PixelValue]) -> Co
         entries = _parse_lines(tree.read(name, _MAX_BYTES).decode("utf-8-sig", "replace"), path)
     if all(entry.value is None and entry.colour is None for entry in entries):
         entries = _assign_values(
-            entries, max((key.value or 0 for key in keys if key.value != _IGNORED), default=0), path
+            entries,
+            max((pixel_value.value or 0 for pixel_value in pixel_values if pixel_value.value != _IGNORED), default=0),
+            path,
         )
     return ColourMap(entries, path)
 
 
-def make_default_colour_map(keys: Iterable[PixelValue]) -> ColourMap:
-    """Return a legend for masks that come without: ``class_7`` for the value 7, ``#ff0000`` for a colour.
+def make_default_colour_map(pixel_values: Iterable[PixelValue]) -> ColourMap:
+    """Return a legend for masks without one: classes ``class_7`` for the value 7, ``#ff0000`` for a colour.
 
-    0 and black are background; 255 is to be ignored, unless it is the only other value. Raise ``DataError`` for more
-    values than classes are likely.
+    0, black and "void" are background, and so is 255 unless it is the only other value (binary
+    masks). Raise ``DataError`` for more than 64 values: then the masks have anti-aliased edges, or
+    are no masks.
     """
-    known = set(keys)
-    values = sorted({key.value for key in known if key.value is not None} - {0})
+    unique_values = set(pixel_values)
+    values = sorted({pixel_value.value for pixel_value in unique_values if pixel_value.value is not None} - {0})
     if values != [_IGNORED]:
         values = [value for value in values if value != _IGNORED]
-    colours = sorted({key.colour for key in known if key.value is None} - {_BLACK, _VOID})
+    colours = sorted(
+        {pixel_value.colour for pixel_value in unique_values if pixel_value.value is None} - {_BLACK, _VOID}
+    )
     if len(values) + len(colours) > _MAX_VALUES:
         raise DataError(
-            _("The masks hold {count:,} different values or colours.").format(count=len(values) + len(colours)),
-            _("Expected a class for each, at most {limit}; smoothed edges make more.").format(limit=_MAX_VALUES),
+            _("The masks contain {count:,} different values or colours.").format(count=len(values) + len(colours)),
+            _("Expected one class for each, at most {limit}; anti-aliased edges produce more.").format(
+                limit=_MAX_VALUES
+            ),
             _("Write a legend beside the masks: {example}.").format(example="labelmap.txt, name:r,g,b::"),
         )
     by_value = [ColourMapEntry(f"class_{value}", value) for value in values]
@@ -160,56 +199,68 @@ def make_default_colour_map(keys: Iterable[PixelValue]) -> ColourMap:
 
 
 def format_labelmap(names: Sequence[str]) -> str:
-    """Return the ``labelmap.txt`` of classes that stand in a mask as 1, 2, ..., coloured by ``palette``."""
+    """Return CVAT's ``labelmap.txt`` for classes whose values are 1, 2, ..., in the colours of Pascal VOC."""
     lines = [f"{name}:{','.join(map(str, _voc_colour(i)))}::\n" for i, name in enumerate(("background", *names))]
     return "# label:color_rgb:parts:actions\n" + "".join(lines)
 
 
 def make_voc_palette() -> list[Colour]:
-    """Return the 256 colours of Pascal VOC: the bits of the number, lowest first, are dealt out to red, green, blue."""
+    """Return the 256 colours of Pascal VOC.
+
+    As in ``VOClabelcolormap`` of the VOC devkit: the bits of the index, from the lowest on, go in
+    turn to red, green and blue, where they fill the highest bits first.
+    """
     return [_voc_colour(value) for value in range(256)]
 
 
 def _voc_colour(value: int) -> Colour:
-    red, green, blue = (sum((value >> 3 * i + band & 1) << 7 - i for i in range(3)) for band in range(3))
+    """Return the colour of one index."""
+    red, green, blue = (sum((value >> 3 * i + channel & 1) << 7 - i for i in range(3)) for channel in range(3))
     return red, green, blue
 
 
-def _folders_and_parents(near: Iterable[str]) -> list[str]:
-    """Return the folders ``near`` and all above them, the deepest first."""
-    found = dict.fromkeys(near)
-    for folder in list(found):
+def _folders_and_parents(start_folders: Iterable[str]) -> list[str]:
+    """Return ``start_folders`` and all folders above them, the deepest first."""
+    folders = dict.fromkeys(start_folders)
+    for folder in list(folders):
         while folder:
             folder = posixpath.dirname(folder)  # noqa: PLW2901
-            found[folder] = None
-    return sorted(found, key=lambda folder: (-len(folder.split("/")) if folder else 1, folder))
+            folders[folder] = None
+    return sorted(folders, key=lambda folder: (-len(folder.split("/")) if folder else 1, folder))
 
 
 def _parse_lines(text: str, path: str) -> list[ColourMapEntry]:
-    rows = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    found = [(number, entry) for number, line in rows if (entry := _parse_line(line)) is not None]
-    told = [(number, entry) for number, entry in found if entry.value is not None or entry.colour is not None]
-    if not told:
-        return [entry for _number, entry in found]
-    first = found[0][1]
-    heading = first.value is None and first.colour is None and not path.endswith(LABELMAP_FILE)
-    if len(told) < len(found) - heading:
-        number = next(number for number, entry in found[heading:] if entry.value is None and entry.colour is None)
+    """Return the entries of a legend in text form.
+
+    Return plain names where no line has a value or colour. A first line without one is the heading
+    of a table, except in ``labelmap.txt``; any other such line is a ``DataError``, since a class
+    would be missing.
+    """
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    entries = [(number, entry) for number, line in lines if (entry := _parse_line(line)) is not None]
+    complete = [(number, entry) for number, entry in entries if entry.value is not None or entry.colour is not None]
+    if not complete:
+        return [entry for _number, entry in entries]
+    first_entry = entries[0][1]
+    has_heading = first_entry.value is None and first_entry.colour is None and not path.endswith(LABELMAP_FILE)
+    if len(complete) < len(entries) - has_heading:
+        number = next(number for number, entry in entries[has_heading:] if entry.value is None and entry.colour is None)
         raise DataError(
             f"{path}:{number}: " + _("a line without a value or colour."),
             _("Expected one in every line, as in the others."),
             _("Correct the line."),
         )
-    return [entry for _number, entry in told]
+    return [entry for _number, entry in complete]
 
 
 def _parse_line(line: str) -> ColourMapEntry | None:
+    """Return the entry of a line, a plain name if it has no value or colour; ``None`` for a comment."""
     match = _CVAT_LINE.fullmatch(line)
     if match:
         return ColourMapEntry(match["name"].strip(), None, _parse_rgb(match.groups()[1:]))
     if line.startswith(("#", "//")):
         return None
-    cells = next((list(match.groups()) for form in _PLAIN_LINES if (match := form.fullmatch(line))), None)
+    cells = next((list(match.groups()) for pattern in _PLAIN_LINES if (match := pattern.fullmatch(line))), None)
     if cells is None:
         cells = [cell.strip() for cell in re.split(r"[,;\t]", line)]
     numbers = [cell for cell in cells if cell.isdecimal()]
@@ -222,66 +273,75 @@ def _parse_line(line: str) -> ColourMapEntry | None:
 
 
 def _parse_json(value: Any, path: str) -> list[ColourMapEntry]:
+    """Return the entries of a legend in JSON: an object of names, or a list, alone or under ``classes``.
+
+    Raise ``DataError`` when an item cannot be understood.
+    """
     if isinstance(value, dict) and isinstance(value.get("classes"), (list, dict)):
         value = value["classes"]
     if isinstance(value, dict):
-        entries = [_parse_pair(name, said) for name, said in value.items()]
+        entries = [_parse_pair(name, item_value) for name, item_value in value.items()]
     elif isinstance(value, list):
         entries = [_parse_item(item) for item in value]
     else:
         entries = []
     if not entries or None in entries:
         raise DataError(
-            _("{path} is no legend of masks.").format(path=path),
+            _("{path} is not a legend for masks.").format(path=path),
             _("Expected names with their colours or values, such as {example}.").format(example='{"cat": [128, 0, 0]}'),
         )
     return [entry for entry in entries if entry is not None]
 
 
-def _parse_pair(name: str, said: Any) -> ColourMapEntry | None:
-    if isinstance(said, str) and name.isdecimal() and len(name) < 10:
-        return ColourMapEntry(said, int(name))
-    return _parse_entry(name, said)
+def _parse_pair(name: str, value: Any) -> ColourMapEntry | None:
+    """Return the entry of ``{name: value}`` or ``{"value": "name"}``, ``None`` when it is neither."""
+    if isinstance(value, str) and name.isdecimal() and len(name) < 10:
+        return ColourMapEntry(value, int(name))
+    return _parse_entry(name, value)
 
 
 def _parse_item(item: Any) -> ColourMapEntry | None:
+    """Return the entry of a list item, a name or an object; ``None`` when it is neither."""
     if isinstance(item, str):
         return ColourMapEntry(item)
     if not isinstance(item, dict):
         return None
     name = next((item[key] for key in ("name", "title", "label", "class") if isinstance(item.get(key), str)), None)
     keys = ("color", "colour", "rgb", "value", "index", "id")
-    said = next((item[key] for key in keys if item.get(key) is not None), None)
-    return _parse_entry(name, said) if name is not None else None
+    value = next((item[key] for key in keys if item.get(key) is not None), None)
+    return _parse_entry(name, value) if name is not None else None
 
 
-def _parse_entry(name: str, said: Any) -> ColourMapEntry | None:
-    if isinstance(said, int) and not isinstance(said, bool) and 0 <= said < 2**16:
-        return ColourMapEntry(name, said)
-    if isinstance(said, str) and (match := _HEX_COLOUR.fullmatch(said)):
+def _parse_entry(name: str, value: Any) -> ColourMapEntry | None:
+    """Return the entry of a name with a value, a list of channels or a hex colour; ``None`` for other types."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**16:
+        return ColourMapEntry(name, value)
+    if isinstance(value, str) and (match := _HEX_COLOUR.fullmatch(value)):
         red, green, blue = bytes.fromhex(match[1])
         return ColourMapEntry(name, None, (red, green, blue))
-    if isinstance(said, list) and len(said) in (3, 4) and all(isinstance(band, int) for band in said):
-        return ColourMapEntry(name, None, (said[0], said[1], said[2]))
+    if isinstance(value, list) and len(value) in (3, 4) and all(isinstance(channel, int) for channel in value):
+        return ColourMapEntry(name, None, (value[0], value[1], value[2]))
     return None
 
 
 def _assign_values(entries: Sequence[ColourMapEntry], highest: int, path: str) -> list[ColourMapEntry]:
-    """Return a list of names with their values: from 0 when the first is the background, else from 1.
+    """Return the entries of a list of names with values: from 0 when the first name is the background, else from 1.
 
-    The latter only when the masks hold the last value that this gives; it cannot be told otherwise.
+    Counting from 1 is only assumed when the highest value in the masks equals the number of names;
+    otherwise raise ``AmbiguousError``.
     """
     if not entries or entries[0].name.strip().casefold() in _BACKGROUND_NAMES:
         return [ColourMapEntry(entry.name, value) for value, entry in enumerate(entries)]
     if highest == len(entries):
         return [ColourMapEntry(entry.name, value) for value, entry in enumerate(entries, 1)]
     raise AmbiguousError(
-        _("{path} does not say which value its first class has in the masks.").format(path=path),
+        _("{path} does not give the mask value of its first class.").format(path=path),
         _("Expected the value before each name, or the background as first name."),
         _("Write it: {example}.").format(example="0 background"),
     )
 
 
 def _parse_rgb(numbers: Sequence[str]) -> Colour:
+    """Return the colour of three numbers in text form."""
     red, green, blue = (int(number) for number in numbers)
     return red, green, blue

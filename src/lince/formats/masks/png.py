@@ -1,4 +1,4 @@
-"""PNG files whose pixels are numbers or colours that stand for classes: read and written exactly as they are stored."""
+"""Reads and writes PNG masks with their pixel values unchanged."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ _COLOUR_MODES = ("RGB", "RGBA", "LA")
 
 @dataclass(frozen=True)
 class MaskPixels:
-    """What a mask file holds: ``values`` (H, W), palette numbers or grey values, or (H, W, 3) uint8 colours.
+    """The pixels of a mask file.
 
-    ``palette`` (K, 3) uint8 is there where the values are numbers of its colours.
+    ``values`` is (H, W) with palette indices or grey values, uint8 or int32 (16-bit PNG), or (H, W,
+    3) uint8 with RGB colours. ``palette`` uint8 (K, 3) is given only where the values are indices
+    into it.
     """
 
     values: NDArray[Any]
@@ -29,12 +31,13 @@ class MaskPixels:
 
 
 def decode_mask_png(data: bytes) -> MaskPixels:
-    """Return the pixels of the PNG in ``data`` without any conversion; what is transparent counts as it is coloured.
+    """Return the pixels of the PNG in ``data`` without conversion; transparency is ignored.
 
-    Raise ``ImageError`` when it is no PNG, is cut off, or has more pixels than ``LINCE_MAX_PIXELS``.
+    Raise ``ImageError`` when it is not a PNG, is damaged, or has more pixels than
+    ``LINCE_MAX_PIXELS``, and ``DataError`` for a pixel format that masks do not have.
     """
     if images.detect_format(data) != "png":
-        raise ImageError(_("This is not a PNG."), _("Expected a mask without loss: PNG."))
+        raise ImageError(_("This is not a PNG."), _("Expected a mask in a lossless format: PNG."))
     height, width = images.read_size(data)
     images.check_pixel_count(height, width)
     try:
@@ -42,11 +45,16 @@ def decode_mask_png(data: bytes) -> MaskPixels:
             image.load()
             return _extract_pixels(image)
     except images.DECODE_ERRORS as error:
-        raise ImageError(_("The mask is cut off or damaged: {error}.").format(error=str(error).rstrip("."))) from error
+        raise ImageError(
+            _("The mask is truncated or damaged: {error}.").format(error=str(error).rstrip("."))
+        ) from error
 
 
 def encode_mask_png(values: NDArray[Any], palette: NDArray[np.uint8] | None = None) -> bytes:
-    """Return uint8 ``values`` (H, W) as a grey PNG, or one of a ``palette`` (K, 3) uint8."""
+    """Return ``values`` uint8 (H, W) as a PNG: grey, or indexed when a ``palette`` uint8 (K, 3) is given.
+
+    Raise ``ValueError`` for another shape or dtype.
+    """
     if values.ndim != 2 or values.dtype != np.uint8:
         raise ValueError(f"a mask must be uint8 (H, W), not {values.dtype} {values.shape}")
     image = Image.fromarray(values)
@@ -58,6 +66,7 @@ def encode_mask_png(values: NDArray[Any], palette: NDArray[np.uint8] | None = No
 
 
 def _extract_pixels(image: Image.Image) -> MaskPixels:
+    """Return the pixels of an open PNG according to its mode."""
     if image.mode in _COLOUR_MODES:
         return MaskPixels(np.asarray(image.convert("RGB"), np.uint8))
     palette = image.getpalette("RGB") if image.mode == "P" else None
@@ -67,4 +76,4 @@ def _extract_pixels(image: Image.Image) -> MaskPixels:
         return MaskPixels(np.asarray(image).astype(np.uint8))
     if image.mode == "L" or image.mode.startswith("I"):
         return MaskPixels(np.asarray(image))
-    raise DataError(_("The mask has pixels of an unknown kind: {mode}.").format(mode=image.mode))
+    raise DataError(_("The mask has pixels of an unknown type: {mode}.").format(mode=image.mode))

@@ -1,7 +1,7 @@
-"""PNG mask folders: ``images/x.jpg`` and ``masks/x.png``, in which each pixel's number or colour stands for a class.
+"""Reads folders of PNG masks: ``images/x.jpg`` and ``masks/x.png``, where the value or colour of a pixel is its class.
 
-What is read is semantic: all pixels of one class in an image are one object, with a mask and the box around it. Masks
-that tell objects of one class apart (``SegmentationObject``) are not read.
+The masks are semantic segmentation: all pixels of one class in an image become one object, with a
+mask and its bounding box. Masks of instances (``SegmentationObject`` of Pascal VOC) are not read.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ import posixpath
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lince import rle
 from lince.errors import DataError, UsageError
-from lince.fileio import write_bytes, write_text
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject
-from lince.formats.format import Capability, Format, WriteRequest
+from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, read_image_sizes
 from lince.formats.masks import color_map, png
 from lince.formats.masks.color_map import ColourMap, PixelValue
+from lince.formats.masks.writer import image_path, write
 from lince.formats.table import ReadOptions, Table
 from lince.formats.voc.image_sets import ImageSets
 from lince.i18n import _
@@ -39,15 +37,18 @@ MASK_FOLDERS = frozenset({
 _IGNORED_FOLDERS = frozenset({"segmentationobject", "segmentationobjectpng", "segmentationclassvisualization"})
 _IMAGE_FOLDERS = frozenset({"images", "image", "img", "imgs", "jpegimages", "photos", "pictures", "rgb"})
 _SUFFIXES = ("_mask", "-mask", "_label", "_seg")
-_PROBE_COUNT = 20
-_BATCH = 256
-_MAX_COLOURS = 256
-_MAX_CLASSES = 254
+_PROBE_COUNT = 20  # masks looked at to recognise the format
+_BATCH = 256  # masks per progress step
+_MAX_COLOURS = 256  # per mask
 
 
 @dataclass(frozen=True)
 class MaskSet:
-    """Where masks and photos lie: ``pairs`` of a mask and its photo (``None`` where there is none) in ``tree``."""
+    """The masks of a dataset and their images, as names in ``tree``.
+
+    ``pairs`` are (mask, image), with ``None`` for a mask without an image; ``images`` are all
+    images.
+    """
 
     tree: FileTree
     pairs: list[tuple[str, str | None]]
@@ -56,113 +57,97 @@ class MaskSet:
 
 @dataclass(frozen=True)
 class MaskRegion:
-    """All pixels of one value or colour in a mask, as run lengths, with the box around them."""
+    """All pixels of one value or colour in a mask.
+
+    ``counts`` is their run-length string, ``box`` their bounding box (left, top, right, bottom) in
+    pixels.
+    """
 
     pixel_value: PixelValue
     counts: str
     box: tuple[float, float, float, float]
 
 
-def detect(place: DataLocation) -> str | None:
-    """Return what speaks for masks: PNGs in folders called so, or as ``x_mask.png`` beside photos, and the photos."""
-    found = _find_masks(place, _PROBE_COUNT)
-    if found is None:
+def detect(location: DataLocation) -> str | None:
+    """Return the evidence that ``location`` holds masks, ``None`` when it does not.
+
+    Required are PNGs in a folder for masks, or named as ``x_mask.png`` beside the images, most of
+    them with an image.
+    """
+    mask_set = _find_masks(location, _PROBE_COUNT)
+    if mask_set is None:
         return None
-    folders = sorted({posixpath.dirname(mask) or "." for mask, _photo in found.pairs})
+    folders = sorted({posixpath.dirname(mask_file) or "." for mask_file, _image in mask_set.pairs})
     try:
-        told = color_map.find_colour_map(found.tree, folders)
+        legend = color_map.find_colour_map(mask_set.tree, folders)
     except DataError:
-        told = _("several legends")
-    if told:
-        return _("masks in {folders}, with the legend {legend}").format(folders=", ".join(folders[:3]), legend=told)
+        legend = _("several legends")
+    if legend:
+        return _("masks in {folders}, with the legend {legend}").format(folders=", ".join(folders[:3]), legend=legend)
     return _("masks in {folders}, without a legend: values become class_1, class_2, ...").format(
         folders=", ".join(folders[:3])
     )
 
 
-def read(place: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
-    """Read every mask beside its photo; the legend tells classes, else each value becomes one, named after it.
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+    """Read every mask and its image; classes are those of the legend, or else one per value.
 
-    Masks of another size than their photo, without a photo, damaged, or with values that the legend does not tell are
-    rejected, and photos without a mask. Raise ``DataError`` when the legend, or what to make of its lack, is unclear.
+    Rejected are masks without an image, of another size than their image, damaged, or with values
+    that the legend does not have, and images without a mask. The split is that of the lists in
+    ``ImageSets``, else of the image's folder. Raise ``DataError`` when the legend cannot be read,
+    or cannot be done without.
     """
-    found = _find_masks(place)
-    if found is None:
+    mask_set = _find_masks(location)
+    if mask_set is None:
         raise UsageError(
-            _("{path} holds no masks beside photos.").format(path=place.path),
-            _("Expected PNGs of the photos' names in a folder {names}.").format(names=", ".join(sorted(MASK_FOLDERS))),
+            _("{path} contains no masks next to photos.").format(path=location.path),
+            _("Expected PNG files with the photos' names in a folder {names}.").format(
+                names=", ".join(sorted(MASK_FOLDERS))
+            ),
         )
-    marks = ObjectTableBuilder(options)
-    pairs = _select_pairs(found, marks)
-    regions = _read_regions(found.tree, [mask for mask, _photo in pairs], progress)
-    keys = {region.pixel_value for said in regions if not isinstance(said, DataError) for region in said[1]}
-    told = _load_colour_map(found, keys, progress)
-    splits = ImageSets(found.tree, [mask for mask, _photo in pairs], marks)
-    shapes = read_image_sizes(found.tree, [photo for _mask, photo in pairs], progress)
-    for (mask, photo), said, size in zip(pairs, regions, shapes.tolist(), strict=True):
-        if _check_size(marks, mask, said, (size[0], size[1])) and not isinstance(said, DataError):
-            split = splits.get_split(mask)
-            row = marks.add_image(photo, _split_from_path(photo) if split == UNASSIGNED else split, (size[0], size[1]))
-            _add_objects(marks, row, mask, said, told)
-    return marks.build_table(found.tree, NAME, told.names)
+    builder = ObjectTableBuilder(options)
+    pairs = _select_pairs(mask_set, builder)
+    contents = _read_regions(mask_set.tree, [mask_file for mask_file, _image in pairs], progress)
+    readable = [content for content in contents if not isinstance(content, DataError)]
+    pixel_values = {region.pixel_value for _size, regions in readable for region in regions}
+    colour_map = _load_colour_map(mask_set, pixel_values, progress)
+    image_sets = ImageSets(mask_set.tree, [mask_file for mask_file, _image in pairs], builder)
+    sizes = read_image_sizes(mask_set.tree, [image_name for _mask_file, image_name in pairs], progress)
+    for (mask_file, image_name), content, size in zip(pairs, contents, sizes.tolist(), strict=True):
+        if _check_size(builder, mask_file, content, (size[0], size[1])) and not isinstance(content, DataError):
+            split = image_sets.get_split(mask_file)
+            split = _split_from_path(image_name) if split == UNASSIGNED else split
+            row = builder.add_image(image_name, split, (size[0], size[1]))
+            _add_objects(builder, row, mask_file, content, colour_map)
+    return builder.build_table(mask_set.tree, NAME, colour_map.names)
 
 
-def write(export: WriteRequest, folder: Path) -> None:
-    """Write a mask for each image, a PNG whose numbers have colours, and ``labelmap.txt`` that names them.
+def _find_masks(location: DataLocation, max_count: int | None = None) -> MaskSet | None:
+    """Return the masks at ``location``, at most ``max_count``, and their images.
 
-    Class i is i + 1, 0 is background. Where objects overlap, the later covers the earlier; several of one class become
-    one. Boxes without a mask are not written.
+    Images may be in a parent folder, where the location is the folder of masks. Return ``None``
+    when there are no masks, or fewer than half of them have an image.
     """
-    names = export.table.classes.names
-    if len(names) > _MAX_CLASSES:
-        raise DataError(
-            _("There are {count} classes.").format(count=len(names)),
-            _("Expected at most {limit}: a mask has a byte for each pixel.").format(limit=_MAX_CLASSES),
-        )
-    write_text(folder / color_map.LABELMAP_FILE, color_map.format_labelmap(names))
-    colours = np.array(color_map.make_voc_palette(), np.uint8)
-    for row, path in enumerate(export.image_paths):
-        target = folder / "masks" / (posixpath.splitext(path.removeprefix("images/"))[0] + ".png")
-        write_bytes(target, png.encode_mask_png(_draw_class_mask(export, row), colours))
-
-
-def image_path(split_word: str, class_name: str, file_name: str) -> str:
-    """Return where an image goes: ``images/train/x.jpg``, or ``images/x.jpg`` without a split."""
-    return posixpath.join("images", split_word, file_name)
-
-
-def _draw_class_mask(export: WriteRequest, row: int) -> NDArray[np.uint8]:
-    height, width = export.image_sizes[row].tolist()
-    pixels = np.zeros((height, width), np.uint8)
-    objects = export.table.objects
-    if objects is not None:
-        span = objects.slice_of_image(row)
-        for i in range(span.start, span.stop):
-            if objects.masks[i]:
-                pixels[rle.decode(objects.masks[i], height, width)] = objects.class_ids[i] + 1
-    return pixels
-
-
-def _find_masks(place: DataLocation, at_most: int | None = None) -> MaskSet | None:
-    """Return the masks at ``place`` and their photos, of ``at_most`` masks; ``None`` when most have no photo."""
-    if place.file:
+    if location.file:
         return None
-    root = place.tree.root.name.lower()
-    named = [name for name in place.tree.listing.find_by_suffix(".png") if _is_in_mask_folder(f"{root}/{name}")]
-    beside = [] if named else [name for name in place.tree.listing.find_by_suffix(".png") if _image_stems(name)[1:]]
-    for tree, prefix in iterate_parent_trees(place) if named or beside else ():
-        photos = ImageLookup(tree, (MASK_FOLDERS | _IGNORED_FOLDERS) if named else frozenset())
-        twins = _MaskImagePairs(photos)
-        own = frozenset(prefix + name for name in (named or beside))
-        pairs = [(prefix + name, twins.find_image(prefix + name)) for name in (named or beside)[:at_most]]
-        if 2 * sum(photo is not None for _mask, photo in pairs) >= len(pairs):
-            return MaskSet(tree, pairs, tuple(name for name in photos.names if name not in own))
-        if not named:
+    root = location.tree.root.name.lower()
+    png_files = location.tree.listing.find_by_suffix(".png")
+    in_folders = [name for name in png_files if _is_in_mask_folder(f"{root}/{name}")]
+    masks = in_folders or [name for name in png_files if _image_stems(name)[1:]]
+    for tree, prefix in iterate_parent_trees(location) if masks else ():
+        image_lookup = ImageLookup(tree, (MASK_FOLDERS | _IGNORED_FOLDERS) if in_folders else frozenset())
+        image_finder = _MaskImagePairs(image_lookup)
+        mask_files = frozenset(prefix + name for name in masks)
+        pairs = [(prefix + name, image_finder.find_image(prefix + name)) for name in masks[:max_count]]
+        if 2 * sum(image_name is not None for _mask_file, image_name in pairs) >= len(pairs):
+            return MaskSet(tree, pairs, tuple(name for name in image_lookup.names if name not in mask_files))
+        if not in_folders:
             return None
     return None
 
 
 def _is_in_mask_folder(name: str) -> bool:
+    """Whether a path leads through a folder for masks, and none for images or instances."""
     folders = name.lower().split("/")[:-1]
     return (
         not MASK_FOLDERS.isdisjoint(folders)
@@ -172,160 +157,194 @@ def _is_in_mask_folder(name: str) -> bool:
 
 
 def _image_stems(name: str) -> list[str]:
-    """Return what the photo of the mask ``name`` may be called, without its ending."""
+    """Return the names that the image of the mask ``name`` may have, without suffix; the mask's own first."""
     stem = posixpath.splitext(name)[0]
     return [stem, *(stem.removesuffix(suffix) for suffix in _SUFFIXES if stem.lower().endswith(suffix))]
 
 
 class _MaskImagePairs:
-    """Finds the photo of a mask: of the same name, in the same folders but for the words for photos and masks."""
+    """Finds the image of a mask: same name and same folders, apart from the folders for images and masks."""
 
-    def __init__(self, photos: ImageLookup) -> None:
-        self._image_lookup = photos
+    def __init__(self, image_lookup: ImageLookup) -> None:
+        self._image_lookup = image_lookup
         self._images_by_stem: dict[str, list[str]] = {}
-        for photo in photos.names:
-            self._images_by_stem.setdefault(_strip_known_folders(posixpath.splitext(photo)[0]), []).append(photo)
+        for image_name in image_lookup.names:
+            stem = _strip_known_folders(posixpath.splitext(image_name)[0])
+            self._images_by_stem.setdefault(stem, []).append(image_name)
 
-    def find_image(self, mask: str) -> str | None:
-        """Return the photo of ``mask``; ``None`` when there is none, or none that stands out."""
-        for stem in _image_stems(mask):
-            close = [photo for photo in self._images_by_stem.get(_strip_known_folders(stem), ()) if photo != mask]
-            found = close[0] if len(close) == 1 else self._image_lookup.find_by_stem(stem + ".png")
-            if found and found != mask and (close or _is_related_folder(posixpath.dirname(found), mask)):
-                return found
+    def find_image(self, mask_file: str) -> str | None:
+        """Return the image of ``mask_file``, ``None`` when there is none or it is ambiguous."""
+        for stem in _image_stems(mask_file):
+            same_stem = self._images_by_stem.get(_strip_known_folders(stem), ())
+            candidates = [name for name in same_stem if name != mask_file]
+            image_file = candidates[0] if len(candidates) == 1 else self._image_lookup.find_by_stem(stem + ".png")
+            if not image_file or image_file == mask_file:
+                continue
+            if candidates or _is_related_folder(posixpath.dirname(image_file), mask_file):
+                return image_file
         return None
 
 
 def _strip_known_folders(name: str) -> str:
+    """Return ``name`` without the folders that only separate images from masks."""
     *folders, stem = name.split("/")
     return "/".join([*(folder for folder in folders if folder.lower() not in MASK_FOLDERS | _IMAGE_FOLDERS), stem])
 
 
-def _is_related_folder(folder: str, mask: str) -> bool:
-    above = not folder or f"{posixpath.dirname(mask)}/".startswith(f"{folder}/")
-    return above or not _IMAGE_FOLDERS.isdisjoint(folder.lower().split("/"))
+def _is_related_folder(folder: str, mask_file: str) -> bool:
+    """Whether an image in ``folder`` can belong to the mask: it is above the mask, or a folder for images."""
+    is_ancestor = not folder or f"{posixpath.dirname(mask_file)}/".startswith(f"{folder}/")
+    return is_ancestor or not _IMAGE_FOLDERS.isdisjoint(folder.lower().split("/"))
 
 
-def _select_pairs(found: MaskSet, marks: ObjectTableBuilder) -> list[tuple[str, str]]:
-    """Return the masks with a photo of their own, and refuse the others, and the photos that are left over."""
-    pairs: dict[str, str] = {}
-    for mask, photo in found.pairs:
-        if photo is None:
-            marks.reject(mask, _("its photo is not there"), _("add the photo, or remove the mask"), kind="no-image")
-        elif photo in pairs:
-            marks.reject(mask, _("{photo} has a mask already: {mask}").format(photo=photo, mask=pairs[photo]),
-                         _("leave one of them"), kind="double")  # fmt: skip
+def _select_pairs(mask_set: MaskSet, builder: ObjectTableBuilder) -> list[tuple[str, str]]:
+    """Return the pairs (mask, image), one per image.
+
+    Masks without an image, second masks of an image and images without a mask are rejected.
+    """
+    mask_by_image: dict[str, str] = {}
+    for mask_file, image_name in mask_set.pairs:
+        if image_name is None:
+            builder.reject(
+                mask_file, _("its photo is missing"), _("add the photo, or remove the mask"), kind="no-image"
+            )
+        elif image_name in mask_by_image:
+            reason = _("{photo} already has a mask: {mask}").format(photo=image_name, mask=mask_by_image[image_name])
+            builder.reject(mask_file, reason, _("keep only one of them"), kind="double")
         else:
-            pairs[photo] = mask
-    for photo in found.images:
-        if photo not in pairs:
-            marks.reject(photo, _("no mask"), _("draw one, or remove the photo"), kind="no-label")
-    return [(mask, photo) for photo, mask in pairs.items()]
+            mask_by_image[image_name] = mask_file
+    for image_name in mask_set.images:
+        if image_name not in mask_by_image:
+            builder.reject(image_name, _("no mask"), _("draw one, or remove the photo"), kind="no-label")
+    return [(mask_file, image_name) for image_name, mask_file in mask_by_image.items()]
 
 
-def _load_colour_map(found: MaskSet, keys: set[PixelValue], progress: Progress) -> ColourMap:
-    name = color_map.find_colour_map(found.tree, {posixpath.dirname(mask) for mask, _photo in found.pairs})
-    if name:
-        return color_map.read_colour_map(found.tree, name, keys)
-    told = color_map.make_default_colour_map(keys)
-    progress.show_message(
-        _("No legend tells what the masks mean: the classes are {names}.").format(names=", ".join(told.names))
+def _load_colour_map(mask_set: MaskSet, pixel_values: set[PixelValue], progress: Progress) -> ColourMap:
+    """Return the legend, or the default one with a message that names its classes."""
+    name = color_map.find_colour_map(
+        mask_set.tree, {posixpath.dirname(mask_file) for mask_file, _image in mask_set.pairs}
     )
-    return told
+    if name:
+        return color_map.read_colour_map(mask_set.tree, name, pixel_values)
+    colour_map = color_map.make_default_colour_map(pixel_values)
+    progress.show_message(
+        _("There is no legend for the masks: the classes are named {names}.").format(names=", ".join(colour_map.names))
+    )
+    return colour_map
 
 
+# The (height, width) and the regions of a mask, or why it cannot be read.
 MaskContent = tuple[tuple[int, int], list[MaskRegion]] | DataError
 
 
 def _read_regions(tree: FileTree, names: Sequence[str], progress: Progress) -> list[MaskContent]:
-    """Return for each mask its (height, width) and its regions, or why it cannot be read."""
-    found: list[MaskContent] = []
+    """Return the content of each mask, or its error, in the order of ``names``; reads with several threads."""
+    contents: list[MaskContent] = []
     with progress.open_stage(_("Reading the masks"), len(names)) as stage, ThreadPoolExecutor() as pool:
         for start in range(0, len(names), _BATCH):
             batch = names[start : start + _BATCH]
-            found += pool.map(lambda name: _read_mask(tree, name), batch)
+            contents += pool.map(lambda name: _read_mask(tree, name), batch)
             stage.advance(len(batch))
-    return found
+    return contents
 
 
 def _read_mask(tree: FileTree, name: str) -> MaskContent:
+    """Return the size and the regions of a mask, or the error."""
     try:
-        stored = png.decode_mask_png(tree.read(name))
-        return (stored.values.shape[0], stored.values.shape[1]), _extract_regions(stored)
+        pixels = png.decode_mask_png(tree.read(name))
+        return (pixels.values.shape[0], pixels.values.shape[1]), _extract_regions(pixels)
     except DataError as error:
         return error
 
 
-def _extract_regions(stored: png.MaskPixels) -> list[MaskRegion]:
-    values = stored.values
+def _extract_regions(pixels: png.MaskPixels) -> list[MaskRegion]:
+    """Return one region per value or colour, in ascending order.
+
+    Raise ``DataError`` when there are more than 256, as in photographs and anti-aliased masks.
+    """
+    values = pixels.values
     if values.ndim == 3:
-        wide = values.astype(np.int32)
-        values = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
-    kinds = np.unique(values) if values.dtype == np.int32 else np.flatnonzero(np.bincount(values.ravel()))
-    if len(kinds) > _MAX_COLOURS:
-        raise DataError(_("{count:,} different values: no mask, or one with smoothed edges").format(count=len(kinds)))
-    found = []
-    for kind in kinds.tolist():
-        counts = rle.mask_to_counts(values == kind)
-        found.append(
+        channels = values.astype(np.int32)
+        values = channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]
+    unique_values = np.unique(values) if values.dtype == np.int32 else np.flatnonzero(np.bincount(values.ravel()))
+    if len(unique_values) > _MAX_COLOURS:
+        raise DataError(
+            _("{count:,} different values: not a mask, or one with anti-aliased edges").format(count=len(unique_values))
+        )
+    regions = []
+    for value in unique_values.tolist():
+        counts = rle.mask_to_counts(values == value)
+        regions.append(
             MaskRegion(
-                _pixel_value(kind, stored),
+                _pixel_value(value, pixels),
                 rle.counts_to_string(counts),
                 rle.compute_bounding_box(counts, values.shape[0]),
             )
         )
-    return found
+    return regions
 
 
-def _pixel_value(kind: int, stored: png.MaskPixels) -> PixelValue:
-    if stored.values.ndim == 3:
-        red, green, blue = kind >> 16, kind >> 8 & 255, kind & 255
+def _pixel_value(value: int, pixels: png.MaskPixels) -> PixelValue:
+    """Return what a pixel of this ``value`` stands for; in RGB masks ``value`` is the packed 24-bit colour."""
+    if pixels.values.ndim == 3:
+        red, green, blue = value >> 16, value >> 8 & 255, value & 255
         return PixelValue(None, (red, green, blue))
-    if stored.palette is not None and kind < len(stored.palette):
-        red, green, blue = stored.palette[kind].tolist()
-        return PixelValue(kind, (red, green, blue))
-    return PixelValue(kind, (kind, kind, kind))
+    if pixels.palette is not None and value < len(pixels.palette):
+        red, green, blue = pixels.palette[value].tolist()
+        return PixelValue(value, (red, green, blue))
+    return PixelValue(value, (value, value, value))
 
 
-def _check_size(marks: ObjectTableBuilder, mask: str, said: MaskContent, size: tuple[int, int]) -> bool:
-    if isinstance(said, DataError):
-        marks.reject(mask, said.problem.rstrip("."), said.remedy.rstrip("."), kind="unusable")
+def _check_size(builder: ObjectTableBuilder, mask_file: str, content: MaskContent, size: tuple[int, int]) -> bool:
+    """Whether the mask could be read and has the size of its image; rejected otherwise."""
+    if isinstance(content, DataError):
+        builder.reject(mask_file, content.problem.rstrip("."), content.remedy.rstrip("."), kind="unusable")
         return False
-    if said[0] != size:
+    if content[0] != size:
         reason = _("{width} x {height} pixels, but its photo has {photo_width} x {photo_height}").format(
-            width=said[0][1], height=said[0][0], photo_width=size[1], photo_height=size[0]
+            width=content[0][1], height=content[0][0], photo_width=size[1], photo_height=size[0]
         )
-        marks.reject(mask, reason, _("draw it on the photo as it is shown"), kind="outside")
+        builder.reject(
+            mask_file, reason, _("draw it at the displayed size and orientation of the photo"), kind="outside"
+        )
         return False
     return True
 
 
 def _add_objects(
-    marks: ObjectTableBuilder, row: int, mask: str, said: tuple[tuple[int, int], list[MaskRegion]], told: ColourMap
+    builder: ObjectTableBuilder,
+    row: int,
+    mask_file: str,
+    content: tuple[tuple[int, int], list[MaskRegion]],
+    colour_map: ColourMap,
 ) -> None:
-    (height, _width), regions = said
+    """Add one object per class to the image at ``row``; values that are not in the legend are rejected."""
+    (height, _width), regions = content
     by_class: dict[int, list[MaskRegion]] = {}
     for region in regions:
-        class_id = told.find(region.pixel_value)
+        class_id = colour_map.find(region.pixel_value)
         if class_id is None:
-            what = region.pixel_value.value if region.pixel_value.value is not None else region.pixel_value.colour
-            reason = _("{what} is not in the legend").format(what=what)
-            marks.reject(mask, reason, _("add it to the legend"), kind="class")
+            value = region.pixel_value.value
+            shown_value = region.pixel_value.colour if value is None else value
+            reason = _("{what} is not in the legend").format(what=shown_value)
+            builder.reject(mask_file, reason, _("add it to the legend"), kind="class")
         elif class_id != color_map.BACKGROUND:
             by_class.setdefault(class_id, []).append(region)
-    for class_id, parts in sorted(by_class.items()):
-        whole = parts[0] if len(parts) == 1 else _merge_regions(parts, height)
-        marks.add(row, RawObject(class_id, whole.box, mask, mask=whole.counts))
+    for class_id, class_regions in sorted(by_class.items()):
+        merged = class_regions[0] if len(class_regions) == 1 else _merge_regions(class_regions, height)
+        builder.add(row, RawObject(class_id, merged.box, mask_file, mask=merged.counts))
 
 
-def _merge_regions(parts: Sequence[MaskRegion], height: int) -> MaskRegion:
-    counts = rle.merge_counts([rle.string_to_counts(part.counts) for part in parts])
-    return MaskRegion(parts[0].pixel_value, rle.counts_to_string(counts), rle.compute_bounding_box(counts, height))
+def _merge_regions(regions: Sequence[MaskRegion], height: int) -> MaskRegion:
+    """Return the union of regions of the same class."""
+    counts = rle.merge_counts([rle.string_to_counts(region.counts) for region in regions])
+    return MaskRegion(regions[0].pixel_value, rle.counts_to_string(counts), rle.compute_bounding_box(counts, height))
 
 
-def _split_from_path(photo: str) -> int:
-    words = (SPLIT_WORDS.get(folder) for folder in reversed(photo.lower().split("/")[:-1]))
-    return next((split for split in words if split is not None), UNASSIGNED)
+def _split_from_path(image_name: str) -> int:
+    """Return the split that a folder of the image is named after, the innermost one if there are several."""
+    splits = (SPLIT_WORDS.get(folder) for folder in reversed(image_name.lower().split("/")[:-1]))
+    return next((split for split in splits if split is not None), UNASSIGNED)
 
 
 FORMAT = Format(

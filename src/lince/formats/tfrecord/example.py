@@ -1,7 +1,8 @@
-"""What one record says of its picture: the features of the TF Object Detection API, read and checked.
+"""Parses the features of one record: the image, its class, and its objects.
 
-Names and meaning of the features are those of the API's ``tf_example_decoder``; pictures with one class as a whole
-follow TF-Slim (``image/class/label``) or are plain ``image`` and ``label``.
+Names and meaning of the features are those of ``tf_example_decoder`` in the TF Object Detection
+API. Records for image classification follow TF-Slim (``image/class/label``) or have the plain keys
+``image`` and ``label``.
 """
 
 from __future__ import annotations
@@ -41,16 +42,20 @@ OBJECT_FLAGS = {
     f"{OBJECT_PREFIX}occluded": OCCLUDED,
 }
 _SUFFIXES = {"jpeg": ".jpg", "tiff": ".tif"}
-_MAX_NAME_BYTES = 200  # bytes; file systems end at 255
-_LIST_KINDS = {bytes: "bytes_list", float: "float_list", int: "int64_list"}
+_MAX_NAME_BYTES = 200  # per part of a path; file systems allow 255
 _MAX_SIDE = 1_000_000  # pixels
 T = TypeVar("T", bytes, float, int)
-_MAX_DECIMALS = 6  # decimals of a pixel: beyond, 32 bits tell nothing
+_MAX_DECIMALS = 6  # decimals of a pixel; float32 fractions hold no more
 
 
 @dataclass(frozen=True)
 class ParsedObject:
-    """One object: its class by number or by text, its box in pixels, its flags, and its mask where it has one."""
+    """One object of a record.
+
+    ``label`` is its class number, ``text`` its class name; either may be missing (``None``, '').
+    ``box`` is (left, top, right, bottom) in pixels. ``mask`` is a PNG file, float64 pixels (H *
+    W,), or empty.
+    """
 
     label: int | None
     text: str
@@ -61,9 +66,12 @@ class ParsedObject:
 
 @dataclass(frozen=True)
 class ParsedExample:
-    """All that a record says: the ``photo``'s file, its ``name`` (may be empty), ``size`` (height, width), its class.
+    """The content of a record.
 
-    ``objects`` is ``None`` where the record says nothing of objects, not even that there are none.
+    ``image`` is the encoded image file; ``name`` its path, '' when it has none; ``size`` (height,
+    width) in pixels; ``label`` and ``text`` the class of the image as in ``ParsedObject``.
+    ``objects`` is ``None`` where the record has no features about objects, and empty where it has
+    such features but no object.
     """
 
     image: bytes
@@ -75,29 +83,47 @@ class ParsedExample:
 
 
 def parse_example(data: bytes) -> ParsedExample:
-    """Return what the record ``data`` says; raise ``ImageError`` for its picture, ``DataError`` for all else."""
-    found = example_proto.parse_example(data)
-    photo = _single_bytes(found, IMAGE_ENCODED) or _single_bytes(found, "image")
-    if not photo:
-        raise ImageError(_("the record holds no picture"))
-    true = images.read_size(photo)
-    stated = (_single_int(found, HEIGHT) or 0, _single_int(found, WIDTH) or 0)
-    if not all(0 < side <= _MAX_SIDE for side in true):
-        raise ImageError(_("the picture has {height} x {width} pixels").format(height=true[0], width=true[1]))
-    # Sides the other way round tell that the boxes were drawn on the photo as the camera held it: not ours to mend.
-    size = stated if stated == true[::-1] else true
-    label, text = _parse_class(found)
-    marked = any(name.startswith(OBJECT_PREFIX) for name in found)
+    """Return the content of the serialised record ``data``.
+
+    Raise ``ImageError`` when the image is missing or cannot be read, ``DataError`` for everything
+    else.
+    """
+    features = example_proto.parse_example(data)
+    image = _single_bytes(features, IMAGE_ENCODED) or _single_bytes(features, "image")
+    if not image:
+        raise ImageError(_("the record contains no image"))
+    actual_size = images.read_size(image)
+    stated_size = (_single_int(features, HEIGHT) or 0, _single_int(features, WIDTH) or 0)
+    if not all(0 < side <= _MAX_SIDE for side in actual_size):
+        raise ImageError(
+            _("the image has {height} x {width} pixels").format(height=actual_size[0], width=actual_size[1])
+        )
+    # Swapped sides mean that the boxes were drawn on the image before its Exif rotation; that is kept as it is.
+    size = stated_size if stated_size == actual_size[::-1] else actual_size
+    label, text = _parse_class(features)
+    has_objects = any(name.startswith(OBJECT_PREFIX) for name in features)
     return ParsedExample(
-        photo, _parse_name(found, photo), size, label, text, list(_parse_objects(found, size)) if marked else None
+        image,
+        _parse_name(features, image),
+        size,
+        label,
+        text,
+        list(_parse_objects(features, size)) if has_objects else None,
     )
 
 
-def decode_object_mask(drawn: ParsedObject, size: tuple[int, int]) -> str:
-    """Return the run lengths of the mask of ``drawn``, empty for none; raise ``DataError`` when it does not fit."""
-    if not len(drawn.mask):
+def decode_object_mask(parsed_object: ParsedObject, size: tuple[int, int]) -> str:
+    """Return the run-length string of an object's mask on an image of ``size`` (height, width), '' when there is none.
+
+    Raise ``DataError`` when the mask has another size.
+    """
+    if not len(parsed_object.mask):
         return ""
-    pixels = png.decode_mask_png(drawn.mask).values if isinstance(drawn.mask, bytes) else drawn.mask.reshape(size)
+    pixels = (
+        png.decode_mask_png(parsed_object.mask).values
+        if isinstance(parsed_object.mask, bytes)
+        else parsed_object.mask.reshape(size)
+    )
     if pixels.ndim == 3:
         pixels = pixels.max(axis=2)
     if pixels.shape != size:
@@ -109,13 +135,18 @@ def decode_object_mask(drawn: ParsedObject, size: tuple[int, int]) -> str:
     return rle.encode(pixels) if pixels.any() else ""
 
 
-def _parse_objects(found: dict[str, FeatureValues], size: tuple[int, int]) -> Iterator[ParsedObject]:
-    sides = [_typed_column(found, name, float) for name in BOX_SIDES]
+def _parse_objects(features: dict[str, FeatureValues], size: tuple[int, int]) -> Iterator[ParsedObject]:
+    """Yield the objects of a record.
+
+    Raise ``DataError`` when the lists of the features differ in length; optional features may be
+    missing.
+    """
+    sides = [_typed_column(features, name, float) for name in BOX_SIDES]
     count = len(sides[0])
-    labels, texts = _typed_column(found, OBJECT_LABEL, int), _typed_column(found, OBJECT_TEXT, bytes)
-    flags = {bit: column for name, bit in OBJECT_FLAGS.items() if (column := _typed_column(found, name, int))}
-    shapes = _parse_masks(found, count, size)
-    lengths = {len(side) for side in sides} | {len(column) for column in (labels, texts, shapes, *flags.values())} - {0}
+    labels, texts = _typed_column(features, OBJECT_LABEL, int), _typed_column(features, OBJECT_TEXT, bytes)
+    flags = {bit: column for name, bit in OBJECT_FLAGS.items() if (column := _typed_column(features, name, int))}
+    masks = _parse_masks(features, count, size)
+    lengths = {len(side) for side in sides} | {len(column) for column in (labels, texts, masks, *flags.values())} - {0}
     if lengths - {count}:
         raise DataError(_("its lists of objects differ in length: {found}").format(found=sorted({count} | lengths)))
     boxes = _to_pixels(np.array(sides, np.float32).T, np.array([size[1], size[0], size[1], size[0]], np.float64))
@@ -125,82 +156,99 @@ def _parse_objects(found: dict[str, FeatureValues], size: tuple[int, int]) -> It
             _decode_text(texts[i]) if texts else "",
             tuple(box),
             sum(bit for bit, column in flags.items() if column[i]),
-            shapes[i] if shapes else b"",
+            masks[i] if masks else b"",
         )
 
 
-def _to_pixels(stored: NDArray[np.float32], sides: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return shares (N, 4) of ``sides`` (4,) in pixels: each the shortest decimal that has this share in 32 bits."""
+def _to_pixels(fractions: NDArray[np.float32], sides: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``fractions`` float32 (N, 4) of the ``sides`` (4,) in pixels, float64 (N, 4).
+
+    Multiplying gives values such as 99.99999. Each is rounded to the fewest decimals for which
+    division by the side gives the same float32, so that boxes in whole pixels are read as such.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        exact = stored.astype(np.float64) * sides
+        exact = fractions.astype(np.float64) * sides
         pixels, missing = exact.copy(), np.ones(exact.shape, np.bool_)
         for digits in range(_MAX_DECIMALS + 1):
-            shorter = exact.round(digits)
-            fits = missing & ((shorter / sides).astype(np.float32) == stored)
-            pixels[fits] = shorter[fits]
-            missing &= ~fits
+            rounded = exact.round(digits)
+            is_exact = missing & ((rounded / sides).astype(np.float32) == fractions)
+            pixels[is_exact] = rounded[is_exact]
+            missing &= ~is_exact
             if not missing.any():
                 break
     return pixels
 
 
 def _parse_masks(
-    found: dict[str, FeatureValues], count: int, size: tuple[int, int]
+    features: dict[str, FeatureValues], count: int, size: tuple[int, int]
 ) -> list[bytes] | list[NDArray[np.float64]]:
-    """Return the mask of each object: a PNG file, or the pixels as numbers in one long list, as the API also writes."""
-    values = found.get(OBJECT_MASK, [])
+    """Return the mask of each object: a PNG file, or pixels from the single list that the API writes too."""
+    values = features.get(OBJECT_MASK, [])
     if not values or isinstance(values[0], bytes):
-        return _typed_column(found, OBJECT_MASK, bytes)
+        return _typed_column(features, OBJECT_MASK, bytes)
     if len(values) != count * size[0] * size[1]:
         raise DataError(_("its masks have {found} pixels for {count} objects").format(found=len(values), count=count))
     return list(np.array(values, np.float64).reshape(count, -1))
 
 
-def _parse_class(found: dict[str, FeatureValues]) -> tuple[int | None, str]:
-    labels, texts = _typed_column(found, CLASS_LABEL, int), _typed_column(found, CLASS_TEXT, bytes)
-    plain = found.get("label", [])
-    if plain and not labels and not texts:
-        labels, texts = [x for x in plain if isinstance(x, int)], [x for x in plain if isinstance(x, bytes)]
+def _parse_class(features: dict[str, FeatureValues]) -> tuple[int | None, str]:
+    """Return number and name of the class of the image; raise ``DataError`` for several."""
+    labels, texts = _typed_column(features, CLASS_LABEL, int), _typed_column(features, CLASS_TEXT, bytes)
+    plain_labels = features.get("label", [])
+    if plain_labels and not labels and not texts:
+        labels, texts = (
+            [x for x in plain_labels if isinstance(x, int)],
+            [x for x in plain_labels if isinstance(x, bytes)],
+        )
     if len(labels) > 1 or len(texts) > 1:
-        raise DataError(_("it has {count} classes as a whole").format(count=max(len(labels), len(texts))))
+        raise DataError(_("it has {count} image-level classes").format(count=max(len(labels), len(texts))))
     return labels[0] if labels else None, _decode_text(texts[0]) if texts else ""
 
 
-def _parse_name(found: dict[str, FeatureValues], photo: bytes) -> str:
-    """Return what the record calls its picture, as a path below the root that ends as images do; empty for none."""
+def _parse_name(features: dict[str, FeatureValues], image: bytes) -> str:
+    """Return the image's file name or source id as a relative path with an image suffix, '' when there is none.
+
+    Parts that lead out of the root and control characters are removed; overlong names are not
+    used.
+    """
     for key in (FILENAME, SOURCE_ID):
         parts = [
             part
-            for part in normalise_path(_decode_text(_single_bytes(found, key))).split("/")
+            for part in normalise_path(_decode_text(_single_bytes(features, key))).split("/")
             if part not in ("", ".", "..")
         ]
         name = "".join(letter for letter in "/".join(parts) if letter.isprintable())
         if name and max(len(part.encode()) for part in parts) <= _MAX_NAME_BYTES:
-            return name if scan.looks_like_image(name) else name + choose_image_suffix(photo)
+            return name if scan.looks_like_image(name) else name + choose_image_suffix(image)
     return ""
 
 
-def choose_image_suffix(photo: bytes) -> str:
-    """Return the ending of a file name for the picture ``photo``."""
-    kind = images.detect_format(photo) or ""
-    return _SUFFIXES.get(kind, f".{kind}")
+def choose_image_suffix(image: bytes) -> str:
+    """Return the suffix of a file name for the encoded ``image``."""
+    image_format = images.detect_format(image) or ""
+    return _SUFFIXES.get(image_format, f".{image_format}")
 
 
-def _typed_column(found: dict[str, FeatureValues], name: str, kind: type[T]) -> list[T]:
-    """Return the list ``name``, empty where there is none; raise ``DataError`` when it holds something else."""
-    values = [value for value in found.get(name, []) if isinstance(value, kind)]
-    if len(values) != len(found.get(name, [])):
-        raise DataError(_("{name} is no {kind}").format(name=name, kind=_LIST_KINDS[kind]))
+def _typed_column(features: dict[str, FeatureValues], name: str, value_type: type[T]) -> list[T]:
+    """Return the values of the feature ``name``, empty when it is missing.
+
+    Raise ``DataError`` when they are of another type.
+    """
+    values = [value for value in features.get(name, []) if isinstance(value, value_type)]
+    if len(values) != len(features.get(name, [])):
+        raise DataError(_("{name} is not {kind}").format(name=name, kind=example_proto.LIST_FIELDS[value_type]))
     return values
 
 
-def _single_int(found: dict[str, FeatureValues], name: str) -> int | None:
-    values = _typed_column(found, name, int)
+def _single_int(features: dict[str, FeatureValues], name: str) -> int | None:
+    """Return the integer of a feature with one value, ``None`` for another number of values."""
+    values = _typed_column(features, name, int)
     return values[0] if len(values) == 1 else None
 
 
-def _single_bytes(found: dict[str, FeatureValues], name: str) -> bytes:
-    values = found.get(name, [])
+def _single_bytes(features: dict[str, FeatureValues], name: str) -> bytes:
+    """Return the bytes of a feature with one value, empty for anything else."""
+    values = features.get(name, [])
     return values[0] if len(values) == 1 and isinstance(values[0], bytes) else b""
 
 

@@ -1,4 +1,4 @@
-"""The label map of the TF Object Detection API: ``item { id: 1 name: 'raccoon' }``, read strictly, line by line."""
+"""Reads and writes the label map of the TF Object Detection API: ``item { id: 1 name: 'raccoon' }``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPENING, _CLOSING = ("{", "<"), ("}", ">")
 
 @dataclass(frozen=True)
 class LabelMapItem:
-    """One class: its ``id``, from 1 on, what the records call it, and what people call it."""
+    """One class: ``id`` from 1 on, ``name`` as used in the records, ``display_name`` for people."""
 
     id: int
     name: str
@@ -30,26 +30,29 @@ class LabelMapItem:
 
 @dataclass(frozen=True)
 class _Token:
+    """A token with its line; ``kind`` is the group of ``_TOKEN``."""
+
     kind: str
     text: str
     line: int
 
 
 def parse_label_map(text: str, path: str) -> list[LabelMapItem]:
-    """Return the items of a label map (protobuf text format, ``StringIntLabelMap``), ids ascending.
+    """Return the items of a label map (``StringIntLabelMap`` in protobuf text format), by ascending id.
 
-    Fields other than ``id``, ``name`` and ``display_name`` are passed over. Raise ``DataError`` with ``path`` and line
-    for what is no label map: a text that breaks off, an item without id or name, an id that stands twice.
+    Fields other than ``id``, ``name`` and ``display_name`` are ignored. Raise ``DataError`` with
+    ``path`` and line when the text is incomplete or not a label map, an item has no id or name, or
+    an id occurs twice.
     """
     tokens = list(_tokenise(text, path))
     items: dict[int, LabelMapItem] = {}
-    at = 0
-    while at < len(tokens):
-        first = tokens[at]
-        fields, at = _parse_item(tokens, at, path)
+    position = 0
+    while position < len(tokens):
+        first = tokens[position]
+        fields, position = _parse_item(tokens, position, path)
         item = _build_item(fields, first, path)
         if item.id in items:
-            raise _parse_error(path, first.line, _("The id {id} stands twice.").format(id=item.id))
+            raise _parse_error(path, first.line, _("The id {id} appears twice.").format(id=item.id))
         items[item.id] = item
     if not items:
         raise _parse_error(path, 1, _("There is no item."))
@@ -57,10 +60,10 @@ def parse_label_map(text: str, path: str) -> list[LabelMapItem]:
 
 
 def choose_class_names(items: Iterable[LabelMapItem]) -> list[str]:
-    """Return what people call each class: the display names where they tell the classes apart, else the names."""
+    """Return the display names of the classes if they are distinct, else their names."""
     items = list(items)
-    shown = [item.display_name for item in items]
-    return shown if len(set(shown)) == len(shown) else [item.name for item in items]
+    display_names = [item.display_name for item in items]
+    return display_names if len(set(display_names)) == len(display_names) else [item.name for item in items]
 
 
 def format_label_map(class_names: Iterable[str]) -> str:
@@ -71,61 +74,68 @@ def format_label_map(class_names: Iterable[str]) -> str:
 
 
 def _tokenise(text: str, path: str) -> Iterator[_Token]:
-    at, line = 0, 1
-    while at < len(text):
-        match = _TOKEN.match(text, at)
+    """Yield the tokens of protobuf text format, without spaces, separators and comments."""
+    position, line = 0, 1
+    while position < len(text):
+        match = _TOKEN.match(text, position)
         if match is None:
-            raise _parse_error(path, line, _("'{text}' cannot be understood.").format(text=text[at : at + 20]))
+            raise _parse_error(path, line, _("'{text}' cannot be parsed.").format(text=text[position : position + 20]))
         kind = match.lastgroup or "space"
         if kind != "space":
             yield _Token(kind, match[0], line)
         line += match[0].count("\n")
-        at = match.end()
+        position = match.end()
 
 
-def _parse_item(tokens: list[_Token], at: int, path: str) -> tuple[dict[str, str], int]:
-    """Return the fields of the item at ``at`` and where the next one starts; fields within fields are passed over."""
-    start = tokens[at]
-    at += 1
-    if at < len(tokens) and tokens[at].text == ":":
-        at += 1
-    if start.text != "item" or at >= len(tokens) or tokens[at].text not in _OPENING:
-        raise _parse_error(path, start.line, _("'{text}' stands where an item should.").format(text=start.text[:20]))
+def _parse_item(tokens: list[_Token], position: int, path: str) -> tuple[dict[str, str], int]:
+    """Return the fields of the item at ``position`` and the position after it; nested messages are skipped."""
+    start = tokens[position]
+    position += 1
+    if position < len(tokens) and tokens[position].text == ":":
+        position += 1
+    if start.text != "item" or position >= len(tokens) or tokens[position].text not in _OPENING:
+        raise _parse_error(
+            path, start.line, _("'{text}' was found where an item was expected.").format(text=start.text[:20])
+        )
     fields: dict[str, str] = {}
-    depth, at = 1, at + 1
-    while at < len(tokens):
-        token = tokens[at]
+    depth, position = 1, position + 1
+    while position < len(tokens):
+        token = tokens[position]
         depth += (token.text in _OPENING) - (token.text in _CLOSING)
         if depth == 0:
-            return fields, at + 1
-        if depth == 1 and token.kind == "word" and at + 1 < len(tokens) and tokens[at + 1].text == ":":
-            at = _parse_field(tokens, at, fields, path)
+            return fields, position + 1
+        if depth == 1 and token.kind == "word" and position + 1 < len(tokens) and tokens[position + 1].text == ":":
+            position = _parse_field(tokens, position, fields, path)
         else:
-            at += 1
+            position += 1
     raise _parse_error(path, start.line, _("The item is not closed."))
 
 
-def _parse_field(tokens: list[_Token], at: int, fields: dict[str, str], path: str) -> int:
-    """Keep the value of the field at ``at``, texts in a row joined, and return where the next token stands."""
-    name = tokens[at]
-    at += 2
-    if at < len(tokens) and tokens[at].kind == "sign":
-        return at  # a list or a message: not for us
-    values = tokens[at : at + 1]
-    while values and values[0].kind == "text" and at + len(values) < len(tokens):
-        following = tokens[at + len(values)]
+def _parse_field(tokens: list[_Token], position: int, fields: dict[str, str], path: str) -> int:
+    """Add the value of the field at ``position`` to ``fields`` and returns the position after it.
+
+    Adjacent strings are joined, as in C.
+    """
+    name = tokens[position]
+    position += 2
+    if position < len(tokens) and tokens[position].kind == "sign":
+        return position  # a list or a message: skipped by the caller
+    values = tokens[position : position + 1]
+    while values and values[0].kind == "text" and position + len(values) < len(tokens):
+        following = tokens[position + len(values)]
         if following.kind != "text":
             break
         values.append(following)
     if not values:
         raise _parse_error(path, name.line, _("{field} has no value.").format(field=name.text))
     if name.text in fields and name.text in ("id", "name", "display_name"):
-        raise _parse_error(path, name.line, _("{field} stands twice in one item.").format(field=name.text))
+        raise _parse_error(path, name.line, _("{field} appears twice in one item.").format(field=name.text))
     fields[name.text] = "".join(map(_token_value, values))
-    return at + len(values)
+    return position + len(values)
 
 
 def _build_item(fields: dict[str, str], first: _Token, path: str) -> LabelMapItem:
+    """Return the item with ``fields``; raise ``DataError`` at the line of its ``first`` token."""
     number = fields.get("id", "")
     if not number.isdecimal() or not number.isascii() or len(number) > 9:
         raise _parse_error(
@@ -138,14 +148,17 @@ def _build_item(fields: dict[str, str], first: _Token, path: str) -> LabelMapIte
 
 
 def _token_value(token: _Token) -> str:
+    """Return the value of a token: a string without quotes and escapes, or the word itself."""
     return _unquote(token.text[1:-1]) if token.kind == "text" else token.text
 
 
 def _unquote(text: str) -> str:
+    """Return ``text`` with its escapes replaced; octal and hexadecimal ones are bytes of UTF-8."""
     return _ESCAPE.sub(_unescape, text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:
+    """Return the byte that an escape stands for."""
     code = match[1]
     if code[:1].isdigit():
         return bytes([int(code, 8) & 255])
@@ -155,13 +168,15 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def _quote(name: str) -> str:
+    """Return ``name`` as a string of protobuf text format."""
     escaped = name.replace("\\", "\\\\").replace("'", "\\'")
     return "'" + escaped.replace("\n", "\\n").replace("\r", "\\r") + "'"
 
 
-def _parse_error(path: str, line: int, found: str) -> DataError:
+def _parse_error(path: str, line: int, problem: str) -> DataError:
+    """Return the error for a line."""
     return DataError(
-        f"{path}:{line}: {found}",
+        f"{path}:{line}: {problem}",
         _("Expected a label map: {example}.").format(example="item { id: 1 name: 'raccoon' }"),
         _("Correct the line."),
     )

@@ -1,10 +1,10 @@
-"""Pascal VOC: an XML file for each photo (Everingham et al., "The PASCAL VOC Challenge", IJCV 2010; VOC devkit).
+"""Reads Pascal VOC: one XML file per image (Everingham et al., "The PASCAL VOC Challenge", IJCV 2010; VOC devkit).
 
-Which corner is meant by a whole number is not the same everywhere. The VOC sets themselves count pixels from 1 and
-include the last, so the pixel in the top left corner is ``xmin`` 1 to ``xmax`` 1. Nearly all tools that write this
-format since write distances from the image's corner instead. lince takes the numbers as they stand, as continuous
-coordinates, except in files whose ``<source>`` names one of the VOC databases (VOC2005 to VOC2012): there, left and top
-are taken one less. What lince writes counts from 0 and says so in ``<source>``.
+The meaning of integer coordinates differs. The VOC datasets count pixels from 1 and include the
+last one: the top left pixel is ``xmin`` 1 to ``xmax`` 1. Most tools that write the format since
+then use distances from the corner of the image. lince takes the numbers as continuous coordinates
+from 0, except in files whose ``<source>`` names one of the VOC datasets (VOC2005 to VOC2012): there
+1 is subtracted from left and top. Files written by lince count from 0 and say so in ``<source>``.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from lince.parsing import xml_reader
 from lince.parsing.json_reader import is_encodable_text
 from lince.parsing.xml_reader import XmlElement, parse_number
 from lince.progress import SILENT, Progress
-from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.splits import UNASSIGNED, infer_split_from_folders
 from lince.storage.parent_tree import iterate_parent_trees
 from lince.storage.tree import DataLocation
 
 NAME = "voc"
-_PROBE_COUNT = 8
+_PROBE_COUNT = 8  # files opened to recognise the format
 _MAX_THREADS = 16
 _BATCH = 256
 _HEAD_BYTES = 2048
@@ -47,45 +47,50 @@ _TRUE_WORDS = ("1", "true", "yes")
 _CORNER_TAG = re.compile(r"([xy])(\d{1,6})")
 
 
-def detect(place: DataLocation) -> str | None:
-    """Return what speaks for VOC at ``place``: XML files with the root ``annotation``; ``None`` when nothing does."""
-    found = place.find_by_suffix(".xml")
-    probes = found[:: max(1, len(found) // _PROBE_COUNT)][: _PROBE_COUNT + 1]
-    if not any(_is_voc(place, name) for name in probes):
+def detect(location: DataLocation) -> str | None:
+    """Return the evidence that ``location`` holds VOC labels, ``None`` when no sampled XML file is one."""
+    xml_files = location.find_by_suffix(".xml")
+    probes = xml_files[:: max(1, len(xml_files) // _PROBE_COUNT)][: _PROBE_COUNT + 1]
+    if not any(_is_voc(location, name) for name in probes):
         return None
-    return _("{count} XML files such as {name}").format(count=len(found), name=found[0])
+    return _("{count} XML files such as {name}").format(count=len(xml_files), name=xml_files[0])
 
 
-def read(place: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
-    """Read a photo for each XML file, found by its ``<filename>``, else by the name of the XML file.
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+    """Read one image per XML file, found by its ``<filename>``, else by the name of the XML file.
 
-    Splits come from ``ImageSets``, else from folders called train, val or test; the order of the classes from a
-    ``labelmap.txt`` as CVAT writes it, else they are sorted. Raise ``DataError`` when the one file named is not XML.
+    Splits come from ``ImageSets``, else from folders named after them. The order of the classes is
+    that of CVAT's ``labelmap.txt``, else sorted by name. Raise ``DataError`` when a single file was
+    named and is not VOC.
     """
-    photos, labels = _locate_files(place)
-    return _VocReader(photos, labels, options, bool(place.file)).read(progress)
+    image_lookup, label_files = _locate_files(location)
+    return _VocReader(image_lookup, label_files, options, bool(location.file)).read(progress)
 
 
 class _VocReader:
-    def __init__(self, photos: ImageLookup, labels: list[str], options: ReadOptions, alone: bool) -> None:
-        self._image_lookup = photos
-        self._labels = labels
-        self._single_file = alone  # one file was named: the photos that it does not speak of are nobody's business
+    """Collects the images and objects of XML files."""
+
+    def __init__(
+        self, image_lookup: ImageLookup, label_files: list[str], options: ReadOptions, single_file: bool
+    ) -> None:
+        self._image_lookup = image_lookup
+        self._label_files = label_files
+        self._single_file = single_file  # named by itself: other images beside it are not missing labels
         self._builder = ObjectTableBuilder(options)
-        self._image_sets = ImageSets(photos.tree, labels, self._builder)
-        declared, doubtful = read_label_map(photos.tree)
-        self._class_index = ClassIndex([name for name in declared if name not in doubtful])
-        self._same_stem_images = {label: self._find_same_stem_image(label) for label in labels}
+        self._image_sets = ImageSets(image_lookup.tree, label_files, self._builder)
+        class_names, uncertain_names = read_label_map(image_lookup.tree)
+        self._class_index = ClassIndex([name for name in class_names if name not in uncertain_names])
+        self._same_stem_images = {label_file: self._find_same_stem_image(label_file) for label_file in label_files}
         self._claimed_images = set(self._same_stem_images.values())
         self._label_by_image: dict[str, str] = {}
 
     def read(self, progress: Progress) -> Table:
         """Return the table of all files."""
-        with progress.open_stage(_("Reading the labels"), len(self._labels)) as stage:
-            for label, content in self._read_contents():
-                root = self._parse_root(label, content)
+        with progress.open_stage(_("Reading the labels"), len(self._label_files)) as stage:
+            for label_file, content in self._read_contents():
+                root = self._parse_root(label_file, content)
                 if root is not None:
-                    self._add_image(label, root)
+                    self._add_image(label_file, root)
                 stage.advance()
         if not self._single_file:
             self._reject_unlabelled()
@@ -94,26 +99,34 @@ class _VocReader:
         )
 
     def _read_contents(self) -> Iterator[tuple[str, bytes | RejectedItem]]:
-        """Yield every label file with what it holds; where each is a journey, many are under way at once."""
+        """Yield every label file with its content, in order.
+
+        Files of remote stores are read with several threads, since each costs a request.
+        """
         if not self._image_lookup.tree.is_remote:
-            yield from ((label, self._read_content(label)) for label in self._labels)
+            yield from ((label_file, self._read_content(label_file)) for label_file in self._label_files)
             return
         with ThreadPoolExecutor(_MAX_THREADS) as pool:
-            for start in range(0, len(self._labels), _BATCH):
-                batch = self._labels[start : start + _BATCH]
+            for start in range(0, len(self._label_files), _BATCH):
+                batch = self._label_files[start : start + _BATCH]
                 yield from zip(batch, pool.map(self._read_content, batch), strict=True)
 
-    def _read_content(self, label: str) -> bytes | RejectedItem:
+    def _read_content(self, label_file: str) -> bytes | RejectedItem:
+        """Return the bytes of a label file, or its rejection."""
         try:
-            return self._image_lookup.tree.read(label, xml_reader.MAX_XML_BYTES)
+            return self._image_lookup.tree.read(label_file, xml_reader.MAX_XML_BYTES)
         except DataError as error:
-            return RejectedItem(label, error.problem, error.remedy)
+            return RejectedItem(label_file, error.problem, error.remedy)
 
-    def _parse_root(self, label: str, content: bytes | RejectedItem) -> XmlElement | None:
-        root = content if isinstance(content, RejectedItem) else xml_reader.parse_xml(content, label)
+    def _parse_root(self, label_file: str, content: bytes | RejectedItem) -> XmlElement | None:
+        """Return the root of a label file; reject the file and return ``None`` when it is not VOC.
+
+        Raise ``DataError`` instead where a single file was named.
+        """
+        root = content if isinstance(content, RejectedItem) else xml_reader.parse_xml(content, label_file)
         if isinstance(root, XmlElement) and root.tag != "annotation":
             reason = _("its root is <{tag}>, not <annotation>").format(tag=root.tag)
-            root = RejectedItem(label, reason, _("move it elsewhere"), root.line, "row")
+            root = RejectedItem(label_file, reason, _("move it elsewhere"), root.line, "row")
         if isinstance(root, XmlElement):
             return root
         if self._single_file:
@@ -121,107 +134,131 @@ class _VocReader:
         self._builder.rejected.append(root)
         return None
 
-    def _add_image(self, label: str, root: XmlElement) -> None:
-        photo = self._find_image(label, root)
-        if photo is None:
-            reason = _("its photo {name} is not there").format(
-                name=root.find_text("filename") or posixpath.basename(label)
+    def _add_image(self, label_file: str, root: XmlElement) -> None:
+        """Add the image of a label file and its objects, or a rejection of the file."""
+        image_name = self._find_image(label_file, root)
+        if image_name is None:
+            reason = _("its photo {name} is missing").format(
+                name=root.find_text("filename") or posixpath.basename(label_file)
             )
-            self._builder.reject(label, reason, _("put it there, or remove the label"), root.line, "no-image")
+            self._builder.reject(label_file, reason, _("add it, or remove the label"), root.line, "no-image")
             return
-        if photo in self._label_by_image:
-            reason = _("{other} speaks of the same photo, {name}").format(other=self._label_by_image[photo], name=photo)
-            self._builder.reject(label, reason, _("correct <filename>, or remove one"), root.line, "double")
+        if image_name in self._label_by_image:
+            reason = _("{other} refers to the same photo, {name}").format(
+                other=self._label_by_image[image_name], name=image_name
+            )
+            self._builder.reject(label_file, reason, _("correct <filename>, or remove one"), root.line, "double")
             return
-        self._label_by_image[photo] = label
-        row = self._builder.add_image(photo, self._find_split(label, photo), _parse_size(root))
-        shift = _coordinate_base(root)
+        self._label_by_image[image_name] = label_file
+        row = self._builder.add_image(image_name, self._find_split(label_file, image_name), _parse_size(root))
+        offset = _coordinate_base(root)
         for element in root.children:
             if element.tag == "object":
-                self._add_object(row, label, element, shift)
+                self._add_object(row, label_file, element, offset)
 
-    def _add_object(self, row: int, label: str, element: XmlElement, shift: int) -> None:
+    def _add_object(self, row: int, label_file: str, element: XmlElement, offset: int) -> None:
+        """Add an ``<object>`` or its rejection.
+
+        Its polygons are used where it has some; ``offset`` is that of ``_parse_box``, and does not apply to them.
+        """
         fields = {child.tag: child for child in element.children}
         try:
             name = _require_text(fields["name"])
             rings = [_parse_polygon(child) for child in element.children if child.tag == "polygon"]
             box = (
-                _parse_box(fields["bndbox"], shift) if "bndbox" in fields or not rings else compute_bounding_box(rings)
+                _parse_box(fields["bndbox"], offset) if "bndbox" in fields or not rings else compute_bounding_box(rings)
             )
         except KeyError as error:
             reason = _("an object without <{tag}>").format(tag=error.args[0])
-            self._builder.reject(label, reason, _("complete or remove it"), element.line, "row")
+            self._builder.reject(label_file, reason, _("complete it, or remove it"), element.line, "row")
         except ValueError as error:
-            reason = _("a coordinate that is no number: {error}").format(error=error)
-            self._builder.reject(label, reason, _("correct or remove it"), element.line, "number")
+            reason = _("a coordinate is not a number: {error}").format(error=error)
+            self._builder.reject(label_file, reason, _("correct or remove it"), element.line, "number")
         else:
             flags = sum(flag for tag, flag in FLAG_TAGS.items() if tag in fields and _is_true(fields[tag]))
-            self._builder.add(row, RawObject(self._class_index.get_id(name), box, label, element.line, flags, rings))
-
-    def _find_image(self, label: str, root: XmlElement) -> str | None:
-        """Return the photo of ``label``: the one it mentions, unless that one has a label file of its own name."""
-        twin = self._same_stem_images[label]
-        mentioned = self._find_mentioned_image(label, root)
-        if mentioned is None or (twin is not None and mentioned in self._claimed_images):
-            return twin
-        return mentioned
-
-    def _find_mentioned_image(self, label: str, root: XmlElement) -> str | None:
-        name = normalise_path(root.find_text("filename"))
-        near = posixpath.dirname(label)
-        found = self._image_lookup.find(name, near)
-        if found is None and name:
-            above = posixpath.dirname(near)
-            tried = (self._image_lookup.find(posixpath.join(above, folder, name)) for folder in _IMAGE_FOLDERS)
-            found = next((photo for photo in tried if photo), None) or self._image_lookup.find(
-                root.find_text("path"), near
+            self._builder.add(
+                row, RawObject(self._class_index.get_id(name), box, label_file, element.line, flags, rings)
             )
-        return found if found is not None and is_encodable_text(found) else None
 
-    def _find_same_stem_image(self, label: str) -> str | None:
-        twin = self._image_lookup.find_by_stem(label)
-        if twin is None:
-            above, name = posixpath.dirname(posixpath.dirname(label)), posixpath.basename(label)
-            tried = (self._image_lookup.find_by_stem(posixpath.join(above, folder, name)) for folder in _IMAGE_FOLDERS)
-            twin = next((photo for photo in tried if photo), None)
-        return twin if twin is not None and is_encodable_text(twin) else None
+    def _find_image(self, label_file: str, root: XmlElement) -> str | None:
+        """Return the image of a label file, ``None`` if there is none.
 
-    def _find_split(self, label: str, photo: str) -> int:
+        This is the referenced image, unless another label file has its name: then ``<filename>`` is
+        a copying mistake, and the image with the name of this label file is used.
+        """
+        same_stem_image = self._same_stem_images[label_file]
+        referenced_image = self._find_referenced_image(label_file, root)
+        if referenced_image is None or (same_stem_image is not None and referenced_image in self._claimed_images):
+            return same_stem_image
+        return referenced_image
+
+    def _find_referenced_image(self, label_file: str, root: XmlElement) -> str | None:
+        """Return the image that ``<filename>`` or ``<path>`` names, also in the usual folders for images."""
+        name = normalise_path(root.find_text("filename"))
+        folder = posixpath.dirname(label_file)
+        image_name = self._image_lookup.find(name, folder)
+        if image_name is None and name:
+            parent = posixpath.dirname(folder)
+            candidates = (
+                self._image_lookup.find(posixpath.join(parent, image_folder, name)) for image_folder in _IMAGE_FOLDERS
+            )
+            image_name = next((candidate for candidate in candidates if candidate), None) or self._image_lookup.find(
+                root.find_text("path"), folder
+            )
+        return image_name if image_name is not None and is_encodable_text(image_name) else None
+
+    def _find_same_stem_image(self, label_file: str) -> str | None:
+        """Return the image with the name of the label file, also in the usual folders for images."""
+        image_name = self._image_lookup.find_by_stem(label_file)
+        if image_name is None:
+            parent, name = posixpath.dirname(posixpath.dirname(label_file)), posixpath.basename(label_file)
+            candidates = (
+                self._image_lookup.find_by_stem(posixpath.join(parent, folder, name)) for folder in _IMAGE_FOLDERS
+            )
+            image_name = next((candidate for candidate in candidates if candidate), None)
+        return image_name if image_name is not None and is_encodable_text(image_name) else None
+
+    def _find_split(self, label_file: str, image_name: str) -> int:
+        """Return the split in ``ImageSets`` where there are lists, else that of the folders."""
         if self._image_sets.has_lists:
-            return self._image_sets.get_split(label)
-        paths = [name for name in (photo, label) if not posixpath.isabs(name)]
-        words = [word for name in paths for word in name.lower().split("/")[:-1]]
-        return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), UNASSIGNED)
+            return self._image_sets.get_split(label_file)
+        split = infer_split_from_folders(image_name)
+        return infer_split_from_folders(label_file) if split == UNASSIGNED else split
 
     def _reject_unlabelled(self) -> None:
-        for photo in self._image_lookup.names:
-            if photo not in self._label_by_image:
-                shown = photo if is_encodable_text(photo) else photo.encode("utf-8", "backslashreplace").decode()
-                self._builder.reject(shown, _("no label file speaks of it"), _("label it"), kind="no-label")
+        """Reject the images without a label file, and the lines of ``ImageSets`` without an image."""
+        for image_name in self._image_lookup.names:
+            if image_name not in self._label_by_image:
+                printable_name = image_name.encode("utf-8", "backslashreplace").decode()
+                self._builder.reject(printable_name, _("no label file refers to it"), _("label it"), kind="no-label")
         self._image_sets.reject_missing(self._image_lookup.names)
 
 
-def _is_voc(place: DataLocation, name: str) -> bool:
+def _is_voc(location: DataLocation, name: str) -> bool:
+    """Whether the root element of the XML file ``name`` is ``<annotation>``."""
     try:
-        return xml_reader.read_root_tag(place.tree.head(name, _HEAD_BYTES)) == "annotation"
+        return xml_reader.read_root_tag(location.tree.head(name, _HEAD_BYTES)) == "annotation"
     except DataError:
         return False
 
 
-def _locate_files(place: DataLocation) -> tuple[ImageLookup, list[str]]:
-    """Return the photos, of the place itself or of the folders beside it, and the label files as seen from there."""
+def _locate_files(location: DataLocation) -> tuple[ImageLookup, list[str]]:
+    """Return the images, of the location or of a parent folder, and the label files as seen from there.
+
+    For a single label file, a folder is used only when it has an image with the same name.
+    """
     first: tuple[ImageLookup, list[str]] | None = None
-    for tree, prefix in iterate_parent_trees(place):
-        found = ImageLookup(tree, _MASK_FOLDERS), [prefix + name for name in place.find_by_suffix(".xml")]
-        if found[0].names and (not place.file or found[0].find_by_stem(found[1][0])):
-            return found
-        if first is None or (found[0].names and not first[0].names):
-            first = found
-    return first or (ImageLookup(place.tree), [])
+    for tree, prefix in iterate_parent_trees(location):
+        candidate = ImageLookup(tree, _MASK_FOLDERS), [prefix + name for name in location.find_by_suffix(".xml")]
+        if candidate[0].names and (not location.file or candidate[0].find_by_stem(candidate[1][0])):
+            return candidate
+        if first is None or (candidate[0].names and not first[0].names):
+            first = candidate
+    return first or (ImageLookup(location.tree), [])
 
 
 def _coordinate_base(root: XmlElement) -> int:
-    """Return 1 where the file counts pixels from 1, as the VOC databases do; else 0."""
+    """Return 1 where the file counts pixels from 1, as the VOC datasets do, else 0."""
     source = root.find_child("source")
     if source is None:
         return 0
@@ -229,7 +266,7 @@ def _coordinate_base(root: XmlElement) -> int:
 
 
 def _require_text(element: XmlElement) -> str:
-    """Return the text of ``element`` without spaces around; raise ``KeyError`` when there is none."""
+    """Return the text of ``element``, stripped; raise ``KeyError`` with its tag when it is empty."""
     text = element.text.strip()
     if not text:
         raise KeyError(element.tag)
@@ -237,29 +274,38 @@ def _require_text(element: XmlElement) -> str:
 
 
 def _is_true(element: XmlElement) -> bool:
+    """Whether the text of a flag is 1, true or yes."""
     return element.text.strip().lower() in _TRUE_WORDS
 
 
 def _parse_size(root: XmlElement) -> tuple[int, int]:
+    """Return (height, width) in pixels, (0, 0) when ``<size>`` is missing."""
     size = root.find_child("size")
     return (0, 0) if size is None else (_parse_side(size.find_text("height")), _parse_side(size.find_text("width")))
 
 
 def _parse_side(text: str) -> int:
+    """Return a height or width in pixels, 0 when ``text`` is none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else 0
 
 
-def _parse_box(element: XmlElement, shift: int) -> Box:
-    """Return left, top, right, bottom; raise ``KeyError`` when one is missing, ``ValueError`` when it is no number."""
+def _parse_box(element: XmlElement, offset: int) -> Box:
+    """Return (left, top, right, bottom) with ``offset`` subtracted from left and top.
+
+    Raise ``KeyError`` with the tag of a side that is missing, ``ValueError`` when one is not a
+    number.
+    """
     corners = {child.tag: child.text for child in element.children}
     left, top, right, bottom = (parse_number(corners[side]) for side in BOX_TAGS)
-    return left - shift, top - shift, right, bottom
+    return left - offset, top - offset, right, bottom
 
 
 def _parse_polygon(element: XmlElement) -> NDArray[np.float64]:
-    """Return the points (K, 2) of a polygon: ``<pt><x/><y/></pt>`` as LabelMe writes them, ``<x1/><y1/>`` as Roboflow.
+    """Return the points of a polygon, float64 (K, 2).
 
-    Raise ``KeyError`` when one lacks a coordinate or there are less than three, ``ValueError`` when one is no number.
+    LabelMe writes them as ``<pt><x/><y/></pt>``, Roboflow as ``<x1/><y1/>``. Raise ``KeyError``
+    when a coordinate is missing or there are fewer than three points, ``ValueError`` when a
+    coordinate is not a number.
     """
     points: list[tuple[float, float]] = []
     numbered: dict[int, dict[str, str]] = {}

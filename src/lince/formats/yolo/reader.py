@@ -1,10 +1,10 @@
-"""YOLO text: a file for each photo, a row for each object, and a list of class names beside them.
+"""Reads YOLO text labels: a file per image, a row per object, and a declaration of the classes beside them.
 
-A row is ``class x y width height``, the box's middle and sides as shares of the photo's, or an outline,
-``class x1 y1 x2 y2 x3 y3`` and so on (documentation of Darknet and Ultralytics). Both may stand in one file. A row
-with one number more carries a score: it is a program's prediction and no label, so it is refused. An empty file says
-that there is nothing on the photo. The number of a class in the files is its id here, unless the declared numbers leave
-gaps: then ids follow their order.
+A row is ``class x y width height``, centre and sides of the box as fractions of the image, or a
+polygon ``class x1 y1 x2 y2 x3 y3 ...`` (Darknet and Ultralytics documentation). Both may occur in
+one file. A row of six numbers has a score: it is a prediction, not a label, and is rejected. An
+empty file is an image without objects. Class numbers are the class ids, unless the declared numbers
+have gaps: then the ids follow their order.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from lince.errors import DataError
-from lince.formats import image_lookup as headers
 from lince.formats.builders.object_table import Box, ObjectTableBuilder, RawObject, Ring, compute_bounding_box
 from lince.formats.format import Capability, Format
-from lince.formats.image_lookup import ImageLookup
+from lince.formats.image_lookup import ImageLookup, read_image_sizes
 from lince.formats.table import ReadOptions, Table
 from lince.formats.yolo.dataset_yaml import (
     MAX_CLASSES,
@@ -32,241 +31,283 @@ from lince.formats.yolo.dataset_yaml import (
 from lince.formats.yolo.split_images import SplitImages
 from lince.formats.yolo.writer import image_path, write
 from lince.i18n import _
-from lince.parsing.json_reader import is_encodable_text
 from lince.progress import SILENT, Progress
 from lince.storage import scan
 from lince.storage.parent_tree import iterate_parent_trees
 from lince.storage.tree import DataLocation, LocalFolder
 
 NAME = "yolo"
-_MAX_LABEL_FILE_BYTES = 2**22  # bytes of one photo's labels
-_PROBE_COUNT = 8
+_MAX_LABEL_FILE_BYTES = 2**22
+_PROBE_COUNT = 8  # files opened to recognise the format
 _HEAD_BYTES = 4096
 _FRACTION = r"-?(?:\d(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _ROW_PATTERN = re.compile(rf"\d{{1,5}}(?:\.0+)?(?:\s+{_FRACTION}){{4,}}\s*")
 _NON_LABEL_FILES = re.compile(r"(readme.*|licen[sc]e.*|notes?|requirements.*|changelog.*)\.txt")
 
 
-def detect(place: DataLocation) -> str | None:
-    """Return what speaks for YOLO at ``place``: a file that declares a set, or text files of such rows."""
-    declared = find_config_files(place)
-    if place.file:
-        return _("{name} declares a YOLO set").format(name=place.file) if declared else None
-    labels = [name for name in place.tree.listing.find_by_suffix(".txt") if _may_be_labels(name)]
-    if declared and labels:
-        return _("{name} declares a YOLO set").format(name=declared[0])
-    probes = labels[:: max(1, len(labels) // _PROBE_COUNT)][: _PROBE_COUNT + 1]
-    found = [row for row in (_read_first_row(place, name) for name in probes) if row]
-    fitting = [row for row in found if _ROW_PATTERN.fullmatch(row)]
-    if 2 * len(fitting) <= len(found):
-        return None
-    return _("{count} text files of rows such as {row}").format(count=len(labels), row=fitting[0][:40])
+def detect(location: DataLocation) -> str | None:
+    """Return the evidence that ``location`` holds a YOLO dataset, ``None`` when it does not.
 
-
-def read(place: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
-    """Read a photo for each label file; names and parts as the set declares them, else parts by folders' names.
-
-    Raise ``DataError`` when the file that declares the set cannot be used, ``AmbiguousError`` when two differ.
+    That is a file that declares a dataset, with text files beside it, or text files most of whose
+    first rows are labels.
     """
-    declared = read_dataset_config(place)
-    photos, prefix = _find_images(place)
-    return _YoloReader(photos, prefix, place, declared, options).read(progress)
+    config_files = find_config_files(location)
+    if location.file:
+        return _("{name} declares a YOLO dataset").format(name=location.file) if config_files else None
+    label_files = [name for name in location.tree.listing.find_by_suffix(".txt") if _may_be_labels(name)]
+    if config_files and label_files:
+        return _("{name} declares a YOLO dataset").format(name=config_files[0])
+    probes = label_files[:: max(1, len(label_files) // _PROBE_COUNT)][: _PROBE_COUNT + 1]
+    rows = [row for row in (_read_first_row(location, name) for name in probes) if row]
+    matching = [row for row in rows if _ROW_PATTERN.fullmatch(row)]
+    if 2 * len(matching) <= len(rows):
+        return None
+    return _("{count} text files of rows such as {row}").format(count=len(label_files), row=matching[0][:40])
+
+
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+    """Read one image per label file, with class names and splits as declared, else splits from folder names.
+
+    Raise ``DataError`` when the declaration cannot be used, ``AmbiguousError`` when there are
+    several.
+    """
+    config = read_dataset_config(location)
+    image_lookup, prefix = _find_images(location)
+    return _YoloReader(image_lookup, prefix, location, config, options).read(progress)
 
 
 class _YoloReader:
+    """Matches images with label files and collects their objects."""
+
     def __init__(
-        self, photos: ImageLookup, prefix: str, place: DataLocation, declared: YoloDatasetConfig, options: ReadOptions
+        self,
+        image_lookup: ImageLookup,
+        prefix: str,
+        location: DataLocation,
+        config: YoloDatasetConfig,
+        options: ReadOptions,
     ) -> None:
-        self._image_lookup = photos
-        self._config = declared
+        self._image_lookup = image_lookup
+        self._config = config
         self._builder = ObjectTableBuilder(options)
-        self._split_images = SplitImages(declared, photos, prefix, self._builder)
-        self._class_ids = None if declared.names is None else {number: i for i, number in enumerate(declared.names)}
+        self._split_images = SplitImages(config, image_lookup, prefix, self._builder)
+        self._class_ids = None if config.names is None else {number: i for i, number in enumerate(config.names)}
         self._max_class_number = -1
         self._claimed_by_other: set[str] = set()
-        apart = {prefix + name for name in declared.files} | self._split_images.image_lists
-        found = [prefix + name for name in place.tree.listing.find_by_suffix(".txt")] + self._find_labels_outside()
-        self._image_by_label = {name: "" for name in found if name not in apart and _may_be_labels(name)}
+        other_files = {prefix + name for name in config.files} | self._split_images.image_lists
+        text_files = [prefix + name for name in location.tree.listing.find_by_suffix(".txt")]
+        text_files += self._find_labels_outside()
+        self._image_by_label = {name: "" for name in text_files if name not in other_files and _may_be_labels(name)}
 
     def read(self, progress: Progress) -> Table:
-        """Return the table of all photos that have a label file."""
-        labels = self._match_labels()
-        names = list(labels)
-        sizes = headers.read_image_sizes(self._image_lookup.tree, names, progress).tolist()
-        with progress.open_stage(_("Reading the labels"), len(names)) as stage:
-            for name, size in zip(names, sizes, strict=True):
-                self._add_image(name, labels[name], (size[0], size[1]))
+        """Return the table of all images that have a label file."""
+        label_by_image = self._match_labels()
+        image_names = list(label_by_image)
+        sizes = read_image_sizes(self._image_lookup.tree, image_names, progress).tolist()
+        with progress.open_stage(_("Reading the labels"), len(image_names)) as stage:
+            for image_name, size in zip(image_names, sizes, strict=True):
+                self._add_image(image_name, label_by_image[image_name], (size[0], size[1]))
                 stage.advance()
         if self._config.has_keypoints:
-            reason = _("its rows hold key points: of each, the box alone is read")
+            reason = _("its rows contain key points: only the box of each is read")
             self._builder.reject(self._config.files[0], reason)
         return self._builder.build_table(self._image_lookup.tree, NAME, self._class_names(progress))
 
     def _match_labels(self) -> dict[str, str]:
-        """Return the label file of each photo that has one, and reject photos and label files that are alone."""
-        found: dict[str, str] = {}
-        for photo in self._split_images.splits:
-            label = next((name for name in _candidate_label_files(photo) if self._is_label(name)), None)
-            if label is not None and self._claim_label(photo, label):
-                found[photo] = label
-        for label in [label for label, photo in self._image_by_label.items() if not photo]:
-            self._match_by_name(label, found)
-        for photo in self._split_images.splits:
-            if photo not in found and photo not in self._claimed_by_other:
-                self._builder.reject(photo, _("no label file"), _("label it, or add an empty one"), kind="no-label")
-        return {photo: found[photo] for photo in self._split_images.splits if photo in found}
+        """Return the label file of each image that has one; images and label files without the other are rejected.
 
-    def _claim_label(self, photo: str, label: str) -> bool:
-        owner = self._image_by_label.get(label)
+        First the usual places are searched for each image; label files that are left go to the
+        image of the same name.
+        """
+        label_by_image: dict[str, str] = {}
+        for image_name in self._split_images.splits:
+            label_file = next((name for name in _candidate_label_files(image_name) if self._is_label(name)), None)
+            if label_file is not None and self._claim_label(image_name, label_file):
+                label_by_image[image_name] = label_file
+        for label_file in [label_file for label_file, image_name in self._image_by_label.items() if not image_name]:
+            self._match_by_name(label_file, label_by_image)
+        for image_name in self._split_images.splits:
+            if image_name not in label_by_image and image_name not in self._claimed_by_other:
+                self._builder.reject(
+                    image_name, _("no label file"), _("label it, or add an empty one"), kind="no-label"
+                )
+        return {
+            image_name: label_by_image[image_name]
+            for image_name in self._split_images.splits
+            if image_name in label_by_image
+        }
+
+    def _claim_label(self, image_name: str, label_file: str) -> bool:
+        """Assign ``label_file`` to an image; return whether that was possible.
+
+        An image whose label file belongs to another (``a.jpg`` and ``a.png``) is rejected.
+        """
+        owner = self._image_by_label.get(label_file)
         if owner:
-            reason = _("its label file {label} belongs to {owner}").format(label=label, owner=owner)
-            self._builder.reject(photo, reason, _("rename one of the two"), kind="double")
-            self._claimed_by_other.add(photo)
-        self._image_by_label[label] = owner or photo
+            reason = _("its label file {label} belongs to {owner}").format(label=label_file, owner=owner)
+            self._builder.reject(image_name, reason, _("rename one of the two"), kind="double")
+            self._claimed_by_other.add(image_name)
+        self._image_by_label[label_file] = owner or image_name
         return not owner
 
-    def _match_by_name(self, label: str, found: dict[str, str]) -> None:
-        """Give the label file ``label``, which lies where no photo looks for it, to the photo of its name."""
-        photo = self._image_lookup.find_by_stem(label)
-        if photo is None:
-            shown = label if is_encodable_text(label) else label.encode("utf-8", "backslashreplace").decode()
-            packed = _("unpack the archive beside the photos, and name the folder")
-            remedy = (
-                _("put it there, or remove the label file")
-                if isinstance(self._image_lookup.tree, LocalFolder)
-                else packed
-            )
-            self._builder.reject(shown, _("its photo is not there"), remedy, kind="no-image")
-        elif photo in found:
-            reason = _("{photo} has its labels in {other}").format(photo=photo, other=found[photo])
-            self._builder.reject(label, reason, _("remove the one that is wrong"), kind="double")
-        elif photo in self._split_images.splits:
-            found[photo] = label
-            self._image_by_label[label] = photo
+    def _match_by_name(self, label_file: str, label_by_image: dict[str, str]) -> None:
+        """Assign ``label_file``, which is in no usual place, to the image of the same name, or reject it."""
+        image_name = self._image_lookup.find_by_stem(label_file)
+        if image_name is None:
+            printable_name = label_file.encode("utf-8", "backslashreplace").decode()
+            unpack_remedy = _("unpack the archive next to the photos, and give the folder")
+            is_local = isinstance(self._image_lookup.tree, LocalFolder)
+            remedy = _("add it, or remove the label file") if is_local else unpack_remedy
+            self._builder.reject(printable_name, _("its photo is missing"), remedy, kind="no-image")
+        elif image_name in label_by_image:
+            reason = _("{photo} has its labels in {other}").format(photo=image_name, other=label_by_image[image_name])
+            self._builder.reject(label_file, reason, _("remove the one that is wrong"), kind="double")
+        elif image_name in self._split_images.splits:
+            label_by_image[image_name] = label_file
+            self._image_by_label[label_file] = image_name
 
     def _is_label(self, name: str) -> bool:
+        """Whether ``name`` is a label file; one outside the root is looked up on the disk."""
         return name in self._image_by_label or (name.startswith(("../", "/")) and self._image_lookup.tree.has(name))
 
     def _find_labels_outside(self) -> list[str]:
-        """Return the text files that lie in the folders of images outside the tree, and in their label folders."""
-        tree, found = self._image_lookup.tree, []
+        """Return the text files for images outside the root: in their folders and their label folders."""
+        tree, label_files = self._image_lookup.tree, []
         for folder in self._split_images.outside_folders if isinstance(self._image_lookup.tree, LocalFolder) else []:
-            for labels in {posixpath.dirname(name) for name in _candidate_label_files(f"{folder}/x.jpg")}:
-                path = tree.root / labels
-                texts = scan.walk_files(path) if path.is_dir() else ()
-                found += [f"{labels}/{name}" for name in texts if name.lower().endswith(".txt")]
-        return found
+            for label_folder in {posixpath.dirname(name) for name in _candidate_label_files(f"{folder}/x.jpg")}:
+                path = tree.root / label_folder
+                file_names = scan.walk_files(path) if path.is_dir() else ()
+                label_files += [f"{label_folder}/{name}" for name in file_names if name.lower().endswith(".txt")]
+        return label_files
 
-    def _add_image(self, photo: str, label: str, size: tuple[int, int]) -> None:
+    def _add_image(self, image_name: str, label_file: str, size: tuple[int, int]) -> None:
+        """Add an image of ``size`` (height, width) and the objects in its label file, or a rejection."""
         try:
-            data = self._image_lookup.tree.read(label, _MAX_LABEL_FILE_BYTES)
+            data = self._image_lookup.tree.read(label_file, _MAX_LABEL_FILE_BYTES)
         except DataError as error:
-            self._builder.reject(label, error.problem, error.remedy, kind="unusable")
+            self._builder.reject(label_file, error.problem, error.remedy, kind="unusable")
             return
         if not all(size):
-            reason = _("its size cannot be read, so its labels say nothing")
-            self._builder.reject(photo, reason, _("save it as JPEG or PNG, or remove it"), kind="unusable")
+            reason = _("its size cannot be read, so its labels cannot be used")
+            self._builder.reject(image_name, reason, _("save it as JPEG or PNG, or remove it"), kind="unusable")
             return
-        image = self._builder.add_image(photo, self._split_images.splits[photo], size)
-        for line, row in enumerate(data.decode("utf-8-sig", "replace").split("\n"), 1):
-            cells = row.split()
+        row = self._builder.add_image(image_name, self._split_images.splits[image_name], size)
+        for line, text in enumerate(data.decode("utf-8-sig", "replace").split("\n"), 1):
+            cells = text.split()
             if cells:
-                self._add_object(image, label, line, cells, size)
+                self._add_object(row, label_file, line, cells, size)
 
-    def _add_object(self, image: int, label: str, line: int, cells: Sequence[str], size: tuple[int, int]) -> None:
+    def _add_object(self, row: int, label_file: str, line: int, cells: Sequence[str], size: tuple[int, int]) -> None:
+        """Add the object in the ``cells`` of a row to the image at ``row``, or its rejection."""
         reason = _count_problem(len(cells)) if not self._config.has_keypoints or len(cells) < 5 else ""
         if reason:
-            self._builder.reject(label, reason, _("correct or remove it"), line, "row")
+            self._builder.reject(label_file, reason, _("correct or remove it"), line, "row")
             return
         class_id = self._parse_class_id(cells[0])
         if isinstance(class_id, str):
-            self._builder.reject(label, class_id, _("correct it, or declare the class"), line, "class")
+            self._builder.reject(label_file, class_id, _("correct it, or declare the class"), line, "class")
             return
         values = [_parse_number(cell) for cell in (cells[1:5] if self._config.has_keypoints else cells[1:])]
-        wrong = next((cell for cell, value in zip(cells[1:], values, strict=False) if value is None), None)
-        if wrong is not None:
-            reason = _("a coordinate that is no number: {text}").format(text=wrong[:40])
-            self._builder.reject(label, reason, _("correct or remove it"), line, "number")
+        invalid = next((cell for cell, value in zip(cells[1:], values, strict=False) if value is None), None)
+        if invalid is not None:
+            reason = _("a coordinate is not a number: {text}").format(text=invalid[:40])
+            self._builder.reject(label_file, reason, _("correct or remove it"), line, "number")
             return
         box, rings = _parse_shape([value for value in values if value is not None], size)
-        self._builder.add(image, RawObject(class_id, box, label, line, rings=rings))
+        self._builder.add(row, RawObject(class_id, box, label_file, line, rings=rings))
 
     def _parse_class_id(self, cell: str) -> int | str:
-        """Return the id that ``cell`` stands for, or why there is none."""
+        """Return the class id of a class number, or the reason why there is none."""
         value = _parse_number(cell)
         if value is None or value < 0 or not value.is_integer():
-            return _("'{text}' is no number of a class").format(text=cell[:40])
+            return _("'{text}' is not a class id").format(text=cell[:40])
         number = int(value)
         if self._class_ids is None:
             if number >= MAX_CLASSES:
-                return _("class {number:,} is more than there are classes").format(number=number)
+                return _("class id {number:,} exceeds the number of classes").format(number=number)
             self._max_class_number = max(self._max_class_number, number)
             return number
         if number in self._class_ids:
             return self._class_ids[number]
         if list(self._class_ids) == list(range(len(self._class_ids))):
-            return _("class {number} but names has {count}").format(number=number, count=len(self._class_ids))
-        known = ", ".join(map(str, list(self._class_ids)[:20]))
-        return _("class {number} but names has only {known}").format(number=number, known=known)
+            return _("class id {number}, but names has {count}").format(number=number, count=len(self._class_ids))
+        shown_numbers = ", ".join(map(str, list(self._class_ids)[:20]))
+        return _("class id {number}, but names has only {known}").format(number=number, known=shown_numbers)
 
     def _class_names(self, progress: Progress) -> list[str]:
+        """Return the declared class names, else default names up to the highest number, with a message."""
         if self._config.names is not None:
             return list(self._config.names.values())
         names = [default_class_name(number) for number in range(self._max_class_number + 1)]
         if names:
-            said = _("No names of classes were found: they are called {first} to {last}.")
-            remedy = _("Put their names into a file classes.txt beside the labels, one a line.")
-            progress.show_message(said.format(first=names[0], last=names[-1]) + " " + remedy)
+            message = _("No class names were found: the classes are named {first} to {last}.")
+            remedy = _("Put their names in a file classes.txt next to the labels, one per line.")
+            progress.show_message(message.format(first=names[0], last=names[-1]) + " " + remedy)
         return names
 
 
-def _find_images(place: DataLocation) -> tuple[ImageLookup, str]:
-    """Return the photos, of the place itself or else of the folders beside it, and what our names start by there."""
-    labels = [name for name in place.tree.listing.find_by_suffix(".txt") if _may_be_labels(name)]
-    for tree, prefix in iterate_parent_trees(place):
-        photos = ImageLookup(tree)
-        if photos.names and (not prefix or any(photos.find_by_stem(prefix + name) for name in labels[:_PROBE_COUNT])):
-            return photos, prefix
-        if place.file:
-            break  # what a set declares is found from its own folder
-    return ImageLookup(place.tree), ""
+def _find_images(location: DataLocation) -> tuple[ImageLookup, str]:
+    """Return the images, of the location or of a parent folder, and the prefix of the location's names from there.
+
+    A parent folder is used only when it has images with the names of the first label files.
+    """
+    label_files = [name for name in location.tree.listing.find_by_suffix(".txt") if _may_be_labels(name)]
+    for tree, prefix in iterate_parent_trees(location):
+        image_lookup = ImageLookup(tree)
+        if image_lookup.names and (
+            not prefix or any(image_lookup.find_by_stem(prefix + name) for name in label_files[:_PROBE_COUNT])
+        ):
+            return image_lookup, prefix
+        if location.file:
+            break  # declared paths are relative to the file, so no parent is needed
+    return ImageLookup(location.tree), ""
 
 
-def _candidate_label_files(photo: str) -> list[str]:
-    """Return where the label file of ``photo`` may lie: under labels in place of the last images, or beside it."""
-    stem = posixpath.splitext(photo)[0]
+def _candidate_label_files(image_name: str) -> list[str]:
+    """Return the usual places of an image's label file.
+
+    These are its path with the last ``images`` folder replaced by ``labels``, then the folder of
+    the image.
+    """
+    stem = posixpath.splitext(image_name)[0]
     parts = stem.split("/")
-    places = [i for i, part in enumerate(parts[:-1]) if part.lower() == "images"]
-    swapped = ["/".join([*parts[: places[-1]], "labels", *parts[places[-1] + 1 :]])] if places else []
-    return [f"{name}.txt" for name in (*swapped, stem)]
+    positions = [i for i, part in enumerate(parts[:-1]) if part.lower() == "images"]
+    in_label_folder = ["/".join([*parts[: positions[-1]], "labels", *parts[positions[-1] + 1 :]])] if positions else []
+    return [f"{name}.txt" for name in (*in_label_folder, stem)]
 
 
 def _may_be_labels(name: str) -> bool:
-    base = posixpath.basename(name).lower()
-    return not is_class_list(name) and not _NON_LABEL_FILES.fullmatch(base)
+    """Whether a text file may hold labels: not a list of classes, a readme or a licence."""
+    file_name = posixpath.basename(name).lower()
+    return not is_class_list(name) and not _NON_LABEL_FILES.fullmatch(file_name)
 
 
-def _read_first_row(place: DataLocation, name: str) -> str:
-    """Return the first row of a text file, without the number in which its head ends; empty when there is none."""
+def _read_first_row(location: DataLocation, name: str) -> str:
+    """Return the first row of a text file, '' when there is none.
+
+    A row that is longer than the bytes read loses its last number, which may be incomplete.
+    """
     try:
-        head = place.tree.head(name, _HEAD_BYTES).decode("utf-8", "replace").lstrip("\ufeff").lstrip()
+        head = location.tree.head(name, _HEAD_BYTES).decode("utf-8", "replace").lstrip("\ufeff").lstrip()
     except DataError:
         return ""
-    row, end, _rest = head.partition("\n")
-    return row.strip() if end or len(head) < _HEAD_BYTES // 2 else row.rpartition(" ")[0]
+    row, line_end, _remainder = head.partition("\n")
+    return row.strip() if line_end or len(head) < _HEAD_BYTES // 2 else row.rpartition(" ")[0]
 
 
 def _count_problem(count: int) -> str:
+    """Return what is wrong with a row of ``count`` numbers, '' if nothing is."""
     if count < 5:
         return _("{count} numbers: too few for a box").format(count=count)
     if count == 6:
-        return _("6 numbers: a score behind the box? Then it is a prediction, and no label")
+        return _("6 numbers: possibly a score after the box, which makes it a prediction and not a label")
     if count % 2 == 0:
-        return _("{count} numbers: an outline has pairs behind its class").format(count=count)
+        return _("{count} numbers: a polygon has pairs of coordinates after its class").format(count=count)
     return ""
 
 
 def _parse_number(text: str) -> float | None:
+    """Return the number in ``text``, ``None`` when there is none."""
     try:
         return None if "_" in text else float(text)
     except ValueError:
@@ -274,13 +315,17 @@ def _parse_number(text: str) -> float | None:
 
 
 def _parse_shape(values: Sequence[float], size: tuple[int, int]) -> tuple[Box, tuple[Ring, ...]]:
+    """Return the box in pixels, and the polygon if the row has one, from the numbers after the class.
+
+    ``size`` is (height, width). Four numbers are a box, more are pairs.
+    """
     height, width = size
     if len(values) == 4:
-        x, y, across, down = values
-        left, top = (x - across / 2) * width, (y - down / 2) * height
-        return (left, top, (x + across / 2) * width, (y + down / 2) * height), ()
-    corners = [(x * width, y * height) for x, y in zip(values[::2], values[1::2], strict=True)]
-    ring = np.array(corners, np.float64)
+        x, y, box_width, box_height = values
+        left, top = (x - box_width / 2) * width, (y - box_height / 2) * height
+        return (left, top, (x + box_width / 2) * width, (y + box_height / 2) * height), ()
+    points = [(x * width, y * height) for x, y in zip(values[::2], values[1::2], strict=True)]
+    ring = np.array(points, np.float64)
     return compute_bounding_box([ring]), (ring,)
 
 

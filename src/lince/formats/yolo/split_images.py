@@ -1,4 +1,4 @@
-"""Finds the images of a YOLO set: what train, val and test mean, wherever the set has been moved since."""
+"""Finds the images of the splits of a YOLO dataset, also when it has been moved since it was declared."""
 
 from __future__ import annotations
 
@@ -11,79 +11,101 @@ from lince.formats.image_lookup import ImageLookup, normalise_path
 from lince.formats.yolo.dataset_yaml import MAX_CONFIG_BYTES, SplitEntry, YoloDatasetConfig
 from lince.i18n import _
 from lince.parsing.json_reader import is_encodable_text
-from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.splits import UNASSIGNED, infer_split_from_folders
 from lince.storage import scan
 from lince.storage.tree import LocalFolder
 
-_MAX_LIST_BYTES = 64 * MAX_CONFIG_BYTES
+_MAX_LIST_BYTES = 64 * MAX_CONFIG_BYTES  # of a text file that lists images
 
 
 class SplitImages:
-    """The images of a set in ``splits``, each with its split; what does not fit together goes to ``marks``.
+    """The images of a dataset and their splits.
 
-    ``outside`` are folders of images that lie outside the tree, ``lists`` the files that list images.
+    ``splits`` maps each image to its split; without declared splits these are all images of the
+    tree, by folder names. ``outside_folders`` are folders of images outside the tree,
+    ``image_lists`` the text files that list images. What cannot be found or belongs to two splits
+    is rejected in ``builder``.
     """
 
     def __init__(
-        self, declared: YoloDatasetConfig, photos: ImageLookup, prefix: str, marks: ObjectTableBuilder
+        self, config: YoloDatasetConfig, image_lookup: ImageLookup, prefix: str, builder: ObjectTableBuilder
     ) -> None:
+        """``prefix`` leads from the root of ``image_lookup`` to the folder that the names in ``config`` start from."""
         self.splits: dict[str, int] = {}
         self.outside_folders: list[str] = []
         self.image_lists: set[str] = set()
-        self._config = declared
-        self._image_lookup = photos
-        self._base_folder = posixpath.normpath(prefix + declared.folder) if prefix + declared.folder else ""
-        self._config_file = prefix + declared.files[0] if declared.files else ""
-        self._builder = marks
-        for part in sorted(declared.split_entries, key=lambda part: part.split % 4):  # images of no part come last
-            for mention in part.mentions:
-                self._add_mention(part, mention)
+        self._config = config
+        self._image_lookup = image_lookup
+        self._base_folder = posixpath.normpath(prefix + config.folder) if prefix + config.folder else ""
+        self._config_file = prefix + config.files[0] if config.files else ""
+        self._builder = builder
+        for entry in sorted(config.split_entries, key=lambda entry: entry.split % 4):  # those without a split come last
+            for path in entry.paths:
+                self._add_path(entry, path)
         if not self.splits:
-            self.splits = {name: _split_from_path(name) for name in photos.names if is_encodable_text(name)}
+            self.splits = {
+                name: infer_split_from_folders(name) for name in image_lookup.names if is_encodable_text(name)
+            }
         self._reject_others()
 
-    def _add_mention(self, part: SplitEntry, mention: str) -> None:
-        found = self._find_images(mention)
-        if not found and part.key:
-            reason = _("{key}: no images in '{mention}'").format(key=part.key, mention=mention[:200])
-            self._builder.reject(self._config_file, reason, _("put them there, or correct the file"), kind="no-image")
-        again = 0
-        for name in found:
-            if self.splits.setdefault(name, part.split) != part.split:
-                again += 1
-        if again and part.split != UNASSIGNED:
-            reason = _("{key}: {count} images belong to a part named before").format(key=part.key, count=again)
-            self._builder.reject(self._config_file, reason, _("they are used there alone"), kind="double")
+    def _add_path(self, entry: SplitEntry, path: str) -> None:
+        """Add the images that the declared ``path`` of a split stands for.
 
-    def _find_images(self, mention: str) -> list[str]:
-        for path in dict.fromkeys(self._candidate_paths(mention)):
-            if path.lower().endswith(".txt"):
-                found = self._read_image_list(path)
-            elif scan.looks_like_image(path) and self._image_lookup.tree.has(path):
-                found = [path]
+        An image keeps its first split; further ones are rejected, except those of the key for
+        images without a split, which lists whole folders.
+        """
+        image_names = self._find_images(path)
+        if not image_names and entry.key:
+            reason = _("{key}: no images in '{mention}'").format(key=entry.key, mention=path[:200])
+            self._builder.reject(self._config_file, reason, _("add them, or correct the file"), kind="no-image")
+        duplicate_count = 0
+        for name in image_names:
+            if self.splits.setdefault(name, entry.split) != entry.split:
+                duplicate_count += 1
+        if duplicate_count and entry.split != UNASSIGNED:
+            reason = _("{key}: {count} images already belong to another split").format(
+                key=entry.key, count=duplicate_count
+            )
+            self._builder.reject(self._config_file, reason, _("they are used only there"), kind="double")
+
+    def _find_images(self, path: str) -> list[str]:
+        """Return the images at the first of the candidates for ``path`` where there are some."""
+        for candidate in dict.fromkeys(self._candidate_paths(path)):
+            if candidate.lower().endswith(".txt"):
+                image_names = self._read_image_list(candidate)
+            elif scan.looks_like_image(candidate) and self._image_lookup.tree.has(candidate):
+                image_names = [candidate]
             else:
-                found = list(filter(scan.looks_like_image, self._files_below(path)))
-            if found:
-                return list(filter(is_encodable_text, found))
+                image_names = list(filter(scan.looks_like_image, self._files_below(candidate)))
+            if image_names:
+                return list(filter(is_encodable_text, image_names))
         return []
 
-    def _candidate_paths(self, mention: str) -> Iterator[str]:
-        """Yield what ``mention`` may mean: seen from ``path``, the file's folder and the root, then ever less of it."""
-        wanted = normalise_path(mention)
+    def _candidate_paths(self, path: str) -> Iterator[str]:
+        """Yield the paths that the declared ``path`` may stand for.
+
+        It is taken relative to ``path`` of the declaration, to the declaring file and to the root;
+        then its leading folders are dropped one by one, for datasets that have been moved.
+        """
+        clean_path = normalise_path(path)
         for base in (posixpath.join(self._base_folder, self._config.path), self._base_folder, ""):
-            yield self._relocate(posixpath.normpath(posixpath.join(base, wanted)))
-        parts = [part for part in wanted.split("/") if part not in ("", ".", "..")]
+            yield self._relocate(posixpath.normpath(posixpath.join(base, clean_path)))
+        parts = [part for part in clean_path.split("/") if part not in ("", ".", "..")]
         for first in range(len(parts)):
             yield self._relocate(posixpath.normpath(posixpath.join(self._base_folder, *parts[first:])))
 
     def _relocate(self, path: str) -> str:
+        """Return an absolute path below the root relative to it, any other path unchanged."""
         root = self._image_lookup.tree.root.absolute().as_posix()
         if path == root or path.startswith(root.rstrip("/") + "/"):
             path = posixpath.relpath(path, root)
         return "" if path == "." else path
 
     def _files_below(self, folder: str) -> Iterator[str]:
-        """Yield the files below ``folder``, which may lie outside of a folder of this machine."""
+        """Yield the files below ``folder``, which may be outside of a local root.
+
+        The root of the file system is never searched.
+        """
         prefix = f"{folder}/" if folder else ""
         tree = self._image_lookup.tree
         if not _is_outside_root(folder):
@@ -97,6 +119,7 @@ class SplitImages:
         return (prefix + name for name in scan.walk_files(path))
 
     def _read_image_list(self, name: str) -> list[str]:
+        """Return the images that a text file lists, one per line; lines without an image are rejected."""
         tree = self._image_lookup.tree
         if _is_outside_root(name) and not isinstance(tree, LocalFolder):
             return []
@@ -104,33 +127,30 @@ class SplitImages:
             return []
         self.image_lists.add(name)
         lines = tree.read(name, _MAX_LIST_BYTES).decode("utf-8-sig", "replace").splitlines()
-        found: dict[str, int] = {}
+        line_by_image: dict[str, int] = {}
         for number, line in enumerate(lines, 1):
-            photo = self._image_lookup.find(line, posixpath.dirname(name)) if line.strip() else ""
-            if photo is None:
+            image_name = self._image_lookup.find(line, posixpath.dirname(name)) if line.strip() else ""
+            if image_name is None:
                 reason = _("no such image: {name}").format(name=line.strip()[:200])
-                self._builder.reject(name, reason, _("put it there, or remove the line"), number, "no-image")
-            elif photo in found:
-                reason = _("the same image as in line {line}").format(line=found[photo])
+                self._builder.reject(name, reason, _("add it, or remove the line"), number, "no-image")
+            elif image_name in line_by_image:
+                reason = _("the same image as in line {line}").format(line=line_by_image[image_name])
                 self._builder.reject(name, reason, _("remove the line"), number, "double")
-            elif photo:
-                found[photo] = number
-        return list(found)
+            elif image_name:
+                line_by_image[image_name] = number
+        return list(line_by_image)
 
     def _reject_others(self) -> None:
+        """Reject the images that are in no split, and those whose names are not valid UTF-8."""
         for name in self._image_lookup.names:
             if not is_encodable_text(name):
-                shown = name.encode("utf-8", "backslashreplace").decode()
-                self._builder.reject(shown, _("its name is not valid text"), _("rename it"), kind="unusable")
+                printable_name = name.encode("utf-8", "backslashreplace").decode()
+                self._builder.reject(printable_name, _("its name is not valid text"), _("rename it"), kind="unusable")
             elif name not in self.splits:
-                reason = _("{file} names it in no part").format(file=self._config_file)
-                self._builder.reject(name, reason, _("name its folder there, or move it elsewhere"), kind="unusable")
-
-
-def _split_from_path(name: str) -> int:
-    words = [] if posixpath.isabs(name) else name.lower().split("/")[:-1]
-    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), UNASSIGNED)
+                reason = _("{file} does not list it in any split").format(file=self._config_file)
+                self._builder.reject(name, reason, _("add its folder there, or move it elsewhere"), kind="unusable")
 
 
 def _is_outside_root(name: str) -> bool:
+    """Whether the path leads out of the root."""
     return name.startswith("../") or name == ".." or os.path.isabs(name)

@@ -1,4 +1,4 @@
-"""Writes YOLO text: a label file for each photo, empty where nothing is on it, and ``data.yaml`` with the names."""
+"""Writes YOLO text labels: a file per image, empty without objects, and ``data.yaml`` with the class names."""
 
 from __future__ import annotations
 
@@ -20,37 +20,40 @@ _IMAGE_PREFIX = "images/"
 
 
 def image_path(split: str, class_name: str, file_name: str) -> str:
-    """Return where the image ``file_name`` goes."""
+    """Return the path of an image in the target folder: ``images/train/x.jpg``, ``images/x.jpg`` without a split."""
     return f"{_IMAGE_PREFIX}{split}/{file_name}" if split else _IMAGE_PREFIX + file_name
 
 
 def write(export: WriteRequest, folder: Path) -> None:
-    """Write ``labels/``, the mirror of ``images/``, and ``data.yaml``.
+    """Write ``labels/``, which mirrors ``images/``, and ``data.yaml``.
 
-    An object with an outline becomes an outline row, several rings joined by a seam without width; its box is then the
-    one around it. ``data.yaml`` has no ``path``: a set without one is found from where the file lies.
+    An object with a polygon becomes a polygon row, with several rings joined by a seam without
+    width (as Ultralytics' converters do); its box is then the bounding box. ``data.yaml`` has no
+    ``path``, so that paths are relative to the file and the dataset can be moved.
     """
     objects = export.table.objects or ObjectTable.empty(len(export.table.names))
-    for row, name in enumerate(export.image_paths):
-        target = folder / _label_path(name)
+    for row, image_file in enumerate(export.image_paths):
+        target = folder / _label_path(image_file)
         target.parent.mkdir(parents=True, exist_ok=True)
         height, width = export.image_sizes[row].tolist()
-        found = objects.slice_of_image(row)
-        lines = [_format_row(objects, index, width, height) for index in range(found.start, found.stop)]
+        rows = objects.slice_of_image(row)
+        lines = [_format_row(objects, index, width, height) for index in range(rows.start, rows.stop)]
         target.write_text("".join(lines), encoding="utf-8")
     write_text(folder / "data.yaml", _format_data_yaml(export))
 
 
-def _label_path(name: str) -> str:
-    stem = posixpath.splitext(name)[0]
+def _label_path(image_file: str) -> str:
+    """Return the path of the label file of an image."""
+    stem = posixpath.splitext(image_file)[0]
     return f"labels/{stem.removeprefix(_IMAGE_PREFIX)}.txt"
 
 
 def _format_data_yaml(export: WriteRequest) -> str:
+    """Return the text of ``data.yaml``."""
     splits = set(export.table.splits.tolist())
-    words = [word for word, split in SPLITS.items() if split in splits]
-    lines = [f"{word}: {_IMAGE_PREFIX}{word}" for word in words]
-    if words and UNASSIGNED in splits:
+    split_names = [split_name for split_name, split in SPLITS.items() if split in splits]
+    lines = [f"{split_name}: {_IMAGE_PREFIX}{split_name}" for split_name in split_names]
+    if split_names and UNASSIGNED in splits:
         lines.append(f"{UNASSIGNED_KEY}: images")
     names = export.table.classes.names
     lines += [f"nc: {len(names)}", "names:" if names else "names: []"]
@@ -59,10 +62,12 @@ def _format_data_yaml(export: WriteRequest) -> str:
 
 
 def _quote(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)  # a text of JSON is one of YAML
+    """Return ``name`` as a quoted YAML string."""
+    return json.dumps(name, ensure_ascii=False)  # JSON strings are YAML strings
 
 
 def _format_row(objects: ObjectTable, index: int, width: int, height: int) -> str:
+    """Return the row of the object at ``index`` on an image of ``width`` x ``height`` pixels."""
     class_id = int(objects.class_ids[index])
     ring = _join_rings(objects.get_polygons(index))
     values = (
@@ -74,6 +79,7 @@ def _format_row(objects: ObjectTable, index: int, width: int, height: int) -> st
 
 
 def _to_cxcywh(box: Sequence[float], width: int, height: int) -> list[float]:
+    """Return centre and sides of ``box`` (left, top, right, bottom) as fractions of the image."""
     left, top, right, bottom = box
     return [
         (left + right) / 2 / width, (top + bottom) / 2 / height, (right - left) / width, (bottom - top) / height
@@ -81,17 +87,20 @@ def _to_cxcywh(box: Sequence[float], width: int, height: int) -> list[float]:
 
 
 def _normalise_ring(ring: Ring, width: int, height: int) -> list[float]:
-    shares: list[float] = (ring / (width, height)).ravel().tolist()
-    return shares
+    """Return the points of a polygon as fractions of the image: x1, y1, x2, y2, ..."""
+    fractions: list[float] = (ring / (width, height)).ravel().tolist()
+    return fractions
 
 
 def _join_rings(rings: Sequence[Ring]) -> Ring:
+    """Return one ring (K, 2) of all ``rings``; from the first point of the first, each is entered and left again."""
     if len(rings) < 2:
         return rings[0] if rings else np.empty((0, 2))
-    first = rings[0][:1]
-    others = [part for ring in rings[1:] for part in (ring, ring[:1], first)]
-    return np.concatenate([rings[0], first, *others])
+    start = rings[0][:1]
+    bridged = [points for ring in rings[1:] for points in (ring, ring[:1], start)]
+    return np.concatenate([rings[0], start, *bridged])
 
 
 def _has_area(ring: Ring) -> bool:
+    """Whether a ring has at least three points that are not on one vertical or horizontal line."""
     return len(ring) >= 3 and bool((np.ptp(ring, axis=0) > 0).all())

@@ -1,1 +1,1 @@
-"""Runtimes that execute a network: ONNX Runtime, OpenVINO, LiteRT."""
+"""Inference backends, one per runtime: ONNX Runtime, OpenVINO, LiteRT."""

@@ -1,4 +1,4 @@
-"""What is said of a network file that cannot be used, whatever runs it."""
+"""Error messages for unusable network files, shared by all inference backends."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lince.i18n import _
 
 
 def missing_network_error(path: Path, expected: str) -> ModelError:
-    """Return the error for a file that is not there."""
+    """Return the error for a network file that does not exist; ``expected`` describes the file for the user."""
     return ModelError(
         _("There is no network file {path}.").format(path=path),
         expected,
-        _("Give a run whose training has ended, or its model folder."),
+        _("Give a finished training run, or its model folder."),
     )
 
 
 def unreadable_network_error(path: Path, size: int, expected: str) -> ModelError:
-    """Return the error for a file of ``size`` bytes that no network can be read from."""
+    """Return the error for a file of ``size`` bytes that the runtime cannot parse: truncated, or of another format."""
     return ModelError(
-        _("{path} cannot be read as a network: it is cut off, or something else ({size} bytes).").format(
+        _("{path} cannot be read as a network: it is truncated or of another type ({size} bytes).").format(
             path=path, size=size
         ),
         expected,
@@ -30,22 +30,22 @@ def unreadable_network_error(path: Path, size: int, expected: str) -> ModelError
 
 
 def unusable_network_error(path: Path, reason: str) -> ModelError:
-    """Return the error for a network that does not do what lince asks of it."""
+    """Return the error for a network that loads but has not the inputs or outputs that lince needs, or fails to run."""
     return ModelError(
-        _("{path} is not a network that lince can use: {reason}.").format(path=path, reason=reason.rstrip(".")),
-        _("Expected one input of images and the outputs that its card or its maker speaks of."),
+        _("lince cannot use the network {path}: {reason}.").format(path=path, reason=reason.rstrip(".")),
+        _("Expected one image input and the outputs that its model card or its exporter defines."),
         _("Give a model that lince trained or exported, or a detector that Ultralytics or YOLOX exported."),
     )
 
 
 def require_one_input(path: Path, count: int) -> None:
-    """Raise ``ModelError`` when a network has another number of inputs than one."""
+    """Raise ``ModelError`` when the network has another number of inputs than one."""
     if count != 1:
         raise unusable_network_error(path, _("it has {count} inputs").format(count=count))
 
 
-def require_outputs(path: Path, requested: Sequence[str], known: Collection[str]) -> None:
-    """Raise ``ModelError`` when an output is ``asked`` for that is not among those ``known``."""
-    unknown = [name for name in requested if name not in known]
-    if unknown:
-        raise unusable_network_error(path, _("it has no output called {names}").format(names=", ".join(unknown)))
+def require_outputs(path: Path, requested: Sequence[str], available: Collection[str]) -> None:
+    """Raise ``ModelError`` with the missing names when ``requested`` outputs are not among those ``available``."""
+    missing = [name for name in requested if name not in available]
+    if missing:
+        raise unusable_network_error(path, _("it has no output called {names}").format(names=", ".join(missing)))

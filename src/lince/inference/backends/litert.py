@@ -1,4 +1,4 @@
-"""Runs a network by LiteRT (TensorFlow Lite), behind the face of ``Session``: what phones and small boards will do."""
+"""Runs ``.tflite`` networks with LiteRT (formerly TensorFlow Lite), the runtime of phones and small boards."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ INPUT_NAME = "images"
 
 
 class LiteRtBackend:
-    """A network file of LiteRT (``.tflite``) that lince exported, which sees one image at a time.
+    """A ``Backend`` for a ``.tflite`` file that lince exported: one signature with a single input, ``images``.
 
-    ``threads`` and ``beside`` are those of ``Session``: its threads sleep while they wait in any case. Raises
-    ``ModelError`` when the file is missing or not a network of lince.
+    The network takes one image per call; ``run`` loops over a batch. ``threads`` is that of ``OnnxRuntimeBackend``;
+    ``share_cores`` changes nothing here, since LiteRT's threads never wait busily. Raises ``ModelError`` when the file
+    is missing, damaged, or has other inputs.
     """
 
     metadata: dict[str, str] = {}  # noqa: RUF012
@@ -43,38 +44,36 @@ class LiteRtBackend:
         self.outputs: dict[str, tuple[Any, ...]] = {name: _read_shape(detail) for name, detail in outputs.items()}
 
     def with_threads(self, threads: int | None = None) -> LiteRtBackend:
-        """Return the same network, opened once more for work beside that of others; on ``threads`` cores, or as now."""
+        """Return the network, loaded a second time; see ``Backend.with_threads``."""
         return LiteRtBackend(self.path, threads or self._threads)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str] = ("logits",)) -> list[NDArray[np.float32]]:
-        """Return the arrays called ``outputs`` for ``batch`` (N, C, H, W); raise ``ModelError`` if unfit.
-
-        Many threads may call at once.
-        """
+        """Return the arrays of ``outputs`` for ``batch`` (N, C, H, W), image by image; see ``Backend.run``."""
         require_outputs(self.path, outputs, self.outputs)
         runner = self._get_runner()
         try:
-            answers = [runner(**{INPUT_NAME: batch[at : at + 1]}) for at in range(len(batch))]
+            results = [runner(**{INPUT_NAME: batch[row : row + 1]}) for row in range(len(batch))]
         except (ValueError, RuntimeError) as error:
             raise unusable_network_error(self.path, str(error).strip().splitlines()[-1]) from error
-        return [np.concatenate([answer[name] for answer in answers]) for name in outputs]
+        return [np.concatenate([result[name] for result in results]) for name in outputs]
 
     def measure(self, shape: Sequence[int], seconds: float = 1.0) -> float:
-        """Return the milliseconds per image that a batch of ``shape`` (N, C, H, W) takes: the median of the calls."""
+        """Return the latency in milliseconds per image for a batch of ``shape`` (N, C, H, W), for the first output."""
         names = list(self.outputs)[:1]
         return measure_latency(lambda batch: self.run(batch, names), shape, seconds)
 
     def _get_runner(self) -> Any:
-        """Return what runs the network in this thread: its memory may not be shared."""
+        """Return this thread's interpreter: its buffers must not be used by two threads."""
         if not hasattr(self._thread_local, "runner"):
             self._thread_local.runner = _open_runner(self.path, self._threads or count_cores())
         return self._thread_local.runner
 
 
 def _open_runner(path: Path, threads: int) -> Any:
+    """Return a LiteRT signature runner, called with the input by name and returning a dict of output arrays."""
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
-    expected = _("Expected a .tflite file, as lince exports it.")
+    expected = _("Expected a .tflite file exported by lince.")
     if not path.is_file():
         raise missing_network_error(path, expected)
     try:
@@ -84,4 +83,5 @@ def _open_runner(path: Path, threads: int) -> Any:
 
 
 def _read_shape(detail: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the shape with the batch dimension free: ``run`` takes batches of any size."""
     return ("N", *map(int, detail["shape"][1:]))

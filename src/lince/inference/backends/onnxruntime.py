@@ -1,4 +1,4 @@
-"""Runs a network file: the one place that knows ONNX Runtime, so that everything else asks for plain arrays."""
+"""Runs ``.onnx`` networks with ONNX Runtime on the CPU; also the core counting and timing that all backends use."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ _MAX_PARALLEL_CALLS = 4
 
 
 def count_cores() -> int:
-    """Return the number of processor cores that this process may use."""
+    """Return the number of CPU cores that this process may use: its affinity mask where the system has one."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def split_cores(threads: int | None = None) -> tuple[int, int]:
-    """Return how many calls of a network share ``threads`` cores best (all of them by default), and the cores of each.
+    """Return (parallel calls, threads per call) for the best throughput on ``threads`` cores (default: all).
 
-    The threads of one call wait for each other: on two cores, two calls on one core each do 1.4 times the photos of
-    calls on both. Each needs memory of its own, so there are four at most.
+    The threads of one call wait for each other: on two cores, two calls with one thread each process 1.4 times the
+    images of single calls with two threads. Each call needs its own memory, so there are 4 at most.
     """
-    whole = threads or count_cores()
-    calls = min(whole, _MAX_PARALLEL_CALLS)
-    return calls, whole // calls
+    cores = threads or count_cores()
+    calls = min(cores, _MAX_PARALLEL_CALLS)
+    return calls, cores // calls
 
 
 class OnnxRuntimeBackend:
-    """One network file, loaded and ready.
+    """A ``Backend`` for an ONNX file.
 
-    ``threads`` is the number of cores that one call may use; ``None`` means all that the process may use. It is
-    always told to ONNX Runtime, which otherwise pins threads to cores and complains where that is not allowed.
-    ``beside`` says that other threads of this program work at the same time: those of the network sleep while they
-    wait for each other, which costs a call a little and leaves the cores to the others. ``data`` is the content of
-    the file where it does not lie in one of its own: ``path`` is then only told.
-    Raises ``ModelError`` when the file is missing, cut off, or not a network that lince can run.
+    ``threads`` is the number of cores that one call may use (default: all of the process). It is always passed to ONNX
+    Runtime, which otherwise pins threads to cores and logs errors where that is not allowed.
+    ``share_cores`` is for programs with other threads at work: the network's threads then sleep while they wait for
+    each other instead of spinning, which makes a call slightly slower and leaves the cores to the others.
+    ``data`` is the content of the network where it is not a file of its own (packed models); ``path`` then only serves
+    messages. Raises ``ModelError`` when the file is missing, truncated, not ONNX, or has not exactly one input.
     """
 
     def __init__(
@@ -72,18 +72,18 @@ class OnnxRuntimeBackend:
         self._input_name = inputs[0].name
         self.input_shape: tuple[Any, ...] = tuple(inputs[0].shape)
         self.outputs: dict[str, tuple[Any, ...]] = {
-            item.name: tuple(item.shape) for item in self._session.get_outputs()
+            output.name: tuple(output.shape) for output in self._session.get_outputs()
         }
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def with_threads(self, threads: int | None = None) -> OnnxRuntimeBackend:
-        """Return the same network, opened once more for work beside that of others; on ``threads`` cores, or as now."""
+        """Return the network, loaded a second time with ``share_cores``; see ``Backend.with_threads``."""
         return OnnxRuntimeBackend(self.path, threads or self._threads, True, self._data)
 
     def run(self, batch: NDArray[Any], outputs: Sequence[str] = ("logits",)) -> list[NDArray[np.float32]]:
-        """Return the arrays called ``outputs`` for ``batch`` (N, C, H, W); raise ``ModelError`` if unfit.
+        """Return the arrays of ``outputs`` for ``batch`` (N, C, H, W); see ``Backend.run``.
 
-        Many threads may call at once.
+        The input of self-contained exports is an image instead, uint8 (H, W, 3).
         """
         require_outputs(self.path, outputs, self.outputs)
         try:
@@ -92,34 +92,35 @@ class OnnxRuntimeBackend:
             raise unusable_network_error(self.path, str(error)) from error
 
     def measure(self, shape: Sequence[int], seconds: float = 1.0) -> float:
-        """Return the milliseconds per image that a batch of ``shape`` (N, C, H, W) takes: the median of the calls."""
+        """Return the latency in milliseconds per image for a batch of ``shape`` (N, C, H, W), for the first output."""
         names = list(self.outputs)[:1]
         return measure_latency(lambda batch: self.run(batch, names), shape, seconds)
 
 
 def measure_latency(run: Callable[[NDArray[np.float32]], Any], shape: Sequence[int], seconds: float) -> float:
-    """Return the milliseconds per image that ``run`` takes for a batch of ``shape`` (N, C, H, W).
+    """Return the milliseconds per image that ``run`` takes for a float32 batch of zeros of ``shape`` (N, C, H, W).
 
-    It is called for ``seconds``, once more before that, and the median of the calls counts.
+    One warm-up call, then calls until their times sum to ``seconds``, at least one; the median of these, divided by N.
     """
     batch = np.zeros(tuple(shape), np.float32)
     run(batch)
-    taken: list[float] = []
-    while not taken or sum(taken) < seconds:
+    durations: list[float] = []
+    while not durations or sum(durations) < seconds:
         start = time.perf_counter()
         run(batch)
-        taken.append(time.perf_counter() - start)
-    return float(np.median(taken)) * 1000 / batch.shape[0]
+        durations.append(time.perf_counter() - start)
+    return float(np.median(durations)) * 1000 / batch.shape[0]
 
 
 def _create_session(
     path: Path, data: bytes | None, options: onnxruntime.SessionOptions
 ) -> onnxruntime.InferenceSession:
+    """Return a session on the CPU for ``data`` or the file ``path``, with ONNX Runtime's telemetry off."""
     if data is None and not path.is_file():
-        raise missing_network_error(path, _("Expected model.onnx, as lince writes it at the end of a run."))
+        raise missing_network_error(path, _("Expected model.onnx, which lince writes at the end of training."))
     onnxruntime.disable_telemetry_events()  # its builds for Windows send usage events otherwise
     try:
         return onnxruntime.InferenceSession(data or str(path), options, providers=["CPUExecutionProvider"])
     except _RUNTIME_ERRORS as error:
         size = path.stat().st_size if data is None else len(data)
-        raise unreadable_network_error(path, size, _("Expected a whole ONNX file.")) from error
+        raise unreadable_network_error(path, size, _("Expected a complete ONNX file.")) from error

@@ -1,4 +1,4 @@
-"""Runs a network by OpenVINO, behind the face of ``Session``. Nothing of OpenVINO that reports on its use is loaded."""
+"""Runs networks with OpenVINO on the CPU, without its telemetry package."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from lince.inference.backends.onnxruntime import count_cores, measure_latency
 
 
 class OpenVinoBackend:
-    """A network file that OpenVINO reads (``.xml`` with its ``.bin``, or ``.onnx``), compiled for this processor.
+    """A ``Backend`` for OpenVINO IR (``.xml`` with its ``.bin`` beside it) or ONNX, compiled for this CPU.
 
-    ``threads`` and ``beside`` are those of ``Session``: beside others, threads are not bound to cores. All is computed
-    in float32 or in the eight bits that the file asks for, so that answers do not depend on the processor.
-    Raises ``ModelError`` when the file is missing or not a network.
+    ``threads`` and ``share_cores`` are those of ``OnnxRuntimeBackend``; sharing means here that threads are not pinned
+    to cores. Computed in float32, or in int8 where the file says so: OpenVINO would use bfloat16 on CPUs that have it,
+    and results would depend on the machine. Raises ``ModelError`` when the file is missing or not a network.
     """
 
     metadata: dict[str, str] = {}  # noqa: RUF012
@@ -43,14 +43,11 @@ class OpenVinoBackend:
         }
 
     def with_threads(self, threads: int | None = None) -> OpenVinoBackend:
-        """Return the same network, opened once more for work beside that of others; on ``threads`` cores, or as now."""
+        """Return the network, compiled a second time with ``share_cores``; see ``Backend.with_threads``."""
         return OpenVinoBackend(self.path, threads or self._threads, True)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str] = ("logits",)) -> list[NDArray[np.float32]]:
-        """Return the arrays called ``outputs`` for ``batch`` (N, C, H, W); raise ``ModelError`` if unfit.
-
-        Many threads may call at once.
-        """
+        """Return copies of the arrays of ``outputs`` for ``batch`` (N, C, H, W); see ``Backend.run``."""
         require_outputs(self.path, outputs, self.outputs)
         request = self._get_request()
         try:
@@ -60,28 +57,29 @@ class OpenVinoBackend:
         return [np.array(request.get_tensor(name).data) for name in outputs]
 
     def _get_request(self) -> Any:
-        """Return this thread's own place for inputs and outputs: OpenVINO's may not be shared."""
+        """Return this thread's infer request: its input and output buffers must not be used by two threads."""
         if not hasattr(self._thread_local, "request"):
             self._thread_local.request = self._network.create_infer_request()
         return self._thread_local.request
 
     def measure(self, shape: Sequence[int], seconds: float = 1.0) -> float:
-        """Return the milliseconds per image that a batch of ``shape`` (N, C, H, W) takes: the median of the calls."""
+        """Return the latency in milliseconds per image for a batch of ``shape`` (N, C, H, W), for the first output."""
         names = list(self.outputs)[:1]
         return measure_latency(lambda batch: self.run(batch, names), shape, seconds)
 
 
-def _compile_network(path: Path, threads: int, beside: bool) -> Any:
+def _compile_network(path: Path, threads: int, share_cores: bool) -> Any:
+    """Return the compiled model for the CPU, tuned for the latency of one call."""
     import openvino  # noqa: PLC0415
 
-    expected = _("Expected an .xml file with its .bin beside it, as lince exports them.")
+    expected = _("Expected an .xml file with its .bin next to it, as exported by lince.")
     if not path.is_file():
         raise missing_network_error(path, expected)
     properties = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",
         "PERFORMANCE_HINT": "LATENCY",
-        "ENABLE_CPU_PINNING": not beside,
+        "ENABLE_CPU_PINNING": not share_cores,
     }
     try:
         core = openvino.Core()
@@ -91,4 +89,5 @@ def _compile_network(path: Path, threads: int, beside: bool) -> Any:
 
 
 def _read_shape(port: Any) -> tuple[Any, ...]:
+    """Return the dimensions of an input or output; "N" stands for a dynamic one."""
     return tuple(side.get_length() if side.is_static else "N" for side in port.get_partial_shape())

@@ -1,1 +1,1 @@
-"""Prediction with image classifiers."""
+"""Inference with image classifiers: predictor, results, and the files that they are saved to."""

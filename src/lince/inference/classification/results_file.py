@@ -1,4 +1,4 @@
-"""What a model answered, kept: as CSV for spreadsheets, as JSON for programs, as a picture for people."""
+"""Saves the results of a classifier as CSV, JSON and a contact sheet."""
 
 from __future__ import annotations
 
@@ -8,55 +8,66 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from lince import fileio, images
 from lince.annotations import RejectedItem
-from lince.errors import DataError
 from lince.i18n import _
 from lince.inference import drawing
-from lince.inference.classification.predictor import ClassificationResult
+from lince.inference.classification.result import ClassificationResult
+from lince.inference.result import require_results
+from lince.inference.save import require_no_format
+from lince.progress import SILENT, Progress
+from lince.sampling import sample_evenly
 
 CSV_NAME, JSON_NAME, SHEET_NAME = "predictions.csv", "predictions.json", "sheet.jpg"
-MAX_SHEET_IMAGES = 48  # photos on the sheet, eight rows of six
-_CELL_SIDE = 180
+MAX_SHEET_IMAGES = 48  # images on the contact sheet, eight rows of six
+_CELL_SIDE = 180  # pixels of an image on it
 
 ClassificationOutcome = ClassificationResult | RejectedItem
 
 
-def save_classifications(outcomes: Sequence[ClassificationOutcome], folder: str | Path) -> Path:
-    """Write ``predictions.csv``, ``predictions.json`` and ``sheet.jpg`` into ``folder`` and return it.
+def save_classifications(
+    outcomes: Sequence[ClassificationOutcome],
+    folder: str | Path,
+    to: str | None = None,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write ``predictions.csv``, ``predictions.json`` and ``sheet.jpg`` into ``folder`` and return the folder.
 
-    The sheet shows up to 48 photos, evenly taken from all; it is left out where no photo lies in a file. Raises
-    ``DataError`` when no photo was answered.
+    The contact sheet shows up to 48 images, evenly spread over all; it is left out where no image is in a file. Raises
+    ``DataError`` when no image was predicted, and ``UsageError`` when a label format (``to``) is requested.
     """
+    del progress
+    require_no_format(to)
     target = Path(folder)
     save_csv(outcomes, target / CSV_NAME)
     fileio.write_json(target / JSON_NAME, build_json_record(outcomes))
-    shown = [answer for answer in _require_results(outcomes) if answer.path]
-    if shown:
-        rows = np.linspace(0, len(shown) - 1, min(MAX_SHEET_IMAGES, len(shown))).round().astype(int)
-        sheet = drawing.draw_contact_sheet([_build_cell(shown[row]) for row in rows])
+    in_files = [result for result in require_results(outcomes) if result.path]
+    if in_files:
+        rows = sample_evenly(len(in_files), MAX_SHEET_IMAGES, round_to_nearest=True)
+        sheet = drawing.draw_contact_sheet([_build_cell(in_files[row]) for row in rows])
         fileio.write_bytes(target / SHEET_NAME, images.encode_jpeg(sheet))
     return target
 
 
 def save_csv(outcomes: Sequence[ClassificationOutcome], path: str | Path) -> Path:
-    """Write one line for each photo that was answered: file, class, probability, truth, and every probability."""
-    predictions = _require_results(outcomes)
+    """Write one row per predicted image to ``path``: file, class, probability, true class, and every probability.
+
+    Raises ``DataError`` when no image was predicted.
+    """
+    results = require_results(outcomes)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    names = predictions[0].classes.names
+    names = results[0].classes.names
     writer.writerow(("file", "class", "probability", "truth", *(f"p:{name}" for name in names)))
-    for one in predictions:
-        shares = [] if one.label.probabilities is None else one.label.probabilities.tolist()
+    for result in results:
+        probabilities = [] if result.label.probabilities is None else result.label.probabilities.tolist()
         writer.writerow(
             (
-                one.name,
-                one.class_name,
-                _format_probability(one.label.score),
-                one.truth_name or "",
-                *map(_format_probability, shares),
+                result.name,
+                result.class_name,
+                _format_probability(result.label.score),
+                result.truth_name or "",
+                *map(_format_probability, probabilities),
             )
         )
     fileio.write_text(Path(path), text.getvalue())
@@ -64,37 +75,34 @@ def save_csv(outcomes: Sequence[ClassificationOutcome], path: str | Path) -> Pat
 
 
 def build_json_record(outcomes: Sequence[ClassificationOutcome], top: int | None = None) -> dict[str, Any]:
-    """Return the answers as JSON, with the ``top`` classes of each, and what was not an image with its reason."""
-    predictions = [answer for answer in outcomes if isinstance(answer, ClassificationResult)]
-    known = [one for one in predictions if one.is_correct is not None]
-    found: dict[str, Any] = {
-        "predictions": [one.to_dict(top) for one in predictions],
+    """Return the outcomes as a JSON object: the predictions with their ``top`` classes, and the rejected files.
+
+    Where true classes are known, ``known`` counts them and ``right`` the correct predictions.
+    """
+    results = [outcome for outcome in outcomes if isinstance(outcome, ClassificationResult)]
+    with_truth = [result for result in results if result.is_correct is not None]
+    record: dict[str, Any] = {
+        "predictions": [result.to_dict(top) for result in results],
         "rejected": [
-            {"file": one.path, "reason": one.reason, "remedy": one.remedy}
-            for one in outcomes
-            if isinstance(one, RejectedItem)
+            {"file": outcome.path, "reason": outcome.reason, "remedy": outcome.remedy}
+            for outcome in outcomes
+            if isinstance(outcome, RejectedItem)
         ],
     }
-    if known:
-        found["right"], found["known"] = sum(bool(one.is_correct) for one in known), len(known)
-    return found
+    if with_truth:
+        record["right"], record["known"] = sum(bool(result.is_correct) for result in with_truth), len(with_truth)
+    return record
 
 
-def _require_results(answers: Sequence[ClassificationOutcome]) -> list[ClassificationResult]:
-    found = [answer for answer in answers if isinstance(answer, ClassificationResult)]
-    if not found:
-        raise DataError(
-            _("None of the {count} files is an image that can be read.").format(count=len(answers)),
-            _("Expected at least one photo."),
-        )
-    return found
-
-
-def _build_cell(one: ClassificationResult) -> drawing.SheetCell:
-    image = images.read_image(Path(one.path or ""), at_least=(_CELL_SIDE, _CELL_SIDE))
-    answer = f"{one.label.score:.0%} {one.class_name}"  # a long name is cut at its end, and the share stays
-    below = _("truth: {name}").format(name=one.truth_name) if one.is_correct is False else PurePosixPath(one.name).name
-    return drawing.SheetCell(image, (answer, below), one.is_correct)
+def _build_cell(result: ClassificationResult) -> drawing.SheetCell:
+    """Return the cell of the contact sheet: the image, its predicted class, and the true class where that differs."""
+    image = images.read_image(Path(result.path or ""), min_size=(_CELL_SIDE, _CELL_SIDE))
+    # A long line is truncated at its end, so the probability comes first.
+    prediction = f"{result.label.score:.0%} {result.class_name}"
+    second_line = PurePosixPath(result.name).name
+    if result.is_correct is False:
+        second_line = _("actual: {name}").format(name=result.truth_name)
+    return drawing.SheetCell(image, (prediction, second_line), result.is_correct)
 
 
 def _format_probability(value: float) -> str:

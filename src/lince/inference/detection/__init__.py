@@ -1,1 +1,1 @@
-"""Prediction with object detectors."""
+"""Inference with object detectors: predictor, results, and the files that they are saved to."""

@@ -1,4 +1,4 @@
-"""What a detector found, kept in a folder: pictures and crops for people, tables, and a labelled set."""
+"""Saves the results of a detector into a folder: drawn images, crops, tables, and a labelled dataset."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from lince import fileio, images
 from lince.datasets.target_names import make_unique_paths, sanitise_path
-from lince.errors import DataError
 from lince.i18n import _
 from lince.inference import drawing
 from lince.inference.backends.onnxruntime import count_cores
 from lince.inference.detection import pseudo_labels, tables
-from lince.inference.detection.predictor import DetectionResult
+from lince.inference.detection.result import DetectionResult
 from lince.inference.detection.tables import DetectionOutcome
+from lince.inference.result import require_results
 from lince.progress import SILENT, Progress
+from lince.sampling import sample_evenly
 
 CSV_NAME, JSON_NAME, SHEET_NAME, IMAGES_FOLDER, CROPS_FOLDER = (
     "detections.csv",
@@ -30,17 +31,20 @@ CSV_NAME, JSON_NAME, SHEET_NAME, IMAGES_FOLDER, CROPS_FOLDER = (
     "pictures",
     "crops",
 )
-MAX_SHEET_IMAGES = 24  # photos on the sheet, six rows of four
-_CELL_SIDE, _SHEET_COLUMNS = 280, 4
-_WRITE_BATCH_SIZE = 64
-_MAX_NAME_BYTES = 160  # bytes of a photo's name in those of its crops
+MAX_SHEET_IMAGES = 24  # images on the contact sheet, six rows of four
+_CELL_SIDE, _SHEET_COLUMNS = 280, 4  # pixels of an image on it, and images in a row
+_WRITE_BATCH_SIZE = 64  # images that are queued for the threads at a time
+_MAX_NAME_BYTES = 160  # of a name that is part of a file name; file systems allow 255
 
 Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class SavedFiles:
-    """Where it was written: the ``folder``, what is in it, and what a labelled set could not hold, in words."""
+    """The new ``folder`` and the ``paths`` in it.
+
+    ``losses`` are sentences on what the label format of the dataset cannot hold.
+    """
 
     folder: Path
     paths: tuple[Path, ...]
@@ -53,36 +57,51 @@ def save_detections(
     label_format: str | None = None,
     progress: Progress = SILENT,
 ) -> SavedFiles:
-    """Write what was found into the new ``folder``, whole or not at all.
+    """Write the results of a detector into the new ``folder``, whole or not at all, and return what was written.
 
-    ``pictures/`` has every photo with its boxes drawn, ``crops/CLASS/PHOTO_NUMBER.jpg`` every object cut out,
-    ``detections.csv`` a line for each of them, ``detections.json`` all photos, ``sheet.jpg`` up to 24 photos side by
-    side. ``to`` names a format in which a labelled set is written beside them. Photos that lie in no file are in the
-    tables alone. Raises ``DataError`` when no photo was looked at, ``UsageError`` when the folder is taken.
+    - ``pictures/``: every image with its boxes drawn.
+    - ``crops/CLASS/IMAGE_NUMBER.jpg``: every detected object.
+    - ``detections.csv``: one row per detection; ``detections.json``: all images.
+    - ``sheet.jpg``: a contact sheet of up to 24 images.
+    - a labelled dataset in the format ``label_format``, where it is given.
+
+    Images that are in no file are only in the tables. Raises ``DataError`` when no image was predicted or a file has
+    changed since, and ``UsageError`` when the folder is not empty.
     """
     target = Path(folder)
-    tables.require_free_folder(target)
-    photos = tables.require_results(outcomes)
-    there = [one for one in photos if one.path]
-    names = _make_file_names(there)
-    folders = make_class_folder_names(photos[0].classes.names)
-    crops = {id(one): _make_crop_paths(one, name, folders) for one, name in zip(there, names, strict=True)}
+    fileio.require_empty_folder(target)
+    results = require_results(outcomes)
+    in_files = [result for result in results if result.path]
+    names = _make_file_names(in_files)
+    folders = make_class_folder_names(results[0].classes.names)
+    crop_paths = {
+        id(result): _make_crop_paths(result, name, folders) for result, name in zip(in_files, names, strict=True)
+    }
     losses: tuple[str, ...] = ()
-    with fileio.atomic_folder(target) as aside:
-        _write_images(there, names, crops, aside, progress)
-        fileio.write_text(aside / CSV_NAME, tables.format_csv(photos, crops))
-        fileio.write_json(aside / JSON_NAME, tables.build_json_record(outcomes))
-        if there:
-            fileio.write_bytes(aside / SHEET_NAME, images.encode_jpeg(_draw_sheet(there)))
-        if label_format and there:
-            losses = tuple(
-                map(str, pseudo_labels.write_dataset(there, aside / label_format, label_format, progress).losses)
-            )
+    with fileio.atomic_folder(target) as temporary:
+        _write_images(in_files, names, crop_paths, temporary, progress)
+        fileio.write_text(temporary / CSV_NAME, tables.format_csv(results, crop_paths))
+        fileio.write_json(temporary / JSON_NAME, tables.build_json_record(outcomes))
+        if in_files:
+            fileio.write_bytes(temporary / SHEET_NAME, images.encode_jpeg(_draw_sheet(in_files)))
+        if label_format and in_files:
+            conversion = pseudo_labels.write_dataset(in_files, temporary / label_format, label_format, progress)
+            losses = tuple(map(str, conversion.losses))
     return SavedFiles(target, tuple(sorted(target.iterdir())), losses)
 
 
+def save_results(
+    outcomes: Sequence[DetectionOutcome], folder: str | Path, to: str | None = None, progress: Progress = SILENT
+) -> Path:
+    """Write the results as ``save_detections`` does and return the folder: the part ``save_results`` of the task."""
+    return save_detections(outcomes, folder, to, progress).folder
+
+
 def crop_image(image: Image, box: Sequence[float]) -> Image:
-    """Return the part of ``image`` (H, W, 3) in ``box``, left, top, right, bottom, in whole pixels, one at least."""
+    """Return the part of ``image`` (H, W, 3) inside ``box`` (left, top, right, bottom), as a view.
+
+    Sides are rounded outwards to whole pixels and clipped to the image; the crop has at least one pixel.
+    """
     height, width = image.shape[:2]
     left, top = min(max(0, int(box[0])), width - 1), min(max(0, int(box[1])), height - 1)
     right, bottom = max(left + 1, int(np.ceil(box[2]))), max(top + 1, int(np.ceil(box[3])))
@@ -90,98 +109,91 @@ def crop_image(image: Image, box: Sequence[float]) -> Image:
 
 
 def make_class_folder_names(names: Sequence[str]) -> list[str]:
-    """Return for each class the name of a folder, all different on any system."""
-    taken: set[str] = set()
+    """Return a folder name for each class name; they differ on file systems that ignore case and Unicode form."""
+    used: set[str] = set()
     folders = []
     for name in names:
-        base = folder = _truncate_name(sanitise_path(name.replace("/", "_")))
+        base_name = folder = _truncate_name(sanitise_path(name.replace("/", "_")))
         number = 1
-        while _normalise_name(folder) in taken:
+        while _normalise_name(folder) in used:
             number += 1
-            folder = f"{base}-{number}"
-        taken.add(_normalise_name(folder))
+            folder = f"{base_name}-{number}"
+        used.add(_normalise_name(folder))
         folders.append(folder)
     return folders
 
 
 def _truncate_name(name: str) -> str:
+    """Return ``name`` cut to ``_MAX_NAME_BYTES`` bytes of UTF-8, between characters."""
     return name.encode("utf-8")[:_MAX_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def _normalise_name(name: str) -> str:
+    """Return the form of ``name`` that a file system compares that ignores case and Unicode form."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _make_file_names(photos: Sequence[DetectionResult]) -> list[str]:
-    """Return for each photo a file name without its ending, all different."""
+def _make_file_names(results: Sequence[DetectionResult]) -> list[str]:
+    """Return a file name without suffix for each image, all different."""
 
-    def place(_row: int, name: str) -> str:
-        stem, ending = posixpath.splitext(name)
-        return _truncate_name(stem) + (ending or ".jpg")
+    def normalise(_row: int, name: str) -> str:
+        stem, suffix = posixpath.splitext(name)
+        return _truncate_name(stem) + (suffix or ".jpg")
 
     return [
-        posixpath.splitext(name)[0] for name in make_unique_paths([sanitise_path(one.name) for one in photos], place)
+        posixpath.splitext(name)[0]
+        for name in make_unique_paths([sanitise_path(result.name) for result in results], normalise)
     ]
 
 
-def _make_crop_paths(one: DetectionResult, name: str, folders: Sequence[str]) -> list[str]:
-    """Return for each object of a photo where its crop goes."""
-    ids = one.detections.class_ids.tolist()
+def _make_crop_paths(result: DetectionResult, name: str, folders: Sequence[str]) -> list[str]:
+    """Return the path of the crop of each detection, relative to the folder; ``folders`` are those of the classes."""
+    ids = result.detections.class_ids.tolist()
     return [f"{CROPS_FOLDER}/{folders[class_id]}/{name}_{number}.jpg" for number, class_id in enumerate(ids, 1)]
 
 
 def _write_images(
-    photos: Sequence[DetectionResult],
+    results: Sequence[DetectionResult],
     names: Sequence[str],
-    crops: Mapping[int, Sequence[str]],
+    crop_paths: Mapping[int, Sequence[str]],
     folder: Path,
     progress: Progress,
 ) -> None:
-    for parent in {f"{IMAGES_FOLDER}/x", *(path for paths in crops.values() for path in paths)} if photos else ():
-        (folder / parent).parent.mkdir(parents=True, exist_ok=True)
+    """Write every image with its boxes drawn, and its crops, by threads."""
+    crop_folders = {(folder / path).parent for paths in crop_paths.values() for path in paths}
+    for parent in {folder / IMAGES_FOLDER, *crop_folders} if results else ():
+        parent.mkdir(parents=True, exist_ok=True)
 
-    def draw_one(row: int) -> None:
-        one = photos[row]
-        image = _read_unchanged_image(one)
-        picture = drawing.draw_detections(image, one.detections, one.classes)
-        (folder / IMAGES_FOLDER / f"{names[row]}.jpg").write_bytes(images.encode_jpeg(picture))
-        for box, path in zip(one.detections.boxes.tolist(), crops[id(one)], strict=True):
+    def write_one(row: int) -> None:
+        result = results[row]
+        image = images.read_image(Path(result.path or ""))
+        (folder / IMAGES_FOLDER / f"{names[row]}.jpg").write_bytes(images.encode_jpeg(result.draw(image)))
+        for box, path in zip(result.detections.boxes.tolist(), crop_paths[id(result)], strict=True):
             (folder / path).write_bytes(images.encode_jpeg(crop_image(image, box), 95))
 
     with (
-        progress.open_stage(_("Writing the pictures"), len(photos)) as stage,
+        progress.open_stage(_("Writing the images"), len(results)) as stage,
         ThreadPoolExecutor(count_cores()) as pool,
     ):
-        for start in range(0, len(photos), _WRITE_BATCH_SIZE):
-            for _done in pool.map(draw_one, range(start, min(start + _WRITE_BATCH_SIZE, len(photos)))):
+        for start in range(0, len(results), _WRITE_BATCH_SIZE):
+            for _done in pool.map(write_one, range(start, min(start + _WRITE_BATCH_SIZE, len(results)))):
                 stage.advance()
 
 
-def _read_unchanged_image(one: DetectionResult) -> Image:
-    image = images.read_image(Path(one.path or ""))
-    if image.shape[:2] != one.size:
-        raise DataError(
-            _("{path} has changed since it was looked at.").format(path=one.name),
-            _("Expected {height} x {width} pixels.").format(height=one.size[0], width=one.size[1]),
-            _("Predict again."),
-        )
-    return image
+def _draw_sheet(results: Sequence[DetectionResult]) -> Image:
+    """Return the contact sheet, uint8 RGB (H, W, 3), of images evenly spread over ``results``."""
+    rows = sample_evenly(len(results), MAX_SHEET_IMAGES, round_to_nearest=True)
+    return drawing.draw_contact_sheet([_build_cell(results[row]) for row in rows], _SHEET_COLUMNS, _CELL_SIDE)
 
 
-def _draw_sheet(photos: Sequence[DetectionResult]) -> Image:
-    rows = np.linspace(0, len(photos) - 1, min(MAX_SHEET_IMAGES, len(photos))).round().astype(int)
-    return drawing.draw_contact_sheet([_build_cell(photos[row]) for row in rows], _SHEET_COLUMNS, _CELL_SIDE)
-
-
-def _build_cell(one: DetectionResult) -> drawing.SheetCell:
-    things, names = one.detections, one.classes.names
-    picture = drawing.draw_shapes(
-        images.read_image(Path(one.path or ""), at_least=(_CELL_SIDE, _CELL_SIDE)), (), one.size, _CELL_SIDE
+def _build_cell(result: DetectionResult) -> drawing.SheetCell:
+    """Return the cell of the contact sheet: the image with its boxes and class names, and the counts by class."""
+    thumbnail = drawing.draw_shapes(
+        images.read_image(Path(result.path or ""), min_size=(_CELL_SIDE, _CELL_SIDE)), (), result.size, _CELL_SIDE
     )
-    scale = np.array(picture.shape[1::-1]) / one.size[::-1]
-    placed = replace(things, boxes=things.boxes * np.tile(scale, 2))
-    shown = drawing.draw_detections(
-        picture, placed, one.classes, [names[number] for number in things.class_ids.tolist()]
-    )
-    counted = ", ".join(f"{number} {name}" for name, number in one.counts().items()) or _("nothing found")
-    return drawing.SheetCell(shown, (posixpath.basename(one.name), counted))
+    scale = np.array(thumbnail.shape[1::-1]) / result.size[::-1]
+    scaled = replace(result.detections, boxes=result.detections.boxes * np.tile(scale, 2))
+    labels = [result.classes.names[class_id] for class_id in scaled.class_ids.tolist()]
+    drawn = drawing.draw_detections(thumbnail, scaled, result.classes, labels)
+    counts = ", ".join(f"{count} {name}" for name, count in result.counts().items()) or _("no objects")
+    return drawing.SheetCell(drawn, (posixpath.basename(result.name), counts))

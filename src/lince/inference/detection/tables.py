@@ -1,4 +1,4 @@
-"""What a detector found, in tables: as CSV for spreadsheets, as JSON for programs, and counted."""
+"""Detections as tables: CSV, JSON, and counts by class."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 
 from lince import fileio
 from lince.annotations import RejectedItem
-from lince.errors import DataError, UsageError
-from lince.i18n import _
-from lince.inference.detection.predictor import DetectionResult
+from lince.inference.detection.result import DetectionResult
+from lince.inference.result import require_results
 
 _CSV_HEADER = ("file", "number", "class", "score", "left", "top", "right", "bottom")
 
@@ -21,62 +20,51 @@ DetectionOutcome = DetectionResult | RejectedItem
 
 
 def save_csv(outcomes: Sequence[DetectionOutcome], path: str | Path) -> Path:
-    """Write one line for each object: photo, number, class, score, and its box in pixels of the upright photo."""
+    """Write one row per detection to ``path`` and return it: file, number, class, score, and box in pixels.
+
+    Raises ``DataError`` when no image was predicted.
+    """
     fileio.write_text(Path(path), format_csv(require_results(outcomes)))
     return Path(path)
 
 
 def build_json_record(outcomes: Sequence[DetectionOutcome]) -> dict[str, Any]:
-    """Return what was found as JSON, and what was not an image with its reason."""
-    photos = [one for one in outcomes if isinstance(one, DetectionResult)]
+    """Return the outcomes as a JSON object: counts by class, the results, and the rejected files."""
+    results = [outcome for outcome in outcomes if isinstance(outcome, DetectionResult)]
     return {
-        "counts": count_by_class(photos),
-        "photos": [one.to_dict() for one in photos],
+        "counts": count_by_class(results),
+        "photos": [result.to_dict() for result in results],
         "rejected": [
-            {"file": one.path, "reason": one.reason, "remedy": one.remedy}
-            for one in outcomes
-            if isinstance(one, RejectedItem)
+            {"file": outcome.path, "reason": outcome.reason, "remedy": outcome.remedy}
+            for outcome in outcomes
+            if isinstance(outcome, RejectedItem)
         ],
     }
 
 
 def count_by_class(results: Sequence[DetectionResult]) -> dict[str, int]:
-    """Return how many objects of each class were found on all ``photos`` of one model, in the classes' order."""
-    found: Counter[str] = Counter()
-    for one in results:
-        found.update(one.counts())
-    return {name: found[name] for one in results[:1] for name in one.classes.names if found[name]}
+    """Return the number of detections of each class on all images, in the order of the classes, without zeros.
 
-
-def require_results(outcomes: Sequence[DetectionOutcome]) -> list[DetectionResult]:
-    """Return the photos of ``found`` that were looked at; raise ``DataError`` when there is none."""
-    photos = [one for one in outcomes if isinstance(one, DetectionResult)]
-    if not photos:
-        raise DataError(
-            _("None of the {count} files is an image that can be read.").format(count=len(outcomes)),
-            _("Expected at least one photo."),
-        )
-    return photos
-
-
-def require_free_folder(folder: Path) -> None:
-    """Raise ``UsageError`` when ``folder`` holds something already."""
-    if folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None):
-        raise UsageError(
-            _("{path} exists already.").format(path=folder),
-            _("Expected a new folder to write to, or an empty one."),
-            _("Choose another name, or remove it."),
-        )
+    All ``results`` are of one model.
+    """
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts.update(result.counts())
+    return {name: counts[name] for result in results[:1] for name in result.classes.names if counts[name]}
 
 
 def format_csv(results: Sequence[DetectionResult], crop_paths: Mapping[int, Sequence[str]] | None = None) -> str:
-    """Return the lines of ``save_csv``, with where the crops of each photo lie by its ``id`` where they are given."""
+    """Return the text of the CSV file of ``save_csv``.
+
+    With ``crop_paths``, a last column has the paths of the crops, by the ``id`` of the result and the position of the
+    detection.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_CSV_HEADER if crop_paths is None else (*_CSV_HEADER, "crop"))
-    for one in results:
-        paths = (crop_paths or {}).get(id(one), [""] * len(one.detections))
-        for number, (thing, path) in enumerate(zip(one.to_dict()["objects"], paths, strict=True), 1):
-            row = (one.name, number, thing["class"], thing["score"], *thing["box"])
+    for result in results:
+        paths = (crop_paths or {}).get(id(result), [""] * len(result.detections))
+        for number, (record, path) in enumerate(zip(result.to_dict()["objects"], paths, strict=True), 1):
+            row = (result.name, number, record["class"], record["score"], *record["box"])
             writer.writerow(row if crop_paths is None else (*row, path))
     return text.getvalue()

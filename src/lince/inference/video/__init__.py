@@ -1,1 +1,1 @@
-"""Videos and cameras: frames in, what is on them out, followed over time, counted, drawn and kept."""
+"""Object detection on videos and cameras: read, detect, track, count, draw and save."""

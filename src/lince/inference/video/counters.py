@@ -1,4 +1,4 @@
-"""Counts what passes lines and what stays in zones, and how many of each class are seen over time."""
+"""Counts tracks that cross lines, and records which tracks stay in zones and for how long."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from lince.inference.video.regions import Region
 from lince.inference.video.video_result import LEFT, RIGHT
 
 Array = NDArray[np.float64]
-_LINE_MARGIN = 0.05  # of a box's height: what stands nearer to a line than this has not decided yet
-_EXIT_SECONDS = 1.5  # seconds without being seen after which a track has left a zone
-_MAX_REMEMBERED_TRACKS = 4096  # tracks whose side of a line is known
+_LINE_MARGIN = 0.05  # of the box height: a centre nearer to a line than this is on neither side yet
+_EXIT_SECONDS = 1.5  # unseen for longer, a track has left its zone
+_MAX_REMEMBERED_TRACKS = 4096  # last positions that a line counter keeps, to bound memory
 
 
 @dataclass(frozen=True)
 class LineCrossing:
-    """One track passed one line: ``way`` is the side it went to, seen from the line's first point to its second."""
+    """One track crossed one line at ``time`` (seconds).
+
+    ``direction`` is the side it went to, ``LEFT`` or ``RIGHT``, looking from the line's first point to its second.
+    """
 
     time: float
     line: str
@@ -31,7 +34,7 @@ class LineCrossing:
 
 @dataclass(frozen=True)
 class ZoneStay:
-    """One track was in one zone, from ``start`` to ``end`` in seconds."""
+    """One track was in one zone from ``start`` to ``end``, in seconds of the video."""
 
     zone: str
     class_id: int
@@ -42,7 +45,11 @@ class ZoneStay:
 
 @dataclass
 class LineCounter:
-    """The passings of lines on pictures of ``size``: a track passes where the middle of its box does."""
+    """Counts the crossings of the lines ``regions`` on frames of ``size`` (height, width).
+
+    A track crosses a line where its box centre does, between the end points. ``counts`` has a count for each
+    (line name, class id, direction).
+    """
 
     regions: list[Region]
     size: tuple[int, int]
@@ -50,88 +57,94 @@ class LineCounter:
     _last_positions: dict[tuple[str, int], tuple[Array, float]] = field(default_factory=dict)
 
     def update(self, tracked: TrackedDetections, time: float) -> list[LineCrossing]:
-        """Return who passes which line now."""
-        found = []
-        for place in self.regions:
-            ends = place.to_pixels(self.size)
-            for middle, height, class_id, track in _list_tracks(tracked):
-                way = self._find_direction(place.name, ends, middle, height, track)
-                if way:
-                    self.counts[place.name, class_id, way] += 1
-                    found.append(LineCrossing(time, place.name, class_id, track, way))
-        return found
+        """Process the frame at ``time`` (seconds) and return the crossings since the last one."""
+        crossings = []
+        for region in self.regions:
+            ends = region.to_pixels(self.size)
+            for centre, height, class_id, track_id in _list_tracks(tracked):
+                direction = self._find_direction(region.name, ends, centre, height, track_id)
+                if direction:
+                    self.counts[region.name, class_id, direction] += 1
+                    crossings.append(LineCrossing(time, region.name, class_id, track_id, direction))
+        return crossings
 
-    def _find_direction(self, name: str, ends: Array, middle: Array, height: float, track: int) -> str:
-        """Return the side to which the line between ``ends`` is passed, if it is."""
+    def _find_direction(self, line: str, ends: Array, centre: Array, height: float, track_id: int) -> str:
+        """Return the side to which the track crosses the line with ``ends`` (2, 2), "" if it does not.
+
+        Compares with the last position clearly on one side, so a track that jitters on the line is counted once.
+        """
         along = ends[1] - ends[0]
-        side = _cross_product(along, middle - ends[0])  # below zero on the left, as y grows downwards
+        side = _cross_product(along, centre - ends[0])  # negative on the left, as y grows downwards
         if abs(side) < _LINE_MARGIN * height * np.hypot(*along):
             return ""
-        before = self._last_positions.pop((name, track), None)
-        self._last_positions[name, track] = (middle, side)
+        last = self._last_positions.pop((line, track_id), None)
+        self._last_positions[line, track_id] = (centre, side)
         if len(self._last_positions) > _MAX_REMEMBERED_TRACKS:
             del self._last_positions[next(iter(self._last_positions))]
-        if before is None or (before[1] < 0) == (side < 0):
+        if last is None or (last[1] < 0) == (side < 0):
             return ""
-        step = middle - before[0]
-        share = _cross_product(before[0] - ends[0], step) / _cross_product(along, step)
-        if not 0 <= share <= 1:  # it went round an end
+        step = centre - last[0]
+        position = _cross_product(last[0] - ends[0], step) / _cross_product(along, step)  # along the line, 0 to 1
+        if not 0 <= position <= 1:  # passed beyond an end of the line
             return ""
         return RIGHT if side > 0 else LEFT
 
 
 @dataclass
 class ZoneCounter:
-    """Who is in the zones of pictures of ``size``, and since when: a track is where the middle of its box is."""
+    """Records the stays in the zones ``regions`` on frames of ``size`` (height, width).
+
+    A track is where its box centre is. A stay ends when the track is seen outside, or unseen for 1.5 seconds.
+    """
 
     regions: list[Region]
     size: tuple[int, int]
     _open_stays: dict[tuple[str, int], ZoneStay] = field(default_factory=dict)
 
     def update(self, tracked: TrackedDetections, time: float) -> list[ZoneStay]:
-        """Take note of who is inside now, and return the stays that have ended."""
+        """Process the frame at ``time`` (seconds) and return the stays that have ended since the last one."""
         ended = []
-        for place in self.regions:
-            ring = place.to_pixels(self.size)
-            for middle, _height, class_id, track in _list_tracks(tracked):
-                stay = self._open_stays.get((place.name, track))
-                if _is_inside(ring, middle):
+        for region in self.regions:
+            polygon = region.to_pixels(self.size)
+            for centre, _height, class_id, track_id in _list_tracks(tracked):
+                stay = self._open_stays.get((region.name, track_id))
+                if _is_inside(polygon, centre):
                     start = time if stay is None else stay.start
-                    self._open_stays[place.name, track] = ZoneStay(place.name, class_id, track, start, time)
+                    self._open_stays[region.name, track_id] = ZoneStay(region.name, class_id, track_id, start, time)
                 elif stay is not None:
-                    ended.append(self._open_stays.pop((place.name, track)))
-        gone = [key for key, stay in self._open_stays.items() if time - stay.end > _EXIT_SECONDS]
-        return ended + [self._open_stays.pop(key) for key in gone]
+                    ended.append(self._open_stays.pop((region.name, track_id)))
+        expired = [key for key, stay in self._open_stays.items() if time - stay.end > _EXIT_SECONDS]
+        return ended + [self._open_stays.pop(key) for key in expired]
 
     def count_inside(self, name: str, time: float) -> int:
-        """Return how many are seen in the zone called ``name`` on the frame at ``time``, the last one."""
+        """Return the number of tracks seen in the zone ``name`` on the last frame, at ``time``."""
         return sum(stay.zone == name and stay.end >= time for stay in self._open_stays.values())
 
     def finish(self) -> list[ZoneStay]:
-        """Return the stays that the end of the video ends."""
+        """End all open stays at the end of the video and return them."""
         stays = list(self._open_stays.values())
         self._open_stays.clear()
         return stays
 
 
-def _list_tracks(followed: TrackedDetections) -> list[tuple[Array, float, int, int]]:
-    """Return the middle, height, class and number of what has a track."""
-    boxes = followed.detections.boxes
-    middles, heights = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 3] - boxes[:, 1]
+def _list_tracks(tracked: TrackedDetections) -> list[tuple[Array, float, int, int]]:
+    """Return box centre (2,), box height, class id and track id of each detection that has a track."""
+    boxes = tracked.detections.boxes
+    centres, heights = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 3] - boxes[:, 1]
     rows = zip(
-        middles, heights.tolist(), followed.detections.class_ids.tolist(), followed.track_ids.tolist(), strict=True
+        centres, heights.tolist(), tracked.detections.class_ids.tolist(), tracked.track_ids.tolist(), strict=True
     )
     return [row for row in rows if row[3] != NO_TRACK]
 
 
-def _cross_product(one: Array, other: Array) -> float:
-    return float(one[0] * other[1] - one[1] * other[0])
+def _cross_product(a: Array, b: Array) -> float:
+    return float(a[0] * b[1] - a[1] * b[0])
 
 
-def _is_inside(ring: Array, point: Array) -> bool:
-    """Tell whether ``point`` (2,) lies within ``ring`` (N, 2), by how often a ray to the right leaves it."""
-    low, high = ring, np.roll(ring, -1, axis=0)
-    spans = (low[:, 1] > point[1]) != (high[:, 1] > point[1])
-    rise = np.where(spans, high[:, 1] - low[:, 1], 1.0)
-    reach = low[:, 0] + (point[1] - low[:, 1]) / rise * (high[:, 0] - low[:, 0])
-    return bool(np.count_nonzero(spans & (reach > point[0])) % 2)
+def _is_inside(polygon: Array, point: Array) -> bool:
+    """Return whether ``point`` (2,) is inside ``polygon`` (N, 2), by the even-odd rule with a ray to the right."""
+    starts, ends = polygon, np.roll(polygon, -1, axis=0)
+    spans = (starts[:, 1] > point[1]) != (ends[:, 1] > point[1])
+    rise = np.where(spans, ends[:, 1] - starts[:, 1], 1.0)
+    crossing_x = starts[:, 0] + (point[1] - starts[:, 1]) / rise * (ends[:, 0] - starts[:, 0])
+    return bool(np.count_nonzero(spans & (crossing_x > point[0])) % 2)

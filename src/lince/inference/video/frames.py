@@ -1,4 +1,4 @@
-"""The nouns of a video: a frame with its time, and which frames are asked for."""
+"""Basic types of the video package: a frame with its time, the range of frames to process, and camera names."""
 
 from __future__ import annotations
 
@@ -29,12 +29,16 @@ VIDEO_SUFFIXES = (
     ".3gp",
 )
 CAMERA_PREFIX = "camera:"
+# FFmpeg's input device and the name of a camera for it, by ``sys.platform``; Linux is the default.
 _CAMERA_DRIVERS = {"darwin": ("avfoundation", "{number}"), "win32": ("dshow", "video={number}")}
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One frame, uint8 RGB (H, W, 3), upright; ``time`` in seconds, ``number`` counts the video's frames."""
+    """One video frame: ``image`` uint8 RGB (H, W, 3), upright, shown at ``time`` seconds from the start.
+
+    ``index`` counts all frames of the video from 0, including those that a ``FrameRange`` leaves out.
+    """
 
     image: Image
     time: float
@@ -43,7 +47,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class FrameRange:
-    """Which frames are looked at: from ``start`` to ``end`` in seconds, each ``frames``-th, ``seconds`` apart."""
+    """The frames of a video to process: from ``start`` to ``end``, in seconds, ``end`` excluded.
+
+    Of these, every ``frame_step``-th one, or one every ``time_step`` seconds where that is not 0. Raises ``UsageError``
+    for an empty range.
+    """
 
     start: float = 0.0
     end: float | None = None
@@ -54,7 +62,7 @@ class FrameRange:
         if self.end is not None and self.end <= self.start:
             raise UsageError(
                 _("The part from {start:g} s to {end:g} s is empty.").format(start=self.start, end=self.end),
-                _("Expected an end that lies after the start."),
+                _("Expected an end after the start."),
             )
 
 
@@ -62,17 +70,20 @@ WHOLE_VIDEO = FrameRange()
 
 
 def is_camera(source: str | Path) -> bool:
-    """Tell whether ``source`` names a camera."""
+    """Return whether ``source`` names a camera: ``camera:`` and its number."""
     return str(source).startswith(CAMERA_PREFIX)
 
 
 def is_video(source: str | Path) -> bool:
-    """Tell whether ``source`` is a camera or is named as a video."""
+    """Return whether ``source`` is a camera or has the suffix of a video file; no file is opened."""
     return is_camera(source) or Path(source).suffix.lower() in VIDEO_SUFFIXES
 
 
 def find_camera_device(source: str) -> tuple[str, str]:
-    """Return this system's driver of cameras and its name for ``camera:0``; raise ``UsageError`` on other text."""
+    """Return FFmpeg's input device and the camera's name there for ``camera:N``, for this operating system.
+
+    Raises ``UsageError`` where N is not a number.
+    """
     number = source.removeprefix(CAMERA_PREFIX)
     if not number.isdecimal():
         raise UsageError(

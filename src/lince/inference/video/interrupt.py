@@ -1,4 +1,4 @@
-"""Ctrl+C as a wish to end: what is under way is finished first."""
+"""Turns the first Ctrl+C into a request to stop, so that the frame in progress and the files are finished."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from contextlib import contextmanager
 
 @contextmanager
 def stop_on_interrupt(enabled: bool) -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl+C sets, where it is ``heeded``; the second one interrupts as ever.
+    """Yield an event that the first Ctrl+C (SIGINT) sets; the second one raises ``KeyboardInterrupt`` as usual.
 
-    Outside of the main thread, which alone hears of signals, nothing sets it.
+    Without ``enabled``, and outside the main thread, where Python allows no signal handlers, nothing sets the event.
+    The previous handler is restored at the end.
     """
-    wished = threading.Event()
+    stop_requested = threading.Event()
     if not enabled or threading.current_thread() is not threading.main_thread():
-        yield wished
+        yield stop_requested
         return
 
-    def hear(_number: int, _frame: object) -> None:
-        if wished.is_set():
+    def handle_signal(_number: int, _frame: object) -> None:
+        if stop_requested.is_set():
             raise KeyboardInterrupt
-        wished.set()
+        stop_requested.set()
 
-    before = signal.signal(signal.SIGINT, hear)
+    previous = signal.signal(signal.SIGINT, handle_signal)
     try:
-        yield wished
+        yield stop_requested
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
+        signal.signal(signal.SIGINT, signal.default_int_handler if previous is None else previous)

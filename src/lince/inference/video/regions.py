@@ -1,4 +1,4 @@
-"""Lines and zones on a picture, as a person types them: in pixels or in percent, with a name."""
+"""Parses the lines and zones of ``--line`` and ``--zone``: points in pixels or percent, with an optional name."""
 
 from __future__ import annotations
 
@@ -17,47 +17,55 @@ _COORDINATE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(%?)\s*", re.ASCII)
 
 @dataclass(frozen=True)
 class Region:
-    """A line (two points) or a zone (three or more): ``values`` x, y, x, y, ..., in pixels or percent of a side."""
+    """A line (two points) or a zone (three or more) on a frame.
+
+    ``coordinates`` are x, y, x, y, ..., each a pair of its value and whether that is in percent of the frame's width or
+    height (else in pixels).
+    """
 
     name: str
     coordinates: tuple[tuple[float, bool], ...]
 
     def to_pixels(self, size: tuple[int, int]) -> Array:
-        """Return the points (N, 2) in pixels of a picture of ``size`` (height, width)."""
+        """Return the points (N, 2), x and y in pixels, on a frame of ``size`` (height, width)."""
         sides = np.tile(size[::-1], len(self.coordinates) // 2)
         return np.array(
             [
-                value * side / 100 if share else value
-                for (value, share), side in zip(self.coordinates, sides, strict=True)
+                value * side / 100 if is_percent else value
+                for (value, is_percent), side in zip(self.coordinates, sides, strict=True)
             ]
         ).reshape(-1, 2)
 
 
 def parse_line(text: str, number: int = 1) -> Region:
-    """Return the line of ``x1,y1,x2,y2:name``; raise ``UsageError`` on anything else."""
-    place = _parse_region(text, _("line {number}").format(number=number))
-    if place is None or len(place.coordinates) != 4 or place.coordinates[:2] == place.coordinates[2:]:
+    """Return the line in ``x1,y1,x2,y2:name``, where each coordinate may end in ``%``.
+
+    Without a name it is called "line ``number``". Raises ``UsageError`` on anything else, two equal points included.
+    """
+    region = _parse_region(text, _("line {number}").format(number=number))
+    if region is None or len(region.coordinates) != 4 or region.coordinates[:2] == region.coordinates[2:]:
         raise UsageError(
             _("--line cannot be '{text}'.").format(text=text),
             _("Expected two points in pixels or percent, and a name if you like: --line 50%,0,50%,100%:door."),
         )
-    return place
+    return region
 
 
 def parse_zone(text: str, number: int = 1) -> Region:
-    """Return the zone of ``x,y,x,y,x,y:name``; raise ``UsageError`` on anything else."""
-    place = _parse_region(text, _("zone {number}").format(number=number))
-    if place is None or len(place.coordinates) < 6 or len(place.coordinates) % 2:
+    """Return the zone in ``x,y,x,y,x,y,...:name``, a polygon of three or more points, as ``parse_line``."""
+    region = _parse_region(text, _("zone {number}").format(number=number))
+    if region is None or len(region.coordinates) < 6 or len(region.coordinates) % 2:
         raise UsageError(
             _("--zone cannot be '{text}'.").format(text=text),
             _("Expected three points or more in pixels or percent: --zone 0,0,50%,0,50%,100%,0,100%:entrance."),
         )
-    return place
+    return region
 
 
-def _parse_region(text: str, unnamed: str) -> Region | None:
+def _parse_region(text: str, default_name: str) -> Region | None:
+    """Return the region in ``text``, of any number of coordinates; ``None`` where one of them is not a number."""
     numbers, _colon, name = text.partition(":")
-    found = [_COORDINATE.fullmatch(part) for part in numbers.split(",")]
-    if not all(found):
+    matches = [_COORDINATE.fullmatch(part) for part in numbers.split(",")]
+    if not all(matches):
         return None
-    return Region(name.strip() or unnamed, tuple((float(one[1]), bool(one[2])) for one in found if one))
+    return Region(name.strip() or default_name, tuple((float(match[1]), bool(match[2])) for match in matches if match))

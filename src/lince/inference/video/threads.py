@@ -1,4 +1,7 @@
-"""Threads before and behind the network: bounded queues between them, and what goes wrong in one is raised here."""
+"""Runs the stages before and after the network in threads of their own, connected by bounded queues.
+
+An exception in a worker thread is raised in the main thread, when it next uses the stage or at its end.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-_QUEUE_SIZE = 8  # things between two workers
-_POLL_SECONDS = 0.1  # seconds after which a worker asks whether the other has stopped
+_QUEUE_SIZE = 8  # items between two stages
+_POLL_SECONDS = 0.1  # how often a waiting side checks whether the other one has stopped
 T = TypeVar("T")
 
 
 class _WorkerQueue(Generic[T]):
-    """A bounded queue between two threads; once ``stopped``, nothing more is put in."""
+    """A bounded queue between two threads; ``None`` marks its end.
+
+    Setting ``stopped`` releases both sides: nothing more is put in, and iteration ends.
+    """
 
     def __init__(self) -> None:
         self._queue: queue.Queue[T | None] = queue.Queue(_QUEUE_SIZE)
         self.stopped = threading.Event()
 
-    def put(self, one: T | None) -> bool:
-        """Wait for room and tell whether there was any before the other side stopped."""
+    def put(self, item: T | None) -> bool:
+        """Add ``item``, waiting while the queue is full; return false where the other side stopped first."""
         while not self.stopped.is_set():
             try:
-                self._queue.put(one, timeout=_POLL_SECONDS)
+                self._queue.put(item, timeout=_POLL_SECONDS)
             except queue.Full:
                 continue
             return True
@@ -34,61 +40,69 @@ class _WorkerQueue(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         while True:
             try:
-                one = self._queue.get(timeout=_POLL_SECONDS)
+                item = self._queue.get(timeout=_POLL_SECONDS)
             except queue.Empty:
                 if self.stopped.is_set():
                     return
                 continue
-            if one is None:
+            if item is None:
                 return
-            yield one
+            yield item
 
 
 @contextmanager
 def prefetch_items(source: Iterable[T]) -> Iterator[Iterator[T]]:
-    """Yield an iterator over ``source``, which another thread runs a few ahead."""
-    pipe: _WorkerQueue[T] = _WorkerQueue()
+    """Yield an iterator over ``source``, which is iterated a few items ahead in another thread.
 
-    def work() -> None:
-        for one in source:
-            if not pipe.put(one):
+    At the end the thread is stopped, wherever it is, and an exception of ``source`` is raised.
+    """
+    worker_queue: _WorkerQueue[T] = _WorkerQueue()
+
+    def read_all() -> None:
+        for item in source:
+            if not worker_queue.put(item):
                 return
-        pipe.put(None)
+        worker_queue.put(None)
 
     with ThreadPoolExecutor(1) as pool:
-        future = _submit_worker(pool, pipe, work)
+        future = _submit_worker(pool, worker_queue, read_all)
         try:
-            yield iter(pipe)
+            yield iter(worker_queue)
         finally:
-            pipe.stopped.set()
+            worker_queue.stopped.set()
             future.result()
 
 
 @contextmanager
 def run_in_background(work: Callable[[T], None]) -> Iterator[Callable[[T], None]]:
-    """Yield where to put what another thread is to ``work`` on, in order; at the end, wait until it is done."""
-    pipe: _WorkerQueue[T] = _WorkerQueue()
+    """Yield a function ``put(item)``: another thread calls ``work(item)`` for each item, in order.
 
-    def all_of_it() -> None:
-        for one in pipe:
-            work(one)
+    ``put`` waits while the queue is full; leaving the block waits until all items are processed. An exception of
+    ``work`` is raised by the next ``put`` or when the block is left.
+    """
+    worker_queue: _WorkerQueue[T] = _WorkerQueue()
+
+    def work_on_all() -> None:
+        for item in worker_queue:
+            work(item)
 
     with ThreadPoolExecutor(1) as pool:
-        future = _submit_worker(pool, pipe, all_of_it)
+        future = _submit_worker(pool, worker_queue, work_on_all)
 
-        def put(one: T) -> None:
-            if not pipe.put(one):
+        def put(item: T) -> None:
+            if not worker_queue.put(item):
                 future.result()
 
         try:
             yield put
-            pipe.put(None)
+            worker_queue.put(None)
             future.result()
         finally:
-            pipe.stopped.set()
+            worker_queue.stopped.set()
 
 
-def _submit_worker(pool: ThreadPoolExecutor, pipe: _WorkerQueue[T], work: Callable[[], None]) -> Future[None]:
+def _submit_worker(pool: ThreadPoolExecutor, worker_queue: _WorkerQueue[T], work: Callable[[], None]) -> Future[None]:
+    """Start ``work`` in a thread; its end, also by an exception, stops the queue."""
     future = pool.submit(work)
-    future.add_done_callback(lambda _future: pipe.stopped.set())
+    future.add_done_callback(lambda _future: worker_queue.stopped.set())
     return future

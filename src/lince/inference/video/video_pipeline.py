@@ -1,4 +1,4 @@
-"""A video through a detector: one thread decodes, some ask the network, another draws, encodes and keeps."""
+"""Runs a detector on a video: one thread decodes, some run the network, one draws, encodes and writes the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from lince.annotations import Classes, Detections
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import split_cores
 from lince.inference.detection.predictor import DetectionPredictor
-from lince.inference.detection.tables import require_free_folder
 from lince.inference.ordered_map import iter_batches, ordered_map
 from lince.inference.video import sinks
 from lince.inference.video.byte_track import LOW_SCORE, NO_TRACK, ByteTracker, TrackedDetections
@@ -37,9 +36,11 @@ BATCH_SIZE = 4
 
 @dataclass(frozen=True, eq=False)
 class VideoPipeline:
-    """How a video is watched: what ``find`` finds of ``classes``, followed by ``tracker`` where there is one.
+    """How a video is processed.
 
-    ``calls`` threads call ``find`` at one time, with ``batch`` frames each.
+    ``detect`` returns the detections, with ids of ``classes``, for frames uint8 RGB (H, W, 3); ``parallel_calls``
+    threads call it at the same time with up to ``batch_size`` frames each. ``tracker`` is used up by one video; without
+    one, ``lines`` and ``zones`` count nothing, since they count tracks.
     """
 
     detect: DetectFunction
@@ -61,25 +62,28 @@ class VideoPipeline:
         lines: tuple[Region, ...],
         zones: tuple[Region, ...],
     ) -> VideoPipeline:
-        """Return how ``model`` watches ``source``.
+        """Return the pipeline for ``model`` on ``source``, with tracking where ``track``, lines or zones need it.
 
-        Lines and zones need tracks, so with them there are some in any case. Where it tracks, the model tells what it
-        hardly sees too: the tracker decides what is shown of it. What happens before a camera is told at once: each
-        frame gets all cores and waits for no other.
+        With tracking, the model also returns detections with low scores (from 0.1 on): ByteTrack uses them to continue
+        tracks. A camera gets one frame per call on all cores, for the lowest latency; files get several calls with
+        batches at the same time, for throughput.
         """
-        batch, (calls, threads) = (1, (1, None)) if is_camera(source) else (BATCH_SIZE, split_cores())
+        batch_size, (calls, threads) = (1, (1, None)) if is_camera(source) else (BATCH_SIZE, split_cores())
         model = model.with_threads(threads)
         if not (track or lines or zones):
-            return cls(model.detect, model.classes, frame_range, batch_size=batch, parallel_calls=calls)
-        sure = model.card.detection_filter.get_thresholds
-        known = sure(np.arange(len(model.classes), dtype=np.int32)).tolist()
-        faint = dict(zip(model.classes.names, (min(LOW_SCORE, one) for one in known), strict=True))
-        find = model.with_threshold(faint).detect
-        return cls(find, model.classes, frame_range, ByteTracker(sure), lines, zones, batch, calls)
+            return cls(model.detect, model.classes, frame_range, batch_size=batch_size, parallel_calls=calls)
+        get_thresholds = model.card.detection_filter.get_thresholds
+        thresholds = get_thresholds(np.arange(len(model.classes), dtype=np.int32)).tolist()
+        low_thresholds = (min(LOW_SCORE, threshold) for threshold in thresholds)
+        detect = model.with_threshold(dict(zip(model.classes.names, low_thresholds, strict=True))).detect
+        tracker = ByteTracker(get_thresholds)
+        return cls(detect, model.classes, frame_range, tracker, lines, zones, batch_size, calls)
 
 
 @dataclass(frozen=True, eq=False)
 class _ProcessedFrame:
+    """One frame with all that the sinks write about it."""
+
     frame: Frame
     tracked: TrackedDetections
     overlay: FrameOverlay
@@ -90,158 +94,166 @@ class _ProcessedFrame:
 def run_video(
     source: str | Path, pipeline: VideoPipeline, folder: str | Path | None = None, progress: Progress = SILENT
 ) -> VideoResult:
-    """Watch a video file or ``camera:0`` and write what was found into the new ``folder``, whole or not at all.
+    """Process a video file or ``camera:N`` and return its summary; with ``folder``, also write the results.
 
-    ``folder`` gets ``video.mp4`` with boxes drawn and the sound of the source, ``detections.csv``, ``counts.csv``,
-    ``passings.csv`` and ``stays.csv`` where lines and zones are asked for, and ``crops/``. Memory does not grow with
-    the length. Raises ``DataError`` when the source cannot be read, ``UsageError`` when the folder is taken. A camera
-    is watched until Ctrl+C, or until the end of the part that is asked for.
+    The new folder gets ``video.mp4`` with boxes drawn and the source's audio, ``detections.csv``, ``counts.csv``,
+    ``crossings.csv`` (with lines), ``dwell.csv`` (with zones) and ``crops/``. It is complete or does not appear at all.
+    Memory does not grow with the length of the video. A camera is processed until Ctrl+C, or the end of the frame
+    range. Raises ``DataError`` when the source cannot be read, ``UsageError`` when the folder exists and is not empty.
     """
     if folder is None:
         with open_video(source, pipeline.frame_range) as reader:
             return _VideoRun(pipeline, reader).run(_NullSink(), progress)
     target = Path(folder)
-    require_free_folder(target)
-    with open_video(source, pipeline.frame_range) as reader, fileio.atomic_folder(target) as aside:
-        with _open_folder_sink(aside, pipeline, reader) as kept:
-            watched = _VideoRun(pipeline, reader).run(kept, progress)
-        watched.dropped_audio, watched.full_crop_classes = (
-            kept.writer.dropped_audio,
-            tuple(sorted(kept.crop_sink.full_classes)),
-        )
-    watched.written_paths = tuple(sorted(target.iterdir()))
-    return watched
+    fileio.require_empty_folder(target)
+    with open_video(source, pipeline.frame_range) as reader, fileio.atomic_folder(target) as temp_folder:
+        with _open_folder_sink(temp_folder, pipeline, reader) as sink:
+            result = _VideoRun(pipeline, reader).run(sink, progress)
+        result.dropped_audio = sink.writer.dropped_audio
+        result.full_crop_classes = tuple(sorted(sink.crop_sink.full_classes))
+    result.written_paths = tuple(sorted(target.iterdir()))
+    return result
 
 
 class _VideoRun:
-    """One video under way."""
+    """The state of one video while it is processed: counters, and the result so far."""
 
-    def __init__(self, how: VideoPipeline, reader: VideoReader) -> None:
-        self.pipeline, self.reader = how, reader
-        self.line_counter = LineCounter(list(how.lines), reader.size)
-        self.zone_counter = ZoneCounter(list(how.zones), reader.size)
+    def __init__(self, pipeline: VideoPipeline, reader: VideoReader) -> None:
+        self.pipeline, self.reader = pipeline, reader
+        self.line_counter = LineCounter(list(pipeline.lines), reader.size)
+        self.zone_counter = ZoneCounter(list(pipeline.zones), reader.size)
         self.result = VideoResult(reader.path)
         self._last_time = 0.0
 
-    def run(self, keep: _FolderSink | _NullSink, progress: Progress) -> VideoResult:
-        watched = self.result
+    def run(self, sink: _FolderSink | _NullSink, progress: Progress) -> VideoResult:
+        """Process all frames; ``sink`` is called in a thread of its own."""
+        result = self.result
         with (
-            progress.open_stage(_("Watching"), self.reader.expected_frames) as stage,
+            progress.open_stage(_("Processing the video"), self.reader.expected_frames) as stage,
             prefetch_items(self.reader.iter_frames()) as frames,
-            run_in_background(keep.add) as put,
-            stop_on_interrupt(self.reader.is_live) as wished,
+            run_in_background(sink.add) as put,
+            stop_on_interrupt(self.reader.is_live) as stop_requested,
         ):
-            self._run_frames(takewhile(lambda _frame: not wished.is_set(), frames), put, stage)
+            self._run_frames(takewhile(lambda _frame: not stop_requested.is_set(), frames), put, stage)
         stays = self.zone_counter.finish()
         self._add_stays(stays)
-        keep.add_stays(stays)
-        watched.broken_count, watched.is_truncated = self.reader.broken_count, self.reader.is_truncated
-        watched.crossing_counts = self.line_counter.counts
-        return watched
+        sink.add_stays(stays)
+        result.broken_count, result.is_truncated = self.reader.broken_count, self.reader.is_truncated
+        result.crossing_counts = self.line_counter.counts
+        return result
 
     def _run_frames(
         self, frames: Iterator[Frame], put: Callable[[_ProcessedFrame], None], stage: ProgressStage
     ) -> None:
-        how = self.pipeline
-        for found in ordered_map(
-            self._detect_batch, iter_batches(frames, how.batch_size), how.parallel_calls, how.parallel_calls
-        ):
-            for frame, detections in found:
-                seen = self._process_frame(frame, detections)
-                put(seen)
-                stage.advance(1, self._format_counts(seen))
+        """Detect in parallel, then track and count frame by frame in order, and pass each frame to ``put``."""
+        pipeline = self.pipeline
+        batches = iter_batches(frames, pipeline.batch_size)
+        for results in ordered_map(self._detect_batch, batches, pipeline.parallel_calls, pipeline.parallel_calls):
+            for frame, detections in results:
+                processed = self._process_frame(frame, detections)
+                put(processed)
+                stage.advance(1, self._format_counts(processed))
 
     def _detect_batch(self, batch: list[Frame]) -> list[tuple[Frame, Detections]]:
         return list(zip(batch, self.pipeline.detect([frame.image for frame in batch]), strict=True))
 
     def _process_frame(self, frame: Frame, detections: Detections) -> _ProcessedFrame:
-        watched, tracker = self.result, self.pipeline.tracker
-        steps = (frame.time - self._last_time) * float(self.reader.frame_rate) if watched.frame_count else 1.0
-        followed = (
-            tracker.update(detections, max(steps, 1e-3))
-            if tracker
-            else TrackedDetections(detections, np.full(len(detections), NO_TRACK, np.int64))
-        )
-        crossings, stays = (
-            self.line_counter.update(followed, frame.time),
-            self.zone_counter.update(followed, frame.time),
-        )
-        self._last_time = watched.seconds = frame.time
-        watched.frame_count += 1
-        watched.max_counts |= Counter(followed.detections.class_ids.tolist())
-        self._count_new_tracks(followed)
+        """Track and count the detections of one frame and update the result."""
+        result = self.result
+        tracked = self._track(frame, detections)
+        crossings, stays = self.line_counter.update(tracked, frame.time), self.zone_counter.update(tracked, frame.time)
+        self._last_time = result.seconds = frame.time
+        result.frame_count += 1
+        result.max_counts |= Counter(tracked.detections.class_ids.tolist())
+        self._count_new_tracks(tracked)
         self._add_stays(stays)
-        return _ProcessedFrame(frame, followed, self._build_overlay(), crossings, stays)
+        return _ProcessedFrame(frame, tracked, self._build_overlay(), crossings, stays)
 
-    def _count_new_tracks(self, followed: TrackedDetections) -> None:
-        """Count the tracks that are new; their numbers rise, so the highest says which are."""
-        before = highest = sum(self.result.track_counts.values())
-        rows = zip(followed.track_ids.tolist(), followed.detections.class_ids.tolist(), strict=True)
-        for track, number in rows:
-            if track > before:
-                self.result.track_counts[number] += 1
-                highest = max(highest, track)
+    def _track(self, frame: Frame, detections: Detections) -> TrackedDetections:
+        """Return the detections with track ids; the tracker gets the time since the last frame in frames."""
+        if self.pipeline.tracker is None:
+            return TrackedDetections(detections, np.full(len(detections), NO_TRACK, np.int64))
+        steps = 1.0
+        if self.result.frame_count:
+            steps = (frame.time - self._last_time) * float(self.reader.frame_rate)
+        return self.pipeline.tracker.update(detections, max(steps, 1e-3))
+
+    def _count_new_tracks(self, tracked: TrackedDetections) -> None:
+        """Count each track once: ids are consecutive from 1, so those above the total so far are new."""
+        total = sum(self.result.track_counts.values())
+        rows = zip(tracked.track_ids.tolist(), tracked.detections.class_ids.tolist(), strict=True)
+        for track_id, class_id in rows:
+            if track_id > total:
+                self.result.track_counts[class_id] += 1
 
     def _add_stays(self, stays: Sequence[ZoneStay]) -> None:
+        """Add ended stays to the result's counts and durations."""
         for stay in stays:
             self.result.stay_counts[stay.zone, stay.class_id] += 1
             self.result.zone_seconds[stay.zone] = self.result.zone_seconds.get(stay.zone, 0.0) + stay.end - stay.start
 
     def _build_overlay(self) -> FrameOverlay:
-        size, passed = self.reader.size, Counter[tuple[str, str]]()
-        for (name, _number, way), count in self.line_counter.counts.items():
-            passed[name, way] += count
+        """Return the lines with their crossings so far, and the zones with the tracks inside now."""
+        size, crossed = self.reader.size, Counter[tuple[str, str]]()
+        for (name, _class_id, direction), count in self.line_counter.counts.items():
+            crossed[name, direction] += count
         lines = [
-            (place.to_pixels(size), f"{place.name}: ← {passed[place.name, LEFT]}  → {passed[place.name, RIGHT]}")
-            for place in self.pipeline.lines
+            (region.to_pixels(size), f"{region.name}: ← {crossed[region.name, LEFT]}  → {crossed[region.name, RIGHT]}")
+            for region in self.pipeline.lines
         ]
         zones = [
-            (place.to_pixels(size), f"{place.name}: {self.zone_counter.count_inside(place.name, self._last_time)}")
-            for place in self.pipeline.zones
+            (region.to_pixels(size), f"{region.name}: {self.zone_counter.count_inside(region.name, self._last_time)}")
+            for region in self.pipeline.zones
         ]
         return FrameOverlay(self.pipeline.classes, tuple(lines), tuple(zones))
 
-    def _format_counts(self, seen: _ProcessedFrame) -> str:
-        counts = Counter(seen.tracked.detections.class_ids.tolist())
-        return ", ".join(f"{count} {self.pipeline.classes.names[number]}" for number, count in sorted(counts.items()))
+    def _format_counts(self, processed: _ProcessedFrame) -> str:
+        """Return the objects on a frame for the progress bar, such as "2 car, 1 person"."""
+        counts = Counter(processed.tracked.detections.class_ids.tolist())
+        names = self.pipeline.classes.names
+        return ", ".join(f"{count} {names[class_id]}" for class_id, count in sorted(counts.items()))
 
 
 class _NullSink:
-    """Where nothing is kept."""
+    """A sink that writes nothing, for a summary alone."""
 
-    def add(self, seen: _ProcessedFrame) -> None:
-        """Let it pass."""
+    def add(self, processed: _ProcessedFrame) -> None:
+        """Ignore a frame."""
 
     def add_stays(self, stays: Sequence[ZoneStay]) -> None:
-        """Let them pass."""
+        """Ignore stays."""
 
 
 @dataclass(frozen=True, eq=False)
 class _FolderSink:
+    """Writes video, tables and crops."""
+
     writer: VideoWriter
     csv_sink: sinks.CsvSink
     crop_sink: sinks.CropSink
 
-    def add(self, seen: _ProcessedFrame) -> None:
-        """Draw a frame, encode it, and write what is on it."""
-        self.csv_sink.add(seen.frame, seen.tracked)
-        self.csv_sink.add_crossings(seen.crossings)
-        self.csv_sink.add_stays(seen.stays)
-        self.crop_sink.add(seen.frame, seen.tracked)
-        picture = seen.overlay.draw(seen.frame.image, seen.tracked)
-        self.writer.write_frame(Frame(picture, seen.frame.time, seen.frame.index))
+    def add(self, processed: _ProcessedFrame) -> None:
+        """Write the rows and crops of a frame, draw its overlay and encode it."""
+        self.csv_sink.add(processed.frame, processed.tracked)
+        self.csv_sink.add_crossings(processed.crossings)
+        self.csv_sink.add_stays(processed.stays)
+        self.crop_sink.add(processed.frame, processed.tracked)
+        image = processed.overlay.draw(processed.frame.image, processed.tracked)
+        self.writer.write_frame(Frame(image, processed.frame.time, processed.frame.index))
 
     def add_stays(self, stays: Sequence[ZoneStay]) -> None:
-        """Write the stays that the end ends."""
+        """Write the stays that are open when the video ends."""
         self.csv_sink.add_stays(stays)
 
 
 @contextmanager
-def _open_folder_sink(folder: Path, how: VideoPipeline, reader: VideoReader) -> Iterator[_FolderSink]:
-    tables = sinks.CsvSink(folder, how.classes, bool(how.lines), bool(how.zones))
+def _open_folder_sink(folder: Path, pipeline: VideoPipeline, reader: VideoReader) -> Iterator[_FolderSink]:
+    """Yield a sink that writes into ``folder``; tables and video are completed at the end, unless there is an error."""
+    csv_sink = sinks.CsvSink(folder, pipeline.classes, bool(pipeline.lines), bool(pipeline.zones))
     try:
         with open_video_writer(folder / sinks.VIDEO_NAME, reader) as writer:
-            yield _FolderSink(writer, tables, sinks.CropSink(folder, how.classes, how.tracker is not None))
-        tables.finish()
+            crop_sink = sinks.CropSink(folder, pipeline.classes, pipeline.tracker is not None)
+            yield _FolderSink(writer, csv_sink, crop_sink)
+        csv_sink.finish()
     finally:
-        tables.close()
+        csv_sink.close()

@@ -1,4 +1,4 @@
-"""Reads videos and cameras by PyAV: upright RGB frames with their own times; what is broken is skipped and counted."""
+"""Reads videos and cameras with PyAV (FFmpeg): upright RGB frames with their timestamps; skips and counts damage."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ from lince.errors import DataError
 from lince.i18n import _
 from lince.inference.video.frames import WHOLE_VIDEO, Frame, FrameRange, Image, find_camera_device, is_camera
 
-_DURATION_UNIT = 1_000_000  # PyAV's unit of a container's duration
-_TIME_TOLERANCE = 1e-6
+_DURATION_UNIT = 1_000_000  # of PyAV's ``container.duration``, per second
+_TIME_TOLERANCE = 1e-6  # seconds
 
 
 class VideoReader:
-    """A video that is open: its ``size`` (height, width) upright, and after reading how much was ``broken``."""
+    """An open video or camera; use ``open_video`` to get one.
+
+    The first frame is decoded at once, so that ``size`` is known; ``DataError`` is raised when there is none.
+    ``broken_count`` and ``is_truncated`` are final once ``iter_frames`` has ended.
+    """
 
     def __init__(self, container: InputContainer, stream: VideoStream, path: str, frame_range: FrameRange) -> None:
         self.path = path
         self.frame_range = frame_range
-        self.broken_count = 0  # packets and frames that could not be decoded
-        self.is_truncated = False  # whether the file ended in the middle of something
+        self.broken_count = 0  # packets and frames that could not be decoded or had to be left out
+        self.is_truncated = False  # whether the file ends in the middle of a packet
         self._container, self._stream = container, stream
         self._start_time = float((stream.start_time or 0) * (stream.time_base or 0))
         self._upright_frames = self._iter_upright()
@@ -36,53 +40,56 @@ class VideoReader:
 
     @property
     def is_live(self) -> bool:
-        """Whether this is a camera, which never ends by itself."""
+        """Whether this is a camera, which does not end by itself."""
         return is_camera(self.path)
 
     @property
     def start_time(self) -> float:
-        """The time at which the file's own clock shows the first frame, in seconds."""
+        """The timestamp of the first frame in the file, in seconds; ``Frame.time`` counts from it."""
         return self._start_time
 
     @property
     def size(self) -> tuple[int, int]:
-        """The height and width of upright frames."""
+        """Height and width of the frames in pixels, after rotation."""
         return self._first_frame.image.shape[0], self._first_frame.image.shape[1]
 
     @property
     def frame_rate(self) -> Fraction:
-        """How many frames there are in a second, on the average."""
+        """The average number of frames per second; 25 where the file does not say."""
         return self._stream.average_rate or Fraction(25)
 
     @property
     def time_base(self) -> Fraction:
-        """The unit of the file's clock, in seconds."""
+        """The unit of the stream's timestamps, in seconds."""
         return self._stream.time_base or Fraction(1, 1000)
 
     @property
     def expected_frames(self) -> int:
-        """About how many frames will come; 0 where nobody knows."""
+        """The approximate number of frames that ``iter_frames`` will yield; 0 where the duration is unknown."""
         duration = (self._container.duration or 0) / _DURATION_UNIT
         length = max(min(duration, self.frame_range.end or duration) - self.frame_range.start, 0.0)
         rate = float(self.frame_rate) / self.frame_range.frame_step
         return round(length * (min(rate, 1 / self.frame_range.time_step) if self.frame_range.time_step else rate))
 
     def iter_frames(self) -> Iterator[Frame]:
-        """Yield the frames that are asked for, in the order in which they are shown."""
-        taken, due = 0, self.frame_range.start
+        """Yield the frames in ``frame_range``, in display order; can be iterated once."""
+        in_range_count, next_time = 0, self.frame_range.start
         frame: Frame | None = self._first_frame
         while frame is not None:
             if self.frame_range.end is not None and frame.time >= self.frame_range.end - _TIME_TOLERANCE:
                 return
-            if frame.time >= due - _TIME_TOLERANCE:
-                if taken % self.frame_range.frame_step == 0:
-                    due = self._next_due_time(frame.time)
+            if frame.time >= next_time - _TIME_TOLERANCE:
+                if in_range_count % self.frame_range.frame_step == 0:
+                    next_time = self._next_due_time(frame.time)
                     yield frame
-                taken += 1
+                in_range_count += 1
             frame = next(self._upright_frames, None)
 
     def _next_due_time(self, time: float) -> float:
-        """Return when the next frame is due after the one at ``time``: at a whole number of steps from the start."""
+        """Return the time of the next frame to yield after the one at ``time``.
+
+        With a time step it is a whole number of steps from the start, so that rounding does not add up.
+        """
         start, step = self.frame_range.start, self.frame_range.time_step
         return start + step * (1 + (time - start + _TIME_TOLERANCE) // step) if step else time
 
@@ -93,16 +100,22 @@ class VideoReader:
         return first
 
     def _iter_upright(self) -> Iterator[Frame]:
-        last = -1.0
-        for number, frame in enumerate(self._iter_decoded()):
-            time = last + 1 / float(self.frame_rate) if frame.time is None else frame.time - self._start_time
-            if time > last:  # a clock that jumps back would make a file that nobody can write
-                last = time
-                yield Frame(_rotate_upright(frame), max(time, 0.0), number)
+        """Yield all decoded frames, rotated, with strictly increasing times from 0.
+
+        A frame without a timestamp follows the last one at the average rate. One whose timestamp does not increase is
+        counted as broken: no player could show a file written with it.
+        """
+        last_time = -1.0
+        for index, frame in enumerate(self._iter_decoded()):
+            time = last_time + 1 / float(self.frame_rate) if frame.time is None else frame.time - self._start_time
+            if time > last_time:
+                last_time = time
+                yield Frame(_rotate_upright(frame), max(time, 0.0), index)
             else:
                 self.broken_count += 1
 
     def _iter_decoded(self) -> Iterator[VideoFrame]:
+        """Yield the frames that the decoder accepts."""
         for packet in self._iter_packets():
             try:
                 frames = packet.decode()
@@ -116,6 +129,7 @@ class VideoReader:
                     yield frame
 
     def _iter_packets(self) -> Iterator[av.Packet[VideoStream]]:
+        """Yield the packets of the stream, up to where the file is damaged beyond reading."""
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -132,11 +146,15 @@ class VideoReader:
 
 @contextmanager
 def open_video(source: str | Path, frame_range: FrameRange = WHOLE_VIDEO) -> Iterator[VideoReader]:
-    """Open a video file, or a camera as ``camera:0``; raise ``DataError`` when it cannot be read."""
+    """Open the first video stream of a file, or a camera as ``camera:0``, and close it at the end.
+
+    Raises ``DataError`` when it cannot be opened, has no video stream, or no frame can be decoded, and ``UsageError``
+    for a camera that is not a number.
+    """
     path = str(source)
     with _open_container(path) as container:
         if not container.streams.video:
-            raise _unreadable_video_error(path, _("there is sound in it, but no pictures"))
+            raise _unreadable_video_error(path, _("it has audio, but no video"))
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         yield VideoReader(container, stream, path, frame_range)
@@ -144,6 +162,7 @@ def open_video(source: str | Path, frame_range: FrameRange = WHOLE_VIDEO) -> Ite
 
 @contextmanager
 def _open_container(path: str) -> Iterator[InputContainer]:
+    """Open a file or camera with PyAV; every failure of FFmpeg becomes a ``DataError``."""
     driver, name = find_camera_device(path) if is_camera(path) else (None, path)
     try:
         container = av.open(name, format=driver)
@@ -154,16 +173,18 @@ def _open_container(path: str) -> Iterator[InputContainer]:
 
 
 def _rotate_upright(frame: VideoFrame) -> Image:
+    """Return the frame as uint8 RGB (H, W, 3), turned as its rotation metadata says (multiples of 90 degrees)."""
     image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    quarters = round(frame.rotation / 90) % 4  # against the clock
-    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
+    quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise
+    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
 
 
 def _open_error(path: str, name: str, error: Exception) -> DataError:
+    """Return the error for a source that cannot be opened; ``name`` is the camera's device name."""
     why = getattr(error, "strerror", None) or str(error)
     if is_camera(path):
         return DataError(
-            _("The camera {name} does not answer: {why}.").format(name=name, why=why),
+            _("The camera {name} does not respond: {why}.").format(name=name, why=why),
             _("Expected a camera that is plugged in and that no other program uses."),
             _("Try another number, such as camera:1, and allow this program to use the camera."),
         )
@@ -174,5 +195,5 @@ def _unreadable_video_error(path: str, why: str) -> DataError:
     return DataError(
         _("{path} cannot be read as a video: {why}.").format(path=path, why=why),
         _("Expected a video such as MP4, MOV, MKV, WebM or AVI."),
-        _("See whether another program plays it; if the copy was cut off, copy it again."),
+        _("Check whether another program can play it; if the copy is incomplete, copy it again."),
     )

@@ -1,4 +1,4 @@
-"""What came of watching a video, as numbers for people and for programs."""
+"""The summary of a processed video: frame counts, objects per class, tracks, line crossings and stays in zones."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from typing import Any
 
 from lince.annotations import Classes
 
-LEFT, RIGHT = "left", "right"  # the ways over a line, seen from its first point to its second
+LEFT, RIGHT = "left", "right"  # directions of a line crossing, looking from the line's first point to its second
 
 
 @dataclass(eq=False)
 class VideoResult:
-    """What came of a video: frames looked at and broken, the most of each class at one time, tracks and passings."""
+    """The summary of one video, filled while it is processed.
+
+    ``seconds`` is the time of the last frame; ``broken_count`` the packets and frames left out as damaged;
+    ``dropped_audio`` the codec of an audio track that could not be copied. By class id: ``max_counts`` is the largest
+    number on one frame, ``track_counts`` the number of tracks. ``crossing_counts`` is by line, class id and direction,
+    ``stay_counts`` by zone and class id, ``zone_seconds`` the total length of all stays in a zone.
+    ``full_crop_classes`` are the ids of classes with more objects than crops are written.
+    """
 
     source: str
     frame_count: int = 0
@@ -31,7 +38,7 @@ class VideoResult:
     written_paths: tuple[Path, ...] = ()
 
     def to_dict(self, classes: Classes) -> dict[str, Any]:
-        """Return this as a plain record for JSON."""
+        """Return the summary as a dict that ``json`` can write, with class names instead of ids."""
         names = classes.names
         return {
             "source": self.source,
@@ -39,15 +46,15 @@ class VideoResult:
             "broken": self.broken_count,
             "cut": self.is_truncated,
             "seconds": round(self.seconds, 3),
-            "most": {names[number]: count for number, count in sorted(self.max_counts.items())},
-            "tracks": {names[number]: count for number, count in sorted(self.track_counts.items())},
+            "most": {names[class_id]: count for class_id, count in sorted(self.max_counts.items())},
+            "tracks": {names[class_id]: count for class_id, count in sorted(self.track_counts.items())},
             "lines": [
-                {"line": line, "class": names[number], "way": way, "count": count}
-                for (line, number, way), count in sorted(self.crossing_counts.items())
+                {"line": line, "class": names[class_id], "way": direction, "count": count}
+                for (line, class_id, direction), count in sorted(self.crossing_counts.items())
             ],
             "zones": [
-                {"zone": zone, "class": names[number], "count": count}
-                for (zone, number), count in sorted(self.stay_counts.items())
+                {"zone": zone, "class": names[class_id], "count": count}
+                for (zone, class_id), count in sorted(self.stay_counts.items())
             ],
             "seconds_in_zones": {name: round(seconds, 3) for name, seconds in self.zone_seconds.items()},
             "written": [str(path) for path in self.written_paths],

@@ -1,4 +1,4 @@
-"""Writes an H.264 video that any player opens, with the sound of its source, frame by frame at their own times."""
+"""Writes an MP4 (H.264) with the timestamps of the source and its audio track, playable everywhere."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ from lince.inference.video.video_reader import VideoReader
 
 _CODEC = "libx264"
 _CODEC_OPTIONS = {"preset": "veryfast", "crf": "23"}
-_COPYABLE_CODECS = ("aac", "mp3", "ac3", "eac3", "opus", "alac")  # what an MP4 may hold and players know
-_TIME_BASE = Fraction(1, 90000)
+_COPYABLE_CODECS = ("aac", "mp3", "ac3", "eac3", "opus", "alac")  # audio that MP4 can hold and players support
+_TIME_BASE = Fraction(1, 90000)  # seconds per unit of a timestamp
 
 
 class VideoWriter:
-    """An MP4 under way; ``silent`` names the sound that it could not take over, if there was any."""
+    """Encodes frames into an open MP4 container; use ``open_video_writer`` to get one.
+
+    Size, frame rate and start of the new video are those of ``reader`` and its ``frame_range``. ``dropped_audio`` is
+    the codec of the source's audio where MP4 cannot hold it, else "".
+    """
 
     def __init__(self, container: OutputContainer, reader: VideoReader) -> None:
         height, width = reader.size
@@ -42,7 +46,10 @@ class VideoWriter:
         self._start_time = reader.frame_range.start
 
     def copy_audio(self, source: InputContainer, reader: VideoReader) -> None:
-        """Copy the sound of ``source`` as the frames come, if an MP4 may hold it."""
+        """Copy the first audio track of ``source``, without re-encoding, alongside the frames written from now on.
+
+        Call it before the first frame. An unsupported codec is left out and named in ``dropped_audio``.
+        """
         stream = source.streams.audio[0]
         if stream.codec_context.name not in _COPYABLE_CODECS:
             self.dropped_audio = stream.codec_context.name
@@ -52,50 +59,62 @@ class VideoWriter:
         )
 
     def write_frame(self, frame: Frame) -> None:
-        """Encode ``frame``; a side of odd length grows by the last row or column, since H.264 halves its colours."""
+        """Encode ``frame`` at its time, and copy the audio up to there.
+
+        Sides of odd length are padded with their last row or column: yuv420p halves the colour planes.
+        """
         height, width = frame.image.shape[:2]
         image = frame.image
         if height % 2 or width % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+        encoded_frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         time = frame.time - self._start_time
         self._last_pts = max(round(time / _TIME_BASE), self._last_pts + 1)
-        picture.pts, picture.time_base = self._last_pts, _TIME_BASE
+        encoded_frame.pts, encoded_frame.time_base = self._last_pts, _TIME_BASE
         if self._audio_copier:
             self._audio_copier.copy_until(time)
-        self._container.mux(self._video_stream.encode(picture))
+        self._container.mux(self._video_stream.encode(encoded_frame))
 
     def finish(self) -> None:
-        """Encode what waits."""
+        """Write the frames that the encoder still holds, and half a second more of audio."""
         self._container.mux(self._video_stream.encode(None))
         if self._audio_copier:
             self._audio_copier.copy_until(float((self._last_pts + 1) * _TIME_BASE) + 0.5)
 
 
 class _AudioCopier:
+    """Copies audio packets from ``source`` to ``target``, shifted so that ``start_time`` (seconds) becomes 0.
+
+    With ``skip_early``, packets before the start are left out. Otherwise they stay, with negative timestamps: they are
+    the decoder's priming samples.
+    """
+
     def __init__(
-        self, target: OutputContainer, source: InputContainer, stream: AudioStream, begin: float, cut: bool
+        self,
+        target: OutputContainer,
+        source: InputContainer,
+        stream: AudioStream,
+        start_time: float,
+        skip_early: bool,
     ) -> None:
         self._target, self._stream = target, target.add_stream_from_template(stream)
         self._packets = source.demux(stream)
-        self._start_time, self._skips_early_packets = begin, cut
+        self._start_time, self._skips_early_packets = start_time, skip_early
         self._pending_packet = self._next_packet()
 
     def copy_until(self, time: float) -> None:
-        """Copy the sound up to ``time``, in seconds of the new video."""
+        """Copy the packets before ``time``, in seconds of the new video."""
         while self._pending_packet is not None and self._pending_packet[1] < time:
             self._target.mux(self._pending_packet[0])
             self._pending_packet = self._next_packet()
 
     def _next_packet(self) -> tuple[av.Packet[AudioStream], float] | None:
-        """Return the next packet and its time in seconds of the new video."""
+        """Return the next packet, retimed, and its time in seconds of the new video; ``None`` at the end."""
         for packet in self._packets:
             if packet.pts is None or packet.time_base is None:
                 continue
             shift = round(self._start_time / packet.time_base)
-            if (
-                self._skips_early_packets and packet.pts < shift
-            ):  # else those before the start are there to tune the decoder in
+            if self._skips_early_packets and packet.pts < shift:
                 continue
             time = float((packet.pts - shift) * packet.time_base)
             packet.pts -= shift
@@ -107,9 +126,13 @@ class _AudioCopier:
 
 @contextmanager
 def open_video_writer(path: Path, reader: VideoReader, with_audio: bool = True) -> Iterator[VideoWriter]:
-    """Yield a writer of ``path`` for frames of ``reader``; the file is whole, or not there."""
-    with fileio.atomic_file(path) as aside, ExitStack() as stack:
-        container = stack.enter_context(av.open(str(aside), "w", format="mp4", options={"movflags": "+faststart"}))
+    """Yield a writer of an MP4 at ``path`` for frames of ``reader``, with its audio unless it is a camera.
+
+    The file appears at ``path`` when the block ends without an exception, else not at all. The index is at the start
+    of the file, so that it plays while it is downloaded.
+    """
+    with fileio.atomic_file(path) as temp_path, ExitStack() as stack:
+        container = stack.enter_context(av.open(str(temp_path), "w", format="mp4", options={"movflags": "+faststart"}))
         writer = VideoWriter(container, reader)
         if with_audio and not reader.is_live:
             source = stack.enter_context(av.open(reader.path))

@@ -1,4 +1,4 @@
-"""Who builds which detector: one line for each family of ``detectors.DetectorEntry``."""
+"""Builds detectors: one row in ``DETECTOR_MODULES`` for each family of ``DetectorEntry``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lince.models.detection.registry import DetectorEntry
 from lince.preprocess import PreprocessSpec
 
 CreateFunction = Callable[[DetectorEntry, int, int, int], Detector]
-# The modules with a function ``create``, loaded when asked for: some bring libraries that take seconds to load.
+# Modules with a function ``create_detector``, imported on demand: some import libraries that take seconds to load.
 DETECTOR_MODULES = {
     "yolox": "lince.models.yolox.model",
     "fasterrcnn": "lince.models.faster_rcnn.model",
@@ -25,12 +25,13 @@ DETECTOR_MODULES = {
 }
 
 
-def build_detector(entry: DetectorEntry, classes: int, spec: PreprocessSpec, seed: int = 0) -> Detector:
-    """Return the detector of ``entry`` for ``classes`` and inputs of ``spec``, at random weights drawn from ``seed``.
+def build_detector(entry: DetectorEntry, num_classes: int, spec: PreprocessSpec, seed: int = 0) -> Detector:
+    """Return the detector of ``entry`` for ``num_classes`` classes and inputs of ``spec``, with random weights.
 
-    The caller's random state is left as it was. Raises ``UsageError`` when it cannot read inputs of that size.
+    The weights are drawn from ``seed``; torch's global random state is restored. Raises ``UsageError`` when the
+    detector cannot process inputs of that size, or the package of its family is not one that lince knows.
     """
     create: CreateFunction = import_module(DETECTOR_MODULES[entry.family]).create_detector
     with torch.random.fork_rng(devices=list_cuda_devices()):
         torch.manual_seed(seed)
-        return create(entry, classes, spec.height, spec.width)
+        return create(entry, num_classes, spec.height, spec.width)

@@ -1,4 +1,4 @@
-"""What every network that finds objects has in common, whatever it is made of; trainer and export know only this."""
+"""The interface of all detection networks, on which training and export depend."""
 
 from __future__ import annotations
 
@@ -13,58 +13,62 @@ DetectionTarget = tuple[Tensor, Tensor]
 
 
 class Detector(FreezableNetwork):
-    """A network that finds objects of ``classes`` classes on images (N, 3, H, W).
+    """A network that detects objects of ``num_classes`` classes on images (N, 3, H, W).
 
-    It works in two parts: ``maps`` is all below the head, ``answers`` is the head, and ``forward`` is both. The
-    outputs are those of the kind ``decoding`` in ``lince.postprocess``, in its order, images along the first axis of each.
+    It has two parts: ``extract_features`` is everything below the head, ``run_head`` is the head, and ``forward`` is
+    both. The outputs are those of the decoder ``decoder_name`` in ``lince.postprocess``, in its order, with images
+    along the first axis of each.
     """
 
-    decoding: str
-    classes: int
+    decoder_name: str
+    num_classes: int
 
     def extract_features(self, images: Tensor) -> FeatureMaps:
-        """Return what the head reads of ``images`` (N, 3, H, W)."""
+        """Return the feature maps of ``images`` (N, 3, H, W), everything that the head reads."""
         raise NotImplementedError
 
     def run_head(self, maps: FeatureMaps, size: tuple[int, int]) -> tuple[Tensor, ...]:
-        """Return what the decoder reads, given ``maps`` of images of ``size`` (height, width)."""
+        """Return the outputs for the feature ``maps`` of inputs of ``size`` (height, width)."""
         raise NotImplementedError
 
     def compute_head_losses(
         self, maps: FeatureMaps, size: tuple[int, int], targets: Sequence[DetectionTarget], is_last_phase: bool
     ) -> dict[str, Tensor]:
-        """Return the parts of the loss, scalars whose sum is learnt from, by name.
+        """Return the losses by name, scalars whose sum is minimised.
 
-        ``targets`` holds for each image its boxes float32 (K, 4), left, top, right, bottom in pixels of the input of
-        ``size``, and their class ids int64 (K,); ``last`` says that this is one of the last epochs, where images are
-        no longer mixed.
+        ``targets`` has for each image its boxes float32 (K, 4), left, top, right, bottom in pixels of the input of
+        ``size`` (height, width), and their class ids int64 (K,). ``is_last_phase`` is true in the last epochs, in which
+        images are not mixed any more.
         """
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return what the decoder reads of ``images`` (N, 3, H, W)."""
+        """Return the outputs for ``images`` (N, 3, H, W)."""
         return self.run_head(self.extract_features(images), (images.shape[2], images.shape[3]))
 
     def compute_losses(
         self, images: Tensor, targets: Sequence[DetectionTarget], is_last_phase: bool = False
     ) -> dict[str, Tensor]:
-        """Return the parts of the loss for ``images``, as ``learn`` does."""
+        """Return the losses for ``images`` by name, as ``compute_head_losses`` does."""
         return self.compute_head_losses(
             self.extract_features(images), (images.shape[2], images.shape[3]), targets, is_last_phase
         )
 
     def get_backbone(self) -> nn.Module:
-        """Return the part that weights of a classifier can fill: all of it, where there is no such part."""
+        """Return the part that weights of a classifier can be loaded into; the whole network where there is none."""
         return self
 
     def adapt_key(self, name: str) -> str:
-        """Return how this network calls the tensor ``name`` of a published file: alike, unless said otherwise."""
+        """Return the name in this network of the tensor ``name`` of a published file; unchanged by default."""
         return name
 
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors of a published file under the names, and in the pieces, that this network has."""
+        """Return the tensors of a published file with this network's names, split where it fuses several of ours."""
         return {self.adapt_key(name): value for name, value in state.items()}
 
     def is_class_layer(self, name: str) -> bool:
-        """Return whether the shape of the tensor ``name`` depends on the classes, so that other weights lack it."""
+        """Return whether the shape of the tensor ``name`` depends on the number of classes.
+
+        Such tensors cannot be loaded from weights for other classes.
+        """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Which detectors there are, with what their published weights expect. No torch is loaded here."""
+"""The registry of detectors and what their published weights expect; does not load torch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from importlib.util import find_spec
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.models.classification import registry as classification_registry
-from lince.models.classification.registry import ModelEntry
+from lince.models.classification.registry import ChannelValues, ModelEntry
 
 
 @dataclass(frozen=True)
 class DetectorEntry(ModelEntry):
-    """One detector: beside what every network tells, the factors of its size and how well its weights do.
+    """A detector: the fields of ``ModelEntry``, and its size multipliers and accuracy.
 
-    ``family`` says who builds it. ``depth`` and ``width`` multiply layers and channels, ``separable`` splits large
-    kernels; ``ap`` is the published average precision on COCO's validation photos (IoU 0.50 to 0.95, percent) of the
-    weights at ``size``. ``params`` and ``macs`` count the whole network with 80 classes. ``rate`` is the share of a
-    recipe's usual learning rate that suits it.
+    ``family`` is a key of ``builders.DETECTOR_MODULES``. ``depth`` and ``width`` multiply layers and channels;
+    ``separable`` uses depthwise separable convolutions. ``ap`` is the published average precision of the weights on
+    COCO val2017 (IoU 0.50 to 0.95, in percent) at ``size``. ``params`` and ``macs`` are of the whole network with 80
+    classes. ``rate`` multiplies a recipe's default learning rate.
     """
 
     family: str = "yolox"
@@ -32,25 +32,25 @@ class DetectorEntry(ModelEntry):
 
     @property
     def copyleft_notice(self) -> str:
-        """What the licence of Ultralytics asks of who uses one of its networks; empty for all others."""
+        """What the licence of Ultralytics requires of users of its networks; empty for all others."""
         return _agpl_notice(self.name) if self.family == ULTRALYTICS else ""
 
     @property
     def identifier(self) -> str:
-        """The text that ``find`` turns into this detector again."""
+        """The name with which ``get_detector_entry`` returns this detector again."""
         return f"{FASTER_RCNN}: {super().identifier}" if self.family == FASTER_RCNN else self.name
 
     @property
     def name_without_tag(self) -> str:
-        """The detector's name without that of any published weights."""
+        """The detector's name without the tag of pretrained weights."""
         return f"{FASTER_RCNN}: {super().name_without_tag}" if self.family == FASTER_RCNN else self.name
 
 
 FASTER_RCNN = "fasterrcnn"
 ULTRALYTICS = "ultralytics"
-LIGHT_BACKBONE = "mobilenetv3_large_100"  # what ``fasterrcnn`` alone stands for: one for laptops
-_FASTER_RCNN_COST = {"params": 7_539_924, "macs": 6_187_740_352}  # over that backbone, all its regions included
-# Name: depth, width, separable, size, AP, parameters, multiplications with additions.
+LIGHT_BACKBONE = "mobilenetv3_large_100"  # of ``fasterrcnn`` without a backbone: fast enough for laptops
+_FASTER_RCNN_COST = {"params": 7_539_924, "macs": 6_187_740_352}  # with that backbone and 300 regions
+# Name: depth, width, separable, size, AP, parameters, multiply-accumulates.
 _YOLOX_MODELS = {
     "yolox-nano": (0.33, 0.25, True, 416, 25.8, 912_159, 522_553_408),
     "yolox-tiny": (0.33, 0.375, False, 416, 32.8, 5_055_855, 3_206_268_000),
@@ -60,8 +60,7 @@ _YOLOX_MODELS = {
     "yolox-x": (1.33, 1.25, False, 640, 51.1, 99_071_455, 140_704_896_000),
 }
 _ModelRow = tuple[str, int, float, int, int]
-_Triple = tuple[float, float, float]
-# Name: where the hub keeps the weights, size, AP, parameters, multiplications with additions (to the million).
+# Name: repository on the hub, size, AP, parameters, multiply-accumulates (rounded to a million).
 _DETR_MODELS = {
     "dfine-n": ("ustc-community/dfine-nano-coco", 640, 42.8, 3_782_693, 3_717_000_000),
     "dfine-s": ("ustc-community/dfine-small-coco", 640, 48.5, 10_321_877, 13_900_000_000),
@@ -77,42 +76,43 @@ _DETR_MODELS = {
     "rtdetrv2-r50": ("PekingU/rtdetr_v2_r50vd", 640, 53.4, 42_944_620, 68_921_000_000),
     "rtdetrv2-r101": ("PekingU/rtdetr_v2_r101vd", 640, 54.3, 76_661_740, 130_316_000_000),
 }
-# The same; the parameters are those of every group of queries, though one alone answers.
+# The same; the parameters include all groups of queries, of which inference uses one.
 _RFDETR_MODELS = {
     "rfdetr-nano": ("Roboflow/rf-detr-nano", 384, 48.4, 30_427_336, 15_917_000_000),
     "rfdetr-small": ("Roboflow/rf-detr-small", 512, 53.0, 32_071_208, 29_802_000_000),
     "rfdetr-medium": ("Roboflow/rf-detr-medium", 576, 54.7, 33_647_496, 39_267_000_000),
     "rfdetr-large": ("Roboflow/rf-detr-large", 704, 56.5, 33_893_256, 62_636_000_000),
 }
-# The most accurate of their cost by the published figures; the first is for laptops, and for learning from nothing.
+# The most accurate of their cost by published AP; the first is for laptops and for training from scratch.
 _PRESETS = {"nano": "yolox-nano", "small": "dfine-n", "medium": "dfine-s", "large": "dfine-l"}
-# Networks of Ultralytics that its package, if somebody installed it, builds for lince.
+# Networks of Ultralytics that lince can train if its package is installed.
 _INSTALLABLE_NAME = re.compile(r"yolo(?:v5|v8|11|12|26)[nsmlx]")
-# All of them, with the letter of their size; the names of theirs that end in -seg and such are other tasks.
+# All detectors of Ultralytics, with the letter of their size; suffixes such as -seg name other tasks.
 _ULTRALYTICS_NAME = re.compile(r"yolo(?:v3|v5|v8|11|12|26)([nsmlx]?)(?:-?[tu]\w*)?(?:\.pt|\.yaml)?")
 
 
 def list_detectors() -> dict[str, DetectorEntry]:
     """Return every detector by its name, family by family, the cheapest of each first.
 
-    The weights of each may be used for anything.
+    Only those whose weights have a permissive licence.
     """
     return {name: get_detector_entry(name) for name in (*_YOLOX_MODELS, FASTER_RCNN, *_DETR_MODELS, *_RFDETR_MODELS)}
 
 
 def list_presets() -> dict[str, DetectorEntry]:
-    """Return the four named choices, cheapest first."""
+    """Return the four presets by name, cheapest first."""
     return {name: get_detector_entry(name) for name in _PRESETS}
 
 
 def get_detector_entry(name: str) -> DetectorEntry:
-    """Return the detector called ``name``, or the one that a preset stands for.
+    """Return the detector called ``name``, a preset or a full name.
 
-    ``fasterrcnn: BACKBONE`` is Faster R-CNN over any backbone that ``registry.find`` knows. Raises ``UsageError`` with
-    the closest names otherwise, or with the reason why a network of Ultralytics is not here, unless its package is.
+    ``fasterrcnn: BACKBONE`` is Faster R-CNN over any backbone of ``classification.registry``. Raises ``UsageError``
+    with similar names for an unknown one, and with the reason for a network of Ultralytics whose package is not
+    installed.
     """
-    head, _colon, backbone = name.partition(":")
-    if head.strip() == FASTER_RCNN:
+    family, _colon, backbone = name.partition(":")
+    if family.strip() == FASTER_RCNN:
         return _faster_rcnn_entry(backbone.strip())
     name = _PRESETS.get(name, name)
     if name in _YOLOX_MODELS:
@@ -121,43 +121,48 @@ def get_detector_entry(name: str) -> DetectorEntry:
         return _detr_entry(name)
     if name in _RFDETR_MODELS:
         return _rfdetr_entry(name)
-    bare = name.lower().removesuffix(".pt").removesuffix(".yaml")
-    if _INSTALLABLE_NAME.fullmatch(bare) and find_spec(ULTRALYTICS) is not None:
-        return _ultralytics_entry(bare)
-    theirs = _ULTRALYTICS_NAME.fullmatch(name.lower())
-    raise _unknown_detector_error(name) if theirs is None else _agpl_refusal(name, theirs[1] or "n")
+    lower_name = name.lower().removesuffix(".pt").removesuffix(".yaml")
+    if _INSTALLABLE_NAME.fullmatch(lower_name) and find_spec(ULTRALYTICS) is not None:
+        return _ultralytics_entry(lower_name)
+    ultralytics_match = _ULTRALYTICS_NAME.fullmatch(name.lower())
+    if ultralytics_match is not None:
+        raise _agpl_refusal(name, ultralytics_match[1] or "n")
+    raise _unknown_detector_error(name)
 
 
 def _unknown_detector_error(name: str) -> UsageError:
-    known = [*_PRESETS, *_YOLOX_MODELS, FASTER_RCNN, *_DETR_MODELS, *_RFDETR_MODELS]
-    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    """Return the error for an unknown ``name``, with up to three similar names."""
+    names = [*_PRESETS, *_YOLOX_MODELS, FASTER_RCNN, *_DETR_MODELS, *_RFDETR_MODELS]
+    similar = get_close_matches(name, names, n=3, cutoff=0.5)
     return UsageError(
         _("There is no detector called '{name}'.").format(name=name),
-        _("Expected one of: {names}.").format(names=", ".join(close or known)),
+        _("Expected one of: {names}.").format(names=", ".join(similar or names)),
     )
 
 
 def _agpl_notice(name: str) -> str:
+    """Return what AGPL-3.0 requires of users of the network ``name``."""
     return _(
-        "{name} is a network of Ultralytics under AGPL-3.0: who offers a program with it, be it as a service only, "
-        "must publish that program's source under the same licence, or buy another."
+        "{name} is an Ultralytics network under AGPL-3.0: anyone who offers a program with it, even only as a "
+        "service, must publish that program's source code under the same licence, or buy a commercial licence."
     ).format(name=name)
 
 
 def _agpl_refusal(name: str, size: str) -> UsageError:
+    """Return the error for a network of Ultralytics, with the alternative of that ``size`` (a letter)."""
     return UsageError(
         _agpl_notice(name) + " " + _("lince does not install it."),
-        _("Expected a detector whose licence asks for none of this; the closest is {model}.").format(
-            model=f"dfine-{size}"
-        ),
+        _("Expected a detector with a permissive licence; the closest is {model}.").format(model=f"dfine-{size}"),
         _(
-            "If that licence suits you, install it yourself: pip install ultralytics; lince then trains the likes of "
-            "{model}. A network that was exported elsewhere can be used as it is: lince predict FILE.onnx PHOTOS"
+            "If that licence suits you, install it yourself: pip install ultralytics; lince can then train "
+            "models such as {model}. A network exported by another tool can be used directly: lince predict "
+            "FILE.onnx PHOTOS"
         ).format(model=f"yolov8{size}"),
     )
 
 
 def _ultralytics_entry(name: str) -> DetectorEntry:
+    """Return the entry of a network of Ultralytics."""
     return DetectorEntry(
         name=name,
         architecture=name,
@@ -173,6 +178,7 @@ def _ultralytics_entry(name: str) -> DetectorEntry:
 
 
 def _yolox_entry(name: str) -> DetectorEntry:
+    """Return the entry of a YOLOX size."""
     depth, width, separable, size, ap, params, macs = _YOLOX_MODELS[name]
     return DetectorEntry(
         name=name,
@@ -193,17 +199,20 @@ def _yolox_entry(name: str) -> DetectorEntry:
 
 
 def _detr_entry(name: str) -> DetectorEntry:
+    """Return the entry of a D-FINE, DEIMv2 or RT-DETRv2 size."""
     family = "rtdetr" if name.startswith("rtdetr") else name.partition("-")[0]
     return _pretrained_entry(name, _DETR_MODELS[name], family, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))
 
 
 def _rfdetr_entry(name: str) -> DetectorEntry:
+    """Return the entry of an RF-DETR size."""
     return _pretrained_entry(
         name, _RFDETR_MODELS[name], "rfdetr", mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)
     )
 
 
-def _pretrained_entry(name: str, row: _ModelRow, family: str, mean: _Triple, std: _Triple) -> DetectorEntry:
+def _pretrained_entry(name: str, row: _ModelRow, family: str, mean: ChannelValues, std: ChannelValues) -> DetectorEntry:
+    """Return the entry of a detector with published weights from its ``row`` in a table above."""
     repository, size, ap, params, macs = row
     return DetectorEntry(
         name=name,
@@ -217,19 +226,20 @@ def _pretrained_entry(name: str, row: _ModelRow, family: str, mean: _Triple, std
         macs=macs,
         family=family,
         ap=ap,
-        rate=0.25,  # attention diverges at the rates of networks of convolutions alone
+        rate=0.25,  # attention diverges at the learning rates of convolutional networks
     )
 
 
 def _faster_rcnn_entry(backbone: str) -> DetectorEntry:
-    body = classification_registry.get_model_entry(backbone or LIGHT_BACKBONE)
-    if body.architecture == classification_registry.CNN:
+    """Return the entry of Faster R-CNN over the timm network ``backbone``; the default one for an empty text."""
+    backbone_entry = classification_registry.get_model_entry(backbone or LIGHT_BACKBONE)
+    if backbone_entry.architecture == classification_registry.CNN:
         raise UsageError(
             _("{model} cannot be the backbone of a detector.").format(model=classification_registry.CNN),
             _("Expected a timm backbone, such as resnet50 or mobilenetv3_large_100."),
         )
-    facts = asdict(body) | {"size": 416, "resize": "letterbox", "params": None, "macs": None}
-    facts |= {} if backbone else _FASTER_RCNN_COST
-    facts["name"] = f"{FASTER_RCNN}: {backbone}" if backbone else FASTER_RCNN
-    # Half of torchvision's channels in pyramid and head, a quarter of their cost: it learns on two cores.
-    return DetectorEntry(**facts, family=FASTER_RCNN, width=0.5)
+    fields = asdict(backbone_entry) | {"size": 416, "resize": "letterbox", "params": None, "macs": None}
+    fields |= {} if backbone else _FASTER_RCNN_COST
+    fields["name"] = f"{FASTER_RCNN}: {backbone}" if backbone else FASTER_RCNN
+    # Half of torchvision's channels in pyramid and head are a quarter of the cost, so that it trains on two cores.
+    return DetectorEntry(**fields, family=FASTER_RCNN, width=0.5)

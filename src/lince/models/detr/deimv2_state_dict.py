@@ -1,6 +1,6 @@
-"""How the authors of DEIMv2 name its tensors in the files that they publish, told in the names of ``transformers``.
+"""Renames the tensors of the DEIMv2 authors' files to the names of ``transformers``.
 
-The facts are those of the program in transformers that turns the one into the other.
+The rules are those of the conversion script in transformers.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _KEY_RULES = compile_rules(
     (r"^decoder\.decoder\.", "decoder."),
     (r"^(conv_encoder\.model\..*)\.conv\.weight$", r"\1.convolution.weight"),
     (r"\.bn\.", ".normalization."),
-    # Blocks of the neck, each with two branches.
+    # Blocks of the neck, with two branches each.
     (r"\.cv1\.", ".conv1."),
     (r"\.cv4\.", ".conv2."),
     (r"\.cv2\.0\.", ".csp_rep1."),
     (r"\.cv3\.0\.", ".csp_rep2."),
     (r"\.cv2\.1\.", ".csp_rep1.conv2."),
     (r"\.cv3\.1\.", ".csp_rep2.conv2."),
-    # Layers of attention.
+    # Attention layers.
     (r"\.self_attn\.out_proj\.", ".self_attn.o_proj."),
     (r"\.cross_attn\.", ".encoder_attn."),
     (r"\.linear1\.", ".mlp.layers.0."),
@@ -51,7 +51,7 @@ _KEY_RULES = compile_rules(
     (r"\.norm3\.scale$", ".final_layer_norm.scale"),
     (r"_norm\.scale$", "_norm.weight"),
 )
-# Where the neck is not a light one, it is the body that brings its maps to the width of the neck.
+# With the hybrid neck, the projections to the neck's width belong to the backbone.
 _PROJECTION_RULES = compile_rules((r"^encoder\.input_proj\.", "conv_encoder.encoder_input_proj."))
 _FUSED_TENSORS = (
     FusedTensor(
@@ -59,26 +59,27 @@ _FUSED_TENSORS = (
     ),
     FusedTensor(re.compile(r"(.*\.)swish_ffn\.w12\.(weight|bias)"), (r"\1mlp.gate_proj.\2", r"\1mlp.up_proj.\2")),
 )
-_COMPUTED_KEYS = ("decoder.anchors", "decoder.valid_mask")  # follow from the size of the input
+_COMPUTED_KEYS = ("decoder.anchors", "decoder.valid_mask")  # computed from the input size
 
 
 def to_transformers_keys(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Return the tensors of ``state`` under the names of transformers; as they are where they bear these already.
+    """Return the tensors of ``state`` with the names of transformers; ``state`` itself if it has these already.
 
-    The choice of places has no layers of its own in some files: then it passes on what it is given, normalised.
+    Some files have no query-selection layers, where the selection normalises its input only; transformers expects them,
+    so they are added as identity.
     """
     if not any(name.startswith("decoder.decoder.") for name in state):
         return state
-    light = any(name.startswith("encoder.bi_fusion.") for name in state)
-    names = _KEY_RULES if light else (*_PROJECTION_RULES, *_KEY_RULES)
-    found = {
-        rename_key(name, names): one
-        for name, one in split_fused_tensors(state, _FUSED_TENSORS)
+    is_lite = any(name.startswith("encoder.bi_fusion.") for name in state)
+    rules = _KEY_RULES if is_lite else (*_PROJECTION_RULES, *_KEY_RULES)
+    renamed = {
+        rename_key(name, rules): value
+        for name, value in split_fused_tensors(state, _FUSED_TENSORS)
         if name not in _COMPUTED_KEYS
     }
-    choice = found.get("enc_score_head.weight")
-    if choice is not None and choice.ndim == 2 and "enc_output.0.weight" not in found:
-        width = choice.shape[1]
-        found["enc_output.0.weight"], found["enc_output.0.bias"] = torch.eye(width), torch.zeros(width)
-        found["enc_output.1.weight"], found["enc_output.1.bias"] = torch.ones(width), torch.zeros(width)
-    return found
+    score_weight = renamed.get("enc_score_head.weight")
+    if score_weight is not None and score_weight.ndim == 2 and "enc_output.0.weight" not in renamed:
+        width = score_weight.shape[1]
+        renamed["enc_output.0.weight"], renamed["enc_output.0.bias"] = torch.eye(width), torch.zeros(width)
+        renamed["enc_output.1.weight"], renamed["enc_output.1.bias"] = torch.ones(width), torch.zeros(width)
+    return renamed

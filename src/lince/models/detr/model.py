@@ -1,7 +1,6 @@
-"""Detectors with queries, D-FINE (Peng et al. 2024) and RT-DETRv2 (Lv et al. 2024), as ``transformers`` builds them.
+"""The detectors D-FINE (Peng et al. 2024) and RT-DETRv2 (Lv et al. 2024), as ``transformers`` implements them.
 
-Nothing is fetched: the networks are built from the settings in ``detr_sizes``. What their numbers mean is said by
-``lince.postprocess.detr``.
+Nothing is downloaded: the networks are built from ``detr.configs``. ``lince.postprocess.detr`` decodes the outputs.
 """
 
 from __future__ import annotations
@@ -17,11 +16,12 @@ from torch import Tensor, nn
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.models.blocks import Block
+from lince.models.box_ops import xyxy_to_cxcywh
 from lince.models.detection.detector import DetectionTarget, Detector, FeatureMaps
 from lince.models.detection.registry import DetectorEntry
 from lince.models.detr.configs import get_configs
 
-_SIZE_MULTIPLE = 32  # pixels between the places of the coarsest map
+_SIZE_MULTIPLE = 32  # stride of the coarsest feature map, in pixels
 _LOSS_NAMES = {
     "vfl": "classes",
     "mal": "classes",
@@ -31,7 +31,7 @@ _LOSS_NAMES = {
     "ddf": "distillation",
 }
 _CLASS_LAYERS = re.compile(r"network\.model\.(denoising_class_embed|enc_score_head|decoder\.class_embed)\.")
-# Published files bear the names that transformers used before its fifth version.
+# Published files have the names that transformers used before version 5.
 _KEY_RULES = (
     (re.compile(r"out_proj"), "o_proj"),
     (re.compile(r"encoder\.encoder\.(\d+)\.layers"), r"encoder.aifi.\1.layers"),
@@ -40,71 +40,74 @@ _DENSE_LAYER = re.compile(r"layers\.(\d+)\.fc([12])\.")
 
 
 class Detr(Detector):
-    """A detector whose queries each answer for one object; ``network`` is one for object detection of transformers.
+    """A detector whose object queries each predict one object; ``network`` is an object detector of transformers.
 
-    Its outputs are ``logits`` (N, Q, C) and ``boxes`` (N, Q, 4), centre x, y, width, height as shares of the input.
-    There are 300 queries, or as many as places where the input has fewer. H and W are multiples of 32.
+    Outputs are ``logits`` (N, Q, C) and ``boxes`` (N, Q, 4), centre x, centre y, width and height as fractions of the
+    input. Q is 300, or the number of cells of all feature maps where the input has fewer. H and W are multiples of 32.
     """
 
-    decoding = "queries"
+    decoder_name = "queries"
 
-    def __init__(self, network: nn.Module, classes: int) -> None:
+    def __init__(self, network: nn.Module, num_classes: int) -> None:
         super().__init__()
-        # Its decoder holds the same layers under a second name, which no weight file could keep.
+        # The decoder has the same layers under a second name, and safetensors does not store a tensor twice.
         del network.class_embed, network.bbox_embed
         self.network = network
         config: Any = network.config
-        self.queries: int = config.num_queries
-        self.classes = classes
+        self.num_queries: int = config.num_queries
+        self.num_classes = num_classes
 
     def extract_features(self, images: Tensor) -> FeatureMaps:
-        """Return the maps that body and encoder make of ``images`` (N, 3, H, W), finest first."""
+        """Return the feature maps of backbone and encoder for ``images`` (N, 3, H, W), finest first."""
         model: Any = self.network.model
-        everywhere = torch.ones(images.shape[0], *images.shape[2:], device=images.device)
-        seen = model.backbone(images, everywhere)
-        projected = [layer(one) for layer, (one, _mask) in zip(model.encoder_input_proj, seen, strict=True)]
+        pixel_mask = torch.ones(images.shape[0], *images.shape[2:], device=images.device)
+        stages = model.backbone(images, pixel_mask)
+        projected = [
+            layer(feature_map) for layer, (feature_map, _mask) in zip(model.encoder_input_proj, stages, strict=True)
+        ]
         return tuple(model.encoder(projected).last_hidden_state)
 
     def run_head(self, maps: FeatureMaps, size: tuple[int, int]) -> tuple[Tensor, ...]:
-        """Return ``logits`` and ``boxes`` for the maps of images of ``size``."""
-        found = self._run_network(maps)
-        return found.logits, found.pred_boxes
+        """Return ``logits`` and ``boxes`` for the feature maps of inputs of ``size``."""
+        outputs = self._run_network(maps)
+        return outputs.logits, outputs.pred_boxes
 
     def compute_head_losses(
         self, maps: FeatureMaps, size: tuple[int, int], targets: Sequence[DetectionTarget], is_last_phase: bool
     ) -> dict[str, Tensor]:
-        """Return the parts of the loss, each summed over the layers of the decoder and, in training, the denoising.
+        """Return the losses by name, each summed over decoder layers and, in training mode, the denoising queries.
 
-        Every query is given the one object that suits it best or none (Carion et al. 2020); in training mode queries
-        made of altered truths must find these again (Zhang et al. 2023).
+        Queries are matched one-to-one with objects (Carion et al. 2020). In training mode, denoising queries made of
+        perturbed ground truth are trained to reconstruct it (Zhang et al. 2023).
         """
         height, width = size
-        whole = torch.tensor([width, height, width, height], dtype=torch.float32, device=maps[0].device)
+        input_size = torch.tensor([width, height, width, height], dtype=torch.float32, device=maps[0].device)
         labels = [
-            {"class_labels": ids, "boxes": _xyxy_to_cxcywh(boxes.to(whole.dtype)) / whole} for boxes, ids in targets
+            {"class_labels": ids, "boxes": xyxy_to_cxcywh(boxes.to(input_size.dtype)) / input_size}
+            for boxes, ids in targets
         ]
-        parts: dict[str, Tensor] = defaultdict(lambda: whole.new_zeros(()))
+        losses: dict[str, Tensor] = defaultdict(lambda: input_size.new_zeros(()))
         for name, value in self._run_network(maps, labels).loss_dict.items():
             part = name.split("_")[1]
-            parts[_LOSS_NAMES.get(part, part)] += value
-        return dict(parts)
+            losses[_LOSS_NAMES.get(part, part)] += value
+        return dict(losses)
 
     def list_blocks(self) -> list[Block]:
-        """Return the stages of the body, the neck, and the head, which is all that reads the maps."""
+        """Return the stages of the backbone, the neck, and the head: everything that reads the feature maps."""
         model: Any = self.network.model
-        body = model.backbone.model
-        stages = [(f"backbone.stage{number}", one) for number, one in enumerate(body.encoder.stages, 1)]
+        backbone = model.backbone.model
+        stages = [(f"backbone.stage{number}", module) for number, module in enumerate(backbone.encoder.stages, 1)]
         neck = [("neck.projection", model.encoder_input_proj), ("neck.encoder", model.encoder)]
         below = ("backbone", "encoder_input_proj", "encoder")
-        head = nn.ModuleList(one for name, one in model.named_children() if name not in below)
-        return [("backbone.stem", body.embedder), *stages, *neck, ("head", head)]
+        head = nn.ModuleList(module for name, module in model.named_children() if name not in below)
+        return [("backbone.stem", backbone.embedder), *stages, *neck, ("head", head)]
 
     def is_class_layer(self, name: str) -> bool:
-        """Return whether ``name`` is of the layers that name classes."""
+        """Return whether ``name`` belongs to a classification layer or a class embedding."""
         return _CLASS_LAYERS.match(name) is not None
 
     def adapt_key(self, name: str) -> str:
-        """Return how this network calls the tensor ``name`` of a published file."""
+        """Return the name in this network of the tensor ``name`` of a published file."""
         if name.startswith("network."):
             return name
         name = name.removeprefix("model.")
@@ -114,44 +117,48 @@ class Detr(Detector):
             name = old.sub(new, name)
         return f"network.model.{_DENSE_LAYER.sub(self._adapt_dense_key, name)}"
 
-    def _adapt_dense_key(self, found: re.Match[str]) -> str:
+    def _adapt_dense_key(self, match: re.Match[str]) -> str:
+        """Return the name of a dense layer of an attention block, which D-FINE numbers and RT-DETRv2 does not."""
         config: Any = self.network.config
-        place = f"layers.{int(found[2]) - 1}" if config.model_type == "d_fine" else f"fc{found[2]}"
-        return f"layers.{found[1]}.mlp.{place}."
+        layer = f"layers.{int(match[2]) - 1}" if config.model_type == "d_fine" else f"fc{match[2]}"
+        return f"layers.{match[1]}.mlp.{layer}."
 
     def _run_network(self, maps: FeatureMaps, labels: list[dict[str, Tensor]] | None = None) -> Any:
+        """Return the network's output for feature ``maps``; with ``labels``, also its losses."""
         from transformers.modeling_outputs import BaseModelOutput  # seconds, for these alone  # noqa: PLC0415
 
         self._limit_queries(maps)
-        # The maps stand where images or embeddings would, since the network wants one of these for the batch's size.
-        seen = BaseModelOutput(last_hidden_state=maps)  # type: ignore[arg-type]
-        return self.network(None, encoder_outputs=seen, inputs_embeds=maps[0], labels=labels)
+        # The network reads the batch size from images or embeddings, so a feature map is passed as embeddings.
+        encoder_outputs = BaseModelOutput(last_hidden_state=maps)  # type: ignore[arg-type]
+        return self.network(None, encoder_outputs=encoder_outputs, inputs_embeds=maps[0], labels=labels)
 
     def _limit_queries(self, maps: FeatureMaps) -> None:
-        """Ask as many queries as there are, or as there are places on ``maps``."""
+        """Reduce the number of queries where ``maps`` have fewer cells."""
         config: Any = self.network.config
-        config.num_queries = min(self.queries, sum(int(one.shape[2]) * int(one.shape[3]) for one in maps))
+        config.num_queries = min(
+            self.num_queries, sum(int(feature_map.shape[2]) * int(feature_map.shape[3]) for feature_map in maps)
+        )
 
 
-def create_detector(entry: DetectorEntry, classes: int, height: int, width: int) -> Detr:
-    """Return the detector of ``entry`` with ``classes`` classes at random weights, for inputs of (height, width).
+def create_detector(entry: DetectorEntry, num_classes: int, height: int, width: int) -> Detr:
+    """Return the detector of ``entry`` for ``num_classes`` classes with random weights, for inputs of (height, width).
 
-    Raises ``UsageError`` when a side is no multiple of 32.
+    Raises ``UsageError`` when a side is not a multiple of 32.
     """
     check_input_size(entry, height, width)
-    import transformers  # it takes seconds, so only these detectors load it  # noqa: PLC0415
+    import transformers  # loading it takes seconds  # noqa: PLC0415
 
-    whole, body = get_configs(entry.name)
-    options = {**whole, **make_shared_config(classes)}
+    detector, backbone = get_configs(entry.name)
+    options = {**detector, **make_shared_config(num_classes)}
     if entry.family == "dfine":
-        dfine = transformers.DFineConfig(**options, backbone_config=transformers.HGNetV2Config(**body))
-        return Detr(transformers.DFineForObjectDetection(dfine), classes)
-    rtdetr = transformers.RTDetrV2Config(**options, backbone_config=transformers.RTDetrResNetConfig(**body))
-    return Detr(transformers.RTDetrV2ForObjectDetection(rtdetr), classes)
+        dfine = transformers.DFineConfig(**options, backbone_config=transformers.HGNetV2Config(**backbone))
+        return Detr(transformers.DFineForObjectDetection(dfine), num_classes)
+    rtdetr = transformers.RTDetrV2Config(**options, backbone_config=transformers.RTDetrResNetConfig(**backbone))
+    return Detr(transformers.RTDetrV2ForObjectDetection(rtdetr), num_classes)
 
 
 def check_input_size(entry: DetectorEntry, height: int, width: int) -> None:
-    """Raise ``UsageError`` when a side of the input is no multiple of 32 pixels."""
+    """Raise ``UsageError`` unless both sides of the input are multiples of 32 pixels."""
     if height % _SIZE_MULTIPLE or width % _SIZE_MULTIPLE or min(height, width) < _SIZE_MULTIPLE:
         raise UsageError(
             _("{model} cannot read images of {h} x {w} pixels.").format(model=entry.name, h=height, w=width),
@@ -161,15 +168,10 @@ def check_input_size(entry: DetectorEntry, height: int, width: int) -> None:
         )
 
 
-def make_shared_config(classes: int) -> dict[str, Any]:
-    """Return the settings that all these networks have here.
+def make_shared_config(num_classes: int) -> dict[str, Any]:
+    """Return the configuration that all DETR detectors have here.
 
-    Norms of the body learn as all others do: at random weights they have nothing to keep. And at first nearly every
-    query is believed to see nothing (Lin et al. 2017).
+    The backbone's norms are trained, because with random weights there are no statistics to keep; and the initial score
+    of every query is 1 % (Lin et al. 2017, focal loss).
     """
-    return {"num_labels": classes, "freeze_backbone_batch_norms": False, "initializer_bias_prior_prob": 0.01}
-
-
-def _xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
-    """Return centre x, y, width, height (K, 4) of ``boxes`` (K, 4), left, top, right, bottom."""
-    return torch.cat(((boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]), 1)
+    return {"num_labels": num_classes, "freeze_backbone_batch_norms": False, "initializer_bias_prior_prob": 0.01}

@@ -1,6 +1,6 @@
-"""How the authors of RF-DETR name its tensors in the files that they publish, told in the names of ``transformers``.
+"""Renames the tensors of the RF-DETR authors' files to the names of ``transformers``.
 
-The facts are those of the table by which transformers reads such files, and writes them unless told otherwise.
+The rules are those of the conversion table in transformers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lince.models.state_dict import FusedTensor, compile_rules, rename_key, split_fused_tensors
 
-_ORIGINAL_PREFIX = "transformer."  # begins the decoder's names in the authors' files alone
+_ORIGINAL_PREFIX = "transformer."  # of the decoder's tensors, in the authors' files only
 _KEY_RULES = compile_rules(
     (r"^backbone\.0\.encoder\.encoder\.", "backbone.backbone."),
     (r"^backbone\.0\.projector\.stages\.0\.0\.m\.", "backbone.projector.projector_layer.bottlenecks."),
@@ -37,7 +37,7 @@ _FUSED_TENSOR = FusedTensor(
 
 
 def to_transformers_keys(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Return the tensors of ``state`` under the names of transformers; as they are where they bear these already."""
+    """Return the tensors of ``state`` with the names of transformers; ``state`` itself if it has these already."""
     if not any(name.startswith(_ORIGINAL_PREFIX) for name in state):
         return state
-    return {rename_key(name, _KEY_RULES): one for name, one in split_fused_tensors(state, (_FUSED_TENSOR,))}
+    return {rename_key(name, _KEY_RULES): value for name, value in split_fused_tensors(state, (_FUSED_TENSOR,))}

@@ -1,4 +1,4 @@
-"""How wrong a detector's answers are: the loss of YOLOX, written from its paper (Ge et al. 2021, section 2)."""
+"""The loss of YOLOX, written from its paper (Ge et al. 2021, section 2)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
-from lince.models.yolox.sim_ota import Grid, GroundTruth, assign_targets, compute_iou
+from lince.models.box_ops import compute_iou
+from lince.models.yolox.sim_ota import Grid, GroundTruth, assign_targets
 
 _BOX_WEIGHT = 5.0
 
 
 @dataclass(frozen=True)
 class YoloxLosses:
-    """The parts of one batch's loss, scalars to be told; ``total`` is what is learnt from.
+    """The parts of the loss of a batch, scalars; ``total`` is their sum, from which gradients are computed.
 
-    ``box`` is already weighted, and ``l1`` is 0 where it is not asked for. ``positives`` is how many places answer for
-    an object: every part is divided by it, or by one where there is none.
+    ``box`` includes its weight of 5; ``l1`` is 0 unless requested. ``num_positives`` is the number of cells with an
+    object; each part is a sum over cells divided by it (by 1 if it is 0).
     """
 
     total: Tensor
@@ -32,10 +33,13 @@ class YoloxLosses:
 
 @dataclass(frozen=True)
 class _BatchAssignment:
-    """What the places of a whole batch should answer, one row for each of the P that answer for an object."""
+    """The targets of the P cells of a batch that are assigned to an object.
+
+    ``image_rows`` and ``cell_rows`` (P,) index the cell, ``boxes`` (P, 4) and ``class_ids`` (P,) are its object's.
+    """
 
     image_rows: Tensor
-    anchor_rows: Tensor
+    cell_rows: Tensor
     boxes: Tensor
     class_ids: Tensor
 
@@ -43,46 +47,52 @@ class _BatchAssignment:
 def compute_yolox_loss(
     raw: Tensor, cells: Tensor, strides: Tensor, targets: Sequence[tuple[Tensor, Tensor]], use_l1: bool = False
 ) -> YoloxLosses:
-    """Return the loss of a batch's answers ``raw`` (N, A, 5 + C), in float32 whatever they come in.
+    """Return the loss of the network outputs ``raw`` (N, A, 5 + C) of a batch; computed in float32.
 
-    Answers are box, logit of an object, logits of the classes, at places given by ``cells`` (A, 2) and ``strides``
-    (A,). ``targets`` holds for each image its boxes (K, 4), left, top, right, bottom in pixels of the input, and their
-    class ids (K,); boxes that are not finite or under one pixel thin are passed over. Boxes cost 1 - IoU squared, the
-    object and the classes binary cross-entropy, the right class being as sure as its box fits; ``l1`` adds the plain
-    distance of the box's numbers, for the last epochs.
+    ``raw`` holds box, objectness logit and class logits of each cell; ``cells`` (A, 2) and ``strides`` (A,) are those
+    of ``postprocess.yolox.make_grid``. ``targets`` has the boxes (K, 4) of each image, left, top, right, bottom in
+    input pixels, and their class ids (K,); boxes that are not finite or have a side under one pixel are ignored.
+
+    The box loss is ``1 - IoU ** 2``. Objectness and classes have binary cross-entropy, with the IoU of the predicted
+    box as target of the right class. ``use_l1`` adds the L1 distance of the encoded boxes, as the paper does for the
+    last epochs. Raises ``ValueError`` when there are not as many targets as images.
     """
     if len(raw) != len(targets):
         raise ValueError(f"{len(raw)} images have the targets of {len(targets)}")
     with torch.autocast(raw.device.type, enabled=False):
         raw, grid = raw.float(), Grid(cells.float(), strides.float())
-        dealt = _assign_batch(raw, grid, targets)
-        return _compute_losses(raw, grid, dealt, use_l1)
+        assignment = _assign_batch(raw, grid, targets)
+        return _compute_losses(raw, grid, assignment, use_l1)
 
 
 def _assign_batch(raw: Tensor, grid: Grid, targets: Sequence[tuple[Tensor, Tensor]]) -> _BatchAssignment:
+    """Return the assignment of all images, one after the other."""
     truths = [GroundTruth(*target).filter_usable() for target in targets]
-    found = [assign_targets(answers, grid, truth) for answers, truth in zip(raw.detach(), truths, strict=True)]
-    counts = torch.tensor([len(one.anchor_rows) for one in found], device=raw.device)
+    assignments = [assign_targets(outputs, grid, truth) for outputs, truth in zip(raw.detach(), truths, strict=True)]
+    counts = torch.tensor([len(assignment.cell_rows) for assignment in assignments], device=raw.device)
     return _BatchAssignment(
-        torch.arange(len(found), device=raw.device).repeat_interleave(counts),
-        torch.cat([one.anchor_rows for one in found]),
-        torch.cat([truth.boxes[one.target_rows] for one, truth in zip(found, truths, strict=True)]),
-        torch.cat([truth.class_ids[one.target_rows] for one, truth in zip(found, truths, strict=True)]),
+        torch.arange(len(assignments), device=raw.device).repeat_interleave(counts),
+        torch.cat([assignment.cell_rows for assignment in assignments]),
+        torch.cat([truth.boxes[assignment.target_rows] for assignment, truth in zip(assignments, truths, strict=True)]),
+        torch.cat(
+            [truth.class_ids[assignment.target_rows] for assignment, truth in zip(assignments, truths, strict=True)]
+        ),
     )
 
 
-def _compute_losses(raw: Tensor, grid: Grid, dealt: _BatchAssignment, l1: bool) -> YoloxLosses:
-    positives = len(dealt.anchor_rows)
-    share = 1 / max(positives, 1)
-    mine = raw[dealt.image_rows, dealt.anchor_rows]
-    boxes = Grid(grid.cells[dealt.anchor_rows], grid.strides[dealt.anchor_rows]).decode_boxes(mine[:, :4])
-    fits = compute_iou(boxes, dealt.boxes)
-    there = torch.zeros_like(raw[..., 4])
-    there[dealt.image_rows, dealt.anchor_rows] = 1.0
-    right = one_hot(dealt.class_ids, raw.shape[2] - 5) * fits.detach()[:, None]
-    box = _BOX_WEIGHT * share * (1 - fits.square()).sum()
-    objectness = share * binary_cross_entropy_with_logits(raw[..., 4], there, reduction="sum")
-    classes = share * binary_cross_entropy_with_logits(mine[:, 5:], right, reduction="sum")
-    wanted = grid.encode_boxes(dealt.boxes, dealt.anchor_rows)
-    away = share * (mine[:, :4] - wanted).abs().sum() if l1 else box.new_zeros(())
-    return YoloxLosses(box + objectness + classes + away, box, objectness, classes, away, positives)
+def _compute_losses(raw: Tensor, grid: Grid, assignment: _BatchAssignment, use_l1: bool) -> YoloxLosses:
+    """Return the parts of the loss, given the assignment of cells to objects."""
+    num_positives = len(assignment.cell_rows)
+    scale = 1 / max(num_positives, 1)
+    assigned = raw[assignment.image_rows, assignment.cell_rows]
+    boxes = Grid(grid.cells[assignment.cell_rows], grid.strides[assignment.cell_rows]).decode_boxes(assigned[:, :4])
+    ious = compute_iou(boxes, assignment.boxes)
+    has_object = torch.zeros_like(raw[..., 4])
+    has_object[assignment.image_rows, assignment.cell_rows] = 1.0
+    class_targets = one_hot(assignment.class_ids, raw.shape[2] - 5) * ious.detach()[:, None]
+    box = _BOX_WEIGHT * scale * (1 - ious.square()).sum()
+    objectness = scale * binary_cross_entropy_with_logits(raw[..., 4], has_object, reduction="sum")
+    classes = scale * binary_cross_entropy_with_logits(assigned[:, 5:], class_targets, reduction="sum")
+    box_targets = grid.encode_boxes(assignment.boxes, assignment.cell_rows)
+    l1_loss = scale * (assigned[:, :4] - box_targets).abs().sum() if use_l1 else box.new_zeros(())
+    return YoloxLosses(box + objectness + classes + l1_loss, box, objectness, classes, l1_loss, num_positives)

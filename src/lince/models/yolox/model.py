@@ -1,6 +1,6 @@
-"""YOLOX, the detector without anchors and with a head of two branches, written from its paper (Ge et al. 2021).
+"""YOLOX, an anchor-free detector with a decoupled head, written from its paper (Ge et al. 2021).
 
-Modules bear the names of the published key layout. What its numbers mean in pixels is said by ``lince.postprocess.yolox``.
+Modules have the names of the published state dicts. ``lince.postprocess.yolox`` decodes the outputs.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from lince.models.yolox.csp_darknet import ConvBnSilu, CspDarknet, CspLayer, mak
 from lince.models.yolox.loss import compute_yolox_loss
 from lince.postprocess.yolox import STRIDES, make_grid
 
-_PRIOR_LOGIT = -math.log(99.0)  # the logit of 1 %: at first nearly every place is believed empty (Lin et al. 2017)
+_PRIOR_LOGIT = -math.log(99.0)  # the logit of 1 %, initial score of every cell (Lin et al. 2017, focal loss)
 _CLASS_LAYERS = "head.cls_preds."  # the only ones whose shape depends on the classes
 _LEVEL_RANGE = range(len(STRIDES))
 
 
 class YoloxPafpn(nn.Module):
-    """The body and a path down and up again through its maps, so that every map knows of the others (PAFPN)."""
+    """Backbone and neck: a top-down and a bottom-up path over its feature maps (PAFPN: Liu et al. 2018)."""
 
     def __init__(self, base: int, depth: int, separable: bool) -> None:
         super().__init__()
@@ -43,102 +43,109 @@ class YoloxPafpn(nn.Module):
         self.C3_n4 = CspLayer(2 * middle, coarse, depth, False, separable)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the maps at strides 8, 16 and 32 of images ``x`` (N, 3, H, W)."""
+        """Return the feature maps at strides 8, 16 and 32 of images ``x`` (N, 3, H, W)."""
         fine, middle, coarse = self.backbone(x)
-        far = self.lateral_conv0(coarse)
-        near = self.reduce_conv1(self.C3_p4(torch.cat((_upsample(far), middle), 1)))
-        out8 = self.C3_p3(torch.cat((_upsample(near), fine), 1))
-        out16 = self.C3_n3(torch.cat((self.bu_conv2(out8), near), 1))
-        out32 = self.C3_n4(torch.cat((self.bu_conv1(out16), far), 1))
+        coarse_lateral = self.lateral_conv0(coarse)
+        middle_lateral = self.reduce_conv1(self.C3_p4(torch.cat((_upsample(coarse_lateral), middle), 1)))
+        out8 = self.C3_p3(torch.cat((_upsample(middle_lateral), fine), 1))
+        out16 = self.C3_n3(torch.cat((self.bu_conv2(out8), middle_lateral), 1))
+        out32 = self.C3_n4(torch.cat((self.bu_conv1(out16), coarse_lateral), 1))
         return out8, out16, out32
 
 
 def _upsample(x: Tensor) -> Tensor:
+    """Return ``x`` at twice the resolution (nearest neighbour)."""
     return interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class YoloxHead(nn.Module):
-    """For every place of every map: where a box is, whether there is one, and of which class."""
+    """The decoupled head: box, objectness and classes of every cell of every feature map."""
 
-    def __init__(self, base: int, classes: int, separable: bool) -> None:
+    def __init__(self, base: int, num_classes: int, separable: bool) -> None:
         super().__init__()
         width = 4 * base
         self.cls_convs = nn.ModuleList(_make_branch(width, separable) for _level in _LEVEL_RANGE)
         self.reg_convs = nn.ModuleList(_make_branch(width, separable) for _level in _LEVEL_RANGE)
-        self.cls_preds = nn.ModuleList(nn.Conv2d(width, classes, 1) for _level in _LEVEL_RANGE)
+        self.cls_preds = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for _level in _LEVEL_RANGE)
         self.reg_preds = nn.ModuleList(nn.Conv2d(width, 4, 1) for _level in _LEVEL_RANGE)
         self.obj_preds = nn.ModuleList(nn.Conv2d(width, 1, 1) for _level in _LEVEL_RANGE)
-        self.stems = nn.ModuleList(ConvBnSilu(inputs, width, 1) for inputs in (4 * base, 8 * base, 16 * base))
+        self.stems = nn.ModuleList(ConvBnSilu(in_channels, width, 1) for in_channels in (4 * base, 8 * base, 16 * base))
         for layer in (*self.cls_preds, *self.obj_preds):
             nn.init.constant_(layer.bias, _PRIOR_LOGIT)
 
     def forward(self, maps: FeatureMaps) -> Tensor:
-        """Return (N, A, 5 + C) for the maps at strides 8, 16, 32: box, logit of an object, logits of the classes."""
+        """Return (N, A, 5 + C) for the feature maps at strides 8, 16, 32: box, objectness logit, class logits."""
         return torch.cat([self._run_level(level, x).flatten(2) for level, x in enumerate(maps)], 2).transpose(1, 2)
 
     def _run_level(self, level: int, x: Tensor) -> Tensor:
+        """Return the outputs (N, 5 + C, h, w) for the feature map ``x`` of one level."""
         x = self.stems[level](x)
-        seen, placed = self.cls_convs[level](x), self.reg_convs[level](x)
-        parts = (self.reg_preds[level](placed), self.obj_preds[level](placed), self.cls_preds[level](seen))
-        return torch.cat(parts, 1)
+        class_features, box_features = self.cls_convs[level](x), self.reg_convs[level](x)
+        outputs = (
+            self.reg_preds[level](box_features),
+            self.obj_preds[level](box_features),
+            self.cls_preds[level](class_features),
+        )
+        return torch.cat(outputs, 1)
 
 
 def _make_branch(width: int, separable: bool) -> nn.Sequential:
+    """Return the two convolutions of one branch of the head."""
     return nn.Sequential(make_conv3x3(width, width, 1, separable), make_conv3x3(width, width, 1, separable))
 
 
 class Yolox(Detector):
-    """YOLOX with ``classes`` classes; ``depth`` and ``width`` are the factors of the published sizes.
+    """YOLOX for ``num_classes`` classes; ``depth`` and ``width`` are the multipliers of the published sizes.
 
-    A place is a cell of one of the maps at strides 8, 16, 32: A = H W (1/64 + 1/256 + 1/1024) of them, finest map
-    first, row by row, as ``decode.yolox.places`` lists them. H and W are multiples of 32.
+    Inputs are (N, 3, H, W) with H and W multiples of 32. Output rows are the A = H W (1/64 + 1/256 + 1/1024) cells of
+    the feature maps at strides 8, 16 and 32, in the order of ``postprocess.yolox.make_grid``.
     """
 
-    decoding = "yolox"
+    decoder_name = "yolox"
 
-    def __init__(self, classes: int, depth: float, width: float, separable: bool = False) -> None:
+    def __init__(self, num_classes: int, depth: float, width: float, separable: bool = False) -> None:
         super().__init__()
         base, layers = int(64 * width), max(1, round(3 * depth))
         self.backbone = YoloxPafpn(base, layers, separable)
-        self.head = YoloxHead(base, classes, separable)
-        self.classes = classes
+        self.head = YoloxHead(base, num_classes, separable)
+        self.num_classes = num_classes
 
     def extract_features(self, images: Tensor) -> FeatureMaps:
-        """Return the maps at strides 8, 16 and 32 of ``images`` (N, 3, H, W)."""
+        """Return the feature maps at strides 8, 16 and 32 of ``images`` (N, 3, H, W)."""
         maps: FeatureMaps = self.backbone(images)
         return maps
 
     def run_head(self, maps: FeatureMaps, size: tuple[int, int]) -> tuple[Tensor, ...]:
-        """Return ``raw`` (N, A, 5 + C), all but the boxes in [0, 1], of the maps of images of ``size``."""
+        """Return ``raw`` (N, A, 5 + C), with sigmoid on all but the boxes, for feature maps of inputs of ``size``."""
         logits = self.head(maps)
         return (torch.cat((logits[..., :4], logits[..., 4:].sigmoid()), -1),)
 
     def compute_head_losses(
         self, maps: FeatureMaps, size: tuple[int, int], targets: Sequence[DetectionTarget], is_last_phase: bool
     ) -> dict[str, Tensor]:
-        """Return the parts of the loss of YOLOX; the plain distance of the boxes belongs to the ``last`` epochs."""
+        """Return the losses ``box``, ``objectness`` and ``classes``, and ``l1`` in the last phase."""
         logits = self.head(maps)
-        where = make_grid(*size)
-        cells, strides = (torch.from_numpy(column.copy()).to(logits.device) for column in (where.cells, where.strides))
-        found = compute_yolox_loss(logits, cells, strides, targets, use_l1=is_last_phase)
-        parts = {"box": found.box, "objectness": found.objectness, "classes": found.classes}
-        return {**parts, "l1": found.l1} if is_last_phase else parts
+        grid = make_grid(*size)
+        cells, strides = (torch.from_numpy(column.copy()).to(logits.device) for column in (grid.cells, grid.strides))
+        losses = compute_yolox_loss(logits, cells, strides, targets, use_l1=is_last_phase)
+        parts = {"box": losses.box, "objectness": losses.objectness, "classes": losses.classes}
+        return {**parts, "l1": losses.l1} if is_last_phase else parts
 
     def list_blocks(self) -> list[Block]:
-        """Return the stages of the body, the layers of the neck, and the head."""
-        body = [(f"backbone.{name}", one) for name, one in self.backbone.backbone.named_children()]
-        neck = [(f"neck.{name}", one) for name, one in self.backbone.named_children() if name != "backbone"]
-        return [*body, *neck, ("head", self.head)]
+        """Return the stages of the backbone, the layers of the neck, and the head."""
+        backbone = [(f"backbone.{name}", module) for name, module in self.backbone.backbone.named_children()]
+        neck = [(f"neck.{name}", module) for name, module in self.backbone.named_children() if name != "backbone"]
+        return [*backbone, *neck, ("head", self.head)]
 
     def is_class_layer(self, name: str) -> bool:
-        """Return whether ``name`` is of the layers that name classes."""
+        """Return whether ``name`` belongs to a classification layer."""
         return name.startswith(_CLASS_LAYERS)
 
 
-def create_detector(entry: DetectorEntry, classes: int, height: int, width: int) -> Yolox:
-    """Return the YOLOX of ``entry`` with ``classes`` classes at random weights, for inputs of (height, width).
+def create_detector(entry: DetectorEntry, num_classes: int, height: int, width: int) -> Yolox:
+    """Return the YOLOX of ``entry`` for ``num_classes`` classes with random weights, for inputs of (height, width).
 
-    Raises ``UsageError`` when a side is no multiple of 32.
+    Raises ``UsageError`` when a side is not a multiple of 32.
     """
     coarsest = STRIDES[-1]
     if height % coarsest or width % coarsest or min(height, width) < coarsest:
@@ -146,4 +153,4 @@ def create_detector(entry: DetectorEntry, classes: int, height: int, width: int)
             _("{model} cannot read images of {h} x {w} pixels.").format(model=entry.name, h=height, w=width),
             _("Expected sides that are multiples of {step}, such as {size}.").format(step=coarsest, size=entry.size),
         )
-    return Yolox(classes, entry.depth, entry.width, entry.separable)
+    return Yolox(num_classes, entry.depth, entry.width, entry.separable)

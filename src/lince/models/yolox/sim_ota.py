@@ -1,6 +1,7 @@
-"""Which places of YOLOX answer for which object while it learns: SimOTA, written from its paper (Ge et al. 2021).
+"""SimOTA, the label assignment of YOLOX: which cells are trained to detect which object (Ge et al. 2021).
 
-The network's own answers decide: a place that already sees an object well is the cheapest to ask for it.
+It depends on the network's own outputs: the cells that already predict an object well have the lowest cost. Written
+from the paper.
 """
 
 from __future__ import annotations
@@ -11,43 +12,51 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-CENTRE_RADIUS = 2.5  # the centre region of an object: so many strides each way from its middle
-MAX_DYNAMIC_K = 10  # an object is dealt at most this many places: the sum of its ten best overlaps
-MIN_SIDE = 1.0  # pixels of the input; an object that is thinner is not learnt
+from lince.models.box_ops import compute_iou
+
+CENTRE_RADIUS = 2.5  # half the side of an object's centre region, in strides
+MAX_DYNAMIC_K = 10  # most cells of one object: the number of best IoUs that are summed
+MIN_SIDE = 1.0  # pixels of the input; thinner objects are not trained
 _IOU_WEIGHT = 3.0
-_OUTSIDE_COST = 1e4  # more than any usual cost, and little enough that float32 still tells costs apart by 0.001
-_MAX_LOG_SIDE = 20.0  # e to this power times a stride is wider than any photo, and its square is no overflow
+_OUTSIDE_COST = 1e4  # above any usual cost, and low enough that float32 still resolves differences of 0.001
+_MAX_LOG_SIDE = 20.0  # exp of it, times a stride, is wider than any image, and its square does not overflow
 _EPSILON = 1e-7
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The places of one input size: ``cells`` (A, 2), column and row on their map, and ``strides`` (A,) in pixels."""
+    """The A cells of one input size, as ``postprocess.yolox.Grid`` but in torch.
+
+    ``cells`` (A, 2) are column and row within the cell's feature map, ``strides`` (A,) its size in input pixels.
+    """
 
     cells: Tensor
     strides: Tensor
 
     @property
     def centres(self) -> Tensor:
-        """The middles (A, 2) of the places in pixels of the input."""
+        """The centres (A, 2) of the cells, x and y in input pixels."""
         return (self.cells + 0.5) * self.strides[:, None]
 
     def decode_boxes(self, outputs: Tensor) -> Tensor:
-        """Return boxes (..., A, 4), left, top, right, bottom in pixels, from ``answers`` (..., A, 4) of the network."""
-        middles = (outputs[..., :2] + self.cells) * self.strides[:, None]
+        """Return boxes (..., A, 4), left, top, right, bottom in input pixels, from the box outputs (..., A, 4)."""
+        centres = (outputs[..., :2] + self.cells) * self.strides[:, None]
         halves = outputs[..., 2:].clamp(max=_MAX_LOG_SIDE).exp() * self.strides[:, None] / 2
-        return torch.cat((middles - halves, middles + halves), -1)
+        return torch.cat((centres - halves, centres + halves), -1)
 
-    def encode_boxes(self, boxes: Tensor, anchor_rows: Tensor) -> Tensor:
-        """Return what the network should answer (P, 4) at ``places`` (P,) for ``boxes`` (P, 4) with sides above 0."""
-        strides = self.strides[anchor_rows, None]
-        middles, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-        return torch.cat((middles / strides - self.cells[anchor_rows], (sides / strides).log()), -1)
+    def encode_boxes(self, boxes: Tensor, cell_rows: Tensor) -> Tensor:
+        """Return the outputs (P, 4) of the cells ``cell_rows`` (P,) that ``decode_boxes`` decodes to ``boxes`` (P, 4).
+
+        The sides of the boxes must be positive.
+        """
+        strides = self.strides[cell_rows, None]
+        centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+        return torch.cat((centres / strides - self.cells[cell_rows], (sides / strides).log()), -1)
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """What one image shows: ``boxes`` (K, 4) float in pixels of the input, and ``class_ids`` (K,) int64."""
+    """The objects of one image: ``boxes`` (K, 4) float in input pixels, and ``class_ids`` int64 (K,)."""
 
     boxes: Tensor
     class_ids: Tensor
@@ -56,99 +65,93 @@ class GroundTruth:
         return len(self.class_ids)
 
     def filter_usable(self) -> GroundTruth:
-        """Return the objects that can be learnt: finite numbers, and sides of at least ``LEAST_SIDE`` pixels."""
+        """Return the objects with finite coordinates and sides of at least ``MIN_SIDE`` pixels."""
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
-        # A comparison with NaN is false, so only the infinite ones need a question of their own.
+        # A comparison with NaN is false; infinite coordinates need a check of their own.
         kept = (sides >= MIN_SIDE).all(1) & self.boxes.isfinite().all(1)
         return GroundTruth(self.boxes[kept].float(), self.class_ids[kept].long())
 
 
 @dataclass(frozen=True)
 class LabelAssignment:
-    """P places that answer for an object: ``places`` (P,) ascending, ``targets`` (P,) rows of the truth."""
+    """The P cells that are assigned to an object.
 
-    anchor_rows: Tensor
+    ``cell_rows`` (P,), ascending, index the cells, ``target_rows`` (P,) the objects of the ``GroundTruth``.
+    """
+
+    cell_rows: Tensor
     target_rows: Tensor
-
-
-def compute_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Return the intersection over union (...) of boxes (..., 4), which are broadcast; never NaN on finite boxes."""
-    low = torch.maximum(first[..., :2], second[..., :2])
-    high = torch.minimum(first[..., 2:], second[..., 2:])
-    sides = (high - low).clamp(min=0)
-    shared = sides[..., 0] * sides[..., 1]
-    return shared / (_box_area(first) + _box_area(second) - shared).clamp(min=_EPSILON)
 
 
 @torch.no_grad()
 def assign_targets(raw: Tensor, grid: Grid, truth: GroundTruth) -> LabelAssignment:
-    """Return which places of one image answer for which object of ``truth``, all of which must be usable.
+    """Return the cells of one image that are assigned to the objects of ``truth``, all of which must be usable.
 
-    ``raw`` (A, 5 + C) float32 are the network's answers: box, logit of an object, logits of the classes. A place may
-    answer for an object when its middle lies in the object's box or centre region; places in both go first. An object
-    whose box has its middle outside the image may end without a place.
+    ``raw`` (A, 5 + C) float32 are the network's outputs: box, objectness logit, class logits. Candidates for an object
+    are the cells whose centre is inside its box or its centre region; those in both have priority. An object with its
+    centre outside the image may get no cell.
     """
     inside, central = _inside_box_mask(grid, truth), _centre_region_mask(grid, truth)
     rows = (inside | central).any(0).nonzero()[:, 0]
     inside, central, raw = inside[:, rows], central[:, rows], raw[rows]
-    near = Grid(grid.cells[rows], grid.strides[rows])
-    shared = compute_iou(truth.boxes[:, None], near.decode_boxes(raw[:, :4]))
-    costs = compute_class_costs(raw, truth.class_ids) - _IOU_WEIGHT * (shared + _EPSILON).log()
+    candidates = Grid(grid.cells[rows], grid.strides[rows])
+    ious = compute_iou(truth.boxes[:, None], candidates.decode_boxes(raw[:, :4]))
+    costs = compute_class_costs(raw, truth.class_ids) - _IOU_WEIGHT * (ious + _EPSILON).log()
     costs = torch.where(inside & central, costs, costs + _OUTSIDE_COST)
-    found = match_dynamic_k(costs, shared, inside | central)
-    return LabelAssignment(rows[found.anchor_rows], found.target_rows)
+    assignment = match_dynamic_k(costs, ious, inside | central)
+    return LabelAssignment(rows[assignment.cell_rows], assignment.target_rows)
 
 
 def compute_class_costs(raw: Tensor, class_ids: Tensor) -> Tensor:
-    """Return how wrong (K, A) each place is about the class of each object, were it to answer for it.
+    """Return the classification cost (K, A) of every pair of object and cell, from ``class_ids`` (K,).
 
-    The binary cross-entropy summed over the classes, the probability of one being the geometric mean of the object's
-    and the class's, as the authors compute it.
+    It is the binary cross-entropy summed over the classes, where the probability of a class is the geometric mean of
+    the objectness and the class probability, as in the authors' implementation.
     """
-    log_sure = (logsigmoid(raw[:, 4:5]) + logsigmoid(raw[:, 5:])) / 2
-    log_not = torch.log(-torch.expm1(log_sure.clamp(max=-_EPSILON)))
-    changes: Tensor = log_not - log_sure
-    return changes.T[class_ids] - log_not.sum(1)
+    log_positive = (logsigmoid(raw[:, 4:5]) + logsigmoid(raw[:, 5:])) / 2
+    log_negative = torch.log(-torch.expm1(log_positive.clamp(max=-_EPSILON)))
+    differences: Tensor = log_negative - log_positive
+    return differences.T[class_ids] - log_negative.sum(1)
 
 
-def match_dynamic_k(costs: Tensor, overlaps: Tensor, allowed: Tensor) -> LabelAssignment:
-    """Deal A places to K objects by ``costs`` (K, A), where ``allowed`` (K, A); ``overlaps`` (K, A) in [0, 1].
+def match_dynamic_k(costs: Tensor, ious: Tensor, is_candidate: Tensor) -> LabelAssignment:
+    """Assign A cells to K objects by ``costs`` (K, A), where ``is_candidate`` (K, A), and the ``ious`` (K, A) in 0..1.
 
-    Each object takes its cheapest places, as many as its ten best overlaps sum up to (rounded down, one at least); a
-    place that several take answers for the one to which it is cheapest. Among equals the first place and the first
-    object win, so the result is the same on every machine.
+    Each object takes its cheapest cells, as many as the sum of its ten best IoUs (rounded down, at least one). A cell
+    taken by several objects goes to the one with the lowest cost. Ties are broken by the lowest index, so that the
+    result is the same on every machine.
     """
     count = min(MAX_DYNAMIC_K, costs.shape[1])
     if not count or not len(costs):
         return LabelAssignment(*(torch.zeros(2, 0, dtype=torch.long, device=costs.device)))
-    costs = torch.where(allowed, costs, torch.inf)
-    wanted = torch.where(allowed, overlaps, 0.0).topk(count).values.sum(1).int().clamp(min=1)
-    taken = _cheapest_mask(costs, wanted.long(), count) & allowed
-    prices, targets = torch.where(taken, costs, torch.inf).min(0)
-    places = (taken.any(0) & (prices < torch.inf)).nonzero()[:, 0]
-    return LabelAssignment(places, targets[places])
+    costs = torch.where(is_candidate, costs, torch.inf)
+    dynamic_k = torch.where(is_candidate, ious, 0.0).topk(count).values.sum(1).int().clamp(min=1)
+    is_taken = _cheapest_mask(costs, dynamic_k.long(), count) & is_candidate
+    lowest_costs, target_rows = torch.where(is_taken, costs, torch.inf).min(0)
+    cell_rows = (is_taken.any(0) & (lowest_costs < torch.inf)).nonzero()[:, 0]
+    return LabelAssignment(cell_rows, target_rows[cell_rows])
 
 
-def _cheapest_mask(costs: Tensor, wanted: Tensor, count: int) -> Tensor:
-    """Tell which of ``costs`` (K, A) are among the ``wanted`` (K,) least of their row, of equal ones the first."""
-    least = costs.topk(count, largest=False, sorted=True).values
-    limit = least.gather(1, wanted[:, None] - 1)
-    below, equal = costs < limit, costs == limit
-    room = wanted[:, None] - below.sum(1, keepdim=True)
-    return below | (equal & (equal.cumsum(1) <= room))
+def _cheapest_mask(costs: Tensor, counts: Tensor, count: int) -> Tensor:
+    """Return which of ``costs`` (K, A) are among the ``counts`` (K,) lowest of their row; of equal ones, the first.
+
+    ``count`` is the largest of ``counts`` that is possible.
+    """
+    lowest = costs.topk(count, largest=False, sorted=True).values
+    limit = lowest.gather(1, counts[:, None] - 1)
+    is_below, is_equal = costs < limit, costs == limit
+    room = counts[:, None] - is_below.sum(1, keepdim=True)
+    return is_below | (is_equal & (is_equal.cumsum(1) <= room))
 
 
 def _inside_box_mask(grid: Grid, truth: GroundTruth) -> Tensor:
+    """Return which cell centres are strictly inside which box, (K, A)."""
     low, high = truth.boxes[:, None, :2], truth.boxes[:, None, 2:]
     return ((grid.centres > low) & (grid.centres < high)).all(2)
 
 
 def _centre_region_mask(grid: Grid, truth: GroundTruth) -> Tensor:
-    middles = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2
-    way = (grid.centres - middles[:, None]).abs()
-    return (way < CENTRE_RADIUS * grid.strides[:, None]).all(2)
-
-
-def _box_area(boxes: Tensor) -> Tensor:
-    sides = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0)
-    return sides[..., 0] * sides[..., 1]
+    """Return which cell centres are in which object's centre region, (K, A)."""
+    centres = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2
+    distances = (grid.centres - centres[:, None]).abs()
+    return (distances < CENTRE_RADIUS * grid.strides[:, None]).all(2)

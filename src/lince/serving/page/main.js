@@ -1,288 +1,202 @@
-// Puts the page together: what is asked about, who is asked, and what came back.
+// Connects the page: photos and drawings go to the chosen model, and its records to the renderer of its task.
 
-import { about } from "./about.js";
-import { bars, brief, counting, objects, sentence, shapes } from "./answer.js";
-import { Trouble, correct, digit, keepToken, models, predict } from "./asking.js";
-import { camera } from "./camera.js";
-import { Marking } from "./marking.js";
-import { Pad } from "./pad.js";
-import { decoded, pixels, show, thumbnail } from "./picture.js";
-import { at, made, number, page, say } from "./words.js";
+import { RequestError, listModels, predict, renderDrawing, saveToken } from "./api.js";
+import { connectCamera } from "./camera.js";
+import { connectCorrection, showCorrection } from "./correction.js";
+import { byId } from "./dom.js";
+import { showModelFacts } from "./model_facts.js";
+import { DrawingPad } from "./pad.js";
+import { decodeImage, drawImage, drawPixels } from "./picture.js";
+import { showError, showResult, updateSummaryLink } from "./result.js";
+import { focusStrip, showStrip } from "./strip.js";
+import { genericRenderer, getRenderer, renderers } from "./tasks.js";
+import { text } from "./texts.js";
 
-const KEPT = 12; // photos of the strip
-const PAUSE = 150; // milliseconds after a stroke
-const SMALLEST_PHOTO = 64; // pixels; grey models up to this are drawn for
+const STRIP_LENGTH = 12;
+const DRAWING_PAUSE = 150; // milliseconds after a stroke until the drawing is sent
 
+/*
+ * An entry is an image and what became of it: {blob, name, bitmap, model, view, record, error, signal}. `bitmap` is
+ * null where the browser cannot read the file, `record` until it is predicted; `view` is what its renderer shows.
+ */
 const state = {
-  models: [], model: null, way: "photo", shown: { photo: null, draw: null }, strip: [], cut: null, all: false, judged: null,
+  models: [], model: null, view: {}, mode: "photo", entries: { photo: null, draw: null }, strip: [],
 };
-const current = () => state.shown[state.way];
-let asking = null; // what a drawing waits for
+const getCurrent = () => state.entries[state.mode];
+let drawing = null; // AbortController of the drawing that is being sent
 
-const pad = new Pad(at("pad"), () => {
-  at("undo").disabled = at("clear").disabled = !pad.strokes.length;
-  asking?.abort();
-  asking = new AbortController();
-  const { signal } = asking;
-  setTimeout(() => signal.aborted || askDrawing(signal), PAUSE);
+const pad = new DrawingPad(byId("pad"), () => {
+  byId("undo").disabled = byId("clear").disabled = !pad.strokes.length;
+  drawing?.abort();
+  drawing = new AbortController();
+  const { signal } = drawing;
+  setTimeout(() => signal.aborted || predictDrawing(signal), DRAWING_PAUSE);
 });
-const marking = new Marking(at("picture"), () => drawPicture());
 
 async function start() {
   try {
-    state.models = await models();
+    state.models = await listModels();
   } catch (error) {
-    failed(error);
+    showError(error);
     return;
   }
-  at("model").replaceChildren(...state.models.map((one) => new Option(one.name, one.name)));
-  at("choice").hidden = state.models.length < 2;
-  choose(state.models[0]);
+  byId("model").replaceChildren(...state.models.map(({ name }) => new Option(name, name)));
+  byId("model-choice").hidden = state.models.length < 2;
+  chooseModel(state.models[0]);
 }
 
-function choose(model) {
-  state.model = model;
-  Object.assign(state, { cut: null, all: false });
-  const drawn = model.input.channels === "grey" && Math.max(model.input.height, model.input.width) <= SMALLEST_PHOTO;
-  at("ways").hidden = !(drawn && !model.thresholds);
-  go(at("ways").hidden ? "photo" : document.querySelector("#ways input:checked").value);
-  about(model);
-  if (current()) ask(current());
+function chooseModel(model) {
+  const renderer = getRenderer(model);
+  Object.assign(state, { model, view: renderer.createView() });
+  byId("input-modes").hidden = !renderer.acceptsDrawing(model);
+  setMode(byId("input-modes").hidden ? "photo" : document.querySelector("#input-modes input:checked").value);
+  showModelFacts(model, renderer.metricNames);
+  if (getCurrent()) predictEntry(getCurrent());
 }
 
-function go(way) {
-  state.way = way;
-  at("drawing").hidden = way !== "draw";
-  at("photo").hidden = way !== "photo";
+function setMode(mode) {
+  state.mode = mode;
+  byId("drawing").hidden = mode !== "draw";
+  byId("photo").hidden = mode !== "photo";
   pad.draw();
   render();
 }
 
-// Asking
+// Prediction
 
-async function ask(entry) {
-  const { model } = state;
-  Object.assign(entry, { model, record: null, trouble: null });
+async function predictEntry(entry) {
+  const { model, view } = state;
+  Object.assign(entry, { model, view, record: null, error: null });
   render();
   try {
-    const record = await predict(entry.blob, model, entry.signal);
+    const record = await predict(entry.blob, model, getRenderer(model).requestOptions(model), entry.signal);
     if (entry.model === model) entry.record = record;
   } catch (error) {
     if (error.name === "AbortError") return;
-    if (entry.model === model) entry.trouble = error;
+    if (entry.model === model) entry.error = error;
   }
   render();
 }
 
-async function askDrawing(signal) {
+async function predictDrawing(signal) {
   if (!pad.strokes.length) {
-    state.shown.draw = null;
+    state.entries.draw = null;
     render();
     return;
   }
   try {
-    const blob = await digit(pad.strokes, signal);
-    state.shown.draw = { blob, signal, bitmap: await decoded(blob), drawn: true };
-    await ask(state.shown.draw);
+    const blob = await renderDrawing(pad.strokes, signal);
+    state.entries.draw = { blob, signal, bitmap: await decodeImage(blob) };
+    await predictEntry(state.entries.draw);
   } catch (error) {
-    if (error.name !== "AbortError") failed(error);
+    if (error.name !== "AbortError") showError(error);
   }
 }
 
-async function take(files) {
-  const waiting = [...files].filter((file) => file.size);
-  if (!waiting.length) return;
-  if (!at("ways").hidden) document.querySelector("#ways input[value=photo]").checked = true;
-  go("photo");
-  for (const blob of waiting) {
-    const entry = { blob, name: blob.name ?? "", bitmap: await decoded(blob) };
-    state.strip = [entry, ...state.strip].slice(0, KEPT); // the newest first
-    state.shown.photo = entry;
+async function addPhotos(fileList) {
+  const files = [...fileList].filter((file) => file.size);
+  if (!files.length) return;
+  if (!byId("input-modes").hidden) document.querySelector("#input-modes input[value=photo]").checked = true;
+  setMode("photo");
+  for (const blob of files) {
+    const entry = { blob, name: blob.name ?? "", bitmap: await decodeImage(blob) };
+    state.strip = [entry, ...state.strip].slice(0, STRIP_LENGTH); // the newest first
+    state.entries.photo = entry;
     if (!state.model) return;
-    await ask(entry);
+    await predictEntry(entry);
   }
 }
 
-// Showing
+// Display
 
 function render() {
-  const entry = current();
-  const trouble = entry?.trouble ?? null;
-  document.body.classList.toggle("waiting", Boolean(entry && !entry.record && !trouble));
-  at("trouble").hidden = !trouble;
-  if (trouble) failed(trouble);
-  tell(entry);
-  at("shares").hidden = !entry?.record?.classes;
-  at("objects").hidden = !entry?.record?.objects;
-  if (entry?.record?.classes) bars(entry.record, state.all);
-  if (entry?.record?.objects) objects(entry.record, entry.model, state.cut);
-  at("seen").hidden = !(state.way === "draw" && entry?.bitmap);
-  if (!at("seen").hidden) pixels(at("seen-picture"), entry.bitmap);
-  renderWrong(entry);
-  renderStrip();
+  const entry = getCurrent();
+  showResult(entry);
+  byId("model-view").hidden = !(state.mode === "draw" && entry?.bitmap);
+  if (!byId("model-view").hidden) drawPixels(byId("model-view-canvas"), entry.bitmap);
+  showCorrection(entry);
+  showStrip(state.strip, state.entries.photo, selectPhoto);
   drawPicture();
-}
-
-function tell(entry) {
-  const words = entry?.record ? sentence(entry.record, entry.model, state.cut) : say(entry ? "asking" : "nothing-yet");
-  const line = entry?.trouble ? "" : words;
-  if (at("said").textContent !== line) at("said").textContent = line;
-  at("said").classList.toggle("quiet", !entry?.record);
-  at("brief").textContent = line;
-  tellBriefly();
-}
-
-/** Say the answer at the foot of a small screen too, as long as it stands below what is in sight. */
-function tellBriefly() {
-  const below = at("said").getBoundingClientRect().top > window.innerHeight - 40;
-  at("brief").hidden = !(below && current()?.record);
 }
 
 function drawPicture() {
-  const entry = state.shown.photo;
-  at("drop").hidden = Boolean(entry?.bitmap);
-  at("framed").hidden = !entry?.bitmap;
-  at("hint").textContent = entry && !entry.bitmap ? say("no-preview", { name: entry.name }) : page.words.hint;
-  if (!entry?.bitmap || state.way !== "photo") return;
-  const canvas = at("picture");
-  const { record, model } = entry;
-  const found = record?.objects && (at("wrong").open ? marking.drawn : counting(record, model, state.cut));
-  marking.scale = show(canvas, entry.bitmap, found ? shapes(found, model) : [], found ? record : entry.bitmap);
-  canvas.setAttribute("aria-label", entry.name || say("photo"));
+  const entry = state.entries.photo;
+  byId("drop").hidden = Boolean(entry?.bitmap);
+  byId("preview").hidden = !entry?.bitmap;
+  byId("hint").textContent = entry && !entry.bitmap ? text("no-preview", { name: entry.name }) : text("hint");
+  if (!entry?.bitmap || state.mode !== "photo") return;
+  const { bitmap, record, model, view } = entry;
+  const renderer = record ? getRenderer(model) : null;
+  const shapes = renderer?.shapes(record, model, view) ?? [];
+  drawImage(byId("picture"), bitmap, shapes, renderer?.imageSize(record) ?? bitmap);
+  byId("picture").setAttribute("aria-label", entry.name || text("photo"));
 }
 
-function renderStrip() {
-  if (state.strip.length < 2) return;
-  at("strip").replaceChildren(...state.strip.map(little));
-}
-
-function little(entry, index) {
-  const [line, button, picture] = [made("li"), made("button"), made("canvas")];
-  const told = entry.record ? brief(entry.record, entry.model) : entry.trouble ? say("trouble") : "…";
-  button.type = "button";
-  button.setAttribute("aria-label", say("show", { number: number(index + 1), answer: told }));
-  if (entry === state.shown.photo) button.setAttribute("aria-current", "true");
-  if (entry.bitmap) thumbnail(picture, entry.bitmap);
-  button.append(picture, made("span", "", told));
-  button.addEventListener("click", () => look(entry));
-  line.append(button);
-  return line;
-}
-
-function look(entry) {
+function selectPhoto(entry) {
   const index = state.strip.indexOf(entry);
-  state.shown.photo = entry;
-  if (entry.model !== state.model || entry.trouble) ask(entry);
-  else render();
-  at("strip").children[index]?.querySelector("button").focus();
-}
-
-function failed(error) {
-  const known = error instanceof Trouble;
-  at("trouble").hidden = false;
-  at("trouble").querySelector("p").textContent = known ? error.message : say("broken");
-  at("said").textContent = "";
-  if (error.token) at("key").hidden = false;
-  if (!known) throw error;
-}
-
-// Setting right
-
-function renderWrong(entry) {
-  const wrong = at("wrong");
-  const possible = page.corrections && Boolean(entry?.record);
-  wrong.hidden = !possible;
-  if (!possible || state.judged === entry.record) return;
-  state.judged = entry.record;
-  wrong.open = false;
-  at("kept").textContent = "";
-  at("right").hidden = Boolean(entry.record.objects);
-  at("boxes").hidden = !entry.record.objects;
-  at("label").required = !entry.record.objects;
-  if (entry.record.objects) return;
-  const names = entry.model.classes.map((name) => new Option(name, name));
-  at("label").replaceChildren(new Option(say("choose"), ""), ...names);
-}
-
-async function keep(event) {
-  event.preventDefault();
-  const entry = current();
-  const right = entry.record.objects ? { objects: marking.objects } : { label: at("label").value };
-  at("keep").disabled = true;
-  try {
-    const done = await correct(entry.blob, entry.model, right);
-    at("kept").textContent = say(done.saved ? "kept" : "kept-already");
-    at("trouble").hidden = true;
-  } catch (error) {
-    failed(error);
-  } finally {
-    at("keep").disabled = false;
+  state.entries.photo = entry;
+  if (entry.model !== state.model || entry.error) {
+    predictEntry(entry);
+  } else {
+    entry.view = state.view;
+    render();
   }
+  focusStrip(index);
 }
 
-// Hearing
+// Events
 
-at("file").addEventListener("change", (event) => {
-  take(event.target.files);
+byId("file").addEventListener("change", (event) => {
+  addPhotos(event.target.files);
   event.target.value = "";
 });
-at("drop").addEventListener("click", () => at("file").click());
-at("model").addEventListener("change", (event) => choose(state.models.find((one) => one.name === event.target.value)));
-at("ways").addEventListener("change", (event) => go(event.target.value));
-at("undo").addEventListener("click", () => pad.undo());
-at("clear").addEventListener("click", () => pad.clear());
-at("again").addEventListener("click", () => {
-  at("trouble").hidden = true;
+byId("drop").addEventListener("click", () => byId("file").click());
+byId("model").addEventListener("change", ({ target }) =>
+  chooseModel(state.models.find(({ name }) => name === target.value)));
+byId("input-modes").addEventListener("change", (event) => {
+  setMode(event.target.value);
+  const entry = getCurrent();
+  if (entry && entry.model !== state.model) predictEntry(entry); // another model was chosen meanwhile
+});
+byId("undo").addEventListener("click", () => pad.undo());
+byId("clear").addEventListener("click", () => pad.clear());
+byId("retry").addEventListener("click", () => {
+  byId("error").hidden = true;
   if (!state.model) start();
-  else if (state.way === "draw") pad.changed();
-  else if (current()) ask(current());
+  else if (state.mode === "draw") pad.changed();
+  else if (getCurrent()) predictEntry(getCurrent());
 });
-at("key").addEventListener("submit", (event) => {
+byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  keepToken(at("token").value.trim());
-  at("key").hidden = at("trouble").hidden = true;
-  at("token").value = "";
-  at("again").click();
+  saveToken(byId("token").value.trim());
+  byId("token-form").hidden = byId("error").hidden = true;
+  byId("token").value = "";
+  byId("retry").click();
 });
-at("more").addEventListener("click", () => {
-  state.all = !state.all;
-  bars(current().record, state.all);
-});
-at("threshold").addEventListener("input", (event) => {
-  state.cut = Number(event.target.value);
-  render();
-});
-at("own").addEventListener("click", () => {
-  state.cut = null;
-  render();
-  at("threshold").focus();
-});
-at("wrong").addEventListener("toggle", () => {
-  const { record, model } = current() ?? {};
-  if (at("wrong").open && record?.objects) marking.begin(counting(record, model, state.cut), model, record);
-  drawPicture();
-});
-at("correct").addEventListener("submit", keep);
-camera((photo) => take([photo]), (words) => failed(new Trouble(words)));
+for (const renderer of [...Object.values(renderers), genericRenderer]) {
+  renderer.connect({ getView: () => getCurrent().view, render, redrawPicture: drawPicture });
+}
+connectCorrection(getCurrent, drawPicture);
+connectCamera((photo) => addPhotos([photo]), (message) => showError(new RequestError(message)));
 
 document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files ?? [])];
-  if (files.length) take(files);
+  if (files.length) addPhotos(files);
 });
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
-  document.body.classList.add("over");
+  document.body.classList.add("drag-over");
 });
 document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) document.body.classList.remove("over");
+  if (!event.relatedTarget) document.body.classList.remove("drag-over");
 });
 document.addEventListener("drop", (event) => {
   event.preventDefault();
-  document.body.classList.remove("over");
+  document.body.classList.remove("drag-over");
   const files = [...(event.dataTransfer?.files ?? [])];
-  if (files.length) take(files);
+  if (files.length) addPhotos(files);
 });
-window.addEventListener("scroll", tellBriefly, { passive: true });
-new ResizeObserver(() => drawPicture()).observe(at("photo"));
+window.addEventListener("scroll", updateSummaryLink, { passive: true });
+new ResizeObserver(() => drawPicture()).observe(byId("photo"));
 
 start();

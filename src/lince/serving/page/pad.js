@@ -1,27 +1,28 @@
-// A sheet to draw a digit on: by mouse, finger or pen, and by keyboard.
+// A pad to draw a digit on: by mouse, finger or pen, and by keyboard.
 
-const THICK = 0.075; // of the sheet's side
-const STEP = 0.04;
-const FINE = 0.01;
+const LINE_WIDTH = 0.075; // lengths are fractions of the pad's side
+const KEY_STEP = 0.04;
+const FINE_KEY_STEP = 0.01;
+const SMALLEST_STEP = 0.004; // between two points of a stroke
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** The strokes on `canvas`, in shares of its side; `changed` hears of every stroke that is done or undone. */
-export class Pad {
+/** The strokes on `canvas`, lists of points [x, y]; `changed` is called when one was finished or removed. */
+export class DrawingPad {
   constructor(canvas, changed) {
     this.canvas = canvas;
     this.changed = changed;
     this.strokes = [];
-    this.stroke = null;
-    this.cursor = [0.5, 0.5];
-    this.keyed = false;
-    for (const [name, act] of Object.entries({
-      pointerdown: (event) => this.#down(event),
-      pointermove: (event) => this.#move(event),
-      pointerup: () => this.#up(),
-      pointercancel: () => this.#up(),
-      keydown: (event) => this.#key(event),
-      blur: () => { this.keyed = false; this.#up(); this.draw(); },
-    })) canvas.addEventListener(name, act);
+    this.stroke = null; // the one that is being drawn
+    this.cursor = [0.5, 0.5]; // the pen of the keyboard
+    this.isKeyboardUsed = false;
+    for (const [name, handle] of Object.entries({
+      pointerdown: (event) => this.#startStroke(event),
+      pointermove: (event) => this.#extendStroke(event),
+      pointerup: () => this.#finishStroke(),
+      pointercancel: () => this.#finishStroke(),
+      keydown: (event) => this.#handleKey(event),
+      blur: () => this.#leave(),
+    })) canvas.addEventListener(name, handle);
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
@@ -42,39 +43,38 @@ export class Pad {
   draw() {
     const side = this.canvas.clientWidth;
     if (!side) return;
-    const dots = window.devicePixelRatio || 1;
-    this.canvas.width = this.canvas.height = Math.round(side * dots);
-    const pen = this.canvas.getContext("2d");
-    pen.scale(this.canvas.width, this.canvas.height);
-    pen.lineCap = pen.lineJoin = "round";
-    pen.lineWidth = THICK;
-    pen.strokeStyle = "#fff";
-    for (const stroke of this.stroke ? [...this.strokes, this.stroke] : this.strokes) line(pen, stroke);
-    if (this.keyed) cross(pen, this.cursor, this.stroke !== null);
+    this.canvas.width = this.canvas.height = Math.round(side * (window.devicePixelRatio || 1));
+    const context = this.canvas.getContext("2d");
+    context.scale(this.canvas.width, this.canvas.height);
+    context.lineCap = context.lineJoin = "round";
+    context.lineWidth = LINE_WIDTH;
+    context.strokeStyle = "#fff";
+    for (const stroke of this.stroke ? [...this.strokes, this.stroke] : this.strokes) drawStroke(context, stroke);
+    if (this.isKeyboardUsed) drawCursor(context, this.cursor, this.stroke !== null);
   }
 
-  #place(event) {
-    const sheet = this.canvas.getBoundingClientRect();
-    return [(event.clientX - sheet.left) / sheet.width, (event.clientY - sheet.top) / sheet.height].map(rounded);
+  #locate(event) {
+    const { left, top, width, height } = this.canvas.getBoundingClientRect();
+    return [(event.clientX - left) / width, (event.clientY - top) / height].map(round);
   }
 
-  #down(event) {
-    if (event.button > 0 || (this.stroke && !this.keyed)) return;
-    this.#up();
-    this.keyed = false;
+  #startStroke(event) {
+    if (event.button > 0 || (this.stroke && !this.isKeyboardUsed)) return;
+    this.#finishStroke();
+    this.isKeyboardUsed = false;
     this.canvas.setPointerCapture(event.pointerId);
-    this.stroke = [this.#place(event)];
+    this.stroke = [this.#locate(event)];
     this.draw();
   }
 
-  #move(event) {
-    if (!this.stroke || this.keyed) return;
+  #extendStroke(event) {
+    if (!this.stroke || this.isKeyboardUsed) return;
     const events = event.getCoalescedEvents?.() ?? [];
-    for (const one of events.length ? events : [event]) add(this.stroke, this.#place(one));
+    for (const step of events.length ? events : [event]) addPoint(this.stroke, this.#locate(step));
     this.draw();
   }
 
-  #up() {
+  #finishStroke() {
     if (!this.stroke) return;
     this.strokes.push(this.stroke);
     this.stroke = null;
@@ -82,55 +82,62 @@ export class Pad {
     this.changed();
   }
 
-  #key(event) {
+  #leave() {
+    this.isKeyboardUsed = false;
+    this.#finishStroke();
+    this.draw();
+  }
+
+  #handleKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const way = ARROWS[event.key];
-    if (way) this.#walk(way, event.shiftKey ? FINE : STEP);
-    else if (event.key === " ") this.#lift();
+    const direction = ARROWS[event.key];
+    if (direction) this.#moveCursor(direction, event.shiftKey ? FINE_KEY_STEP : KEY_STEP);
+    else if (event.key === " ") this.#togglePen();
     else if (event.key === "Backspace") this.undo();
     else if (event.key === "Delete") this.clear();
     else return;
     event.preventDefault();
   }
 
-  #walk(way, step) {
-    this.keyed = true;
-    this.cursor = this.cursor.map((value, axis) => rounded(Math.min(1, Math.max(0, value + way[axis] * step))));
-    if (this.stroke) add(this.stroke, [...this.cursor]);
+  #moveCursor(direction, step) {
+    this.isKeyboardUsed = true;
+    this.cursor = this.cursor.map((value, axis) => round(Math.min(1, Math.max(0, value + direction[axis] * step))));
+    if (this.stroke) addPoint(this.stroke, [...this.cursor]);
     this.draw();
   }
 
-  #lift() {
-    this.keyed = true;
-    if (this.stroke) this.#up();
+  #togglePen() {
+    this.isKeyboardUsed = true;
+    if (this.stroke) this.#finishStroke();
     else this.stroke = [[...this.cursor]];
     this.draw();
   }
 }
 
-const rounded = (value) => Math.round(value * 1e4) / 1e4;
+const round = (value) => Math.round(value * 1e4) / 1e4;
 
-function add(stroke, point) {
+function addPoint(stroke, point) {
   const last = stroke[stroke.length - 1];
-  if (Math.hypot(point[0] - last[0], point[1] - last[1]) >= 0.004) stroke.push(point);
+  if (Math.hypot(point[0] - last[0], point[1] - last[1]) >= SMALLEST_STEP) stroke.push(point);
 }
 
-function line(pen, points) {
-  pen.beginPath();
-  pen.moveTo(...points[0]);
-  for (const point of points.length > 1 ? points.slice(1) : points) pen.lineTo(...point);
-  pen.stroke();
+function drawStroke(context, points) {
+  context.beginPath();
+  context.moveTo(...points[0]);
+  for (const point of points.length > 1 ? points.slice(1) : points) context.lineTo(...point);
+  context.stroke();
 }
 
-function cross(pen, [x, y], down) {
-  pen.save();
-  pen.lineWidth = 0.008;
-  pen.strokeStyle = down ? "#5cc487" : "#f0a54a";
-  pen.beginPath();
+/** Draw the keyboard's pen as a cross: green while it is down, orange while it is up. */
+function drawCursor(context, [x, y], isDown) {
+  context.save();
+  context.lineWidth = 0.008;
+  context.strokeStyle = isDown ? "#5cc487" : "#f0a54a";
+  context.beginPath();
   for (const [dx, dy] of [[0.045, 0], [0, 0.045]]) {
-    pen.moveTo(x - dx, y - dy);
-    pen.lineTo(x + dx, y + dy);
+    context.moveTo(x - dx, y - dy);
+    context.lineTo(x + dx, y + dy);
   }
-  pen.stroke();
-  pen.restore();
+  context.stroke();
+  context.restore();
 }

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Sequence
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lince.annotations import Classes
 from lince.i18n import _
 from lince.serving import json_logs, openapi, request_body, request_images, request_reader, state
-from lince.serving.correction_store import CorrectedBoxes, CorrectionStore
-from lince.serving.digit_image import are_numbers
+from lince.serving.correction_store import CorrectionStore
 from lince.serving.http_errors import ApiError, client_error, json_response
 from lince.serving.model_registry import ModelRegistry, ServedModel
 from lince.serving.request_body import RequestBody
+from lince.tasks import list_tasks
 
 router = APIRouter()
-MAX_OBJECTS = 1000
 _MAX_FIELD_BYTES = 200_000
-_FORM_FIELDS = ("model", "label", "objects")
 
 
 @router.post("/v1/corrections", responses=openapi.CORRECTION_RESPONSES, openapi_extra=openapi.CORRECTION_REQUEST)
@@ -68,7 +61,9 @@ def _folder_name(name: str) -> str:
 
 
 def _check_form(body: RequestBody) -> None:
-    unknown = [name for name in body.fields if name not in _FORM_FIELDS]
+    parts = [task.load_part("http") for task in list_tasks() if task.has_part("http")]
+    known = {"model", *(name for part in parts for name in part.CORRECTION_FIELDS)}
+    unknown = [name for name in body.fields if name not in known]
     if unknown:
         raise client_error(
             "unknown-option",
@@ -81,53 +76,9 @@ def _check_form(body: RequestBody) -> None:
 
 def _save_correction(served: ServedModel, kept: CorrectionStore, body: RequestBody, size: tuple[int, int]) -> bool:
     [photo] = body.images
-    classes = served.version.predictor.classes
     try:
-        if served.is_detector:
-            boxes, class_ids = _parse_objects(body.fields.get("objects", ""), classes, size)
-            return kept.save_objects(photo.data, CorrectedBoxes(boxes, class_ids, size), classes)
-        return kept.save_label(photo.data, _check_label(body.fields.get("label", ""), classes), classes)
+        saved: bool = served.http.save_correction(kept, photo.data, body.fields, served.version.predictor.classes, size)
+        return saved
     except OSError as error:
         json_logs.log_event("correction-lost", reason=error.strerror or "")
-        raise ApiError(507, "corrections-broken", _("The photo could not be kept on the server's disk.")) from error
-
-
-def _check_label(label: str, classes: Classes) -> str:
-    if label not in classes.names:
-        raise client_error(
-            "unknown-class", _("There is no class '{name}'.").format(name=request_images.shorten_text(label)), 422
-        )
-    return label
-
-
-def _parse_objects(text: str, classes: Classes, size: tuple[int, int]) -> tuple[Any, Any]:
-    try:
-        sent = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _bad_objects_error() from None
-    if not isinstance(sent, list) or len(sent) > MAX_OBJECTS or not all(isinstance(one, dict) for one in sent):
-        raise _bad_objects_error()
-    class_ids = [classes.index(_check_label(str(one.get("class", "")), classes)) for one in sent]
-    boxes = [_parse_box(one.get("box"), size) for one in sent]
-    return np.array(boxes, np.float64).reshape(-1, 4), np.array(class_ids, np.int32)
-
-
-def _parse_box(value: object, size: tuple[int, int]) -> Sequence[float]:
-    if not (isinstance(value, list) and are_numbers(value)):
-        raise _bad_objects_error()
-    try:
-        box = np.asarray(value, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise _bad_objects_error() from None
-    if box.shape != (4,) or not np.isfinite(box).all():
-        raise _bad_objects_error()
-    height, width = size
-    left, top, right, bottom = np.clip(box, 0, [width, height, width, height]).tolist()
-    if right <= left or bottom <= top:
-        raise _bad_objects_error()
-    return left, top, right, bottom
-
-
-def _bad_objects_error() -> ApiError:
-    message = _('Expected objects: JSON such as [{{"class": "{name}", "box": [left, top, right, bottom]}}].')
-    return client_error("bad-objects", message.format(name="cat"), 422)
+        raise ApiError(507, "corrections-broken", _("The photo could not be saved on the server.")) from error

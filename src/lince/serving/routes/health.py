@@ -1,4 +1,4 @@
-"""Whether the server lives and is ready, with which models, and what it has counted."""
+"""Endpoints for operation: liveness, readiness, the list of models, and Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _METRICS_RESPONSE: dict[str, Any] = {
     "content": {"text/plain": {"schema": {"type": "string"}}},
     "description": "Counters.",
 }
-_NO_AUTH: dict[str, Any] = {"security": []}  # asked without a token, where there is one
+_NO_AUTH: dict[str, Any] = {"security": []}  # OpenAPI: no token needed (see ``middleware.PUBLIC_PATHS``)
 
 
 @router.get(
     "/healthz", responses={200: {"model": schemas.HealthStatus}, **error_responses(421, 500)}, openapi_extra=_NO_AUTH
 )
 async def healthz() -> Response:
-    """Tell that the process lives."""
+    """Return 200 while the process runs, also while it is stopping: the liveness probe."""
     return json_response({"status": "alive"})
 
 
@@ -35,7 +35,7 @@ async def healthz() -> Response:
     openapi_extra=_NO_AUTH,
 )
 async def readyz(request: Request) -> Response:
-    """Tell whether photos are taken in: the models are loaded, and the server is not being stopped."""
+    """Return 200 while requests are accepted, 503 once the server is stopping: the readiness probe."""
     if state.get_server_state(request).stopping:
         return json_response({"status": "stopping"}, 503)
     return json_response({"status": "ready"})
@@ -43,13 +43,13 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/v1/models", responses={200: {"model": schemas.ModelList}, **error_responses(401, 421, 429, 500, 503)})
 async def list_models(request: Request) -> Response:
-    """Tell which models answer."""
-    return json_response({"models": [one.describe() for one in state.get_server_state(request).models]})
+    """Return the served models with their classes, inputs, licences and metrics."""
+    return json_response({"models": [served.describe() for served in state.get_server_state(request).models]})
 
 
 @router.get("/metrics", response_class=Response, responses={200: _METRICS_RESPONSE, **error_responses(401, 421, 500)})
 async def get_metrics(request: Request) -> Response:
-    """Tell the counters, as Prometheus reads them."""
+    """Return the metrics in Prometheus's text format."""
     return Response(
         state.get_server_state(request).metrics.render_text(), headers={"Content-Type": CONTENT_TYPE_LATEST}
     )

@@ -9,12 +9,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lince.inference.classification.predictor import ClassificationResult
 from lince.serving import openapi, request_reader, state
 from lince.serving.batcher import ModelReplacedError, Outcome, find_unexpected_error
 from lince.serving.http_errors import ApiError, client_disconnected_error, json_response
 from lince.serving.model_registry import ModelRegistry, ServedModel
-from lince.serving.request_images import PredictRequest
+from lince.serving.request_reader import PredictRequest
 
 router = APIRouter()
 
@@ -74,5 +73,5 @@ def _build_response(served: ServedModel, asked: PredictRequest, outcomes: list[O
 def _prediction_record(name: str, outcome: Outcome, top: int | None) -> dict[str, Any]:
     if isinstance(outcome, ApiError):
         return {"file": name, "error": outcome.to_dict()}
-    record: dict[str, Any] = outcome.to_dict(top) if isinstance(outcome, ClassificationResult) else outcome.to_dict()
+    record: dict[str, Any] = outcome.to_dict(top)
     return record

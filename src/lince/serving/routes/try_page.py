@@ -1,4 +1,4 @@
-"""The page at ``/`` on which a person tries a model: its parts, its words, and the drawing that becomes a digit."""
+"""The page at ``/`` for trying a model in the browser: HTML, assets, translated texts, and the drawing of digits."""
 
 from __future__ import annotations
 
@@ -20,36 +20,45 @@ from lince.serving import digit_image, openapi, request_reader, state
 from lince.serving.http_errors import client_error
 
 router = APIRouter()
-LANGUAGE_NAMES = {"en": "English", "es": "Español", "pt": "Português"}
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _MAX_DRAWING_BYTES = 1 << 20
-_REPORT_STYLE = "style.css"  # of the reports, so that all pages of lince look alike
+_REPORT_STYLE = "style.css"  # shared with the evaluation reports
 
 
 @router.get("/", include_in_schema=False)
 async def get_try_page(request: Request) -> Response:
-    """Show the page, in the language of whoever looks."""
+    """Return the page in the client's language.
+
+    Its links are relative, so that it works below a proxy's prefix; there, a path without a trailing slash is
+    redirected.
+    """
     settings = state.get_server_state(request).settings
     if settings.root_path and not request.scope.get("raw_path", b"/").endswith(b"/"):
-        return Response(status_code=308, headers={"Location": f"{settings.root_path}/"})  # its addresses are relative
-    corrections = settings.corrections_folder is not None
-    facts = {"language": get_language(), "corrections": corrections, "words": translate_script_texts()}
-    tongues = [(code, LANGUAGE_NAMES[code]) for code in LANGUAGES]
-    text = (
-        _template_environment().get_template("try.html.j2").render(page=facts, language=get_language(), tongues=tongues)
-    )
+        return Response(status_code=308, headers={"Location": f"{settings.root_path}/"})
+    accepts_corrections = settings.corrections_folder is not None
+    script_data = {
+        "language": get_language(),
+        "corrections": accepts_corrections,
+        "texts": translate_script_texts(),
+    }
+    languages = [(code, language.name) for code, language in LANGUAGES.items()]
+    template = _template_environment().get_template("try.html.j2")
+    text = template.render(page=script_data, language=get_language(), languages=languages)
     return Response(text, media_type="text/html", headers={"Vary": "Accept-Language"})
 
 
 @router.get("/page/{name}", include_in_schema=False)
 async def get_page_asset(request: Request, name: str) -> Response:
-    """Give a part of the page: its styles, its scripts, its mark."""
+    """Return a style sheet, script or icon of the page.
+
+    Browsers may cache it but must ask again each time; an unchanged one is answered with 304.
+    """
     content = _page_assets().get(name)
     if content is None:
         raise client_error("not-found", _("There is nothing at this address."), 404)
-    tag = f'"{compute_digest(content)}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == tag:
+    etag = f'"{compute_digest(content)}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=_MEDIA_TYPES[name.rpartition(".")[2]], headers=headers)
 
@@ -58,86 +67,96 @@ async def get_page_asset(request: Request, name: str) -> Response:
     "/v1/drawing", response_class=Response, responses=openapi.DRAWING_RESPONSES, openapi_extra=openapi.DRAWING_REQUEST
 )
 async def render_drawing(request: Request) -> Response:
-    """Give the picture (PNG) of a digit that a pen drew: the body is ``{"strokes": [[[x, y], ...], ...]}``."""
+    """Return the drawing as a PNG like MNIST's digits; the body is ``{"strokes": [[[x, y], ...], ...]}``."""
     limits = replace(state.get_server_state(request).settings.limits, request_bytes=_MAX_DRAWING_BYTES)
-    picture = await asyncio.to_thread(_render_digit, await request_reader.receive_body(request, limits))
-    return Response(picture, media_type="image/png")
+    png = await asyncio.to_thread(_render_digit, await request_reader.receive_body(request, limits))
+    return Response(png, media_type="image/png")
 
 
 def translate_script_texts() -> dict[str, str]:
-    """Return what the scripts say, by its name, in the language in force."""
+    """Return the texts that the page's scripts show, by key, in the current language.
+
+    Words in braces are filled in by the scripts.
+    """
     return {
-        "all": _("Show all {count} classes"),
-        "asking": _("Asking the model…"),
-        "broken": _("Something went wrong on this page. Load it again."),
+        "all-classes": _("Show all {count} classes"),
         "busy": _("The server is busy. Try again in {seconds} s."),
-        "camera-broken": _("The camera gives no picture. Another program may be using it."),
+        "camera-broken": _("The camera gives no image. Another program may be using it."),
         "camera-insecure": _("Browsers open the camera only for pages of this machine, or over HTTPS. Choose a photo."),
         "camera-none": _("No camera was found. Choose a photo instead."),
-        "camera-refused": _("The camera was refused to this page. Allow it in the browser, or choose a photo."),
-        "choose": _("Choose the right answer"),
-        "count": _("{name}: {count}"),
-        "fewer": _("Show fewer"),
+        "camera-refused": _("Camera access was denied. Allow it in the browser, or choose a photo."),
+        "choose-class": _("Choose the correct class"),
+        "class-summary": _("{name} · {share}"),
+        "correction-known": _("It was already saved."),
+        "correction-saved": _("Saved. Thank you."),
+        "failed": _("no result"),
+        "fewer-classes": _("Show fewer"),
         "hint": _("Drop a photo here, paste it, or choose one."),
-        "is": _("{name}, {share}"),
-        "kept": _("Kept. Thank you."),
-        "kept-already": _("It was kept before."),
-        "no-object": _("nothing is there"),
-        "no-preview": _("This browser cannot show {name}, but the model is asked about it."),
-        "nothing": _("Nothing was found."),
-        "nothing-yet": _("Nothing has been asked yet."),
+        "json-record": _("Result as JSON"),
+        "no-object": _("no object"),
+        "no-objects": _("No objects were found."),
+        "no-preview": _("This browser cannot show {name}, but the model can still process it."),
+        "nothing-yet": _("Draw or choose a photo."),
         "object": _("Object {number}"),
-        "offline": _("There is no network. Try again when it is back."),
-        "own": _("the model's own"),
+        "object-count": _("{name}: {count}"),
+        "offline": _("No network connection. Try again when it is back."),
+        "page-error": _("Something went wrong on this page. Reload it."),
         "photo": _("Photo"),
-        "refused": _("The server refused it (status {status})."),
-        "show": _("Photo {number}: {answer}"),
-        "trouble": _("not answered"),
+        "refused": _("The server rejected the request (status {status})."),
+        "show-photo": _("Photo {number}: {answer}"),
+        "threshold-default": _("model default"),
         "unreachable": _("The server cannot be reached. Is it running?"),
+        "waiting": _("Running the model…"),
         **_fact_texts(),
     }
 
 
 def _fact_texts() -> dict[str, str]:
+    """Return the labels of the model's properties, which the page shows beside the result."""
     return {
-        "fact-accuracy": _("accuracy on its test photos"),
+        "fact-accuracy": _("test accuracy"),
         "fact-classes": _("classes"),
-        "fact-input": _("what it reads, in pixels"),
+        "fact-input": _("input size in pixels"),
         "fact-licence": _("licence of its weights"),
-        "fact-made": _("made for"),
-        "fact-map50": _("average precision at half overlap"),
-        "fact-map50_95": _("average precision"),
+        "licence-none": _("none"),
+        "licence-unknown": _("unknown"),
+        "fact-made": _("format"),
+        "fact-map50": _("test mAP50"),
+        "fact-map50_95": _("test mAP50-95"),
         "fact-name": _("name"),
         "fact-network": _("network"),
         "fact-source": _("source of its weights"),
-        "fact-trouble": _("a newer version that is not used"),
+        "fact-trouble": _("newer version, not loaded"),
     }
 
 
 def _render_digit(body: bytes) -> bytes:
+    """Return the PNG for a JSON body of strokes; raise ``ApiError`` (400 or 422) for another one."""
     try:
-        sent = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         raise client_error("bad-json", _("The body is not JSON.")) from None
-    strokes = digit_image.parse_strokes(sent.get("strokes") if isinstance(sent, dict) else None)
+    strokes = digit_image.parse_strokes(document.get("strokes") if isinstance(document, dict) else None)
     return images.encode_png(digit_image.render_digit(strokes))
 
 
 @cache
 def _template_environment() -> Environment:
-    made = Environment(
+    """Return the Jinja environment of the page: HTML-escaped, and an error for undefined variables."""
+    environment = Environment(
         loader=PackageLoader("lince.serving", "page"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.globals["_"] = _
-    return made
+    environment.globals["_"] = _
+    return environment
 
 
 @cache
 def _page_assets() -> dict[str, bytes]:
+    """Return the content of every asset by file name; nothing else can be requested."""
     folder = files("lince.serving").joinpath("page")
-    found = {one.name: one.read_bytes() for one in folder.iterdir() if one.name.rpartition(".")[2] in _MEDIA_TYPES}
-    return {**found, _REPORT_STYLE: files("lince.evaluation.report").joinpath("templates", _REPORT_STYLE).read_bytes()}
+    assets = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.rpartition(".")[2] in _MEDIA_TYPES}
+    return {**assets, _REPORT_STYLE: files("lince.evaluation.report").joinpath("templates", _REPORT_STYLE).read_bytes()}

@@ -1,4 +1,4 @@
-"""A network built, filled with weights and measured: what every recipe that loads torch starts from."""
+"""Builds a classification network, loads its weights and measures its cost."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from lince.models.classification.classifier import Classifier, build_classifier
 from lince.models.layer_summary import summarise_network
 from lince.models.weights_source import WeightsSource
 from lince.preprocess import PreprocessSpec
+from lince.training.run_report import collect_network_facts
 
 
 def build_with_weights(
     source: WeightsSource, spec: PreprocessSpec, classes: int, seed: int
 ) -> tuple[Classifier, dict[str, Any]]:
-    """Return the network of ``source`` for ``classes``, its body filled, and its facts for the report (JSON).
+    """Return the network of ``source`` with a new head for ``classes`` classes, and its facts for the report (JSON).
 
-    Raises ``WeightsError`` when the weights do not fit.
+    The head is initialised from ``seed``. Raises ``WeightsError`` when the weights do not fit the network.
     """
     network = build_classifier(source.entry, classes, spec, seed)
     report = weights.load_classifier_weights(network, source)
@@ -26,15 +27,11 @@ def build_with_weights(
 def describe_network(
     network: Classifier, source: WeightsSource, spec: PreprocessSpec, lines: list[str]
 ) -> dict[str, Any]:
-    """Return name, source, licence, cost and layers of ``network`` as the report shows them."""
-    table = summarise_network(network, spec)
-    return {
-        "name": source.entry.identifier if source.kind != "file" else source.entry.name_without_tag,
-        "source": source.provenance,
-        "licence": source.licence,
-        "params": table.params,
-        "trainable": table.trainable,
-        "macs": table.macs,
-        "layers": [],
-        "weights": lines,
-    }
+    """Return name, source, licence, cost and layers of ``network`` for the report (JSON).
+
+    ``params`` and ``trainable`` count parameters, ``macs`` multiply-accumulates per image of ``spec``; ``lines``
+    describe how the weights were loaded.
+    """
+    summary = summarise_network(network, spec)
+    facts = collect_network_facts(source, summary.params, summary.trainable, summary.macs)
+    return {**facts, "weights": lines}

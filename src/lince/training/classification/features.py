@@ -1,4 +1,4 @@
-"""Features of a dataset, computed once and kept: what a frozen backbone answers to each of its images."""
+"""Computes the embeddings of a dataset with a frozen ONNX backbone, and caches them by image content."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ Embedding = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """What the backbone answered: ``rows`` float32 (N, D) for ``keys`` (N content digests), and what was unreadable."""
+    """Embeddings of the readable images of a dataset, in row order.
+
+    ``embeddings`` is float32 (N, D), ``keys`` are the N content digests; ``rejected`` maps the rows that could not be
+    read to the reason; ``computed_count`` is how many images were not in the cache.
+    """
 
     embeddings: NDArray[np.float32]
     keys: list[str]
@@ -38,46 +42,51 @@ class ImageFeatures:
 def compute_features(
     dataset: Dataset, network: Path, spec: PreprocessSpec, progress: Progress = SILENT
 ) -> ImageFeatures:
-    """Return the features of every image of ``dataset``: from the cache, or from ``network`` (ONNX) and then cached.
+    """Return the embeddings of every image of ``dataset``, from the cache or computed with ``network``.
 
-    Images that cannot be read stand in ``refused`` by row, and have neither key nor row.
+    ``network`` is the ONNX file of the backbone; what it computes is cached. Images that cannot be read are in
+    ``rejected`` by row, and have neither a key nor an embedding. With no readable image the embeddings have shape (0,
+    0).
     """
-    keys, refused = compute_content_keys(dataset, progress)
+    keys, rejected = compute_content_keys(dataset, progress)
     cache = FeatureCache(network, spec)
-    known = cache.load(set(keys.values()))
-    missing = {key: row for row, key in keys.items() if key not in known}
-    if missing:
-        work = _FeatureCollector(cache)
-        with progress.open_stage(_("Computing features"), len(missing)) as stage:
-            for batch, answers in _compute_batches(dataset, list(missing.items()), network, spec):
-                work.add_batch(batch, answers)
+    cached = cache.load(set(keys.values()))
+    missing_rows = {key: row for row, key in keys.items() if key not in cached}
+    if missing_rows:
+        collector = _FeatureCollector(cache)
+        with progress.open_stage(_("Extracting features"), len(missing_rows)) as stage:
+            for batch, results in _compute_batches(dataset, list(missing_rows.items()), network, spec):
+                collector.add_batch(batch, results)
                 stage.advance(len(batch))
-        work.flush()
-        known.update(work.embeddings)
-        refused.update({row: work.rejected[key] for row, key in keys.items() if key in work.rejected})
-    usable = [row for row in sorted(keys) if row not in refused]
-    rows = np.stack([known[keys[row]] for row in usable]) if usable else np.empty((0, 0), np.float32)
-    return ImageFeatures(rows, [keys[row] for row in usable], refused, len(missing))
+        collector.flush()
+        cached.update(collector.embeddings)
+        rejected.update({row: collector.rejected[key] for row, key in keys.items() if key in collector.rejected})
+    usable_rows = [row for row in sorted(keys) if row not in rejected]
+    embeddings = np.stack([cached[keys[row]] for row in usable_rows]) if usable_rows else np.empty((0, 0), np.float32)
+    return ImageFeatures(embeddings, [keys[row] for row in usable_rows], rejected, len(missing_rows))
 
 
 def compute_content_keys(
     dataset: Dataset, progress: Progress = SILENT
 ) -> tuple[dict[int, str], dict[int, RejectedItem]]:
-    """Return each row's content digest, and the rows whose file cannot be read."""
+    """Return the content digest of each row, and the rows whose file cannot be read, in parallel."""
     keys: dict[int, str] = {}
-    refused: dict[int, RejectedItem] = {}
+    rejected: dict[int, RejectedItem] = {}
     with ThreadPoolExecutor(count_cores()) as pool, progress.open_stage(_("Reading"), len(dataset)) as stage:
         for row, key in enumerate(pool.map(lambda row: _read_key(dataset, row), range(len(dataset)), chunksize=64)):
             if isinstance(key, RejectedItem):
-                refused[row] = key
+                rejected[row] = key
             else:
                 keys[row] = key
             stage.advance()
-    return keys, refused
+    return keys, rejected
 
 
 class _FeatureCollector:
-    """The rows computed so far in this run, those not yet on disk, and the images that could not be read."""
+    """Collects embeddings as they are computed and writes them to the cache in shards.
+
+    ``embeddings`` and ``rejected`` are by content key.
+    """
 
     def __init__(self, cache: FeatureCache) -> None:
         self.cache = cache
@@ -85,19 +94,19 @@ class _FeatureCollector:
         self.rejected: dict[str, RejectedItem] = {}
         self._unsaved: list[str] = []
 
-    def add_batch(self, keys: list[str], answers: list[Embedding | RejectedItem]) -> None:
-        """Take in what became of one batch."""
-        for key, answer in zip(keys, answers, strict=True):
-            if isinstance(answer, RejectedItem):
-                self.rejected[key] = answer
+    def add_batch(self, keys: list[str], results: list[Embedding | RejectedItem]) -> None:
+        """Take the results of one batch, an embedding or a rejection for each key; write a shard when it is full."""
+        for key, result in zip(keys, results, strict=True):
+            if isinstance(result, RejectedItem):
+                self.rejected[key] = result
             else:
-                self.embeddings[key] = answer
+                self.embeddings[key] = result
                 self._unsaved.append(key)
         if len(self._unsaved) >= SHARD_SIZE:
             self.flush()
 
     def flush(self) -> None:
-        """Put what is not yet on disk into a shard."""
+        """Write the embeddings that are not yet on disk as a shard."""
         if self._unsaved:
             self.cache.add(self._unsaved, np.stack([self.embeddings[key] for key in self._unsaved]))
             self._unsaved = []
@@ -106,27 +115,28 @@ class _FeatureCollector:
 def _compute_batches(
     dataset: Dataset, items: list[tuple[str, int]], network: Path, spec: PreprocessSpec
 ) -> Iterator[tuple[list[str], list[Embedding | RejectedItem]]]:
-    """Yield batches of keys with what became of their images; several batches are computed at one time."""
+    """Yield batches of content keys with their results, in order; several batches are computed concurrently."""
     calls, threads = split_cores()
-    session = OnnxRuntimeBackend(network, threads, share_cores=True)
+    backend = OnnxRuntimeBackend(network, threads, share_cores=True)
 
-    def one(batch: list[tuple[str, int]]) -> tuple[list[str], list[Embedding | RejectedItem]]:
-        return [key for key, _row in batch], _embed_rows(session, dataset, [row for _key, row in batch], spec)
+    def embed_batch(batch: list[tuple[str, int]]) -> tuple[list[str], list[Embedding | RejectedItem]]:
+        return [key for key, _row in batch], _embed_rows(backend, dataset, [row for _key, row in batch], spec)
 
-    return ordered_map(one, iter_batches(items, BATCH_SIZE), calls, calls + 1)
+    return ordered_map(embed_batch, iter_batches(items, BATCH_SIZE), calls, calls + 1)
 
 
 def _embed_rows(
-    session: OnnxRuntimeBackend, dataset: Dataset, rows: list[int], spec: PreprocessSpec
+    backend: OnnxRuntimeBackend, dataset: Dataset, rows: list[int], spec: PreprocessSpec
 ) -> list[Embedding | RejectedItem]:
-    """Return what the network answers to the images of ``rows``, or why one cannot be read."""
+    """Return for each of ``rows`` the embedding (D,) of its image, or why it cannot be read."""
     images = [_read_image(dataset, row, spec) for row in rows]
-    good = [image for image in images if not isinstance(image, RejectedItem)]
-    answers = iter(session.run(normalise_images(good, spec), ("embedding",))[0]) if good else iter(())
-    return [image if isinstance(image, RejectedItem) else next(answers).copy() for image in images]
+    readable = [image for image in images if not isinstance(image, RejectedItem)]
+    embeddings = iter(backend.run(normalise_images(readable, spec), ("embedding",))[0]) if readable else iter(())
+    return [image if isinstance(image, RejectedItem) else next(embeddings).copy() for image in images]
 
 
 def _read_image(dataset: Dataset, row: int, spec: PreprocessSpec) -> Image | RejectedItem:
+    """Return the image of ``row`` resized to the network's input, uint8 (H, W, 3), or why it cannot be read."""
     try:
         return resize_to_input(dataset.images.read_image(row, (spec.height, spec.width)), spec)
     except ImageError as error:
@@ -134,6 +144,7 @@ def _read_image(dataset: Dataset, row: int, spec: PreprocessSpec) -> Image | Rej
 
 
 def _read_key(dataset: Dataset, row: int) -> str | RejectedItem:
+    """Return the content digest of the image of ``row``, or why its file cannot be read."""
     try:
         return dataset.images.compute_key(row)
     except ImageError as error:
@@ -141,5 +152,5 @@ def _read_key(dataset: Dataset, row: int) -> str | RejectedItem:
 
 
 def make_rejected_item(dataset: Dataset, row: int, error: ImageError) -> RejectedItem:
-    """Return the record of an image that cannot be read, with the error's reason and remedy."""
+    """Return the record of an image that cannot be read, with the problem and the remedy of ``error``."""
     return RejectedItem(dataset.images.get_name(row), error.problem, error.remedy)

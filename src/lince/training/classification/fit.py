@@ -1,4 +1,4 @@
-"""What ``scratch`` and ``finetune`` share: the loop around a network, and the trained network made into an outcome."""
+"""Training loop and export shared by the recipes ``scratch`` and ``finetune``."""
 
 from __future__ import annotations
 
@@ -25,87 +25,115 @@ from lince.training.loop import TrainingSetup
 from lince.training.network_fit import HardwareChoice, PlanFactory, load_plan, plan_and_train
 from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext, SaliencyFunction, TrainedClassifier
+from lince.training.run_folder import TrainingRun
 
 TRAIN_SAMPLE_SIZE = 1000  # training images on which the training accuracy is measured
 
 
-def train_network(job: RecipeContext, network: Classifier, policy: Policy, decide: PlanFactory) -> TrainingState:
-    """Train ``network`` on the job's training rows and leave it with its best weights.
+def train_network(context: RecipeContext, network: Classifier, policy: Policy, make_plan: PlanFactory) -> TrainingState:
+    """Train ``network`` on the training rows of ``context`` and leave it with its best weights.
 
-    ``decide`` makes the plan, given the seconds that one epoch takes here when there is a budget.
+    ``make_plan`` returns the plan, given the seconds that one epoch takes here when there is a time budget and ``None``
+    otherwise.
     """
 
-    def course(plan: TrainingPlan, machine: HardwareChoice) -> TrainingSetup:
-        goal = ClassificationObjective(
-            make_loader(job, job.val_rows, plan, machine.workers, None), plan.label_smoothing
+    def make_setup(plan: TrainingPlan, hardware: HardwareChoice) -> TrainingSetup:
+        val_objective = ClassificationObjective(
+            make_loader(context, context.val_rows, plan, hardware.workers, None), plan.label_smoothing
         )
-        learnt = make_loader(job, job.train_rows, plan, machine.workers, policy)
+        train_loader = make_loader(context, context.train_rows, plan, hardware.workers, policy)
         return TrainingSetup(
-            network, learnt, goal, plan, job.folder / "checkpoints", *machine.device_and_precision, job.progress
+            network,
+            train_loader,
+            val_objective,
+            plan,
+            TrainingRun(context.folder).checkpoint_folder,
+            *hardware.device_and_precision,
+            context.progress,
         )
 
-    return plan_and_train(job, course, decide)
+    return plan_and_train(context, make_setup, make_plan)
 
 
 def make_loader(
-    job: RecipeContext, rows: NDArray[np.int64], plan: TrainingPlan, workers: int, policy: Policy | None
+    context: RecipeContext, rows: NDArray[np.int64], plan: TrainingPlan, workers: int, policy: Policy | None
 ) -> ClassificationLoader:
-    """Return the loader of ``rows``; with a ``policy`` they are shuffled, altered and mixed."""
-    mixing = job.config.mix if policy is not None else "none"
-    return ClassificationLoader(job.dataset, rows, job.spec, plan.batch, plan.seed, policy, mixing, workers)
+    """Return the loader of ``rows`` with the batch size and seed of ``plan``.
+
+    With a ``policy`` the rows are shuffled, augmented and mixed; without, they are in order and unaltered.
+    """
+    mixing = context.config.mix if policy is not None else "none"
+    return ClassificationLoader(context.dataset, rows, context.spec, plan.batch, plan.seed, policy, mixing, workers)
 
 
 def export_and_evaluate(
-    job: RecipeContext, recipe: str, network: Classifier, state: TrainingState, policy: Policy, facts: dict[str, Any]
+    context: RecipeContext,
+    recipe: str,
+    network: Classifier,
+    state: TrainingState,
+    policy: Policy,
+    facts: dict[str, Any],
 ) -> TrainedClassifier:
-    """Write ``model.onnx`` and return the outcome; its figures are those of that file, which runs faster than torch."""
-    started = time.perf_counter()
-    path = job.folder / "model" / NETWORK_FILE
-    export_classifier(network, job.spec, path)
-    exported = time.perf_counter()
-    logits = _make_logits_function(job, OnnxRuntimeBackend(path))
-    sample = job.train_rows[:: max(1, len(job.train_rows) // TRAIN_SAMPLE_SIZE)]
-    _train_loss, train_accuracy = compute_loss_and_accuracy(logits(sample), job.get_labels(sample))
-    val_loss, val_accuracy = compute_loss_and_accuracy(logits(job.val_rows), job.get_labels(job.val_rows))
+    """Write ``model.onnx`` and return the recipe's result, whose figures are measured on that file.
+
+    ONNX Runtime is faster than torch here, and the figures are then those of the delivered model. The training accuracy
+    is measured on an evenly spread sample of about ``TRAIN_SAMPLE_SIZE`` images.
+    """
+    started_at = time.perf_counter()
+    path = TrainingRun(context.folder).model_folder / NETWORK_FILE
+    export_classifier(network, context.spec, path)
+    exported_at = time.perf_counter()
+    compute_logits = _make_logits_function(context, OnnxRuntimeBackend(path))
+    sample_rows = context.train_rows[:: max(1, len(context.train_rows) // TRAIN_SAMPLE_SIZE)]
+    _train_loss, train_accuracy = compute_loss_and_accuracy(
+        compute_logits(sample_rows), context.get_labels(sample_rows)
+    )
+    val_loss, val_accuracy = compute_loss_and_accuracy(
+        compute_logits(context.val_rows), context.get_labels(context.val_rows)
+    )
     return TrainedClassifier(
         recipe=recipe,
-        test_logits=logits(job.test_rows),
+        test_logits=compute_logits(context.test_rows),
         train_accuracy=train_accuracy,
         val_accuracy=val_accuracy,
         val_loss=val_loss,
         saliency=make_grad_cam(network),
         facts=facts,
         history=state.history,
-        timings={"export": exported - started, "evaluate": time.perf_counter() - exported},
+        timings={"export": exported_at - started_at, "evaluate": time.perf_counter() - exported_at},
         policy=str(policy),
         reference_predict=lambda inputs: objective.predict_batch(network, inputs),
     )
 
 
 def _make_logits_function(
-    job: RecipeContext, session: OnnxRuntimeBackend
+    context: RecipeContext, backend: OnnxRuntimeBackend
 ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
-    """Return the function from rows to the logits (N, K) that ``session`` answers."""
-    plan = load_plan(job)
+    """Return a function from rows (N,) to the logits float32 (N, C) that ``backend`` computes for their images."""
+    plan = load_plan(context)
 
-    def logits(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        parts = [session.run(batch.inputs)[0] for batch in make_loader(job, rows, plan, 1, None).iter_batches()]
-        return np.concatenate([np.empty((0, len(job.dataset.classes)), np.float32), *parts])
+    def compute_logits(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        batches = [backend.run(batch.inputs)[0] for batch in make_loader(context, rows, plan, 1, None).iter_batches()]
+        return np.concatenate([np.empty((0, len(context.dataset.classes)), np.float32), *batches])
 
-    return logits
+    return compute_logits
 
 
 def make_grad_cam(network: Classifier) -> SaliencyFunction:
-    """Return Grad-CAM (Selvaraju et al. 2017) for any network that embeds by way of a map."""
+    """Return Grad-CAM (Selvaraju et al. 2017) for a network whose ``embed`` returns the embedding and the last map.
+
+    The gradient of each class's logit, averaged over positions, weighs the channels of the map; negative sums become 0,
+    and every map is divided by its maximum. Maps that are 0 everywhere stay 0.
+    """
 
     def explain(inputs: NDArray[np.float32], class_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         network.eval()
         embedding, maps = network.embed(torch.from_numpy(inputs).requires_grad_())
         logits: Tensor = network.head(embedding)
-        chosen = logits.gather(1, torch.from_numpy(class_ids)[:, None]).sum()
-        (slopes,) = torch.autograd.grad(chosen, maps)
-        heat = (slopes.mean((2, 3), keepdim=True) * maps).sum(1).clamp_min(0)
-        peak = heat.amax((1, 2), keepdim=True)
-        return np.asarray((heat / torch.where(peak > 0, peak, 1.0)).detach().numpy(), np.float32)
+        class_logits = logits.gather(1, torch.from_numpy(class_ids)[:, None]).sum()
+        (gradients,) = torch.autograd.grad(class_logits, maps)
+        heatmaps = (gradients.mean((2, 3), keepdim=True) * maps).sum(1).clamp_min(0)
+        peak = heatmaps.amax((1, 2), keepdim=True)
+        return np.asarray((heatmaps / torch.where(peak > 0, peak, 1.0)).detach().numpy(), np.float32)
 
     return explain

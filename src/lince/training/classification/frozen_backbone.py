@@ -1,4 +1,4 @@
-"""Frozen networks as ONNX files, exported once and kept: the second run on the same weights never loads torch."""
+"""Exports frozen backbones to ONNX once and caches them, so that later runs need not load torch."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _NETWORK_FILE, _FACTS_FILE = "backbone.onnx", "facts.json"
 def prepare_frozen_backbone(
     source: WeightsSource, spec: PreprocessSpec, seed: int, progress: Progress
 ) -> FrozenBackbone:
-    """Return the network of ``source`` without its head, for inputs of ``spec``: from the cache, or exported now.
+    """Return the network of ``source`` without its head, for inputs of ``spec``, from the cache or exported now.
 
-    Random weights are drawn from ``seed``. Raises ``WeightsError`` when the weights do not fit.
+    Random weights are drawn from ``seed``. The cache key covers the weights, the model's entry and the input's shape.
+    Raises ``WeightsError`` when the weights do not fit the network.
     """
     weights = source.compute_digest() if source.path is not None else f"random {seed}"
     key = json.dumps(
@@ -36,7 +37,7 @@ def prepare_frozen_backbone(
     facts = _read_facts(folder / _FACTS_FILE)
     if facts is None or not network.is_file():
         progress.show_message(
-            _("Preparing {model} (once for these weights and this size)").format(model=source.entry.name)
+            _("Preparing {model} (only once for these weights and this size)").format(model=source.entry.name)
         )
         facts = _export_frozen(source, spec, seed, folder)
     for line in [describe_cost(facts, source.entry), *facts["weights"]]:
@@ -45,20 +46,21 @@ def prepare_frozen_backbone(
 
 
 def describe_cost(facts: dict[str, Any], entry: ModelEntry) -> str:
-    """Return the sentence that tells what a network costs before anyone trains it."""
+    """Return one translated line with parameters, multiply-accumulates, latency and published accuracy, where known."""
     parts = [
         _("{params} parameters").format(params=number_format.format_si_suffix(facts["params"])),
-        _("{macs} multiply-accumulates a photo").format(macs=number_format.format_si_suffix(facts["macs"])),
+        _("{macs} MACs per image").format(macs=number_format.format_si_suffix(facts["macs"])),
     ]
     if "ms" in facts:
-        parts.append(_("{ms:.1f} ms a photo here").format(ms=facts["ms"]))
+        parts.append(_("{ms:.1f} ms per image here").format(ms=facts["ms"]))
     if entry.top1 is not None:
-        parts.append(_("published ImageNet accuracy {top1:.1f} %").format(top1=entry.top1))
+        parts.append(_("published ImageNet top-1 accuracy {top1:.1f} %").format(top1=entry.top1))
     return _("Network: {name} ({parts})").format(name=facts["name"], parts=", ".join(parts))
 
 
 def _export_frozen(source: WeightsSource, spec: PreprocessSpec, seed: int, folder: Path) -> dict[str, Any]:
-    # torch takes seconds to load, so only the run that exports loads it.
+    """Export the backbone and its facts into ``folder``, with its latency in ms per image, and return the facts."""
+    # torch takes seconds to import, so only a run that exports imports it.
     from lince.export.torch_to_onnx import export_backbone  # noqa: PLC0415
     from lince.training.classification.build import build_with_weights  # noqa: PLC0415
 
@@ -70,6 +72,7 @@ def _export_frozen(source: WeightsSource, spec: PreprocessSpec, seed: int, folde
 
 
 def _read_facts(path: Path) -> dict[str, Any] | None:
+    """Return the cached facts; ``None`` when the file is missing or not JSON."""
     try:
         facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

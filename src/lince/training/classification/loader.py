@@ -1,8 +1,8 @@
-"""Batches for training: decoded, augmented and normalised by threads, in an order that is a function of the seed.
+"""Loads classification batches for training: images decoded, augmented and normalised by threads.
 
-The order of an epoch depends on (seed, epoch) alone, and what happens to an image on (seed, epoch, its row) alone.
-So neither the number of threads nor an interruption changes a batch, and a run resumes in the middle of an epoch
-without decoding what came before. Threads suffice: OpenCV works outside Python's lock.
+The order of an epoch is a function of (seed, epoch), and what happens to an image of (seed, epoch, row). Batches
+therefore depend neither on the number of threads nor on interruptions, and a run resumes in the middle of an epoch
+without decoding the batches before. Threads suffice: OpenCV releases Python's global lock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PREFETCH_BATCHES = 3  # batches prepared while the network works on one
 
 @dataclass(frozen=True)
 class ClassificationBatch:
-    """Inputs float32 (N, C, H, W), soft targets float32 (N, K) that sum to 1, and class ids int64 (N,)."""
+    """Inputs float32 (N, C, H, W), soft targets float32 (N, K) whose rows sum to 1, and class ids int64 (N,)."""
 
     inputs: NDArray[np.float32]
     targets: NDArray[np.float32]
@@ -36,7 +36,11 @@ class ClassificationBatch:
 
 @dataclass(frozen=True)
 class ClassificationLoader:
-    """How the rows ``rows`` (N,) of ``dataset`` become batches; ``policy`` ``None`` leaves images as they are."""
+    """Yields the rows ``rows`` (N,) of ``dataset`` as batches.
+
+    With a ``policy`` the rows are shuffled and augmented; with ``None`` they keep their order and are only resized.
+    ``mixing`` is ``none``, ``mixup`` or ``cutmix``; ``workers`` is the number of decoding threads.
+    """
 
     dataset: Dataset
     rows: NDArray[np.int64]
@@ -48,36 +52,44 @@ class ClassificationLoader:
     workers: int = 1
 
     def __len__(self) -> int:
-        """The number of batches of an epoch; training leaves out a last one of a single image."""
+        """The number of batches of an epoch.
+
+        In training a last batch of a single image is dropped, since batch norm needs two, unless it is the only batch.
+        """
         return self.compute_batch_sizes().__len__()
 
     def compute_batch_sizes(self) -> list[int]:
-        """Return how many images each batch of an epoch holds."""
+        """Return the number of images in each batch of an epoch."""
         full, rest = divmod(len(self.rows), self.batch_size)
         return [self.batch_size] * full + ([rest] if rest > 1 or (rest and (not full or self.policy is None)) else [])
 
     def order_rows(self, epoch: int) -> NDArray[np.int64]:
-        """Return the rows in the order of ``epoch``; without a policy, as they stand."""
+        """Return the rows in the order of ``epoch``; unchanged without a policy."""
         if self.policy is None:
             return self.rows
         return np.asarray(np.random.default_rng((self.seed, epoch)).permutation(self.rows))
 
     def iter_batches(self, epoch: int = 0, first_batch: int = 0) -> Iterator[ClassificationBatch]:
-        """Yield the batches of ``epoch`` from number ``first`` on."""
+        """Yield the batches of ``epoch`` (from 0), starting with batch number ``first_batch`` (from 0).
+
+        Raises ``ImageError`` when an image can no longer be read.
+        """
         order = self.order_rows(epoch)
         count = len(self)
         with ThreadPoolExecutor(max(1, self.workers)) as pool:
-            ahead: deque[list[Future[NDArray[np.uint8]]]] = deque()
+            pending: deque[list[Future[NDArray[np.uint8]]]] = deque()
             for number in range(first_batch, count):
-                while len(ahead) < PREFETCH_BATCHES and number + len(ahead) < count:
-                    part = self._slice_rows(order, number + len(ahead))
-                    ahead.append([pool.submit(self._load_image, epoch, int(row)) for row in part])
-                yield self._collate(epoch, number, self._slice_rows(order, number), ahead.popleft())
+                while len(pending) < PREFETCH_BATCHES and number + len(pending) < count:
+                    batch_rows = self._slice_rows(order, number + len(pending))
+                    pending.append([pool.submit(self._load_image, epoch, int(row)) for row in batch_rows])
+                yield self._collate(epoch, number, self._slice_rows(order, number), pending.popleft())
 
     def _slice_rows(self, order: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+        """Return the rows of batch ``number`` in the epoch's ``order``."""
         return order[number * self.batch_size : (number + 1) * self.batch_size]
 
     def _load_image(self, epoch: int, row: int) -> NDArray[np.uint8]:
+        """Return the image of ``row`` at the input's size, uint8 (H, W, 3), augmented where there is a policy."""
         image = self.dataset.images.read_image(row, (self.spec.height, self.spec.width))
         if self.policy is None:
             return resize_to_input(image, self.spec)
@@ -86,6 +98,7 @@ class ClassificationLoader:
     def _collate(
         self, epoch: int, number: int, rows: NDArray[np.int64], images: list[Future[NDArray[np.uint8]]]
     ) -> ClassificationBatch:
+        """Return the decoded ``images`` as batch ``number``: normalised, with one-hot targets, mixed if configured."""
         inputs = normalise_images([image.result() for image in images], self.spec)
         labels = self.dataset.class_ids[rows].astype(np.int64)
         targets = np.zeros((len(labels), len(self.dataset.classes)), np.float32)

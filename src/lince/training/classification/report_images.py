@@ -1,4 +1,4 @@
-"""Which photos a report shows: the worst mistakes, the most doubtful, some right ones, and where the network looked."""
+"""Selects and renders the images of a classification report: errors, correct examples, Grad-CAM, augmentation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lince.evaluation.classification.predictions import ClassificationPrediction
 from lince.evaluation.report import ReportImage, ReportImages
 from lince.inference import drawing
 from lince.preprocess import PreprocessSpec, preprocess_images, resize_to_input
+from lince.sampling import sample_evenly
 from lince.training.recipe import RecipeContext, TrainedClassifier
 
 IMAGES_PER_GROUP = 8
@@ -22,64 +23,79 @@ SHEET_ROWS, SHEET_COPIES = 4, 6
 
 
 def select_report_images(
-    job: RecipeContext, outcome: TrainedClassifier, predictions: ClassificationPredictions
+    context: RecipeContext, outcome: TrainedClassifier, predictions: ClassificationPredictions
 ) -> ReportImages:
-    """Return the groups of photos for the report of ``outcome`` on the test images."""
+    """Return the image groups for the report of ``outcome`` on the test images.
+
+    Groups: the most confident errors, the least certain predictions, correct ones, Grad-CAM overlays of half errors and
+    half correct images, and a sheet of augmented training images where there is a policy.
+    """
     truth, probabilities = predictions.truth, predictions.probabilities
     worst = example_selection.select_confident_errors(truth, probabilities, IMAGES_PER_GROUP)
-    right = example_selection.select_correct_images(truth, probabilities, IMAGES_PER_GROUP)
-    explained = np.concatenate([worst[: SALIENCY_IMAGES // 2], right[: SALIENCY_IMAGES - SALIENCY_IMAGES // 2]])
+    correct = example_selection.select_correct_images(truth, probabilities, IMAGES_PER_GROUP)
+    saliency_indices = np.concatenate(
+        [worst[: SALIENCY_IMAGES // 2], correct[: SALIENCY_IMAGES - SALIENCY_IMAGES // 2]]
+    )
     policy = Policy.parse(outcome.policy)
     return ReportImages(
-        worst=_make_thumbnails(job, predictions, worst),
+        worst=_make_thumbnails(context, predictions, worst),
         uncertain=_make_thumbnails(
-            job, predictions, example_selection.select_uncertain_images(truth, probabilities, IMAGES_PER_GROUP)
+            context, predictions, example_selection.select_uncertain_images(truth, probabilities, IMAGES_PER_GROUP)
         ),
-        correct=_make_thumbnails(job, predictions, right),
-        saliency=_make_saliency_images(job, outcome, predictions, explained),
-        augmentation=_render_augmentation_sheet(job, policy) if len(policy) else None,
+        correct=_make_thumbnails(context, predictions, correct),
+        saliency=_make_saliency_images(context, outcome, predictions, saliency_indices),
+        augmentation=_render_augmentation_sheet(context, policy) if len(policy) else None,
         augmentation_policy="\n".join(policy.describe()) if len(policy) else "",
     )
 
 
 def _make_thumbnails(
-    job: RecipeContext, predictions: ClassificationPredictions, chosen: NDArray[np.int64]
+    context: RecipeContext, predictions: ClassificationPredictions, indices: NDArray[np.int64]
 ) -> tuple[ReportImage, ...]:
+    """Return the test images at ``indices`` (into the predictions), as thumbnails with their predictions."""
     return tuple(
         _make_report_image(
             predictions,
             int(i),
             drawing.encode_thumbnail(
-                job.dataset.images.read_image(int(job.test_rows[i]), (THUMBNAIL_SIDE, THUMBNAIL_SIDE)), THUMBNAIL_SIDE
+                context.dataset.images.read_image(int(context.test_rows[i]), (THUMBNAIL_SIDE, THUMBNAIL_SIDE)),
+                THUMBNAIL_SIDE,
             ),
         )
-        for i in chosen
+        for i in indices
     )
 
 
 def _make_saliency_images(
-    job: RecipeContext, outcome: TrainedClassifier, predictions: ClassificationPredictions, chosen: NDArray[np.int64]
+    context: RecipeContext,
+    outcome: TrainedClassifier,
+    predictions: ClassificationPredictions,
+    indices: NDArray[np.int64],
 ) -> tuple[ReportImage, ...]:
-    if not len(chosen):
+    """Return the test images at ``indices`` as the network sees them, with the Grad-CAM map of the predicted class."""
+    if not len(indices):
         return ()
-    shown = [read_fitted_image(job.dataset, int(job.test_rows[i]), job.spec) for i in chosen]
-    heats = outcome.saliency(preprocess_images(shown, job.spec), predictions.predicted_class_ids[chosen])
+    fitted_images = [read_fitted_image(context.dataset, int(context.test_rows[i]), context.spec) for i in indices]
+    heatmaps = outcome.saliency(
+        preprocess_images(fitted_images, context.spec), predictions.predicted_class_ids[indices]
+    )
     return tuple(
         _make_report_image(
-            predictions, int(i), images.encode_jpeg(image), images.encode_jpeg(drawing.draw_heatmap(image, heat))
+            predictions, int(i), images.encode_jpeg(image), images.encode_jpeg(drawing.draw_heatmap(image, heatmap))
         )
-        for i, image, heat in zip(chosen, shown, heats, strict=True)
+        for i, image, heatmap in zip(indices, fitted_images, heatmaps, strict=True)
     )
 
 
 def read_fitted_image(dataset: Dataset, row: int, spec: PreprocessSpec) -> NDArray[np.uint8]:
-    """Return the image of ``row`` as the network sees it, uint8 (H, W, 3)."""
+    """Return the image of ``row`` resized, cropped or padded to the network's input, uint8 (H, W, 3) RGB."""
     return resize_to_input(dataset.images.read_image(row, (spec.height, spec.width)), spec)
 
 
 def _make_report_image(
     predictions: ClassificationPredictions, i: int, jpeg: bytes, overlay: bytes | None = None
 ) -> ReportImage:
+    """Return prediction ``i`` with its encoded image, and a second image of the same size where there is one."""
     names, predicted = predictions.classes.names, int(predictions.predicted_class_ids[i])
     return ReportImage(
         image=jpeg,
@@ -91,9 +107,10 @@ def _make_report_image(
     )
 
 
-def _render_augmentation_sheet(job: RecipeContext, policy: Policy) -> bytes:
-    rows = job.train_rows[
-        np.linspace(0, len(job.train_rows) - 1, min(SHEET_ROWS, len(job.train_rows))).astype(np.int64)
-    ]
-    originals = [job.dataset.images.read_image(int(row), (job.spec.height, job.spec.width)) for row in rows]
-    return images.encode_jpeg(preview.render_preview_sheet(originals, policy, job.config.seed, SHEET_COPIES, job.spec))
+def _render_augmentation_sheet(context: RecipeContext, policy: Policy) -> bytes:
+    """Return a JPEG of some training images with augmented copies beside each."""
+    rows = context.train_rows[sample_evenly(len(context.train_rows), SHEET_ROWS)]
+    originals = [context.dataset.images.read_image(int(row), (context.spec.height, context.spec.width)) for row in rows]
+    return images.encode_jpeg(
+        preview.render_preview_sheet(originals, policy, context.config.seed, SHEET_COPIES, context.spec)
+    )

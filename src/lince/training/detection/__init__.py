@@ -1,1 +1,1 @@
-"""Training networks that find objects: the same loop and the same three recipes, with boxes."""
+"""Training of object detectors."""

@@ -1,4 +1,4 @@
-"""How long, at which rate and on how much a detector trains, when nobody said: each choice with its reason."""
+"""Default hyper-parameters of detection: epochs, learning rate, mosaic and input size, each with its reason."""
 
 from __future__ import annotations
 
@@ -19,48 +19,62 @@ MIXUP_PROBABILITY = 0.3
 DEFAULT_MONITOR = "val_map50_95"
 DEFAULT_BATCH_SIZE = 8
 SCRATCH_RATE, TRANSFER_RATE, FINETUNE_RATE = 2e-3, 2e-3, 1e-3
-SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 12_000, 330, 600  # of a batch of eight
+SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 12_000, 330, 600  # training steps with a batch size of 8
 MIN_EPOCHS, SIZE_STEP, MIN_SIDE = 8, 32, 224
-BUDGET_SHARE = 0.85  # of a budget: the rest is for judging, the model file and the report
+BUDGET_SHARE = 0.85  # of a time budget goes to training, the rest to evaluation, export and the report
 
 
-def plan_from_scratch(job: RecipeContext, images: int, epoch_seconds: float | None = None) -> TrainingPlan:
-    """Return the plan for a training from nothing on ``images`` images an epoch."""
+def plan_from_scratch(context: RecipeContext, images: int, epoch_seconds: float | None = None) -> TrainingPlan:
+    """Return the hyper-parameters for training from random weights, with ``images`` images per epoch.
+
+    ``epoch_seconds`` is how long one epoch takes here at the input size of ``context``; with a time budget it limits
+    epochs and input size. The other plans take the same arguments.
+    """
     epochs = int(np.clip(SCRATCH_STEPS * DEFAULT_BATCH_SIZE // max(images, 1), 30, 300))
-    return _make_plan(job, (epochs, SCRATCH_RATE, 0.75), epoch_seconds)
+    return _make_plan(context, (epochs, SCRATCH_RATE, 0.75), epoch_seconds)
 
 
-def plan_fine_tuning(job: RecipeContext, images: int, epoch_seconds: float | None = None) -> TrainingPlan:
-    """Return the plan for going on from published weights on ``images`` images an epoch."""
+def plan_fine_tuning(context: RecipeContext, images: int, epoch_seconds: float | None = None) -> TrainingPlan:
+    """Return the hyper-parameters for training all layers from published weights, with ``images`` images per epoch."""
     epochs = int(np.clip(FINETUNE_STEPS * DEFAULT_BATCH_SIZE // max(images, 1), 6, 60))
-    return _make_plan(job, (epochs, FINETUNE_RATE, 0.5), epoch_seconds)
+    return _make_plan(context, (epochs, FINETUNE_RATE, 0.5), epoch_seconds)
 
 
-def plan_transfer(job: RecipeContext, images: int, epoch_seconds: float | None = None) -> TrainingPlan:
-    """Return the plan for the head alone, on cached maps of ``images`` images an epoch."""
+def plan_transfer(context: RecipeContext, images: int, epoch_seconds: float | None = None) -> TrainingPlan:
+    """Return the hyper-parameters for training the head on cached feature maps of ``images`` images per epoch.
+
+    The maps have a fixed size, so the input size is never reduced and there is no mosaic.
+    """
     epochs = int(np.clip(TRANSFER_STEPS * DEFAULT_BATCH_SIZE // max(images, 1), 6, 100))
-    plan = _make_plan(job, (epochs, TRANSFER_RATE, 0.0), epoch_seconds)
+    plan = _make_plan(context, (epochs, TRANSFER_RATE, 0.0), epoch_seconds)
     return replace(plan, side=0, plain=max(1, round(0.4 * plan.epochs)))
 
 
-def _make_plan(job: RecipeContext, usual: tuple[int, float, float], epoch_seconds: float | None) -> TrainingPlan:
-    config = job.config
-    share = job.entry.rate if isinstance(job.entry, DetectorEntry) else 1.0
-    epochs, why_epochs = (usual[0], _("suits {count:,} images").format(count=len(job.train_rows)))
+def _make_plan(context: RecipeContext, base: tuple[int, float, float], epoch_seconds: float | None) -> TrainingPlan:
+    """Return the plan for ``context``, starting from ``base`` = (epochs, learning rate, mosaic fraction).
+
+    Configured values replace those of ``base``; its learning rate is multiplied by the detector's own factor,
+    ``entry.rate``. With a time budget and ``epoch_seconds``, epochs and input size are what the remaining time allows.
+    """
+    config = context.config
+    rate_factor = context.entry.rate if isinstance(context.entry, DetectorEntry) else 1.0
+    epochs, epochs_reason = (base[0], _("default for {count:,} images").format(count=len(context.train_rows)))
     side = 0
     if config.epochs is not None:
-        epochs, why_epochs = config.epochs, _("as asked")
+        epochs, epochs_reason = config.epochs, _("as requested")
     if config.budget is not None and epoch_seconds:
-        left = BUDGET_SHARE * config.budget - (time.monotonic() - job.started_at)
-        epochs, side = choose_epochs_and_side(left / epoch_seconds, config.epochs or 300, _candidate_sides(job))
-        why_epochs = _("{seconds:.0f} s each, in the budget").format(
-            seconds=epoch_seconds * ((side / job.spec.height) ** 2 if side else 1)
+        seconds_left = BUDGET_SHARE * config.budget - (time.monotonic() - context.started_at)
+        epochs, side = choose_epochs_and_side(
+            seconds_left / epoch_seconds, config.epochs or 300, _candidate_sides(context)
         )
-    mosaic = usual[2] if config.mosaic is None else config.mosaic
+        epochs_reason = _("{seconds:.0f} s each, within the time budget").format(
+            seconds=epoch_seconds * ((side / context.spec.height) ** 2 if side else 1)
+        )
+    mosaic = base[2] if config.mosaic is None else config.mosaic
     return TrainingPlan(
         epochs=epochs,
         batch=config.batch or DEFAULT_BATCH_SIZE,
-        rate=config.rate or usual[1] * share,
+        rate=config.rate or base[1] * rate_factor,
         seed=config.seed,
         decay=0.05,
         ema=0.998,
@@ -71,29 +85,34 @@ def _make_plan(job: RecipeContext, usual: tuple[int, float, float], epoch_second
         mosaic=mosaic,
         side=side,
         reasons=(
-            why_epochs,
-            _("as asked") if config.batch else _("suits small sets"),
-            _("as asked") if config.rate else _("suits the recipe"),
+            epochs_reason,
+            _("as requested") if config.batch else _("default for small datasets"),
+            _("as requested") if config.rate else _("default of the recipe"),
         ),
     )
 
 
-def choose_epochs_and_side(epochs: float, most: int, sides: list[int]) -> tuple[int, int]:
-    """Return (epochs, side) that a budget affords, which pays for ``epochs`` at the first of ``sides``, largest first.
+def choose_epochs_and_side(epochs: float, max_epochs: int, sides: list[int]) -> tuple[int, int]:
+    """Return (epochs, input side in pixels) that a time budget allows; side 0 stands for the first of ``sides``.
 
-    A smaller side is taken where the first would leave too few epochs; 0 stands for the first one.
+    ``epochs`` is how many epochs at the first of ``sides`` (largest first) fit in the budget; an epoch's time is taken
+    as proportional to the input's area. The largest side that leaves at least ``MIN_EPOCHS`` epochs is chosen, else the
+    smallest one. The result is at least 1 epoch and at most ``max_epochs``.
     """
     for side in sides:
-        count = epochs * (sides[0] / side) ** 2
-        if count >= MIN_EPOCHS:
-            return min(most, int(count)), 0 if side == sides[0] else side
-    count = epochs * (sides[0] / sides[-1]) ** 2
-    return max(1, min(most, int(count))), 0 if len(sides) == 1 else sides[-1]
+        affordable = epochs * (sides[0] / side) ** 2
+        if affordable >= MIN_EPOCHS:
+            return min(max_epochs, int(affordable)), 0 if side == sides[0] else side
+    affordable = epochs * (sides[0] / sides[-1]) ** 2
+    return max(1, min(max_epochs, int(affordable))), 0 if len(sides) == 1 else sides[-1]
 
 
-def _candidate_sides(job: RecipeContext) -> list[int]:
-    """Return the sides that may be tried, largest first: only the one asked for, if one was."""
-    whole = job.spec.height
-    if job.config.size is not None or job.spec.width != whole:
-        return [whole]
-    return [whole, *range((whole - 1) // SIZE_STEP * SIZE_STEP, min(MIN_SIDE, whole) - 1, -SIZE_STEP)]
+def _candidate_sides(context: RecipeContext) -> list[int]:
+    """Return the input sides in pixels that may be tried, largest first, in steps of ``SIZE_STEP``.
+
+    Only the current side when the size was configured or the input is not square.
+    """
+    full_side = context.spec.height
+    if context.config.size is not None or context.spec.width != full_side:
+        return [full_side]
+    return [full_side, *range((full_side - 1) // SIZE_STEP * SIZE_STEP, min(MIN_SIDE, full_side) - 1, -SIZE_STEP)]

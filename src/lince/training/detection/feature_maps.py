@@ -1,7 +1,8 @@
-"""What a frozen detector sees, computed once and kept: the maps below its head, on disk in half precision.
+"""Computes the feature maps below a frozen detector's head and caches them on disk in float16.
 
-They lie under (network, input, alterations) and content, so that a second run on the same images computes nothing,
-whatever its labels. A view is one altered copy of an image; view 0 is the image as it is.
+The cache is keyed by (network file, input, augmentation policy, seed) and by image content, so that a second run on the
+same images computes nothing, whatever its labels. A view is one augmented copy of an image; view 0 is the unaltered
+image.
 """
 
 from __future__ import annotations
@@ -32,30 +33,37 @@ RowView = tuple[int, int]  # a row and a view
 
 
 class FeatureMapStore:
-    """The maps that one network file computes from images prepared in one way, in a folder of the cache."""
+    """Cache folder for the feature maps of one network file, one input spec, one policy and one seed.
+
+    Each file holds the maps of one view of one image, concatenated to one float16 vector. ``root`` defaults to lince's
+    cache folder.
+    """
 
     def __init__(
         self, network: Path, spec: PreprocessSpec, policy: Policy, seed: int, root: Path | None = None
     ) -> None:
-        recipe = json.dumps(
+        fingerprint = json.dumps(
             [CACHE_VERSION, fileio.compute_sha256(network), asdict(spec), str(policy), seed], sort_keys=True
         )
-        self.folder = (root or fileio.get_cache_folder()) / "maps" / fileio.compute_digest(recipe.encode())
+        self.folder = (root or fileio.get_cache_folder()) / "maps" / fileio.compute_digest(fingerprint.encode())
         self.spec, self.policy, self.seed = spec, policy, seed
 
     def has(self, key: str, view: int) -> bool:
-        """Return whether the maps of the image with the content ``key`` are there."""
+        """Return whether the maps of ``view`` of the image with content digest ``key`` are cached."""
         return self._path(key, view).is_file()
 
     def add(self, key: str, view: int, maps: Sequence[NDArray[np.float32]]) -> None:
-        """Keep ``maps`` (C, H, W) each, in half precision."""
+        """Cache ``maps``, each (C, H, W), as float16; values beyond the range of float16 are clipped to it."""
         limit = np.finfo(np.float16).max
-        flat = [np.clip(one, -limit, limit).astype(np.float16).ravel() for one in maps]
-        with fileio.atomic_file(self._path(key, view), durable=False) as aside, open(aside, "wb") as stream:
-            np.save(stream, np.concatenate(flat))
+        flat = [np.clip(values, -limit, limit).astype(np.float16).ravel() for values in maps]
+        with fileio.atomic_file(self._path(key, view), durable=False) as temp_path, open(temp_path, "wb") as file:
+            np.save(file, np.concatenate(flat))
 
     def read(self, key: str, view: int, shapes: Sequence[tuple[int, ...]]) -> FeatureMaps:
-        """Return the maps of ``shapes``; raise ``TrainingError`` when the file is gone or spoilt."""
+        """Return the cached maps in ``shapes``, each (C, H, W).
+
+        Raises ``TrainingError`` when the file is missing or damaged, and deletes it so that it is computed again.
+        """
         path = self._path(key, view)
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
         try:
@@ -66,16 +74,16 @@ class FeatureMapStore:
             path.unlink(missing_ok=True)
             raise TrainingError(
                 _("{path} cannot be read: {error}.").format(path=path, error=error),
-                _("Expected what was computed when the training began."),
+                _("Expected the features computed when training started."),
                 _("Train again: what is missing is computed again."),
             ) from error
 
     def make_rng(self, key: str, view: int) -> np.random.Generator:
-        """Return the chance by which ``view`` of the image with the content ``key`` is altered."""
+        """Return the random generator by which ``view`` of the image with content digest ``key`` is augmented."""
         return np.random.default_rng((self.seed, view, int(key[:16], 16)))
 
     def get_view_policy(self, view: int) -> Policy:
-        """Return how ``view`` is altered: the first one not at all."""
+        """Return the augmentation policy of ``view``: an empty one for view 0."""
         return self.policy if view else Policy()
 
     def _path(self, key: str, view: int) -> Path:
@@ -84,7 +92,10 @@ class FeatureMapStore:
 
 @dataclass(frozen=True, eq=False)
 class CachedFeatureMaps:
-    """The maps of the images of ``samples``, in ``store`` under ``keys``; those of an image have the ``shapes``."""
+    """Cached feature maps of the images of ``samples``.
+
+    ``keys`` are the content digests by row, ``shapes`` the (C, H, W) of each map of an image.
+    """
 
     samples: DetectionSamples
     keys: Sequence[str]
@@ -92,16 +103,21 @@ class CachedFeatureMaps:
     shapes: tuple[tuple[int, ...], ...]
 
     def read_maps(self, row: int, view: int) -> FeatureMaps:
-        """Return the maps of ``view`` of the image of ``row``."""
+        """Return the maps float16 (C, H, W) of ``view`` of the image of ``row``."""
         return self.store.read(self.keys[row], view, self.shapes)
 
     def make_target(self, row: int, view: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the boxes (K, 4) in pixels of the input and the class ids of ``view`` of the image of ``row``."""
-        samples, store, span = self.samples, self.store, self.samples.objects.slice_of_image(row)
-        size = (int(samples.image_sizes[row][0]), int(samples.image_sizes[row][1]))
-        luck = store.make_rng(self.keys[row], view)
-        boxes, kept = augment_boxes(size, store.get_view_policy(view), luck, store.spec, samples.objects.boxes[span])
-        return boxes.astype(np.float32), samples.objects.class_ids[span][kept].astype(np.int64)
+        """Return boxes float32 (K, 4) in input pixels and class ids int64 (K,) of ``view`` of the image of ``row``.
+
+        The boxes undergo the same random geometry as the view; those that leave the image are dropped.
+        """
+        samples, store, object_rows = self.samples, self.store, self.samples.objects.slice_of_image(row)
+        image_size = (int(samples.image_sizes[row][0]), int(samples.image_sizes[row][1]))
+        rng = store.make_rng(self.keys[row], view)
+        boxes, kept_rows = augment_boxes(
+            image_size, store.get_view_policy(view), rng, store.spec, samples.objects.boxes[object_rows]
+        )
+        return boxes.astype(np.float32), samples.objects.class_ids[object_rows][kept_rows].astype(np.int64)
 
 
 def compute_feature_maps(
@@ -112,41 +128,41 @@ def compute_feature_maps(
     items: Sequence[RowView],
     progress: Progress,
 ) -> CachedFeatureMaps:
-    """Return the maps of ``items``, computing by ``network`` (ONNX) those that are not yet in ``store``.
+    """Return the cached maps of ``items``, computing with ``network`` (ONNX) those that are not in ``store`` yet.
 
-    Raises ``ImageError`` when an image can no longer be read.
+    ``keys`` are the content digests of the images by row. Raises ``ImageError`` when an image can no longer be read.
     """
     calls, threads = split_cores()
-    session = OnnxRuntimeBackend(network, threads, share_cores=True)
+    backend = OnnxRuntimeBackend(network, threads, share_cores=True)
     missing = [item for item in items if not store.has(keys[item[0]], item[1])]
     with progress.open_stage(_("Computing feature maps"), len(missing)) as stage:
-        for count in _compute_missing(session, samples, keys, store, missing, calls):
+        for count in _compute_missing(backend, samples, keys, store, missing, calls):
             stage.advance(count)
-    probe = session.run(np.zeros((1, *store.spec.shape), np.float32), list(session.outputs))
-    return CachedFeatureMaps(samples, keys, store, tuple(one.shape[1:] for one in probe))
+    example_maps = backend.run(np.zeros((1, *store.spec.shape), np.float32), list(backend.outputs))
+    return CachedFeatureMaps(samples, keys, store, tuple(maps.shape[1:] for maps in example_maps))
 
 
 def _compute_missing(
-    session: OnnxRuntimeBackend,
+    backend: OnnxRuntimeBackend,
     samples: DetectionSamples,
     keys: Sequence[str],
     store: FeatureMapStore,
     items: Sequence[RowView],
     calls: int,
 ) -> Iterator[int]:
-    """Compute and keep the maps of ``items``, several batches at one time; yield how many each batch held."""
-    spec, names = store.spec, list(session.outputs)
+    """Compute and cache the maps of ``items``, ``calls`` batches concurrently; yield each batch's size when done."""
+    spec, names = store.spec, list(backend.outputs)
 
-    def image(row: int, view: int) -> NDArray[np.uint8]:
-        photo = samples.dataset.images.read_image(row, (spec.height, spec.width))
+    def load_view(row: int, view: int) -> NDArray[np.uint8]:
+        image = samples.dataset.images.read_image(row, (spec.height, spec.width))
         return augment(
-            photo, store.get_view_policy(view), store.make_rng(keys[row], view), spec, np.empty((0, 4))
+            image, store.get_view_policy(view), store.make_rng(keys[row], view), spec, np.empty((0, 4))
         ).image
 
-    def one(batch: list[RowView]) -> int:
-        found = session.run(normalise_images([image(row, view) for row, view in batch], spec), names)
-        for at, (row, view) in enumerate(batch):
-            store.add(keys[row], view, [each[at] for each in found])
+    def process_batch(batch: list[RowView]) -> int:
+        outputs = backend.run(normalise_images([load_view(row, view) for row, view in batch], spec), names)
+        for position, (row, view) in enumerate(batch):
+            store.add(keys[row], view, [maps[position] for maps in outputs])
         return len(batch)
 
-    return ordered_map(one, iter_batches(items, BATCH_SIZE), calls, calls + 1)
+    return ordered_map(process_batch, iter_batches(items, BATCH_SIZE), calls, calls + 1)

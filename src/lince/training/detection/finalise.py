@@ -1,11 +1,11 @@
-"""The end of a detector's run: the model file checked, its thresholds, its answers, its card, and the report."""
+"""Finishes a detection run: exports and verifies the network, chooses thresholds, writes model card and report."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,162 +13,145 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lince.annotations import Detections
-from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
+from lince.evaluation.detection.metrics import compute_detection_metrics
 from lince.evaluation.detection.predictions import DetectionPredictions
 from lince.evaluation.detection.thresholds import choose_thresholds
-from lince.evaluation.report import DataSummary, DetectionReport
-from lince.export import parity
+from lince.evaluation.report import DetectionReport
+from lince.export.parity import DetectionParityReport, require_detection_parity
 from lince.export.torch_to_onnx import export_detector
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend, count_cores
-from lince.model_card import NETWORK_FILE, ModelCard
+from lince.model_card import NETWORK_FILE
 from lince.models.detection.detector import Detector, FeatureMaps
-from lince.postprocess import DetectionFilter
+from lince.postprocess import DetectionFilter, make_evaluation_filter
+from lince.sampling import sample_evenly
 from lince.splits import TRAIN
 from lince.training import run_folder
-from lince.training.classification.finalise import collect_data_facts, collect_model_facts, write_report_files
-from lince.training.detection import report_images
 from lince.training.detection.loader import DetectionLoader
-from lince.training.detection.network_outputs import make_evaluation_filter, predict_with_backend, select_ground_truth
+from lince.training.detection.network_outputs import predict_with_backend, select_ground_truth
 from lince.training.detection.objective import predict_detections
 from lince.training.detection.recipes.full import TrainedDetector
-from lince.training.environment import collect_environment
+from lince.training.detection.report_images import select_report_images
 from lince.training.recipe import RecipeContext
 from lince.training.run_folder import TrainingRun
-from lince.version import __version__
+from lince.training.run_report import RunFacts, collect_data_facts, write_report_files
 
-PARITY_SAMPLE_SIZE = 32  # test images on which the exported network must find what the trained one finds
-BATCH_SIZE = 8
+PARITY_SAMPLE_SIZE = 32  # test images on which the exported and the trained network are compared
+BATCH_SIZE = 8  # images per call of the network
 
 
 def finalise_run(
-    target: TrainingRun, job: RecipeContext, trained: TrainedDetector, laps: Mapping[str, float]
+    run: TrainingRun, context: RecipeContext, trained: TrainedDetector, stage_seconds: Mapping[str, float]
 ) -> DetectionReport:
-    """Write network, findings, card and report of ``trained`` into ``target`` and return the report.
+    """Write network, predictions, metrics, model card and report of ``trained`` into ``run``, and return the report.
 
-    Raises ``ModelError`` when ``model.onnx`` finds other objects than the trained network.
+    The score thresholds are chosen on the validation images. ``stage_seconds`` are the durations of the stages so far.
+    Raises ``ModelError`` when the detections of ``model.onnx`` differ from those of the trained network.
     """
-    began = time.perf_counter()
-    job.progress.show_message(_("Checking the model file and writing the report"))
-    path = target.model_folder / NETWORK_FILE
+    started_at = time.perf_counter()
+    context.progress.show_message(_("Validating the model file and writing the report"))
+    path, decoder = run.model_folder / NETWORK_FILE, trained.network.decoder_name
     export_detector(trained.network, trained.spec, path)
-    session, kind = OnnxRuntimeBackend(path), trained.network.decoding
-    val, test = (
+    backend = OnnxRuntimeBackend(path)
+    val_loader, test_loader = (
         DetectionLoader(trained.samples, rows, trained.spec, BATCH_SIZE, workers=count_cores())
-        for rows in (job.val_rows, job.test_rows)
+        for rows in (context.val_rows, context.test_rows)
     )
-    same = _check_parity(session, trained, job.test_rows)
-    exported = time.perf_counter()
+    parity_report = _check_parity(backend, trained, context.test_rows)
+    exported_at = time.perf_counter()
+    classes = context.dataset.classes
     thresholds = choose_thresholds(
-        select_ground_truth(val), predict_with_backend(session, kind, val), len(job.dataset.classes)
+        select_ground_truth(val_loader), predict_with_backend(backend, decoder, val_loader), len(classes)
     )
-    found = predict_with_backend(session, kind, test)
+    predictions = _make_test_predictions(context, test_loader, predict_with_backend(backend, decoder, test_loader))
     metrics = compute_detection_metrics(
-        select_ground_truth(test), found, job.dataset.classes, job.config.seed, thresholds
+        predictions.truth, predictions.detections, classes, context.config.seed, thresholds
     )
-    _save_predictions(target, job, test, found)
-    run_folder.write_metrics(target, trained.state.history)
-    facts = collect_data_facts(job.dataset, job.keys)
-    _make_card(job, trained, metrics, facts, same).save(target.model_folder)
-    done = time.perf_counter()
-    timings = {**laps, "export": exported - began, "evaluate": done - exported}
+    predictions.save(run.folder / run_folder.PREDICTIONS_FILE)
+    run_folder.write_metrics(run, trained.state.history)
+    data = collect_data_facts(context.dataset, context.keys)
+    facts = RunFacts("detect", context.dataset, context.config, trained.spec, trained.facts, data)
+    facts.build_card(
+        {"map50": metrics.map50, "map50_95": metrics.map50_95},
+        parity_report.to_dict(),
+        decoder=decoder,
+        detection_filter=make_detection_filter(decoder, metrics.thresholds),
+    ).save(run.model_folder)
+    timings = {
+        **stage_seconds,
+        "export": exported_at - started_at,
+        "evaluate": time.perf_counter() - exported_at,
+    }
     timings["total"] = sum(timings.values())
-    shown = report_images.select_report_images(trained, test, found, metrics)
-    content = DetectionReport(
-        title=job.dataset.root.name or str(job.dataset.root),
-        task="detect",
+    report = DetectionReport(
+        **facts.build_report_fields(),
         recipe=trained.recipe,
         metrics=metrics,
-        data=facts,
-        model=collect_model_facts(trained.facts, trained.spec),
-        train_boxes=job.dataset.select(job.dataset.get_split_indices(TRAIN)).count_per_class(),
+        train_boxes=context.dataset.select(context.dataset.get_split_indices(TRAIN)).count_per_class(),
         history=tuple(trained.state.history),
         timings=timings,
-        config={key: value for key, value in asdict(job.config).items() if value is not None},
-        environment=collect_environment(),
-        images=shown,
+        images=select_report_images(trained, test_loader, predictions.detections, metrics),
         notes=trained.notes,
-        run=str(target.folder),
+        run=str(run.folder),
     )
-    write_report_files(target, content)
-    return content
+    write_report_files(run, report)
+    return report
 
 
-def make_detection_filter(decoding: str, thresholds: Sequence[float]) -> DetectionFilter:
-    """Return which answers count for people: those of at least their class's threshold, judged as in evaluation."""
-    return replace(make_evaluation_filter(decoding), score_threshold=tuple(thresholds))
+def make_detection_filter(decoder: str, thresholds: Sequence[float]) -> DetectionFilter:
+    """Return the filter of the model card: as in evaluation, but with a score threshold for each class.
+
+    ``decoder`` is the name of the decoder; ``thresholds`` has one value in 0..1 for each class.
+    """
+    return replace(make_evaluation_filter(decoder), score_threshold=tuple(thresholds))
 
 
 def _check_parity(
-    session: OnnxRuntimeBackend, trained: TrainedDetector, rows: NDArray[np.int64]
-) -> parity.DetectionParityReport:
-    spread = np.unique(np.linspace(0, len(rows) - 1, min(PARITY_SAMPLE_SIZE, len(rows))).astype(np.int64))
-    some = DetectionLoader(trained.samples, rows[spread], trained.spec, BATCH_SIZE)
-    ours, theirs = (
-        predict_with_backend(session, trained.network.decoding, some),
-        predict_detections(trained.network, some),
-    )
-    # The others look at every place, so no last digit chooses among these.
-    choosing = trained.network.decoding == "queries"
-    return parity.require_detection_parity(
-        ours, theirs, run_in_double=partial(_predict_in_float64, trained, some) if choosing else None
+    backend: OnnxRuntimeBackend, trained: TrainedDetector, rows: NDArray[np.int64]
+) -> DetectionParityReport:
+    """Compare the exported with the trained network on test images; raise ``ModelError`` when they differ."""
+    sample = sample_evenly(len(rows), PARITY_SAMPLE_SIZE)
+    loader = DetectionLoader(trained.samples, rows[sample], trained.spec, BATCH_SIZE)
+    # Networks with queries select the best positions of the feature maps by score, where rounding may decide between
+    # two; the others keep all positions. Only for the former is double precision needed as a reference.
+    selects_queries = trained.network.decoder_name == "queries"
+    return require_detection_parity(
+        predict_with_backend(backend, trained.network.decoder_name, loader),
+        predict_detections(trained.network, loader),
+        run_in_double=partial(_predict_in_float64, trained, loader) if selects_queries else None,
     )
 
 
-def _predict_in_float64(trained: TrainedDetector, some: DetectionLoader) -> list[Detections]:
-    return predict_detections(Float64Detector(trained.network), some)
+def _predict_in_float64(trained: TrainedDetector, loader: DetectionLoader) -> list[Detections]:
+    """Return the detections of the trained network when it computes in double precision on the CPU."""
+    return predict_detections(Float64Detector(trained.network), loader)
 
 
 class Float64Detector(Detector):
-    """A copy of ``network`` on the CPU that computes in double precision."""
+    """A copy of ``network`` on the CPU that computes in double precision.
+
+    Its results are the reference where the float32 results of two libraries differ by rounding.
+    """
 
     def __init__(self, network: Detector) -> None:
         super().__init__()
         self.network = deepcopy(network).cpu().double()
-        self.decoding, self.classes = network.decoding, network.classes
+        self.decoder_name, self.num_classes = network.decoder_name, network.num_classes
 
     def extract_features(self, images: Tensor) -> FeatureMaps:
-        """Return what the head reads of ``images`` (N, 3, H, W)."""
+        """Return the feature maps, float64, of ``images`` (N, 3, H, W)."""
         return self.network.extract_features(images.double())
 
     def run_head(self, maps: FeatureMaps, size: tuple[int, int]) -> tuple[Tensor, ...]:
-        """Return what the decoder reads, given ``maps`` of images of ``size``."""
+        """Return the outputs that the decoder reads from ``maps`` of images of ``size`` (height, width)."""
         return self.network.run_head(maps, size)
 
 
-def _save_predictions(
-    target: TrainingRun, job: RecipeContext, test: DetectionLoader, found: Sequence[Detections]
-) -> None:
-    names = tuple(job.dataset.images.get_name(int(row)) for row in test.rows)
-    keys = tuple(job.keys[row] for row in test.rows.tolist())
-    DetectionPredictions(keys, names, select_ground_truth(test), tuple(found), job.dataset.classes).save(
-        target.folder / run_folder.PREDICTIONS_FILE
-    )
-
-
-def _make_card(
-    job: RecipeContext,
-    trained: TrainedDetector,
-    metrics: DetectionMetrics,
-    facts: DataSummary,
-    same: parity.DetectionParityReport,
-) -> ModelCard:
-    return ModelCard(
-        task="detect",
-        classes=job.dataset.classes,
-        preprocess=trained.spec,
-        model=trained.facts["name"],
-        licence=trained.facts["licence"],
-        source=trained.facts["source"],
-        data={
-            "fingerprint": facts.fingerprint,
-            "used": facts.used_count,
-            "total": facts.total_count,
-            "splits": facts.splits,
-        },
-        metrics={"map50": metrics.map50.to_dict(), "map50_95": metrics.map50_95.to_dict()},
-        parity=same.to_dict(),
-        lince=__version__,
-        decoder=trained.network.decoding,
-        detection_filter=make_detection_filter(trained.network.decoding, metrics.thresholds),
-    )
+def _make_test_predictions(
+    context: RecipeContext, test_loader: DetectionLoader, detections: Sequence[Detections]
+) -> DetectionPredictions:
+    """Return the detections on the test images with their names, content digests and true objects."""
+    names = tuple(context.dataset.images.get_name(int(row)) for row in test_loader.rows)
+    keys = tuple(context.keys[row] for row in test_loader.rows.tolist())
+    truth = select_ground_truth(test_loader)
+    return DetectionPredictions(keys, names, truth, tuple(detections), context.dataset.classes)

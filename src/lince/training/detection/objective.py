@@ -1,4 +1,4 @@
-"""The goal of a detector: every object in a box of its own, under its right class."""
+"""Detection objective: the detector's losses, and mean average precision on the validation images."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lince.annotations import Detections
 from lince.evaluation.detection.metrics import compute_mean_ap
 from lince.i18n import _
 from lince.models.detection.detector import Detector
-from lince.postprocess import get_decoder
+from lince.postprocess import get_decoder, make_evaluation_filter
 from lince.preprocess import PreprocessSpec
 from lince.training.detection.loader import DetectionBatch, DetectionLoader, DetectionTarget
-from lince.training.detection.network_outputs import make_evaluation_filter, select_ground_truth
+from lince.training.detection.network_outputs import select_ground_truth
 from lince.training.objective import make_input_tensor
 
 
 @dataclass(frozen=True)
 class DetectionObjective:
-    """The losses of a detector on images, judged by average precision on the images of ``val``."""
+    """The losses of a detector on images, validated by mean average precision on ``val_loader``."""
 
     val_loader: DetectionLoader
     forward_method: str = "compute_losses"
@@ -31,7 +31,7 @@ class DetectionObjective:
     def compute_loss(
         self, network: Detector, batch: DetectionBatch, device: torch.device, mixing_off: bool
     ) -> tuple[Tensor, dict[str, float]]:
-        """Return the sum of the losses of ``batch``, and each of them."""
+        """Return the sum of the losses of ``batch``, and each loss by name for the log."""
         return sum_losses(
             network.compute_losses(
                 make_input_tensor(batch.inputs, device), move_targets(batch.targets, device), mixing_off
@@ -39,34 +39,36 @@ class DetectionObjective:
         )
 
     def validate(self, network: Detector, device: torch.device) -> dict[str, float]:
-        """Return mean average precision at an overlap of 0.5, and over 0.5 to 0.95."""
+        """Return ``val_map50`` (IoU threshold 0.5) and ``val_map50_95`` (mean over 0.5 to 0.95), in [0, 1]."""
         return compute_validation_metrics(self.val_loader, predict_detections(network, self.val_loader, device))
 
     def describe_epoch(self, entry: dict[str, Any]) -> str:
-        """Return the loss and the average precision."""
+        """Return the log line of an epoch."""
         return describe_epoch(entry)
 
 
 def sum_losses(parts: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """Return the sum of ``parts``, and each of them as a number."""
+    """Return the sum of the scalar losses ``parts``, and each of them as a number, by name."""
     return torch.stack([*parts.values()]).sum(), {name: float(part.detach()) for name, part in parts.items()}
 
 
 def move_targets(targets: Sequence[DetectionTarget], device: torch.device) -> list[tuple[Tensor, Tensor]]:
-    """Return ``targets`` as tensors on ``device``."""
+    """Return ``targets`` as tensors on ``device``: boxes float32 (K, 4) and class ids int64 (K,) of each image."""
     return [(torch.from_numpy(boxes).to(device), torch.from_numpy(ids).to(device)) for boxes, ids in targets]
 
 
-def compute_validation_metrics(val: DetectionLoader, found: Sequence[Detections]) -> dict[str, float]:
-    """Return the figures of ``found`` on the validation images; NaN where nothing is to be found."""
+def compute_validation_metrics(val_loader: DetectionLoader, detections: Sequence[Detections]) -> dict[str, float]:
+    """Return the mAP of ``detections`` on the images of ``val_loader``; NaN where it has no images or no objects."""
     map50, map50_95 = (
-        compute_mean_ap(select_ground_truth(val), found, val.samples.classes) if len(val.rows) else (math.nan, math.nan)
+        compute_mean_ap(select_ground_truth(val_loader), detections, val_loader.samples.classes)
+        if len(val_loader.rows)
+        else (math.nan, math.nan)
     )
     return {"val_map50": map50, "val_map50_95": map50_95}
 
 
 def describe_epoch(entry: dict[str, Any]) -> str:
-    """Return the loss and the average precision of an epoch in words."""
+    """Return the log line for one record of the history: the training loss and the validation mAP."""
     return _("loss {train_loss:.3f}; validation mAP50 {val_map50:.1%}, mAP50-95 {val_map50_95:.1%}").format(**entry)
 
 
@@ -74,23 +76,29 @@ def describe_epoch(entry: dict[str, Any]) -> str:
 def predict_detections(
     network: Detector, loader: DetectionLoader, device: torch.device | str = "cpu"
 ) -> list[Detections]:
-    """Return what ``network``, in evaluation mode, finds on the images of ``loader``, in order."""
+    """Return the detections of ``network``, set to evaluation mode, on the images of ``loader``, in its order.
+
+    Boxes are in pixels of the original images.
+    """
     network.eval()
-    found: list[Detections] = []
+    detections: list[Detections] = []
     for batch in loader.iter_batches():
         outputs = network(make_input_tensor(batch.inputs, torch.device(device)))
-        rows = loader.rows[len(found) : len(found) + len(batch)]
-        found += decode_outputs(network, outputs, [loader.samples.image_sizes[row] for row in rows], loader.spec)
-    return found
+        rows = loader.rows[len(detections) : len(detections) + len(batch)]
+        detections += decode_outputs(network, outputs, [loader.samples.image_sizes[row] for row in rows], loader.spec)
+    return detections
 
 
 def decode_outputs(
     network: Detector, outputs: Sequence[Tensor], sizes: Sequence[Any], spec: PreprocessSpec
 ) -> list[Detections]:
-    """Return what ``outputs`` of ``network`` say of photos of ``sizes`` (height, width)."""
-    kind, kept = get_decoder(network.decoding), make_evaluation_filter(network.decoding)
+    """Return the detections, one per image, that the raw ``outputs`` of ``network`` contain.
+
+    ``sizes`` are the original images' (height, width) in pixels; ``spec`` is the input that they were resized to.
+    """
+    decoder, detection_filter = get_decoder(network.decoder_name), make_evaluation_filter(network.decoder_name)
     arrays = [output.float().cpu().numpy() for output in outputs]
     return [
-        kind.decode([array[at] for array in arrays], (int(size[0]), int(size[1])), spec, kept)
-        for at, size in enumerate(sizes)
+        decoder.decode([array[position] for array in arrays], (int(size[0]), int(size[1])), spec, detection_filter)
+        for position, size in enumerate(sizes)
     ]

@@ -1,4 +1,4 @@
-"""Which photos a detector's report shows: the worst, some good ones, and what the network learnt from."""
+"""Selects and renders the images of a detection report: most errors, correct ones, and augmented training images."""
 
 from __future__ import annotations
 
@@ -18,69 +18,87 @@ from lince.inference.drawing import ShapeAnnotation
 from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.recipes.full import TrainedDetector
 
-IMAGES_PER_GROUP, IMAGE_SIDE = 12, 480  # photos of a kind, and their longer side in pixels
+IMAGES_PER_GROUP, IMAGE_SIDE = 12, 480  # images of a group, and their longer side in pixels
 TRAINING_IMAGES, TILE_SIDE = 8, 320
 
 
 def select_report_images(
-    trained: TrainedDetector, test: DetectionLoader, found: Sequence[Detections], metrics: DetectionMetrics
+    trained: TrainedDetector, test_loader: DetectionLoader, detections: Sequence[Detections], metrics: DetectionMetrics
 ) -> DetectionReportImages:
-    """Return the groups of photos for the report."""
+    """Return the image groups for the report.
+
+    ``detections`` are those on the images of ``test_loader``, in its order; only those above the thresholds of
+    ``metrics`` are drawn. Correct images are those without errors and with at least one detection.
+    """
     thresholds = np.array(metrics.thresholds, np.float32)
-    shown = [_filter_by_threshold(one, thresholds) for one in found]
-    worst = [one.image for one in metrics.worst_images[:IMAGES_PER_GROUP]]
-    wrong = {one.image for one in metrics.worst_images}
-    good = [at for at in range(len(found)) if at not in wrong and len(shown[at])][: IMAGES_PER_GROUP // 2]
-    why = {one.image: one.description for one in metrics.worst_images}
+    kept_detections = [_filter_by_threshold(item, thresholds) for item in detections]
+    worst_indices = [item.image for item in metrics.worst_images[:IMAGES_PER_GROUP]]
+    images_with_errors = {item.image for item in metrics.worst_images}
+    correct_indices = [
+        index for index in range(len(detections)) if index not in images_with_errors and len(kept_detections[index])
+    ][: IMAGES_PER_GROUP // 2]
+    descriptions = {item.image: item.description for item in metrics.worst_images}
     return DetectionReportImages(
-        worst=tuple(_make_report_image(test, at, shown[at], why[at]) for at in worst),
-        correct=tuple(_make_report_image(test, at, shown[at], "") for at in good),
+        worst=tuple(
+            _make_report_image(test_loader, index, kept_detections[index], descriptions[index])
+            for index in worst_indices
+        ),
+        correct=tuple(_make_report_image(test_loader, index, kept_detections[index], "") for index in correct_indices),
         augmentation=_render_training_sheet(trained),
         augmentation_policy="\n".join(trained.augmentation.policy.describe()),
     )
 
 
-def _filter_by_threshold(found: Detections, thresholds: NDArray[np.float32]) -> Detections:
-    keep = found.scores >= thresholds[found.class_ids]
-    return Detections(found.boxes[keep], found.class_ids[keep], found.scores[keep])
+def _filter_by_threshold(detections: Detections, thresholds: NDArray[np.float32]) -> Detections:
+    """Return the detections that reach the threshold of their class; ``thresholds`` is float32 (C,)."""
+    keep = detections.scores >= thresholds[detections.class_ids]
+    return Detections(detections.boxes[keep], detections.class_ids[keep], detections.scores[keep])
 
 
-def _make_report_image(test: DetectionLoader, at: int, found: Detections, why: str) -> DetectionReportImage:
-    samples, row = test.samples, int(test.rows[at])
-    photo = samples.read(row, (IMAGE_SIDE, IMAGE_SIDE))
-    size = (photo.image.shape[0], photo.image.shape[1])
+def _make_report_image(
+    test_loader: DetectionLoader, index: int, detections: Detections, detail: str
+) -> DetectionReportImage:
+    """Return image ``index`` of ``test_loader``, drawn once with its labels and once with ``detections``."""
+    samples, row = test_loader.samples, int(test_loader.rows[index])
+    sample = samples.read(row, (IMAGE_SIDE, IMAGE_SIDE))
+    size = (sample.image.shape[0], sample.image.shape[1])
     scale = np.tile(np.array(size[::-1]) / np.maximum(samples.image_sizes[row][::-1], 1), 2)
-    seen = Detections(found.boxes * scale, found.class_ids, found.scores)
-    marked = drawing.draw_shapes(photo.image, _make_truth_shapes(photo, samples.classes), size, IMAGE_SIDE)
-    drawn = drawing.draw_shapes(photo.image, _make_detection_shapes(seen, samples.classes), size, IMAGE_SIDE)
+    scaled_detections = Detections(detections.boxes * scale, detections.class_ids, detections.scores)
+    truth_image = drawing.draw_shapes(sample.image, _make_truth_shapes(sample, samples.classes), size, IMAGE_SIDE)
+    detection_image = drawing.draw_shapes(
+        sample.image, _make_detection_shapes(scaled_detections, samples.classes), size, IMAGE_SIDE
+    )
     name = samples.dataset.images.get_name(row)
     return DetectionReportImage(
-        image=images.encode_jpeg(drawn), truth=images.encode_jpeg(marked), caption=name, detail=why
+        image=images.encode_jpeg(detection_image), truth=images.encode_jpeg(truth_image), caption=name, detail=detail
     )
 
 
-def _make_truth_shapes(photo: LabelledImage, classes: Classes) -> list[ShapeAnnotation]:
+def _make_truth_shapes(image: LabelledImage, classes: Classes) -> list[ShapeAnnotation]:
+    """Return the labelled boxes of ``image``, with class names, for drawing."""
     return [
         ShapeAnnotation(_box_tuple(box), classes.names[class_id], int(class_id))
-        for box, class_id in zip(photo.boxes, photo.class_ids, strict=True)
+        for box, class_id in zip(image.boxes, image.class_ids, strict=True)
     ]
 
 
-def _make_detection_shapes(found: Detections, classes: Classes) -> list[ShapeAnnotation]:
+def _make_detection_shapes(detections: Detections, classes: Classes) -> list[ShapeAnnotation]:
+    """Return the detected boxes, with class names and scores, for drawing."""
     return [
         ShapeAnnotation(_box_tuple(box), f"{classes.names[class_id]} {score:.0%}", int(class_id))
-        for box, class_id, score in zip(found.boxes, found.class_ids, found.scores, strict=True)
+        for box, class_id, score in zip(detections.boxes, detections.class_ids, detections.scores, strict=True)
     ]
 
 
 def _box_tuple(box: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Return a box (4,) as Python floats."""
     left, top, right, bottom = box.tolist()
     return left, top, right, bottom
 
 
 def _render_training_sheet(trained: TrainedDetector) -> bytes:
-    """Return one picture of training images as the network got them, mixed and altered, with their boxes."""
-    learnt = DetectionLoader(
+    """Return a JPEG contact sheet of training images as the network gets them, augmented and mixed, with boxes."""
+    loader = DetectionLoader(
         trained.samples,
         trained.samples.dataset.get_split_indices(0)[:64],
         trained.spec,
@@ -89,9 +107,9 @@ def _render_training_sheet(trained: TrainedDetector) -> bytes:
     )
     cells = []
     for number in range(TRAINING_IMAGES):
-        example = learnt.load_example(number)
+        example = loader.load_example(number)
         if example is not None:
             shapes = _make_truth_shapes(example, trained.samples.classes)
-            picture = drawing.draw_shapes(example.image, shapes, (trained.spec.height, trained.spec.width), TILE_SIDE)
-            cells.append(drawing.SheetCell(picture, (_("as learnt from"),)))
+            image = drawing.draw_shapes(example.image, shapes, (trained.spec.height, trained.spec.width), TILE_SIDE)
+            cells.append(drawing.SheetCell(image, (_("training sample"),)))
     return images.encode_jpeg(drawing.draw_contact_sheet(cells, 4, TILE_SIDE))

@@ -1,4 +1,4 @@
-"""The images of a dataset with the boxes to be learnt, read when asked for; what vanished meanwhile is named."""
+"""Images of a detection dataset with their boxes, read on demand; images that become unreadable are recorded."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ MAX_UNREADABLE_SHARE = 0.01
 
 @dataclass(frozen=True, eq=False)
 class DetectionSamples:
-    """A ``dataset`` that marks objects, with the upright ``sizes`` (N, 2), height and width, of its images.
+    """A detection ``dataset`` with the objects to train on.
 
-    ``lost`` fills with the images that could no longer be read, by row.
+    ``objects`` leaves out crowds and groups; ``image_sizes`` (N, 2) are the images' (height, width) in pixels after
+    EXIF rotation; ``unreadable`` fills, by row, with the images that could no longer be read.
     """
 
     dataset: Dataset
@@ -31,62 +32,69 @@ class DetectionSamples:
 
     @classmethod
     def from_dataset(cls, dataset: Dataset) -> DetectionSamples:
-        """Return the samples of ``dataset``: without its crowds and groups, which are not one object each."""
+        """Return the samples of ``dataset``, without crowds and groups: these boxes do not mark one object each.
+
+        Reads the size of every image, in parallel. Raises ``ImageError`` when one cannot be read.
+        """
         objects = ObjectTable.empty(len(dataset)) if dataset.objects is None else dataset.objects
-        single = objects.filter((objects.flags & (CROWD | GROUP)) == 0)
+        single_objects = objects.filter((objects.flags & (CROWD | GROUP)) == 0)
         with ThreadPoolExecutor() as pool:
             sizes = np.array(list(pool.map(dataset.images.read_size, range(len(dataset)), chunksize=64)), np.int64)
-        return cls(dataset, single, sizes.reshape(-1, 2))
+        return cls(dataset, single_objects, sizes.reshape(-1, 2))
 
     @property
     def classes(self) -> Classes:
         """The classes of the boxes."""
         return self.dataset.classes
 
-    def read(self, row: int, at_least: tuple[int, int]) -> LabelledImage:
-        """Return the image of ``row``, as large as (height, width) at least if it is, with its boxes in its pixels.
+    def read(self, row: int, min_size: tuple[int, int]) -> LabelledImage:
+        """Return the image of ``row`` with its boxes, in pixels of the returned image.
 
-        Raises ``ImageError`` when it cannot be read.
+        The image may be decoded smaller than it is, but not below ``min_size`` (height, width) unless it is smaller
+        itself. Raises ``ImageError`` when it cannot be read.
         """
-        image = self.dataset.images.read_image(row, at_least)
-        span = self.objects.slice_of_image(row)
+        image = self.dataset.images.read_image(row, min_size)
+        object_rows = self.objects.slice_of_image(row)
         scale = np.array(image.shape[1::-1]) / np.maximum(self.image_sizes[row][::-1], 1)
-        return LabelledImage(image, self.objects.boxes[span] * np.tile(scale, 2), self.objects.class_ids[span])
+        return LabelledImage(
+            image, self.objects.boxes[object_rows] * np.tile(scale, 2), self.objects.class_ids[object_rows]
+        )
 
-    def read_or_skip(self, row: int, at_least: tuple[int, int]) -> LabelledImage | None:
-        """Return what ``read`` does, or ``None`` for an image that vanished since training began, which is recorded."""
+    def read_or_skip(self, row: int, min_size: tuple[int, int]) -> LabelledImage | None:
+        """Return what ``read`` returns, or ``None`` for an image that cannot be read, which is then recorded."""
         try:
-            return self.read(row, at_least)
+            return self.read(row, min_size)
         except ImageError as error:
             name = self.dataset.images.get_name(row)
             self.unreadable[row] = RejectedItem(name, error.problem, error.remedy or error.expected)
             return None
 
     def require_enough_readable(self) -> None:
-        """Raise ``DataError`` when more than 1 % of the images have vanished."""
+        """Raise ``DataError`` when more than 1 % of the images, and more than one, have become unreadable."""
         if len(self.unreadable) <= max(1.0, MAX_UNREADABLE_SHARE * len(self.dataset)):
             return
-        listed = "\n".join(f"  {refusal}" for refusal in list(self.unreadable.values())[:10])
+        listed = "\n".join(f"  {item}" for item in list(self.unreadable.values())[:10])
         raise DataError(
             _("{count:,} images can no longer be read:").format(count=len(self.unreadable)) + f"\n{listed}",
-            _("Expected at most {share:.0%} to vanish while training.").format(share=MAX_UNREADABLE_SHARE),
-            _("Bring them back, then go on with: lince train --resume RUN"),
+            _("Expected at most {share:.0%} to become unreadable during training.").format(share=MAX_UNREADABLE_SHARE),
+            _("Restore them, then continue with: lince train --resume RUN"),
         )
 
 
 def repeat_rare_classes(
-    samples: DetectionSamples, rows: NDArray[np.int64], seed: int, share: float = 0.1
+    samples: DetectionSamples, rows: NDArray[np.int64], seed: int, min_fraction: float = 0.1
 ) -> NDArray[np.int64]:
-    """Return ``rows`` with those repeated that show rare classes: repeat factor sampling (Gupta et al. 2019).
+    """Return ``rows`` with images of rare classes repeated: repeat factor sampling (Gupta et al. 2019).
 
-    A class on less than ``share`` of the images has its images seen more often, by the root of what it lacks; parts of
-    a repeat are drawn once, from ``seed``.
+    A class on a fraction f of the images less than ``min_fraction`` gives its images the factor sqrt(min_fraction / f);
+    an image takes the largest factor of its classes, at least 1. Fractional factors are rounded at random, once, from
+    ``seed``. The order of the rows is kept.
     """
     objects = samples.objects.select_images(rows)
-    shown = np.zeros((len(rows), len(samples.classes)), np.bool_)
-    shown[objects.image_ids, objects.class_ids] = True
-    often = np.maximum(shown.mean(axis=0), 1e-9) if len(rows) else np.ones(len(samples.classes))
-    factors = np.maximum(np.where(shown, np.sqrt(share / often), 1.0).max(axis=1, initial=1.0), 1.0)
-    whole = factors.astype(np.int64)
-    luck = np.random.default_rng((seed, 7)).random(len(rows))
-    return np.asarray(np.repeat(rows, whole + (luck < factors - whole)), np.int64)
+    has_class = np.zeros((len(rows), len(samples.classes)), np.bool_)
+    has_class[objects.image_ids, objects.class_ids] = True
+    fractions = np.maximum(has_class.mean(axis=0), 1e-9) if len(rows) else np.ones(len(samples.classes))
+    factors = np.maximum(np.where(has_class, np.sqrt(min_fraction / fractions), 1.0).max(axis=1, initial=1.0), 1.0)
+    repeats = factors.astype(np.int64)
+    draws = np.random.default_rng((seed, 7)).random(len(rows))
+    return np.asarray(np.repeat(rows, repeats + (draws < factors - repeats)), np.int64)

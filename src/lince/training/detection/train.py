@@ -1,4 +1,4 @@
-"""From boxes and choices to a finished detector, read from top to bottom."""
+"""Trains a detector: from a request to a finished run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lince.evaluation.report import DetectionReport
 from lince.i18n import _
 from lince.models.detection import registry as detection_registry
 from lince.models.detection.registry import DetectorEntry
-from lince.models.weights_source import WeightsSource, make_preprocess, resolve_weights
+from lince.models.weights_source import WeightsSource, make_preprocess_spec, resolve_weights
 from lince.splits import SPLITS
 from lince.training.detection.finalise import finalise_run
 from lince.training.detection.recipes import full
@@ -32,36 +32,38 @@ RECIPES: dict[str, Callable[[RecipeContext, WeightsSource], TrainedDetector]] = 
 }
 
 
-def train_detector(request: TrainingRequest, target: TrainingRun) -> DetectionReport:
-    """Train a detector as ``request`` says into ``target``, write its model and its report, and return the report.
+def train_detector(request: TrainingRequest, run: TrainingRun) -> DetectionReport:
+    """Train a detector as ``request`` asks, write model and report into ``run``, and return the report.
 
-    Raises what training a classifier raises.
+    An interrupted run continues from its last checkpoint. Raises what ``train_classifier`` raises.
     """
-    clock, config, progress = StageTimer(), request.config, request.progress
+    timer, config, progress = StageTimer(), request.config, request.progress
     _require_supported_config(config)
-    # The network and its input.
+    # Network and input.
     entry = detection_registry.get_detector_entry(config.model or DEFAULT_MODEL)
     source = resolve_weights(entry, "none" if config.recipe == "scratch" else config.weights, progress)
-    spec = make_preprocess(source, config.size, config.resize)
+    spec = make_preprocess_spec(source, config.size, config.resize)
     progress.show_message(_describe_network(entry, spec.height))
     if entry.copyleft_notice:
         progress.show_message(entry.copyleft_notice)
-    clock.record_stage("model")
-    # The images: those that can be read, each in its part.
+    timer.record_stage("model")
+    # Readable images, each in a split.
     dataset = verify_images(request.dataset, progress)
     require_usable_dataset(dataset, request.allow_unusable)
-    found = compute_content_keys(dataset, progress)
-    dataset = assign_splits(request, target, dataset, found)
+    keys = compute_content_keys(dataset, progress)
+    dataset = assign_splits(request, run, dataset, keys)
     _require_objects(dataset)
-    job = replace(RecipeContext.create(dataset, config, source.entry, spec, progress), keys=found, folder=target.folder)
-    clock.record_stage("images")
-    # The training itself, and then what people want to know of it.
-    trained = RECIPES[config.recipe](job, source)
-    clock.record_stage("train")
-    return finalise_run(target, job, trained, clock.stage_seconds)
+    context = RecipeContext.create(dataset, config, source.entry, spec, progress)
+    context = replace(context, keys=keys, folder=run.folder)
+    timer.record_stage("images")
+    # Training, then evaluation, model card and report.
+    trained = RECIPES[config.recipe](context, source)
+    timer.record_stage("train")
+    return finalise_run(run, context, trained, timer.stage_seconds)
 
 
 def _describe_network(entry: DetectorEntry, side: int) -> str:
+    """Return the line that names the network with its input size, licence and number of parameters."""
     facts = [_("{side} pixels").format(side=side), entry.licence]
     if entry.params is not None:
         facts.append(_("{params} parameters").format(params=number_format.format_si_suffix(entry.params)))
@@ -69,25 +71,25 @@ def _describe_network(entry: DetectorEntry, side: int) -> str:
 
 
 def _require_supported_config(config: TrainConfig) -> None:
-    """Raise ``UsageError`` for choices that mean nothing where objects are to be found."""
-    unfit = {"mix cutmix": config.mix == "cutmix", "standardise": config.standardise != "none"}
-    asked = [name for name, chosen in {**unfit, "resize crop": config.resize == "crop"}.items() if chosen]
-    if asked:
+    """Raise ``UsageError`` for options that do not apply to detectors: cutmix, standardisation and cropping."""
+    unsupported = {"mix cutmix": config.mix == "cutmix", "standardise": config.standardise != "none"}
+    requested = [name for name, is_set in {**unsupported, "resize crop": config.resize == "crop"}.items() if is_set]
+    if requested:
         raise UsageError(
-            _("'{name}' does not suit objects in boxes.").format(name=asked[0]),
-            _("Expected choices that keep whole images and their colours."),
-            _("Leave it out."),
+            _("'{name}' cannot be used for object detection.").format(name=requested[0]),
+            _("Expected settings that keep the whole image and its colours."),
+            _("Remove it."),
         )
 
 
 def _require_objects(dataset: Dataset) -> None:
-    """Raise ``DataError`` when there is nothing to learn from, or nothing to test on."""
-    marked = ObjectTable.empty(len(dataset)) if dataset.objects is None else dataset.objects
-    counts = {name: len(marked.select_images(dataset.get_split_indices(number))) for name, number in SPLITS.items()}
+    """Raise ``DataError`` when the training or the test images have no objects."""
+    objects = ObjectTable.empty(len(dataset)) if dataset.objects is None else dataset.objects
+    counts = {name: len(objects.select_images(dataset.get_split_indices(number))) for name, number in SPLITS.items()}
     if counts["train"] and counts["test"]:
         return
     raise DataError(
-        _("There are {train:,} objects to learn from and {test:,} to test on.").format(**counts),
-        _("Expected boxes on images of both parts."),
-        _("Label more images, or change the shares with --val and --test."),
+        _("There are {train:,} training objects and {test:,} test objects.").format(**counts),
+        _("Expected boxes in both splits."),
+        _("Label more images, or change the fractions with --val and --test."),
     )

@@ -1,23 +1,22 @@
-"""Everything that a report tells, gathered by the trainer and shown by the writers of this room."""
+"""The report of a classification run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from lince.annotations import RejectedItem
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.diagnosis import DiagnosisInput, Finding, diagnose_classification
+from lince.evaluation.report.classification import html, markdown
+from lince.evaluation.report.report import Report
 
 
 @dataclass(frozen=True)
 class ReportImage:
-    """One photo (JPEG or PNG bytes) with what it is, what it was taken for and how surely (0 to 1).
+    """An image of the report (JPEG or PNG) with its true and predicted class names and the probability in 0..1.
 
-    ``overlay`` is the same photo with its saliency drawn over it.
+    ``overlay`` is the same image with its Grad-CAM map.
     """
 
     image: bytes
@@ -30,9 +29,9 @@ class ReportImage:
 
 @dataclass(frozen=True)
 class ReportImages:
-    """The groups of photos that a report shows; an empty group is left out.
+    """The image groups of a report; an empty group is not shown.
 
-    ``augmentation`` is one picture of originals beside altered copies, ``augmentation_policy`` its plain words.
+    ``augmentation`` is a sheet of originals beside augmented copies, ``augmentation_policy`` its description in words.
     """
 
     worst: tuple[ReportImage, ...] = ()
@@ -43,123 +42,20 @@ class ReportImages:
     augmentation_policy: str = ""
 
 
-@dataclass(frozen=True)
-class RecipeResult:
-    """One line of the table that compares recipes, by the headline figure of the task.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ClassificationReport(Report):
+    """The report of a classification run.
 
-    ``seconds`` is its whole time, ``chosen`` the one that is kept.
+    A record of ``history`` has ``epoch`` (from 1), ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy``,
+    ``rate`` and ``seconds``; what was not measured is absent or ``None``.
     """
 
-    name: str
-    val: float | None
-    test: ConfidenceInterval | None
-    seconds: float
-    chosen: bool = False
+    html_template: ClassVar[str] = "report.html.j2"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the line as JSON."""
-        test = None if self.test is None else self.test.to_dict()
-        return {
-            "name": self.name,
-            "val": self.val,
-            "test": test,
-            "seconds": self.seconds,
-            "chosen": self.chosen,
-        }
-
-
-@dataclass(frozen=True)
-class DataSummary:
-    """What the run learned from: images used and left out, the sizes of the splits, images per class and split.
-
-    ``splits`` is ``{"train": 2934, "val": , "test": }``; ``counts`` is ``{"train": {"roses": 513, ...}, ...}``.
-    """
-
-    root: str
-    format: str
-    used_count: int
-    total_count: int
-    splits: Mapping[str, int]
-    counts: Mapping[str, Mapping[str, int]]
-    fingerprint: str
-    rejected: tuple[RejectedItem, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as JSON, each image left out with its reason."""
-        left_out = [
-            {"path": item.path, "line": item.line, "reason": item.reason, "remedy": item.remedy}
-            for item in self.rejected
-        ]
-        return {
-            "root": self.root,
-            "format": self.format,
-            "used": self.used_count,
-            "left_out": self.total_count - self.used_count,
-            "total": self.total_count,
-            "splits": dict(self.splits),
-            "counts": {split: dict(counts) for split, counts in self.counts.items()},
-            "fingerprint": self.fingerprint,
-            "rejected": left_out,
-        }
-
-
-@dataclass(frozen=True)
-class ModelSummary:
-    """The network: its name, whence its weights come and under which licence, and what it costs.
-
-    ``macs`` are multiply-accumulates for one image; ``params`` counts all weights, ``trainable`` the trained ones.
-    """
-
-    name: str
-    source: str
-    licence: str
-    params: int
-    trainable: int
-    macs: int
-    input: str
-    layers: tuple[Mapping[str, Any], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as JSON."""
-        return {
-            "name": self.name,
-            "source": self.source,
-            "licence": self.licence,
-            "params": self.params,
-            "trainable": self.trainable,
-            "macs": self.macs,
-            "input": self.input,
-        }
-
-
-HistoryRow = Mapping[str, float | int | None]
-
-
-@dataclass(frozen=True, eq=False)
-class ClassificationReport:
-    """One run, told whole. ``metrics`` are those of the test set, ``timings`` seconds by stage.
-
-    An epoch of ``history`` holds ``epoch`` (from 1), ``train_loss``, ``train_accuracy``, ``val_loss``,
-    ``val_accuracy``, ``rate``, ``seconds``; what was not measured is absent or ``None``. ``recipes`` is filled when
-    several recipes were compared.
-    """
-
-    title: str
-    task: str
-    recipe: str
     metrics: ClassificationMetrics
-    data: DataSummary
-    model: ModelSummary
-    history: tuple[HistoryRow, ...] = ()
     train_accuracy: float | None = None
     val_accuracy: float | None = None
-    timings: Mapping[str, float] = field(default_factory=dict)
-    config: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    recipes: tuple[RecipeResult, ...] = ()
     images: ReportImages = field(default_factory=ReportImages)
-    notes: tuple[str, ...] = ()
-    created_at: datetime = field(default_factory=datetime.now)
 
     @property
     def val_primary_metric(self) -> float | None:
@@ -173,7 +69,7 @@ class ClassificationReport:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the figures say in plain words, the gravest first."""
+        """The diagnosis in sentences, the most severe finding first."""
         return diagnose_classification(
             DiagnosisInput(
                 metrics=self.metrics,
@@ -184,3 +80,15 @@ class ClassificationReport:
                 history=self.history,
             )
         )
+
+    def summarise_train_val(self) -> dict[str, Any]:
+        """Return the accuracies on training and validation images."""
+        return {"train": {"accuracy": self.train_accuracy}, "val": {"accuracy": self.val_accuracy}}
+
+    def build_html_context(self) -> dict[str, Any]:
+        """Return the variables of the HTML template."""
+        return html.build_context(self)
+
+    def list_markdown_sections(self) -> list[str]:
+        """Return the sections of ``report.md``."""
+        return markdown.list_sections(self)

@@ -1,4 +1,4 @@
-"""The charts of a detector's report: precision against recall, and average precision by epoch."""
+"""Charts of a detection report: precision-recall curves, and average precision by epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lince.evaluation.average_precision import RECALL_LEVELS
 from lince.evaluation.detection.metrics import DetectionScore
 from lince.evaluation.report import svg
 from lince.evaluation.report.charts import ChartSeries, draw_curves
-from lince.evaluation.report.classification.report import HistoryRow
+from lince.evaluation.report.facts import HistoryRow
 from lince.i18n import _
 from lince.number_format import format_percent
 
@@ -21,37 +21,47 @@ _SIDE, _LEFT, _TOP = 300, 52, 30
 
 
 def draw_precision_recall(scores: Sequence[DetectionScore]) -> Markup | None:
-    """Return the precision at each recall at an overlap of 0.5, a line a class; ``None`` where nothing was marked."""
-    shown = [score for score in scores if score.precision_curve is not None][:MAX_CURVES]
-    if not shown:
+    """Return the precision-recall curves at IoU 0.5, one per class; ``None`` where no class has a curve.
+
+    Only the first ``MAX_CURVES`` classes are drawn.
+    """
+    drawn = [score for score in scores if score.precision_curve is not None][:MAX_CURVES]
+    if not drawn:
         return None
-    end, base = _LEFT + _SIDE, _TOP + _SIDE
-    across = svg.Axis(0, 1, _LEFT, end, (0, 0.25, 0.5, 0.75, 1))
-    up = svg.Axis(0, 1, base, _TOP, (0, 0.25, 0.5, 0.75, 1))
-    say = partial(format_percent, places=0)
-    parts = [svg.draw_axes(across, up, (_("Recall: objects found"), _("Precision: boxes that are right")), (say, say))]
-    for number, score in enumerate(shown):
-        line = [] if score.precision_curve is None else score.precision_curve.tolist()
-        points = [(across.to_pixels(x), up.to_pixels(y)) for x, y in zip(RECALL_LEVELS.tolist(), line, strict=True)]
+    right, bottom = _LEFT + _SIDE, _TOP + _SIDE
+    x_axis = svg.Axis(0, 1, _LEFT, right, (0, 0.25, 0.5, 0.75, 1))
+    y_axis = svg.Axis(0, 1, bottom, _TOP, (0, 0.25, 0.5, 0.75, 1))
+    format_tick = partial(format_percent, places=0)
+    parts = [
+        svg.draw_axes(
+            x_axis, y_axis, (_("Recall (objects found)"), _("Precision (correct boxes)")), (format_tick, format_tick)
+        )
+    ]
+    for number, score in enumerate(drawn):
+        precisions = [] if score.precision_curve is None else score.precision_curve.tolist()
+        points = [
+            (x_axis.to_pixels(x), y_axis.to_pixels(y)) for x, y in zip(RECALL_LEVELS.tolist(), precisions, strict=True)
+        ]
         parts.append(svg.draw_polyline(points, f"curve class{number}"))
         y = _TOP + 12 + 20 * number
-        parts.append(svg.draw_line(end + 14, y - 4, end + 38, y - 4, f"curve class{number}"))
-        parts.append(svg.draw_text(end + 44, y, score.name[:20], "tick", "start"))
-    title = _("Precision and recall of {n} classes").format(n=len(shown))
-    return svg.make_svg(end + 200, base + 46, title, *parts)
+        parts.append(svg.draw_line(right + 14, y - 4, right + 38, y - 4, f"curve class{number}"))
+        parts.append(svg.draw_text(right + 44, y, score.name[:20], "tick", "start"))
+    title = _("Precision and recall of {n} classes").format(n=len(drawn))
+    return svg.make_svg(right + 200, bottom + 46, title, *parts)
 
 
 def draw_map_curves(history: Sequence[HistoryRow]) -> Markup | None:
-    """Return the average precision on validation by epoch; ``None`` for fewer than two epochs."""
-    lines = [
+    """Return the average precision on the validation images by epoch; ``None`` for fewer than two epochs."""
+    series = [
         ChartSeries(name, style, points)
         for key, name, style in (("val_map50", "mAP50", "train"), ("val_map50_95", "mAP50-95", "val"))
         if len(points := _history_points(history, key)) > 1
     ]
-    return draw_curves(lines, _("Average precision on validation"), None, relative=True)
+    return draw_curves(series, _("Validation mAP"), None, relative=True)
 
 
 def _history_points(history: Sequence[HistoryRow], key: str) -> tuple[tuple[float, float], ...]:
+    """Return (epoch, value) for the epochs in which ``key`` was measured."""
     return tuple(
         (float(epoch.get("epoch") or i + 1), float(value))
         for i, epoch in enumerate(history)

@@ -1,22 +1,26 @@
-"""Everything that the report of a detector tells, gathered by the trainer and shown by the writers of this room."""
+"""The report of a detection run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from math import isnan
+from typing import Any, ClassVar
 
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.evaluation.diagnosis.detection_rules import DetectionDiagnosisInput, diagnose_detection
-from lince.evaluation.diagnosis.finding import Finding
-from lince.evaluation.report.classification.report import DataSummary, HistoryRow, ModelSummary, RecipeResult
+from lince.evaluation.report.detection import html, markdown
+from lince.evaluation.report.report import Report
+from lince.findings import Finding
 
 
 @dataclass(frozen=True)
 class DetectionReportImage:
-    """One photo (JPEG or PNG bytes) with what was found drawn on it, and the same with what is marked (``truth``)."""
+    """An image of the report (JPEG or PNG) with the detections drawn on it; ``truth`` has the true objects instead.
+
+    ``detail`` describes its errors.
+    """
 
     image: bytes
     truth: bytes
@@ -26,9 +30,10 @@ class DetectionReportImage:
 
 @dataclass(frozen=True)
 class DetectionReportImages:
-    """The groups of photos that a report shows; an empty group is left out.
+    """The image groups of a report; an empty group is not shown.
 
-    ``augmentation`` is one picture of training images as the network got them, ``augmentation_policy`` its plain words.
+    ``augmentation`` is a sheet of training images as the network gets them, ``augmentation_policy`` its description in
+    words.
     """
 
     worst: tuple[DetectionReportImage, ...] = ()
@@ -37,45 +42,44 @@ class DetectionReportImages:
     augmentation_policy: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class DetectionReport:
-    """One run of a detector, told whole. ``metrics`` are those of the test set, ``timings`` seconds by stage.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DetectionReport(Report):
+    """The report of a detection run. ``train_boxes`` counts the training boxes of each class.
 
-    ``train_boxes`` counts the training boxes of each class. An epoch of ``history`` holds ``epoch`` (from 1),
-    ``train_loss`` and its parts, ``val_map50``, ``val_map50_95``, ``rate``, ``seconds``; what was not measured is
-    absent, ``None`` or NaN. ``run`` is the folder of the run as a person types it; empty where it is not known.
+    A record of ``history`` has ``epoch`` (from 1), ``train_loss`` and its parts, ``val_map50``, ``val_map50_95``,
+    ``rate`` and ``seconds``; what was not measured is absent, ``None`` or NaN.
     """
 
-    title: str
-    task: str
-    recipe: str
+    html_template: ClassVar[str] = "detection.html.j2"
+
     metrics: DetectionMetrics
-    data: DataSummary
-    model: ModelSummary
     train_boxes: Mapping[str, int]
-    history: tuple[HistoryRow, ...] = ()
-    timings: Mapping[str, float] = field(default_factory=dict)
-    config: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    recipes: tuple[RecipeResult, ...] = ()
     images: DetectionReportImages = field(default_factory=DetectionReportImages)
-    notes: tuple[str, ...] = ()
-    run: str = ""
-    created_at: datetime = field(default_factory=datetime.now)
 
     @property
     def val_primary_metric(self) -> float | None:
-        """The best mean average precision on the validation images; ``None`` where it was never measured."""
+        """The best mAP50-95 on the validation images over all epochs; ``None`` where it was not measured."""
         values = [float(value) for epoch in self.history if (value := epoch.get("val_map50_95")) is not None]
-        known = [value for value in values if value == value]  # noqa: PLR0124
-        return max(known, default=None)
+        return max((value for value in values if not isnan(value)), default=None)
 
     @property
     def primary_metric(self) -> ConfidenceInterval:
-        """The mean average precision on the test images."""
+        """The mAP50-95 on the test images."""
         return self.metrics.map50_95
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the figures say in plain words, the gravest first."""
+        """The diagnosis in sentences, the most severe finding first."""
         return diagnose_detection(DetectionDiagnosisInput(self.metrics, self.train_boxes, self.history))
+
+    def summarise_train_val(self) -> dict[str, Any]:
+        """Return the training boxes of each class, and the best mAP50-95 on the validation images."""
+        return {"train": {"boxes": dict(self.train_boxes)}, "val": {"map50_95": self.val_primary_metric}}
+
+    def build_html_context(self) -> dict[str, Any]:
+        """Return the variables of the HTML template."""
+        return html.build_context(self)
+
+    def list_markdown_sections(self) -> list[str]:
+        """Return the sections of ``report.md``."""
+        return markdown.list_sections(self)

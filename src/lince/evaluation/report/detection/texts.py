@@ -1,36 +1,38 @@
-"""The sentences and table rows that the page and the Markdown of a detector's report share."""
+"""Sentences and tables of a detection report, for HTML and Markdown."""
 
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 from lince.evaluation.detection.metrics import AREA_RANGES
 from lince.evaluation.detection.tide import translate_error_kind
-from lince.evaluation.report.classification.texts import NamedTexts, TextTable, compute_total_seconds
-from lince.evaluation.report.detection.report import DetectionReport
+from lince.evaluation.report.texts import NamedTexts, TextTable, compute_total_seconds
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_duration, format_percent, format_percent_range
 
+if TYPE_CHECKING:
+    from lince.evaluation.report.detection.report import DetectionReport
+
 
 def summarise_result(report: DetectionReport) -> str:
-    """Return the result in one sentence."""
+    """Return the sentence with the numbers of detected objects and of wrong boxes, at the thresholds of the model."""
     scores = report.metrics.scores
-    support, right = sum(score.support for score in scores), sum(score.correct for score in scores)
-    shown = sum(score.predicted for score in scores)
+    support, correct = sum(score.support for score in scores), sum(score.correct for score in scores)
+    predicted = sum(score.predicted for score in scores)
     return _(
-        "It finds {right} of {support} objects on {images} images that it had never seen, and {wrong} of its {shown} "
-        "boxes are wrong."
+        "It detects {right} of {support} objects in {images} test images, and {wrong} of its {shown} boxes are wrong."
     ).format(
-        right=format_count(right),
+        right=format_count(correct),
         support=format_count(support),
         images=format_count(report.metrics.count),
-        wrong=format_count(shown - right),
-        shown=format_count(shown),
+        wrong=format_count(predicted - correct),
+        shown=format_count(predicted),
     )
 
 
 def describe_expected_range(report: DetectionReport) -> str:
-    """Return what the intervals mean in one sentence."""
+    """Return the sentence that explains the confidence intervals of mAP50 and mAP50-95."""
     return _(
         "On other images of the same kind, expect a mAP50 {range} and a mAP50-95 {strict} (95 % intervals)."
     ).format(
@@ -40,29 +42,29 @@ def describe_expected_range(report: DetectionReport) -> str:
 
 
 def list_key_figures(report: DetectionReport) -> NamedTexts:
-    """Return the few figures that stand at the top: (name, figure)."""
+    """Return the figures at the top of the report as (name, value)."""
     metrics = report.metrics
     rows = [("mAP50-95", format_percent(metrics.map50_95.value))]
     support = sum(score.support for score in metrics.scores)
-    shown = sum(score.predicted for score in metrics.scores)
-    right = sum(score.correct for score in metrics.scores)
+    predicted = sum(score.predicted for score in metrics.scores)
+    correct = sum(score.correct for score in metrics.scores)
     if support:
-        rows.append((_("objects found"), format_percent(right / support)))
-    if shown:
-        rows.append((_("boxes that are right"), format_percent(right / shown)))
+        rows.append((_("recall (objects found)"), format_percent(correct / support)))
+    if predicted:
+        rows.append((_("precision (correct boxes)"), format_percent(correct / predicted)))
     if report.val_primary_metric is not None:
-        rows.append((_("mAP50-95 on validation"), format_percent(report.val_primary_metric)))
+        rows.append((_("validation mAP50-95"), format_percent(report.val_primary_metric)))
     if report.timings:
-        rows.append((_("whole time"), format_duration(compute_total_seconds(report.timings))))
+        rows.append((_("total time"), format_duration(compute_total_seconds(report.timings))))
     return rows
 
 
 def build_class_table(report: DetectionReport) -> TextTable:
-    """Return the figures of each class as a table, the weakest first."""
+    """Return one row per class with its metrics, the lowest AP50 first; classes without test boxes come last."""
     header = (_("class"), _("training boxes"), _("test boxes"), "AP50", "AP50-95", _("precision"), _("recall"), "F1",
               _("threshold"))  # fmt: skip
-    weakest = {score.name: score.ap50.value if score.ap50 else 2.0 for score in report.metrics.scores}
-    scores = sorted(report.metrics.scores, key=lambda score: weakest[score.name])
+    sort_keys = {score.name: score.ap50.value if score.ap50 else 2.0 for score in report.metrics.scores}
+    scores = sorted(report.metrics.scores, key=lambda score: sort_keys[score.name])
     rows = [
         (
             score.name,
@@ -81,19 +83,19 @@ def build_class_table(report: DetectionReport) -> TextTable:
 
 
 def build_size_table(report: DetectionReport) -> TextTable:
-    """Return the figures by the size of the objects."""
+    """Return one row per object size (the ranges of COCO) with its metrics."""
     names = {
         "small": _("small (under 32 x 32 pixels)"),
         "medium": _("medium (up to 96 x 96)"),
         "large": _("large"),
     }
-    found = {size.size: size for size in report.metrics.size_scores}
+    scores = {score.size: score for score in report.metrics.size_scores}
     rows = [
         (
             names[name],
-            format_count(found[name].support),
-            format_percent(found[name].map50),
-            format_percent(found[name].map50_95),
+            format_count(scores[name].support),
+            format_percent(scores[name].map50),
+            format_percent(scores[name].map50_95),
         )
         for name in AREA_RANGES
     ]
@@ -101,32 +103,32 @@ def build_size_table(report: DetectionReport) -> TextTable:
 
 
 def build_error_table(report: DetectionReport) -> TextTable:
-    """Return the kinds of error, how many there are, and what mending them would gain."""
+    """Return one row per kind of error (TIDE): how many there are, and how much mAP50 they cost."""
     rows = [
-        (translate_error_kind(one.kind), format_count(one.count), "+" + format_decimal(100 * one.gain, 1))
-        for one in report.metrics.error_stats
+        (translate_error_kind(stats.kind), format_count(stats.count), "+" + format_decimal(100 * stats.gain, 1))
+        for stats in report.metrics.error_stats
     ]
-    return TextTable((_("error"), _("how many"), _("mAP50 without them, points")), tuple(rows))
+    return TextTable((_("error"), _("count"), _("mAP50 gain without them, points")), tuple(rows))
 
 
 def build_worst_image_table(report: DetectionReport) -> TextTable:
-    """Return the images with most errors that are shown, and which errors these are."""
-    rows = [(picture.caption, picture.detail) for picture in report.images.worst]
+    """Return one row per image with most errors: its name and its errors."""
+    rows = [(image.caption, image.detail) for image in report.images.worst]
     return TextTable((_("image"), _("errors")), tuple(rows))
 
 
 def build_confusion_table(report: DetectionReport) -> TextTable:
-    """Return the confusion matrix with the background."""
+    """Return the confusion matrix; its last row and column are the background."""
     names = [*report.metrics.classes.names, _("nothing")]
     rows = [(name, *map(format_count, row)) for name, row in zip(names, report.metrics.confusion.tolist(), strict=True)]
-    return TextTable((_("marked as"), *names), tuple(rows))
+    return TextTable((_("label"), *names), tuple(rows))
 
 
 def list_next_commands(report: DetectionReport) -> NamedTexts:
-    """Return what to type next: (what for, command)."""
+    """Return the next commands as (purpose, command); the path of the run is quoted for the shell."""
     run = shlex.quote(report.run) if report.run else "RUN"
     return [
-        (_("Find objects on photos"), f"lince predict {run} PHOTOS --save found"),
-        (_("Judge it on other labelled photos"), f"lince evaluate {run} DATA"),
-        (_("Hold another run against it"), f"lince compare {run} OTHER"),
+        (_("Detect objects in photos"), f"lince predict {run} PHOTOS --save found"),
+        (_("Evaluate it on other labelled photos"), f"lince evaluate {run} DATA"),
+        (_("Compare with another run"), f"lince compare {run} OTHER"),
     ]

@@ -1,7 +1,8 @@
-"""The recipe ``finetune``: from the transfer head on, the whole network learns; kept only if it is better.
+"""The recipe ``finetune``: fine-tunes the whole network from the transfer head, and keeps it only if it is better.
 
-Linear probing, then fine-tuning (Kumar et al. 2022): a fitted head sends no wild gradients into the pretrained
-layers. Lower layers get lower rates, batch-norm statistics stay, and the validation images decide at the end.
+Linear probing followed by fine-tuning (Kumar et al. 2022): with a fitted head, the first gradients do not distort the
+pretrained layers. Lower layers get lower learning rates, batch-norm statistics stay fixed, and the validation images
+decide between the transfer model and the fine-tuned one.
 """
 
 from __future__ import annotations
@@ -30,38 +31,43 @@ from lince.training.recipe import RecipeContext, TrainedClassifier
 
 DEFAULT_EPOCHS, DEFAULT_BATCH_SIZE, DEFAULT_LEARNING_RATE = 5, 32, 3e-4
 DEPTH_DECAY = 0.8
-MAX_LOSS_RATIO = 0.98  # at equal accuracy, a log loss below this share of the other is better and not just luck
+MAX_LOSS_RATIO = 0.98  # at equal accuracy, a log loss below this fraction of the other counts as better
 DEFAULT_POLICY = "light"
 
 
-def fine_tune_network(job: RecipeContext, source: WeightsSource) -> TrainedClassifier:
-    """Fine-tune the network of ``source`` from the transfer head and write the better of the two as ``model.onnx``."""
-    head = fit_head(job)
-    network, _facts = build_with_weights(source, job.spec, len(job.dataset.classes), job.config.seed)
+def fine_tune_network(context: RecipeContext, source: WeightsSource) -> TrainedClassifier:
+    """Fine-tune the network of ``source`` and write the better of it and the transfer model as ``model.onnx``."""
+    head = fit_head(context)
+    network, _facts = build_with_weights(source, context.spec, len(context.dataset.classes), context.config.seed)
     network.head = convert_to_module(head)
     blocks = network.list_blocks()
-    first, why = (
-        (job.config.from_layer, _("as asked")) if job.config.from_layer is not None else _choose_upper_half(blocks)
+    first_trainable, reason = (
+        (context.config.from_layer, _("as requested"))
+        if context.config.from_layer is not None
+        else _choose_upper_half(blocks)
     )
-    count = network.freeze_before(first)
-    job.progress.show_message(
-        _("Layers that learn: {learning} of {all} ({reason})").format(
-            learning=len(blocks) - count, all=len(blocks), reason=why
+    frozen_count = network.freeze_before(first_trainable)
+    context.progress.show_message(
+        _("Trainable layers: {learning} of {all} ({reason})").format(
+            learning=len(blocks) - frozen_count, all=len(blocks), reason=reason
         )
     )
     network.freeze_norms()
-    described = describe_network(network, source, job.spec, [])
-    policy = Policy.parse(job.config.augment or DEFAULT_POLICY)
-    state = fit.train_network(job, network, policy, lambda epoch_seconds: plan_fine_tuning(job, epoch_seconds))
+    facts = describe_network(network, source, context.spec, [])
+    policy = Policy.parse(context.config.augment or DEFAULT_POLICY)
+    state = fit.train_network(context, network, policy, lambda epoch_seconds: plan_fine_tuning(context, epoch_seconds))
     return _choose_better(
-        job, network, head, fit.export_and_evaluate(job, "finetune", network, state, policy, described)
+        context, network, head, fit.export_and_evaluate(context, "finetune", network, state, policy, facts)
     )
 
 
-def plan_fine_tuning(job: RecipeContext, epoch_seconds: float | None = None) -> TrainingPlan:
-    """Return the plan of a fine-tuning; a budget caps its epochs when the time of one is known."""
-    config = job.config
-    asked = (config.epochs or config.budget, config.batch, config.rate)
+def plan_fine_tuning(context: RecipeContext, epoch_seconds: float | None = None) -> TrainingPlan:
+    """Return the hyper-parameters for fine-tuning: those configured, and defaults.
+
+    ``epoch_seconds`` is how long one epoch takes here: with a time budget it limits the number of epochs.
+    """
+    config = context.config
+    requested = (config.epochs or config.budget, config.batch, config.rate)
     epochs = config.epochs or DEFAULT_EPOCHS
     if config.budget is not None and epoch_seconds:
         epochs = max(1, min(config.epochs or 30, int(config.budget / epoch_seconds)))
@@ -75,13 +81,17 @@ def plan_fine_tuning(job: RecipeContext, epoch_seconds: float | None = None) -> 
         ema=0.98,
         monitor=config.monitor or "val_loss",
         patience=config.patience or 5,
-        reasons=tuple(_("as asked") if value else _("suits fine-tuning") for value in asked),
+        reasons=tuple(_("as requested") if value else _("default for fine-tuning") for value in requested),
     )
 
 
 def _choose_upper_half(blocks: list[Block]) -> tuple[str, str]:
-    # Lower layers see edges and colours, which photos of anything share (Yosinski et al. 2014), and cost the most.
-    return blocks[len(blocks) // 2][0], _("the upper half: the lower one suits any photo; --from-layer 0 means all")
+    """Return the name of the first block of the upper half, and the reason for it.
+
+    Lower layers detect edges and colours, which are common to all photos (Yosinski et al. 2014), and take most of the
+    computation.
+    """
+    return blocks[len(blocks) // 2][0], _("the upper half; the lower layers are general; --from-layer 0 trains all")
 
 
 def convert_to_module(head: ClassifierHead) -> nn.Module:
@@ -97,19 +107,26 @@ def convert_to_module(head: ClassifierHead) -> nn.Module:
 
 
 def _choose_better(
-    job: RecipeContext, network: Classifier, head: ClassifierHead, tuned: TrainedClassifier
+    context: RecipeContext, network: Classifier, head: ClassifierHead, fine_tuned: TrainedClassifier
 ) -> TrainedClassifier:
-    features = job.features.embeddings[job.val_rows] if job.features is not None else None
-    if features is None or not len(features):
-        return tuned
-    loss, accuracy = compute_loss_and_accuracy(head.compute_logits(features), job.get_labels(job.val_rows))
-    told = _("Validation: transfer {before:.1%}, fine-tuned {after:.1%}.").format(
-        before=accuracy, after=tuned.val_accuracy
+    """Return the result of the fine-tuned network, or that of the transfer model when it is not worse on validation.
+
+    Higher accuracy decides; at equal accuracy the loss must fall below ``MAX_LOSS_RATIO`` of the other. Without
+    validation images the fine-tuned network is kept. Choosing the transfer model writes ``model.onnx`` again.
+    """
+    val_features = context.features.embeddings[context.val_rows] if context.features is not None else None
+    if val_features is None or not len(val_features):
+        return fine_tuned
+    loss, accuracy = compute_loss_and_accuracy(head.compute_logits(val_features), context.get_labels(context.val_rows))
+    comparison = _("Validation: transfer {before:.1%}, fine-tuned {after:.1%}.").format(
+        before=accuracy, after=fine_tuned.val_accuracy
     )
-    equal = tuned.val_accuracy == accuracy and tuned.val_loss < MAX_LOSS_RATIO * loss
-    if tuned.val_accuracy > accuracy or equal:
-        return replace(tuned, notes=[*tuned.notes, told + " " + _("The fine-tuned network is kept.")])
-    kept = told + " " + _("Fine-tuning did not beat transfer, so the transfer model is kept.")
-    job.progress.show_message(kept)
-    base = train_transfer_head(job)
-    return replace(base, recipe="finetune", history=tuned.history, notes=[*base.notes, kept], policy=tuned.policy)
+    better_by_loss = fine_tuned.val_accuracy == accuracy and fine_tuned.val_loss < MAX_LOSS_RATIO * loss
+    if fine_tuned.val_accuracy > accuracy or better_by_loss:
+        return replace(fine_tuned, notes=[*fine_tuned.notes, comparison + " " + _("The fine-tuned network is kept.")])
+    note = comparison + " " + _("Fine-tuning did not improve on transfer, so the transfer model is kept.")
+    context.progress.show_message(note)
+    transfer = train_transfer_head(context)
+    return replace(
+        transfer, recipe="finetune", history=fine_tuned.history, notes=[*transfer.notes, note], policy=fine_tuned.policy
+    )

@@ -1,4 +1,4 @@
-"""The recipe ``scratch``: a network that has seen nothing before learns from the training photos alone."""
+"""The recipe ``scratch``: trains a network from random weights on the training images alone."""
 
 from __future__ import annotations
 
@@ -13,33 +13,40 @@ from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext, TrainedClassifier
 
 
-def train_from_scratch(job: RecipeContext) -> TrainedClassifier:
-    """Train the network of ``job`` from random weights and write ``model.onnx``."""
+def train_from_scratch(context: RecipeContext) -> TrainedClassifier:
+    """Train the network of ``context`` from random weights, write ``model.onnx`` and return the result."""
     network, facts = build_with_weights(
-        resolve_weights(job.entry, "none"), job.spec, len(job.dataset.classes), job.config.seed
+        resolve_weights(context.entry, "none"), context.spec, len(context.dataset.classes), context.config.seed
     )
-    job.progress.show_message(describe_cost(facts, job.entry))
-    count = job.config.epochs or defaults.choose_epochs(len(job.train_rows))[0]
-    policy = Policy.parse(defaults.choose_policy(job.dataset, job.config, job.spec.height, count))
-    norms = has_norm_layers(network)
-    state = fit.train_network(job, network, policy, lambda epoch_seconds: plan_from_scratch(job, norms, epoch_seconds))
-    return fit.export_and_evaluate(job, "scratch", network, state, policy, facts)
+    context.progress.show_message(describe_cost(facts, context.entry))
+    epochs = context.config.epochs or defaults.choose_epochs(len(context.train_rows))[0]
+    policy = Policy.parse(defaults.choose_policy(context.dataset, context.config, context.spec.height, epochs))
+    has_norms = has_norm_layers(network)
+    state = fit.train_network(
+        context, network, policy, lambda epoch_seconds: plan_from_scratch(context, has_norms, epoch_seconds)
+    )
+    return fit.export_and_evaluate(context, "scratch", network, state, policy, facts)
 
 
-def plan_from_scratch(job: RecipeContext, norms: bool, epoch_seconds: float | None = None) -> TrainingPlan:
-    """Return the plan of a training from scratch, of a network with norms or without.
+def plan_from_scratch(context: RecipeContext, has_norms: bool, epoch_seconds: float | None = None) -> TrainingPlan:
+    """Return the hyper-parameters for training from scratch: those configured, and defaults from the data.
 
-    A budget caps its epochs when the time of one is known.
+    ``has_norms`` tells whether the network has normalisation layers. ``epoch_seconds`` is how long one epoch takes
+    here: with a time budget it limits the number of epochs.
     """
-    config, images = job.config, len(job.train_rows)
-    epochs, why_epochs = defaults.choose_epochs(images) if config.epochs is None else (config.epochs, _("as asked"))
-    batch, why_batch = defaults.choose_batch_size(images) if config.batch is None else (config.batch, _("as asked"))
-    rate, why_rate = (
-        defaults.choose_learning_rate(batch, norms) if config.rate is None else (config.rate, _("as asked"))
+    config, images = context.config, len(context.train_rows)
+    epochs, epochs_reason = (
+        defaults.choose_epochs(images) if config.epochs is None else (config.epochs, _("as requested"))
+    )
+    batch, batch_reason = (
+        defaults.choose_batch_size(images) if config.batch is None else (config.batch, _("as requested"))
+    )
+    rate, rate_reason = (
+        defaults.choose_learning_rate(batch, has_norms) if config.rate is None else (config.rate, _("as requested"))
     )
     if config.budget is not None and epoch_seconds:
         epochs = max(1, min(config.epochs or 1000, int(config.budget / epoch_seconds)))
-        why_epochs = _("{seconds:.0f} s each, in the budget").format(seconds=epoch_seconds)
+        epochs_reason = _("{seconds:.0f} s each, within the time budget").format(seconds=epoch_seconds)
     return TrainingPlan(
         epochs=epochs,
         batch=batch,
@@ -47,11 +54,11 @@ def plan_from_scratch(job: RecipeContext, norms: bool, epoch_seconds: float | No
         warmup=0.15,
         decay=0.05,
         seed=config.seed,
-        label_smoothing=defaults.choose_label_smoothing(norms)
+        label_smoothing=defaults.choose_label_smoothing(has_norms)
         if config.label_smoothing is None
         else config.label_smoothing,
         ema=0.998,
         monitor=config.monitor or "val_loss",
         patience=config.patience or epochs,
-        reasons=(why_epochs, why_batch, why_rate),
+        reasons=(epochs_reason, batch_reason, rate_reason),
     )

@@ -1,4 +1,4 @@
-"""The recipe ``transfer``: a frozen backbone's features, computed once, and a head fitted on them in seconds."""
+"""The recipe ``transfer``: fits a head on the embeddings of a frozen backbone, which are computed once."""
 
 from __future__ import annotations
 
@@ -8,100 +8,114 @@ from numpy.typing import NDArray
 from lince import postprocess
 from lince.errors import TrainingError
 from lince.export import onnx_graph
-from lince.i18n import _
+from lince.i18n import _, localise_number
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
+from lince.model_card import NETWORK_FILE
 from lince.training.classification.features import ImageFeatures
 from lince.training.classification.heads import logistic, mlp
 from lince.training.recipe import FrozenBackbone, RecipeContext, SaliencyFunction, TrainedClassifier
+from lince.training.run_folder import TrainingRun
 
 ClassifierHead = logistic.LinearHead | mlp.MLPHead
 Floats = NDArray[np.float32]
 
 
-def train_transfer_head(job: RecipeContext) -> TrainedClassifier:
-    """Fit a head on the training features, measure it on validation, refit on both, and write ``model.onnx``.
+def train_transfer_head(context: RecipeContext) -> TrainedClassifier:
+    """Fit a head on the training images, write ``model.onnx`` and return the result.
 
-    Validation images are used twice, honestly: the figure on them comes from a head that has not seen them, and the
-    final head learns from them too, with the strength already chosen.
+    The validation figures come from a head fitted on the training images alone. The head in the file is then fitted on
+    training and validation images together, with the penalty already chosen. Raises ``TrainingError`` when ``context``
+    has no features.
     """
-    features, backbone = _require_features(job)
-    head = fit_head(job)
+    features, backbone = _require_features(context)
+    head = fit_head(context)
     val_loss, val_accuracy = compute_loss_and_accuracy(
-        head.compute_logits(features.embeddings[job.val_rows]), job.get_labels(job.val_rows)
+        head.compute_logits(features.embeddings[context.val_rows]), context.get_labels(context.val_rows)
     )
-    final = refit_head(job, head)
-    onnx_graph.attach_head(backbone.network_path, final.layers, job.folder / "model" / "model.onnx")
+    final_head = refit_head(context, head)
+    onnx_graph.attach_head(
+        backbone.network_path, final_head.layers, TrainingRun(context.folder).model_folder / NETWORK_FILE
+    )
     _train_loss, train_accuracy = compute_loss_and_accuracy(
-        final.compute_logits(features.embeddings[job.train_rows]), job.get_labels(job.train_rows)
+        final_head.compute_logits(features.embeddings[context.train_rows]), context.get_labels(context.train_rows)
     )
     return TrainedClassifier(
         recipe="transfer",
-        test_logits=final.compute_logits(features.embeddings[job.test_rows]),
+        test_logits=final_head.compute_logits(features.embeddings[context.test_rows]),
         train_accuracy=train_accuracy,
         val_accuracy=val_accuracy,
         val_loss=val_loss,
-        saliency=make_head_grad_cam(job, final),
-        facts={**backbone.facts, "trainable": sum(w.size + b.size for w, b in final.layers)},
-        notes=_describe_head(head, job),
+        saliency=make_head_grad_cam(context, final_head),
+        facts={**backbone.facts, "trainable": sum(w.size + b.size for w, b in final_head.layers)},
+        notes=_describe_head(head, context),
     )
 
 
-def fit_head(job: RecipeContext) -> ClassifierHead:
-    """Return the head that the choices ask for, fitted on the training images alone."""
-    features, _backbone = _require_features(job)
-    rows, labels = features.embeddings[job.train_rows], job.get_labels(job.train_rows)
-    fit = mlp.fit if job.config.head == "mlp" else logistic.fit
-    return fit(rows, labels, len(job.dataset.classes), job.config.seed)
+def fit_head(context: RecipeContext) -> ClassifierHead:
+    """Return the head that the configuration requests (``linear`` or ``mlp``), fitted on the training images alone."""
+    features, _backbone = _require_features(context)
+    train_features, labels = features.embeddings[context.train_rows], context.get_labels(context.train_rows)
+    fit_function = mlp.fit if context.config.head == "mlp" else logistic.fit
+    return fit_function(train_features, labels, len(context.dataset.classes), context.config.seed)
 
 
-def refit_head(job: RecipeContext, head: ClassifierHead) -> ClassifierHead:
-    """Return ``head``'s like, fitted on the training and validation images."""
-    features, _backbone = _require_features(job)
-    both = np.concatenate([job.train_rows, job.val_rows])
+def refit_head(context: RecipeContext, head: ClassifierHead) -> ClassifierHead:
+    """Return a head of the same kind and penalty as ``head``, fitted on the training and validation images."""
+    features, _backbone = _require_features(context)
+    rows = np.concatenate([context.train_rows, context.val_rows])
     if isinstance(head, logistic.LinearHead):
-        return logistic.refit_linear_head(features.embeddings[both], job.get_labels(both), head)
-    return mlp.fit(features.embeddings[both], job.get_labels(both), len(job.dataset.classes), job.config.seed)
+        return logistic.refit_linear_head(features.embeddings[rows], context.get_labels(rows), head)
+    return mlp.fit(
+        features.embeddings[rows], context.get_labels(rows), len(context.dataset.classes), context.config.seed
+    )
 
 
 def compute_loss_and_accuracy(logits: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Return (mean log loss in nats, accuracy) of ``logits`` (N, K); NaN for no images."""
+    """Return (mean cross-entropy in nats, accuracy in [0, 1]) of ``logits`` (N, K); NaN when there are none.
+
+    Probabilities are bounded below by 1e-12, so that the loss stays finite.
+    """
     if not len(labels):
         return float("nan"), float("nan")
-    own = postprocess.softmax(logits)[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(own, 1e-12)).mean()), float((logits.argmax(1) == labels).mean())
+    true_probabilities = postprocess.softmax(logits)[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(true_probabilities, 1e-12)).mean()), float((logits.argmax(1) == labels).mean())
 
 
-def make_head_grad_cam(job: RecipeContext, head: ClassifierHead) -> SaliencyFunction:
-    """Return Grad-CAM (Selvaraju et al. 2017) for a head on [mean, max, ...] of the map, without torch.
+def make_head_grad_cam(context: RecipeContext, head: ClassifierHead) -> SaliencyFunction:
+    """Return Grad-CAM (Selvaraju et al. 2017) for a head on [mean, max, ...] of the last map, without torch.
 
-    The gradient of a logit with respect to the map's channel k, averaged over positions, is the sum of its
-    gradients with respect to the channel's mean and its maximum, up to a common factor.
+    The gradient of a logit with respect to channel k of the map, averaged over positions, is the sum of its gradients
+    with respect to the channel's mean and its maximum, up to a common factor, which the scaling of the map removes.
     """
-    session = OnnxRuntimeBackend(job.folder / "model" / "model.onnx")
+    backend = OnnxRuntimeBackend(TrainingRun(context.folder).model_folder / NETWORK_FILE)
 
     def explain(inputs: Floats, class_ids: NDArray[np.int64]) -> Floats:
-        embedding, maps = session.run(inputs, ("embedding", "map"))
-        depth = maps.shape[1]
-        slopes = np.stack([head.compute_gradient(row, int(c)) for row, c in zip(embedding, class_ids, strict=True)])
-        weights = slopes[:, :depth] + slopes[:, depth : 2 * depth]
-        heat = np.maximum(np.einsum("nk,nkhw->nhw", weights, maps), 0.0)
-        peak = heat.max(axis=(1, 2), keepdims=True)
-        return np.asarray(heat / np.where(peak > 0, peak, 1.0), np.float32)
+        embeddings, maps = backend.run(inputs, ("embedding", "map"))
+        channels = maps.shape[1]
+        gradients = np.stack(
+            [head.compute_gradient(embedding, int(c)) for embedding, c in zip(embeddings, class_ids, strict=True)]
+        )
+        weights = gradients[:, :channels] + gradients[:, channels : 2 * channels]
+        heatmaps = np.maximum(np.einsum("nk,nkhw->nhw", weights, maps), 0.0)
+        peak = heatmaps.max(axis=(1, 2), keepdims=True)
+        return np.asarray(heatmaps / np.where(peak > 0, peak, 1.0), np.float32)
 
     return explain
 
 
-def _require_features(job: RecipeContext) -> tuple[ImageFeatures, FrozenBackbone]:
-    if job.features is None or job.backbone is None:
-        raise TrainingError(_("This recipe needs a frozen network and its features."))
-    return job.features, job.backbone
+def _require_features(context: RecipeContext) -> tuple[ImageFeatures, FrozenBackbone]:
+    """Return the features and the backbone of ``context``; raise ``TrainingError`` when they are missing."""
+    if context.features is None or context.backbone is None:
+        raise TrainingError(_("This recipe needs a frozen backbone and its features."))
+    return context.features, context.backbone
 
 
-def _describe_head(head: ClassifierHead, job: RecipeContext) -> list[str]:
+def _describe_head(head: ClassifierHead, context: RecipeContext) -> list[str]:
+    """Return the report's notes on the head: its penalty and how it was chosen; none for a perceptron."""
     if not isinstance(head, logistic.LinearHead):
         return []
     return [
-        _("Head: logistic regression, strength {strength:.1e} chosen by {folds}-fold cross-validation.").format(
-            strength=head.l2_penalty, folds=logistic.CV_FOLDS
+        _("Classifier: logistic regression, L2 penalty {strength} chosen by {folds}-fold cross-validation.").format(
+            strength=localise_number(f"{head.l2_penalty:.1e}"), folds=logistic.CV_FOLDS
         )
     ]

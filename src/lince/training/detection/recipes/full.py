@@ -1,4 +1,4 @@
-"""The recipes that train a detector whole: from nothing, or from weights that know other objects."""
+"""The recipes ``scratch`` and ``finetune`` of detectors, which train all layers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ from lince.training.loop import TrainingSetup
 from lince.training.network_fit import HardwareChoice
 from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext
+from lince.training.run_folder import TrainingRun
+from lince.training.run_report import collect_network_facts
 
-VAL_BATCH_SIZE = 8  # images a batch when nothing is learnt
+VAL_BATCH_SIZE = 8  # images per batch in validation
 
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """A trained detector: its network with its best weights, the input that it reads, and how it came about."""
+    """Result of a detection recipe.
+
+    ``network`` has its best weights; ``spec`` is the input that it was trained for; ``state`` holds the history;
+    ``facts`` feed the report's model section (JSON); ``notes`` are lines for the report.
+    """
 
     recipe: str
     network: Detector
@@ -40,81 +46,96 @@ class TrainedDetector:
     notes: tuple[str, ...] = ()
 
 
-def train_from_scratch(job: RecipeContext, source: WeightsSource) -> TrainedDetector:
-    """Train the detector of ``job`` from random weights."""
-    return _train_all_layers(job, source, "scratch", defaults.plan_from_scratch)
+def train_from_scratch(context: RecipeContext, source: WeightsSource) -> TrainedDetector:
+    """Train the detector of ``context`` from random weights."""
+    return _train_all_layers(context, source, "scratch", defaults.plan_from_scratch)
 
 
-def fine_tune_network(job: RecipeContext, source: WeightsSource) -> TrainedDetector:
-    """Train the detector of ``source`` on; ``--from-layer`` leaves the blocks before it as they are."""
-    return _train_all_layers(job, source, "finetune", defaults.plan_fine_tuning)
+def fine_tune_network(context: RecipeContext, source: WeightsSource) -> TrainedDetector:
+    """Train the detector of ``source`` from its weights; the blocks before ``--from-layer`` stay frozen."""
+    return _train_all_layers(context, source, "finetune", defaults.plan_fine_tuning)
 
 
-def build_with_weights(job: RecipeContext, source: WeightsSource) -> tuple[Detector, dict[str, Any]]:
-    """Return the network of ``source`` for the job's classes, and what the report tells of it.
+def build_with_weights(context: RecipeContext, source: WeightsSource) -> tuple[Detector, dict[str, Any]]:
+    """Return the network of ``source`` for the dataset's classes, and its facts for the report (JSON).
 
-    Raises ``WeightsError`` when the weights do not fit.
+    Reports how the weights were loaded. Raises ``WeightsError`` when they do not fit the network.
     """
     entry = source.entry
-    network = builders.build_detector(entry, len(job.dataset.classes), job.spec, job.config.seed)  # type: ignore[arg-type]
+    network = builders.build_detector(entry, len(context.dataset.classes), context.spec, context.config.seed)  # type: ignore[arg-type]
     report = weights.load_detector_weights(network, source)
-    facts = {
-        "name": entry.identifier if source.kind != "file" else entry.name_without_tag,
-        "source": source.provenance,
-        "licence": entry.licence if entry.copyleft_notice else source.licence,
-        "params": sum(one.numel() for one in network.parameters()),
-        "trainable": sum(one.numel() for one in network.parameters() if one.requires_grad),
-        "macs": entry.macs or 0,
-        "layers": [],
-    }
+    facts = collect_network_facts(
+        source,
+        sum(parameter.numel() for parameter in network.parameters()),
+        sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
+        entry.macs or 0,
+    )
     for line in report.format_lines():
-        job.progress.show_message(line)
+        context.progress.show_message(line)
     return network, facts
 
 
 def _train_all_layers(
-    job: RecipeContext, source: WeightsSource, recipe: str, make: defaults.DetectionPlanFactory
+    context: RecipeContext, source: WeightsSource, recipe: str, make_plan: defaults.DetectionPlanFactory
 ) -> TrainedDetector:
-    network, facts = build_with_weights(job, source)
-    if job.config.from_layer is not None:
-        network.freeze_before(job.config.from_layer)
-    samples = DetectionSamples.from_dataset(job.dataset)
-    rows = repeat_rare_classes(samples, job.train_rows, job.config.seed)
-    if len(rows) > len(job.train_rows):
-        job.progress.show_message(
-            _("Images with rare classes are seen more often: {count:,} an epoch instead of {all:,}.").format(
-                count=len(rows), all=len(job.train_rows)
+    """Train the detector of ``source`` by the plan of ``make_plan`` and return the result under the name ``recipe``."""
+    network, facts = build_with_weights(context, source)
+    if context.config.from_layer is not None:
+        network.freeze_before(context.config.from_layer)
+    samples = DetectionSamples.from_dataset(context.dataset)
+    rows = repeat_rare_classes(samples, context.train_rows, context.config.seed)
+    if len(rows) > len(context.train_rows):
+        context.progress.show_message(
+            _("Images with rare classes are oversampled: {count:,} per epoch instead of {all:,}.").format(
+                count=len(rows), all=len(context.train_rows)
             )
         )
 
-    def course(plan: TrainingPlan, machine: HardwareChoice) -> TrainingSetup:
-        spec = apply_planned_size(job.spec, plan)
-        learnt = DetectionLoader(
-            samples, rows, spec, plan.batch, plan.seed, make_augmentation(job, plan), machine.workers, job.progress
+    def make_setup(plan: TrainingPlan, hardware: HardwareChoice) -> TrainingSetup:
+        spec = apply_planned_size(context.spec, plan)
+        train_loader = DetectionLoader(
+            samples,
+            rows,
+            spec,
+            plan.batch,
+            plan.seed,
+            make_augmentation(context, plan),
+            hardware.workers,
+            context.progress,
         )
-        goal = DetectionObjective(DetectionLoader(samples, job.val_rows, spec, VAL_BATCH_SIZE, workers=machine.workers))
+        objective = DetectionObjective(
+            DetectionLoader(samples, context.val_rows, spec, VAL_BATCH_SIZE, workers=hardware.workers)
+        )
         return TrainingSetup(
-            network, learnt, goal, plan, job.folder / "checkpoints", *machine.device_and_precision, job.progress
+            network,
+            train_loader,
+            objective,
+            plan,
+            TrainingRun(context.folder).checkpoint_folder,
+            *hardware.device_and_precision,
+            context.progress,
         )
 
-    state = network_fit.plan_and_train(job, course, lambda seconds: make(job, len(rows), seconds))
-    plan = network_fit.load_plan(job)
+    state = network_fit.plan_and_train(
+        context, make_setup, lambda epoch_seconds: make_plan(context, len(rows), epoch_seconds)
+    )
+    plan = network_fit.load_plan(context)
     return TrainedDetector(
-        recipe, network, apply_planned_size(job.spec, plan), samples, state, make_augmentation(job, plan), facts
+        recipe, network, apply_planned_size(context.spec, plan), samples, state, make_augmentation(context, plan), facts
     )
 
 
 def apply_planned_size(spec: PreprocessSpec, plan: TrainingPlan) -> PreprocessSpec:
-    """Return ``spec`` at the side of ``plan``, where a budget made it smaller."""
+    """Return ``spec`` with the input side of ``plan``, where a time budget reduced it."""
     return replace(spec, height=plan.side, width=plan.side) if plan.side else spec
 
 
-def make_augmentation(job: RecipeContext, plan: TrainingPlan) -> DetectionAugmentation:
-    """Return how the training images of ``job`` are altered under ``plan``."""
+def make_augmentation(context: RecipeContext, plan: TrainingPlan) -> DetectionAugmentation:
+    """Return how the training images of ``context`` are augmented and mixed under ``plan``."""
     return DetectionAugmentation(
-        Policy.parse(job.config.augment or defaults.DEFAULT_POLICY),
+        Policy.parse(context.config.augment or defaults.DEFAULT_POLICY),
         plan.mosaic,
-        defaults.MIXUP_PROBABILITY if job.config.mix == "mixup" else 0.0,
+        defaults.MIXUP_PROBABILITY if context.config.mix == "mixup" else 0.0,
         plan.epochs - plan.plain,
-        job.config.scales or 0.0,
+        context.config.scales or 0.0,
     )

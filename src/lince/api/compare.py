@@ -1,0 +1,56 @@
+"""Compares training runs on their common test images: ``lince.compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lince.errors import DataError, UsageError
+from lince.i18n import _
+from lince.tasks import load_predictions
+from lince.training.run_folder import PREDICTIONS_FILE
+
+
+def compare(runs: Sequence[str | Path], *, shared_only: bool = False) -> Any:
+    """Return the comparison of ``runs`` on their common test images; the first run is the baseline of the others.
+
+    The result is the ``Comparison`` of the task, with ``to_dict()`` and ``build_view()``. All runs must be of one task.
+    ``shared_only`` compares on the images that all test sets have, where they differ.
+
+    Raises ``UsageError`` for fewer than two runs or a run without predictions, and ``DataError`` for several tasks,
+    different classes, or different test sets without ``shared_only``.
+    """
+    if len(runs) < 2:
+        raise UsageError(_("There is only one training run to compare."), _("Expected two or more."))
+    tasks_and_predictions = {_run_label(run, runs): load_predictions(_find_predictions_file(Path(run))) for run in runs}
+    tasks = {task.name: task for task, _predictions in tasks_and_predictions.values()}
+    if len(tasks) > 1:
+        labels = [f"{name} ({task.title})" for name, (task, _predictions) in tasks_and_predictions.items()]
+        raise DataError(
+            _("The training runs are for different tasks: {runs}.").format(runs=", ".join(labels)),
+            _("Expected runs for the same task."),
+            _("Compare detectors with detectors, and classifiers with classifiers."),
+        )
+    (task,) = tasks.values()
+    predictions = {name: loaded for name, (_task, loaded) in tasks_and_predictions.items()}
+    return task.load_part("compare")(predictions, shared_only=shared_only)
+
+
+def _find_predictions_file(run: Path) -> Path:
+    """Return the predictions file of ``run``; raise ``UsageError`` when it has none."""
+    path = run / PREDICTIONS_FILE
+    if not path.is_file():
+        raise UsageError(
+            _("There is no {name} in {run}.").format(name=PREDICTIONS_FILE, run=run),
+            _("Expected a finished run."),
+            _("If it was interrupted, continue it with: lince train --resume {run}").format(run=run),
+        )
+    return path
+
+
+def _run_label(run: str | Path, runs: Sequence[str | Path]) -> str:
+    """Return the folder name of ``run``, or its whole path where another of ``runs`` has the same name."""
+    path = Path(run)
+    namesakes = [candidate for candidate in runs if Path(candidate).name == path.name]
+    return path.name if len(namesakes) == 1 else str(path)

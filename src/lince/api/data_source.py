@@ -1,0 +1,42 @@
+"""Opens the data that a function of ``lince`` is given: a path, a URL, or a dataset that is open already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.datasets import Dataset, open_dataset
+from lince.progress import SILENT, Progress
+from lince.splits import TEST
+
+DataSource = str | os.PathLike[str] | Dataset
+_READ_OPTIONS = ("format", "pattern", "merge", "fix")
+
+
+def open_data(data: DataSource, progress: Progress = SILENT, **options: Any) -> Dataset:
+    """Return ``data`` itself where it is a dataset, else what ``open_dataset`` reads at that path.
+
+    ``options`` are those of ``open_dataset`` (``format``, ``pattern``, ``merge``, ``fix``). They say how files are
+    read, so they do not apply to a dataset. Raises ``UsageError`` and ``DataError`` as ``open_dataset`` does.
+    """
+    return data if isinstance(data, Dataset) else open_dataset(data, **options, progress=progress)
+
+
+def reopen_data(origin: Mapping[str, Any], progress: Progress = SILENT) -> Dataset:
+    """Return the dataset of a training run, read again from where it was and with the options of then.
+
+    ``origin`` is the content of the run's ``data.json`` (``TrainingRun.data_source``); options that an earlier version
+    of lince did not record have their defaults.
+    """
+    options = {name: origin[name] for name in _READ_OPTIONS if name in origin}
+    return open_dataset(origin["path"], **options, progress=progress)
+
+
+def find_test_rows(dataset: Dataset) -> tuple[NDArray[np.int64], str]:
+    """Return the rows of the test split and ``test``, or all rows and ``all`` where the dataset has no test split."""
+    rows = dataset.get_split_indices(TEST)
+    return (rows, "test") if len(rows) else (np.arange(len(dataset)), "all")

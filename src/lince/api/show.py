@@ -1,0 +1,32 @@
+"""Draws images with their labels: ``lince.show``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lince import fileio, images
+from lince.api.data_source import DataSource, open_data
+from lince.checks.contact_sheet import draw_contact_sheet
+from lince.progress import SILENT, Progress
+
+
+def show(
+    data: DataSource,
+    *,
+    out: str | Path = "sheet.png",
+    count: int = 24,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write a contact sheet of ``count`` images with their classes and annotated objects, and return its path.
+
+    The images are chosen at random with ``seed`` and keep the order of the data. The suffix of ``out`` decides between
+    PNG and JPEG.
+    """
+    dataset = open_data(data, progress)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count])
+    sheet = draw_contact_sheet(dataset, rows.tolist())
+    fileio.write_bytes(Path(out), images.encode_by_suffix(sheet, Path(out).suffix))
+    return Path(out)

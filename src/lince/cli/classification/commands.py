@@ -1,0 +1,149 @@
+"""The options and lines of image classification on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import lince
+from lince.cli.console import Console
+from lince.cli.options import parse_positive
+from lince.cli.task_commands import TaskCommands
+from lince.cli.text_table import format_table
+from lince.evaluation.classification.metrics import ClassificationMetrics
+from lince.evaluation.confidence import ConfidenceInterval
+from lince.i18n import _
+from lince.inference.classification import results_file
+from lince.inference.classification.predictor import ClassificationPredictor
+from lince.inference.classification.result import ClassificationResult
+from lince.inference.classification.results_file import ClassificationOutcome
+from lince.model_card import translate_licence
+from lince.models.classification.registry import ModelEntry
+from lince.number_format import (
+    MISSING_VALUE,
+    format_count,
+    format_decimal,
+    format_percent,
+    format_percent_range,
+    format_si_suffix,
+)
+
+
+class ClassificationCommands(TaskCommands):
+    """Options ``--top`` and ``--labels-from``; lines with classes and probabilities."""
+
+    predict_options = ("top", "truth")
+
+    def add_predict_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add ``--top`` and ``--labels-from``."""
+        group = parser.add_argument_group(_("classification models"))
+        group.add_argument(
+            "--top", type=parse_positive, metavar="N", help=_("number of classes to show per photo (default: 1)")
+        )
+        group.add_argument(
+            "--labels-from",
+            "--truth",
+            dest="truth",
+            metavar=_("SOURCE"),
+            help=_("where the true labels come from: folders, names, none or auto (default: auto)"),
+        )
+
+    def run_predict(self, model: ClassificationPredictor, arguments: argparse.Namespace, console: Console) -> None:
+        """Classify every image, print a line for each, and write the tables."""
+        predict_many = partial(model.predict_many, truth=arguments.truth or "auto")
+        results = self.predict_images(predict_many, arguments, console)
+        written = _write_files(arguments, results)
+        if console.as_json:
+            record = results_file.build_json_record(results, arguments.top or 1)
+            console.print_result({**record, "written": written}, [])
+        else:
+            lines = [_summary_line(results), *(_("Written: {path}").format(path=path) for path in written)]
+            console.print_result({}, lines)
+
+    def format_result(self, result: ClassificationResult, arguments: argparse.Namespace) -> str:
+        """Return an image and its most probable classes: "photo.jpg  daisy 91.2%"."""
+        names = result.classes.names
+        ranked = "  ".join(
+            f"{names[index]} {format_percent(score)}" for index, score in result.label.top_k(arguments.top or 1)
+        )
+        truth = (
+            ""
+            if result.is_correct is not False
+            else "  " + _("(wrong, actual: {truth})").format(truth=result.truth_name)
+        )
+        return f"{result.name}  {ranked}{truth}"
+
+    def list_metric_lines(self, metrics: ClassificationMetrics) -> list[str]:
+        """Return the accuracy, and a table of the classes."""
+        header = (_("class"), _("images"), _("precision"), _("recall"), _("F1"))
+        rows = [
+            (
+                score.name,
+                format_count(score.support),
+                *(format_percent(item.value if item else None) for item in (score.precision, score.recall, score.f1)),
+            )
+            for score in metrics.scores
+        ]
+        accuracy = _("Accuracy: {accuracy} ({range}) on {count} images").format(
+            accuracy=format_percent(metrics.accuracy.value),
+            range=format_percent_range(metrics.accuracy.low, metrics.accuracy.high),
+            count=format_count(metrics.count),
+        )
+        return [accuracy, "", *format_table(header, rows)]
+
+    def describe_test_result(self, test: Mapping[str, Any], headline: str) -> str:
+        """Return the test accuracy with its interval."""
+        accuracy = ConfidenceInterval(**test[headline])
+        return _("Test accuracy: {accuracy} ({range}) on {count:,} images").format(
+            accuracy=format_percent(accuracy.value),
+            range=format_percent_range(accuracy.low, accuracy.high),
+            count=test["count"],
+        )
+
+    def list_model_lines(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
+        """Return the table of the presets."""
+        header = [_("name"), _("network"), _("parameters"), _("MACs"), _("ImageNet top-1"), _("licence of the weights")]
+        rows = []
+        for name, entry in entries.items():
+            costs = [
+                MISSING_VALUE if value is None else format_si_suffix(value) for value in (entry.params, entry.macs)
+            ]
+            top1 = MISSING_VALUE if entry.top1 is None else format_percent(entry.top1 / 100)
+            row = [name, entry.pretrained_name, *costs, top1, translate_licence(entry.licence)]
+            rows.append([*row, format_decimal(latencies[name], 1)] if latencies else row)
+        return [
+            *format_table([*header, _("ms per image here")] if latencies else header, rows),
+            "",
+            _("Also accepted: cnn, 'cnn: LAYERS' defined by you, and any timm model by name."),
+            _("Layer by layer: lince models NAME"),
+        ]
+
+
+def _summary_line(results: list[ClassificationOutcome]) -> str:
+    record = results_file.build_json_record(results)
+    count = _("{used:,} of {total:,} photos classified").format(used=len(record["predictions"]), total=len(results))
+    if "known" not in record:
+        return count
+    right = _("{right:,} of {known:,} correct ({share})").format(
+        right=record["right"], known=record["known"], share=format_percent(record["right"] / record["known"])
+    )
+    return f"{count}; {right}"
+
+
+def _write_files(arguments: argparse.Namespace, results: list[ClassificationOutcome]) -> list[str]:
+    written = []
+    if arguments.csv:
+        written.append(str(results_file.save_csv(results, arguments.csv)))
+    if arguments.save:
+        folder = lince.save_answers(results, arguments.save)
+        written += [
+            str(path)
+            for name in (results_file.CSV_NAME, results_file.JSON_NAME, results_file.SHEET_NAME)
+            if (path := folder / name).exists()
+        ]
+    return written
+
+
+COMMANDS = ClassificationCommands()

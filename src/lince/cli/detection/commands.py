@@ -1,0 +1,118 @@
+"""The options and lines of object detection on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from lince.cli.console import Console
+from lince.cli.detection import predict, predict_video
+from lince.cli.task_commands import TaskCommands
+from lince.cli.text_table import format_table
+from lince.errors import UsageError
+from lince.evaluation.confidence import ConfidenceInterval
+from lince.evaluation.detection.metrics import DetectionMetrics
+from lince.i18n import _
+from lince.inference.detection.predictor import DetectionPredictor
+from lince.inference.detection.result import DetectionResult
+from lince.inference.video.frames import is_video
+from lince.model_card import translate_licence
+from lince.models.classification.registry import ModelEntry
+from lince.models.detection.registry import list_presets
+from lince.number_format import (
+    MISSING_VALUE,
+    format_count,
+    format_decimal,
+    format_percent,
+    format_percent_range,
+    format_si_suffix,
+)
+
+
+class DetectionCommands(TaskCommands):
+    """Options for thresholds, slices, labels and videos; lines with objects and scores."""
+
+    predict_options = (*predict.DETECTION_OPTIONS, *predict_video.VIDEO_OPTIONS)
+
+    def add_predict_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options of detectors, and those of videos and cameras."""
+        predict.configure(parser.add_argument_group(_("detection models")))
+        predict_video.configure(parser.add_argument_group(_("videos and cameras (camera:0)")))
+
+    def run_predict(self, model: DetectionPredictor, arguments: argparse.Namespace, console: Console) -> None:
+        """Detect objects on images, or on one video; print and write them."""
+        if any(map(is_video, arguments.source)):
+            predict_video.run(model, arguments, console)
+            return
+        given = predict_video.list_video_options(arguments)
+        if given:
+            raise UsageError(
+                _("{options} cannot be used with photos.").format(options=", ".join(given)),
+                _("Expected a video, such as video.mp4, or camera:0."),
+            )
+        predict.run(model, arguments, console, self.predict_images)
+
+    def format_result(self, result: DetectionResult, arguments: argparse.Namespace) -> str:
+        """Return an image and its objects: "photo.jpg  2 helmet 91% 88%, 1 head 71%"."""
+        del arguments
+        return predict.format_detections(result)
+
+    def list_metric_lines(self, metrics: DetectionMetrics) -> list[str]:
+        """Return the mean average precision, and a table of the classes."""
+        header = (_("class"), _("boxes"), "AP50", "AP50-95", _("precision"), _("recall"), _("F1"))
+        rows = [
+            (
+                score.name,
+                format_count(score.support),
+                *(format_percent(item.value if item else None) for item in (score.ap50, score.ap50_95)),
+                *(format_percent(share) for share in (score.precision, score.recall, score.f1)),
+            )
+            for score in metrics.scores
+        ]
+        headline = _("mAP50: {found} ({range}), mAP50-95: {strict}, on {count} images").format(
+            found=format_percent(metrics.map50.value),
+            range=format_percent_range(metrics.map50.low, metrics.map50.high),
+            strict=format_percent(metrics.map50_95.value),
+            count=format_count(metrics.count),
+        )
+        return [headline, "", *format_table(header, rows)]
+
+    def describe_test_result(self, test: Mapping[str, Any], headline: str) -> str:
+        """Return the mean average precision on the test images with its interval."""
+        map50, map50_95 = ConfidenceInterval(**test["map50"]), ConfidenceInterval(**test[headline])
+        return _("Test mAP50: {found} ({range}), mAP50-95: {strict}, on {count:,} images").format(
+            found=format_percent(map50.value),
+            range=format_percent_range(map50.low, map50.high),
+            strict=format_percent(map50_95.value),
+            count=test["count"],
+        )
+
+    def list_model_lines(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
+        """Return the table of the detectors."""
+        header = [_("name"), _("pixels"), _("parameters"), _("MACs"), _("COCO AP"), _("licence of the weights")]
+        rows = []
+        for name, entry in entries.items():
+            ap = getattr(entry, "ap", None)
+            costs = [
+                MISSING_VALUE if value is None else format_si_suffix(value) for value in (entry.params, entry.macs)
+            ]
+            row = [
+                name,
+                str(entry.size),
+                *costs,
+                MISSING_VALUE if ap is None else format_decimal(ap, 1),
+                translate_licence(entry.licence),
+            ]
+            rows.append([*row, format_decimal(latencies[name], 1)] if latencies else row)
+        return [
+            *format_table([*header, _("ms per image here")] if latencies else header, rows),
+            "",
+            _("Presets: {names}.").format(
+                names=", ".join(f"{name} ({entry.name})" for name, entry in list_presets().items())
+            ),
+            _("Also accepted: 'fasterrcnn: BACKBONE' with any timm backbone."),
+        ]
+
+
+COMMANDS = DetectionCommands()

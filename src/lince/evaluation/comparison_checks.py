@@ -1,0 +1,53 @@
+"""Checks that runs can be compared: at least two, with the same classes, on the same test images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lince.annotations import Classes
+from lince.errors import DataError, UsageError
+from lince.i18n import _
+
+
+def require_multiple_runs(runs: Mapping[str, Any]) -> None:
+    """Raise ``UsageError`` when ``runs`` has fewer than two."""
+    if len(runs) < 2:
+        raise UsageError(_("There is only one training run to compare."), _("Expected two or more training runs."))
+
+
+def require_same_classes(classes_by_run: Mapping[str, Classes]) -> Classes:
+    """Return the classes of the first run; ``classes_by_run`` has those of each run by its name.
+
+    Raises ``DataError`` when another run has other class names; their order may differ.
+    """
+    names = list(classes_by_run)
+    first = classes_by_run[names[0]]
+    for name in names[1:]:
+        different = sorted(set(first.names) ^ set(classes_by_run[name].names))
+        if different:
+            raise DataError(
+                _("{first} and {other} have different classes: {names}.").format(
+                    first=names[0], other=name, names=", ".join(different)
+                ),
+                _("Expected runs with the same class names, in any order."),
+                _("Train both on the same classes; --merge can combine classes."),
+            )
+    return first
+
+
+def require_same_images(left_out: Mapping[str, int], shared: int, shared_only: bool) -> None:
+    """Raise ``DataError`` when the runs have no test image in common, or not all and ``shared_only`` is not set.
+
+    ``left_out`` counts, for each run, the test images that are not in all test sets; ``shared`` counts those that are.
+    """
+    if shared and (shared_only or not any(left_out.values())):
+        return
+    sizes = ", ".join(f"{name}: {shared + extra}" for name, extra in left_out.items())
+    raise DataError(
+        _("The test sets differ: {shared} images are in all of them ({sizes}).").format(shared=shared, sizes=sizes),
+        _("Expected runs tested on the same images with the same labels."),
+        _("Run lince evaluate for each run on one test set, or compare on the shared images only (--shared).")
+        if shared
+        else _("Run lince evaluate for each run on one test set."),
+    )

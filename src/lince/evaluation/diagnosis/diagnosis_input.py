@@ -1,0 +1,37 @@
+"""Input of the classification diagnosis, and a formatter for lists of names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lince.evaluation.classification.metrics import ClassificationMetrics
+
+_MAX_NAMES = 6  # listed by ``join_names``
+
+
+@dataclass(frozen=True, eq=False)
+class DiagnosisInput:
+    """What the rules know about a trained classifier.
+
+    ``metrics`` are those on the test images; ``train_counts`` the number of training images by class name;
+    ``train_accuracy`` and ``val_accuracy`` are 0..1, ``None`` where they were not measured; ``val_size`` is the number
+    of validation images; ``history`` holds one row per epoch, as in the report, and is empty for a head that was
+    fitted at once.
+    """
+
+    metrics: ClassificationMetrics
+    train_counts: Mapping[str, int] = field(default_factory=dict)
+    train_accuracy: float | None = None
+    val_accuracy: float | None = None
+    val_size: int = 0
+    history: tuple[Mapping[str, float | int | None], ...] = ()
+
+    def get_history_column(self, name: str) -> list[float]:
+        """Return the values of one column of the history by epoch, without epochs where it was not measured."""
+        return [float(value) for epoch in self.history if (value := epoch.get(name)) is not None]
+
+
+def join_names(names: list[str]) -> str:
+    """Return the first six of ``names``, separated by commas, with an ellipsis when there are more."""
+    return ", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")

@@ -1,0 +1,61 @@
+"""Reads and writes the CSV files of predictions; the tasks define the columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from lince import fileio
+from lince.errors import DataError
+from lince.i18n import _
+
+
+def write_rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    """Write ``rows`` to ``path`` as CSV, atomically.
+
+    Lines end in CR LF, so that a CR within a name is quoted. File names that are not valid Unicode (surrogates) are
+    written as the bytes that they were.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    fileio.write_bytes(Path(path), text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+class PredictionsReader(ABC):
+    """Base class of the readers: gives the rows of the file at ``path``, and errors with its line numbers.
+
+    Construction raises ``DataError`` when the file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            text = path.read_bytes().decode("utf-8", "surrogateescape")
+        except OSError as error:
+            raise DataError(
+                _("{path} cannot be read: {error}.").format(path=path, error=error.strerror),
+                _("Expected the predictions that a run wrote."),
+            ) from error
+        self._reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+
+    @abstractmethod
+    def describe_expected(self) -> str:
+        """Return the sentence that names the columns of the file, for error messages."""
+
+    def iter_rows(self) -> Iterator[list[str]]:
+        """Yield the rows, the header first; raise ``DataError`` for text that is not CSV."""
+        try:
+            yield from self._reader
+        except csv.Error as error:
+            raise self.make_error(str(error)) from error
+
+    def make_error(self, reason: str) -> DataError:
+        """Return the error for the row that was read last."""
+        return DataError(
+            _("{path}:{line}: {reason}.").format(path=self.path, line=max(self._reader.line_num, 1), reason=reason),
+            self.describe_expected(),
+            _("Run lince evaluate again."),
+        )

@@ -1,0 +1,60 @@
+"""The sections of a detection report in Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lince.evaluation.report import markdown
+from lince.evaluation.report.detection import texts
+from lince.evaluation.report.markdown import escape_markdown, render_table
+from lince.i18n import _
+from lince.number_format import format_percent
+
+if TYPE_CHECKING:
+    from lince.evaluation.report.detection.report import DetectionReport
+
+
+def list_sections(report: DetectionReport) -> list[str]:
+    """Return the sections in their order; an empty text is a section that is left out."""
+    headline = f"mAP50 {format_percent(report.metrics.map50.value)}"
+    sentences = f"{texts.summarise_result(report)} {texts.describe_expected_range(report)}"
+    return [
+        markdown.render_header(report, headline, sentences, texts.list_key_figures(report)),
+        markdown.render_diagnosis(report),
+        markdown.render_recipes(report),
+        markdown.render_history(report),
+        _detection_tables(report),
+        _worst_image_section(report),
+        markdown.render_data(report),
+        _usage_section(report),
+        markdown.render_model(report),
+    ]
+
+
+def _detection_tables(report: DetectionReport) -> str:
+    """Return the sections of the tables: classes, object sizes, kinds of error, confusion matrix."""
+    sections = []
+    for title, table in (
+        (_("Metrics per class"), texts.build_class_table(report)),
+        (_("By size"), texts.build_size_table(report)),
+        (_("Errors"), texts.build_error_table(report)),
+        (_("Confusion matrix"), texts.build_confusion_table(report)),
+    ):
+        sections.append("## " + title + "\n\n" + render_table(table.header, table.rows))
+    return "\n\n".join(sections)
+
+
+def _worst_image_section(report: DetectionReport) -> str:
+    """Return the section of the images with most errors; empty where there are none."""
+    table = texts.build_worst_image_table(report)
+    return (
+        "## " + _("Images with most errors") + "\n\n" + render_table(table.header, table.rows, 2) if table.rows else ""
+    )
+
+
+def _usage_section(report: DetectionReport) -> str:
+    """Return the section of the commands to use the model."""
+    rows = "\n".join(
+        f"- {escape_markdown(purpose)}: `{command}`" for purpose, command in texts.list_next_commands(report)
+    )
+    return "## " + _("How to use it") + "\n\n" + rows

@@ -1,0 +1,121 @@
+"""Facts that the reports of all tasks show: data, network, recipes and training history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lince.annotations import RejectedItem
+from lince.evaluation.confidence import ConfidenceInterval
+
+HistoryRow = Mapping[str, float | int | None]
+
+
+@dataclass(frozen=True)
+class RecipeResult:
+    """One row of the table that compares recipes.
+
+    ``val`` and ``test`` are the headline metric of the task on validation and test images, ``seconds`` the duration of
+    the recipe; ``chosen`` marks the recipe whose model is kept.
+    """
+
+    name: str
+    val: float | None
+    test: ConfidenceInterval | None
+    seconds: float
+    chosen: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as a JSON object."""
+        test = None if self.test is None else self.test.to_dict()
+        return {
+            "name": self.name,
+            "val": self.val,
+            "test": test,
+            "seconds": self.seconds,
+            "chosen": self.chosen,
+        }
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """The data of a run.
+
+    Attributes:
+        root: folder or file that it was read from.
+        format: name of the label format.
+        used_count: images that were used.
+        total_count: images and objects that were found, with those left out.
+        splits: number of images of each split, such as ``{"train": 2934, "val": 367, "test": 366}``.
+        counts: images (or objects) of each class by split, such as ``{"train": {"roses": 513}}``.
+        fingerprint: hash of the data (``Dataset.compute_fingerprint``).
+        rejected: what was left out, with reasons.
+    """
+
+    root: str
+    format: str
+    used_count: int
+    total_count: int
+    splits: Mapping[str, int]
+    counts: Mapping[str, Mapping[str, int]]
+    fingerprint: str
+    rejected: tuple[RejectedItem, ...] = ()
+
+    @property
+    def class_count(self) -> int:
+        """The number of classes of the data."""
+        return len(next(iter(self.counts.values()), {}))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as a JSON object."""
+        left_out = [
+            {"path": item.path, "line": item.line, "reason": item.reason, "remedy": item.remedy}
+            for item in self.rejected
+        ]
+        return {
+            "root": self.root,
+            "format": self.format,
+            "used": self.used_count,
+            "left_out": self.total_count - self.used_count,
+            "total": self.total_count,
+            "splits": dict(self.splits),
+            "counts": {split: dict(counts) for split, counts in self.counts.items()},
+            "fingerprint": self.fingerprint,
+            "rejected": left_out,
+        }
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """The network of a run.
+
+    Attributes:
+        name: name of the architecture.
+        source: where the pretrained weights come from.
+        licence: of the pretrained weights.
+        params: number of parameters.
+        trainable: number of parameters that were trained.
+        macs: multiply-accumulates per image.
+        input: size as text, width × height × channels.
+    """
+
+    name: str
+    source: str
+    licence: str
+    params: int
+    trainable: int
+    macs: int
+    input: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as a JSON object."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "licence": self.licence,
+            "params": self.params,
+            "trainable": self.trainable,
+            "macs": self.macs,
+            "input": self.input,
+        }

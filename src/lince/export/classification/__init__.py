@@ -1,0 +1,1 @@
+"""What an export does for image classifiers: outputs to compare, latency, and the self-contained graph."""

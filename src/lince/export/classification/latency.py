@@ -1,0 +1,32 @@
+"""Measures the latency of a classifier's network by its name, at random weights."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from lince.export.torch_to_onnx import export_classifier
+from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
+from lince.model_card import NETWORK_FILE
+from lince.models import weights_source
+from lince.models.classification.classifier import Classifier, build_classifier
+from lince.models.classification.registry import get_model_entry
+from lince.preprocess import PreprocessSpec
+
+
+def measure_latency(model: str, size: int | None = None, class_count: int = 10, grey: bool = False) -> float:
+    """Return the milliseconds that ``model`` takes for one image as ``model.onnx``; ``size`` in pixels."""
+    network, spec = build_random_classifier(model, size, class_count, grey)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / NETWORK_FILE
+        export_classifier(network, spec, path)
+        return OnnxRuntimeBackend(path).measure((1, *spec.shape))
+
+
+def build_random_classifier(
+    model: str, size: int | None, class_count: int, grey: bool
+) -> tuple[Classifier, PreprocessSpec]:
+    """Return the network called ``model`` at random weights, and how its images are prepared."""
+    entry = get_model_entry(model)
+    spec = weights_source.make_preprocess_spec(weights_source.resolve_weights(entry, "none"), size, grey=grey)
+    return build_classifier(entry, class_count, spec), spec

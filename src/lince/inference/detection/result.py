@@ -1,0 +1,103 @@
+"""The result of a detector for one image."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from lince.annotations import Classes, Detections
+from lince.errors import DataError
+from lince.i18n import _
+from lince.inference import drawing
+from lince.inference.image_loading import Image
+from lince.inference.result import PredictionResult
+
+_BOX_COLUMNS = ("left", "top", "right", "bottom")
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionResult(PredictionResult):
+    """The detections on one image.
+
+    Attributes:
+        name: identifies the image.
+        detections: in descending order of score.
+        classes: of the model.
+        size: height and width of the upright image in pixels.
+        path: file of the image, where it is in one.
+        source: the image itself, where it is in no file.
+    """
+
+    task: ClassVar[str] = "detect"
+    name: str
+    detections: Detections
+    classes: Classes
+    size: tuple[int, int]
+    path: str | None = None
+    source: Any = field(default=None, repr=False)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of detections of each class by its name, in the order of the classes, without zeros."""
+        counts_by_id = Counter(self.detections.class_ids.tolist())
+        return {
+            name: counts_by_id[class_id] for class_id, name in enumerate(self.classes.names) if counts_by_id[class_id]
+        }
+
+    def to_dict(self, top: int | None = None) -> dict[str, Any]:
+        """Return the result as a JSON object; ``top`` has no effect.
+
+        A box is left, top, right, bottom in pixels of the upright image, rounded to 0.001.
+        """
+        del top  # every object is in the record
+        detections = self.detections
+        rows = zip(detections.class_ids.tolist(), detections.scores.tolist(), detections.boxes.tolist(), strict=True)
+        height, width = self.size
+        return {
+            "file": self.name,
+            "width": width,
+            "height": height,
+            "counts": self.counts(),
+            "objects": [
+                {
+                    "class": self.classes.names[class_id],
+                    "score": round(score, 6),
+                    "box": [round(side, 3) for side in box],
+                }
+                for class_id, score, box in rows
+            ],
+        }
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of ``to_rows``."""
+        return "file", "class", "score", *_BOX_COLUMNS
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return one row per detection, the highest score first; boxes in pixels of the upright image."""
+        return [
+            {
+                "file": self.name,
+                "class": record["class"],
+                "score": record["score"],
+                **dict(zip(_BOX_COLUMNS, record["box"], strict=True)),
+            }
+            for record in self.to_dict()["objects"]
+        ]
+
+    def draw(self, image: Image) -> Image:
+        """Return ``image``, uint8 RGB (H, W, 3), with the boxes drawn on it.
+
+        Raises ``DataError`` when its size is not that of the image of the prediction.
+        """
+        self.require_same_size(image)
+        return drawing.draw_detections(image, self.detections, self.classes)
+
+    def require_same_size(self, image: Image) -> None:
+        """Raise ``DataError`` when ``image`` (H, W, 3) is not of the size of the predicted image."""
+        if image.shape[:2] != self.size:
+            raise DataError(
+                _("{path} has changed since the prediction.").format(path=self.name),
+                _("Expected {height} x {width} pixels.").format(height=self.size[0], width=self.size[1]),
+                _("Predict again."),
+            )

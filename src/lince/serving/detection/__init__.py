@@ -1,0 +1,1 @@
+"""Object detection in the HTTP API."""

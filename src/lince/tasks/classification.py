@@ -1,0 +1,58 @@
+"""The task ``classify``: image classification, one class for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.annotations import UNLABELLED
+from lince.i18n import _
+from lince.tasks.task import Task
+
+if TYPE_CHECKING:
+    from lince.datasets import Dataset
+
+
+class ClassificationTask(Task):
+    """Image classification: one class for each image. Images without a class are not usable."""
+
+    name = "classify"
+    headline = "accuracy"
+    parts: ClassVar[Mapping[str, str]] = {
+        "train": "lince.training.classification.train:train_classifier",
+        "adapt_config": "lince.training.classification.train:adapt_config",
+        "list_models": "lince.models.classification.registry:list_presets",
+        "get_model": "lince.models.classification.registry:get_model_entry",
+        "layers": "lince.api.models:summary",
+        "measure_latency": "lince.export.classification.latency:measure_latency",
+        "predictor": "lince.inference.classification.predictor:ClassificationPredictor",
+        "evaluate": "lince.training.classification.evaluate:evaluate_classifier",
+        "predictions": "lince.evaluation.classification.predictions:ClassificationPredictions",
+        "compare": "lince.evaluation.classification.comparison:compare_classifiers",
+        "outputs": "lince.export.classification.outputs:collect_outputs",
+        "standalone": "lince.export.classification.standalone",
+        "save_results": "lince.inference.classification.results_file:save_classifications",
+        "http": "lince.serving.classification.records",
+        "cli": "lince.cli.classification.commands:COMMANDS",
+    }
+
+    @property
+    def title(self) -> str:
+        """The name of the task in the current language."""
+        return _("image classification")
+
+    @property
+    def label_name(self) -> str:
+        """What an image needs to be usable, in the current language."""
+        return _("a class")
+
+    def fits(self, dataset: Dataset) -> bool:
+        """Return whether any image of ``dataset`` has a class."""
+        return bool((dataset.class_ids != UNLABELLED).any())
+
+    def usable_rows(self, dataset: Dataset) -> NDArray[np.bool_]:
+        """Return bool (N,): the images with a class."""
+        return np.asarray(dataset.class_ids != UNLABELLED)

@@ -1,0 +1,66 @@
+"""The task ``detect``: object detection, boxes with classes on each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.annotations import UNLABELLED
+from lince.i18n import _
+from lince.tasks.task import Task
+
+if TYPE_CHECKING:
+    from lince.datasets import Dataset
+
+
+class DetectionTask(Task):
+    """Object detection: any number of boxes on each image.
+
+    An image without boxes is a negative example, unless it has a class label: that was given for another task.
+    """
+
+    name = "detect"
+    headline = "map50_95"
+    parts: ClassVar[Mapping[str, str]] = {
+        "train": "lince.training.detection.train:train_detector",
+        "list_models": "lince.models.detection.registry:list_detectors",
+        "get_model": "lince.models.detection.registry:get_detector_entry",
+        "measure_latency": "lince.export.detection.latency:measure_latency",
+        "predictor": "lince.inference.detection.predictor:DetectionPredictor",
+        "evaluate": "lince.training.detection.evaluate:evaluate_detector",
+        "predictions": "lince.evaluation.detection.predictions:DetectionPredictions",
+        "compare": "lince.evaluation.detection.comparison:compare_detectors",
+        "outputs": "lince.export.detection.outputs:collect_outputs",
+        "standalone": "lince.export.detection.standalone",
+        "save_results": "lince.inference.detection.results_folder:save_results",
+        "http": "lince.serving.detection.records",
+        "cli": "lince.cli.detection.commands:COMMANDS",
+    }
+
+    @property
+    def title(self) -> str:
+        """The name of the task in the current language."""
+        return _("object detection")
+
+    @property
+    def label_name(self) -> str:
+        """What an image needs to be usable, in the current language."""
+        return _("boxes")
+
+    def fits(self, dataset: Dataset) -> bool:
+        """Return whether any image of ``dataset`` has a box."""
+        return dataset.objects is not None and len(dataset.objects) > 0
+
+    def usable_rows(self, dataset: Dataset) -> NDArray[np.bool_]:
+        """Return bool (N,): the images with boxes, and those without any label, which are negative examples.
+
+        An image with a class of its own but no box, among others with boxes, was labelled for another task: whether it
+        shows objects is not known.
+        """
+        if dataset.objects is None:
+            return np.zeros(len(dataset), bool)
+        has_boxes = np.diff(dataset.objects.starts) > 0
+        return np.asarray(has_boxes | (dataset.class_ids == UNLABELLED))

@@ -1,0 +1,149 @@
+"""The task protocol: everything that the rest of lince needs to know about a task.
+
+A task answers cheap questions itself. Whatever needs other packages or large libraries is a *part*: a dotted name
+``module:attribute`` that is imported when it is first used. So finding the task of a dataset loads neither PyTorch nor
+ONNX Runtime, and this package can be below all others in the layers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.annotations import RejectedItem
+from lince.errors import UsageError
+from lince.i18n import _
+
+if TYPE_CHECKING:
+    from lince.datasets import Dataset
+
+# The parts of a task with their signatures:
+PartName = Literal[
+    # train(request: TrainingRequest, run: TrainingRun) -> Report. Writes model, predictions and report into the run.
+    "train",
+    # adapt_config(config: TrainConfig, recipe: str) -> TrainConfig: the configuration of one recipe of ``all``.
+    "adapt_config",
+    # list_models() -> dict of ModelEntry by name, the cheapest first.
+    "list_models",
+    # get_model(name) -> ModelEntry; raises UsageError with the closest names.
+    "get_model",
+    # layers(name, size, classes, grey) -> ModelSummary, layer by layer; optional.
+    "layers",
+    # measure_latency(model, size, class_count, grey) -> milliseconds per image at random weights.
+    "measure_latency",
+    # Predictor(card, backend, allow_urls=False): prepare, predict_prepared, predict, predict_many, with_threads.
+    "predictor",
+    # evaluate(predictor, dataset, progress) -> (predictions, metrics) on a dataset whose rows are all usable.
+    "evaluate",
+    # Predictions: class with load(path), save(path), is_own_file(path), keys, classes, compute_metrics().
+    "predictions",
+    # compare(predictions by run name, shared_only=False) -> Comparison with to_dict() and build_view().
+    "compare",
+    # collect_outputs(predictor, images, with_strips, progress) -> ModelOutputs, for the checks of an export.
+    "outputs",
+    # standalone: module with add_postprocess(...) and compare_graph(...), for one ONNX file from pixels to results.
+    "standalone",
+    # save_results(results, folder, to, progress) -> the folder.
+    "save_results",
+    # http: module with the response models and the request parsers of the task in the HTTP API.
+    "http",
+    # cli: a cli.task_commands.TaskCommands, the options and the output of the task on the command line.
+    "cli",
+]
+# Parts for the tasks that have none of their own.
+_DEFAULT_PARTS: Mapping[PartName, str] = {
+    "adapt_config": "lince.training.recipe_comparison:set_recipe",
+    "cli": "lince.cli.task_commands:DEFAULT_COMMANDS",
+    "save_results": "lince.inference.save:save_records",
+}
+_MAX_NAMED = 3  # image names in the message about unlabelled images
+
+
+class Task(ABC):
+    """Base class of tasks: which labels a task learns from, and where its parts are.
+
+    Attributes:
+        name: identifies the task in model cards, reports, configurations and ``--task``.
+        headline: key of the metric that ranks models, in ``report.json`` below ``test``; higher is better.
+        parts: the dotted names of the task's parts, by ``PartName``.
+    """
+
+    name: ClassVar[str]
+    headline: ClassVar[str]
+    parts: ClassVar[Mapping[str, str]]
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The name of the task in the current language, such as "image classification"."""
+
+    @property
+    @abstractmethod
+    def label_name(self) -> str:
+        """What an image needs to be usable, in the current language, such as "a class"."""
+
+    @abstractmethod
+    def fits(self, dataset: Dataset) -> bool:
+        """Return whether ``dataset`` has any label that the task can learn from."""
+
+    @abstractmethod
+    def usable_rows(self, dataset: Dataset) -> NDArray[np.bool_]:
+        """Return bool (N,): the images that the task can learn from and be evaluated on.
+
+        Training, metrics and splits all use this answer; an image that is not usable reaches none of them.
+        """
+
+    def has_part(self, name: PartName) -> bool:
+        """Return whether the task has the part ``name``, of its own or by default."""
+        return name in self.parts or name in _DEFAULT_PARTS
+
+    def load_part(self, name: PartName) -> Any:
+        """Import and return the part ``name``; raise ``UsageError`` where the task has none."""
+        if not self.has_part(name):
+            raise UsageError(
+                _("{task} has no '{part}'.").format(task=self.title, part=name),
+                _("Expected a task that supports it."),
+            )
+        module, _colon, attribute = (self.parts.get(name) or _DEFAULT_PARTS[name]).partition(":")
+        imported = import_module(module)
+        return getattr(imported, attribute) if attribute else imported
+
+    def select_usable(self, dataset: Dataset) -> Dataset:
+        """Return ``dataset`` with every image that the task cannot use moved to ``rejected``, of kind ``unlabelled``.
+
+        Raises ``UsageError`` when no image has a label that the task can learn from.
+        """
+        require_fit(self, dataset)
+        unusable = np.flatnonzero(~self.usable_rows(dataset)).tolist()
+        reason, remedy = _("no label: {what} is missing").format(what=self.label_name), _("label it, or remove it")
+        return dataset.reject_rows(
+            {row: RejectedItem(dataset.images.get_name(row), reason, remedy, kind="unlabelled") for row in unusable}
+        )
+
+    def describe_unlabelled(self, dataset: Dataset) -> str:
+        """Return the sentence that names the unlabelled images of ``dataset.rejected``; empty where there are none."""
+        paths = [item.path for item in dataset.rejected if item.kind == "unlabelled"]
+        if not paths:
+            return ""
+        more = ", ..." if len(paths) > _MAX_NAMED else ""
+        return _("Skipped {count:,} images without a label ({what} is missing): {names}").format(
+            count=len(paths), what=self.label_name, names=", ".join(paths[:_MAX_NAMED]) + more
+        )
+
+
+def require_fit(task: Task, dataset: Dataset) -> None:
+    """Raise ``UsageError`` when ``dataset`` has no label that ``task`` can learn from."""
+    if task.fits(dataset):
+        return
+    raise UsageError(
+        _("{root} has no labels for {task}: no image has {what}.").format(
+            root=dataset.root, task=task.title, what=task.label_name
+        ),
+        _("Expected images with {what}.").format(what=task.label_name),
+        _("Label some images, or choose another task with --task."),
+    )

@@ -1,0 +1,50 @@
+"""Evaluates a detector on a labelled dataset, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from lince.annotations import ObjectTable
+from lince.datasets import Dataset, compute_content_keys
+from lince.datasets.class_mapping import map_classes
+from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
+from lince.evaluation.detection.predictions import DetectionPredictions
+from lince.inference.backends.onnxruntime import count_cores
+from lince.inference.detection.predictor import DetectionPredictor
+from lince.progress import SILENT, Progress
+from lince.training.detection.loader import DetectionLoader
+from lince.training.detection.network_outputs import predict_with_backend, select_ground_truth
+from lince.training.detection.samples import DetectionSamples
+
+BATCH_SIZE = 16  # images per call of the network
+
+
+def evaluate_detector(
+    predictor: DetectionPredictor, dataset: Dataset, progress: Progress = SILENT
+) -> tuple[DetectionPredictions, DetectionMetrics]:
+    """Return the detections of ``predictor`` on every image of ``dataset``, and their metrics.
+
+    Average precision uses all detections from a low score on; precision and recall use the thresholds of the model
+    card. Classes are matched by name. Raises ``DataError`` when the data has a class that the model does not know, or
+    no object.
+    """
+    classes = predictor.classes
+    objects = dataset.objects or ObjectTable.empty(len(dataset))
+    objects = replace(objects, class_ids=map_classes(dataset, classes)[objects.class_ids])
+    dataset = replace(dataset, classes=classes, objects=objects)
+    rows = np.arange(len(dataset))
+    loader = DetectionLoader(
+        DetectionSamples.from_dataset(dataset), rows, predictor.card.preprocess, BATCH_SIZE, workers=count_cores()
+    )
+    detections = predict_with_backend(predictor.backend, predictor.card.decoder, loader, progress)
+    names = tuple(dataset.images.get_name(int(row)) for row in rows)
+    predictions = DetectionPredictions(
+        tuple(compute_content_keys(dataset)), names, select_ground_truth(loader), tuple(detections), classes
+    )
+    thresholds = predictor.card.detection_filter.get_thresholds(np.arange(len(classes), dtype=np.int32))
+    metrics = compute_detection_metrics(
+        predictions.truth, predictions.detections, classes, thresholds=[float(value) for value in thresholds]
+    )
+    return predictions, metrics
