@@ -45,10 +45,10 @@ test-light: setup-light  ## the tests of the base install, which holds no PyTorc
 		echo "Found PyTorch in $(LIGHT), which must stay without it. Remove that folder and try again."; exit 1; fi
 	@$(ONE_THREAD) $(LIGHT)/bin/python -m pytest -n $(WORKERS) $(PYTEST_OPTIONS)
 
-test-slow: setup-dev  ## the tests that take minutes, those of changed rooms first; MINUTES=45 ends them then
+test-slow: setup-dev  ## the tests that take minutes, those of changed packages first; MINUTES=45 ends them then
 	@$(ONE_THREAD) $(VENV)/bin/python scripts/slow_tests.py --workers $(WORKERS) --minutes $(or $(MINUTES),600) $(PYTEST_OPTIONS)
 
-check:  ## format, style, types, layers, catalogues, figures of the house, picture and tests
+check:  ## format, style, types, layers, catalogues, metrics, picture and tests
 	@./check
 
 docs: setup-docs  ## the site of all pages and the reference, in build/site

@@ -1,1 +1,1 @@
-"""Measures lince beside its peers or a floor: `python -m benchmarks NAME`."""
+"""Benchmarks of lince against peers or a lower bound: `python -m benchmarks NAME`."""

@@ -1,4 +1,4 @@
-"""Runs one benchmark by its name; without a name, lists them."""
+"""Run one benchmark by its name; without a name, list them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same augmentations in albumentations; runs apart from lince and answers each line with seconds for one image."""
+"""Peer process: the same augmentations in albumentations; answers each input line with seconds per image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it asks the network for a later version otherwise
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # otherwise it checks online for a newer version
 import albumentations as A  # noqa: N812
 import cv2
 import numpy as np

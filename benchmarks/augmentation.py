@@ -16,7 +16,7 @@ from benchmarks import peers
 from lince.augmentation import Policy, augment
 from lince.preprocess import PreprocessSpec
 
-FLOOR = 600.0  # images a second that lince must reach with 8 operations
+FLOOR = 600.0  # images per second that lince must reach with 8 operations
 SPEC = PreprocessSpec(224, 224)
 ROUNDS, PER_ROUND, BOXES = 12, 40, 20
 OPERATIONS = (
@@ -33,22 +33,22 @@ OPERATIONS = (
     "autocontrast 1",
     "posterize 5",
 )
-# The number of operations of the list above, and whether boxes follow.
+# (number of operations from the list above, whether boxes are transformed too)
 CASES = ((2, False), (4, False), (8, False), (12, False), (8, True))
 
 Way = Callable[[int, bool], float]
 
 
 def run() -> None:
-    """Print images a second of each for 2 to 12 operations, and the ratios."""
+    """Print the images per second of each library for 2 to 12 operations, and the ratios."""
     cv2.setNumThreads(1)
     ways: dict[str, Way] = {"lince": _lince(), **_torchvision(), **_albumentations()}
     best = {(name, case): float("inf") for name in ways for case in CASES}
-    for _round in range(ROUNDS):  # in turns, so that a busy moment of the machine hits all alike
+    for _round in range(ROUNDS):  # alternating, so that other load on the machine affects all alike
         for case in CASES:
             for name, way in ways.items():
                 best[name, case] = min(best[name, case], way(*case))
-    print(f"one thread, images/s, best of {ROUNDS} rounds of {PER_ROUND} taken in turns; peers use their fused classes")
+    print(f"one thread, images/s, best of {ROUNDS} alternating rounds of {PER_ROUND}; peers use their fused classes")
     for case in CASES:
         ours = 1 / best["lince", case]
         print(
@@ -60,23 +60,23 @@ def run() -> None:
         if case[0] == 8:
             print(f"  {'floor':<16}{FLOOR:8,.0f} images/s   lince is {ours / FLOOR:5.2f} x")
     growth = best["lince", (12, False)] / best["lince", (2, False)]
-    print(f"from 2 to 12 operations an image of lince takes {growth:.2f} times as long")
+    print(f"12 operations take lince {growth:.2f} times as long as 2")
 
 
 def photo() -> np.ndarray:
-    """Return a picture (375, 500, 3) with smooth parts and edges."""
+    """Return an image (375, 500, 3) with smooth parts and edges."""
     coarse = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     return cv2.resize(coarse, (500, 375), interpolation=cv2.INTER_CUBIC)
 
 
 def boxes() -> np.ndarray:
-    """Return boxes (20, 4) spread over the picture."""
+    """Return boxes (20, 4) spread over the image."""
     corner = np.random.default_rng(0).uniform(0, [400, 300], (BOXES, 2))
     return np.concatenate([corner, corner + np.array([80, 60])], axis=1).astype(np.float32)
 
 
 def timed(way: Callable[[], object]) -> float:
-    """Return seconds for one call of ``way``, measured over a round."""
+    """Return the seconds per call of ``way``, measured over one round."""
     start = time.perf_counter()
     for _call in range(PER_ROUND):
         way()

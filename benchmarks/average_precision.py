@@ -1,4 +1,4 @@
-"""Average precision of 5,000 images with 35,000 boxes: lince beside pycocotools, whose figures must be the same."""
+"""Average precision of 5,000 images with 35,000 boxes: lince and pycocotools, whose values must agree."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ Result = TypeVar("Result")
 
 
 def run() -> None:
-    """Print seconds of each way, the best of some rounds, and how far the figures lie apart."""
+    """Print the best time of each implementation, and the difference of their values."""
     truth, found, classes = made()
     count = sum(len(item) for item in found)
-    print(f"{IMAGES:,} images, {len(truth):,} boxes of {CLASSES} classes, {count:,} findings")
+    print(f"{IMAGES:,} images, {len(truth):,} boxes of {CLASSES} classes, {count:,} detections")
     ours, value = _best(lambda: averages(truth, found, classes))
     whole, _metrics = _best(lambda: compute_detection_metrics(truth, found, classes))
     theirs, reference = _best(lambda: pycocotools(truth, found, classes), rounds=1)
     print(
         f"  lince, mAP of all sizes    {ours:6.2f} s, {ours / LIMIT_SECONDS:.2f} of the limit of {LIMIT_SECONDS:.0f} s"
     )
-    print(f"  lince, with all else       {whole:6.2f} s: intervals, kinds of error, thresholds, confusion")
+    print(f"  lince, all metrics         {whole:6.2f} s: with intervals, error types, thresholds, confusion")
     print(f"  pycocotools, without files {theirs:6.2f} s: lince is {theirs / ours:.1f} times as fast")
-    print(f"  mAP50:95 {value:.6f} and {reference:.6f}, {abs(value - reference):.1e} apart")
+    print(f"  mAP50:95 {value:.6f} and {reference:.6f}, difference {abs(value - reference):.1e}")
 
 
 def made() -> tuple[ObjectTable, list[Detections], Classes]:
-    """Return truth, and findings: every box about its place, some of another class, and others anywhere."""
+    """Return truth and detections: every box slightly moved, some of another class, and random ones."""
     rng = np.random.default_rng(0)
     count = IMAGES * EACH
     corner, sides = rng.uniform(0, 400, (count, 2)), np.exp(rng.uniform(2.5, 5.5, (count, 2)))
@@ -69,7 +69,7 @@ def _found(truth: ObjectTable, image: int, rng: np.random.Generator) -> Detectio
 
 
 def averages(truth: ObjectTable, found: Sequence[Detections], classes: Classes) -> float:
-    """Return mAP50:95, having counted it for small, medium and large objects too, as pycocotools does."""
+    """Return mAP50:95; like pycocotools, also compute it for small, medium and large objects."""
     flat = build_match_input(truth, found)
     sizes = [
         compute_average_precisions(flat, match_detections(flat, *bounds), len(classes))
@@ -79,7 +79,7 @@ def averages(truth: ObjectTable, found: Sequence[Detections], classes: Classes) 
 
 
 def pycocotools(truth: ObjectTable, found: Sequence[Detections], classes: Classes) -> float:
-    """Return mAP50:95 as pycocotools counts it, from lists that it finds ready in memory."""
+    """Return mAP50:95 of pycocotools, from lists in memory."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 

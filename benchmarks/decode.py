@@ -13,13 +13,13 @@ from PIL import Image
 from lince import images
 from lince.preprocess import PreprocessSpec, resize_to_input
 
-FLOOR = 1000.0  # images a second that lince must reach
+FLOOR = 1000.0  # images per second that lince must reach
 SPEC = PreprocessSpec(224, 224)
 ROUNDS, PER_ROUND = 40, 25
 
 
 def run() -> None:
-    """Print images a second of each, and the ratio to ours."""
+    """Print the images per second of each library, and lince's ratio to it."""
     cv2.setNumThreads(1)
     data = photo()
     ways: dict[str, Callable[[], object]] = {
@@ -29,14 +29,14 @@ def run() -> None:
     ways["Pillow, draft"] = lambda: _drafted(data)
     ways |= _torchvision(data)
     rates = measure(ways)
-    print(f"one 500 x 375 JPEG of {len(data):,} bytes, one thread, best of {ROUNDS} rounds taken in turns")
+    print(f"one 500 x 375 JPEG of {len(data):,} bytes, one thread, best of {ROUNDS} alternating rounds")
     for name, rate in rates.items():
         print(f"  {name:<24}{rate:8,.0f} images/s   lince is {rates['lince'] / rate:5.2f} x")
     print(f"  {'floor':<24}{FLOOR:8,.0f} images/s   lince is {rates['lince'] / FLOOR:5.2f} x")
 
 
 def photo(seed: int = 0) -> bytes:
-    """Return a JPEG of 500 x 375 of about 32 kB, which is the median of the Oxford pets of that size."""
+    """Return a 500 x 375 JPEG of about 32 kB, the median of the Oxford pets of that size."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (12, 16, 3)).astype(np.uint8)
     smooth = cv2.resize(coarse, (500, 375), interpolation=cv2.INTER_CUBIC).astype(int)
@@ -45,7 +45,7 @@ def photo(seed: int = 0) -> bytes:
 
 
 def measure(ways: dict[str, Callable[[], object]], rounds: int = ROUNDS, calls: int = PER_ROUND) -> dict[str, float]:
-    """Return calls a second of each way, the best of rounds that alternate, so that a busy machine hits all alike."""
+    """Return calls per second of each function: the best of alternating rounds, which other load affects alike."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _round in range(rounds):
         for name, way in ways.items():

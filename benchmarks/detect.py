@@ -1,4 +1,4 @@
-"""One photo through a detector's API beside the bare ONNX Runtime call plus decoding; drawing on a frame of a video."""
+"""Detection of one photo through the API against bare ONNX Runtime plus decoding; drawing on a video frame."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from lince.preprocess import PreprocessSpec, preprocess_images
 
 MODEL, OTHERS = "yolox-nano", 80
 LIMIT, DRAWN_IN = 1.15, 3.0
-CANDIDATES = 60  # answers that count, as on a photo with some six objects
+CANDIDATES = 60  # candidates above the threshold, as on a photo with about six objects
 MANY = 32
 
 
 def run() -> None:
-    """Print milliseconds for one photo, ours and the floor's, photos a second for many, and of drawing a frame."""
+    """Print ms per photo of lince and of the bare calls, photos per second for many, and ms for drawing a frame."""
     with tempfile.TemporaryDirectory() as folder:
         model = _model(Path(folder))
         data = photo()
@@ -80,7 +80,7 @@ def _decode() -> None:
     raw[::60, 4:] = 0.9
     spec = PreprocessSpec(416, 416, "corner")
     spent = 1000 / measure({"decode": lambda: yolox.decode([raw], (416, 416), spec)})["decode"]
-    print(f"decoding YOLOX's answers at 416 px, {CANDIDATES} that count   {spent:.2f} ms")
+    print(f"decoding YOLOX's outputs at 416 px, {CANDIDATES} candidates   {spent:.2f} ms")
 
 
 def _draw() -> None:
@@ -105,7 +105,7 @@ def _model(folder: Path) -> DetectionPredictor:
     entry = detection_registry.get_detector_entry(MODEL)
     spec = weights_source.make_preprocess_spec(weights_source.resolve_weights(entry, "none"))
     network = builders.build_detector(entry, OTHERS, spec, 0)
-    with torch.no_grad():  # random weights say the same everywhere; these differ
+    with torch.no_grad():  # random weights give equal outputs everywhere; these differ
         for name, values in network.named_parameters():
             if "cls_preds" in name or "obj_preds" in name:
                 values.normal_(0.0, 1.0, generator=torch.Generator().manual_seed(len(name)))
@@ -113,7 +113,7 @@ def _model(folder: Path) -> DetectionPredictor:
     names = Classes(tuple(map(str, range(OTHERS))))
     card = ModelCard("detect", names, spec, entry.name, entry.licence, "random", decoder="yolox")
     session = OnnxRuntimeBackend(folder / NETWORK_FILE)
-    # The threshold is put where boxes and suppression have their usual work.
+    # This threshold gives box decoding and suppression a realistic number of candidates.
     raw = session.run(preprocess_images([images.decode_image(photo())], spec), ["raw"])[0][0]
     scores = np.sort(raw[:, 4] * raw[:, 5:].max(axis=1))
     return DetectionPredictor(replace(card, detection_filter=DetectionFilter(float(scores[-CANDIDATES]))), session)

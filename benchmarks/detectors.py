@@ -1,4 +1,4 @@
-"""Training and asking yolox-nano beside YOLOv8n of Ultralytics, at the same size, on the same photos, in one run."""
+"""Training and inference speed: yolox-nano against YOLOv8n of Ultralytics, same size and photos, in one run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import lince
-import lince.training  # before any torch: it sends waiting threads to sleep, here and in the peer
+import lince.training  # before torch is imported: waiting threads sleep, here and in the peer
 from benchmarks import peers
 from benchmarks.decode import measure
 from lince import geometry, preprocess
@@ -34,7 +34,7 @@ CLASSES = 80
 
 
 def run() -> None:
-    """Print for each size images a second in training and milliseconds for a photo, ours, theirs and the ratio."""
+    """Print training images per second and ms per photo for each size, of both detectors, with the ratio."""
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             _size(size, Path(folder))
@@ -52,12 +52,12 @@ def _size(size: int, folder: Path) -> None:
         pictures.append(preprocess.resize_to_input(image, spec))
     ours: list[float] = []
     theirs: list[float] = []
-    for _round in range(ROUNDS):  # in turns, and the best of each counts: other programs on the cores slow single steps
+    for _round in range(ROUNDS):  # alternating, best of each: other programs on the cores slow single steps
         told = _theirs(pictures, targets, size, folder)
         theirs += told["seconds"]
         ours += _trained(preprocess.normalise_images(pictures, spec), targets, spec, folder)
     rates = [BATCH / min(one) for one in (ours, theirs)]
-    print(f"{size} x {size}, batches of {BATCH}, {count_cores()} cores, training: yolox-nano {rates[0]:.2f} images a second, "
+    print(f"{size} x {size}, batches of {BATCH}, {count_cores()} cores, training: yolox-nano {rates[0]:.2f} images/s, "
           f"YOLOv8n {rates[1]:.2f}, ratio {rates[0] / rates[1]:.2f} (at least {FASTER})")  # fmt: skip
     _asked(folder, Path(told["onnx"]), spec, pictures[0])
 
@@ -65,7 +65,7 @@ def _size(size: int, folder: Path) -> None:
 def _trained(
     batch: np.ndarray, targets: list[tuple[np.ndarray, np.ndarray]], spec: PreprocessSpec, folder: Path
 ) -> list[float]:
-    """Return the seconds of each training step, in memory and in its optimiser as in the loop; write the network."""
+    """Return the seconds of each training step, with the loop's memory layout and optimiser; write the network."""
     import torch
 
     network = (

@@ -1,7 +1,7 @@
 """Transfer training on five flowers, from photos to report, against the lesson's frozen VGG16 in Keras.
 
 Ours is the real command line in a fresh cache (cold), then with another seed (warm: the features are cached). The peer
-is timed over some steps of its training and its validation, reading its photos as it does, and scaled to the lesson's
+is timed over some steps of training and validation, with its own photo reading, and scaled to the lesson's
 five epochs on 80 % and 20 % of the same photos. Its weights are random, as its own are not to be had offline; that
 changes its accuracy and not its time.
 """
@@ -49,7 +49,7 @@ def run() -> None:
 
 
 def ours(folder: Path, name: str, size: int, seed: int) -> dict[str, float]:
-    """Train once by the command line in the cache of ``folder``; return its wall time and its test accuracy."""
+    """Train once from the command line with the cache of ``folder``; return wall time and test accuracy."""
     command = [sys.executable, "-m", "lince", "train", FLOWERS, "--recipe", "transfer", "--model", "mobilenetv2_100"]
     command += ["--weights", WEIGHTS, "--size", str(size), "--seed", str(seed), "--out", folder / name]
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Opening 5,000 photos with 35,000 marks as COCO and as VOC, beside the bare reading of the same files."""
+"""Opening 5,000 photos with 35,000 objects as COCO and as VOC, against reading the same files only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from lince import images
 from lince.annotations import UNLABELLED, Classes, ObjectTable, StringColumn
-from lince.formats import FORMATS, Table, WriteRequest, open_table
+from lince.formats import FORMATS, LabelTable, WriteRequest, open_table
 
 PHOTOS, MARKS, CLASSES, CORNERS = 5_000, 35_000, 80, 20
 HEIGHT, WIDTH = 480, 640
@@ -21,9 +21,9 @@ LIMITS = {"coco": 1.0, "voc": 3.0}
 
 
 def run() -> None:
-    """Print the seconds of each, the ratio to reading alone, and the share of the limit."""
+    """Print the seconds of each format, the ratio to reading alone, and the share of the limit."""
     photo = images.encode_png(np.zeros((2, 2, 3), np.uint8))
-    print(f"{PHOTOS:,} photos, {MARKS:,} marks, best of {ROUNDS} rounds taken in turns")
+    print(f"{PHOTOS:,} photos, {MARKS:,} objects, best of {ROUNDS} alternating rounds")
     for name, outlined in (("coco", False), ("coco", True), ("voc", False)):
         with tempfile.TemporaryDirectory() as folder:
             table = _table(Path(folder), name, outlined)
@@ -65,8 +65,8 @@ def _read(folder: Path) -> None:
         path.read_bytes()
 
 
-def _table(root: Path, name: str, outlined: bool) -> Table:
-    """Return photos with marks of random sizes and classes; ``outlined`` ones have a ring of 20 corners each."""
+def _table(root: Path, name: str, outlined: bool) -> LabelTable:
+    """Return photos with objects of random sizes and classes; ``outlined`` objects have a ring of 20 corners."""
     rng = np.random.default_rng(0)
     sides = rng.uniform(5, 130, (MARKS, 2))
     corners = rng.uniform(0, 1, (MARKS, 2)) * ((WIDTH, HEIGHT) - sides)
@@ -91,12 +91,12 @@ def _table(root: Path, name: str, outlined: bool) -> Table:
     classes = Classes(tuple(f"class {i}" for i in range(CLASSES)))
     unlabelled, splits = np.full(PHOTOS, UNLABELLED, np.int32), np.full(PHOTOS, -1, np.int8)
     sizes = np.tile(np.array([HEIGHT, WIDTH], np.int32), (PHOTOS, 1))
-    return Table(
+    return LabelTable(
         root, name, StringColumn.from_strings(names), classes, unlabelled, splits, objects=objects, sizes=sizes
     )
 
 
-def _write(table: Table, name: str, folder: Path, photo: bytes) -> None:
+def _write(table: LabelTable, name: str, folder: Path, photo: bytes) -> None:
     write = FORMATS[name].write
     if write is not None and table.sizes is not None:
         write(WriteRequest(table, list(table.names), table.sizes, lambda _row: photo), folder)

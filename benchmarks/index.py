@@ -1,4 +1,4 @@
-"""Opening 1,000,000 images with 5,000,000 boxes from their index, in a process of its own, beside reading its bytes."""
+"""Opening 1,000,000 images with 5,000,000 boxes from the index cache, against reading its bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.rows import UNIT
 from lince.annotations import UNLABELLED, Classes, ObjectTable, StringColumn
 from lince.datasets import index_cache
-from lince.formats import ReadOptions, Table
+from lince.formats import LabelTable, ReadOptions
 from lince.storage.resolve import resolve_location
 
 IMAGES, EACH, CLASSES = 1_000_000, 5, 20
@@ -23,7 +23,7 @@ LIMIT_SECONDS, LIMIT_MB = 5.0, 700.0
 
 
 def run() -> None:
-    """Print seconds and peak memory of opening, beside the limits and beside reading the file of the index."""
+    """Print seconds and peak memory of opening, with the limits and the time to read the index file."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "set"
         make(root)
@@ -42,7 +42,7 @@ def run() -> None:
 
 
 def make(root: Path) -> None:
-    """Write the index of a set whose label file is short: what is measured is the index."""
+    """Write the index of a set with a short label file, so that the index alone is measured."""
     (root / "images").mkdir(parents=True)
     (root / "instances.json").write_text(
         json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "categories": []})
@@ -52,8 +52,8 @@ def make(root: Path) -> None:
     index_cache._save_index(table(root), there, index_cache._index_paths(there, None, ReadOptions()), later)
 
 
-def table(root: Path) -> Table:
-    """Return the columns of the set."""
+def table(root: Path) -> LabelTable:
+    """Return the table of the dataset."""
     rng = np.random.default_rng(0)
     count = IMAGES * EACH
     corner = rng.uniform(0, 400, (count, 2))
@@ -67,7 +67,7 @@ def table(root: Path) -> Table:
         points=np.empty((0, 2)),
         masks=StringColumn(b"", np.zeros(count, np.int64), np.zeros(count, np.int64)),
     )
-    return Table(
+    return LabelTable(
         root=root,
         format="coco",
         names=StringColumn.from_strings(f"images/part {i % 100:02}/photo-{i:07}.jpg" for i in range(IMAGES)),

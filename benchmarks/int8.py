@@ -1,4 +1,4 @@
-"""Eight bits beside float: quality on all test photos, size, and time in one run, for each RUN that is named."""
+"""int8 against float: quality on all test photos, size and time, for each RUN that is named."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TURNS = 40
 
 @dataclass(frozen=True)
 class Timed:
-    """Milliseconds a call, in float and in eight bits."""
+    """Milliseconds per call, in float and in int8."""
 
     batch: int
     threads: int
@@ -38,10 +38,10 @@ class Timed:
 
 
 def run() -> None:
-    """Print the table of each run; refusals with their reason."""
+    """Print the table of each run, or the reason of a refusal."""
     runs = [Path(word) for word in sys.argv[2:]]
     if not runs:
-        print("python -m benchmarks int8 RUN...: give finished runs whose photos are still where they were")
+        print("python -m benchmarks int8 RUN...: RUN is a finished run whose photos are still in place")
     for one in runs:
         with tempfile.TemporaryDirectory() as folder:
             _run(one, Path(folder) / "int8")
@@ -69,7 +69,7 @@ def _run(one: Path, out: Path) -> None:
 def _judged(done: ExportResult) -> None:
     judged, small = done.validation, done.card.exported["int8"]
     if judged is None or judged.quality is None:
-        print("  nobody labelled the test photos")
+        print("  the test photos are not labelled")
         return
     before, after = judged.quality
     print(f"  {judged.count} {judged.split} photos         float32         int8")
@@ -77,4 +77,4 @@ def _judged(done: ExportResult) -> None:
     large, little = judged.file_sizes
     print(f"  bytes                 {large:9,}    {little:9,}    {large / little:7.2f} x")
     print(f"  layers in int8 {small['int8']}, kept in float {len(small['kept'])}, ranges by {small['way']['method']}")
-    print(f"  to hold: at most {LIMIT_POINTS:.0f} point lost; of a residual network at least {LIMIT_GAIN} x as fast")
+    print(f"limits: at most {LIMIT_POINTS:.0f} point lost; a residual network at least {LIMIT_GAIN} x as fast")

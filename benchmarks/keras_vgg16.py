@@ -1,4 +1,4 @@
-"""The lesson's recipe in Keras: VGG16 frozen, a dense head, 150 x 150, batch 32; runs apart from lince.
+"""Peer process: the lesson's recipe in Keras: VGG16 frozen, a dense head, 150 x 150, batch 32.
 
 Prints JSON: seconds to open the photos, and seconds per training step and per validation step (medians, photos read and
 decoded within). Random weights: they cost the same time.

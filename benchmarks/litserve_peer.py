@@ -1,4 +1,4 @@
-"""LitServe with the network of a lince model folder: decoding, resizing and answering as its users would write it.
+"""Peer process: LitServe with the network of a lince model folder, written as its users would.
 
 ``python litserve_peer.py MODEL PORT WORKERS BATCH`` runs apart from lince, in an environment of its own, and reads the
 card for the input's size, mean and deviation. Each worker uses its share of the cores.
@@ -17,7 +17,7 @@ import litserve
 import numpy as np
 import onnxruntime
 
-HOLD = 0.002  # seconds that a batch waits for more
+HOLD = 0.002  # seconds that a batch waits for more requests
 
 
 class Classify(litserve.LitAPI):

@@ -1,4 +1,4 @@
-"""Sends photos to a server from a process of its own and tells what came back; as many at a time, or as many a second.
+"""Load generator: sends photos to a server from a separate process and records the responses.
 
 ``python -m benchmarks.load`` reads one JSON plan from its input and prints one JSON record. It speaks HTTP/1.1 over
 connections that stay open, with as little work a request as Python allows: it shares the cores with the server.
@@ -22,10 +22,10 @@ PLACE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send: ``bodies`` are files that each hold a request's body, taken in turns.
+    """What to send: ``bodies`` are files with one request body each, used in turn.
 
-    With ``rate`` (requests a second) requests leave by the clock, whatever comes back, as visitors would; without it
-    each of ``connections`` sends the next one when its answer has come. ``patience`` is in seconds.
+    With ``rate`` (requests per second) requests are sent on schedule, whatever the responses (open loop); without it
+    each of ``connections`` sends its next request after the response. ``patience`` is in seconds.
     """
 
     port: int
@@ -40,11 +40,11 @@ class Plan:
 
 @dataclass
 class Told:
-    """What came back: how many of each status (0: no answer), and the milliseconds of those that got each."""
+    """Responses: the count of each status (0: no response), and their latencies in milliseconds."""
 
     seconds: float = 0.0
-    late: int = 0  # requests that found every connection taken when their time came
-    retry_after: int = 0  # refusals that said when to come back
+    late: int = 0  # requests that found all connections busy when due
+    retry_after: int = 0  # refusals with Retry-After
     codes: Counter[int] = field(default_factory=Counter)
     ms: dict[int, list[float]] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -56,7 +56,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Figures:
-    """A load in figures: answers a second, counts by status, and milliseconds of answers and of refusals."""
+    """Summary of a load: answers per second, counts by status, and latencies of answers and refusals."""
 
     seconds: float
     rate: float
@@ -73,13 +73,13 @@ class Figures:
 
 
 def load(plan: Plan) -> Figures:
-    """Carry ``plan`` out in a process of its own."""
+    """Run ``plan`` in a separate process."""
     with begin(plan) as process:
         return end(process)
 
 
 def begin(plan: Plan) -> subprocess.Popen[str]:
-    """Start a process that carries ``plan`` out."""
+    """Start a process that runs ``plan``."""
     command = [sys.executable, "-m", "benchmarks.load"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PLACE)
     if process.stdin is None:
@@ -91,15 +91,15 @@ def begin(plan: Plan) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str]) -> Figures:
-    """Wait for a process that ``begin`` started; return what it tells."""
+    """Wait for a process started by ``begin``; return its figures."""
     out, _error = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"the load ended with {process.returncode}")
+        raise RuntimeError(f"the load generator ended with exit code {process.returncode}")
     return Figures(**json.loads(out))
 
 
 class Connection:
-    """One connection to the server, opened again when it breaks."""
+    """One connection to the server, reopened when it breaks."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -107,7 +107,7 @@ class Connection:
         self.writer: asyncio.StreamWriter | None = None
 
     async def ask(self, request: bytes, told: Told, begun: float) -> None:
-        """Send ``request``; add to ``told`` the time since ``begun``."""
+        """Send ``request``; add the time since ``begun`` to ``told``."""
         code = 0
         try:
             code = await asyncio.wait_for(self._ask(request, told), self.plan.patience)
@@ -126,7 +126,7 @@ class Connection:
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             self.close()
             if used and not getattr(error, "partial", b""):
-                # The server had closed a connection that lay idle: clients then use a new one (RFC 9112, 9.3.1).
+                # The server had closed an idle connection: clients then open a new one (RFC 9112, 9.3.1).
                 return await self._ask(request, told)
             raise
         length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
@@ -143,7 +143,7 @@ class Connection:
 
 
 async def closed(plan: Plan, requests: list[bytes]) -> Told:
-    """Keep ``plan.connections`` requests under way."""
+    """Closed loop: keep ``plan.connections`` requests in flight."""
     told, start = Told(), time.perf_counter()
 
     async def one(number: int) -> None:
@@ -161,7 +161,7 @@ async def closed(plan: Plan, requests: list[bytes]) -> Told:
 
 
 async def by_the_clock(plan: Plan, requests: list[bytes]) -> Told:
-    """Send ``plan.rate`` requests a second; one that finds all connections taken waits, and its wait counts."""
+    """Open loop: send ``plan.rate`` requests per second; waiting for a free connection counts as latency."""
     told, start = Told(), time.perf_counter()
     idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
     for _i in range(plan.connections):

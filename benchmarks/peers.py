@@ -1,4 +1,4 @@
-"""The environment of the peers, apart from ours: made on first use from requirements-peers.txt."""
+"""Environments of the peers, apart from lince's: made on first use from requirements-*.txt."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ HERE = Path(__file__).parent
 
 
 def python() -> str:
-    """Return the Python of the peers' environment; make or bring it up to date when needed."""
+    """Return the Python of the peers' environment; create or update it when needed."""
     return _python("peers")
 
 
 def ultralytics() -> str:
-    """Return the Python of the environment of Ultralytics, which is AGPL-3.0 and only measured."""
+    """Return the Python of the environment of Ultralytics (AGPL-3.0, used for measurement only)."""
     return _python("ultralytics")
 
 

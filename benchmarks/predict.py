@@ -1,4 +1,4 @@
-"""One photo through the API beside the bare ONNX Runtime call plus decoding, and many photos beside one by one."""
+"""Prediction of one photo through the API against bare ONNX Runtime plus decoding, and of many in batches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MANY = 256
 
 
 def run() -> None:
-    """Print milliseconds for one photo and photos a second for many, ours and the floor's, with the ratios."""
+    """Print ms for one photo and photos per second for many, of lince and of the bare calls, with the ratios."""
     with tempfile.TemporaryDirectory() as folder:
         model = model_in(Path(folder))
         data = photo()
@@ -74,7 +74,7 @@ def _many(model: ClassificationPredictor, data: bytes, folder: Path) -> None:
 
 
 def model_in(folder: Path) -> ClassificationPredictor:
-    """Write a classifier with random weights into ``folder`` and return it; its cost is that of a trained one."""
+    """Write a classifier with random weights into ``folder`` and return it; it costs as much as a trained one."""
     from lince.export.torch_to_onnx import export_classifier
     from lince.models.classification.classifier import build_classifier
 

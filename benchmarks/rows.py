@@ -1,4 +1,4 @@
-"""Memory over rows: 1,000,000 links to a few photos, indexed, divided and read in a process of its own."""
+"""Memory for 1,000,000 images: opening, splitting and reading links to a few photos, in a separate process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lince import images
 
 ROWS, CLASSES, PHOTOS = 1_000_000, 10, 20
 LIMIT_MB, LIMIT_SECONDS = 500.0, 5.0
-# resource counts in kilobytes on Linux, in bytes on macOS
+# ``resource`` uses kilobytes on Linux, bytes on macOS
 UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -36,20 +36,20 @@ class Measured:
 
 
 def run() -> None:
-    """Print memory and time of each stage beside the limits."""
+    """Print memory and time of each stage with the limits."""
     with tempfile.TemporaryDirectory() as folder:
         found = measured(Path(folder) / "photos", ROWS)
-    print(f"{found.rows:,} links in {CLASSES} class folders; peak memory of the process so far, and time")
+    print(f"{found.rows:,} links in {CLASSES} class folders; peak memory so far, and time")
     print(f"  imports            {found.imports_mb:7.0f} MB")
     print(f"  opened             {found.opened_mb:7.0f} MB {found.open_s:7.1f} s")
-    print(f"  divided            {found.split_mb:7.0f} MB {found.split_s:7.1f} s")
+    print(f"  split              {found.split_mb:7.0f} MB {found.split_s:7.1f} s")
     print(f"  every image read   {found.peak_mb:7.0f} MB {found.iterate_s:7.1f} s")
     print(f"  limit {LIMIT_MB:.0f} MB: at {found.peak_mb / LIMIT_MB:.2f} of it")
     print(f"  limit {LIMIT_SECONDS:.0f} s to open: at {found.open_s / LIMIT_SECONDS:.2f} of it")
 
 
 def measured(folder: Path, rows: int) -> Measured:
-    """Make a folder of ``rows`` links, and measure opening, dividing and reading it in a child process."""
+    """Make a folder of ``rows`` links, and measure opening, splitting and reading it in a child process."""
     make(folder, rows)
     command = [sys.executable, "-m", "benchmarks.rows", str(folder)]
     place = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def measured(folder: Path, rows: int) -> Measured:
 
 
 def make(folder: Path, rows: int) -> None:
-    """Fill ``folder`` with class folders of links to a few tiny photos that lie beside it."""
+    """Fill ``folder`` with class folders of links to a few tiny photos beside it."""
     store = folder.parent / f"{folder.name}-store"
     store.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def make(folder: Path, rows: int) -> None:
 
 
 def child(folder: str) -> Measured:
-    """Do the work in this process, and tell what it took."""
+    """Open, split and read the folder in this process; return time and memory of each stage."""
     from lince.datasets import open_dataset, split_dataset
 
     imports, start = _peak_mb(), time.perf_counter()

@@ -1,4 +1,4 @@
-"""The server beside the bare network loop and beside LitServe, and at twice its capacity for a minute, killed once.
+"""Server throughput against a bare network loop and LitServe, under overload, and after a kill.
 
 Server, load and peers share the machine's cores; each is a process of its own, and they are measured in one run.
 """
@@ -28,12 +28,12 @@ from lince.model_card import NETWORK_FILE, ModelCard
 
 PHOTOS, SECONDS, OVERLOAD = 32, 8.0, 60.0
 TOGETHER = (1, 8, 32)
-FLOOR = 0.85  # of the bare loop's throughput
-CROWD = 256  # connections of an overload: more than any queue should hold
+FLOOR = 0.85  # share of the bare loop's throughput
+CROWD = 256  # connections of the overload: more than any queue should hold
 
 
 def run() -> None:
-    """Print throughput and latencies of each, the ratios, and what an overload and a kill did."""
+    """Print throughput and latencies of each server, the ratios, and the effects of an overload and a kill."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         model_in(place / "model")
@@ -55,7 +55,7 @@ def run() -> None:
 
 
 def bare_loop(folder: Path, seconds: float) -> float:
-    """Return photos a second of a loop that decodes a photo and calls the network, all of it in this process."""
+    """Return the photos per second of a loop that decodes photos and calls the network in this process."""
     spec = ModelCard.load(folder).preprocess
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = count_cores()
@@ -75,7 +75,7 @@ def bare_loop(folder: Path, seconds: float) -> float:
 
 
 def _plans(place: Path) -> dict[str, Plan]:
-    """Return plans that send the photos bare, in our JSON and in the peer's."""
+    """Return plans that send the photos as raw bytes, in lince's JSON and in the peer's."""
     names: dict[str, list[str]] = {"jpeg": [], "json": [], "peer": []}
     for seed in range(PHOTOS):
         data = photo(seed)
@@ -121,30 +121,30 @@ def _litserve(place: Path, workers: int, batch: int) -> Iterator[Server]:
 
 
 def _overload(place: Path, plan: Plan) -> None:
-    print(f"twice the capacity ({plan.rate:.0f} photos a second) for {plan.seconds:.0f} s")
+    print(f"twice the capacity ({plan.rate:.0f} photos/s) for {plan.seconds:.0f} s")
     with Server.ours(place / "model", place / "log.txt") as ours:
         load.load(replace(plan, port=ours.port, rate=0.0, connections=8, seconds=5.0))
         print(f"  bound               {ours.bound_ms():.0f} ms, as measured by the server at its start")
         with Watch(ours) as watch:
             figures = load.load(replace(plan, port=ours.port))
         tell(figures, watch.mb)
-    print("twice the capacity for 20 s; the server is killed after 7 s and started again at once")
+    print("twice the capacity for 20 s; the server is killed after 7 s and restarted")
     with Server.ours(place / "model", place / "log.txt") as ours:
         figures = killed(ours, replace(plan, port=ours.port, seconds=20.0), lambda: _again(place, ours.port))
     tell(figures, [])
 
 
 def tell(figures: Figures, mb: list[float]) -> None:
-    """Print what came back, and the memory at its start, at its middle and at its end."""
+    """Print the responses, and the memory at the start, in the middle and at the end."""
     print(f"  answers by status   {figures.codes}   {figures.reasons or ''}")
     print(f"  answered, ms        {_line(figures.answered_ms)}   {figures.rate:.1f} a second")
-    print(f"  refused, ms         {_line(figures.refused_ms)}   {figures.retry_after} said when to come back")
+    print(f"  refused, ms         {_line(figures.refused_ms)}   {figures.retry_after} with Retry-After")
     if mb:
         print(f"  memory, MB          {mb[0]:.0f} {mb[len(mb) // 2]:.0f} {mb[-1]:.0f}   largest {max(mb):.0f}")
 
 
 def killed(ours: Server, plan: Plan, again: Callable[[], Server]) -> Figures:
-    """Kill ``ours`` after a third of ``plan``, start it ``again`` and return what the clients saw."""
+    """Kill ``ours`` after a third of ``plan``, start it ``again``, and return the clients' figures."""
     with load.begin(plan) as process:
         time.sleep(plan.seconds / 3)
         ours.end(signal.SIGKILL)

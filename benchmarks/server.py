@@ -1,4 +1,4 @@
-"""A server in a process of its own, ours or a peer's: started, waited for, watched, and ended one way or the other."""
+"""Server processes for benchmarks, lince's or a peer's: start, wait, memory watch and end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLACE = Path(__file__).parents[1]
 
 
 class Server:
-    """A process that answers at ``port``; use it with ``with``: it is gone at the end."""
+    """A server process at ``port``; a context manager that ends the process."""
 
     def __init__(self, command: Sequence[str | Path], port: int, ready: str, log: Path) -> None:
         self.port, self.log = port, log
@@ -47,7 +47,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def end(self, how: signal.Signals = signal.SIGTERM, seconds: float = 30.0) -> int:
-        """Send ``how`` to the process and those that it started; return its exit code."""
+        """Send the signal ``how`` to the process and its children; return its exit code."""
         if self.process.poll() is None or how == signal.SIGKILL:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, how)
@@ -59,7 +59,7 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     def bound_ms(self) -> float:
-        """Return the milliseconds within which our server promises an answer, or refuses."""
+        """Return the latency bound of lince's server, in milliseconds."""
         with urlopen(self.url + "/v1/models", timeout=10) as answer:
             return float(json.load(answer)["models"][0]["bound_seconds"]) * 1000
 
@@ -73,7 +73,7 @@ class Server:
 
 
 class Watch:
-    """The resident memory of a server, read four times a second while the block runs."""
+    """Samples the resident memory of a server four times a second while the block runs."""
 
     def __init__(self, server: Server) -> None:
         self.server, self.mb = server, [server.rss_mb()]
@@ -94,7 +94,7 @@ class Watch:
 
 
 def answers(url: str) -> bool:
-    """Return whether a GET of ``url`` comes back with 200."""
+    """Return whether a GET of ``url`` gives status 200."""
     try:
         with urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)
@@ -106,7 +106,7 @@ def answers(url: str) -> bool:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
+    """Return a free port of the loopback address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -1,9 +1,9 @@
-"""How long a detector learns from random weights until it finds so much: yolox-nano beside YOLOv8n, on the same photos.
+"""Training time to a given mAP50 from random weights: yolox-nano against YOLOv8n, on the same photos.
 
 Both see the same training photos at the same size and in the same batches for the same number of epochs, with all else
-as each tool has it by default, and each judges its own validation photos after every epoch. The averaged weights that
-an epoch ends with are asked about the test photos after the clock has stopped, and one counter judges both. The clock
-begins with the first epoch; what comes before it is told apart.
+at each tool's defaults, and each evaluates its own validation photos after every epoch. The averaged weights after
+each epoch are evaluated on the test photos outside the measured time, with the same metric code for both. The time
+starts with the first epoch; start-up is reported separately.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import lince
-import lince.training  # before any torch: it sends waiting threads to sleep, here and in the peer
+import lince.training  # before torch is imported: waiting threads sleep, here and in the peer
 from benchmarks import peers
 from lince.annotations import Detections
 from lince.evaluation.detection.metrics import compute_mean_ap
@@ -31,12 +31,12 @@ from lince.inference.backends.onnxruntime import count_cores
 from lince.models import weights_source
 from lince.models.detection import builders
 from lince.models.detection import registry as detection_registry
+from lince.postprocess import MIN_SCORE
 from lince.progress import SILENT, ProgressStage
 from lince.splits import TEST
-from lince.training import checkpoint, loop, network_fit
+from lince.training import checkpoint, loop, plan_runner
 from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.network_outputs import select_ground_truth
-from lince.postprocess import MIN_SCORE
 from lince.training.detection.objective import predict_detections
 from lince.training.detection.samples import DetectionSamples
 
@@ -44,12 +44,12 @@ DATA = Path(os.environ.get("LINCE_RACCOON", Path(__file__).resolve().parents[2] 
 MODEL = "yolox-nano"
 SIZE, BATCH, EPOCHS, SEED = 224, 8, 30, 0
 TARGETS, CAP = (0.4, 0.5, 0.6), 600.0  # mAP50 on the test photos; seconds
-MOST = 300  # answers on one photo
+MOST = 300  # detections per photo
 
 
 @dataclass(frozen=True)
 class Course:
-    """What a training came to: seconds before its first epoch, and of every epoch's end, with mAP50 on the test photos.
+    """The course of a training: seconds before the first epoch and at each epoch's end, with mAP50 on the test photos.
 
     ``work`` is the processor time until then, on all cores, which other programs on the machine change little.
     """
@@ -60,11 +60,11 @@ class Course:
     map50: tuple[float, ...]
 
     def reached(self, target: float) -> int | None:
-        """Return the epoch (from 0) after which ``target`` was first reached; ``None`` if it never was."""
+        """Return the epoch (from 0) after which ``target`` was first reached, or ``None``."""
         return next((number for number, value in enumerate(self.map50) if value >= target), None)
 
     def told(self, target: float) -> str:
-        """Return when ``target`` was reached, or how far the training came."""
+        """Return a text of when ``target`` was reached, or of the best value."""
         at = self.reached(target)
         if at is not None:
             return f"{self.seconds[at]:.0f} s ({at + 1} epochs)"
@@ -72,7 +72,7 @@ class Course:
 
 
 def run() -> None:
-    """Print the curve of each, the seconds to the target, and their ratio."""
+    """Print the curve of each detector, the seconds to the targets, and their ratio."""
     if not DATA.is_dir():
         print(f"Needs the raccoons in {DATA} (LINCE_RACCOON).")
         raise SystemExit(1)
@@ -80,7 +80,7 @@ def run() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         divided = lince.split(DATA, folder / "split.csv", format="voc", seed=SEED)
-        lince.convert(divided.dataset, folder / "data", "yolo", lossy=True)  # marks such as difficult are left out
+        lince.convert(divided.dataset, folder / "data", "yolo", lossy=True)  # flags such as difficult are ignored
         sizes = ", ".join(f"{count} {part}" for part, count in divided.split_sizes.items() if count)
         print(f"{MODEL} and YOLOv8n from random weights, {sizes} photos at {SIZE} x {SIZE}, batches of {BATCH}, "
               f"{EPOCHS} epochs, at most {CAP:.0f} s, {count_cores()} cores", flush=True)  # fmt: skip
@@ -111,12 +111,12 @@ def _compare(courses: dict[str, Course], target: float) -> None:
 
 
 class _Over(Exception):  # noqa: N818
-    """The epochs or the time are used up: what would follow is not measured."""
+    """Ends the training once its epochs or its time are used up."""
 
 
 @dataclass
 class _Watch:
-    """A listener that keeps a copy of the weights after each epoch, and ends a training that is long enough."""
+    """Progress listener that copies the weights after each epoch, and ends the training at its limit."""
 
     run: Path
     called: float = field(default_factory=time.perf_counter)
@@ -126,20 +126,20 @@ class _Watch:
     work: list[float] = field(default_factory=list)
 
     def show_message(self, _text: str) -> None:
-        """Look whether an epoch has ended."""
+        """Check whether an epoch has ended."""
         self._look()
 
     @contextmanager
     def open_stage(self, name: str, total: int) -> Iterator[ProgressStage]:
-        """Look whether an epoch has ended, or the first one begins."""
+        """Check whether an epoch has ended or the first one begins."""
         self._look()
-        if not self.began and (self.run / network_fit.PLAN_FILE).exists():
+        if not self.began and (self.run / plan_runner.PLAN_FILE).exists():
             self.began, self.worked = time.perf_counter(), time.process_time()
         with SILENT.open_stage(name, total) as silent:
             yield silent
 
     def copy(self, number: int) -> Path:
-        """Return where the weights after epoch ``number`` (from 0) are kept."""
+        """Return the path of the weights after epoch ``number`` (from 0)."""
         return self.run.parent / f"{number}.safetensors"
 
     def _look(self) -> None:
@@ -154,7 +154,7 @@ class _Watch:
 
 
 def ours(folder: Path) -> Course:
-    """Train ``MODEL`` on ``folder/data`` and judge the averaged weights of every epoch."""
+    """Train ``MODEL`` on ``folder/data`` and evaluate the averaged weights of every epoch."""
     watch = _Watch(folder / "run")
     with suppress(_Over):
         lince.train(folder / "data", format="yolo", recipe="scratch", model=MODEL, size=SIZE, batch=BATCH,
@@ -173,16 +173,16 @@ def ours(folder: Path) -> Course:
 
 
 def theirs(folder: Path, python: str) -> Course:
-    """Train YOLOv8n on ``folder/data`` in its own environment and judge the averaged weights of every epoch."""
+    """Train YOLOv8n on ``folder/data`` in its own environment and evaluate the averaged weights of every epoch."""
     held, out = _held(folder), folder / "peer"
     out.mkdir()
     names = dict(enumerate(held.samples.classes.names))
     parts = {part: f"images/{part}" for part in ("train", "val", "test")}
-    # JSON is YAML too.
+    # JSON is valid YAML.
     (out / "data.yaml").write_text(json.dumps({"path": str(folder / "data"), **parts, "names": names}), "utf-8")
     test = [str(folder / "data" / held.samples.dataset.images.get_name(row)) for row in held.rows.tolist()]
     training = {"imgsz": SIZE, "batch": BATCH, "epochs": EPOCHS, "seed": SEED, "project": str(out)}
-    keeping = {"imgsz": SIZE, "conf": MIN_SCORE, "max_det": MOST, "iou": 0.7}  # the overlap of its own validation
+    keeping = {"imgsz": SIZE, "conf": MIN_SCORE, "max_det": MOST, "iou": 0.7}  # the IoU threshold of its own validation
     asked = {"data": str(out / "data.yaml"), "train": training, "cap": CAP, "photos": test,
              "keeping": keeping, "out": str(out)}  # fmt: skip
     (out / "asked.json").write_text(json.dumps(asked), "utf-8")

@@ -1,4 +1,4 @@
-"""Trains YOLOv8n for some steps and exports it; run in its own environment by benchmarks/detectors.py."""
+"""Peer process: trains YOLOv8n for some steps and exports it; started by benchmarks/detectors.py."""
 
 from __future__ import annotations
 

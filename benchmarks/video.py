@@ -1,4 +1,4 @@
-"""A video through a detector: all at once beside one step after another, and how memory grows over 10,000 frames."""
+"""Video detection: the pipeline against one step after another, and memory growth over 10,000 frames."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from lince.model_card import NETWORK_FILE, ModelCard
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 VIDEOS = SHARED / "data" / "videos"
 MODEL, WEIGHTS, COUNT = "yolox-nano", SHARED / "weights" / "yolox_nano.pth", 80
-LENGTH = 125  # frames of each video that are timed
+LENGTH = 125  # timed frames of each video
 FRAMES, GROWTH, SETTLED = 10_000, 50.0, 500
 ROUNDS = 3
 
 
 def run() -> None:
-    """Print the seconds for a part of each video beside ``../shared``, and the growth of memory in MB."""
+    """Print the seconds for a part of each video in ``../shared``, and the growth of memory in MB."""
     paths = sorted(VIDEOS.glob("*.mp4"))
     if not paths:
         print(f"no videos in {VIDEOS}")
@@ -95,7 +95,7 @@ def _one_after_another(
 
 
 def _looped(path: Path, target: Path) -> Path:
-    """Write the pictures of ``path`` again and again until there are FRAMES, without encoding them anew."""
+    """Repeat the encoded frames of ``path`` until there are FRAMES, without encoding them again."""
     with av.open(str(target), "w") as container:
         stream, offset, count = None, 0, 0
         while count < FRAMES:
@@ -114,13 +114,13 @@ def _looped(path: Path, target: Path) -> Path:
 
 
 class _Sampled:
-    """A listener that measures memory while the work goes on."""
+    """Progress listener that samples memory."""
 
     def __init__(self) -> None:
         self.done, self.samples = 0, list[float]()
 
     def show_message(self, text: str) -> None:
-        """Hear it and say nothing."""
+        """Ignore the message."""
 
     @contextmanager
     def open_stage(self, _name: str, _total: int) -> Iterator[_Sampled]:

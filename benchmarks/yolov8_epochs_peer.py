@@ -1,4 +1,4 @@
-"""Trains YOLOv8n from random weights and says what each epoch found; run by benchmarks/time_to_map.py."""
+"""Peer process: trains YOLOv8n from random weights and saves each epoch's detections (benchmarks/time_to_map.py)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SELF = psutil.Process()
 
 
 def main(file: str) -> None:
-    """Train as the JSON ``file`` says; print start-up seconds, and seconds and processor time by epoch, as JSON.
+    """Train as the JSON ``file`` specifies; print start-up seconds, and seconds and CPU time per epoch, as JSON.
 
-    ``file`` holds ``data`` (its YAML), ``train`` (arguments of the training), ``cap`` in seconds, ``photos`` to be
-    asked about, ``keeping`` (arguments of the asking), and the folder ``out``, into which go ``0.npz``, ``1.npz`` ...:
-    what the averaged weights after each epoch find on all photos, as ``photos`` (M,), ``boxes`` (M, 4) in pixels,
+    ``file`` holds ``data`` (its YAML), ``train`` (arguments of the training), ``cap`` in seconds, ``photos`` to
+    predict, ``keeping`` (arguments of the prediction), and the folder ``out`` for ``0.npz``, ``1.npz`` ...: the
+    detections of the averaged weights after each epoch on all photos, as ``photos`` (M,), ``boxes`` (M, 4) in pixels,
     ``class_ids`` and ``scores`` (M,).
     """
     settings.update({"sync": False})
@@ -37,7 +37,7 @@ def main(file: str) -> None:
         print(f"epoch {len(seconds)}: {seconds[-1]:.0f} s", file=sys.stderr, flush=True)
 
     model.add_callback("on_train_start", lambda _trainer: began.extend((time.perf_counter(), processor())))
-    model.add_callback("on_model_save", epoch_ends)  # after training, its own judging and its files
+    model.add_callback("on_model_save", epoch_ends)  # after training, its own evaluation and its files
     model.train(data=asked["data"], pretrained=False, plots=False, verbose=False, **asked["train"])
     for number, one in enumerate(weights):
         np.savez(Path(asked["out"]) / f"{number}.npz", **found(one, asked["photos"], asked["keeping"]))
@@ -45,12 +45,12 @@ def main(file: str) -> None:
 
 
 def processor() -> float:
-    """Return the processor time of this process and of those that load its photos."""
+    """Return the CPU time of this process and of its data loaders."""
     return sum(sum(one.cpu_times()[:4]) for one in (SELF, *SELF.children(recursive=True)))
 
 
 def found(network: object, photos: list[str], keeping: dict[str, float]) -> dict[str, np.ndarray]:
-    """Return what ``network`` finds on ``photos``, best first on each."""
+    """Return the detections of ``network`` on ``photos``, best first on each."""
     asker = YOLO(YAML)
     asker.model = network.float().eval()
     answers = [one.boxes for one in asker.predict(photos, verbose=False, **keeping)]

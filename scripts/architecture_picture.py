@@ -1,4 +1,4 @@
-"""Draws docs/pictures/architecture.svg: the packages of lince in their layers, with the imports between them.
+"""Draw docs/pictures/architecture.svg: the packages of lince in their layers, with the imports between them.
 
 The layers are those of the contract in pyproject.toml; the imports are read from the source, those for type checkers
 left out. An import that a chain of other arrows already implies is not drawn. Uses the standard library alone, and
@@ -24,28 +24,28 @@ SOURCE = ROOT / "src" / "lince"
 PICTURE = ROOT / "docs" / "pictures" / "architecture.svg"
 
 ROOM_HEIGHT, ROW_HEIGHT, MARGIN = 26, 62, 16
-LANE_WIDTH, GAP = 12.0, 18.0  # of a line that passes through a layer; between two neighbours of a layer
+LANE_WIDTH, GAP = 12.0, 18.0  # width of a line that passes through a layer; gap between two neighbours of a layer
 CHARACTER_WIDTH = 7.4  # pixels of one character of a name
 SWEEPS = 24  # passes over the layers to order them; twice as many to place them
-STRAIGHTNESS = 6  # how much more the next piece of the same line counts than other neighbours
+STRAIGHTNESS = 6  # weight of the next piece of the same line, relative to other neighbours
 STYLE = """
   text { font: 13px "DejaVu Sans", Verdana, Arial, sans-serif; fill: #1c2430; text-anchor: middle; }
   text.note { font-size: 12px; fill: #4a5563; text-anchor: start; }
   rect.layer { fill: #f7f9fb; }
-  rect.room { fill: #eef2f7; stroke: #7d8a9c; }
+  rect.package { fill: #eef2f7; stroke: #7d8a9c; }
   rect.torch { fill: #fdebd8; stroke: #c77d2e; }
   path.import { fill: none; stroke: #8793a5; stroke-width: 1.2; }
   path.head { fill: #5b6779; }
 """
 
 Edges = dict[str, set[str]]
-# A place in a layer: a package, or the line to one of the layers below (its name, and the layer passed).
+# A node of a layer: a package, or a line that passes through (its target, and the layer).
 Node = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The packages in ``layers``, top first; what each imports; and the arrows that are enough to tell it."""
+    """The packages in ``layers``, top first, the imports of each, and the arrows left after transitive reduction."""
 
     layers: list[list[str]]
     imports: Edges
@@ -54,32 +54,32 @@ class Graph:
 
 
 def read_graph() -> Graph:
-    """Return the packages and imports of the source tree as it stands."""
+    """Return the packages and imports of the current source tree."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     layers = parse_layers(next(item["layers"] for item in contracts if item["type"] == "layers"))
-    rooms = {name for layer in layers for name in layer}
-    imports = {room: read_imports(SOURCE, room) & rooms - {room} for room in sorted(rooms)}
+    packages = {name for layer in layers for name in layer}
+    imports = {package: read_imports(SOURCE, package) & packages - {package} for package in sorted(packages)}
     light = next(item["source_modules"] for item in contracts if "torch" in item.get("forbidden_modules", ()))
     free = {name.removeprefix("lince.") for name in light}
-    heavy = {room for room in rooms if room not in free and imports_torch(room, imports)}
+    heavy = {package for package in packages if package not in free and imports_torch(package, imports)}
     return Graph(layers, imports, reduce_edges(imports), frozenset(heavy))
 
 
 def parse_layers(lines: Iterable[str]) -> list[list[str]]:
     """Return the package names of each layer of an import-linter contract, top first; packages not built left out."""
     layers = [[name.strip(" ()") for name in line.replace(":", "|").split("|")] for line in lines]
-    return [found for layer in layers if (found := [name for name in layer if _room_files(SOURCE, name)])]
+    return [found for layer in layers if (found := [name for name in layer if _package_files(SOURCE, name)])]
 
 
-def read_imports(source: Path, room: str) -> set[str]:
-    """Return the packages of lince that the modules of ``room`` import when they are run."""
+def read_imports(source: Path, package: str) -> set[str]:
+    """Return the packages of lince that the modules of ``package`` import when they are run."""
     found: set[str] = set()
-    for path in _room_files(source, room):
-        found.update(imported_rooms(ast.parse(path.read_text("utf-8"))))
+    for path in _package_files(source, package):
+        found.update(imported_packages(ast.parse(path.read_text("utf-8"))))
     return found
 
 
-def imported_rooms(tree: ast.AST) -> Iterator[str]:
+def imported_packages(tree: ast.AST) -> Iterator[str]:
     """Yield the packages of lince that ``tree`` imports; the names after ``from lince import`` are taken for such."""
     for node in _runtime_nodes(tree):
         if isinstance(node, ast.Import):
@@ -90,17 +90,17 @@ def imported_rooms(tree: ast.AST) -> Iterator[str]:
             yield (node.module or "").split(".")[1]
 
 
-def imports_torch(room: str, imports: Edges) -> bool:
-    """Return whether ``room`` imports torch, by itself or through the packages below it."""
-    below = reachable(room, imports) | {room}
-    files = (path for name in sorted(below) for path in _room_files(SOURCE, name))
+def imports_torch(package: str, imports: Edges) -> bool:
+    """Return whether ``package`` imports torch, by itself or through the packages below it."""
+    below = reachable(package, imports) | {package}
+    files = (path for name in sorted(below) for path in _package_files(SOURCE, name))
     return any(_names_torch(path.read_text("utf-8")) for path in files)
 
 
-def reachable(room: str, edges: Edges) -> set[str]:
-    """Return what can be reached from ``room`` along ``edges``."""
+def reachable(package: str, edges: Edges) -> set[str]:
+    """Return the nodes that are reachable from ``package`` along ``edges``."""
     found: set[str] = set()
-    queue = [room]
+    queue = [package]
     while queue:
         new = edges.get(queue.pop(), set()) - found
         found |= new
@@ -110,16 +110,16 @@ def reachable(room: str, edges: Edges) -> set[str]:
 
 def reduce_edges(edges: Edges) -> Edges:
     """Return the edges of a graph without cycles that no chain of other edges implies (its transitive reduction)."""
-    below = {room: reachable(room, edges) for room in edges}
+    below = {package: reachable(package, edges) for package in edges}
     return {
-        room: {target for target in targets if not any(target in below.get(other, ()) for other in targets)}
-        for room, targets in edges.items()
+        package: {target for target in targets if not any(target in below.get(other, ()) for other in targets)}
+        for package, targets in edges.items()
     }
 
 
-def _room_files(source: Path, room: str) -> list[Path]:
-    single = source / f"{room}.py"
-    return [single] if single.is_file() else sorted((source / room).rglob("*.py"))
+def _package_files(source: Path, package: str) -> list[Path]:
+    single = source / f"{package}.py"
+    return [single] if single.is_file() else sorted((source / package).rglob("*.py"))
 
 
 def _names_torch(text: str) -> bool:
@@ -131,7 +131,7 @@ def _is_import(line: str) -> bool:
 
 
 def _runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes below ``tree``, without what stands under ``if TYPE_CHECKING:``."""
+    """Yield the nodes below ``tree``, except those under ``if TYPE_CHECKING:``."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             continue
@@ -141,7 +141,7 @@ def _runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything stands: the nodes of each row in order, the lines between rows, and x of the nodes' middles."""
+    """The layout: the nodes of each row in order, the lines between rows, and the x of each node's centre."""
 
     rows: list[list[Node]]
     links: list[tuple[Node, Node]]
@@ -178,7 +178,7 @@ def _make_rows(graph: Graph) -> tuple[list[list[Node]], list[tuple[Node, Node]]]
 
 
 def _order_rows(rows: list[list[Node]], links: Sequence[tuple[Node, Node]]) -> list[list[Node]]:
-    """Return the rows in the best order met while each row follows the mean place of its neighbours, down and up."""
+    """Return the rows in the best order found by sorting each row by its neighbours' mean position, down and up."""
     upper, lower = _neighbours(links)
     best = rows = [list(row) for row in rows]
     fewest = count_crossings(rows, links)
@@ -224,7 +224,7 @@ def _place_rows(rows: Sequence[Sequence[Node]], links: Sequence[tuple[Node, Node
 
 
 def _spread(wanted: Sequence[float], row: Sequence[Node], rows: Sequence[Sequence[Node]]) -> list[float]:
-    """Return the places nearest to ``wanted`` (least squares) at which the nodes of ``row`` do not touch."""
+    """Return the positions nearest to ``wanted`` (least squares) at which the nodes of ``row`` do not overlap."""
     widths = [_node_width(node, rows) for node in row]
     offsets = list(accumulate(((one + other) / 2 + GAP for one, other in pairwise(widths)), initial=0.0))
     blocks: list[tuple[float, int]] = []  # mean and count: the pool-adjacent-violators algorithm
@@ -239,7 +239,7 @@ def _spread(wanted: Sequence[float], row: Sequence[Node], rows: Sequence[Sequenc
 
 
 def _pull(node: Node, neighbours: Sequence[Node]) -> list[Node]:
-    """Return ``neighbours``, those on the same line several times over: long lines are to be straight."""
+    """Return ``neighbours``, with those on the same line repeated, so that long lines become straight."""
     return [other for other in neighbours for _repeat in range(STRAIGHTNESS if other[0] == node[0] else 1)]
 
 
@@ -261,15 +261,15 @@ def _mean(values: Sequence[float], default: float) -> float:
 
 
 def _node_width(node: Node, rows: Sequence[Sequence[Node]]) -> float:
-    return _room_width(node[0]) if _is_room(node, rows) else LANE_WIDTH
+    return _package_width(node[0]) if _is_package(node, rows) else LANE_WIDTH
 
 
-def _is_room(node: Node, rows: Sequence[Sequence[Node]]) -> bool:
+def _is_package(node: Node, rows: Sequence[Sequence[Node]]) -> bool:
     """Return whether ``node`` is a package itself: the line to it passes through higher layers only."""
     return not any((node[0], number) in rows[number] for number in range(node[1] + 1, len(rows)))
 
 
-def _room_width(name: str) -> float:
+def _package_width(name: str) -> float:
     return CHARACTER_WIDTH * len(_label(name)) + 22
 
 
@@ -281,7 +281,7 @@ def draw(graph: Graph) -> str:
     """Return the picture as SVG."""
     layout = lay_out(graph)
     width, height = round(layout.width), MARGIN + ROW_HEIGHT * len(layout.rows) + 44
-    rooms = [node for row in layout.rows for node in row if _is_room(node, layout.rows)]
+    packages = [node for row in layout.rows for node in row if _is_package(node, layout.rows)]
     notes = _notes(graph)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
@@ -293,7 +293,7 @@ def draw(graph: Graph) -> str:
             for row in range(len(layout.rows))
         ),
         *_draw_lines(layout),
-        *(_draw_room(node, layout, graph) for node in rooms),
+        *(_draw_package(node, layout, graph) for node in packages),
         *(
             f'<text class="note" x="{MARGIN}" y="{height - 18 * (len(notes) - number)}">{escape(note)}</text>'
             for number, note in enumerate(notes)
@@ -319,7 +319,7 @@ def _draw_lines(layout: Layout) -> Iterator[str]:
         target = layout.x[end]
         middle = (y + bottom) / 2
         tail = f"M{starts[start, end]:.1f} {y} C{starts[start, end]:.1f} {middle} {target:.1f} {middle} {target:.1f}"
-        if _is_room(end, layout.rows):
+        if _is_package(end, layout.rows):
             yield f'<path class="import" d="{tail} {bottom - 6}"/>'
             yield f'<path class="head" d="M{target:.1f} {bottom} l-4 -8 h8 z"/>'
         else:
@@ -327,21 +327,21 @@ def _draw_lines(layout: Layout) -> Iterator[str]:
 
 
 def _start_points(layout: Layout) -> dict[tuple[Node, Node], float]:
-    """Return where on the lower side of its package each line starts, so that lines of one package fan out."""
+    """Return the start x of each line on the lower side of its package; lines of one package fan out."""
     points = {}
     _upper, lower = _neighbours(layout.links)
     for start, ends in lower.items():
-        room = _room_width(start[0]) * 0.7 if _is_room(start, layout.rows) else 0.0
+        package = _package_width(start[0]) * 0.7 if _is_package(start, layout.rows) else 0.0
         ordered = sorted(ends, key=lambda node: layout.x[node])
         for number, end in enumerate(ordered):
-            points[start, end] = layout.x[start] + room * ((number + 0.5) / len(ordered) - 0.5)
+            points[start, end] = layout.x[start] + package * ((number + 0.5) / len(ordered) - 0.5)
     return points
 
 
-def _draw_room(node: Node, layout: Layout, graph: Graph) -> str:
+def _draw_package(node: Node, layout: Layout, graph: Graph) -> str:
     name, row = node
-    width, y = _room_width(name), _row_y(row)
-    kind = "room torch" if name in graph.may_import_torch else "room"
+    width, y = _package_width(name), _row_y(row)
+    kind = "package torch" if name in graph.may_import_torch else "package"
     tip = f"{name} imports {', '.join(sorted(graph.imports[name])) or 'no other package of lince'}"
     return (
         f'<g><title>{escape(tip)}</title><rect class="{kind}" x="{layout.x[node] - width / 2:.1f}" y="{y}" '

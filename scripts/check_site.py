@@ -1,4 +1,4 @@
-"""Says which files the built site of the documentation would load from another site: none may.
+"""List the files that the built documentation site would load from other sites; there must be none.
 
 python scripts/check_site.py build/site
 """
@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 _ELSEWHERE = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
-# Attributes that a browser follows by itself. Links that a person clicks (a, form) are not among them.
+# Attributes that a browser loads by itself; links to click (a, form) are not among them.
 _LOADING = {
     ("audio", "src"), ("embed", "src"), ("iframe", "src"), ("image", "href"), ("img", "src"), ("img", "srcset"),
     ("input", "src"), ("object", "data"), ("script", "src"), ("source", "src"), ("source", "srcset"),
@@ -26,7 +26,7 @@ _SCRIPT_LOAD = re.compile(r"""(?:import|from)\s*\(?\s*["']((?:https?:)?//[^"']+)
 
 
 class _Page(HTMLParser):
-    """Collects what a page loads; scripts and styles within the page are looked into as well."""
+    """Collects what a page loads, including loads from inline scripts and styles."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class _Page(HTMLParser):
         self._within = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what the tag loads."""
+        """Record what the tag loads."""
         values = {name: value or "" for name, value in attrs}
         self._within = tag if tag in ("script", "style") else ""
         for name, value in values.items():
@@ -47,7 +47,7 @@ class _Page(HTMLParser):
             self.found.append("https://unpkg.com/mermaid (the theme fetches it for such a block)")
 
     def handle_data(self, data: str) -> None:
-        """Note what a style or a script of the page loads."""
+        """Record what an inline style or script loads."""
         if self._within == "style":
             self.found += _CSS_LOAD.findall(data)
         elif self._within == "script":
@@ -71,7 +71,7 @@ def _page_loads(text: str) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what is loaded from elsewhere; return the exit code."""
+    """Print what is loaded from other sites; return the exit code."""
     if len(arguments) != 1 or not (site := Path(arguments[0])).is_dir():
         print(__doc__)
         return 2

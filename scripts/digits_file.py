@@ -1,4 +1,4 @@
-"""Makes src/lince/datasets/digits.npz, the digits behind ``lince:digits``, from the copy that scikit-learn holds.
+"""Make src/lince/datasets/digits.npz, the digits behind ``lince:digits``, from scikit-learn's copy.
 
 ``python scripts/digits_file.py`` writes the file again; it has two arrays: ``pixels``, uint8 (1797, 8, 8) with values
 from 0 (paper) to 16 (ink), and ``labels``, uint8 (1797,). The images are the test part of the UCI data set Optical

@@ -1,8 +1,8 @@
-"""Makes a virtual environment with lince in it, once; run again it checks a stamp and returns at once.
+"""Make a virtual environment with lince in it; a later run checks a stamp and returns at once.
 
 ``python scripts/environment.py .venv train dev`` uses nothing but the standard library. The stamp inside the
-environment holds a key of everything that decides its content; an environment without a stamp was interrupted
-half-way and is made anew.
+environment holds a digest of everything that decides its content; an environment without a stamp is incomplete
+and is made again.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("pyproject.toml", "constraints.txt", "scripts/environment.py")
 STAMP = "lince-ready.json"
 HOME = f"{ROOT} {sys.version}"
-# Tests run it too, without what it names among its needs: a package that reports on its use.
+# Used by tests; installed without its dependencies, one of which is a telemetry package.
 ALONE = {"dev": ("openvino",)}
 
 
 def main(arguments: list[str]) -> int:
-    """Bring the environment named first to hold lince with the extras named after it; return the exit code."""
+    """Install lince with the extras into the environment named first; return the exit code."""
     if not arguments:
         print("usage: environment.py FOLDER [EXTRA ...]", file=sys.stderr)
         return 2
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _key() -> str:
-    """Return a digest of what decides the content: the declared dependencies and their pins."""
+    """Return a digest of the declared dependencies and their pins, which decide the content."""
     state = hashlib.sha256()
     for name in SOURCES:
         state.update((ROOT / name).read_bytes())
@@ -50,7 +50,7 @@ def _key() -> str:
 
 
 def _stamp(folder: Path) -> dict[str, list[str] | str] | None:
-    """Return the stamp of a whole environment; None when it must be made anew: half-way, moved, of another Python."""
+    """Return the environment's stamp; None when it must be made again: incomplete, moved, or of another Python."""
     try:
         stamp = json.loads((folder / STAMP).read_text("utf-8"))
         subprocess.run([_python(folder), "-c", "import pip"], check=True, capture_output=True)
@@ -76,8 +76,8 @@ def _install(folder: Path, extras: list[str]) -> int:
     pip += ["-c", str(ROOT / "constraints.txt")]
     alone = [name for extra in extras for name in ALONE.get(extra, ())]
     if not (_followed([*pip, "--editable", what]) and (not alone or _followed([*pip, "--no-deps", *alone]))):
-        print("The installation stopped; the lines above say why.", file=sys.stderr)
-        print("When that is mended, run the same command again: it starts afresh.", file=sys.stderr)
+        print("The installation failed; see the lines above.", file=sys.stderr)
+        print("Fix the cause and run the same command again: it starts over.", file=sys.stderr)
         return 1
     stamp = json.dumps({"home": HOME, "key": _key(), "extras": extras})
     aside = folder / f"{STAMP}.part"
@@ -87,7 +87,7 @@ def _install(folder: Path, extras: list[str]) -> int:
 
 
 def _followed(command: list[str]) -> bool:
-    """Run pip, showing its downloads as they start and its last lines when it fails; return whether it went well."""
+    """Run pip; show its downloads as they start, and its last lines when it fails. Return whether it succeeded."""
     last: deque[str] = deque(maxlen=15)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
@@ -107,6 +107,6 @@ if __name__ == "__main__":
     try:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:
-        print("Interrupted. Run the same command again: it starts afresh.", file=sys.stderr)
+        print("Interrupted. Run the same command again: it starts over.", file=sys.stderr)
         code = 130
     raise SystemExit(code)

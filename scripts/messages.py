@@ -1,8 +1,8 @@
-"""Keeps the catalogues whole: every text that lince shows is found in its source and stands in each language.
+"""Maintain the translation catalogues: extract texts, compile them, and check that they are complete.
 
 extract    find the texts in src/lince and put them into the .po files, keeping the translations
 compile    make the .mo files that are read at run time
-check      list what is wrong: missing, doubtful or stale translations, placeholders that differ, texts not literal
+check      list faults: missing, fuzzy or stale translations, placeholders that differ, texts not literal
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _METHODS = [
     ("**.md", "jinja2"),
 ]
 _OPTIONS = {pattern: {"silent": "false", "extensions": "jinja2.ext.i18n"} for pattern, _name in _METHODS[1:]}
-_NO_DATE = datetime(2026, 1, 1, tzinfo=UTC)  # fixed, so that a catalogue changes only when its texts do
+_NO_DATE = datetime(2026, 1, 1, tzinfo=UTC)  # fixed, so that a catalogue changes with its texts only
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>|%\(\w+\)[sr]|%[sr]")  # and the placeholders of argparse
 
 
 def po_path(language: str) -> Path:
-    """Return where the translations of ``language`` stand as text."""
+    """Return the path of the .po file of ``language``."""
     return SOURCE / "locale" / language / "LC_MESSAGES" / "lince.po"
 
 
 def extract(source: Path = SOURCE) -> Catalog:
-    """Return every text of the Python files and the templates below ``source``, with the files that it stands in."""
+    """Return every text of the Python files and templates below ``source``, with the files that contain it."""
     found = Catalog(project="lince", charset="utf-8")
     texts = extract_from_dir(source, method_map=_METHODS, options_map=_OPTIONS, keywords=KEYWORDS)
     for file, _line, text, comments, context in texts:
@@ -54,7 +54,7 @@ def extract(source: Path = SOURCE) -> Catalog:
 
 
 def read(language: str) -> Catalog:
-    """Return the catalogue of ``language`` as it stands on disk; an empty one when there is none yet."""
+    """Return the catalogue of ``language`` from disk, or an empty one when there is none."""
     path = po_path(language)
     with io.BytesIO(path.read_bytes() if path.is_file() else b"") as stream:
         catalog = read_po(stream, locale=language, charset="utf-8")
@@ -62,7 +62,7 @@ def read(language: str) -> Catalog:
 
 
 def update(language: str, texts: Catalog) -> None:
-    """Write the .po of ``language`` with all of ``texts``: translations kept, texts no longer used dropped."""
+    """Write the .po of ``language`` with all ``texts``: keep translations, drop unused texts."""
     catalog = read(language)
     catalog.update(texts, no_fuzzy_matching=True)
     catalog.obsolete.clear()
@@ -73,26 +73,26 @@ def update(language: str, texts: Catalog) -> None:
 
 
 def compiled(language: str) -> bytes:
-    """Return the bytes of the .mo that belongs to the .po of ``language``."""
+    """Return the bytes of the .mo file compiled from the .po of ``language``."""
     stream = io.BytesIO()
     write_mo(stream, read(language))
     return stream.getvalue()
 
 
 def problems() -> list[str]:
-    """Return everything that is wrong, one line each; an empty list when all is well."""
+    """Return every fault as one line; an empty list when there is none."""
     texts = extract()
     found = [line for path in sorted(SOURCE.rglob("*.py")) for line in not_literal(path)]
     for language in TRANSLATED:
         found += catalogue_problems(language, texts, read(language))
         mo = po_path(language).with_suffix(".mo")
         if not mo.is_file() or mo.read_bytes() != compiled(language):
-            found.append(f"{language}: lince.mo does not belong to lince.po; run: python scripts/messages.py compile")
+            found.append(f"{language}: lince.mo is not compiled from lince.po; run: python scripts/messages.py compile")
     return found
 
 
 def catalogue_problems(language: str, texts: Iterable[Message], catalog: Catalog) -> Iterator[str]:
-    """Yield what is wrong with ``catalog`` as the translation of ``texts``."""
+    """Yield the faults of ``catalog`` as the translation of ``texts``."""
     for text in texts:
         if not text.id:
             continue
@@ -152,7 +152,7 @@ def _dressed(catalog: Catalog, language: str) -> Catalog:
 
 
 def main(arguments: list[str]) -> int:
-    """Carry out the verb; return the exit code."""
+    """Run the subcommand; return the exit code."""
     verb = arguments[0] if len(arguments) == 1 else ""
     if verb == "extract":
         texts = extract()
@@ -164,7 +164,7 @@ def main(arguments: list[str]) -> int:
             po_path(language).with_suffix(".mo").write_bytes(compiled(language))
     elif verb == "check":
         found = problems()
-        print("\n".join(found) if found else "The catalogues are whole.")
+        print("\n".join(found) if found else "The catalogues are complete.")
         return 1 if found else 0
     else:
         print(__doc__)

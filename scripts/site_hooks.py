@@ -1,6 +1,6 @@
-"""Hooks of mkdocs.yml: pages that the site has and docs/ does not.
+"""Hooks of mkdocs.yml: add pages that are not in docs/ to the site.
 
-The Markdown files of the repository's root become pages, with their links led to the right place, and the reference is
+The Markdown files of the repository's root become pages, with their links rewritten, and the reference is
 written from the docstrings: one page for the public names of ``lince``, one for each package.
 """
 
@@ -36,15 +36,15 @@ ROOT_PAGES = {
     "NOTICE": "NOTICE",
 }
 REFERENCE = "reference"
-# Of the public page: the page of the package is where cross-references lead.
+# For the public page: cross-references lead to the page of the package.
 _PUBLIC_OPTIONS = {"skip_local_inventory": "true", "show_symbol_type_heading": "false"}
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the pages of the reference, of the examples and of the other languages into the navigation."""
-    reference: list[Any] = [f"{REFERENCE}/index.md", *(f"{REFERENCE}/{room}.md" for room in list_rooms())]
+    """Add the pages of the reference, of the examples and of the other languages to the navigation."""
+    reference: list[Any] = [f"{REFERENCE}/index.md", *(f"{REFERENCE}/{package}.md" for package in list_packages())]
     added = {"Lessons": ["examples.md"] if EXAMPLES else [], "Reference": reference}
     nav = [{name: [*pages, *added.get(name, [])] for name, pages in part.items()} for part in config.nav or []]
     config.nav = nav + [
@@ -64,18 +64,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, page in ROOT_PAGES.items():
         files.append(File.generated(config, page, content=(ROOT / name).read_text("utf-8")))
     files.append(File.generated(config, f"{REFERENCE}/index.md", content=write_public_page()))
-    for room in list_rooms():
-        files.append(File.generated(config, f"{REFERENCE}/{room}.md", content=write_room_page(room)))
+    for package in list_packages():
+        files.append(File.generated(config, f"{REFERENCE}/{package}.md", content=write_package_page(package)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_others: Any) -> str:
-    """Lead the links to files of the repository to where they are in the site; what the site lacks is plain text."""
+    """Rewrite links to files of the repository for the site; links to what the site lacks become plain text."""
     return rewrite_links(markdown, page.file.src_uri)
 
 
 def rewrite_links(markdown: str, page: str) -> str:
-    """Return the text of ``page``, a path of the site, with its links as the site needs them; code is left alone."""
+    """Return the text of ``page``, a path of the site, with its links rewritten; code is left unchanged."""
     source = {name: origin for origin, name in ROOT_PAGES.items()}.get(page, f"docs/{page}")
     parts, end = [], 0
     for fence in _FENCE.finditer(markdown):
@@ -99,7 +99,7 @@ def _rewrite(text: str, source: str, page: str) -> str:
     return _LINK.sub(lead, text)
 
 
-def list_rooms() -> list[str]:
+def list_packages() -> list[str]:
     """Return the packages of lince, and its modules that are not in one."""
     names = [path.stem if path.is_file() else path.name for path in SOURCE.iterdir() if _is_module(path)]
     return sorted(name for name in names if not name.startswith("__"))
@@ -119,13 +119,13 @@ def write_public_page() -> str:
     return "\n".join(lines)
 
 
-def write_room_page(room: str) -> str:
-    """Return the page of one package: what it is for, and each of its modules."""
-    lines = [f"# lince.{room}", ""]
-    package = SOURCE / room / "__init__.py"
-    if package.is_file() and not _defines_something(package):
-        lines += [ast.get_docstring(ast.parse(package.read_text("utf-8"))) or "", ""]
-    for name in _modules(room):
+def write_package_page(package: str) -> str:
+    """Return the reference page of one package: its docstring and its modules."""
+    lines = [f"# lince.{package}", ""]
+    init = SOURCE / package / "__init__.py"
+    if init.is_file() and not _defines_something(init):
+        lines += [ast.get_docstring(ast.parse(init.read_text("utf-8"))) or "", ""]
+    for name in _modules(package):
         lines += [f"::: {name}", ""]
     return "\n".join(lines)
 
@@ -138,9 +138,9 @@ def _public_names() -> Iterator[tuple[str, str]]:
             yield from ((name, where.replace(":", ".")) for name, where in table.items())
 
 
-def _modules(room: str) -> Iterator[str]:
-    single = SOURCE / f"{room}.py"
-    for path in [single] if single.is_file() else sorted((SOURCE / room).rglob("*.py")):
+def _modules(package: str) -> Iterator[str]:
+    single = SOURCE / f"{package}.py"
+    for path in [single] if single.is_file() else sorted((SOURCE / package).rglob("*.py")):
         parts = path.relative_to(SOURCE.parent).with_suffix("").parts
         if parts[-1] != "__init__" or _defines_something(path):
             yield ".".join(parts).removesuffix(".__init__")

@@ -1,9 +1,9 @@
-"""Runs the slow tests within some minutes: those of the rooms that a change touches first, the others while time lasts.
+"""Run the slow tests within a time limit: first those of changed packages, then the others.
 
 ``python scripts/slow_tests.py --minutes 45`` compares with the commit named by ``CI_BASE``, else with the one where the
-branch began, else with the one before the last. What did not fit is listed by name and does not fail the run; a test
-that failed, and a file that cannot be collected, does. The order of the others depends on the commit, so that it is not
-always the same ones that are left out.
+branch began, else with the one before the last. Tests that did not fit are listed and do not fail the run; a test
+that failed, or a file that cannot be collected, does. The order of the others depends on the commit, so that not
+always the same ones are left out.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUP = 20  # tests in one process of pytest, so that a long file is not left out as a whole
-GRACE_SECONDS = 20  # for pytest to end after it was interrupted
-_ROOM = re.compile(r"(?:src/lince|tests)/(\w+)(?:/|\.py$)")
+GROUP = 20  # tests per pytest process, so that a long file is not left out as a whole
+GRACE_SECONDS = 20  # for pytest to end after an interrupt
+_PACKAGE = re.compile(r"(?:src/lince|tests)/(\w+)(?:/|\.py$)")
 # A line of pytest -v with workers: [gw1] [ 50%] PASSED tests/models/test_models.py::test_it[a b]
 _RESULT = re.compile(r"^\[gw\d+\].*? (PASSED|FAILED|SKIPPED|ERROR|XFAIL) (\S+::.*?)\s*$")
 _TEST = re.compile(r"\S+\.py::")  # a line of pytest --collect-only -q
-_BROKEN = re.compile(r"ERROR (\S.*?\.py)\b")  # one of its summary
+_BROKEN = re.compile(r"ERROR (\S.*?\.py)\b")  # a line of its summary
 _NO_TESTS = 5  # pytest's exit code when nothing was collected
 
 
 @dataclass
 class Outcome:
-    """What became of the groups: counts of tests by result, groups that failed, tests that were not run to the end."""
+    """Counts of tests by result, groups that failed, and tests that were not completed."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
@@ -60,10 +60,10 @@ def find_base() -> str:
     return chosen or (began if began != get_commit() else "") or "HEAD~1"
 
 
-def find_touched_rooms(base: str) -> set[str]:
-    """Return the rooms with files that differ between commit ``base`` and the working tree."""
+def find_touched_packages(base: str) -> set[str]:
+    """Return the packages with files that differ between commit ``base`` and the working tree."""
     lines = ask_git("diff", "--name-only", base).splitlines()
-    return {room for line in lines if (room := find_room(line))}
+    return {package for line in lines if (package := find_package(line))}
 
 
 def get_commit() -> str:
@@ -72,7 +72,7 @@ def get_commit() -> str:
 
 
 def ask_git(*words: str) -> str:
-    """Return what git answers; nothing where it is not installed, or cannot say."""
+    """Return git's output; an empty text where git is missing or fails."""
     try:
         done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     except OSError:
@@ -81,19 +81,19 @@ def ask_git(*words: str) -> str:
 
 
 def make_groups(tests: Sequence[str], touched: set[str], commit: str) -> list[list[str]]:
-    """Return ``tests`` in groups of one file each, those of the rooms ``touched`` first."""
+    """Return ``tests`` in groups of one file each, those of the packages ``touched`` first."""
     files: dict[str, list[str]] = {}
     for test in tests:
         files.setdefault(test.partition("::")[0], []).append(test)
     order = sorted(files)
     random.Random(commit).shuffle(order)
-    order.sort(key=lambda file: find_room(file) not in touched)
+    order.sort(key=lambda file: find_package(file) not in touched)
     return [files[file][start : start + GROUP] for file in order for start in range(0, len(files[file]), GROUP)]
 
 
-def find_room(file: str) -> str:
-    """Return the room that ``file``, source or test, belongs to; empty for what belongs to the whole house."""
-    found = _ROOM.match(file)
+def find_package(file: str) -> str:
+    """Return the package that ``file``, source or test, belongs to; empty where it belongs to no package."""
+    found = _PACKAGE.match(file)
     return found[1] if found else ""
 
 
@@ -118,7 +118,7 @@ def run_groups(groups: Sequence[list[str]], pytest: Sequence[str], workers: int,
 
 
 def run_command(command: Sequence[str], seconds: float) -> tuple[int | None, dict[str, str]]:
-    """Run pytest and show what it prints; return its exit code, None when time was up, and each test's result."""
+    """Run pytest and show its output; return its exit code (None after the time limit) and each test's result."""
     results: dict[str, str] = {}
     stopped = threading.Event()
     with subprocess.Popen(
@@ -128,7 +128,7 @@ def run_command(command: Sequence[str], seconds: float) -> tuple[int | None, dic
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        start_new_session=True,  # a group of its own, so that the workers can be ended with it
+        start_new_session=True,  # a process group of its own, so that the workers end with it
     ) as process:
 
         def interrupt() -> None:
@@ -169,16 +169,16 @@ def print_outcome(outcome: Outcome, minutes: float) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run what fits into the time; return 1 when something failed."""
+    """Run the tests that fit into the time; return 1 when something failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--minutes", type=float, default=45.0, help="after these no test begins or goes on")
-    parser.add_argument("--workers", type=int, default=2, help="processes that share a group of tests")
-    chosen, options = parser.parse_known_args(arguments)  # what is left is for pytest
+    parser.add_argument("--minutes", type=float, default=45.0, help="time limit; running tests are stopped then")
+    parser.add_argument("--workers", type=int, default=2, help="number of parallel processes")
+    chosen, options = parser.parse_known_args(arguments)  # remaining arguments are for pytest
     deadline = time.monotonic() + 60 * chosen.minutes
     pytest = [sys.executable, "-m", "pytest", *options]
-    touched = find_touched_rooms(find_base())
+    touched = find_touched_packages(find_base())
     tests, broken = collect_tests(pytest)
-    print(f"{len(tests)} slow tests; rooms that changed: {', '.join(sorted(touched)) or 'none'}", flush=True)
+    print(f"{len(tests)} slow tests; changed packages: {', '.join(sorted(touched)) or 'none'}", flush=True)
     outcome = run_groups(make_groups(tests, touched, get_commit()), pytest, chosen.workers, deadline)
     outcome.failed += broken
     print_outcome(outcome, chosen.minutes)

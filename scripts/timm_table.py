@@ -1,4 +1,4 @@
-"""Makes ``src/lince/models/timm.csv``, the table of timm's backbones that lince reads without loading timm or torch.
+"""Make ``src/lince/models/timm.csv``, the table of timm's backbones that lince reads without timm or torch.
 
 check      compare the table with the installed timm; exit code 1 and a diff where they differ
 write      replace the table

@@ -1,4 +1,4 @@
-"""What tests share: the photos beside the checkout, and the folder name that breaks careless code."""
+"""Shared fixtures: the photos beside the checkout, and a folder name with spaces and accents."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Machines are shared and noisy: no example fails for having been slow. The examples are the same every time, so that a
-# red build tells of a change; others, and more of them, with: pytest --hypothesis-profile explore
+# Machines are shared and noisy, so no example has a deadline. The examples are the same every time, so that a
+# failure comes from a change. For other and more examples: pytest --hypothesis-profile explore
 settings.register_profile("lince", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, derandomize=False, max_examples=1000)
 settings.load_profile("lince")
@@ -20,7 +20,7 @@ AWKWARD = Path("Área de Trabalho") / "niño ç"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real photos and weights beside the checkout; tests that need it skip where it is absent."""
+    """Return the folder of real photos and weights beside the checkout; skip the test where it is absent."""
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not (folder / "data").is_dir():
         pytest.skip("no ../shared with real photos and weights beside this checkout")
@@ -29,7 +29,7 @@ def shared() -> Path:
 
 @pytest.fixture
 def awkward(tmp_path: Path) -> Path:
-    """A working folder with spaces and accents in its path."""
+    """Return a working folder with spaces and accents in its path."""
     folder = tmp_path / AWKWARD
     folder.mkdir(parents=True)
     return folder
@@ -37,7 +37,7 @@ def awkward(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def chance() -> random.Random:
-    """Choices that differ from run to run; their seed is printed, and pytest shows it when the test fails."""
+    """Return a generator that differs from run to run; pytest shows its seed when the test fails."""
     seed = int(os.environ.get("LINCE_TEST_SEED", "") or secrets.randbelow(1_000_000))
     print(f"The same choices again: LINCE_TEST_SEED={seed}")  # noqa: T201
     return random.Random(seed)
@@ -45,6 +45,6 @@ def chance() -> random.Random:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the tests' cache out of the user's, and their messages in English."""
+    """Use a cache folder of the tests' own, and English messages."""
     monkeypatch.setenv("LINCE_CACHE", str(tmp_path_factory.getbasetemp() / "lince-cache"))
     monkeypatch.setenv("LINCE_LANG", "en")

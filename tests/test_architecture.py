@@ -1,4 +1,4 @@
-"""What the house promises about itself: sizes, names, layers, silence on the network, and licences."""
+"""Project rules: file sizes, names, layers, no network access, and licences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src" / "lince").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 HEAVY = ("torch", "torchvision", "timm", "transformers", "lightning_fabric")
-# Reports to others about the use of a program have no place here, not even switched off.
+# Telemetry libraries are not allowed, not even disabled.
 TELEMETRY = {
     "sentry-sdk",
     "posthog",
@@ -38,7 +38,7 @@ TELEMETRY = {
     "bugsnag",
 }
 
-# Licences that are not plainly permissive, each with the reason why it is accepted.
+# Licences that are not clearly permissive, each with the reason why it is accepted.
 ACCEPTED = {
     "tqdm": "MIT and MPL-2.0; the MPL binds changes to tqdm's own files alone",
     "certifi": "MPL-2.0 on a list of certificates; binds changes to that list alone",
@@ -62,7 +62,7 @@ sys.addaudithook(refuse)
 
 
 def child(code: str, *arguments: str) -> str:
-    """Run ``code`` in a Python of its own; return what it printed."""
+    """Run ``code`` in a new Python process; return its output."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
     )
@@ -71,7 +71,7 @@ def child(code: str, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_keeps_its_budget(path: Path) -> None:
+def test_files_stay_within_the_line_limit(path: Path) -> None:
     text = path.read_text("utf-8")
     assert len(text.splitlines()) <= 400
     assert ast.get_docstring(ast.parse(text)), "the first line says why the file exists"
@@ -95,13 +95,13 @@ def test_only_the_command_line_prints_and_nothing_is_unpickled(path: Path) -> No
             assert not {item.name for item in node.names} & UNPICKLERS
 
 
-# Folders whose files have the names of their peers in the next folder: one for each task, format, family of models,
-# target, runtime, recipe or route, and the verbs, which the facade and the command line both have.
+# Folders whose files share names with those of a sibling folder: one for each task, format, model family,
+# target, runtime, recipe or route, and the commands, which are both in ``api`` and in ``cli``.
 PEERS = re.compile(r"(.*/)?(classification|detection)/|formats/\w+/|models/\w+/|export/targets/|inference/backends/|"
                    r"serving/routes/|(api|cli)/")  # fmt: skip
 
 
-def test_no_module_name_stands_for_two_things() -> None:
+def test_module_names_are_unique() -> None:
     places: dict[str, list[str]] = {}
     for path in SOURCES:
         name = path.relative_to(ROOT / "src" / "lince").as_posix()
@@ -110,17 +110,17 @@ def test_no_module_name_stands_for_two_things() -> None:
     assert {stem: names for stem, names in places.items() if len(names) > 1} == {}
 
 
-# Public functions of modules are called by verb and noun. One word is enough for the verbs of the facade and for these.
+# Public functions are named by verb and noun. One word is enough for the functions of ``api`` and for these.
 ONE_WORD = {
-    "configure", "run", "main",  # of the command line: what a verb reads, what it does
+    "configure", "run", "main",  # of the command line
     "detect", "read", "write",  # of a format and of an export target
     "decode", "encode",  # of run lengths, and of a kind of detector
     "augment", "fit", "load", "predict", "translate",
     "healthz", "readyz",  # routes by these names
     "cutmix", "mcnemar", "mixup", "mosaic", "nms", "softmax",  # of the field
 }  # fmt: skip
-# Nouns and terms of the field that end like a participle.
-NOUNS = {"class_mapping", "drawing", "image_loading", "same_padding", "sampling", "sliced"}
+# Nouns and technical terms that end in -ing or -ed.
+NOUNS = {"class_mapping", "drawing", "image_loading", "same_padding", "sampling"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -144,43 +144,43 @@ def folders_with_code(root: Path) -> set[str]:
 
 
 def test_the_folders_of_the_tests_are_those_of_the_package() -> None:
-    rooms, tested = folders_with_code(ROOT / "src" / "lince"), folders_with_code(ROOT / "tests")
-    assert tested - {"support", "docs", "scripts"} <= rooms
-    # The verbs of ``api`` are asked through the facade, by the tests of the rooms that do the work.
-    assert {name for name in rooms if "/" not in name} - tested == {"api"}
+    packages, tested = folders_with_code(ROOT / "src" / "lince"), folders_with_code(ROOT / "tests")
+    assert tested - {"support", "docs", "scripts"} <= packages
+    # The functions of ``api`` are tested through ``lince``, by the tests of the packages that do the work.
+    assert {name for name in packages if "/" not in name} - tested == {"api"}
 
 
-def light_rooms() -> list[str]:
-    """Return the rooms that the layers' contract keeps free of torch, so far as they are built."""
+def light_packages() -> list[str]:
+    """Return the packages that a contract in pyproject.toml keeps free of torch."""
     contracts = PROJECT["tool"]["importlinter"]["contracts"]
-    rooms = next(item["source_modules"] for item in contracts if "torch" in item.get("forbidden_modules", ()))
-    return [room for room in rooms if list((ROOT / "src").glob(room.replace(".", "/") + "*"))]
+    packages = next(item["source_modules"] for item in contracts if "torch" in item.get("forbidden_modules", ()))
+    return [package for package in packages if list((ROOT / "src").glob(package.replace(".", "/") + "*"))]
 
 
-def modules_of(rooms: list[str]) -> list[str]:
-    """Return the dotted names of every module in ``rooms``."""
+def modules_of(packages: list[str]) -> list[str]:
+    """Return the dotted names of every module in ``packages``."""
     dotted = [
         ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__") for path in SOURCES
     ]
-    return [name for name in dotted if any(name == room or name.startswith(f"{room}.") for room in rooms)]
+    return [name for name in dotted if any(name == package or name.startswith(f"{package}.") for package in packages)]
 
 
-def test_light_rooms_load_no_torch() -> None:
-    names = modules_of(light_rooms())
+def test_light_packages_load_no_torch() -> None:
+    names = modules_of(light_packages())
     assert len(names) > 30
     code = f"import sys, importlib\nfor name in {names}: importlib.import_module(name)\n"
     code += f"print([name for name in {HEAVY} if name in sys.modules])"
     assert child(code) == "[]"
 
 
-def test_import_lince_costs_nothing() -> None:
+def test_import_lince_loads_no_libraries() -> None:
     loaded = child("import sys\nbefore = set(sys.modules)\nimport lince\nprint(sorted(set(sys.modules) - before))")
     assert not re.search(r"numpy|cv2|PIL|onnxruntime|rich|jinja2|torch", loaded)
 
 
 def test_no_module_touches_the_network_when_imported() -> None:
-    rooms = ["lince"] if "torch" in installed() else light_rooms()
-    names = [name for name in modules_of(rooms) if not name.endswith("__main__")]
+    packages = ["lince"] if "torch" in installed() else light_packages()
+    names = [name for name in modules_of(packages) if not name.endswith("__main__")]
     assert (
         child(f"{BLOCK}\nimport importlib\nfor name in {names}: importlib.import_module(name)\nprint('quiet')")
         == "quiet"
@@ -200,7 +200,7 @@ print(answer.label.class_id, [name for name in {HEAVY} if name in sys.modules])
     assert child(code, str(tmp_path / "run")) == "1 []"
 
 
-def test_no_library_is_left_to_report_on_its_use() -> None:
+def test_telemetry_of_onnxruntime_is_disabled() -> None:
     session = (ROOT / "src" / "lince" / "inference" / "backends" / "onnxruntime.py").read_text("utf-8")
     assert "onnxruntime.disable_telemetry_events()" in session
 
@@ -217,7 +217,7 @@ def installed() -> set[str]:
 
 
 def dependencies(extras: tuple[str, ...]) -> set[str]:
-    """Return the names of everything that lince brings with ``extras``, directly or not, so far as it is installed."""
+    """Return the installed direct and indirect dependencies of lince with ``extras``."""
     present, found, queue = installed(), set[str](), [("lince", ("", *extras))]
     while queue:
         name, chosen = queue.pop()
@@ -238,7 +238,7 @@ def test_no_telemetry_library_comes_along() -> None:
 
 
 def licence(name: str) -> str:
-    """Return what a distribution says of its licence: its expression, else its classifiers, else the text's start."""
+    """Return the declared licence of a distribution: its expression, else its classifiers, else its text."""
     facts = metadata.metadata(name)
     classifiers = [item for item in facts.get_all("Classifier") or [] if item.startswith("License ::")]
     stated = facts.get("License-Expression") or "; ".join(classifiers)
@@ -298,7 +298,7 @@ def test_a_name_that_is_not_public_is_refused() -> None:
 
 
 def test_no_message_names_lince_on_a_package_index() -> None:
-    """The name belongs to an unrelated package there; a line to type must install from a checkout."""
+    """The name belongs to an unrelated package there, so install commands must use a checkout."""
     found = [path.name for path in SOURCES if re.search(r"pip install [\"']?lince", path.read_text("utf-8"))]
     pages = [path.name for path in (ROOT / "docs").rglob("*.md") if "pip install lince" in path.read_text("utf-8")]
     assert found + pages == []

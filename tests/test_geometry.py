@@ -1,4 +1,4 @@
-"""Boxes and points under matrices, against the plain definition."""
+"""Geometry: boxes and points under matrices, against the definition."""
 
 from __future__ import annotations
 

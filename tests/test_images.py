@@ -1,4 +1,4 @@
-"""The decoder against Pillow: every kind, mode and orientation; and nothing but ImageError for what is broken."""
+"""Image decoder: against Pillow for every kind, mode and orientation; ImageError for broken files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAVED_AS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "
 
 
 def scene(height: int = 37, width: int = 53, channels: int = 3) -> np.ndarray:
-    """A picture without symmetry, smooth enough for JPEG."""
+    """Return an asymmetric image, smooth enough for JPEG."""
     y, x = np.mgrid[0:height, 0:width].astype(float)
     planes = [y / height * 255, x / width * 255, (x * y) / (height * width) * 200, 255 - x * y / (height * width) * 255]
     return np.stack(planes[:channels], axis=-1).astype(np.uint8)
@@ -102,7 +102,7 @@ def progressive_jpeg() -> tuple[bytes, np.ndarray]:
 
 
 @mode
-def cmyk_jpeg() -> tuple[bytes, np.ndarray]:  # Pillow writes Adobe's inverted values
+def cmyk_jpeg() -> tuple[bytes, np.ndarray]:  # Pillow writes inverted values, as Adobe does
     return plain("jpeg", Image.fromarray(scene()).convert("CMYK"), quality=100)
 
 
@@ -246,7 +246,7 @@ def test_a_file_that_is_cut_off_is_never_half_a_picture(kind: str) -> None:
             image = images.decode_image(data[:end])
         except ImageError:
             refused += 1
-        else:  # only what carries no picture was missing
+        else:  # only bytes without image data were missing
             assert np.array_equal(image, whole), f"cut at {end} of {len(data)}"
     assert refused >= 35
 
@@ -254,10 +254,10 @@ def test_a_file_that_is_cut_off_is_never_half_a_picture(kind: str) -> None:
 def test_a_jpeg_cut_off_behind_its_thumbnail_is_refused() -> None:
     exif = Image.Exif()
     thumbnail = images.encode_jpeg(scene(20, 20))
-    exif[0x927C] = thumbnail  # holds an end-of-image marker of its own
+    exif[0x927C] = thumbnail  # contains its own end-of-image marker
     data = saved(Image.fromarray(scene(96, 128)), "jpeg", exif=exif)
     assert data.count(b"\xff\xd9") == 2
-    with pytest.raises(ImageError, match="cut off"):
+    with pytest.raises(ImageError, match="truncated"):
         images.decode_image(data[:-200])
 
 
@@ -351,7 +351,7 @@ def test_the_size_of_a_png_is_told_without_its_pixels() -> None:
     tail = data.index(b"IEND") - 4
     behind = data[:start] + data[end:tail] + data[start:end] + data[tail:]
     assert images.read_size(behind) == images.read_size(data) == images.decode_image(behind).shape[:2] == (30, 20)
-    # Where the pixels would be is nothing that can be decoded.
+    # The pixel data is not decodable.
     broken = data[: data.index(b"IDAT")] + b"IDAT" + b"\xff" * 50
     assert images.read_size(broken) == (30, 20)
     monster = bytearray(broken)

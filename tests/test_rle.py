@@ -1,4 +1,4 @@
-"""Masks against the COCO API's own code, and outlines against the masks they came from."""
+"""Run-length masks: against the COCO API, and outlines against their masks."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_outline_of_one_hole_is_one_ring() -> None:
     assert [1.0, 1.5] in ring.tolist()
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # within the COCO API
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # raised in the COCO API
 def test_real_pets_keep_every_pixel(shared: Path) -> None:
     paths = sorted((shared / "data" / "pets" / "annotations" / "trimaps").glob("[!.]*_1*.png"))[:4]
     assert len(paths) == 4

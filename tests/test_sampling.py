@@ -1,4 +1,4 @@
-"""An even sample: as many as asked for, from the first to the last, and the same ones every time."""
+"""Even sampling: count, first and last row, and repeatability."""
 
 from __future__ import annotations
 

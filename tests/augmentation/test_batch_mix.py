@@ -1,4 +1,4 @@
-"""Mixup, cutmix and the preview sheet."""
+"""Mixup, cutmix and the augmentation preview sheet: labels, seeds and refusals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CLASSES = np.eye(4, dtype=np.float32)
 
 
 def batch():
-    """Four images of one level each, the level being the class."""
+    """Return four images of uniform grey whose level is the class id."""
     return np.tile(np.arange(4, dtype=np.float32)[:, None, None, None], (1, 3, 16, 20)), CLASSES.copy()
 
 
@@ -87,7 +87,7 @@ def test_the_sheet_shows_originals_first_and_repeats_with_its_seed():
     )
     twice = render_preview_sheet([noisy[0], noisy[0]], policy, 7, 3, spec)
     assert not np.array_equal(twice[22 : 22 + 102], twice[22 + 102 :])
-    # An image keeps its copies whatever stands beside it.
+    # The copies of an image do not depend on the other images.
     np.testing.assert_array_equal(
         render_preview_sheet(noisy, policy, 7, 3, spec)[: 22 + 102], render_preview_sheet(noisy[:1], policy, 7, 3, spec)
     )

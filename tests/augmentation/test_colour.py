@@ -1,4 +1,4 @@
-"""One matrix and one table for all colours, and the local effects, against Pillow, colorsys and SciPy."""
+"""Colour operations: colour matrix, lookup table and local effects against Pillow, colorsys and SciPy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lince.preprocess import PreprocessSpec
 
 @pytest.fixture(scope="module")
 def photo():
-    """A smooth picture whose channels use different parts of the range."""
+    """Return a smooth image whose channels use different parts of the range."""
     rough = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     smooth = cv2.GaussianBlur(rough, (0, 0), 3).astype(np.float32)
     unit = (smooth - smooth.min()) / np.ptp(smooth)
@@ -46,7 +46,7 @@ def test_brightness_contrast_saturation_are_pillows(photo, picture, change):
         ImageEnhance.Color(picture).enhance(1 + change),
         worst=3,
     )
-    # Pillow rounds the mean grey, and ours is that of every fourth row.
+    # Pillow rounds the mean grey; lince takes that of every fourth row.
     assert_near(
         apply_colour_operations(photo, {"contrast": (change,)}),
         ImageEnhance.Contrast(picture).enhance(1 + change),
@@ -58,7 +58,7 @@ def test_greyscale_equalize_autocontrast_invert_are_pillows(photo, picture):
     assert_near(apply_colour_operations(photo, {"greyscale": ()}), picture.convert("L").convert("RGB"))
     assert_near(apply_colour_operations(photo, {"autocontrast": ()}), ImageOps.autocontrast(picture))
     assert_near(apply_colour_operations(photo, {"invert": ()}), ImageOps.invert(picture), worst=0)
-    # Pillow's steps are whole numbers; ours are not, so the levels may lie a little apart.
+    # Pillow rounds its steps to integers and lince does not, so levels may differ slightly.
     assert_near(apply_colour_operations(photo, {"equalize": ()}), ImageOps.equalize(picture), worst=6)
 
 
@@ -109,7 +109,7 @@ def test_a_flat_image_survives_what_stretches_levels():
         np.testing.assert_array_equal(apply_colour_operations(flat, {name: ()}), flat)
 
 
-def test_one_table_is_the_operations_one_after_the_other(photo):
+def test_a_combined_table_equals_the_operations_in_sequence(photo):
     drawn = {
         "gamma": (0.2,),
         "brightness": (0.15,),
@@ -247,7 +247,7 @@ def test_any_policy_on_any_size_gives_the_input_size_and_sound_boxes(policy, siz
 
 @given(any_policies(), st.integers(0, 100))
 @settings(deadline=None, max_examples=40)
-def test_chance_depends_on_the_generator_and_never_on_the_image(policy, seed):
+def test_random_choices_depend_on_the_generator_and_not_on_the_image(policy, seed):
     spec = PreprocessSpec(20, 30)
     rngs = [np.random.default_rng(seed) for _i in range(3)]
     black, white = np.zeros((20, 30, 3), np.uint8), np.full((77, 31, 3), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""Mosaics and blends: what the boxes frame is what the pictures show."""
+"""Mosaic and blend augmentation: boxes match the drawn objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLOURS = np.array([[250, 20, 20], [20, 250, 20], [20, 20, 250], [250, 250, 20]]
 
 
 def photo(class_id: int, height: int = 300, width: int = 400) -> LabelledImage:
-    """A dark photo with one bright rectangle, in the colour of its class."""
+    """Return a dark photo with one bright rectangle in the colour of its class."""
     image = np.full((height, width, 3), 60, np.uint8)
     box = np.array([[0.3 * width, 0.25 * height, 0.7 * width, 0.8 * height]]).round()
     left, top, right, bottom = box[0].astype(int)
@@ -28,7 +28,7 @@ def four() -> list[LabelledImage]:
 
 
 def shown(image: np.ndarray, class_id: int) -> np.ndarray | None:
-    """The box around what ``image`` shows of the colour of the class."""
+    """Return the bounding box of the pixels in the class's colour in ``image``."""
     rows, columns = np.nonzero((np.abs(image.astype(int) - COLOURS[class_id]) < 60).all(axis=2))
     return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) if len(rows) else None
 
@@ -45,25 +45,25 @@ def test_the_boxes_frame_what_the_mosaic_shows(resize):
     assert found > 80
 
 
-def test_the_same_chance_gives_the_same_mosaic_and_photos_stay_as_they_are():
+def test_the_same_seed_gives_the_same_mosaic_and_leaves_photos_unchanged():
     photos = four()
     before = [one.image.copy() for one in photos]
     first, second = (mosaic(photos, np.random.default_rng(5), SPEC) for _i in range(2))
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.boxes, second.boxes)
     assert all((one.image == old).all() for one, old in zip(photos, before, strict=True))
-    # What is drawn next does not depend on the photos.
+    # The next random numbers do not depend on the photos.
     left = np.random.default_rng(5), np.random.default_rng(5)
     mosaic(photos, left[0], SPEC)
     mosaic(photos[::-1], left[1], SPEC)
     assert left[0].random() == left[1].random()
 
 
-def test_a_box_stays_when_a_quarter_of_it_shows():
+def test_a_box_is_kept_when_a_quarter_of_it_is_visible():
     shares = {True: [], False: []}
     for seed in range(300):
         made = mosaic(four(), np.random.default_rng(seed), SPEC, mirror=False)
-        # Without the rule every box that shows anything stands in the picture.
+        # Without the rule every box with any visible part is kept.
         for class_id in range(4):
             seen = shown(made.image, class_id)
             if seen is not None:
@@ -99,7 +99,7 @@ def test_four_photos_without_objects_make_a_mosaic_without():
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (1, 900), (2000, 3)])
-def test_the_oddest_photo_can_be_a_part(sides):
+def test_a_photo_of_any_shape_can_be_part_of_a_mosaic(sides):
     odd = LabelledImage(
         np.zeros((*sides, 3), np.uint8), np.array([[0.0, 0.0, sides[1], sides[0]]]), np.zeros(1, np.int32)
     )

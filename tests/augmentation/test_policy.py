@@ -1,4 +1,4 @@
-"""The list of operations: what is read, what is refused, and that it reads back."""
+"""Augmentation policies: parsing, refusals and round trip through text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lince.augmentation import OPERATIONS, PRESETS, Policy, PolicyStep, augment
+from lince.augmentation import OPERATIONS, PRESETS, Policy, PolicyStep, augment, colour, pixel_ops, warp
+from lince.augmentation.operations import COLOUR, GEOMETRY, LOCAL
 from lince.errors import UsageError
 from lince.preprocess import PreprocessSpec
 
@@ -138,7 +139,7 @@ def test_the_order_of_the_list_does_not_matter():
         ("flip_x 2", "from 0.0 to 1.0"),
         ("flip_x 0.5 p 0.5", "followed by its probability"),
         ("blur 2 p 1.5", "blur probability"),
-        ("rotation 5, rotation 6", "names rotation twice"),
+        ("rotation 5, rotation 6", "contains rotation twice"),
         ("zoom 0.1, medium", "operation cannot be 'medium'"),
         ("fill purple", "auto, reflect, nearest, wrap, constant"),
         ("fill constant 300", "from 0 to 255"),
@@ -146,7 +147,7 @@ def test_the_order_of_the_list_does_not_matter():
         ("fill", "cannot be read"),
     ],
 )
-def test_what_cannot_be_is_refused_with_what_can(text, says):
+def test_invalid_policies_are_refused_with_the_valid_choices(text, says):
     with pytest.raises(UsageError) as caught:
         Policy.parse(text)
     assert says in str(caught.value)
@@ -157,6 +158,17 @@ def test_an_empty_policy_says_so():
     assert str(Policy()) == "none"
     assert Policy.parse("") == Policy.parse("none") == Policy()
     assert Policy().describe() == []
+
+
+def test_every_operation_is_carried_out():
+    """A row of the table alone is read, and changes nothing."""
+    carried_out = {
+        GEOMETRY: [*warp._FRAME_OPERATIONS, *warp._CENTRED_OPERATIONS, "shift_x", "shift_y"],
+        COLOUR: [*colour._MATRIX_OPERATIONS, *colour._POINTWISE_OPERATIONS],
+        LOCAL: [*pixel_ops._LOCAL_OPERATIONS],
+    }
+    for group, names in carried_out.items():
+        assert sorted(names) == sorted(one.name for one in OPERATIONS.values() if one.group == group), group
 
 
 def test_amounts_fill_their_range_and_probabilities_hold():
@@ -170,7 +182,7 @@ def test_amounts_fill_their_range_and_probabilities_hold():
     assert np.mean(["flip_x" in one for one in drawn]) == pytest.approx(0.5, abs=0.03)
 
 
-@pytest.mark.parametrize("page", ["augmentation.md", "es/augmentation.md"])
+@pytest.mark.parametrize("page", ["augmentation.md", "es/augmentation.md", "pt/augmentation.md"])
 def test_the_page_lists_every_operation_with_its_limits(page):
     text = (DOCS / page).read_text("utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", text, re.MULTILINE))
@@ -180,7 +192,7 @@ def test_the_page_lists_every_operation_with_its_limits(page):
         assert limits in rows[operation.name], operation.name
 
 
-@pytest.mark.parametrize("page", ["augmentation.md", "es/augmentation.md"])
+@pytest.mark.parametrize("page", ["augmentation.md", "es/augmentation.md", "pt/augmentation.md"])
 def test_the_page_answers_every_keras_option_and_every_preset(page):
     text = (DOCS / page).read_text("utf-8")
     assert not [name for name in KERAS_OPTIONS if f"| `{name}` |" not in text]

@@ -1,4 +1,4 @@
-"""One warp for all geometry, against Pillow, SciPy and the matrix itself; boxes against drawn rectangles."""
+"""Geometric warp: against Pillow, SciPy and the matrix itself; boxes against drawn rectangles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPEC = PreprocessSpec(SIZE, SIZE)
 
 @pytest.fixture(scope="module")
 def photo():
-    """A smooth picture of the input's own size, so that two ways of interpolating agree within a level or two."""
+    """Return a smooth image of the input size, so that two interpolations agree within one or two levels."""
     rough = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     smooth = cv2.GaussianBlur(rough, (0, 0), 6).astype(np.float32)
     return np.uint8(255 * (smooth - smooth.min()) / np.ptp(smooth))
@@ -40,7 +40,7 @@ def boxed(image, left, top, right, bottom):
 
 
 def affine(image, a, b, c, d):
-    """Pillow's affine transform about the centre; its six numbers lead from the result back to the source."""
+    """Return Pillow's affine transform about the centre; its coefficients map the result to the source."""
     back = np.linalg.inv([[a, b], [c, d]])
     shift = SIZE / 2 - back @ [SIZE / 2, SIZE / 2]
     numbers = (*back[0], shift[0], *back[1], shift[1])
@@ -220,7 +220,7 @@ def test_without_boxes_none_come_back_and_an_empty_list_stays_empty(photo):
     assert result.kept.shape == (0,)
 
 
-def test_the_fill_chosen_by_itself_is_grey_where_a_mirror_image_would_mislead(photo):
+def test_the_automatic_fill_is_grey_where_a_mirror_image_would_mislead(photo):
     shift, rng = Policy.parse("shift_x 0.5..0.5"), np.random.default_rng(0)
     mirrored = augment(photo, shift, rng, SPEC).image
     np.testing.assert_array_equal(mirrored[:, :48], photo[:, :48][:, ::-1])

@@ -1,4 +1,4 @@
-"""The check's page in a real Chromium: nothing is fetched, nothing goes wrong, and it fits a telephone."""
+"""Page of ``lince check`` in Chromium: no network requests, no script errors, fits a small screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 
 @pytest.fixture
 def page(awkward) -> str:
-    """The page of a set with pictures, a long list and long names."""
+    """Return the page of a dataset with images, a long list and long names."""
     rows = [[(0, (10, 10, 60, 60)), (1, (10, 10, 60, 60))], [(0, (50, 50, 120, 90))], [], [(1, (1, 1, 3, 3))]]
     data = boxed(
         awkward, rows, classes=Classes(("<script>alert(1)</script>", "a class with quite a long name of its own"))

@@ -1,4 +1,4 @@
-"""The doctor: each check on tiny sets with one fault planted, on real sets, and quiet where nothing is wrong."""
+"""Data checks: each finds its planted fault on small sets, works on real sets, and reports nothing on clean data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIDE = 96
 
 
 def scene(seed: int, height: int = SIDE, width: int = SIDE) -> np.ndarray:
-    """A picture with light, dark and sharp edges."""
+    """Return an image with light, dark and sharp edges."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (-(-height // 8), -(-width // 8), 3)).astype(np.uint8)
     return coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
@@ -40,7 +40,7 @@ def photos(root: Path, count: int) -> list[str]:
 
 
 def marked(rows: list[list[tuple[int, tuple[float, float, float, float]]]]) -> ObjectTable:
-    """Objects of (class id, box) lists, one list for each image."""
+    """Return an object table from one list of (class id, box) per image."""
     flat = [mark for row in rows for mark in row]
     none = ObjectTable.empty(len(rows))
     zeros = np.zeros(len(flat) + 1, np.int64)
@@ -168,7 +168,7 @@ def test_odd_shapes_and_sizes(awkward):
     assert places(found, "long-photo") == [names[1]]
 
 
-def test_a_second_look_opens_no_photo(awkward, monkeypatch):
+def test_a_second_check_opens_no_photo(awkward, monkeypatch):
     data = dataset(awkward, photos(awkward, 12))
     first = run_checks(data)
 
@@ -179,7 +179,7 @@ def test_a_second_look_opens_no_photo(awkward, monkeypatch):
     assert run_checks(data).to_dict() == first.to_dict()
 
 
-# Photos that are there twice
+# Duplicate photos
 
 
 def test_copies_contradictions_and_leaks(awkward):
@@ -264,7 +264,7 @@ def test_boxes_of_every_bad_kind(awkward):
     assert found.find_by_code("doubled").examples[0].objects == (0, 1)
 
 
-def test_very_small_objects_are_told_by_their_share(awkward):
+def test_very_small_objects_are_reported_by_their_share(awkward):
     names = photos(awkward, 1)
     (awkward / names[0]).write_bytes(images.encode_png(scene(0, 600, 600)))
     rows = [[(0, (10, 10, 20, 20)), (0, (10, 10, 60, 60))]]
@@ -273,7 +273,7 @@ def test_very_small_objects_are_told_by_their_share(awkward):
     assert found.find_by_code("small").count == 1
 
 
-# What reading refused
+# Rejected rows
 
 
 def test_refusals_are_gathered_by_their_fault(awkward):
@@ -309,7 +309,7 @@ def test_refusals_are_gathered_by_their_fault(awkward):
         ("dandelion", "dandlion"),
     ],
 )
-def test_names_that_mean_the_same(one, other):
+def test_class_names_that_mean_the_same_are_reported(one, other):
     assert class_checks.are_names_similar(one, other)
     assert class_checks.are_names_similar(other, one)
 
@@ -325,7 +325,7 @@ def test_names_that_mean_the_same(one, other):
         ("", "s"),
     ],
 )
-def test_names_that_do_not(one, other):
+def test_class_names_that_differ_in_meaning_are_not_reported(one, other):
     assert not class_checks.are_names_similar(one, other)
 
 
@@ -352,7 +352,7 @@ def test_photos_without_a_class(awkward):
     assert places(found, "no-class") == ["foto 01.png", "foto 03.png"]
 
 
-# A part unlike the others
+# A split that differs from the others
 
 
 def test_a_test_part_with_other_classes_and_darker_photos(awkward):
@@ -375,7 +375,7 @@ def test_parts_of_which_no_photo_opens_are_not_compared(awkward):
     assert codes(found) == {"unreadable", "rare"}
 
 
-def test_parts_drawn_by_chance_are_not_told_apart():
+def test_random_splits_are_not_reported_as_different():
     rng = np.random.default_rng(0)
     counts = np.eye(3)[rng.integers(0, 3, 300)]
     chances = [split_shift.compute_share_p_value(counts, rng.permutation(300) < 100) for _ in range(20)]
@@ -444,12 +444,12 @@ def test_labels_are_compared_only_when_a_network_is_named(awkward, monkeypatch):
     assert asked == [label_errors.FeatureModel("tiny")]
 
 
-# The page, the verbs, the command line
+# Page, Python functions and command line
 
 
 @pytest.fixture
 def faulty(awkward: Path) -> Dataset:
-    """A set of four photos with boxes, some of them bad, and a class called as no file may be."""
+    """Return a set of four photos with some invalid boxes and a class name that no file can have."""
     rows = [[(0, (10, 10, 60, 60)), (1, (10, 10, 60, 60))], [(0, (50, 50, 120, 90))], [], [(1, (1, 1, 3, 3))]]
     data = boxed(awkward, rows, classes=Classes(("<b>&", "ñ")))
     return replace(data, rejected=(RejectedItem("a.txt", "<script>", line=3, kind="row"),))

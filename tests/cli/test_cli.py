@@ -1,7 +1,8 @@
-"""The command line, in a folder with an awkward name: results, exit codes, JSON, languages, and what goes wrong."""
+"""Command line: results, exit codes, JSON, languages and errors, in a folder with spaces and accents."""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import pytest
 from tests.support import tiny_classifier
 
+import lince
 from lince import images
 from lince.cli import main
 from lince.cli import options as cli_options
@@ -23,8 +25,8 @@ from lince.errors import UsageError
 VERBS = tuple(main.list_commands())
 
 
-class Said(NamedTuple):
-    """What came of a command."""
+class CommandResult(NamedTuple):
+    """Exit code and output of a command."""
 
     returncode: int
     stdout: str
@@ -32,14 +34,14 @@ class Said(NamedTuple):
 
 
 @pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
-    """Ask the command line within this process: most of what is tested does not need a second to start."""
+def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., CommandResult]:
+    """Return a function that runs the command line in this process, which saves the start-up time."""
     monkeypatch.setenv("LANGUAGE", "")
 
-    def lince(*words: str | Path, cwd: Path) -> Said:
+    def lince(*words: str | Path, cwd: Path) -> CommandResult:
         monkeypatch.chdir(cwd)
         capsys.readouterr()
-        return Said(main.main([str(word) for word in words]), *capsys.readouterr())
+        return CommandResult(main.main([str(word) for word in words]), *capsys.readouterr())
 
     return lince
 
@@ -52,7 +54,7 @@ def start(*words: str | Path, cwd: Path, **environment: str) -> subprocess.Compl
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder with a finished model and photos in class folders, one of them broken, one mistaken."""
+    """Return a folder with a finished model and class folders of photos, one broken and one mislabelled."""
     folder = tmp_path_factory.mktemp("cli") / "Área de Trabalho" / "niño ç"
     tiny_classifier.run_folder(folder / "runs" / "train")
     for name in ("red", "blue"):
@@ -76,7 +78,7 @@ def test_predict_prints_a_line_for_each_photo(place: Path) -> None:
     assert lines[12] == "12 of 12 photos classified; 11 of 12 correct (91.7%)"
 
 
-def test_predict_writes_what_it_says(ask: Callable[..., Said], place: Path, tmp_path: Path) -> None:
+def test_predict_writes_what_it_says(ask: Callable[..., CommandResult], place: Path, tmp_path: Path) -> None:
     saved, table = tmp_path / "respuestas", tmp_path / "x.csv"
     words = (
         "predict",
@@ -108,14 +110,14 @@ def test_predict_writes_what_it_says(ask: Callable[..., Said], place: Path, tmp_
     assert "half.png" in done.stderr
 
 
-def test_predict_with_nothing_readable_fails(ask: Callable[..., Said], place: Path) -> None:
+def test_predict_with_nothing_readable_fails(ask: Callable[..., CommandResult], place: Path) -> None:
     done = ask("predict", "runs/train", "broken", cwd=place)
     assert done.returncode == 1
     assert "No readable image among the files given (1)" in done.stderr
     assert done.stdout == ""
 
 
-def test_evaluate_then_compare(ask: Callable[..., Said], place: Path, tmp_path: Path) -> None:
+def test_evaluate_then_compare(ask: Callable[..., CommandResult], place: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         done = ask("evaluate", "runs/train", "fotos", "--out", tmp_path / name, "--json", cwd=place)
         assert done.returncode == 0, done.stderr
@@ -131,7 +133,7 @@ def test_evaluate_then_compare(ask: Callable[..., Said], place: Path, tmp_path: 
     assert document["runs"][1]["difference"]["p_value"] == 1
 
 
-def test_evaluate_merges_classes_and_refuses_strangers(ask: Callable[..., Said], place: Path) -> None:
+def test_evaluate_merges_classes_and_refuses_unknown_ones(ask: Callable[..., CommandResult], place: Path) -> None:
     merged = ask("evaluate", "runs/train", "fotos", "--merge", "green=red", "--json", cwd=place)
     assert json.loads(merged.stdout)["accuracy"]["value"] == pytest.approx(7 / 12)
     strange = ask("evaluate", "runs/train", "fotos", "--merge", "rosa=red,blue", cwd=place)
@@ -139,22 +141,22 @@ def test_evaluate_merges_classes_and_refuses_strangers(ask: Callable[..., Said],
     assert "rosa" in strange.stderr
 
 
-def test_augment_draws(ask: Callable[..., Said], place: Path) -> None:
+def test_augment_draws(ask: Callable[..., CommandResult], place: Path) -> None:
     done = ask("augment", "fotos", "--augment", "rotation 20, flip_x", "--count", "2", "--copies", "3", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "sheet.png" in done.stdout
     assert images.read_image(place / "sheet.png").std() > 10
 
 
-def test_models_are_listed_with_their_cost_and_licence(ask: Callable[..., Said], place: Path) -> None:
+def test_models_are_listed_with_their_cost_and_licence(ask: Callable[..., CommandResult], place: Path) -> None:
     done = ask("models", cwd=place)
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()[2:6]] == ["nano", "small", "medium", "large"]
+    assert [line.split()[0] for line in done.stdout.splitlines()[2 : 2 + len(lince.models())]] == list(lince.models())
     record = json.loads(ask("models", "--json", cwd=place).stdout)
     assert all(item["licence"] and item["macs"] for item in record["models"])
 
 
-def test_one_network_layer_by_layer(ask: Callable[..., Said], place: Path) -> None:
+def test_one_network_layer_by_layer(ask: Callable[..., CommandResult], place: Path) -> None:
     pytest.importorskip("torch")
     words = ("models", "cnn: conv 16 3, pool, flatten", "--size", "8", "--classes", "3", "--grey", "--measure")
     done = ask(*words, cwd=place)
@@ -177,7 +179,7 @@ def test_a_network_needs_the_training_part(place: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_doctor(ask: Callable[..., Said], place: Path) -> None:
+def test_doctor(ask: Callable[..., CommandResult], place: Path) -> None:
     done = ask("doctor", "--json", cwd=place)
     found = json.loads(done.stdout)
     assert found["cores"] >= 1
@@ -187,7 +189,7 @@ def test_doctor(ask: Callable[..., Said], place: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help(ask: Callable[..., Said], verb: str, place: Path) -> None:
+def test_every_verb_has_help(ask: Callable[..., CommandResult], verb: str, place: Path) -> None:
     done = ask(verb, "--help", cwd=place)
     assert done.returncode == 0, done.stderr
     assert f"usage: lince {verb}" in done.stdout
@@ -196,7 +198,7 @@ def test_every_verb_has_help(ask: Callable[..., Said], verb: str, place: Path) -
 
 @pytest.mark.parametrize(("code", "word"), [("en", "usage"), ("es", "uso"), ("pt", "uso")])
 def test_help_speaks_three_languages(
-    ask: Callable[..., Said], code: str, word: str, place: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., CommandResult], code: str, word: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LINCE_LANG", code)
     for words in ((), ("train",)):
@@ -234,7 +236,9 @@ def test_help_speaks_three_languages(
         ("augment", "fotos", "--count", "0"),
     ],
 )
-def test_what_cannot_be_is_exit_code_2_in_words(ask: Callable[..., Said], words: tuple[str, ...], place: Path) -> None:
+def test_usage_errors_have_exit_code_2_and_a_message(
+    ask: Callable[..., CommandResult], words: tuple[str, ...], place: Path
+) -> None:
     done = ask(*words, cwd=place)
     assert done.returncode == 2, done.stderr
     assert done.stderr
@@ -251,8 +255,8 @@ def test_what_cannot_be_is_exit_code_2_in_words(ask: Callable[..., Said], words:
         ("evaluate", "runs/train", "broken"),
     ],
 )
-def test_what_cannot_be_done_says_so_in_words_and_in_json(
-    ask: Callable[..., Said], words: tuple[str, ...], place: Path
+def test_failures_are_reported_as_text_and_as_json(
+    ask: Callable[..., CommandResult], words: tuple[str, ...], place: Path
 ) -> None:
     done = ask(*words, "--json", cwd=place)
     assert done.returncode in (1, 2), done.stderr
@@ -261,8 +265,8 @@ def test_what_cannot_be_done_says_so_in_words_and_in_json(
     assert json.loads(done.stdout)["error"]["found"]
 
 
-def test_an_interruption_says_how_to_go_on(
-    ask: Callable[..., Said], place: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interruption_says_how_to_resume(
+    ask: Callable[..., CommandResult], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
 
@@ -275,11 +279,11 @@ def test_an_interruption_says_how_to_go_on(
     assert done.stderr.splitlines()[-2:] == ["Continue with: lince train --resume ours", "Interrupted."]
 
 
-def test_the_traceback_is_there_for_those_who_ask(place: Path) -> None:
+def test_the_traceback_is_shown_on_request(place: Path) -> None:
     assert "Traceback" in start("predict", "nowhere", "fotos", cwd=place, LINCE_DEBUG="1").stderr
 
 
-def test_a_reader_that_leaves_is_no_error(place: Path) -> None:
+def test_a_closed_output_pipe_is_no_error(place: Path) -> None:
     command = f'"{sys.executable}" -u -m lince predict runs/train fotos fotos fotos | head -n 1'
     done = subprocess.run(["bash", "-c", command], cwd=place, capture_output=True, text=True, check=False)
     assert done.stdout.count("\n") == 1
@@ -319,6 +323,45 @@ def test_help_loads_none_of_the_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_training_lists_the_tasks_and_the_presets_and_export_loads_no_library_for_its_help() -> None:
+    help_text = " ".join(
+        subprocess.run(
+            [sys.executable, "-m", "lince", "train", "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "LINCE_LANG": "en"},
+        ).stdout.split()
+    )
+    assert "classify or detect; only needed" in help_text
+    assert "nano, small, medium, large, cnn," in help_text
+    code = (
+        "import sys\nfrom lince.cli.main import main\nended = main(['export', '--help'])\n"
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'torch', 'onnx'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else ended)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_option_counts_as_given_when_it_differs_from_its_default() -> None:
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("some")
+        group.add_argument("--labels-from", "--truth", dest="truth")
+        group.add_argument("--most", type=int)
+        group.add_argument("--fast", action="store_true")
+        group.add_argument("--line", action="append", default=[])
+
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    for words, expected in (
+        ([], []),
+        (["--most", "0", "--truth", ""], ["--labels-from", "--most"]),
+        (["--line", "1", "--fast"], ["--fast", "--line"]),
+    ):
+        assert cli_options.list_given_options(add_options, parser.parse_args(words)) == expected
 
 
 def test_choices_from_words() -> None:

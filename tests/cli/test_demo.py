@@ -1,4 +1,4 @@
-"""What a newcomer sees first holds what it promises."""
+"""``lince demo``: trains a good model and writes its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converting: what images are called, what is lost and said, several sources as one, and nothing half-written."""
+"""Dataset conversion: image names, reported losses, several sources joined, no partial output."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from lince.datasets.image_source import FileImages
 from lince.datasets.merge import merge_datasets
 from lince.datasets.target_names import make_unique_paths
 from lince.errors import DataError, UsageError
-from lince.formats import FORMATS, Capability, Format, PixelBlocks, Table
+from lince.formats import FORMATS, Capability, Format, LabelTable, PixelBlocks
 from lince.splits import TEST, TRAIN
 
 TRIANGLE = np.array([[2.0, 2.0], [20.0, 4.0], [9.5, 18.25]])
@@ -49,7 +49,7 @@ SQUARE = np.array([[22.0, 5.0], [30.0, 5.0], [30.0, 12.0], [22.0, 12.0]])
 
 @pytest.fixture
 def photos(awkward: Path) -> FileImages:
-    return sample_datasets.pool(awkward / "fuente")
+    return sample_datasets.write_photos(awkward / "fuente")
 
 
 def blob(shape: tuple[int, int], top: int, left: int) -> np.ndarray:
@@ -59,29 +59,29 @@ def blob(shape: tuple[int, int], top: int, left: int) -> np.ndarray:
     return picture
 
 
-def everything() -> sample_datasets.Plan:
-    """A set that has all there is: boxes, outlines, rings, masks, flags, splits, an empty photo, an unused class."""
+def everything() -> sample_datasets.DatasetPlan:
+    """Return a plan with boxes, outlines, rings, masks, flags, splits, an empty photo and an unused class."""
     marks = [
-        sample_datasets.Thing("perro", (1.5, 2.0, 30.25, 20.0), flags=DIFFICULT | CROWD),
-        sample_datasets.Thing("gato", rings=[TRIANGLE]),
-        sample_datasets.Thing("gato", rings=[TRIANGLE, SQUARE], flags=TRUNCATED),
+        sample_datasets.PlannedObject("perro", (1.5, 2.0, 30.25, 20.0), flags=DIFFICULT | CROWD),
+        sample_datasets.PlannedObject("gato", rings=[TRIANGLE]),
+        sample_datasets.PlannedObject("gato", rings=[TRIANGLE, SQUARE], flags=TRUNCATED),
     ]
     photos = [
-        sample_datasets.Photo(0, TRAIN, things=marks),
-        sample_datasets.Photo(
-            1, TEST, things=[sample_datasets.Thing("perro", mask=blob(sample_datasets.SIZES[1], 3, 4))]
+        sample_datasets.PlannedPhoto(0, TRAIN, objects=marks),
+        sample_datasets.PlannedPhoto(
+            1, TEST, objects=[sample_datasets.PlannedObject("perro", mask=blob(sample_datasets.SIZES[1], 3, 4))]
         ),
-        sample_datasets.Photo(2, TRAIN),
+        sample_datasets.PlannedPhoto(2, TRAIN),
     ]
-    return sample_datasets.Plan(("perro", "zorro", "gato"), photos, marked=True)
+    return sample_datasets.DatasetPlan(("perro", "zorro", "gato"), photos, marked=True)
 
 
 def form(holds: Capability, flags: int = 31) -> Format:
-    """A format that holds so much, for asking what would be lost."""
+    """Return a format with these capabilities, to determine what would be lost."""
     return Format("x", lambda place: None, FORMATS["folders"].read, holds, supported_flags=flags)
 
 
-# What is lost
+# Losses
 
 
 ALL = ~Capability(0)
@@ -92,7 +92,7 @@ def losses(dataset: Dataset, holds: Capability, flags: int = 31) -> dict[str, in
 
 
 def test_a_format_that_holds_everything_loses_nothing(photos: FileImages) -> None:
-    dataset = sample_datasets.build(everything(), photos)
+    dataset = sample_datasets.build_dataset(everything(), photos)
     fitted, lost = adapt_to_format(dataset, form(ALL))
     assert lost == ()
     sample_datasets.require_same(fitted, dataset)
@@ -115,11 +115,11 @@ def test_a_format_that_holds_everything_loses_nothing(photos: FileImages) -> Non
     ids=str,
 )
 def test_what_is_lost_is_counted(photos: FileImages, missing: Capability, lost: dict[str, int]) -> None:
-    assert losses(sample_datasets.build(everything(), photos), ALL & ~missing) == lost
+    assert losses(sample_datasets.build_dataset(everything(), photos), ALL & ~missing) == lost
 
 
 def test_flags_are_held_one_by_one(photos: FileImages) -> None:
-    dataset = sample_datasets.build(everything(), photos)
+    dataset = sample_datasets.build_dataset(everything(), photos)
     assert losses(dataset, ALL, DIFFICULT | CROWD) == {"flags": 1}
     fitted, _lost = adapt_to_format(dataset, form(ALL, DIFFICULT))
     assert fitted.objects is not None
@@ -127,7 +127,7 @@ def test_flags_are_held_one_by_one(photos: FileImages) -> None:
 
 
 def test_a_mask_becomes_the_outline_along_its_pixels(photos: FileImages) -> None:
-    dataset = sample_datasets.build(everything(), photos)
+    dataset = sample_datasets.build_dataset(everything(), photos)
     fitted, _lost = adapt_to_format(dataset, form(ALL & ~Capability.MASKS))
     assert fitted.objects is not None
     rings, shape = fitted.objects.get_polygons(3), sample_datasets.SIZES[1]
@@ -138,7 +138,7 @@ def test_a_mask_becomes_the_outline_along_its_pixels(photos: FileImages) -> None
 
 def test_rings_are_joined_without_a_change_of_area(photos: FileImages) -> None:
     fitted, _lost = adapt_to_format(
-        sample_datasets.build(everything(), photos), form(ALL & ~Capability.MULTI_RING_OUTLINES)
+        sample_datasets.build_dataset(everything(), photos), form(ALL & ~Capability.MULTI_RING_OUTLINES)
     )
     assert fitted.objects is not None
     (ring,), shape = fitted.objects.get_polygons(2), sample_datasets.SIZES[0]
@@ -148,7 +148,8 @@ def test_rings_are_joined_without_a_change_of_area(photos: FileImages) -> None:
 
 def test_an_outline_becomes_the_pixels_within(photos: FileImages) -> None:
     fitted, _lost = adapt_to_format(
-        sample_datasets.build(everything(), photos), form(ALL & ~(Capability.OUTLINES | Capability.MULTI_RING_OUTLINES))
+        sample_datasets.build_dataset(everything(), photos),
+        form(ALL & ~(Capability.OUTLINES | Capability.MULTI_RING_OUTLINES)),
     )
     assert fitted.objects is not None
     assert fitted.objects.masks[1] == rle.counts_to_string(
@@ -160,9 +161,11 @@ def test_an_outline_becomes_the_pixels_within(photos: FileImages) -> None:
 def test_a_picture_of_classes_holds_one_mask_for_each_class(photos: FileImages) -> None:
     shape = sample_datasets.SIZES[0]
     first, second, third = (blob(shape, top, left) for top, left in ((1, 1), (10, 10), (12, 12)))
-    marks = [sample_datasets.Thing(name, mask=mask) for name, mask in (("a", first), ("b", third), ("a", second))]
-    dataset = sample_datasets.build(
-        sample_datasets.Plan(("a", "b"), [sample_datasets.Photo(0, things=marks)], marked=True), photos
+    marks = [
+        sample_datasets.PlannedObject(name, mask=mask) for name, mask in (("a", first), ("b", third), ("a", second))
+    ]
+    dataset = sample_datasets.build_dataset(
+        sample_datasets.DatasetPlan(("a", "b"), [sample_datasets.PlannedPhoto(0, objects=marks)], marked=True), photos
     )
     fitted, lost = adapt_to_format(dataset, form(Capability.MASKS | Capability.CLASSES))
     assert [(loss.kind, loss.count) for loss in lost] == [("together", 2)]
@@ -171,8 +174,9 @@ def test_a_picture_of_classes_holds_one_mask_for_each_class(photos: FileImages) 
     assert np.array_equal(painted[0], first | second)
     assert np.array_equal(painted[1], third & ~second)
     assert fitted.objects.boxes[1].tolist() == list(rle.compute_bounding_box(rle.mask_to_counts(painted[1]), shape[0]))
-    plain = sample_datasets.build(
-        sample_datasets.Plan(("a", "b"), [sample_datasets.Photo(0, things=marks[:2])], marked=True), photos
+    plain = sample_datasets.build_dataset(
+        sample_datasets.DatasetPlan(("a", "b"), [sample_datasets.PlannedPhoto(0, objects=marks[:2])], marked=True),
+        photos,
     )
     assert adapt_to_format(plain, form(Capability.MASKS | Capability.CLASSES))[1] == ()
 
@@ -180,26 +184,30 @@ def test_a_picture_of_classes_holds_one_mask_for_each_class(photos: FileImages) 
 @pytest.mark.parametrize("holds", [Capability.LABELS, Capability.LABELS | Capability.CLASSES | Capability.NEGATIVES])
 def test_nothing_left_is_refused_whatever_is_allowed(photos: FileImages, holds: Capability) -> None:
     with pytest.raises(UsageError, match="Nothing in"):
-        adapt_to_format(sample_datasets.build(everything(), photos), form(holds))
-    labelled = sample_datasets.Plan(
-        ("a", "b"), [sample_datasets.Photo(0, name="a"), sample_datasets.Photo(1, name="b")], marked=False
+        adapt_to_format(sample_datasets.build_dataset(everything(), photos), form(holds))
+    labelled = sample_datasets.DatasetPlan(
+        ("a", "b"), [sample_datasets.PlannedPhoto(0, name="a"), sample_datasets.PlannedPhoto(1, name="b")], marked=False
     )
     with pytest.raises(UsageError, match="image-level classes are dropped: 2"):
-        adapt_to_format(sample_datasets.build(labelled, photos), form(ALL & ~Capability.LABELS))
+        adapt_to_format(sample_datasets.build_dataset(labelled, photos), form(ALL & ~Capability.LABELS))
 
 
-def test_images_that_nobody_has_labelled_are_no_negatives(photos: FileImages) -> None:
-    plan = sample_datasets.Plan(
+def test_unlabelled_images_are_no_negatives(photos: FileImages) -> None:
+    plan = sample_datasets.DatasetPlan(
         ("a", "b"),
-        [sample_datasets.Photo(0, name="a"), sample_datasets.Photo(1), sample_datasets.Photo(2, name="b")],
+        [
+            sample_datasets.PlannedPhoto(0, name="a"),
+            sample_datasets.PlannedPhoto(1),
+            sample_datasets.PlannedPhoto(2, name="b"),
+        ],
         marked=False,
     )
-    fitted, lost = adapt_to_format(sample_datasets.build(plan, photos), form(ALL))
+    fitted, lost = adapt_to_format(sample_datasets.build_dataset(plan, photos), form(ALL))
     assert [(loss.kind, loss.count) for loss in lost] == [("unlabelled", 1)]
     assert len(fitted) == 2
 
 
-def test_a_loss_is_told_in_words() -> None:
+def test_a_loss_is_described_in_a_message() -> None:
     assert str(ConversionLoss("masks", 1200, "masks become boxes")) == "masks become boxes: 1,200"
 
 
@@ -257,15 +265,15 @@ def test_images_get_names_that_every_system_takes(photos: FileImages, awkward: P
 
 
 def voc(photos: FileImages) -> Dataset:
-    """A set that VOC holds whole."""
+    """Return a set that VOC holds without loss."""
     plan = everything()
     for photo in plan.photos:
-        photo.things = [sample_datasets.Thing(thing.name, (1.5, 2.0, 20.25, 20.0)) for thing in photo.things]
-    return sample_datasets.build(plan, photos)
+        photo.objects = [sample_datasets.PlannedObject(item.name, (1.5, 2.0, 20.25, 20.0)) for item in photo.objects]
+    return sample_datasets.build_dataset(plan, photos)
 
 
 def test_a_refusal_lists_the_losses_and_writes_nothing(photos: FileImages, awkward: Path) -> None:
-    dataset = sample_datasets.build(everything(), photos)
+    dataset = sample_datasets.build_dataset(everything(), photos)
     with pytest.raises(UsageError) as caught:
         convert_dataset(dataset, awkward / "out", "voc")
     assert "masks become boxes: 1" in caught.value.problem
@@ -305,17 +313,20 @@ def test_where_hard_links_fail_symbolic_ones_are_made(
     "name", [name for name in list_writable_formats() if Capability.EXTERNAL_PATHS in FORMATS[name].capabilities]
 )
 def test_referenced_images_stay_where_they_are(photos: FileImages, awkward: Path, name: str) -> None:
-    labelled = sample_datasets.Plan(
-        ("a", "b"), [sample_datasets.Photo(i, name="ab"[i % 2]) for i in range(3)], marked=False
+    labelled = sample_datasets.DatasetPlan(
+        ("a", "b"), [sample_datasets.PlannedPhoto(i, name="ab"[i % 2]) for i in range(3)], marked=False
     )
     boxed = [
-        sample_datasets.Photo(i, things=[sample_datasets.Thing("ab"[i % 2], (1.0, 2.0, 9.0, 8.5))]) for i in range(3)
+        sample_datasets.PlannedPhoto(i, objects=[sample_datasets.PlannedObject("ab"[i % 2], (1.0, 2.0, 9.0, 8.5))])
+        for i in range(3)
     ]
     marked = Capability.BOXES in FORMATS[name].capabilities
-    plan = sample_datasets.Plan(("a", "b"), boxed, marked=True) if marked else labelled
-    convert_dataset(sample_datasets.build(plan, photos), awkward / "out", name, ConvertOptions(REFERENCE_IMAGES))
+    plan = sample_datasets.DatasetPlan(("a", "b"), boxed, marked=True) if marked else labelled
+    convert_dataset(
+        sample_datasets.build_dataset(plan, photos), awkward / "out", name, ConvertOptions(REFERENCE_IMAGES)
+    )
     found = open_dataset(awkward / "out")
-    sample_datasets.require_same(found, sample_datasets.build(plan, photos))
+    sample_datasets.require_same(found, sample_datasets.build_dataset(plan, photos))
     assert {found.images.get_path(row).resolve() for row in range(3)} == {
         photos.get_path(i).resolve() for i in range(3)
     }
@@ -325,9 +336,9 @@ def test_referenced_images_stay_where_they_are(photos: FileImages, awkward: Path
 def test_images_that_are_no_files_cannot_be_referenced(awkward: Path) -> None:
     blocks = PixelBlocks((np.random.default_rng(0).integers(0, 256, (12, 8, 8), np.uint8),))
     names, ids = StringColumn.from_strings(f"digit-{i:02}" for i in range(12)), np.arange(12, dtype=np.int32) % 3
-    table = Table(awkward, "idx", names, Classes(("0", "1", "2")), ids, np.full(12, TRAIN, np.int8), pixels=blocks)
+    table = LabelTable(awkward, "idx", names, Classes(("0", "1", "2")), ids, np.full(12, TRAIN, np.int8), pixels=blocks)
     digits = replace(build_dataset(table), root=Path("idx"))
-    with pytest.raises(UsageError, match="no files"):
+    with pytest.raises(UsageError, match="not separate files"):
         convert_dataset(digits, awkward / "out", "csv", ConvertOptions(REFERENCE_IMAGES))
     done = convert_dataset(digits, awkward / "out", "csv")
     sample_datasets.require_same_pixels(open_dataset(awkward / "out"), digits)
@@ -338,7 +349,7 @@ def test_images_that_are_no_files_cannot_be_referenced(awkward: Path) -> None:
     "name", [name for name in list_writable_formats() if Capability.EXTERNAL_PATHS not in FORMATS[name].capabilities]
 )
 def test_formats_without_paths_say_so(photos: FileImages, awkward: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"--copy or --link|would be left"):
+    with pytest.raises(UsageError, match=r"--copy or --link|can be represented"):
         convert_dataset(voc(photos), awkward / "out", name, ConvertOptions(REFERENCE_IMAGES, lossy=True))
     assert not (awkward / "out").exists()
 
@@ -362,10 +373,10 @@ def test_a_target_that_is_taken_or_inside_the_source_is_refused(photos: FileImag
 
 @dataclass(frozen=True)
 class Interrupted(FileImages):
-    """Photos at whose third a person presses Ctrl-C."""
+    """Images that raise KeyboardInterrupt at the third one."""
 
     def get_path(self, index: int) -> Path:
-        """Return the file of the first two."""
+        """Return the file of one of the first two images."""
         if index == 2:
             raise KeyboardInterrupt
         return super().get_path(index)
@@ -390,7 +401,7 @@ def test_a_full_disk_leaves_nothing(photos: FileImages, awkward: Path, monkeypat
     assert os.listdir(awkward) == ["fuente"]
 
 
-# What does not fit its image
+# Images and boxes that cannot be used
 
 
 def test_images_and_boxes_that_cannot_be_used_are_listed(photos: FileImages, awkward: Path) -> None:
@@ -418,11 +429,11 @@ def test_sizes_are_those_of_the_photos_whatever_the_labels_state(photos: FileIma
 
 
 def small(photos: FileImages, classes: tuple[str, ...], first: int, *names: str) -> Dataset:
-    things = [
-        sample_datasets.Photo(first + i, things=[sample_datasets.Thing(name, (1.0, 1.0, 9.0, 9.0))])
+    planned = [
+        sample_datasets.PlannedPhoto(first + i, objects=[sample_datasets.PlannedObject(name, (1.0, 1.0, 9.0, 9.0))])
         for i, name in enumerate(names)
     ]
-    return sample_datasets.build(sample_datasets.Plan(classes, things, marked=True), photos)
+    return sample_datasets.build_dataset(sample_datasets.DatasetPlan(classes, planned, marked=True), photos)
 
 
 def test_datasets_are_joined_by_the_names_of_classes(photos: FileImages, awkward: Path) -> None:
@@ -451,8 +462,8 @@ def test_names_that_differ_by_case_are_refused_until_they_are_merged(photos: Fil
 
 
 def test_kinds_of_labels_are_not_mixed(photos: FileImages) -> None:
-    labelled = sample_datasets.build(
-        sample_datasets.Plan(("a",), [sample_datasets.Photo(0, name="a")], marked=False), photos
+    labelled = sample_datasets.build_dataset(
+        sample_datasets.DatasetPlan(("a",), [sample_datasets.PlannedPhoto(0, name="a")], marked=False), photos
     )
     with pytest.raises(UsageError, match="different types"):
         merge_datasets([labelled, small(photos, ("a",), 1, "a")])
@@ -468,7 +479,7 @@ def test_kinds_of_labels_are_not_mixed(photos: FileImages) -> None:
 
 @pytest.fixture
 def ask(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Ask the command line within this process."""
+    """Return a function that runs the command line in this process."""
 
     def lince(*words: str | Path) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -551,7 +562,7 @@ HELD = (
 )
 
 
-@pytest.mark.parametrize("page", ["docs/formats.md", "docs/es/formats.md"])
+@pytest.mark.parametrize("page", ["docs/formats.md", "docs/es/formats.md", "docs/pt/formats.md"])
 def test_the_page_says_what_each_format_holds(page: str) -> None:
     text = (Path(__file__).resolve().parents[2] / page).read_text("utf-8")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "`" in line[:5]]

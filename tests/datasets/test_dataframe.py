@@ -1,4 +1,4 @@
-"""Data taken out of lince: every column of the tables for pandas, every entry of the targets for torch."""
+"""Dataset export to pandas tables and torch targets: every column and entry."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OUTLINE = [np.array([[1.0, 1.0], [5.0, 1.0], [5.0, 4.0], [1.0, 4.0]])]
 
 @pytest.fixture
 def marked(awkward: Path) -> Dataset:
-    """Three photos of 12 x 16: two with objects, a box, a mask and an outline among them, and an empty one."""
+    """Return three photos of 12 x 16: two with objects (box, mask and outline) and one without."""
     marks = ObjectTableBuilder(ReadOptions())
     for i, split in enumerate((TRAIN, TEST, UNASSIGNED)):
         pixels = np.full((12, 16, 3), 10 * i, np.uint8)
@@ -44,7 +44,7 @@ def marked(awkward: Path) -> Dataset:
 
 @pytest.fixture
 def whole(awkward: Path) -> Dataset:
-    """Four photos in class folders, of which one has lost its class."""
+    """Return four photos in class folders, one of them without a class."""
     for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
         (awkward / name).parent.mkdir(exist_ok=True)
         (awkward / name).write_bytes(images.encode_png(np.zeros((4, 6, 3), np.uint8)))
@@ -151,7 +151,7 @@ def test_a_size_takes_boxes_and_masks_along(marked: Dataset) -> None:
     assert tuple(image.shape) == (3, 24, 8)
     assert target["boxes"].tolist() == [[1.25, 6.0, 4.0, 21.0], [1.5, 4, 3.5, 12]]
     shown = np.zeros((24, 8), np.uint8)
-    shown[4:12, 1:3] = 1  # the pixels whose middles lie on it
+    shown[4:12, 1:3] = 1  # the pixels whose centres lie on it
     assert np.array_equal(target["masks"][1].numpy(), shown)
 
 

@@ -1,4 +1,4 @@
-"""Datasets: columns that stay together, images read when asked for, and every image looked at once."""
+"""Dataset: consistent columns, lazy image reading, verification of every image."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_mnist(shared: Path) -> None:
 
 
 def test_pets(shared: Path) -> None:
-    with pytest.raises(AmbiguousError, match=r"names: .* Abyssinian"):  # boxes, masks and names: all can be meant
+    with pytest.raises(AmbiguousError, match=r"names: .* Abyssinian"):  # boxes, masks and names are possible
         open_dataset(shared / "data" / "pets")
     dataset = open_dataset(shared / "data" / "pets", format="names")
     assert dataset.count_per_class() == {"Abyssinian": 200, "american_bulldog": 200, "Bengal": 200}

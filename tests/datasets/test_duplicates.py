@@ -1,4 +1,4 @@
-"""Photos that are there more than once: altered copies are found, others are not, and the second look is quick."""
+"""Duplicate search: altered copies are found, other photos are not, a second search uses the cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from lince import images
 from lince.datasets import open_dataset
-from lince.datasets.duplicates import search as room
+from lince.datasets.duplicates import search
 from lince.datasets.duplicates.alignment import compute_similarity
 from lince.datasets.duplicates.search import (
     DuplicatePair,
@@ -23,7 +23,7 @@ from lince.datasets.duplicates.search import (
 
 
 def picture(seed: int, height: int = 180, width: int = 240) -> Image.Image:
-    """A picture of soft and sharp shapes, unlike any of another seed."""
+    """Return an image of soft and sharp shapes that differs from that of any other seed."""
     rng = np.random.default_rng(seed)
     canvas = np.asarray(
         Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(
@@ -101,7 +101,7 @@ def test_flat_and_tiny_pictures_are_no_copies_of_each_other(awkward: Path) -> No
     assert find_duplicates(open_dataset(root)) == ()
 
 
-def test_what_cannot_be_read_is_passed_over(awkward: Path) -> None:
+def test_unreadable_photos_are_skipped(awkward: Path) -> None:
     root = folders(awkward / "fotos", {"a/1.png": picture(1), "b/1.png": picture(1)})
     for name in ("a/2.png", "b/2.png"):
         (root / name).write_bytes((root / "a/1.png").read_bytes()[:200])
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_passed_over(awkward: Path) -> None:
     assert names(root, find_duplicates(open_dataset(root))) == {("a/1.png", "b/1.png", False)}
 
 
-def test_the_second_look_decodes_nothing(awkward: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_second_search_decodes_nothing(awkward: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LINCE_CACHE", str(tmp_path / "own"))
     root = folders(awkward / "fotos", {f"a/{seed}.png": picture(seed) for seed in range(3)} | {"b/x.png": picture(2)})
     before = find_duplicates(open_dataset(root))
@@ -124,16 +124,16 @@ def test_the_second_look_decodes_nothing(awkward: Path, monkeypatch: pytest.Monk
     assert find_duplicates(open_dataset(root)) == before
 
 
-def test_very_many_are_compared_by_the_quarters_of_their_hashes(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_sets_are_compared_by_quarters_of_their_hashes(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = {f"a/{seed}.png": picture(seed) for seed in range(8)} | {"b/x.png": ALTERED["darker"](picture(5))}
     root = folders(awkward / "fotos", pictures)
-    monkeypatch.setattr(room, "_MAX_EXHAUSTIVE", 1)
+    monkeypatch.setattr(search, "_MAX_EXHAUSTIVE", 1)
     assert names(root, find_duplicates(open_dataset(root))) == {("a/5.png", "b/x.png", True)}
 
 
 def test_a_hash_follows_its_mirror_image() -> None:
     thumbs = np.stack([np.asarray(picture(seed).convert("L").resize((64, 64))) for seed in range(20)])
-    turned = compute_perceptual_hashes(np.ascontiguousarray(thumbs[:, :, ::-1])) ^ room._MIRROR_BITS
+    turned = compute_perceptual_hashes(np.ascontiguousarray(thumbs[:, :, ::-1])) ^ search._MIRROR_BITS
     assert int(compute_hamming_distances(compute_perceptual_hashes(thumbs), turned).max()) <= 1
     assert (
         int(
@@ -145,7 +145,7 @@ def test_a_hash_follows_its_mirror_image() -> None:
     )
 
 
-def test_likeness_is_that_of_the_structure() -> None:
+def test_similarity_is_structural_similarity() -> None:
     one, other = (np.asarray(picture(seed).convert("L").resize((64, 64))) for seed in (1, 2))
     assert compute_similarity(one, one) == pytest.approx(1)
     assert compute_similarity(one, (one // 2 + 60).astype(np.uint8)) > 0.95
@@ -167,7 +167,7 @@ def test_real_photos(shared: Path) -> None:
     }
 
 
-def test_a_film_that_stands_still_is_not_compared_frame_by_frame(
+def test_equal_frames_of_a_still_video_are_not_compared_pairwise(
     awkward: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = np.asarray(picture(3)).astype(int)
@@ -178,7 +178,7 @@ def test_a_film_that_stands_still_is_not_compared_frame_by_frame(
     }
     asked = []
     monkeypatch.setattr(
-        room, "compute_similarity", lambda one, other: asked.append(1) or compute_similarity(one, other)
+        search, "compute_similarity", lambda one, other: asked.append(1) or compute_similarity(one, other)
     )
     pairs = find_duplicates(open_dataset(folders(awkward / "film", frames | {"b/x.png": picture(4)}), format="folders"))
     assert len(pairs) == len(asked) == 59

@@ -1,4 +1,4 @@
-"""What must stay together does: in groups, in parts, in folds, and in the table that travels with the data."""
+"""Groups: kept together in splits and folds, and in the split table saved beside the data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
 
 
 def marked(shown: list[list[int]], classes: int) -> Dataset:
-    """A dataset of images that show objects of the classes listed for each."""
+    """Return a dataset whose images show objects of the classes listed for each."""
     base = made([0] * len(shown))
     count = sum(map(len, shown))
     objects = replace(
@@ -141,7 +141,7 @@ def test_the_split_of_objects_does_not_hang_on_the_order_of_files() -> None:
     assert split_dataset(dataset, 0.2, 0.1, 6, ids).splits.tolist() != one.splits.tolist()
 
 
-def test_given_parts_stay_and_what_is_like_the_test_is_told() -> None:
+def test_given_splits_stay_and_images_like_the_test_set_are_reported() -> None:
     splits = [TEST] * 10 + [UNASSIGNED] * 40
     dataset = made([0, 1] * 25, splits)
     ids = np.arange(50)
@@ -170,14 +170,14 @@ def test_folds_are_even_and_keep_groups_together() -> None:
         assign_folds(dataset, 1, 0)
 
 
-def test_dealing_serves_the_rarest_first() -> None:
+def test_stratification_assigns_the_rarest_label_first() -> None:
     labels = np.array([[1, 0]] * 97 + [[1, 1]] * 3)
     parts = stratify_units(labels, np.ones(100, np.int64), np.array([0.8, 0.1, 0.1]), np.random.default_rng(0))
     assert sorted(parts[97:].tolist()) == [0, 1, 2]
     assert np.bincount(parts).tolist() == [80, 10, 10]
 
 
-# The table beside the data
+# The split table beside the data
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def photos(awkward: Path) -> Path:
     )
 
 
-def test_a_division_travels_with_the_data(photos: Path) -> None:
+def test_a_split_is_saved_beside_the_data(photos: Path) -> None:
     done = lince.split(photos, val=0.2, test=0.3, seed=1, folds=3)
     assert done.path == photos / "splits.csv"
     assert done.split_sizes == {"train": 10, "val": 4, "test": 6, "": 0}
@@ -200,8 +200,8 @@ def test_a_division_travels_with_the_data(photos: Path) -> None:
     assert anew.split_sizes["test"] == 10
 
 
-class Ear(SilentProgress):
-    """Remembers what is said."""
+class Listener(SilentProgress):
+    """Records the messages shown."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -210,14 +210,14 @@ class Ear(SilentProgress):
         self.said.append(text)
 
 
-def test_names_that_do_not_match_are_told(photos: Path) -> None:
+def test_names_that_do_not_match_are_reported(photos: Path) -> None:
     lince.split(photos)
     (photos / "a/0.png").rename(photos / "a/new.png")
 
-    ear = Ear()
-    found = open_dataset(photos, progress=ear)
-    assert any("a/new.png" in line for line in ear.said)
-    assert any("a/0.png" in line for line in ear.said)
+    listener = Listener()
+    found = open_dataset(photos, progress=listener)
+    assert any("a/new.png" in line for line in listener.said)
+    assert any("a/0.png" in line for line in listener.said)
     assert (found.splits == UNASSIGNED).sum() == 1
 
 

@@ -1,4 +1,4 @@
-"""The index of large sets: it says what reading says, while the data is as it was, and a broken one is no matter."""
+"""Split index cache: same content as reading, invalidation and damage."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def folders(root: Path) -> Path:
 
 
 def rested(root: Path, seconds: float = 60) -> Path:
-    """Let everything look as if it had not been touched for a while."""
+    """Set old modification times on everything below ``root``."""
     for path in [root, *root.rglob("*")]:
         then = path.stat().st_mtime - seconds
         os.utime(path, (then, then))
@@ -95,7 +95,7 @@ def same(one: Dataset, other: Dataset) -> bool:
 
 @pytest.fixture
 def no_reading(monkeypatch: pytest.MonkeyPatch):
-    """Make reading labels an error, so that only an index can answer."""
+    """Make reading labels an error, so that only an index can be used."""
 
     def forbid() -> None:
         def refuse(*_arguments: object) -> None:
@@ -107,7 +107,7 @@ def no_reading(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("make", SETS.values(), ids=SETS)
-def test_an_index_says_what_reading_says(awkward: Path, make, no_reading) -> None:
+def test_an_index_gives_the_same_as_reading(awkward: Path, make, no_reading) -> None:
     root = make(awkward / "datos")
     read = open_dataset(root)
     assert len(kept(root)) == 1
@@ -117,7 +117,7 @@ def test_an_index_says_what_reading_says(awkward: Path, make, no_reading) -> Non
     assert indexed.images.read_image(0).shape == (*SIZES, 3)
 
 
-def test_a_set_may_move_with_its_index(awkward: Path, no_reading) -> None:
+def test_an_index_works_after_its_folder_is_moved(awkward: Path, no_reading) -> None:
     read = open_dataset(yolo(awkward / "one"))
     (awkward / "one").rename(awkward / "other")
     no_reading()
@@ -126,7 +126,7 @@ def test_a_set_may_move_with_its_index(awkward: Path, no_reading) -> None:
     assert moved.images.read_image(0).shape == (*SIZES, 3)
 
 
-def test_other_wishes_have_an_index_of_their_own(awkward: Path) -> None:
+def test_other_options_have_an_index_of_their_own(awkward: Path) -> None:
     root = yolo(awkward / "datos")
     assert len(open_dataset(root).objects) == 6
     assert len(open_dataset(root, fix=["clip"]).objects) == 6
@@ -165,7 +165,7 @@ def test_data_that_changed_is_read_again(awkward: Path, change, monkeypatch: pyt
 read_place = index_cache.read_table
 
 
-def test_contents_are_compared_where_times_deceive(awkward: Path) -> None:
+def test_contents_are_compared_where_file_times_are_equal(awkward: Path) -> None:
     root = yolo(awkward / "datos")
     open_dataset(root)
     label = root / "labels/é 0.txt"
@@ -210,7 +210,7 @@ def test_where_nothing_may_be_written_the_cache_holds_it(
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_a_damaged_index_is_not_believed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_a_damaged_index_is_ignored(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     root = tmp_path_factory.mktemp("datos") / "set"
     read = open_dataset(yolo(root, 3))
     (path,) = kept(root)
@@ -224,7 +224,7 @@ def test_a_damaged_index_is_not_believed(tmp_path_factory: pytest.TempPathFactor
     assert same(read, open_dataset(root))
 
 
-def test_two_at_once_do_no_harm(awkward: Path) -> None:
+def test_concurrent_opens_write_one_index(awkward: Path) -> None:
     root = yolo(awkward / "datos")
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _number: open_dataset(root), range(8)))

@@ -1,4 +1,4 @@
-"""Splits: shares kept in every class, given parts left alone, the same on every machine."""
+"""Splits: class shares, given splits kept, the same result on every machine."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def test_quotas_add_up(counts: list[int], share: float) -> None:
 
 
 @given(st.permutations(range(40)), st.integers(0, 5))
-def test_the_order_of_finding_does_not_matter(order: list[int], seed: int) -> None:
+def test_the_order_of_the_images_does_not_matter(order: list[int], seed: int) -> None:
     class_ids = [i % 3 for i in range(40)]
     expected = by_name(split_dataset(made(class_ids), 0.2, 0.2, seed))
     assert by_name(split_dataset(made(class_ids, order=np.array(order)), 0.2, 0.2, seed)) == expected
 
 
 def test_pinned_split() -> None:
-    """The rows of one split, written down: it must never change under a user's feet."""
+    """A stored split: the same seed must keep giving the same rows in every version."""
     dataset = made([i % 2 for i in range(20)])
     found = split_dataset(dataset, 0.2, 0.2, seed=7)
     assert found.get_split_indices(TEST).tolist() == PINNED_TEST
@@ -120,6 +120,6 @@ def test_rows_without_a_class_stay_unassigned() -> None:
 
 
 @pytest.mark.parametrize(("val", "test"), [(0.5, 0.5), (-0.1, 0.1), (0.1, 1.0), (float("nan"), 0.1)])
-def test_shares_that_cannot_be(val: float, test: float) -> None:
+def test_invalid_shares_are_refused(val: float, test: float) -> None:
     with pytest.raises(UsageError):
         split_dataset(made([0, 1]), val, test, 0)

@@ -1,4 +1,4 @@
-"""Each recipe of docs/adding.md is applied to a copy of the tree as it stands on the page, and then shown to work."""
+"""docs/adding.md: each recipe is applied to a copy of the source tree, and works."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def recipe(heading: str) -> list[Block]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of what a recipe may touch."""
+    """Return a copy of the files that a recipe may change."""
     for name in COPIED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
@@ -46,7 +46,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def apply(tree: Path, blocks: list[Block]) -> None:
-    """Make the new files and the changes of ``blocks``; each change must find its place exactly once."""
+    """Write the new files and apply the changes of ``blocks``; each change must match exactly once."""
     for block in blocks:
         path = tree / block.path
         if not block.path:
@@ -105,12 +105,23 @@ def test_the_copy_is_what_runs(tree: Path) -> None:
     assert Path(done.stdout.strip()).is_relative_to(tree)
 
 
-RECIPES = ["A label format", "A backbone or a preset", "A dataset check", "An endpoint of the server", "A task"]
+RECIPES = [
+    "A label format",
+    "A backbone or a preset",
+    "An augmentation operation",
+    "An export target",
+    "A dataset check",
+    "A section of a report",
+    "An option of prediction",
+    "An endpoint of the server",
+    "A task",
+]
+NEED_ONNX = ("An export target", "An option of prediction", "An endpoint of the server", "A task")
 
 
 @pytest.mark.parametrize("heading", RECIPES)
 def test_a_recipe_works(tree: Path, heading: str) -> None:
-    if heading in ("An endpoint of the server", "A task"):
+    if heading in NEED_ONNX:
         pytest.importorskip("onnx")
     apply(tree, recipe(heading))
     require_success(tree, recipe(heading))
@@ -123,8 +134,14 @@ def test_a_detector_keeps_the_contract_of_all_detectors(tree: Path) -> None:
     require_success(tree, recipe("A detector"))
 
 
+def test_the_page_begins_with_its_contents() -> None:
+    headings = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
+    listed = re.findall(r"\]\(#([\w-]+)\)", PAGE[: PAGE.index("\n## ")])
+    assert sorted(listed) == sorted(heading.lower().replace(" ", "-") for heading in headings)
+
+
 def test_new_files_and_changes_are_in_order(tree: Path) -> None:
-    """As ``./check`` wants them: formatted, without a fault of style."""
+    """They pass the format and style steps of ``./check``."""
     ruff = shutil.which("ruff", path=Path(sys.executable).parent)
     if ruff is None:
         pytest.skip("ruff is not installed here")
@@ -136,7 +153,7 @@ def test_new_files_and_changes_are_in_order(tree: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_forgotten_page_is_told_by_the_tests_that_the_recipe_names(tree: Path) -> None:
+def test_a_missing_page_fails_the_tests_that_the_recipe_names(tree: Path) -> None:
     blocks = recipe("A label format")
     apply(tree, [block for block in blocks if block.path != "docs/es/formats.md"])
     [command] = commands(blocks)
@@ -145,7 +162,7 @@ def test_a_forgotten_page_is_told_by_the_tests_that_the_recipe_names(tree: Path)
     assert re.findall(r"^FAILED .*\[(.*)\]", done.stdout, re.MULTILINE) == ["docs/es/formats.md"]
 
 
-def test_a_language_speaks(tree: Path) -> None:
+def test_an_added_language_is_used(tree: Path) -> None:
     pytest.importorskip("babel")
     blocks = recipe("A language")
     apply(tree, blocks)

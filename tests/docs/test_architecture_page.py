@@ -1,4 +1,4 @@
-"""The page on the architecture names what is there, and its picture shows the imports of today."""
+"""docs/architecture.md: every name on the page exists, and the picture shows the current imports."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_name_on_the_page_is_there(name: str) -> None:
     assert exists(name)
 
 
-def test_a_name_that_is_not_there_is_told() -> None:
+def test_a_missing_name_is_reported() -> None:
     assert exists("lince.fileio.get_cache_folder")
     assert exists("lince.annotations.Label.from_probabilities")
     assert not exists("lince.fileio.nothing")
@@ -89,7 +89,7 @@ def test_the_picture_is_current(script: ModuleType, capsys: pytest.CaptureFixtur
     assert script.main(["--check"]) == 0, capsys.readouterr().out
 
 
-def test_a_picture_that_is_not_current_is_told(
+def test_an_outdated_picture_is_reported(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(script, "PICTURE", tmp_path / "picture.svg")
@@ -122,7 +122,7 @@ if TYPE_CHECKING:
 def later():
     from lince.models import weights
 """
-    assert set(script.imported_rooms(ast.parse(code))) == {"errors", "images", "preprocess", "formats", "models"}
+    assert set(script.imported_packages(ast.parse(code))) == {"errors", "images", "preprocess", "formats", "models"}
 
 
 def test_the_imports_are_those_that_the_contract_is_checked_on(script: ModuleType) -> None:
@@ -130,9 +130,9 @@ def test_the_imports_are_those_that_the_contract_is_checked_on(script: ModuleTyp
     graph = grimp.build_graph("lince", exclude_type_checking_imports=True, cache_dir=None)
     expected: dict[str, set[str]] = {}
     for module in graph.modules - {"lince", "lince.__main__", "lince.version"}:
-        room = module.split(".")[1]
+        package = module.split(".")[1]
         targets = {name.split(".")[1] for name in graph.find_modules_directly_imported_by(module) if "." in name}
-        expected.setdefault(room, set()).update(targets - {room, "version"})
+        expected.setdefault(package, set()).update(targets - {package, "version"})
     assert script.read_graph().imports == expected
 
 

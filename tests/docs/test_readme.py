@@ -1,4 +1,4 @@
-"""What the pages say is true: their links lead somewhere, the three READMEs agree, and their examples run."""
+"""READMEs and pages: links lead to files, the three languages agree, and the examples run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_three_languages_show_the_same_examples_and_tables() -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as a reader of the README has it: photos by class, new photos, weights of the default model at hand."""
+    """Return a folder as the README supposes: photos by class, new photos, weights of the default model."""
     timm = pytest.importorskip("timm")
     safetensors = pytest.importorskip("safetensors.torch")
     from lince.models.classification import registry as classification_registry

@@ -1,4 +1,4 @@
-"""The site of the documentation loads nothing from elsewhere, and the files about the project agree with it."""
+"""Documentation site: loads nothing from other sites; project files agree with it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def script() -> ModuleType:
         ("d.svg", '<svg><image href="http://cdn.example/x.png"/></svg>', "http://cdn.example/x.png"),
     ],
 )  # fmt: skip
-def test_what_is_loaded_from_elsewhere_is_told(
+def test_loads_from_other_sites_are_reported(
     script: ModuleType, awkward: Path, capsys: pytest.CaptureFixture[str], name: str, text: str, address: str
 ) -> None:
     (awkward / "index.html").write_text("<p>good</p>", "utf-8")

@@ -1,4 +1,4 @@
-"""Predictions on disk and runs side by side: exact round trips, honest refusals, p values against scipy's."""
+"""Classification predictions on disk and run comparison: round trips, refusals, p values against SciPy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLOWERS = Classes(("daisy", "roses", "tulips"))
 def answers(
     truth: list[int], predicted: list[int], classes: Classes = FLOWERS, start: int = 0
 ) -> ClassificationPredictions:
-    """Return predictions that answer ``predicted`` with 70 %, on images named by their place."""
+    """Return predictions of ``predicted`` with probability 0.7, on images named by their position."""
     rest = 0.3 / (len(classes) - 1)
     shares = np.full((len(truth), len(classes)), rest, np.float32)
     shares[np.arange(len(truth)), predicted] = 0.7
@@ -110,7 +110,7 @@ def test_arrays_that_do_not_fit_are_refused():
     one = answers([0, 1], [0, 1])
     with pytest.raises(ValueError, match="do not fit"):
         ClassificationPredictions(one.keys, one.names, one.truth[:1], one.probabilities, FLOWERS)
-    with pytest.raises(ValueError, match="unique name"):
+    with pytest.raises(ValueError, match="needs a name"):
         ClassificationPredictions(one.keys, one.names, one.truth, one.probabilities, Classes(("", "a", "b")))
 
 

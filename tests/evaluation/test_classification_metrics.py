@@ -1,4 +1,4 @@
-"""The figures of a classifier against scikit-learn, the bootstrap against resampled indices, and the edges."""
+"""Classification metrics: against scikit-learn, bootstrap against resampled indices, edge cases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lince.evaluation.classification.metrics import compute_classification_metri
 
 
 def made(count: int, classes: int, skill: float = 2.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Classes]:
-    """Draw truth and softmax probabilities of a classifier that is right more often the higher its ``skill``."""
+    """Draw labels and softmax probabilities of a classifier whose accuracy grows with ``skill``."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, classes, count)
     logits = rng.normal(size=(count, classes))
@@ -80,14 +80,14 @@ def test_the_interval_holds_the_true_figure_about_95_times_in_100():
     assert 0.91 <= held / 400 <= 0.98
 
 
-def test_all_right_is_not_certainty():
+def test_a_perfect_score_keeps_an_interval_below_1():
     rng = np.random.default_rng(0)
     few, many = (
         evaluation_confidence.compute_proportion_interval(10, 10, rng),
         evaluation_confidence.compute_proportion_interval(10_000, 10_000, rng),
     )
     assert (few.value, few.high) == (1.0, 1.0)
-    assert few.low == pytest.approx(0.6915, abs=1e-4)  # the exact bound of Clopper and Pearson for 10 of 10
+    assert few.low == pytest.approx(0.6915, abs=1e-4)  # the exact Clopper-Pearson bound for 10 of 10
     assert many.low > 0.999
     none = evaluation_confidence.compute_proportion_interval(0, 10, rng)
     assert (none.value, none.low) == (0.0, 0.0)
@@ -180,7 +180,7 @@ def test_figures_stay_in_range_whatever_the_answers(answers, sure):
             assert found is None or 0 <= found.low <= found.value <= found.high <= 1
 
 
-def test_pictures_worth_a_look_are_picked():
+def test_images_for_the_report_are_selected():
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.55, 0.45], [0.2, 0.8], [0.3, 0.7]])
     truth = np.array([0, 1, 0, 0, 1])
     assert example_selection.select_confident_errors(truth, probabilities, 5).tolist() == [3, 1]

@@ -1,4 +1,4 @@
-"""Detectors side by side: known differences, refusals, and the figures that evaluation gives to each alone."""
+"""Detector comparison: known differences, refusals, and agreement with the metrics of each run alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def objects(images: list[list[tuple[int, tuple[float, ...]]]]) -> ObjectTable:
 
 
 def run(found: list[list[int]], classes: Classes = NAMES, start: int = 0) -> DetectionPredictions:
-    """Return a run on images that show one object of each class, where the classes in ``found`` were found exactly."""
+    """Return a run on images with one object per class, in which exactly the classes in ``found`` were detected."""
     boxes = np.array([A, B])
     detections = tuple(
         Detections(boxes[ids].reshape(-1, 4), np.array(ids, np.int32), np.full(len(ids), 0.9, np.float32))
@@ -57,7 +57,7 @@ def made(seed: int, images: int = 40) -> DetectionPredictions:
 
 
 def other_findings(one: DetectionPredictions, seed: int, spread: float) -> DetectionPredictions:
-    """Return the same images with every finding moved a little."""
+    """Return the same images with every detection moved slightly."""
     rng = np.random.default_rng(seed)
     moved = tuple(
         dataclasses.replace(item, boxes=item.boxes + rng.normal(0, spread, (len(item), 1))) for item in one.detections
@@ -110,7 +110,7 @@ def test_the_paired_interval_is_that_of_the_same_images_drawn_for_both():
     assert found.low == pytest.approx(low, abs=0.025)
     assert found.high == pytest.approx(high, abs=0.025)
     alone = compare_detectors({"one": one, "two": two}).runs[1].metrics.map50_95
-    assert found.high - found.low < alone.high - alone.low  # what is hard for both takes no part
+    assert found.high - found.low < alone.high - alone.low  # difficult objects are left out for both
 
 
 def evaluate_once(item: DetectionPredictions) -> float:
@@ -129,7 +129,7 @@ def test_the_same_findings_show_no_difference_whatever_the_order_of_images_and_c
     assert (difference.map50_95.value, difference.map50.value) == (0.0, 0.0)
 
 
-def test_luck_is_not_called_progress():
+def test_a_difference_within_noise_is_unclear():
     one = made(5)
     assert compare_detectors({"a": one, "b": other_findings(one, 6, 0.05)}).runs[1].difference.outcome == "unclear"
     few = compare_detectors({"a": run([[0]] * 5), "b": run([[0, 1]] * 5)}).runs[1].difference
@@ -153,7 +153,7 @@ def test_boxes_that_were_drawn_anew_make_another_test_set():
     two = dataclasses.replace(one, truth=dataclasses.replace(one.truth, boxes=boxes))
     with pytest.raises(DataError, match="3 images are in all"):
         compare_detectors({"one": one, "two": two})
-    boxes[0, 0] -= 1.0 - 1e-6  # what a format rounds away is the same box
+    boxes[0, 0] -= 1.0 - 1e-6  # boxes that differ by a format's rounding are equal
     assert compare_detectors({"one": one, "two": two}).count == 4
 
 
@@ -182,7 +182,7 @@ def test_runs_of_detectors_are_told_by_their_header_and_no_mix_is_compared(awkwa
 def test_the_comparison_in_words_tables_and_as_a_page():
     comparison = compare_detectors({"old": run([[0]] * 10), "new <b>": run([[0, 1]] * 10)})
     shown = comparison.build_view()
-    assert shown.outcomes[0].startswith("new <b> is better than old by +50.0 points of mAP50-95 (from +")
+    assert shown.outcomes[0].startswith("new <b> is better than old: +50.0 points of mAP50-95 (from +")
     assert {len(row) for row in shown.runs.rows} == {len(shown.runs.header)}
     assert shown.classes.rows[1] == ("cabeza ñ", "10", "0.0%", "100.0%", "+100.0")
     page = render_comparison_html(comparison)
@@ -191,7 +191,7 @@ def test_the_comparison_in_words_tables_and_as_a_page():
     assert "Fixed: " not in page
     assert "| cabeza ñ | 10 |" in render_comparison_markdown(comparison)
     back = compare_detectors({"new": run([[0, 1]] * 10), "old": run([[0]] * 10)})
-    assert back.build_view().outcomes[0].startswith("old is worse than new by −50.0 points")
+    assert back.build_view().outcomes[0].startswith("old is worse than new: −50.0 points")
     same = compare_detectors({"one": run([[0]] * 10), "two": run([[0]] * 10)})
     assert same.build_view().outcomes[0].startswith("No significant difference between two and one")
 

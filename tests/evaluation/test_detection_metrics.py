@@ -1,4 +1,4 @@
-"""The figures of a detector against pycocotools, against counting by hand, and at the edges."""
+"""Detection metrics: against pycocotools, against counting by hand, and edge cases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from lince.evaluation.average_precision import (
 from lince.evaluation.detection.matcher import build_match_input, match_detections
 from lince.evaluation.detection.metrics import AREA_RANGES, compute_detection_metrics
 from lince.evaluation.detection.tide import ERROR_KINDS, compute_ap_gains, find_errors
-from lince.evaluation.diagnosis.detection_rules import DetectionDiagnosisInput, check_few_boxes
+from lince.evaluation.diagnosis.detection.diagnosis_input import DetectionDiagnosisInput
+from lince.evaluation.diagnosis.detection.rules import check_few_boxes
 from lince.findings import Severity
 
 
@@ -45,7 +46,7 @@ def truth_of(images) -> ObjectTable:
 
 
 def found_of(images) -> list[Detections]:
-    """Return the findings of ``images``, each a list of (class, box, score)."""
+    """Return the detections of ``images``, each a list of (class, box, score)."""
     result = []
     for image in images:
         rows = sorted(image, key=lambda row: -row[2])
@@ -56,7 +57,7 @@ def found_of(images) -> list[Detections]:
 
 
 def drawn(images, classes, objects, extra=1.0, seed=0, crowds=0.1):
-    """Draw truth and findings: objects found, shifted, of another class or missed, and findings at random."""
+    """Draw truth and detections: objects found, shifted, misclassified or missed, and false detections."""
     rng = np.random.default_rng(seed)
     truth, found = [], []
     for _image in range(images):
@@ -79,7 +80,7 @@ def drawn(images, classes, objects, extra=1.0, seed=0, crowds=0.1):
 
 
 def reference(truth, found, classes):
-    """Return pycocotools' precision (T, R, C, A) of the same; -1 where a class is not there."""
+    """Return pycocotools' precision (T, R, C, A) of the same data; -1 where a class is absent."""
     coco_module = pytest.importorskip("pycocotools.coco")
     evaluator = pytest.importorskip("pycocotools.cocoeval")
     flags = (truth.flags & (CROWD | DIFFICULT)) > 0
@@ -141,7 +142,7 @@ def test_average_precision_equals_that_of_pycocotools(images, classes, objects, 
     metrics = compute_detection_metrics(truth, found, known)
     assert metrics.map50.value == pytest.approx(np.nanmean(expected[0]), abs=1e-6)
     assert metrics.map50_95.value == pytest.approx(np.nanmean(expected), abs=1e-6)
-    assert (images, extra) != (30, 12.0) or max(map(len, found)) > 100  # the hundred that COCO looks at
+    assert (images, extra) != (30, 12.0) or max(map(len, found)) > 100  # the hundred detections that COCO evaluates
 
 
 whole = st.integers(0, 12)
@@ -165,7 +166,7 @@ def test_every_kind_of_error_is_told_apart_and_what_mending_it_brings():
     truth = truth_of([[(0, A, 0), (1, B, 0)], [(0, A, 0)], [(0, A, 0), (0, B, 0)], [(1, A, 0)]])
     found = found_of(
         [
-            [(0, A, 0.9), (0, A, 0.85), (0, B, 0.8), (0, FAR, 0.7)],  # right, double, class, background
+            [(0, A, 0.9), (0, A, 0.85), (0, B, 0.8), (0, FAR, 0.7)],  # correct, duplicate, class, background
             [(0, half_off, 0.6)],  # place
             [(1, half_b, 0.55), (0, A, 0.5)],  # both, right; B is missed
             [],  # missed
@@ -187,7 +188,7 @@ def test_every_kind_of_error_is_told_apart_and_what_mending_it_brings():
     # Class 0 finds 2 of its 4 objects, at precision 1/1 and 2/6: its AP50 is (26 + 25 / 3) / 101; class 1 has none.
     before = (26 + 25 / 3) / 101 / 2
     assert compute_detection_metrics(truth, found, names(2)).map50.value == pytest.approx(before)
-    # A third finding of class 0 becomes right: precision 1/1, 2/5, 3/6, the second lifted to 3/6.
+    # A third detection of class 0 becomes right: precision 1/1, 2/5, 3/6, the second raised to 3/6.
     assert gain["place"] == pytest.approx((26 + 25 / 2 + 25 / 2) / 101 / 2 - before)
     # Class 1 finds one of its two, first; class 0 loses a wrong one: 1/1, 2/5.
     assert gain["class"] == pytest.approx(((26 + 25 * 0.4) / 101 + 51 / 101) / 2 - before)
@@ -253,7 +254,7 @@ def test_an_error_mends_no_object_twice_and_no_count_exceeds_what_there_is():
     assert max(gain.values()) > 0.02
 
 
-def test_perfect_answers_leave_nothing_to_tell():
+def test_perfect_detections_have_no_errors():
     truth, _found, known = drawn(20, 3, 4, seed=1, crowds=0.0)
     perfect = [
         Detections(
@@ -270,7 +271,7 @@ def test_perfect_answers_leave_nothing_to_tell():
     assert all(size.map50 in {None, 1.0} for size in metrics.size_scores)
 
 
-def test_finding_nothing_at_all_is_all_missed():
+def test_no_detections_count_every_object_as_missed():
     truth, _found, known = drawn(6, 2, 3, seed=2, crowds=0.0)
     metrics = compute_detection_metrics(
         truth, [Detections(np.empty((0, 4)), np.empty(0, "i4"), np.empty(0, "f4"))] * 6, known
@@ -286,7 +287,7 @@ def test_the_worst_image_comes_first_and_says_why():
     found = found_of([[(0, A, 0.9)], [(0, FAR, 0.9)], [(0, A, 0.8), (0, A, 0.8)]])
     worst = compute_detection_metrics(truth, found, names(1)).worst_images
     assert [(image.image, image.error_count) for image in worst] == [(1, 3), (2, 1)]
-    assert worst[0].description == "2 objects missed, 1 box where nothing is"
+    assert worst[0].description == "2 objects missed, 1 box on the background"
     assert worst[0].counts == {"missed": 2, "background": 1}
 
 
@@ -314,7 +315,7 @@ def test_the_bootstrap_is_that_of_test_sets_drawn_image_by_image():
         )
     interval = compute_detection_metrics(truth, found, known, seed=11).map50
     drawn_values = average_over_classes(draws[:, 0])
-    assert drawn_values.mean() > interval.value  # the flattery that the interval takes out twice
+    assert drawn_values.mean() > interval.value  # the upward bias that the interval subtracts twice
     shift = 2 * (interval.value - drawn_values.mean())
     assert interval.low == pytest.approx(np.percentile(drawn_values, 2.5) + shift)
     assert interval == compute_detection_metrics(truth, found, known, seed=11).map50

@@ -1,4 +1,4 @@
-"""What a detector found, on disk: exact round trips of anything, and damage that is named by file and line."""
+"""Detection predictions on disk: exact round trips; damage is named by file and line."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_any_damage_is_read_or_named_by_file_and_line(tmp_path_factory, given_, 
 
 
 def refusal(path: Path) -> str | None:
-    """Return why ``path`` is refused; any other error than lince's own goes through."""
+    """Return the message with which ``path`` is refused; any error that is not lince's own is raised."""
     try:
         DetectionPredictions.load(path)
     except DataError as error:

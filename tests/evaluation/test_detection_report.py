@@ -1,4 +1,4 @@
-"""The report of a detector: what each rule says and when, the JSON, and a page that holds in three languages."""
+"""Detection report: diagnosis rules, JSON, and the page in three languages."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from lince.annotations import Classes, Detections, ObjectTable, RejectedItem
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.metrics import DetectionMetrics, SizeScore, compute_detection_metrics
 from lince.evaluation.detection.tide import BACKGROUND, ERROR_KINDS, LOCALISATION, ErrorStats, format_error_count
-from lince.evaluation.diagnosis.detection_rules import RULES, DetectionDiagnosisInput, diagnose_detection
+from lince.evaluation.diagnosis.detection.diagnosis import RULES, diagnose_detection
+from lince.evaluation.diagnosis.detection.diagnosis_input import DetectionDiagnosisInput
 from lince.evaluation.report import (
     DataSummary,
     DetectionReport,
     DetectionReportImage,
     DetectionReportImages,
-    ModelSummary,
+    ModelFacts,
     RecipeResult,
     render_html,
     render_markdown,
@@ -60,7 +61,7 @@ def objects(images: int, names: int, seed: int) -> ObjectTable:
 
 
 def answers(truth: ObjectTable, names: int, faults: float, seed: int = 1) -> list[Detections]:
-    """Return the truth with a share ``faults`` of it dropped, of another class, displaced, or seen where nothing is."""
+    """Return the truth with a share ``faults`` dropped, misclassified, displaced or added as false detections."""
     rng = np.random.default_rng(seed)
     found = []
     for image in range(len(truth.starts) - 1):
@@ -109,7 +110,7 @@ def epochs(*values: float | None) -> tuple[dict[str, float | int | None], ...]:
 
 
 def made(names: tuple[str, ...] = NAMES, **changes) -> DetectionReport:
-    """Return a full report on made-up findings."""
+    """Return a complete report on generated detections."""
     counts = {split: dict.fromkeys(names, 400) for split in ("train", "val", "test")}
     rejected = (
         RejectedItem("images/broken.jpg", "the file is cut off", "Copy it again."),
@@ -126,7 +127,7 @@ def made(names: tuple[str, ...] = NAMES, **changes) -> DetectionReport:
         data=DataSummary(
             "photos", "yolo", 499, 501, {"train": 400, "val": 49, "test": 50}, counts, "9f" * 16, rejected
         ),
-        model=ModelSummary(
+        model=ModelFacts(
             "yolox-nano", "yolox_nano.pth", "Apache-2.0", 911_077, 911_077, 1_080_000_000, "416 × 416 BGR"
         ),
         train_boxes={**dict.fromkeys(names, 400), names[-1]: 26},
@@ -158,7 +159,7 @@ def sized(small: float) -> DetectionMetrics:
 
 
 def lacking() -> DetectionMetrics:
-    """Return good figures of a set whose test images show no person."""
+    """Return good metrics of a set whose test images show no person."""
     truth = objects(60, 2, 0)
     return compute_detection_metrics(truth, answers(truth, 2, 0.0), Classes(NAMES))
 
@@ -191,7 +192,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("code", CASES)
-def test_each_rule_speaks_when_it_should_and_only_then(code):
+def test_each_rule_fires_exactly_when_it_should(code):
     wrong, right = (diagnose_detection(evidence) for evidence in CASES[code])
     assert code in {finding.code for finding in wrong}
     assert code not in {finding.code for finding in right}
@@ -207,12 +208,12 @@ def test_every_rule_has_its_case():
     assert len(RULES) == len(CASES)
 
 
-def test_a_good_detector_is_told_so_and_nothing_else():
+def test_a_good_detector_gets_a_single_positive_finding():
     (only,) = diagnose_detection(DetectionDiagnosisInput(metrics(0.0), MANY))
     assert (only.code, only.severity) == ("all_well", Severity.GOOD)
 
 
-def test_the_person_of_the_hard_hats_is_named_first_with_what_to_do():
+def test_the_rare_class_is_named_first_with_advice():
     first = made().findings[0]
     assert "person has 26 boxes: label about 100 more" in first.text
     assert first.severity is Severity.SERIOUS
@@ -288,7 +289,7 @@ def test_the_commands_name_the_run_where_it_is_known_and_the_worst_images_are_na
 
 def test_errors_are_counted_in_whole_phrases():
     assert format_error_count(LOCALISATION, 1) == "1 box in the wrong location"
-    assert format_error_count(BACKGROUND, 1234) == "1,234 boxes where nothing is"
+    assert format_error_count(BACKGROUND, 1234) == "1,234 boxes on the background"
     assert len({format_error_count(kind, number) for kind in ERROR_KINDS for number in (1, 2)}) == 2 * len(ERROR_KINDS)
     said = next(
         one

@@ -1,4 +1,4 @@
-"""Every rule of the diagnosis with a case that sets it off and one that does not."""
+"""Diagnosis rules: each with a case that triggers it and one that does not."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import pytest
 
 from lince.annotations import Classes
 from lince.evaluation.classification.metrics import compute_classification_metrics
-from lince.evaluation.diagnosis import RULES, DiagnosisInput, Severity, diagnose_classification
+from lince.evaluation.diagnosis.classification.diagnosis import RULES, diagnose_classification
+from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.findings import Severity
 
 NAMES = Classes(("daisy", "roses", "tulips"))
 
 
 def metrics(right=0.95, count=900, sure=None, share=None, mixed=0.0):
-    """Return figures of ``count`` answers, a share ``right`` of them right, given with probability ``sure``.
+    """Return metrics of ``count`` predictions, a share ``right`` of them correct, with probability ``sure``.
 
     ``share`` is the first class's share of the images; ``mixed`` the share of roses taken for tulips.
     """
@@ -39,7 +41,7 @@ def _spread(count, share):
 
 def codes(**given) -> list[str]:
     given.setdefault("metrics", metrics())
-    return [finding.code for finding in diagnose_classification(DiagnosisInput(**given))]
+    return [finding.code for finding in diagnose_classification(ClassificationDiagnosisInput(**given))]
 
 
 def epochs(train: list[float], val: list[float]):
@@ -101,33 +103,33 @@ CASES = {
 
 
 @pytest.mark.parametrize("code", CASES)
-def test_each_rule_speaks_when_it_should_and_only_then(code):
+def test_each_rule_fires_exactly_when_it_should(code):
     on, off = CASES[code]
     assert code in codes(**(GOOD | on))
     assert code not in codes(**(GOOD | off))
 
 
 def test_every_rule_has_its_case():
-    inputs = [DiagnosisInput(**({"metrics": metrics()} | GOOD | on)) for on, _off in CASES.values()]
+    inputs = [ClassificationDiagnosisInput(**({"metrics": metrics()} | GOOD | on)) for on, _off in CASES.values()]
     fired = {rule for rule in RULES if any(rule(given) is not None for given in inputs)}
     assert fired == set(RULES)  # which finds one of two codes
 
 
-def test_a_good_run_is_told_so_and_nothing_else():
+def test_a_good_run_gets_a_single_positive_finding():
     assert codes(**GOOD) == ["all_well"]
 
 
-def test_a_note_does_not_spoil_a_good_run_but_a_warning_does():
-    noted = diagnose_classification(DiagnosisInput(metrics(right=1, mixed=0.1), **GOOD))
+def test_a_good_run_may_have_notes_but_no_warnings():
+    noted = diagnose_classification(ClassificationDiagnosisInput(metrics(right=1, mixed=0.1), **GOOD))
     assert [finding.code for finding in noted] == ["all_well", "confused_pairs"]
-    warned = diagnose_classification(DiagnosisInput(metrics(right=1, mixed=0.3), **GOOD))
+    warned = diagnose_classification(ClassificationDiagnosisInput(metrics(right=1, mixed=0.3), **GOOD))
     assert "all_well" not in [finding.code for finding in warned]
     assert warned[0].severity is Severity.WARNING
 
 
-def test_the_gravest_stands_first_and_all_of_it_is_json():
+def test_findings_are_sorted_by_severity_and_are_json():
     found = diagnose_classification(
-        DiagnosisInput(metrics(right=0.3), train_counts={"daisy": 3, "roses": 80, "tulips": 90})
+        ClassificationDiagnosisInput(metrics(right=0.3), train_counts={"daisy": 3, "roses": 80, "tulips": 90})
     )
     assert [finding.severity for finding in found] == sorted(finding.severity for finding in found)
     records = json.loads(json.dumps([finding.to_dict() for finding in found], allow_nan=False))
@@ -135,8 +137,8 @@ def test_the_gravest_stands_first_and_all_of_it_is_json():
     assert all(record["text"] and record["advice"] and record["figures"] for record in records)
 
 
-def test_the_words_hold_the_figures():
-    evidence = DiagnosisInput(metrics(right=1, mixed=0.2), {"daisy": 12, "roses": 500})
+def test_the_texts_contain_the_figures():
+    evidence = ClassificationDiagnosisInput(metrics(right=1, mixed=0.2), {"daisy": 12, "roses": 500})
     texts = {finding.code: finding for finding in diagnose_classification(evidence)}
     assert "“roses” predicted as “tulips”: 60 of 300 (20.0%)" in texts["confused_pairs"].text
     assert "daisy has 12 (add 18)" in texts["few_examples"].text
@@ -145,7 +147,9 @@ def test_the_words_hold_the_figures():
 
 def test_a_larger_test_set_as_advised_is_large_enough():
     found = next(
-        f for f in diagnose_classification(DiagnosisInput(metrics(right=0.8, count=60))) if f.code == "small_test_set"
+        f
+        for f in diagnose_classification(ClassificationDiagnosisInput(metrics(right=0.8, count=60)))
+        if f.code == "small_test_set"
     )
     needed = found.figures["needed"]
     accuracy = metrics(right=0.8, count=needed).accuracy

@@ -1,4 +1,4 @@
-"""The report in its three forms: the contract of the JSON, what the page says and escapes, the charts' geometry."""
+"""Classification report: JSON schema, page content and escaping, Markdown, chart geometry."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from lince.evaluation.classification.predictions import ClassificationPrediction
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.report import (
     ClassificationReport,
+    ClassificationReportImage,
+    ClassificationReportImages,
     DataSummary,
-    ModelSummary,
+    ModelFacts,
     RecipeResult,
-    ReportImage,
-    ReportImages,
     build_classifier_table,
     build_recall_table,
     describe_outcomes,
@@ -46,10 +46,14 @@ HOSTILE = "<script>alert('1')</script> & \"two\""
 VOID = {"meta", "link", "img", "br", "line", "rect", "circle", "polyline"}
 
 
-def picture(truth="roses", predicted="tulips", caption="test/a photo.jpg", overlay=False, kind="JPEG") -> ReportImage:
+def picture(
+    truth="roses", predicted="tulips", caption="test/a photo.jpg", overlay=False, kind="JPEG"
+) -> ClassificationReportImage:
     stream = io.BytesIO()
     Image.fromarray(np.full((24, 32, 3), 120, np.uint8)).save(stream, kind)
-    return ReportImage(stream.getvalue(), caption, truth, predicted, 0.913, stream.getvalue() if overlay else None)
+    return ClassificationReportImage(
+        stream.getvalue(), caption, truth, predicted, 0.913, stream.getvalue() if overlay else None
+    )
 
 
 def predictions(names: tuple[str, ...], count=240, skill=3.0, seed=0) -> ClassificationPredictions:
@@ -64,7 +68,7 @@ def predictions(names: tuple[str, ...], count=240, skill=3.0, seed=0) -> Classif
 
 
 def made(names: tuple[str, ...] = ("daisy", "roses", "tulips"), **changes) -> ClassificationReport:
-    """Return a full report on made-up answers."""
+    """Return a complete report on generated predictions."""
     counts = {"train": dict.fromkeys(names, 300), "val": dict.fromkeys(names, 40), "test": dict.fromkeys(names, 80)}
     history = tuple(
         {
@@ -97,7 +101,7 @@ def made(names: tuple[str, ...] = ("daisy", "roses", "tulips"), **changes) -> Cl
                 RejectedItem("notes.txt", "not an image"),
             ),
         ),
-        model=ModelSummary(
+        model=ModelFacts(
             "mobilenetv2_100",
             "weights.pth",
             "Apache-2.0",
@@ -105,7 +109,6 @@ def made(names: tuple[str, ...] = ("daisy", "roses", "tulips"), **changes) -> Cl
             3_843,
             300_774_272,
             "224 × 224 RGB",
-            ({"name": "head", "kind": "Linear", "shape": "3", "params": 3843},),
         ),
         history=history,
         train_accuracy=0.99,
@@ -117,7 +120,7 @@ def made(names: tuple[str, ...] = ("daisy", "roses", "tulips"), **changes) -> Cl
             RecipeResult("scratch", 0.7, ConfidenceInterval(0.71, 0.66, 0.76), 300.0),
             RecipeResult("transfer", None, None, 19, True),
         ),
-        images=ReportImages(
+        images=ClassificationReportImages(
             (picture(), picture(kind="PNG")),
             (picture(),),
             (picture("roses", "roses"),),
@@ -132,7 +135,7 @@ def made(names: tuple[str, ...] = ("daisy", "roses", "tulips"), **changes) -> Cl
 
 
 class Page(HTMLParser):
-    """Reads a page, checks that its tags are closed in order, and keeps its elements and its words."""
+    """Parses a page, checks that its tags are closed in order, and collects its elements and text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -181,13 +184,13 @@ def test_numbers_that_json_cannot_hold_become_null():
     assert report_to_dict(made(history=history))["history"][0] == {"epoch": 1, "train_loss": None, "val_loss": None}
 
 
-def test_the_page_says_the_answer_first_and_holds_every_section(awkward):
+def test_the_page_starts_with_the_summary_and_has_every_section(awkward):
     report = made()
     write_html(report, awkward / "report.html")
     page = Page((awkward / "report.html").read_text("utf-8"))
     order = [attrs["id"] for tag, attrs in page.elements if tag == "section"]
     assert order == [
-        "mistakes",
+        "errors",
         "diagnosis",
         "recipes",
         "curves",
@@ -196,10 +199,10 @@ def test_the_page_says_the_answer_first_and_holds_every_section(awkward):
         "calibration",
         "pictures",
         "data",
-        "made",
+        "training-details",
     ]
     assert page.words.index(number_format.format_percent(report.metrics.accuracy.value)) < page.words.index(
-        "Errors"
+        "predictions are wrong"
     )
     for words in ("used 3,667 of 3,670", "labels.csv:14", "rotation ± 15°", "Apache-2.0", "12 s", "Only a part"):
         assert words in page.words
@@ -217,7 +220,7 @@ def test_the_page_needs_nothing_from_anywhere():
     assert "url(" not in render_html(made())
 
 
-def test_the_page_can_be_read_without_eyes():
+def test_the_page_is_accessible():
     page = Page(render_html(made()))
     images = [attrs for tag, attrs in page.elements if tag == "img"]
     assert len(images) == 7
@@ -230,9 +233,11 @@ def test_the_page_can_be_read_without_eyes():
     assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
 
 
-def test_hostile_names_stay_words():
+def test_hostile_names_are_escaped():
     names = (HOSTILE, "b|c", "d*e_f")
-    report = made(names, title=HOSTILE, images=ReportImages((picture(HOSTILE, "b|c", HOSTILE),)), notes=(HOSTILE,))
+    report = made(
+        names, title=HOSTILE, images=ClassificationReportImages((picture(HOSTILE, "b|c", HOSTILE),)), notes=(HOSTILE,)
+    )
     html = render_html(report)
     assert "<script" not in html
     assert HOSTILE in Page(html).words
@@ -252,17 +257,15 @@ def test_any_number_of_classes_fits(count):
     page = Page(render_html(made(names, metrics=predictions(names, count * 8).compute_metrics())))
     cells = [attrs for tag, attrs in page.elements if tag == "td" and attrs.get("style", "").startswith("--a")]
     assert len(cells) >= count
-    folded = [
-        words for words in ("Full matrix", "Normalised", "The other 80 classes") if words in page.words
-    ]
+    folded = [words for words in ("Full matrix", "Normalised", "The other 80 classes") if words in page.words]
     assert folded == {37: ["Normalised"], 100: ["Full matrix", "The other 80 classes"]}.get(count, [])
 
 
-def test_a_bare_report_is_whole_too():
+def test_a_report_without_optional_parts_is_complete():
     bare = made(
         history=(),
         recipes=(),
-        images=ReportImages(),
+        images=ClassificationReportImages(),
         timings={},
         config={},
         environment={},
@@ -287,10 +290,10 @@ def test_what_cannot_be_computed_is_a_dash_with_its_reason():
 
 def test_a_picture_of_another_kind_is_refused():
     with pytest.raises(DataError, match="neither JPEG nor PNG"):
-        render_html(made(images=ReportImages((picture(kind="GIF"),))))
+        render_html(made(images=ClassificationReportImages((picture(kind="GIF"),))))
 
 
-def test_the_markdown_tells_the_same(awkward):
+def test_the_markdown_has_the_same_content(awkward):
     report = made()
     write_markdown(report, awkward / "report.md")
     text = (awkward / "report.md").read_text("utf-8")
@@ -356,7 +359,7 @@ def test_the_curve_goes_through_its_points():
     lines = [attrs for tag, attrs in page.elements if tag == "polyline"]
     assert [attrs["class"] for attrs in lines] == ["curve train", "curve val"] * 2
     falling = [float(point.split(",")[1]) for point in lines[0]["points"].split()]
-    assert falling == sorted(falling)  # a falling loss goes down the page
+    assert falling == sorted(falling)  # a falling loss has growing y coordinates
     assert len(falling) == 6
 
 

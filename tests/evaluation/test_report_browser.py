@@ -1,4 +1,4 @@
-"""The report in a real Chromium: nothing is fetched, nothing goes wrong, and it fits a telephone."""
+"""Report page in Chromium: no network requests, no script errors, fits a small screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = [*QUIET, "--enable-logging=stderr", "--virtual-time-budget=2000"]
 
 
 def opened(page: Path, folder: Path) -> tuple[str, list[str], list[str]]:
-    """Open ``page`` and return what became of it, the addresses that it asked for, and its console's lines."""
+    """Open ``page`` and return its state, the addresses that it requested, and its console's lines."""
     log = folder / "net.json"
     given = ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}"]
     command = [CHROMIUM, *OPTIONS, *given, "--dump-dom", page.as_uri()]
@@ -27,7 +27,7 @@ def opened(page: Path, folder: Path) -> tuple[str, list[str], list[str]]:
     record = json.loads(log.read_text("utf-8"))
     started = record["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
     asked = [event["params"] for event in record["events"] if event["type"] == started and "url" in event["params"]]
-    # What the browser asks for on its own account has no page as its initiator.
+    # Requests that the browser makes by itself have no page as their initiator.
     addresses = [params["url"] for params in asked if params.get("initiator") != "not an origin"]
     return done.stdout, addresses, re.findall(r"CONSOLE.*", done.stderr)
 

@@ -1,4 +1,4 @@
-"""The thresholds that training chooses: by F1, and not by the few boxes of a rare class alone."""
+"""Threshold choice: best F1 per class, with boxes borrowed from other classes for rare ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ COMMON, RARE = 0, 1
 
 
 def common(images: int) -> tuple[list, list]:
-    """Return ``images`` with two objects of a common class each: found with 0.6 to 0.8, and a false one at 0.4."""
+    """Return ``images`` with two objects of a common class each: scores 0.6 to 0.8, and a false one at 0.4."""
     truth = [[(COMMON, A, 0), (COMMON, B, 0)] for _image in range(images)]
     found = [[(COMMON, A, 0.8), (COMMON, B, 0.6), (COMMON, FAR, 0.4)] for _image in range(images)]
     return truth, found
 
 
-def test_one_box_found_by_chance_does_not_let_a_hundred_false_ones_in():
+def test_a_class_with_one_box_does_not_get_a_low_threshold():
     truth, found = common(60)
     truth[0].append((RARE, (300, 300, 340, 340), 0))
     found[0].append((RARE, (300, 300, 340, 340), 0.009))
@@ -46,7 +46,7 @@ def test_a_class_with_many_boxes_has_its_own_threshold():
 
 
 @given(st.integers(0, 1000), st.integers(1, 12))
-def test_alone_in_the_data_a_class_is_judged_by_nothing_else(seed, images):
+def test_a_single_class_uses_its_own_threshold(seed, images):
     truth, found, known = drawn(images, 1, 3.0, seed=seed, crowds=0.2)
     if not (truth.flags == 0).any():
         return
@@ -54,8 +54,8 @@ def test_alone_in_the_data_a_class_is_judged_by_nothing_else(seed, images):
 
 
 @given(st.integers(0, 1000), st.integers(0, 8), st.integers(1, 5))
-def test_it_is_where_f1_with_what_is_lent_is_best(seed, images, classes):
-    """Every score that occurs is tried, with boxes counted one by one."""
+def test_the_threshold_maximises_f1_with_borrowed_boxes(seed, images, classes):
+    """Every score is tried as the threshold, with boxes counted one by one."""
     truth, found, _known = drawn(images, classes, 3.0, seed=seed, crowds=0.0)
     scores = sorted({float(score) for item in found for score in item.scores})
     for class_id, threshold in enumerate(choose_thresholds(truth, found, classes)):
@@ -68,7 +68,7 @@ def test_it_is_where_f1_with_what_is_lent_is_best(seed, images, classes):
 
 
 def counting(truth, found, class_id, threshold) -> float:
-    """Return F1 of a class at a threshold, with the others as ``LENT`` boxes at most."""
+    """Return the F1 of a class at a threshold, with the other classes as at most ``LENT`` boxes."""
     own = int((truth.class_ids == class_id).sum())
     others = len(truth) - own
     lent = min(others, POOLED_BOXES)

@@ -1,4 +1,4 @@
-"""Exported networks: heads put on without torch, and the check that export and original answer alike."""
+"""Exported networks: heads attached without torch, and parity between export and original."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture
 def backbone(tmp_path: Path) -> Path:
-    """A backbone whose embedding is the mean of each channel."""
+    """Return a backbone whose embedding is the mean of each channel."""
     nodes = [
         helper.make_node("Identity", ["images"], ["map"]),
         helper.make_node("ReduceMean", ["images"], ["embedding"], axes=[2, 3], keepdims=0),

@@ -1,4 +1,4 @@
-"""Eight bits: they pay on a plain network, mix or refuse where they would cost too much, and never see test images."""
+"""int8 quantisation: gains on a plain network, mixed precision or refusal where it loses, no use of test images."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ SIZE, CLASSES = 32, 5
 
 @pytest.fixture(autouse=True)
 def _any_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test depend on how fast this machine is; benchmarks/int8.py measures what is gained."""
+    """Replace the speed measurement, so that no test depends on the machine; benchmarks/int8.py measures gains."""
     monkeypatch.setattr(int8, "MIN_SPEEDUP", 0.0)
 
 
 class Net:
-    """A network built node by node with weights by He, from images (N, 3, 32, 32)."""
+    """Builds an ONNX network node by node, with He-initialised weights, on images (N, 3, 32, 32)."""
 
     def __init__(self, seed: int = 0) -> None:
         self.rng = np.random.default_rng(seed)
@@ -88,7 +88,7 @@ class Net:
 
 
 def residual() -> Net:
-    """A stem, two residual blocks, the second with a pool and 1 x 1 short cut, a head."""
+    """Build a stem, two residual blocks (the second with a pool and a 1 x 1 shortcut) and a head."""
     net = Net()
     x = net.add("Relu", [net.conv("images", 3, 32, stride=2)])
     inner = net.add("Relu", [net.conv(x, 32, 64)])
@@ -101,10 +101,10 @@ def residual() -> Net:
 
 
 def spoilt(*pairs: int) -> Net:
-    """A chain of six convolutions; the first of each pair has one channel 20,000 times too large, the next cures it.
+    """Build six convolutions; the first of each pair has one channel 20,000 times too large, the next undoes it.
 
-    In float it is the same as the chain without. In eight bits the range that holds that channel leaves nothing of
-    the others.
+    In float it equals the chain without that factor. In int8, the range of that channel leaves no resolution for the
+    others.
     """
     net = Net()
     x, names = "images", []
@@ -120,7 +120,7 @@ def spoilt(*pairs: int) -> Net:
 
 
 def inputs(count: int = 32, seed: int = 0) -> NDArray[np.float32]:
-    """Images that differ from each other by more than noise."""
+    """Return images that differ from each other by more than noise."""
     rng = np.random.default_rng(seed)
     tint = rng.normal(0, 1, (count, 3, 1, 1))
     return (tint + rng.normal(0, 0.7, (count, 3, SIZE, SIZE))).astype(np.float32)
@@ -132,7 +132,7 @@ def batches() -> Iterator[NDArray[np.float32]]:
 
 @dataclass
 class Agreement:
-    """Judges a network by the share of images with the same first class as the float one; counts how often."""
+    """Metric: the share of images with the same top class as the float network; counts its calls."""
 
     network: Path
     asked: int = 0
@@ -155,7 +155,7 @@ def test_plain_residual_network_loses_little_and_shrinks(awkward: Path) -> None:
     assert out.stat().st_size < 0.5 * network.stat().st_size
     found, expected = (OnnxRuntimeBackend(path, 1).run(inputs(50, 3))[0] for path in (out, network))
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
-    assert not np.array_equal(found, expected)  # it really is another network
+    assert not np.array_equal(found, expected)  # the network has changed
     assert OnnxRuntimeBackend(out).metadata == {"author": "Señora Ñandú"}
     assert done.to_dict()["int8"] == 6
 
@@ -252,7 +252,7 @@ def test_a_pool_that_others_read_too_stays(awkward: Path) -> None:
     assert "AveragePool" in [node.op_type for node in model.graph.node]
 
 
-def test_a_bias_that_layers_share_is_parted(awkward: Path) -> None:
+def test_a_bias_shared_by_layers_is_duplicated(awkward: Path) -> None:
     net = Net()
     x = net.conv(net.conv("images", 3, 8), 8, 8)
     net.end(x, 8)
@@ -318,7 +318,7 @@ def test_each_way_to_find_ranges_keeps_the_answers(
     names = int8_layers.LayerSelection.from_graph(onnx_graph.read_onnx(ready).graph).layer_names
     ort_quantizer.OrtQuantiser(ready, batches, awkward).write(names, out, way)
     assert Agreement(network)(out) >= 0.9
-    assert capsys.readouterr().out == ""  # the library would tell of its work
+    assert capsys.readouterr().out == ""  # the library would print its progress
 
 
 @pytest.mark.parametrize(("bits", "largest"), [(8, 127), (7, 64)])
@@ -332,7 +332,7 @@ def test_weights_have_the_bits_that_were_asked_for(awkward: Path, bits: int, lar
     weights = [value for value in stored if value.dtype == np.int8 and value.ndim == 4]
     assert len(weights) == 6
     assert max(int(np.abs(value.astype(int)).max()) for value in weights) == largest
-    assert any(value.dtype == np.uint8 for value in stored)  # zero points of activations
+    assert any(value.dtype == np.uint8 for value in stored)  # activation zero points
 
 
 def test_ranges_come_from_training_photos_and_test_photos_are_not_read(awkward: Path) -> None:

@@ -1,4 +1,4 @@
-"""Odd photos get an answer, the same one from file, bytes and pixels: of a classifier and of a detector."""
+"""Odd photos: the same result from file, bytes and pixels, for a classifier and a detector."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCALED_PROBABILITY, SCALED_SIDE = 0.02, 2.0
 
 
 def scene(height: int, width: int) -> Pixels:
-    """Grey with one red square, drawn so that any size is quick."""
+    """Return a grey image with one red square, fast to make at any size."""
     picture = np.full((height, width, 3), (110, 115, 110), np.uint8)
     picture[height // 4 : height // 4 + max(1, height // 8), width // 2 : width // 2 + max(1, width // 8)] = (250, 0, 0)
     return picture
@@ -127,7 +127,7 @@ def test_odd_photos_get_the_same_answer_wherever_they_come_from(
         assert len(expected.detections), "the red square is seen"
 
 
-def test_a_turned_photo_is_looked_at_upright(models: dict[str, Model]) -> None:
+def test_a_rotated_photo_is_predicted_upright(models: dict[str, Model]) -> None:
     found = models["detect"].predict(turned())
     assert isinstance(found, DetectionResult)
     assert found.size == (150, 90)
@@ -148,7 +148,7 @@ def test_a_photo_of_48_megapixels(models: dict[str, Model], task: str) -> None:
 
 
 @pytest.mark.parametrize("task", ["classify", "detect"])
-def test_photos_that_cannot_be_meant_are_refused(models: dict[str, Model], task: str) -> None:
+def test_invalid_photos_are_refused(models: dict[str, Model], task: str) -> None:
     floating = saved(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")
     for data in (b"", b"text", floating, images.encode_png(scene(30, 30))[:100]):
         with pytest.raises(ImageError):

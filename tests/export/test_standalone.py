@@ -1,4 +1,4 @@
-"""The graph that needs no lince: prepares as lince prepares, decodes as lince decodes, answers as lince answers."""
+"""Self-contained ONNX graph: preprocessing, decoding and results equal lince's."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def session(
 
 
 def picture(height: int, width: int) -> np.ndarray:
-    """A photo with soft and with sharp parts."""
+    """Return a photo with soft and sharp parts."""
     rng = np.random.default_rng(height * 7 + width)
     soft = np.outer(np.linspace(0, 255, height), np.ones(width))[..., None] * np.array([1, 0.5, 0.2])
     sharp = rng.integers(0, 256, (height, width, 3))
@@ -137,7 +137,7 @@ def test_a_classifier_is_contained(awkward: Path) -> None:
     np.testing.assert_allclose(shares, expected.label.probabilities, atol=0.02)
     card = json.loads(run.get_modelmeta().custom_metadata_map["card"])
     assert card["licence"] == "Apache-2.0"
-    with pytest.raises(ModelError, match="is self-contained"):
+    with pytest.raises(ModelError, match="is a self-contained model"):
         lince.load(awkward / "whole.onnx")
 
 
@@ -157,7 +157,7 @@ def test_a_detector_is_contained(awkward: Path) -> None:
     np.testing.assert_allclose(boxes, found.boxes, atol=0.01)
 
 
-def test_what_answers_otherwise_is_not_handed_over(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_with_other_results_is_refused(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tiny_classifier.run_folder(awkward / "run")
     real = onnx_preprocess.build_preprocess
     swapped = PreprocessSpec(16, 16, channels="bgr")

@@ -1,4 +1,4 @@
-"""Every format on tiny sets made here, in a folder with an awkward name: what is read, what is refused, and why."""
+"""Class folders, file names and tables: what is read and what is refused, on small sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lince import images
 from lince.annotations import Classes, StringColumn
 from lince.errors import AmbiguousError, LinceError, UsageError
-from lince.formats import ReadOptions, Table, WriteRequest, class_folders, file_names
+from lince.formats import LabelTable, ReadOptions, WriteRequest, class_folders, file_names
 from lince.formats.csv_classes import reader as csv_classes_reader
 from lince.formats.format_detector import open_table
 from lince.formats.registry import FORMATS
@@ -32,12 +32,12 @@ def photos(root: Path, *paths: str, data: bytes = PHOTO) -> Path:
     return root
 
 
-def rows(table: Table) -> list[tuple[str, str, int]]:
+def rows(table: LabelTable) -> list[tuple[str, str, int]]:
     said = [table.classes.names[i] for i in table.class_ids]
     return list(zip(table.names, said, table.splits.tolist(), strict=True))
 
 
-def reasons(table: Table) -> dict[str, str]:
+def reasons(table: LabelTable) -> dict[str, str]:
     return {refusal.path: refusal.reason for refusal in table.rejected}
 
 
@@ -137,7 +137,7 @@ def test_a_written_table_is_read_again(awkward: Path) -> None:
     classes = ['a, "b"', "línea\notra", "ñ; c"]
     files = [csv_classes_reader.image_path("train", classes[i], f"gato_{i}.png") for i in range(3)]
     csv_classes_reader.write(exported(files, classes, [0, 1, 2], [TRAIN, UNASSIGNED, TEST]), photos(awkward, *files))
-    table = open_table(awkward)  # though the names of the files could be read too
+    table = open_table(awkward)  # although the file names could be read too
     assert table.format == "csv"
     assert [table.classes.names[i] for i in table.class_ids] == classes
     assert table.splits.tolist() == [TRAIN, UNASSIGNED, TEST]
@@ -146,7 +146,7 @@ def test_a_written_table_is_read_again(awkward: Path) -> None:
 
 def exported(files: list[str], classes: list[str], class_ids: list[int], splits: list[int]) -> WriteRequest:
     ids, parts = np.array(class_ids, np.int32), np.array(splits, np.int8)
-    table = Table(Path("x"), "x", StringColumn.from_strings(files), Classes(tuple(classes)), ids, parts)
+    table = LabelTable(Path("x"), "x", StringColumn.from_strings(files), Classes(tuple(classes)), ids, parts)
     return WriteRequest(table, files, np.full((len(files), 2), 2, np.int32), lambda row: PHOTO)
 
 
@@ -335,7 +335,7 @@ def test_files_are_looked_for_beside_the_table(awkward: Path) -> None:
         ("", UsageError, "columns"),
     ],
 )
-def test_tables_that_cannot_be_meant(awkward: Path, text: str, error: type[LinceError], words: str) -> None:
+def test_ambiguous_and_broken_tables_are_refused(awkward: Path, text: str, error: type[LinceError], words: str) -> None:
     photos(awkward, "a.png")
     with pytest.raises(error, match=words):
         open_table(table_of(awkward, text))
@@ -357,7 +357,7 @@ def test_any_bytes_as_a_table(tmp_path_factory: pytest.TempPathFactory, data: by
         open_table(path)
 
 
-# Which one
+# Ambiguous layouts
 
 
 def test_two_readings_are_refused_and_the_option_decides(awkward: Path) -> None:
@@ -391,7 +391,7 @@ def test_no_reading_says_what_is_there(awkward: Path) -> None:
 
 def test_one_class_folder_alone_is_taken_when_it_is_said(awkward: Path) -> None:
     photos(awkward, "wrong/rosa/1.png")
-    with pytest.raises(UsageError, match="one class folder alone: rosa") as refused:
+    with pytest.raises(UsageError, match="only one class folder: rosa") as refused:
         open_table(awkward / "wrong")
     assert "--format folders" in str(refused.value)
     assert open_table(awkward / "wrong", "folders").classes.names == ("rosa",)

@@ -1,4 +1,4 @@
-"""COCO JSON as tools write it, well and badly."""
+"""COCO reader: files as tools write them, valid and damaged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pycocotools import mask as reference
 from lince import images, rle
 from lince.annotations import CROWD
 from lince.errors import DataError, LinceError
-from lince.formats import ReadOptions, Table, open_table
+from lince.formats import LabelTable, ReadOptions, open_table
 from lince.formats.coco import image_index
 from lince.formats.coco import reader as coco_reader
 from lince.progress import SILENT
@@ -53,13 +53,13 @@ def save(root: Path, value: Any, name: str = "labels.json") -> Path:
     return root / name
 
 
-def opened(root: Path, value: Any, options: ReadOptions | None = None) -> Table:
+def opened(root: Path, value: Any, options: ReadOptions | None = None) -> LabelTable:
     put(root, "a.png")
     save(root, value)
     return open_table(root, options=options)
 
 
-def boxes(table: Table) -> list[tuple[str, str, list[float]]]:
+def boxes(table: LabelTable) -> list[tuple[str, str, list[float]]]:
     objects = table.objects
     assert objects is not None
     return [
@@ -68,7 +68,7 @@ def boxes(table: Table) -> list[tuple[str, str, list[float]]]:
     ]
 
 
-def said(table: Table) -> list[tuple[str, str]]:
+def said(table: LabelTable) -> list[tuple[str, str]]:
     return [(row.path, row.kind) for row in table.rejected]
 
 
@@ -105,14 +105,14 @@ ROBOFLOW = [
 def test_the_name_of_a_project_is_no_class_and_that_is_said(awkward: Path) -> None:
     told = []
 
-    class Ear:
+    class Listener:
         show_message = staticmethod(told.append)
-        open_stage = staticmethod(lambda _name, _total: contextlib.nullcontext(Ear))
+        open_stage = staticmethod(lambda _name, _total: contextlib.nullcontext(Listener))
         advance = staticmethod(lambda: None)
 
     put(awkward, "a.png")
     save(awkward, content(mark(1, 2), categories=ROBOFLOW))
-    table = open_table(awkward, progress=Ear)
+    table = open_table(awkward, progress=Listener)
     assert table.classes.names == ("head", "helmet")
     assert boxes(table)[0][1] == "helmet"
     assert any("'hats'" in line for line in told)
@@ -252,7 +252,7 @@ def test_images_that_cannot_be_told_apart_or_found(awkward: Path) -> None:
         ("labels.json#/images/4", "no-image"),
         ("labels.json#/images/7", "double"),
     ]
-    assert "with it 2 marks" in table.rejected[5].reason
+    assert "affects 2 annotations" in table.rejected[5].reason
 
 
 def test_outlines_masks_and_crowds(awkward: Path) -> None:
@@ -325,9 +325,9 @@ def test_what_is_named_as_a_photo_must_be_one(awkward: Path) -> None:
 
 
 def test_classes_that_cannot_be_told_apart_are_refused(awkward: Path) -> None:
-    with pytest.raises(DataError, match="'x' and 'y'"):
+    with pytest.raises(DataError, match="both 'x' and 'y'"):
         opened(awkward, content(mark(), categories=[{"id": 1, "name": "x"}, {"id": 1, "name": "y"}]))
-    with pytest.raises(DataError, match="twice"):
+    with pytest.raises(DataError, match="Duplicate class names"):
         opened(awkward, content(mark(), categories=[{"id": 1, "name": "x"}, {"id": 2, "name": "x"}]))
     table = opened(awkward, content(mark(), mark(1, 3), categories=[*CATEGORIES, {"id": 3, "name": " "}]))
     assert [fault for _path, fault in said(table)] == ["class", "class"]

@@ -1,4 +1,4 @@
-"""COCO JSON that we write, as we and the COCO API read it."""
+"""COCO writer: its files read back by lince and by the COCO API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 
 from lince import images, rle
 from lince.annotations import CROWD, Classes, ObjectTable, StringColumn
-from lince.formats import Table, WriteRequest, open_table
+from lince.formats import LabelTable, WriteRequest, open_table
 from lince.formats.coco import reader as coco_reader
 from lince.splits import TRAIN, UNASSIGNED, VAL
 
@@ -27,7 +27,7 @@ def put(root: Path, *names: str) -> None:
         (root / name).write_bytes(PHOTO)
 
 
-def table_of(root: Path) -> Table:
+def table_of(root: Path) -> LabelTable:
     photos = ["images/train/ñ 1.png", "images/train/2.png", "images/val/2.png", "images/3.png"]
     put(root, *photos)
     picture = np.zeros((40, 60), bool)
@@ -46,7 +46,7 @@ def table_of(root: Path) -> Table:
     splits = np.array([TRAIN, TRAIN, VAL, UNASSIGNED], np.int8)
     sizes = np.array([[40, 60]] * 4, np.int32)
     ids = np.full(4, -1, np.int32)
-    return Table(
+    return LabelTable(
         root,
         "x",
         StringColumn.from_strings(photos),
@@ -58,7 +58,7 @@ def table_of(root: Path) -> Table:
     )
 
 
-def written(root: Path) -> Table:
+def written(root: Path) -> LabelTable:
     table = table_of(root)
     assert table.sizes is not None
     export = WriteRequest(table, list(table.names), table.sizes, lambda _row: PHOTO)
@@ -81,7 +81,7 @@ def test_what_is_written_is_read_back(awkward: Path) -> None:
     assert again.rejected == ()
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # within the COCO API
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # raised in the COCO API
 def test_the_coco_api_reads_what_is_written(awkward: Path) -> None:
     table = written(awkward)
     objects = table.objects

@@ -1,4 +1,4 @@
-"""What the colours or values of masks mean: every legend that tools write, and what to make of none or a wrong one."""
+"""Mask legends: colours and values of every tool's format; missing and wrong legends."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_legends_that_are_wrong(awkward: Path) -> None:
     (awkward / "labelmap.txt").unlink()
     (awkward / "classes.txt").unlink()
     put(awkward, {"classes.json": '{"cat": "red"}'})
-    with pytest.raises(DataError, match="no legend"):
+    with pytest.raises(DataError, match="not a legend"):
         read(awkward)
 
 

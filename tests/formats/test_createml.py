@@ -1,4 +1,4 @@
-"""CreateML's lists of photos and boxes: every way to write them, every fault named, and back as written."""
+"""CreateML: every variant is read, every fault is named, and written files read back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lince import images
 from lince.datasets import open_dataset
 from lince.datasets.conversion import ConvertOptions, convert_dataset
 from lince.errors import DataError, LinceError
-from lince.formats import FORMATS, ReadOptions, Table, open_table
+from lince.formats import FORMATS, LabelTable, ReadOptions, open_table
 from lince.formats.createml import reader as createml_reader
 from lince.formats.createml import writer as createml_writer
 from lince.progress import SILENT
@@ -47,7 +47,7 @@ def put(path: Path, value: Any) -> Path:
     return path
 
 
-def found(table: Table) -> list[tuple[str, int, list[tuple[str, list[float]]]]]:
+def found(table: LabelTable) -> list[tuple[str, int, list[tuple[str, list[float]]]]]:
     objects = table.objects
     assert objects is not None
     kinds = [table.classes.names[i] for i in objects.class_ids]
@@ -56,7 +56,7 @@ def found(table: Table) -> list[tuple[str, int, list[tuple[str, list[float]]]]]:
     return [(name, splits[i], marks[objects.slice_of_image(i)]) for i, name in enumerate(table.names)]
 
 
-def faults(table: Table) -> list[tuple[str, str]]:
+def faults(table: LabelTable) -> list[tuple[str, str]]:
     return [(refusal.path, refusal.kind) for refusal in table.rejected]
 
 

@@ -1,4 +1,4 @@
-"""Tables of boxes in every layout that is met: what is read, what is refused and why, and back as written."""
+"""CSV tables of boxes: every layout is read, faults are refused by line, and written files read back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lince import images
 from lince.annotations import GROUP, OCCLUDED, TRUNCATED, Classes, ObjectTable, StringColumn
 from lince.errors import AmbiguousError, DataError, LinceError, UsageError
-from lince.formats import FORMATS, ReadOptions, Table, WriteRequest, csv_text, open_table
+from lince.formats import FORMATS, LabelTable, ReadOptions, WriteRequest, csv_text, open_table
 from lince.formats.csv_boxes import reader as csv_boxes_reader
 from lince.progress import SILENT
 from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
@@ -41,7 +41,7 @@ def table_of(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
     return path
 
 
-def found(table: Table) -> dict[str, list[tuple[str, list[float]]]]:
+def found(table: LabelTable) -> dict[str, list[tuple[str, list[float]]]]:
     objects = table.objects
     assert objects is not None
     kinds = [table.classes.names[i] for i in objects.class_ids]
@@ -49,11 +49,11 @@ def found(table: Table) -> dict[str, list[tuple[str, list[float]]]]:
     return {name: marks[objects.slice_of_image(i)] for i, name in enumerate(table.names)}
 
 
-def splits(table: Table) -> dict[str, int]:
+def splits(table: LabelTable) -> dict[str, int]:
     return dict(zip(table.names, table.splits.tolist(), strict=True))
 
 
-def faults(table: Table) -> list[tuple[str, int | None, str]]:
+def faults(table: LabelTable) -> list[tuple[str, int | None, str]]:
     return [(refusal.path, refusal.line, refusal.kind) for refusal in table.rejected]
 
 
@@ -164,7 +164,7 @@ ROWS = {
     "a.png,80,40,,30,10,50,30": ("class", "no class"),
     "a.png,80,40,casco,,,,": ("row", "a class without a box"),
     "a.png,80,40,casco,30,,50,30": ("number", "empty"),
-    "a.png,80,40,casco,x,10,50,30": ("number", "no number: x"),
+    "a.png,80,40,casco,x,10,50,30": ("number", "not a number: x"),
     "a.png,80,40,casco,1_0,10,50,30": ("number", "1_0"),
     "a.png,80,40,casco,nan,10,50,30": ("number", "not a number"),
     "a.png,80,40,casco,50,10,30,30": ("inverted", "swapped corners"),
@@ -242,7 +242,7 @@ def test_what_is_written(awkward: Path) -> None:
         masks=StringColumn.from_strings(["", ""]),
     )
     names = ["images/a.png", 'images/ñ, "1".png']
-    table = Table(
+    table = LabelTable(
         root=awkward,
         format="made",
         names=StringColumn.from_strings(names),

@@ -1,4 +1,4 @@
-"""CVAT's XML for images: subsets, labels in their order, shapes of all kinds, and what is refused with its line."""
+"""CVAT XML for images: subsets, label order, all shapes, and refusals with their line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lince.annotations import OCCLUDED, UNLABELLED
 from lince.datasets import open_dataset
 from lince.datasets.conversion import convert_dataset
 from lince.errors import DataError
-from lince.formats import FORMATS, ReadOptions, Table, open_table, row_rle
+from lince.formats import FORMATS, LabelTable, ReadOptions, open_table, row_rle
 from lince.progress import SILENT
 from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
 from lince.storage.resolve import resolve_location
@@ -48,7 +48,7 @@ def made(root: Path, text: str | bytes, *names: str) -> Path:
     return root
 
 
-def boxes(table: Table) -> list[list[float]]:
+def boxes(table: LabelTable) -> list[list[float]]:
     assert table.objects is not None
     return table.objects.boxes.tolist()
 
@@ -142,11 +142,14 @@ def test_what_is_not_used_is_listed_with_its_line(awkward: Path) -> None:
         '<polygon label="zorro" points="1,1;2,2;3,inf"/>': ("number", "inf"),
         '<ellipse label="zorro" cx="1" cy="1" rx="1e308" ry="1e308"/>': ("outside", ""),
         '<mask label="zorro" rle="1, 2" left="2" top="2" width="3" height="3"/>': ("row", "fill"),
-        '<mask label="zorro" rle="0, 9" left="6" top="2" width="3" height="3"/>': ("row", "leaves"),
+        '<mask label="zorro" rle="0, 9" left="6" top="2" width="3" height="3"/>': ("row", "extends past"),
         '<mask label="zorro" rle="0, -9" left="2" top="2" width="3" height="3"/>': ("number", "-9"),
         '<mask label="zorro" rle="0, 9" left="2" top="2" width="3"/>': ("row", "height"),
         '<mask label="zorro" rle="4, 0" left="0" top="0" width="2" height="2"/>': ("empty", "no area"),
-        f'<mask label="zorro" rle="0,{10**14}" left="0" top="0" width="{10**7}" height="{10**7}"/>': ("row", "leaves"),
+        f'<mask label="zorro" rle="0,{10**14}" left="0" top="0" width="{10**7}" height="{10**7}"/>': (
+            "row",
+            "extends past",
+        ),
     }
     track = '<track id="0" label="zorro"><box frame="0" outside="0" xtl="1" ytl="1" xbr="2" ybr="2"/></track>'
     text = document(image("1.png", *wrong), image("gone.png"), image("1.png"), track)
@@ -184,7 +187,7 @@ def test_a_file_that_is_not_whole_is_an_error(awkward: Path, text: str, said: st
     assert caught.value.remedy
 
 
-def test_a_damaged_file_beside_a_whole_one_is_told(awkward: Path) -> None:
+def test_a_damaged_file_beside_a_valid_one_is_reported(awkward: Path) -> None:
     made(awkward, document(image("1.png", BOX.format(o=0, inner=""))), "1.png")
     (awkward / "more.xml").write_text(document(image("2.png"))[5:])
     table = open_table(awkward)

@@ -1,4 +1,4 @@
-"""Every pair of formats: converted from one to the other and back, what both can hold stays as it was."""
+"""Format contract: conversion between every pair of formats and back keeps what both can hold."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from lince.datasets.image_source import FileImages
 from lince.errors import UsageError
 from lince.formats import FORMATS, Capability
 
-FLOAT32 = {"tfrecord"}  # its numbers have 24 bits
+FLOAT32 = {"tfrecord"}  # float32 numbers
 FLOOR = 1e-6
-LOST_BY_MANY = {"splits", "classes", "flags", "negatives"}  # all that boxes on photos and classes of photos can lose
+LOST_BY_MANY = {"splits", "classes", "flags", "negatives"}  # all losses that are possible for boxes and image classes
 MADE = settings(
     max_examples=2,
     deadline=None,
     database=None,
     derandomize=True,
-    phases=[Phase.generate],  # the sets are small as they are; making them smaller takes long
+    phases=[Phase.generate],  # the sets are small already, and shrinking takes long
     suppress_health_check=list(HealthCheck),
 )
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> FileImages:
-    """The photos that all sets draw from."""
-    return sample_datasets.pool(tmp_path_factory.mktemp("photos") / "niño ç")
+    """Return the photos that all generated sets use."""
+    return sample_datasets.write_photos(tmp_path_factory.mktemp("photos") / "niño ç")
 
 
 @pytest.fixture
 def new(tmp_path: Path) -> Path:
-    """A folder that is emptied for every set."""
+    """Return a folder that is emptied for every set."""
     folder = tmp_path / "Área de Trabalho"
     folder.mkdir()
     return folder
 
 
 def held(*names: str) -> tuple[Capability, int]:
-    """Return what all formats called ``names`` can hold, and which flags."""
+    """Return the capabilities and flags that all formats in ``names`` share."""
     holds, flags = ~Capability(0), 31
     for name in names:
         holds &= FORMATS[name].capabilities
@@ -70,21 +70,21 @@ def test_there_and_back(one: str, other: str, photos: FileImages, new: Path) -> 
     tolerance = 1e-6 if {one, other} & FLOAT32 else 1e-9
 
     @MADE
-    @given(sample_datasets.plans(holds, flags))
-    def there_and_back(plan: sample_datasets.Plan) -> None:
+    @given(sample_datasets.draw_plans(holds, flags))
+    def there_and_back(plan: sample_datasets.DatasetPlan) -> None:
         with tempfile.TemporaryDirectory(dir=new) as folder:
-            made = sample_datasets.build(plan, photos)
+            made = sample_datasets.build_dataset(plan, photos)
             for number, name in enumerate((one, other, one)):
                 found = written(made, Path(folder) / f"{number} {name}", name)
                 boxed = Capability.BOXES in FORMATS[name].capabilities
-                sample_datasets.require_same(found, sample_datasets.build(plan, photos), tolerance, boxes=boxed)
+                sample_datasets.require_same(found, sample_datasets.build_dataset(plan, photos), tolerance, boxes=boxed)
                 made = found
 
     there_and_back()
 
 
 def written(dataset: Dataset, out: Path, name: str) -> Dataset:
-    """Return ``dataset`` as it reads after it was written in the format ``name``, which must be recognised."""
+    """Write ``dataset`` in the format ``name`` and return it as read back; the format must be recognised."""
     done = convert_dataset(dataset, out, name)
     assert (done.losses, done.rejected) == ((), ())
     found = open_dataset(out)
@@ -92,12 +92,12 @@ def written(dataset: Dataset, out: Path, name: str) -> Dataset:
     return found
 
 
-# What is on real photos
+# Real photos
 
 
 @cache
 def real(shared: Path, name: str) -> Dataset:
-    """Return a part of a real set."""
+    """Return a subset of a real dataset."""
     data = shared / "data"
     if name == "flowers":
         whole = open_dataset(data / "flowers")
@@ -124,15 +124,15 @@ def test_real_photos_come_back_as_they_were(data: str, name: str, shared: Path, 
         sample_datasets.require_same(found, expected, 1e-6 if name in FLOAT32 else 1e-9)
 
 
-# What a format cannot hold
+# Losses
 
 
 @pytest.mark.parametrize("name", list_writable_formats())
 def test_what_cannot_be_held_is_refused_or_counted(name: str, photos: FileImages, new: Path) -> None:
     form = FORMATS[name]
     for seed in range(3):
-        made = sample_datasets.build(
-            sample_datasets.plan(np.random.default_rng(seed), ~Capability(0), True, 31), photos
+        made = sample_datasets.build_dataset(
+            sample_datasets.make_plan(np.random.default_rng(seed), ~Capability(0), True, 31), photos
         )
         if name in find_lossless_formats(made):
             continue
@@ -151,12 +151,12 @@ def test_what_cannot_be_held_is_refused_or_counted(name: str, photos: FileImages
 @pytest.mark.parametrize("name", list_writable_formats())
 def test_a_zip_of_it_reads_the_same(name: str, photos: FileImages, new: Path) -> None:
     form = FORMATS[name]
-    plan = sample_datasets.plan(
+    plan = sample_datasets.make_plan(
         np.random.default_rng(8),
         form.capabilities,
         bool(form.capabilities & sample_datasets.SHAPES),
         form.supported_flags,
     )
-    found = written(sample_datasets.build(plan, photos), new / "set", name)
+    found = written(sample_datasets.build_dataset(plan, photos), new / "set", name)
     shutil.make_archive(str(new / "set"), "zip", new / "set")
     sample_datasets.require_same(open_dataset(new / "set.zip"), found)

@@ -1,4 +1,4 @@
-"""Every format with something broken in it: a clean error, or all is used or listed; never a traceback or a hang."""
+"""Damaged sets of every format: a clear error, or everything is used or listed; never a traceback or a hang."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tests.support import sample_datasets
 from lince.datasets import open_dataset
 from lince.datasets.conversion import convert_dataset, list_writable_formats
 from lince.errors import LinceError
-from lince.formats import FORMATS, Table, open_table
+from lince.formats import FORMATS, LabelTable, open_table
 from lince.storage import scan
 
 DAMAGES = 25  # for each format
-LINES = (".txt", ".csv", ".tsv", ".names", ".data")  # what is cut off at the end of a line cannot be missed
-PARTS = (".json", ".record", ".csv")  # a file speaks of many photos, and another of the others
+LINES = (".txt", ".csv", ".tsv", ".names", ".data")  # truncation at the end of a line cannot be detected
+PARTS = (".json", ".record", ".csv")  # several files, each with many photos
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A set as it was written: where, and how many images and objects it holds."""
+    """A written set: its folder, and its numbers of images and objects."""
 
     path: Path
     images: int
@@ -33,25 +33,25 @@ class Whole:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Whole]:
-    """A set in every format that can be written."""
+    """Return a set in every writable format."""
     root = tmp_path_factory.mktemp("written") / "niño ç"
-    photos = sample_datasets.pool(root / "fuente")
+    photos = sample_datasets.write_photos(root / "fuente")
     found = {}
     for name in list_writable_formats():
         form = FORMATS[name]
-        plan = sample_datasets.plan(
+        plan = sample_datasets.make_plan(
             np.random.default_rng(3),
             form.capabilities,
             bool(form.capabilities & sample_datasets.SHAPES),
             form.supported_flags,
         )
-        done = convert_dataset(sample_datasets.build(plan, photos), root / name, name)
+        done = convert_dataset(sample_datasets.build_dataset(plan, photos), root / name, name)
         found[name] = Whole(root / name, done.images, done.objects)
     return found
 
 
 @pytest.mark.parametrize("name", list_writable_formats())
-def test_damage_is_told(name: str, whole: dict[str, Whole], tmp_path: Path) -> None:
+def test_damage_is_reported(name: str, whole: dict[str, Whole], tmp_path: Path) -> None:
     for seed in range(DAMAGES):
         folder = tmp_path / str(seed)
         shutil.copytree(whole[name].path, folder)
@@ -65,7 +65,7 @@ def test_damage_is_told(name: str, whole: dict[str, Whole], tmp_path: Path) -> N
 
 @dataclass(frozen=True)
 class Damage:
-    """What was done to which file; ``before`` and ``after`` show the place."""
+    """The damage done to a file; ``before`` and ``after`` show the place."""
 
     kind: str
     file: str
@@ -73,8 +73,8 @@ class Damage:
     after: bytes = b""
 
 
-def require_accounted(table: Table, whole: Whole, damage: Damage) -> None:
-    """Fail unless every image and object is used, or something is listed, or the damage cannot be seen."""
+def require_accounted(table: LabelTable, whole: Whole, damage: Damage) -> None:
+    """Fail unless every image and object is used, something is listed, or the damage is undetectable."""
     objects = 0 if table.objects is None else len(table.objects)
     complete = len(table.names) >= whole.images and objects >= whole.objects
     if complete or table.rejected or table.repaired or is_invisible(damage):
@@ -83,7 +83,7 @@ def require_accounted(table: Table, whole: Whole, damage: Damage) -> None:
 
 
 def is_invisible(damage: Damage) -> bool:
-    """Whether what is left is whole by itself: a table with fewer lines, a part of the set without the others."""
+    """Return whether the rest is valid by itself: a table with fewer lines, one split without the others."""
     name = damage.file.lower()
     by_lines = damage.kind in ("cut", "emptied") and name.endswith(LINES)
     by_parts = damage.kind == "removed" and name.endswith(PARTS)
@@ -91,7 +91,7 @@ def is_invisible(damage: Damage) -> bool:
 
 
 def break_something(folder: Path, rng: np.random.Generator) -> Damage:
-    """Damage one file below ``folder``: mostly one of labels, sometimes a photo."""
+    """Damage one file below ``folder``: mostly a label file, sometimes a photo."""
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     labels = [name for name in files if not scan.looks_like_image(name)]
     name = str(rng.choice(labels if labels and rng.random() < 0.9 else files))
@@ -109,7 +109,7 @@ def break_something(folder: Path, rng: np.random.Generator) -> Damage:
 
 
 def damaged(data: bytes, kind: str, at: int, rng: np.random.Generator) -> bytes | None:
-    """Return ``data`` with a byte flipped at ``at``, cut there, that line doubled, nothing left, or bytes shuffled."""
+    """Return ``data`` with a byte flipped at ``at``, truncated there, a line repeated, emptied, or shuffled."""
     if kind == "flip":
         return data[:at] + bytes([data[at] ^ (1 << int(rng.integers(8)))]) + data[at + 1 :] if data else data
     if kind == "scrambled":

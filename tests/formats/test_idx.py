@@ -1,4 +1,4 @@
-"""The idx files of MNIST and its kin: pairs, splits, and every way in which one can be spoilt."""
+"""idx files (MNIST): pairs, splits and damage."""
 
 from __future__ import annotations
 

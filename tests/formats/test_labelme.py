@@ -1,4 +1,4 @@
-"""LabelMe's files as its versions write them, well and badly, and what we write read back."""
+"""LabelMe: files of its versions, valid and damaged; written files read back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lince import images, rle
 from lince.annotations import CROWD, DIFFICULT, OCCLUDED, UNLABELLED, Classes, ObjectTable, StringColumn
 from lince.datasets import open_dataset
 from lince.errors import DataError, LinceError
-from lince.formats import ReadOptions, Table, WriteRequest
+from lince.formats import LabelTable, ReadOptions, WriteRequest
 from lince.formats.labelme import reader as labelme_reader
 from lince.formats.masks import png as masks_png
 from lince.progress import SILENT
@@ -51,23 +51,23 @@ def put(root: Path, *names: str) -> None:
         (root / name).write_bytes(PHOTO)
 
 
-def read(path: Path) -> Table:
+def read(path: Path) -> LabelTable:
     return labelme_reader.read(resolve_location(path), ReadOptions(), SILENT)
 
 
-def opened(root: Path, *shapes: Any, **more: Any) -> Table:
+def opened(root: Path, *shapes: Any, **more: Any) -> LabelTable:
     put(root, "a.png")
     save(root, content(*shapes, **more))
     assert labelme_reader.detect(resolve_location(root))
     return read(root)
 
 
-def objects_of(table: Table) -> ObjectTable:
+def objects_of(table: LabelTable) -> ObjectTable:
     assert table.objects is not None
     return table.objects
 
 
-def said(table: Table) -> list[tuple[str, str]]:
+def said(table: LabelTable) -> list[tuple[str, str]]:
     return [(row.path, row.kind) for row in table.rejected]
 
 
@@ -213,17 +213,17 @@ def test_flags_of_photos_are_classes_where_nothing_is_drawn(awkward: Path) -> No
     assert said(table) == [("2.png", "class"), ("3.png", "no-label")]
 
 
-def test_flags_beside_shapes_are_told_of(awkward: Path) -> None:
+def test_flags_beside_shapes_are_reported(awkward: Path) -> None:
     told: list[str] = []
 
-    class Ear:
+    class Listener:
         show_message = staticmethod(told.append)
-        open_stage = staticmethod(lambda _name, _total: contextlib.nullcontext(Ear))
+        open_stage = staticmethod(lambda _name, _total: contextlib.nullcontext(Listener))
         advance = staticmethod(lambda: None)
 
     put(awkward, "a.png")
     save(awkward, content(drawn(), flags={"blurred": True}))
-    table = labelme_reader.read(resolve_location(awkward), ReadOptions(), Ear)
+    table = labelme_reader.read(resolve_location(awkward), ReadOptions(), Listener)
     assert len(objects_of(table)) == 1
     assert "flags" in told[0]
 
@@ -232,7 +232,7 @@ def test_flags_beside_shapes_are_told_of(awkward: Path) -> None:
     ("value", "is_ours"),
     [
         (content(), True),
-        ({"imageData": "x" * 9000, "imagePath": "a.png", "shapes": []}, False),  # nothing but the photo is seen
+        ({"imageData": "x" * 9000, "imagePath": "a.png", "shapes": []}, False),  # the photo alone is read
         ({"imagePath": "a.png", "imageData": "x" * 9000, "shapes": []}, True),
         ({"shapes": []}, False),
         ({"images": [], "annotations": [], "categories": []}, False),
@@ -244,10 +244,10 @@ def test_only_its_own_files_are_taken(awkward: Path, value: Any, is_ours: bool) 
     assert bool(labelme_reader.detect(resolve_location(save(awkward, value)))) is is_ours
 
 
-# What we write
+# Writing
 
 
-def table_of(root: Path) -> Table:
+def table_of(root: Path) -> LabelTable:
     photos = ["images/ñ 1.png", "images/deep/ñ 1.png", "images/2.png"]
     put(root, *photos)
     picture = np.zeros((40, 60), bool)
@@ -270,7 +270,7 @@ def table_of(root: Path) -> Table:
     unlabelled = np.full(3, UNLABELLED, np.int32)
     splits, sizes = np.array([UNASSIGNED, VAL, UNASSIGNED], np.int8), np.array([[40, 60]] * 3, np.int32)
     classes = Classes(("zorro", "unused", "ç"))
-    return Table(
+    return LabelTable(
         root, "x", StringColumn.from_strings(photos), classes, unlabelled, splits, objects=objects, sizes=sizes
     )
 
@@ -301,7 +301,7 @@ def test_photos_that_stay_elsewhere(awkward: Path, tmp_path: Path) -> None:
 
 def test_class_names_that_a_list_cannot_hold_are_refused(awkward: Path) -> None:
     for name in (" a", "a\nb", "", "_background_"):
-        table = Table(
+        table = LabelTable(
             awkward,
             "x",
             StringColumn.from_strings([]),

@@ -1,4 +1,4 @@
-"""Label Studio's tasks: both kinds of JSON, photos under odd names, shapes of all kinds, and what is not used."""
+"""Label Studio: both kinds of JSON, unusual photo names, all shapes, and regions that are not used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lince.annotations import UNLABELLED
 from lince.datasets import open_dataset
 from lince.datasets.conversion import convert_dataset
 from lince.errors import DataError, LinceError
-from lince.formats import FORMATS, Table, open_table, row_rle
+from lince.formats import FORMATS, LabelTable, open_table, row_rle
 from lince.splits import TRAIN, UNASSIGNED, VAL
 from lince.storage.resolve import resolve_location
 
@@ -47,7 +47,7 @@ def made(root: Path, value: Any, *names: str) -> Path:
     return root
 
 
-def boxes(table: Table) -> list[list[float]]:
+def boxes(table: LabelTable) -> list[list[float]]:
     assert table.objects is not None
     return table.objects.boxes.tolist()
 
@@ -96,7 +96,7 @@ def test_polygons_and_ellipses(awkward: Path) -> None:
 
 
 def test_a_turn_goes_clockwise_round_the_corner_given(awkward: Path) -> None:
-    # Issue 2293 of Label Studio: on 1000 x 500, (200, 100, 300, 100) turned by 90 is (100, 100, 100, 300).
+    # Label Studio issue 2293: on 1000 x 500, (200, 100, 300, 100) turned by 90 is (100, 100, 100, 300).
     about = {"original_width": 1000, "original_height": 500}
     turned = region("rectanglelabels", about=about, x=20, y=20, width=30, height=20, rotation=90)
     table = open_table(made(awkward, [task("1.png", turned)]))
@@ -179,7 +179,7 @@ def test_what_is_not_used_is_listed_with_its_place(awkward: Path) -> None:
         (rectangle(width=-1), "inverted", "order"),
         (rectangle(1e308, width=1e308), "number", "not a number"),
         (rectangle(rotation="x"), "number", "rotation"),
-        (rectangle(about={"image_rotation": 90}), "row", "turned"),
+        (rectangle(about={"image_rotation": 90}), "row", "rotated"),
         (region("rectanglelabels", "", x=1, y=1, width=2, height=2, about={"id": "z"}), "row", "0 labels"),
         (rectangle(rectanglelabels=["a", "b"]), "row", "2 labels"),
         (region("polygonlabels", points=[[1, 1], [2, 2]]), "empty", "three"),
@@ -217,7 +217,7 @@ def test_a_file_that_is_not_whole_is_an_error(awkward: Path, text: str) -> None:
     assert "project-1.json" in caught.value.problem
 
 
-def test_a_damaged_file_beside_a_whole_one_is_told(awkward: Path) -> None:
+def test_a_damaged_file_beside_a_valid_one_is_reported(awkward: Path) -> None:
     made(awkward, [task("1.png", rectangle())])
     (awkward / "project-2.json").write_text(json.dumps([task("2.png")])[1:])
     table = open_table(awkward)
@@ -243,7 +243,7 @@ def test_json_of_others_is_not_taken_for_it(awkward: Path, value: Any) -> None:
 
 
 def packed(values: list[int], lengths: tuple[int, ...] = (3, 4, 8, 16)) -> list[int]:
-    """Pack by the letter of rle-pack: runs of the same value, and of two, the others one by one."""
+    """Pack as rle-pack specifies: runs of equal values as runs, all others one by one."""
     bits = f"{len(values):032b}{7:05b}" + "".join(f"{length - 1:04b}" for length in lengths)
     at = 0
     while at < len(values):
@@ -282,7 +282,7 @@ def test_a_brush_stroke_in_a_task(awkward: Path) -> None:
     assert (table.objects.masks[0], boxes(table)) == (rle.encode(mask), [[7, 3, 15, 9]])
 
 
-# Whatever comes
+# Mutated input
 
 
 ODD: list[Any] = [None, True, 0, -1, 1e-300, 1e308, 10**400, float("nan"), float("inf"), "", "x", "\ud800", [], {}]

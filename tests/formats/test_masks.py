@@ -1,4 +1,4 @@
-"""Mask folders: every kind of PNG and legend, what is refused and why, the way there and back, and real trimaps."""
+"""Mask folders: every kind of PNG and legend, refusals, round trip, and real trimaps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.mask_drawings import (
 
 from lince import rle
 from lince.errors import UsageError
-from lince.formats import ReadOptions, Table, WriteRequest, open_table
+from lince.formats import LabelTable, ReadOptions, WriteRequest, open_table
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject
 from lince.formats.masks import color_map
 from lince.formats.masks import png as masks_png
@@ -152,7 +152,7 @@ def test_an_empty_mask_is_a_photo_that_shows_nothing(awkward: Path) -> None:
 # There and back
 
 
-def many(root: Path) -> Table:
+def many(root: Path) -> LabelTable:
     marks = ObjectTableBuilder(ReadOptions())
     for i, (split, word) in enumerate([(TRAIN, "train/"), (VAL, "val/"), (TEST, "test/"), (UNASSIGNED, "")] * 2):
         row = marks.add_image(f"images/{word}ñ {i}.jpg", split, SHAPE)
@@ -209,7 +209,7 @@ def test_the_later_object_covers_the_earlier(awkward: Path) -> None:
     assert len(found["below"]) == 16 - 4
 
 
-# Real ones, and anything at all
+# Real trimaps and mutated masks
 
 
 def test_trimaps_of_pets(shared: Path, awkward: Path) -> None:

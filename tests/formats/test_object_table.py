@@ -1,4 +1,4 @@
-"""Marks taken many at once against the same marks one by one."""
+"""Object table builder: objects added in bulk equal objects added one by one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lince.annotations import ObjectTable
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject, RawObjectBatch
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.storage.tree import LocalFolder
 
 SIZES = [(40, 60), (0, 0), (40, 60)]
@@ -43,7 +43,7 @@ def block(entries: list[tuple[int, tuple[float, ...], list[np.ndarray], int]]) -
     )
 
 
-def columns(table: Table) -> dict[str, object]:
+def columns(table: LabelTable) -> dict[str, object]:
     objects = table.objects
     assert isinstance(objects, ObjectTable)
     return {name: list(value) if name == "masks" else value.tolist() for name, value in vars(objects).items()}
@@ -53,7 +53,7 @@ def columns(table: Table) -> dict[str, object]:
 @given(st.lists(entry, max_size=5), st.sets(st.sampled_from(["clip", "order", "duplicates"])))
 @example([], set())
 @example([(1, (-9.0, -9.0, 1e9, 1e9), [], 0)], set())
-def test_many_at_once_are_taken_as_one_by_one_or_not_at_all(
+def test_bulk_adding_equals_adding_one_by_one(
     entries: list[tuple[int, tuple[float, ...], list[np.ndarray], int]], fix: set[str]
 ) -> None:
     one, many = started(frozenset(fix)), started(frozenset(fix))

@@ -1,4 +1,4 @@
-"""TFRecord files: agreement with other labels of the same photos, faults with their place, the way there and back."""
+"""TFRecord: agreement with other labels of the same photos, faults with their place, round trip."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lince import images, rle
 from lince.annotations import UNLABELLED
 from lince.datasets.dataset import build_dataset
 from lince.errors import AmbiguousError, DataError, UsageError
-from lince.formats import ReadOptions, Table, open_table
+from lince.formats import LabelTable, ReadOptions, open_table
 from lince.formats.builders.object_table import ObjectTableBuilder
 from lince.formats.tfrecord import writer as tfrecord_writer
 from lince.formats.tfrecord.shards import encode_record
@@ -97,7 +97,7 @@ def test_parts_splits_and_the_label_map(awkward: Path) -> None:
     assert table.rejected == ()
 
 
-def test_a_missing_part_is_told(awkward: Path) -> None:
+def test_a_missing_shard_is_reported(awkward: Path) -> None:
     put(awkward / "train.record-00000-of-00003", record())
     assert reasons(open_table(awkward)) == {"train.record-of-00003": "2 of 3 shards are missing"}
     assert open_table(awkward / "train.record-00000-of-00003").rejected == ()
@@ -159,7 +159,7 @@ def test_what_the_label_map_does_not_bear_out_is_rejected(awkward: Path) -> None
     assert len(table.objects) == 1
 
 
-# What a record may hold
+# Content of a record
 
 
 def test_records_that_cannot_be_used_are_listed(awkward: Path) -> None:
@@ -185,7 +185,7 @@ def test_records_that_cannot_be_used_are_listed(awkward: Path) -> None:
         "x.record#2": "This is not an image",
         "x.record#3": found["x.record#3"],
         "x.record#4": "its lists of objects differ in length: [1, 2]",
-        "x.record#5": "image/object/bbox/xmin is no float_list",
+        "x.record#5": "image/object/bbox/xmin is not float_list",
         "x.record#6/1": "a coordinate is not a number",
         "x.record#7/1": "box (4, 3, 60, 15) outside the image (40 x 30) by 20 px",
         "x.record#8/1": "box (4, 3, 2, 15) has swapped corners",
@@ -205,7 +205,7 @@ def test_boxes_follow_the_photo_where_the_stated_size_is_another(awkward: Path) 
     assert objects_of(missing)["a.png"][0][1] == (4, 3, 20, 15)
     turned = open_table(put(awkward / "x.record", record(image__height=[40], image__width=[30])))
     assert turned.sizes is not None
-    assert turned.sizes.tolist() == [[40, 30]]  # drawn on the photo as the camera held it, perhaps: for the doctor
+    assert turned.sizes.tolist() == [[40, 30]]  # drawn on the photo as the camera held it, perhaps: for the checks
 
 
 def test_masks_as_pngs_and_as_numbers(awkward: Path) -> None:
@@ -321,7 +321,7 @@ def test_whole_images_there_and_back(awkward: Path) -> None:
     for name, class_id in (("a.png", 1), ("b.png", 0), ("c.png", UNLABELLED)):
         marks.add_image(name, TRAIN, (30, 40), class_id)
     table = marks.build_table(LocalFolder(awkward), "test", ["x", "y", "z"])
-    plain = Table(table.root, "test", table.names, table.classes, table.class_ids, table.splits)
+    plain = LabelTable(table.root, "test", table.names, table.classes, table.class_ids, table.splits)
     tfrecord_writer.write(export_of(plain), awkward)
     again = open_table(awkward)
     assert (again.objects, again.classes) == (None, table.classes)

@@ -1,4 +1,4 @@
-"""Label maps in all their ways, and records with anything in them: an error or a listed row, never a traceback."""
+"""TFRecord damage: label maps and mutated records end in an error or a listed row, never a traceback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lince.storage.tree import DataLocation, LocalFolder
 LABEL_MAP = "# cats\nitem {\n  id: 1\n  name: 'cat'\n}\nitem {\n  id: 2\n  name: \"d\\303\\263g\"\n}\n"
 
 
-def test_label_maps_in_all_their_ways() -> None:
+def test_every_form_of_label_map_is_read() -> None:
     text = LABEL_MAP + "item: < name: 'a' 'b\\n\\x41' ; id: 9, keypoints { id: 3 label: 'eye' } ancestor_ids: [1, 2] >"
     items = label_map.parse_label_map(text, "m.pbtxt")
     assert [(item.id, item.name) for item in items] == [(1, "cat"), (2, "dóg"), (9, "ab\nA")]
@@ -44,7 +44,7 @@ def test_label_maps_in_all_their_ways() -> None:
         ("item { id: 1\n}", "m.pbtxt:1: The item has no name"),
         ("item { id: 1 id: 2 name: 'x' }", "id appears twice in one item"),
         ("item { id: 1 name: 'x\n' }", "m.pbtxt:1: ''x"),
-        ("item { id: 1 name: 'x' } node { }", "'node' stands where an item should"),
+        ("item { id: 1 name: 'x' } node { }", "'node' was found where an item was expected"),
         ("item { id:", "m.pbtxt:1: id has no value"),
         ("", "There is no item"),
     ],
@@ -123,4 +123,4 @@ def test_a_length_that_is_no_length_stops_the_file(awkward: Path) -> None:
     path = put(awkward / "x.record", record())
     path.write_bytes(path.read_bytes() + huge + b"x" * 50)
     assert "record 2 at byte" in reasons(open_table(path))["x.record#2"]
-    assert "cut off" in reasons(open_table(path))["x.record#2"]
+    assert "truncated" in reasons(open_table(path))["x.record#2"]

@@ -1,4 +1,4 @@
-"""TFRecords between lince and TensorFlow: each reads what the other writes."""
+"""TFRecord and TensorFlow: each reads what the other writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pascal VOC: where photos, splits and classes come from, which corner is meant, and what broken files do."""
+"""Pascal VOC: where photos, splits and classes come from, corner convention, and broken files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lince import images
 from lince.annotations import DIFFICULT, OCCLUDED, TRUNCATED, Classes, ObjectTable, StringColumn
 from lince.errors import DataError
-from lince.formats import FORMATS, ReadOptions, Table, WriteRequest, open_table
+from lince.formats import FORMATS, LabelTable, ReadOptions, WriteRequest, open_table
 from lince.formats.voc import reader as voc_reader
 from lince.parsing import xml_reader
 from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
@@ -43,11 +43,11 @@ def xml(filename: str, *parts: str) -> str:
     return f"<annotation>\n<filename>{filename}</filename>\n{SIZE}\n" + "\n".join(parts) + "\n</annotation>\n"
 
 
-def read(root: Path, fix: tuple[str, ...] = ()) -> Table:
+def read(root: Path, fix: tuple[str, ...] = ()) -> LabelTable:
     return open_table(root, "voc", ReadOptions(fix=frozenset(fix)))
 
 
-def marks(table: Table) -> list[tuple[str, str, list[float]]]:
+def marks(table: LabelTable) -> list[tuple[str, str, list[float]]]:
     objects = table.objects
     assert objects is not None
     return [
@@ -58,7 +58,7 @@ def marks(table: Table) -> list[tuple[str, str, list[float]]]:
     ]
 
 
-def faults(table: Table) -> list[tuple[str, int | None, str]]:
+def faults(table: LabelTable) -> list[tuple[str, int | None, str]]:
     return [(refusal.path, refusal.line, refusal.kind) for refusal in table.rejected]
 
 
@@ -83,7 +83,7 @@ def test_hard_hats_as_voc_are_those_of_yolo(shared: Path) -> None:
         found = table.objects.slice_of_image(row)
         boxes = table.objects.boxes[found]
         assert [table.classes.names[i] for i in table.objects.class_ids[found]] == [kind for kind, _box in expected]
-        # YOLO's shares have three decimals here, and VOC's sides are cut to whole pixels.
+        # The YOLO values here have three decimals, and VOC's are truncated to whole pixels.
         np.testing.assert_allclose(boxes, [box for _kind, box in expected] or np.empty((0, 4)), atol=1.35)
 
 
@@ -97,7 +97,7 @@ def test_raccoons_and_the_heads_of_pets(shared: Path) -> None:
     assert (part.format, list(part.names), marks(part)) == ("voc", list(whole.names), marks(whole))
 
 
-# Where things are
+# Layouts
 
 
 @pytest.mark.parametrize(
@@ -280,13 +280,13 @@ def test_what_is_wrong_with_an_object_is_told_with_its_line(awkward: Path) -> No
 @pytest.mark.parametrize(
     ("content", "line", "said"),
     [
-        (b"", 1, "cut off"),
-        (xml("1.png", DOG)[:-40].encode(), 6, "cut off"),
+        (b"", 1, "truncated"),
+        (xml("1.png", DOG)[:-40].encode(), 6, "truncated"),
         (b"<annotation>\n<object>\n</annotation>", 3, "mismatched tag"),
         (b"<annotation>\n\xff</annotation>", 2, "invalid token"),
         (BOMB.encode(), 2, "attack"),
         (BOMB.encode("utf-16"), 2, "attack"),
-        (b'<!DOCTYPE annotation SYSTEM "file:///etc/passwd">\n<annotation>&x;</annotation>', 2, "not known"),
+        (b'<!DOCTYPE annotation SYSTEM "file:///etc/passwd">\n<annotation>&x;</annotation>', 2, "unknown entity"),
         (b"<annotation>" + b"<a>" * 100, 1, "64 deep"),
         (b'<?xml version="1.0" encoding="klingon"?><annotation/>', 1, "klingon"),
         (b"<html>\n</html>", 1, "<html>"),
@@ -343,7 +343,7 @@ def test_names_that_are_no_text_and_paths_out_of_reach_do_no_harm(awkward: Path)
 
 @st.composite
 def mutations(draw: st.DrawFn) -> bytes:
-    """Real files, bytes flipped, cut, lines doubled and dropped."""
+    """Return mutations of real files: flipped bytes, truncation, repeated and dropped lines."""
     data = bytearray(xml("1.png", "<source><database>The VOC2007 Database</database></source>", DOG, DOG, DOG).encode())
     for _turn in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data)))
@@ -378,7 +378,7 @@ def test_nothing_gets_lost_in_a_mutated_file(data: bytes) -> None:
             assert table.rejected
 
 
-def read_anyway(root: Path) -> Table:
+def read_anyway(root: Path) -> LabelTable:
     return FORMATS["voc"].read(resolve_location(root), ReadOptions(), voc_reader.SILENT)
 
 
@@ -401,7 +401,9 @@ def export(root: Path, files: list[str], classes: tuple[str, ...], boxes: list[l
     )
     splits = np.array([TRAIN, TEST, UNASSIGNED, VAL][:count], np.int8)
     no_class = np.full(count, -1, np.int32)
-    table = Table(root, "made", StringColumn.from_strings(files), Classes(classes), no_class, splits, objects=objects)
+    table = LabelTable(
+        root, "made", StringColumn.from_strings(files), Classes(classes), no_class, splits, objects=objects
+    )
     return WriteRequest(table, files, np.full((count, 2), (60, 80), np.int32), lambda i: PHOTO)
 
 
@@ -435,8 +437,9 @@ def test_what_is_written_reads_back_the_same(awkward: Path) -> None:
 @pytest.mark.parametrize("name", ["a\nb", " a", "\0", "\ud800"])
 def test_names_that_xml_cannot_hold_are_refused(awkward: Path, name: str) -> None:
     made = export(awkward, ["JPEGImages/1.png"], ("ok",), [[1, 2, 3, 4]])
-    broken = WriteRequest(Table(awkward, "m", StringColumn.from_strings(["x"]), Classes((name,)), made.table.class_ids, made.table.splits),
-                    made.image_paths, made.image_sizes, made.read_image)  # fmt: skip
+    columns = (made.table.class_ids, made.table.splits)
+    table = LabelTable(awkward, "m", StringColumn.from_strings(["x"]), Classes((name,)), *columns)
+    broken = WriteRequest(table, made.image_paths, made.image_sizes, made.read_image)
     with pytest.raises(DataError, match="name"):
         voc_reader.write(broken, awkward)
 

@@ -1,4 +1,4 @@
-"""YOLO text in every layout that is met: what is read, what is refused and why, and that it comes back as written."""
+"""YOLO text: every layout is read, faults are refused, and written files read back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lince import images, rle
 from lince.annotations import Classes, ObjectTable, StringColumn
 from lince.errors import AmbiguousError, DataError, LinceError, UsageError
-from lince.formats import FORMATS, ReadOptions, Table, WriteRequest, open_table
+from lince.formats import FORMATS, LabelTable, ReadOptions, WriteRequest, open_table
 from lince.formats.yolo import dataset_yaml
 from lince.formats.yolo import reader as yolo_reader
 from lince.progress import SILENT, ProgressStage, SilentProgress
@@ -43,19 +43,19 @@ def texts(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def read(path: Path, fix: frozenset[str] = frozenset()) -> Table:
+def read(path: Path, fix: frozenset[str] = frozenset()) -> LabelTable:
     return open_table(path, "yolo", ReadOptions(fix=fix))
 
 
-def splits(table: Table) -> dict[str, int]:
+def splits(table: LabelTable) -> dict[str, int]:
     return dict(zip(table.names, table.splits.tolist(), strict=True))
 
 
-def faults(table: Table) -> list[tuple[str, int | None, str]]:
+def faults(table: LabelTable) -> list[tuple[str, int | None, str]]:
     return sorted((found.path, found.line, found.kind) for found in table.rejected)
 
 
-def boxes(table: Table) -> list[list[float]]:
+def boxes(table: LabelTable) -> list[list[float]]:
     assert table.objects is not None
     return table.objects.boxes.tolist()
 
@@ -64,7 +64,7 @@ def boxes(table: Table) -> list[list[float]]:
 
 
 def pair(root: Path, *names: str) -> Path:
-    """Make photos, each with a label file under ``labels`` in place of ``images``."""
+    """Write photos, each with a label file under ``labels`` instead of ``images``."""
     photos(root, *names)
     for name in names:
         texts(root, {name.replace("images/", "labels/").replace(".png", ".txt"): ROW})
@@ -146,7 +146,7 @@ def test_labels_lie_beside_photos_or_elsewhere(label: str, awkward: Path) -> Non
 def test_label_files_alone_find_the_photos_beside_them(awkward: Path) -> None:
     photos(awkward, "images/a.png", "images/b.png")
     texts(awkward, {"labels_my-project/a.txt": ROW + "3 0.5 0.5 0.25 0.5", "labels_my-project/gone.txt": ROW})
-    said = Said()
+    said = Listener()
     table = open_table(awkward / "labels_my-project", progress=said)
     assert table.classes.names == ("class_0", "class_1", "class_2", "class_3")
     assert "class_0 to class_3" in "\n".join(said.lines)
@@ -191,7 +191,7 @@ def test_darknet(awkward: Path) -> None:
         assert faults(table) == [("train.txt", 3, "no-image")]
 
 
-class Said(SilentProgress):
+class Listener(SilentProgress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -204,7 +204,7 @@ class Said(SilentProgress):
             yield stage
 
 
-# Nothing is lost without a word
+# Every loss is reported
 
 
 def test_what_has_no_partner_is_named(awkward: Path) -> None:
@@ -297,7 +297,7 @@ def test_key_points_are_passed_over_and_it_is_said(awkward: Path) -> None:
     assert [found.path for found in table.rejected] == ["data.yaml"]
 
 
-# What a set declares
+# Class names and descriptions
 
 
 @pytest.mark.parametrize(
@@ -339,15 +339,15 @@ BAD = {
     "names: [a, [b]]\n": "neither a list nor a map",
     "names: data/coco.names\n": "neither a list nor a map",
     "names: {a: 0}\n": "a: 0",
-    "names: {0: [x]}\n": "holds 0",
+    "names: {0: [x]}\n": "contains 0",
     "train: x\nnc: 1000000000\n": "classes",
     "names: [a]\ntrain: {a: b}\n": "neither a path",
-    "- names: [a]\n": "no keys",
+    "- names: [a]\n": "does not contain keys",
     "names: &a [*a]\n": "neither a list nor a map",
     'names: ["\\ud800"]\n': "cannot be used",
-    "[" * 500_000: "too deep",
-    "- " * 400_000: "too deep",
-    "? " * 400_000: "too deep",
+    "[" * 500_000: "too deeply",
+    "- " * 400_000: "too deeply",
+    "? " * 400_000: "too deeply",
     "names: [a]\n\x07": "cannot be used",
     "names: [a]\n" + "#" * 2**20: "1,048,587 bytes",
 }
@@ -389,14 +389,14 @@ def test_two_lists_of_classes_are_refused(awkward: Path) -> None:
         read(awkward)
 
 
-def test_as_many_classes_as_there_may_be_are_quickly_told_apart(awkward: Path) -> None:
+def test_the_largest_number_of_classes_is_read_quickly(awkward: Path) -> None:
     pair(awkward, "images/a.png")
     count = dataset_yaml.MAX_CLASSES
     texts(awkward, {"classes.txt": "\n".join(f"c{number}" for number in range(count))})
     assert len(read(awkward).classes) == count
 
 
-# Telling YOLO from everything else
+# Recognition of YOLO
 
 
 @pytest.mark.parametrize(
@@ -430,7 +430,7 @@ def test_a_long_outline_and_a_stray_text_are_no_hindrance(awkward: Path) -> None
 
 
 def export(names: list[str], places: list[int], objects: ObjectTable, classes: tuple[str, ...]) -> WriteRequest:
-    table = Table(
+    table = LabelTable(
         root=Path("/nowhere"),
         format="made",
         names=StringColumn.from_strings(names),
@@ -518,7 +518,7 @@ def test_strange_files_are_refused_or_their_rows_are(
     label: bytes, declared: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     shutil.rmtree(tmp_path_factory.getbasetemp() / "strange", ignore_errors=True)
-    root = tmp_path_factory.getbasetemp() / "strange" / "far" / "down"  # what leads out comes across little
+    root = tmp_path_factory.getbasetemp() / "strange" / "far" / "down"  # paths outside the folder reach few files
     photos(root / "set", "images/a.png")
     (root / "set" / "labels").mkdir()
     (root / "set" / "labels" / "a.txt").write_bytes(label)
@@ -552,7 +552,7 @@ def test_hard_hats(shared: Path) -> None:
     assert by_photo(table) == by_photo(voc)
 
 
-def by_photo(table: Table) -> dict[str, list[str]]:
+def by_photo(table: LabelTable) -> dict[str, list[str]]:
     assert table.objects is not None
     kinds = [table.classes.names[i] for i in table.objects.class_ids]
     return {Path(name).stem: sorted(kinds[table.objects.slice_of_image(i)]) for i, name in enumerate(table.names)}

@@ -1,4 +1,4 @@
-"""Photos in, detections out: as preparation, network and decoding say, whatever the photo; and kept without loss."""
+"""Detection prediction: equals preparation, network and decoding for any photo, and is saved without loss."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def model(folder: Path) -> DetectionPredictor:
 
 @pytest.fixture
 def photos(awkward: Path) -> Path:
-    """Two folders with photos of the same names, one without anything on it, one broken, and one that is none."""
+    """Return two folders with photos of the same names, one empty photo, one broken, and one text file."""
     folder = awkward / "fotos ñ"
     for number, part in enumerate(("día 1", "día 2")):
         (folder / part).mkdir(parents=True)
@@ -69,7 +69,7 @@ def photos(awkward: Path) -> Path:
 
 
 def bare(model: DetectionPredictor, path: Path) -> Detections:
-    """What comes out of the parts, put together by hand."""
+    """Return the result of preparation, network and decoding, called one by one."""
     card = model.card
     kind, spec = get_decoder(card.decoder), card.preprocess
     batch = preprocess_images([images.read_image(path, (spec.height, spec.width))], spec)
@@ -94,7 +94,7 @@ def told(detections: Detections, to: float = 1.0) -> list[tuple[int, list[float]
     return sorted(rows)
 
 
-# What is found.
+# Predictions.
 
 
 def test_a_photo_is_answered_as_by_preparation_network_and_decoding(model: DetectionPredictor, photos: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_turned_photo_gives_boxes_in_the_upright_one(
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1), (7, 3)])
 @pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "1"])
-def test_odd_photos_are_looked_at_and_drawn(
+def test_odd_photos_are_predicted_and_drawn(
     model: DetectionPredictor, awkward: Path, size: tuple[int, int], kind: str
 ) -> None:
     (awkward / "in").mkdir()
@@ -164,13 +164,13 @@ def test_images_of_any_sizes_are_found_together_and_alone(model: DetectionPredic
     together = model.detect(several)
     assert [told(one) for one in together] == [told(model.detect([image])[0]) for image in several]
     assert model.detect([]) == []
-    turned = several[1][:, ::-1]  # not in one piece in memory
+    turned = several[1][:, ::-1]  # not contiguous in memory
     assert told(model.detect([turned])[0]) == told(model.detect([turned.copy()])[0])
 
 
 @pytest.mark.parametrize("array", [np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
 def test_arrays_that_are_no_image_are_refused(model: DetectionPredictor, array: NDArray[np.uint8]) -> None:
-    with pytest.raises(ImageError, match="is no image"):
+    with pytest.raises(ImageError, match="is not an image"):
         model.detect([array])
 
 
@@ -207,7 +207,7 @@ def test_memory_stays_bounded(folder: Path, photos: Path, monkeypatch: pytest.Mo
     assert list(answers) == []
 
 
-def test_nothing_to_look_at(model: DetectionPredictor, awkward: Path) -> None:
+def test_an_empty_source_is_refused(model: DetectionPredictor, awkward: Path) -> None:
     (awkward / "empty").mkdir()
     with pytest.raises(DataError, match="no photo"):
         model.predict_many(awkward / "empty")
@@ -274,7 +274,7 @@ def test_models_of_another_task(folder: Path, tmp_path: Path) -> None:
         lince.load(classifier)
 
 
-# What is kept.
+# Saved results.
 
 
 @pytest.fixture
@@ -423,7 +423,7 @@ def test_what_was_found_comes_back_from_every_format(
             np.testing.assert_allclose(box, place, atol=0.011)
 
 
-# Pictures.
+# Drawing.
 
 
 def test_a_picture_with_boxes_keeps_the_photo_and_its_size() -> None:
@@ -514,12 +514,12 @@ def test_the_command_writes_what_it_says(
     capsys.readouterr()
     assert main([*words, "--to", "csv-boxes"]) == 0
     assert len(lince.open(Path("answers3/csv-boxes"))) == 4
-    assert [loss.startswith("classes lose their id") for loss in json.loads(capsys.readouterr().out)["lost"]] == [
-        True
-    ]
+    assert [loss.startswith("classes lose their id") for loss in json.loads(capsys.readouterr().out)["lost"]] == [True]
 
 
-def test_options_that_cannot_be(folder: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_options_are_refused(
+    folder: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(photos.parent)
     classifier = str(tiny_classifier.model_folder(tmp_path / "c"))
     for words in (
@@ -551,7 +551,7 @@ COCO = (
 
 @pytest.fixture
 def published(shared: Path, awkward: Path) -> Path:
-    """The published YOLOX-nano as a model folder; it takes one photo at a time."""
+    """Return the published YOLOX-nano as a model folder with a fixed batch of one."""
     network = onnx.load(shared / "weights" / "yolox_nano.onnx")
     last = network.graph.output[0].name
     network.graph.node.append(onnx.helper.make_node("Identity", [last], ["raw"]))

@@ -1,4 +1,4 @@
-"""Pictures for people: accents are written, marks differ in shape and not only in colour, sizes are kept."""
+"""Drawing: accents are written, marks differ in shape as well as colour, image sizes are kept."""
 
 from __future__ import annotations
 

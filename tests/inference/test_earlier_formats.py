@@ -1,4 +1,4 @@
-"""Model folders and runs of earlier versions (card format 2, before the names changed) open, predict and go on.
+"""Earlier formats: model folders and runs of card format 2 open, predict and resume.
 
 ``tests/fixtures/format2`` holds a classifier's run, one that was killed, and a detector's model folder, as version
 0.1.0 wrote them before card format 3. Their photos are made again by the same code from the same seed.
@@ -23,7 +23,7 @@ FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "format2"
 
 
 def bring(name: str, folder: Path) -> Path:
-    """Copy a fixture into ``folder`` beside its photos, and return it."""
+    """Copy a fixture and its photos into ``folder`` and return it."""
     data = class_photos.folders(folder / "shapes", each=12, side=24)
     run = Path(shutil.copytree(FIXTURES / name, folder / name))
     record = json.loads((run / "data.json").read_text("utf-8"))

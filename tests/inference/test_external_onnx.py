@@ -1,4 +1,4 @@
-"""Detectors of other tools: a file with the layout and the words of Ultralytics, and the published YOLOX, are used."""
+"""External ONNX detectors: Ultralytics layout and metadata, and the published YOLOX."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SAID = {
 
 
 def _raw() -> NDArray[np.float32]:
-    """Middle, sides and two scores for 84 places: one object twice, one beside it of the other class, one too weak."""
+    """Return raw rows (centre, size, two scores) for 84 cells: a duplicate, a neighbour, one below threshold."""
     raw = np.zeros((1, 6, 84), np.float32)
     raw[0, :, 3] = [20, 30, 10, 20, 0.9, 0.1]
     raw[0, :, 4] = [20.5, 30, 10, 20, 0.8, 0.1]
@@ -38,7 +38,7 @@ def _raw() -> NDArray[np.float32]:
 
 
 def _rows() -> NDArray[np.float32]:
-    """Answers that are chosen already: two boxes that overlap much, both meant."""
+    """Return detections after suppression: two strongly overlapping boxes that both count."""
     rows = np.zeros((1, 300, 6), np.float32)
     rows[0, :3] = [[15, 20, 25, 40, 0.9, 1], [15, 20, 25.5, 40, 0.7, 1], [40, 20, 45, 30, 0.1, 0]]
     return rows
@@ -78,10 +78,10 @@ def test_a_file_of_ultralytics_is_read_with_its_own_words_and_its_own_suppressio
     model = _loaded(_written(awkward / "best.onnx", _raw(), SAID))
     assert model.classes.names == ("rojo ñ", "d'or")
     assert model.card.licence.startswith("AGPL-3.0")
-    # A photo of 128 x 64 is halved and stands in the middle: 16 pixels of grey above and below.
+    # A photo of 128 x 64 is halved and centred: 16 grey pixels above and below.
     (found,) = model.detect([np.zeros((64, 128, 3), np.uint8)])
     np.testing.assert_allclose(found.boxes, np.array([[30.0, 8, 50, 48]] * 2), atol=1e-4)
-    assert found.class_ids.tolist() == [0, 1]  # the double of one class is gone, the other class is not
+    assert found.class_ids.tolist() == [0, 1]  # the duplicate of one class is suppressed, the other class is kept
     np.testing.assert_allclose(found.scores, [0.9, 0.6], atol=1e-6)
 
 
@@ -112,12 +112,12 @@ def test_predict_prints_the_licence_and_writes_what_was_found(
 
 BROKEN: dict[str, tuple[dict[str, str], str]] = {
     "another task": ({**SAID, "task": "segment"}, "'segment'"),
-    "no words": ({}, "no card"),
-    "names that are code": ({**SAID, "names": "__import__('os').getcwd()"}, "does not say"),
-    "names with a gap": ({**SAID, "names": "{0: 'a', 2: 'b'}"}, "does not say"),
-    "no names": ({**SAID, "names": "{}"}, "does not say"),
-    "no size": ({**SAID, "imgsz": "[]"}, "does not say"),
-    "a size beyond reason": ({**SAID, "imgsz": "[64, 999999]"}, "does not say"),
+    "no words": ({}, "no model card"),
+    "names that are code": ({**SAID, "names": "__import__('os').getcwd()"}, "no metadata"),
+    "names with a gap": ({**SAID, "names": "{0: 'a', 2: 'b'}"}, "no metadata"),
+    "no names": ({**SAID, "names": "{}"}, "no metadata"),
+    "no size": ({**SAID, "imgsz": "[]"}, "no metadata"),
+    "a size beyond reason": ({**SAID, "imgsz": "[64, 999999]"}, "no metadata"),
     "more names than classes": ({**SAID, "names": "{0: 'a', 1: 'b', 2: 'c'}"}, "output0 1x6x84"),
 }
 

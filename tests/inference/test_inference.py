@@ -1,4 +1,4 @@
-"""The runtime answers as its parts do, survives broken files, and says what is wrong with a model."""
+"""Classification prediction: equals its parts, survives broken files, and reports faults of a model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lince.storage import scan
 
 @pytest.fixture
 def photos(awkward: Path) -> Path:
-    """Two class folders, with photos that a model can tell apart, one broken photo and one that is none."""
+    """Return two class folders of photos that a model can distinguish, a broken photo and a text file."""
     folder = awkward / "fotos ñ"
     for number in range(12):
         for name in ("red", "blue"):
@@ -199,7 +199,7 @@ def test_a_damaged_network_says_so(awkward: Path, damage: bytes | None) -> None:
     folder = tiny_classifier.model_folder(awkward / "model")
     whole = (folder / NETWORK_FILE).read_bytes()
     (folder / NETWORK_FILE).write_bytes(whole[: len(whole) // 2] if damage is None else damage)
-    with pytest.raises(ModelError, match="cut off") as error:
+    with pytest.raises(ModelError, match="truncated") as error:
         predictor.load_classifier(folder)
     assert "Copy the model folder again" in error.value.remedy
 
@@ -242,7 +242,7 @@ def test_a_foreign_network_is_refused(tmp_path: Path) -> None:
         OnnxRuntimeBackend(tmp_path / "two.onnx")
 
 
-def test_the_network_file_itself_is_enough_of_a_path(tmp_path: Path) -> None:
+def test_the_network_file_is_accepted_as_the_model_path(tmp_path: Path) -> None:
     folder = tiny_classifier.model_folder(tmp_path)
     assert predictor.load_classifier(folder / NETWORK_FILE).card == ModelCard.load(folder)
 

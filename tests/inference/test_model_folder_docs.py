@@ -1,4 +1,4 @@
-"""The page on the model folder is true: its programs open a folder without lince and answer as lince does."""
+"""docs/model-folder.md: its programs open a folder without lince and give lince's results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EN, ES = (re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), r
 
 
 def said(program: str, *words: Path, folder: Path) -> list[str]:
-    """What a program of the page prints, run where lince cannot be imported."""
+    """Return what a program of the page prints when run where lince cannot be imported."""
     blocked = folder / "blocked"
     (blocked / "lince").mkdir(parents=True, exist_ok=True)
     (blocked / "lince" / "__init__.py").write_text("raise ImportError('not here')", "utf-8")

@@ -1,4 +1,4 @@
-"""A packed model answers as its folder does; what is no packed model is refused; cards of any age open."""
+"""Packed model: same results as its folder; other files are refused; cards of any version open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos that look alike are found: the same as by hand, once computed, and by the real command."""
+"""Similarity search: equals a computation by hand, caches embeddings, and works from the command line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_same_photos_are_looked_at_once(
     embeddings = model.embed_prepared
     monkeypatch.setattr(model, "embed_prepared", lambda seen: asked.append(len(seen)) or embeddings(seen))
     again = lince.similar(model, tiny_classifier.photo("blue"), photos)
-    assert asked == [1]  # the photo that is asked for
+    assert asked == [1]  # the query photo
     assert again.matches == first.matches
     (photos / "new.png").write_bytes(images.encode_png(tiny_classifier.photo("blue", seed=9)))
     (photos / "copy.png").write_bytes((photos / "red 1.png").read_bytes())

@@ -1,4 +1,4 @@
-"""A predictor takes a photo wherever it is, and its answers can be drawn, kept and tabulated."""
+"""Prediction sources: paths, bytes, arrays and addresses; results can be drawn, saved and tabulated."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def model(awkward: Path) -> ClassificationPredictor:
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    """A web server on the loopback that has one photo, a page that never ends, and a way round in a circle."""
+    """Return the address of a local web server with one photo, an endless response, and a redirect loop."""
 
     class Web(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -46,7 +46,7 @@ def address() -> Iterator[str]:
                 self.wfile.write(bytes(2**16))
 
         def log_message(self, *_words: object) -> None:
-            """Say nothing."""
+            """Write no log."""
 
         def handle(self) -> None:
             try:
@@ -96,7 +96,7 @@ def test_what_is_clear_is_white(model: ClassificationPredictor) -> None:
 
 @pytest.mark.parametrize("what", [3, io.StringIO("text"), object(), np.zeros((2, 2, 3), np.float32)])
 def test_what_is_no_photo_is_refused(model: ClassificationPredictor, what: object) -> None:
-    with pytest.raises(ImageError, match="is no "):
+    with pytest.raises(ImageError, match="is not a"):
         model.predict(what)  # type: ignore[arg-type]
 
 
@@ -145,7 +145,7 @@ def test_many_of_any_kind(model: ClassificationPredictor, awkward: Path) -> None
         model.predict_many(str(folder / "missing.png"))
 
 
-def test_the_web_is_asked_only_where_that_is_allowed(awkward: Path, address: str) -> None:
+def test_addresses_are_fetched_only_where_allowed(awkward: Path, address: str) -> None:
     folder = tiny_classifier.run_folder(awkward / "run")
     with pytest.raises(ImageError, match="is a web address"):
         lince.load(folder).predict(f"{address}/red.png")
@@ -164,7 +164,7 @@ def test_pages_that_are_no_photo_are_refused(model: ClassificationPredictor, add
         http_image.download_image(f"{address}/{page}", allowed=True)
 
 
-def test_endless_answers_end(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_responses_are_cut_off(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_image, "MAX_IMAGE_BYTES", 2**20)
     with pytest.raises(ImageError, match="larger than 1048576 bytes"):
         http_image.download_image(f"{address}/endless", allowed=True)

@@ -1,4 +1,4 @@
-"""Videos: read as they are shown, written to be played, followed and counted exactly, whole or not there."""
+"""Video prediction: decoding, encoding, tracking and counting; complete output or none."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def film(
     codec: str = "libx264",
     rate: int = 25,
 ) -> Path:
-    """Write a small video, as a camera would, with frames at ``times``."""
+    """Write a small video with frames at ``times``."""
     times = [at / rate for at in range(len(pictures))] if times is None else times
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=rate, options={"crf": "5", "g": "12"} if codec == "libx264" else {})
@@ -75,7 +75,7 @@ def film(
 
 
 def picture(squares: Sequence[tuple[tuple[int, int, int], int, int]], height: int = 120, width: int = 160) -> Image:
-    """A grey picture with squares of 20 pixels: colour, left, top."""
+    """Return a grey image with squares of 20 pixels, given by colour, left and top."""
     image = np.full((height, width, 3), 128, np.uint8)
     for colour, left, top in squares:
         image[max(top, 0) : top + 20, max(left, 0) : left + 20] = colour
@@ -83,7 +83,7 @@ def picture(squares: Sequence[tuple[tuple[int, int, int], int, int]], height: in
 
 
 def find(images: Sequence[Image]) -> list[Detections]:
-    """Find what is red and what is blue, connected or not: one box each."""
+    """Return one box around all red pixels and one around all blue ones."""
     return [_find(image.astype(int)) for image in images]
 
 
@@ -171,7 +171,7 @@ def test_what_is_written_plays_with_its_sound_at_its_times(awkward: Path) -> Non
     assert watched.dropped_audio == ""
 
 
-def test_sound_that_an_mp4_cannot_hold_is_told(awkward: Path) -> None:
+def test_audio_that_an_mp4_cannot_hold_is_reported(awkward: Path) -> None:
     path = film(awkward / "a.avi", moving(), sound="mp2", codec="mpeg4")
     watched = run_video(path, VideoPipeline(find, CLASSES), awkward / "out")
     assert watched.dropped_audio.startswith("mp2")
@@ -221,7 +221,7 @@ def test_a_video_that_was_cut_off_is_read_as_far_as_it_goes(awkward: Path) -> No
         run_video(path, VideoPipeline(find, CLASSES))
 
 
-def test_a_missing_camera_is_told() -> None:
+def test_a_missing_camera_is_reported() -> None:
     with pytest.raises(DataError, match=r"camera .*7.* does not respond"):
         run_video("camera:7", VideoPipeline(find, CLASSES))
     with pytest.raises(UsageError, match="is not a camera"):
@@ -229,7 +229,7 @@ def test_a_missing_camera_is_told() -> None:
 
 
 @pytest.mark.parametrize("where", ["find", "draw"])
-def test_what_goes_wrong_half_way_leaves_nothing(awkward: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_half_way_leaves_no_files(awkward: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path, seen = film(awkward / "a.mp4", moving(60)), []
 
     def failing(images: Sequence[Image]) -> list[Detections]:
@@ -267,7 +267,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_it_saw(awkward: Path, monkeypatch: 
     assert len(rows(awkward / "out" / "detections.csv")) == watched.frame_count
 
 
-def test_the_first_ctrl_c_is_a_wish_and_the_second_interrupts() -> None:
+def test_the_first_ctrl_c_stops_gracefully_and_the_second_interrupts() -> None:
     before = signal.getsignal(signal.SIGINT)
     with stop_on_interrupt(True) as wished:
         signal.raise_signal(signal.SIGINT)
@@ -293,7 +293,7 @@ def test_tracks_stay_through_a_crossing_and_a_gap() -> None:
     assert seen[50:] == [[1, 2]] * 10
 
 
-def test_a_faint_trace_carries_a_track_on_and_begins_none() -> None:
+def test_a_low_score_continues_a_track_and_starts_none() -> None:
     follow = tracker()
     for at in range(20):
         score = 0.2 if 5 <= at < 15 else 0.9
@@ -310,14 +310,14 @@ def test_lines_and_zones_count_exactly(awkward: Path) -> None:
     zones = (regions.parse_zone("100,0,100%,0,100%,70,100,70:sala"),)
     watched = run_video(path, VideoPipeline(find, CLASSES, WHOLE_VIDEO, tracker(), lines, zones), awkward / "out")
     assert dict(watched.crossing_counts) == {("medio", 0, LEFT): 1, ("medio", 0, RIGHT): 1, ("medio", 1, RIGHT): 1}
-    # Seen from the top point to the bottom one, what goes right on the picture goes to the left.
+    # Seen along the line from top to bottom, a move to the right of the image is a move to the left.
     passings = rows(awkward / "out" / "crossings.csv")
     assert sorted((one["class"], one["way"]) for one in passings) == [
         ("azul", "right"), ("rojo", "left"), ("rojo", "right"),
     ]  # fmt: skip
     stays = rows(awkward / "out" / "dwell.csv")
     assert [(one["zone"], one["class"]) for one in stays] == [("sala", "rojo")]
-    # The middle is at x = 100 in the frame 22.5, and on the way back again.
+    # The centre is at x = 100 in frame 22.5, and again on the way back.
     assert float(stays[0]["start"]) == pytest.approx(23 / 25, abs=0.05)
     assert float(stays[0]["end"]) == pytest.approx(46 / 25, abs=0.05)
     assert dict(watched.track_counts) == {0: 1, 1: 1}
@@ -325,7 +325,7 @@ def test_lines_and_zones_count_exactly(awkward: Path) -> None:
     assert [crop.partition("/")[0] for crop in crops] == ["azul", "rojo"]
 
 
-def test_tables_say_what_was_seen(awkward: Path) -> None:
+def test_tables_list_the_tracks_and_counts(awkward: Path) -> None:
     run_video(film(awkward / "a.mp4", moving(30)), VideoPipeline(find, CLASSES), awkward / "out")
     found = rows(awkward / "out" / "detections.csv")
     assert len(found) == 30
@@ -368,7 +368,7 @@ def test_the_command_line_from_video_to_folder(awkward: Path, capsys: pytest.Cap
     }  # fmt: skip
     assert main(arguments) == 2
     assert main(["predict", str(model), str(path), "--from", "0.4s", "--to", "0:00.8"]) == 0
-    assert "10 frames looked at" in capsys.readouterr().out
+    assert "10 frames processed" in capsys.readouterr().out
     assert main(["predict", str(model), str(awkward), "--track"]) == 2
     assert main(["predict", str(model), str(path), "--csv", "a.csv"]) == 2
 
@@ -395,7 +395,7 @@ def test_real_videos(shared: Path, awkward: Path) -> None:
 
 
 def test_memory_stays_flat(awkward: Path) -> None:
-    """Frames go by; what is held does not grow with them."""
+    """Memory does not grow with the number of frames."""
     path = film(awkward / "a.mp4", [picture([(RED, 4 * (at % 30), 40)], 480, 640) for at in range(200)])
     sizes: list[float] = []
 

@@ -1,4 +1,4 @@
-"""Box operations in torch against those in numpy."""
+"""Box operations in torch: agreement with numpy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lince.models import box_ops  # noqa: E402
 
 
 def random_boxes(count: int, seed: int) -> np.ndarray:
-    """Boxes of which some have no area."""
+    """Return random boxes, some of them without area."""
     corners = np.random.default_rng(seed).integers(0, 30, (count, 4)).astype(np.float64)
     return np.concatenate([np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])], 1)
 

@@ -1,4 +1,4 @@
-"""Networks declared layer by layer: the language, the shapes, and what is refused."""
+"""CNN specifications: layer syntax, shapes and refusals."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ def test_a_residual_layer_adds_its_short_cut() -> None:
         ("conv 8 3, pool, conv", "Layer 3 'conv': the number of filters is missing"),
         ("flatten, dense", "Layer 2 'dense': the number of units is missing"),
         ("dropout", "Layer 1 'dropout': the dropout rate is missing"),
-        ("dropout 1.5", "Layer 1 'dropout': 1.5 cannot be"),
-        ("conv 8 3 5", "Layer 1 'conv' has 3 numbers, 2 at most"),
-        ("conv 8 0", "Layer 1 'conv': 0 cannot be"),
-        ("conv 2.5 3", "Layer 1 'conv': 2.5 cannot be"),
-        ("conv 8 3 stride", "Layer 1 'conv': nothing cannot be"),
+        ("dropout 1.5", "Layer 1 'dropout': 1.5 is not valid"),
+        ("conv 8 3 5", "Layer 1 'conv' has 3 numbers, but takes at most 2"),
+        ("conv 8 0", "Layer 1 'conv': 0 is not valid"),
+        ("conv 2.5 3", "Layer 1 'conv': 2.5 is not valid"),
+        ("conv 8 3 stride", "Layer 1 'conv': nothing is not valid"),
         ("conv 8 3 sama", "Layer 1 'conv' has no option 'sama'"),
-        ("gap 3", "Layer 1 'gap' has 1 numbers, 0 at most"),
-        ("covn 8", "Layer 1 'covn' is not a kind of layer"),
+        ("gap 3", "Layer 1 'gap' has 1 numbers, but takes at most 0"),
+        ("covn 8", "Layer 1 'covn' is not a known layer type"),
     ],
 )
 def test_a_wrong_declaration_names_the_layer(text: str, message: str) -> None:
@@ -108,7 +108,7 @@ def test_a_wrong_declaration_names_the_layer(text: str, message: str) -> None:
     [
         ("pool, pool, pool, pool, gap", "Layer 4 'pool' does not fit a feature map of 1 x 1"),
         ("conv 4 9 valid, gap", "Layer 1 'conv' does not fit a feature map of 8 x 8"),
-        ("flatten, conv 4 3", "Layer 2 'conv' stands after the map was flattened"),
+        ("flatten, conv 4 3", "Layer 2 'conv' comes after the feature map was flattened"),
         ("dense 5", "Layer 1 'dense' needs a vector"),
         ("conv 4 3", "The output of the last layer is a feature map of 4 x 8 x 8"),
     ],

@@ -1,4 +1,4 @@
-"""Every kind of detector in the registry keeps the one contract that trainer, export and decoder rely on."""
+"""Detector contract: every registered kind meets what trainer, export and decoder rely on."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from lince.postprocess import DECODERS, DetectionFilter, get_decoder  # noqa: E4
 from lince.preprocess import PreprocessSpec  # noqa: E402
 
 CLASSES, SIDE = 3, 64
-PLUGIN = ("yolov8n", "yolo11n", "yolo26n")  # of a package that whoever runs the tests may have installed
+PLUGIN = ("yolov8n", "yolo11n", "yolo26n")  # of a package that may be installed
 REGISTRY = detection_registry.list_detectors() | {
     name: detection_registry.get_detector_entry(name) for name in PLUGIN if find_spec(detection_registry.ULTRALYTICS)
 }
 
 
 def _cheapest() -> list[str]:
-    # The registry lists the cheapest of each family first.
+    # The registry lists the cheapest entry of each family first.
     first: dict[str, str] = {}
     for name, entry in REGISTRY.items():
         first.setdefault(entry.family, name)
@@ -57,7 +57,7 @@ def _built(name: str, seed: int = 0) -> Detector:
 
 
 def _images(name: str, count: int, seed: int = 0) -> torch.Tensor:
-    """Images of noise with rectangles, as this network reads them: their mean and deviation are its own."""
+    """Return noise images with rectangles, normalised as this network expects."""
     spec = _spec(detection_registry.get_detector_entry(name))
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 255, (count, 3, SIDE, SIDE)).astype(np.float32)
@@ -153,7 +153,7 @@ def test_every_parameter_stands_in_one_block_and_the_last_block_is_all_that_read
     assert learnt == last
 
 
-@pytest.mark.timeout(1200)  # the largest take minutes
+@pytest.mark.timeout(1200)  # the largest models take minutes
 @whole_registry
 def test_the_loss_falls_on_eight_photos(name: str) -> None:
     network = _built(name).train()
@@ -161,7 +161,7 @@ def test_the_loss_falls_on_eight_photos(name: str) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
     torch.manual_seed(0)
     sums = []
-    # Each step of RF-DETR, ten times as large as the others here, takes a second.
+    # RF-DETR is ten times as large as the others here: a step takes a second.
     for _step in range(6 if name.startswith("rfdetr") else 8):
         total = torch.stack(list(network.compute_losses(images, targets).values())).sum()
         optimiser.zero_grad()
@@ -169,7 +169,7 @@ def test_the_loss_falls_on_eight_photos(name: str) -> None:
         torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
         optimiser.step()
         sums.append(float(total.detach()))
-    # Eight steps are few: 0.91 was seen of YOLOX, 0.94 of D-FINE.
+    # Eight steps are few: 0.91 was observed with YOLOX, 0.94 with D-FINE.
     assert np.mean(sums[-2:]) < 0.96 * np.mean(sums[:2]), sums
 
 
@@ -205,9 +205,9 @@ def _rows(outputs: Sequence[np.ndarray], image: int) -> np.ndarray:
 
 
 def _shared(wanted: np.ndarray, found: np.ndarray) -> float:
-    """Return the share of the rows of ``wanted`` that stand in ``found`` too.
+    """Return the share of the rows of ``wanted`` that are in ``found`` too.
 
-    Random weights score many candidates alike to the last digits, so which of them comes first is rounding.
+    Random weights score many candidates equal up to rounding, so their order is arbitrary.
     """
     near = [np.isclose(found, row, atol=2e-3, rtol=1e-3).all(axis=1).any() for row in wanted]
     return float(np.mean(near))
@@ -291,7 +291,7 @@ def test_the_decoder_reads_back_the_truth_that_it_wrote(kind: str, data: st.Data
     rule = data.draw(st.sampled_from(["squash", "letterbox", "corner"]))
     spec = PreprocessSpec(96, 128, rule)
     size = data.draw(st.tuples(st.integers(40, 600), st.integers(40, 600)))
-    # One object in each cell of a grid, so that none is another's double.
+    # One object per cell of a grid, so that none is a duplicate of another.
     cells = data.draw(st.lists(st.integers(0, 8), min_size=0, max_size=6, unique=True))
     shares = st.floats(0.05, 0.45)
     parts = np.asarray([[data.draw(shares) for _side in range(4)] for _cell in cells]).reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""Faster R-CNN over timm backbones: built by name, filled from a classifier's weights, suppressed alike in any file."""
+"""Faster R-CNN over timm backbones: building, weights of a classifier, and suppression in network and export."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_it_trains_and_is_evaluated_and_asked_from_the_command_line(
 
 
 @pytest.mark.slow
-def test_eight_photos_are_learnt_by_heart(shared: Path) -> None:
+def test_eight_photos_are_overfitted(shared: Path) -> None:
     network, spec, _report = _filled(shared, 128)
     samples = DetectionSamples.from_dataset(open_dataset(shared / "data" / "raccoon", format="voc"))
     loader = DetectionLoader(samples, np.arange(8), spec, 8)
@@ -189,7 +189,7 @@ def test_eight_photos_are_learnt_by_heart(shared: Path) -> None:
 
 
 @pytest.mark.slow
-def test_eight_photos_are_learnt_by_heart_from_nothing(shared: Path) -> None:
+def test_eight_photos_are_overfitted_from_random_weights(shared: Path) -> None:
     entry = detection_registry.get_detector_entry("fasterrcnn: mobilenetv2_100")
     spec = weights_source.make_preprocess_spec(weights_source.resolve_weights(entry, "none"), 128)
     network = builders.build_detector(entry, 1, spec, 0)
@@ -201,7 +201,7 @@ def test_eight_photos_are_learnt_by_heart_from_nothing(shared: Path) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
     torch.manual_seed(0)
     sums, learnt = [], 0.0
-    while learnt < 0.95 and len(sums) < 150:  # 50 steps were enough when this was written
+    while learnt < 0.95 and len(sums) < 150:  # 50 steps sufficed when this was written
         network.train()
         for group in optimiser.param_groups:
             group["lr"] = 1e-3 * min((len(sums) + 1) / 20, 1.0)

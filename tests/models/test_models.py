@@ -1,4 +1,4 @@
-"""One contract over every kind of network: shapes, blocks, freezing, cost, and its ONNX file's answers."""
+"""Classification networks: shapes, blocks, freezing, cost, and parity of the ONNX file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def some_images(side: int, count: int = 3) -> torch.Tensor:
 
 
 def shaken(name: str, side: int) -> Classifier:
-    """A network whose batch norms have statistics of their own, as a trained one's have."""
+    """Return a network whose batch norms have non-default statistics, as after training."""
     network = build_classifier(name, CLASSES, PreprocessSpec(side, side), seed=3)
     norms = [one for one in network.modules() if isinstance(one, torch.nn.BatchNorm2d)]
     for norm in norms:

@@ -1,4 +1,4 @@
-"""Which networks there are: names, presets, suggestions, and agreement with the installed timm."""
+"""Model registry: names, presets, suggestions, and agreement with the installed timm."""
 
 from __future__ import annotations
 

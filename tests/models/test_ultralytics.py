@@ -1,4 +1,4 @@
-"""Networks of Ultralytics, where somebody installed its package: they are its own, under lince's trainer."""
+"""Ultralytics plug-in, where its package is installed: the package's networks under lince's trainer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _ours(name: str, classes: int = 3) -> UltralyticsDetector:
 
 
 def _theirs(name: str, ours: UltralyticsDetector) -> Any:
-    """The package's own network, with the weights of ``ours``."""
+    """Return the package's network with the weights of ``ours``."""
     from ultralytics.cfg import get_cfg
     from ultralytics.nn.tasks import DetectionModel
 

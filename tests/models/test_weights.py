@@ -1,4 +1,4 @@
-"""Weights: where they come from, what fits, and everything that can be wrong with a file or a download."""
+"""Weight files: sources, matching of tensors, and faults of files and downloads."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_a_pickle_with_code_is_refused_and_never_run(
 
 
 def test_a_file_that_holds_whole_modules_is_read_for_its_tensors(tmp_path: Path) -> None:
-    """As ``torch.save(model)`` and the scripts of Ultralytics write it."""
+    """Such files come from ``torch.save(model)`` and from the scripts of Ultralytics."""
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Sequential(torch.nn.BatchNorm2d(4)))
     for content in (module, {"epoch": 3, "ema": None, "model": module}):
         torch.save(content, tmp_path / "whole.pt")
@@ -201,7 +201,7 @@ def test_code_inside_a_module_is_refused_and_never_run(tmp_path: Path, monkeypat
 
 
 class Deep(torch.nn.Module):
-    """A module whose class no reader knows."""
+    """A module of a class that the reader does not know."""
 
 
 def test_a_module_of_an_unknown_class_is_refused(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_name_that_promises_another_digest_is_refused(tmp_path: Path) -> None:
 
 def test_files_and_folders_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = classification_registry.get_model_entry(NAME)
-    with pytest.raises(WeightsError, match="holds no weights of mobilenetv3_small_050"):
+    with pytest.raises(WeightsError, match="contains no weights of mobilenetv3_small_050"):
         weights_source.resolve_weights(entry, str(tmp_path))
     with pytest.raises(WeightsError, match="There is no weight file"):
         weights_source.resolve_weights(entry, str(tmp_path / "none.pth"))
@@ -295,17 +295,17 @@ def test_only_declared_networks_read_one_grey_channel() -> None:
     assert colour.shape == (3, 224, 224)
 
 
-# The hub, played by a server on this machine.
+# A local server in the role of the hub.
 
 
-CUT = 1000  # bytes after which a connection that is cut ends
+CUT = 1000  # bytes after which a truncated connection ends
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
     content = b""
     digest = ""
     fault = ""
-    cuts = 0  # connections that end after ``CUT`` bytes
+    cuts = 0  # number of connections that end after ``CUT`` bytes
     asked: list[str] = []  # noqa: RUF012
     ranges: list[str] = []  # noqa: RUF012
 
@@ -322,7 +322,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
             self.send_bytes(self.headers.get("Range", ""))
 
     def send_bytes(self, asked: str) -> None:
-        """Send the bytes from where ``asked`` says; all of them when this server knows no ranges."""
+        """Send the bytes from the position in ``asked``, or all of them when the server ignores ranges."""
         self.ranges.append(asked)
         start = 0 if not asked or self.fault == "no ranges" else int(asked.removeprefix("bytes=").removesuffix("-"))
         self.send_response(206 if start else 200)
@@ -357,8 +357,8 @@ def served(donor: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         thread.join()
 
 
-class Heard:
-    """A listener that keeps what it is told."""
+class Listener:
+    """A progress listener that records messages and stages."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -367,14 +367,14 @@ class Heard:
     def show_message(self, text: str) -> None:
         self.said.append(text)
 
-    def open_stage(self, name: str, total: int) -> Heard:
+    def open_stage(self, name: str, total: int) -> Listener:
         self.said.append(name)
         return self
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         self.steps += steps
 
-    def __enter__(self) -> Heard:
+    def __enter__(self) -> Listener:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -384,7 +384,7 @@ class Heard:
 def test_a_download_happens_once_and_says_its_licence(
     served: type[Hub], donor: Classifier, network: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry, heard = classification_registry.get_model_entry(NAME), Heard()
+    entry, heard = classification_registry.get_model_entry(NAME), Listener()
     source = weights_source.resolve_weights(entry, "auto", heard)
     weights.load_classifier_weights(network, source)
     assert same(network, donor)
@@ -419,7 +419,7 @@ def test_a_download_that_is_cut_off_goes_on_where_it_stopped(served: type[Hub], 
 def test_a_download_that_failed_is_continued_by_the_next_call(served: type[Hub], tmp_path: Path) -> None:
     entry = classification_registry.get_model_entry(NAME)
     served.cuts = 100
-    with pytest.raises(WeightsError, match="cut off at 5000 of"):
+    with pytest.raises(WeightsError, match="stopped at 5000 of"):
         weights_source.resolve_weights(entry)
     (part,) = files_in(tmp_path / "cache")
     assert part.read_bytes() == served.content[:5000]
@@ -434,7 +434,7 @@ def test_a_download_that_failed_is_continued_by_the_next_call(served: type[Hub],
 def test_a_part_of_another_file_is_not_continued(served: type[Hub], tmp_path: Path) -> None:
     entry = classification_registry.get_model_entry(NAME)
     served.cuts = 100
-    with pytest.raises(WeightsError, match="cut off"):
+    with pytest.raises(WeightsError, match="stopped at"):
         weights_source.resolve_weights(entry)
     served.cuts = 0
     served.content += b" "
@@ -460,7 +460,7 @@ def test_other_bytes_than_published_are_refused(served: type[Hub], cuts: int, tm
 
 def test_a_file_of_unknown_digest_is_not_continued(served: type[Hub], tmp_path: Path) -> None:
     served.digest, served.cuts = "", 1
-    with pytest.raises(WeightsError, match="cut off at 1000 of"):
+    with pytest.raises(WeightsError, match="stopped at 1000 of"):
         weights_source.resolve_weights(classification_registry.get_model_entry(NAME))
     assert files_in(tmp_path / "cache") == []
 

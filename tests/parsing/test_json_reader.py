@@ -1,4 +1,4 @@
-"""JSON of strangers: odd encodings, damage, size and depth, and a glance at the beginning."""
+"""JSON reader: encodings, damage, size and depth limits, and peeking at the first keys."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ JSON = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(JSON, st.integers(0, 80))
-def test_a_glance_sees_what_stands_at_the_beginning(value: Any, count: int) -> None:
+def test_peeking_reads_the_first_keys(value: Any, count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         text = json.dumps(value, ensure_ascii=True)
         (Path(folder) / "x.json").write_text(text, encoding="utf-8")

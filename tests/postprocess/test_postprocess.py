@@ -1,4 +1,4 @@
-"""From a detector's numbers to boxes in photos: every encoded truth comes back, and only the best of doubles stays."""
+"""Detection decoding: encoded boxes come back, and suppression keeps the best of duplicates."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_class_stays_with_its_box() -> None:
     pairs = {
         (int(c), tuple(np.round(b).astype(int).tolist())) for b, c in zip(found.boxes, found.class_ids, strict=True)
     }
-    assert pairs == {(2, (2, 3, 20, 30)), (1, (2, 3, 20, 30)), (0, (50, 40, 90, 80))}  # another class is no double
+    assert pairs == {(2, (2, 3, 20, 30)), (1, (2, 3, 20, 30)), (0, (50, 40, 90, 80))}  # another class is no duplicate
 
 
 def test_places_are_the_cells_of_three_maps() -> None:
@@ -67,13 +67,13 @@ def test_numbers_mean_what_the_paper_says() -> None:
     place = 17  # row 1, column 1 of the map of stride 8
     raw[place] = [0.5, 0.25, np.log(2), np.log(3), 0.8, 0.5, 0.75]
     found = yolox.decode([raw], (192, 256), SPEC)  # the photo is twice the input
-    np.testing.assert_allclose(found.boxes, [[8, 0, 40, 44]], atol=1e-4)  # centre (12, 10), sides 16 and 24, doubled
+    np.testing.assert_allclose(found.boxes, [[8, 0, 40, 44]], atol=1e-4)  # centre (12, 10), size 16 x 24, times two
     assert found.class_ids.tolist() == [1]
     assert found.scores.tolist() == pytest.approx([0.6])
 
 
 def _greedy(boxes: NDArray[np.float64], class_ids: NDArray[np.int32], overlap: float) -> list[int]:
-    """Suppression in plain Python: a row stays unless a kept one of its class overlaps it too much."""
+    """Return greedy suppression in plain Python: a row is kept unless a kept one of its class overlaps it too much."""
     kept: list[int] = []
     for row, box in enumerate(boxes.tolist()):
         if all(class_ids[row] != class_ids[k] or _iou(box, boxes[k].tolist()) <= overlap for k in kept):

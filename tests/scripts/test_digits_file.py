@@ -1,4 +1,4 @@
-"""The file of digits in the package is what its script makes."""
+"""scripts/digits_file.py: the packaged digits file is what the script makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Set-up finds a Python that works, says what is wrong when there is none, and repairs what was left half-way."""
+"""Set-up scripts: find a working Python, explain a missing one, and repair an incomplete environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="make and sh are not Win
 
 
 def find(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run find-python where the commands in ``folder`` are all there is."""
+    """Run find-python with ``folder`` as the only PATH entry."""
     command = ["/bin/sh", ROOT / "scripts" / "find-python"]
     return subprocess.run(
         command, env={"PATH": str(folder), **environment}, capture_output=True, text=True, check=False
@@ -30,7 +30,7 @@ def command(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_a_command_that_only_complains_is_passed_over(awkward: Path) -> None:
+def test_a_command_that_fails_is_skipped(awkward: Path) -> None:
     command(awkward, "python3.13", "echo 'not installed' >&2; exit 127")
     command(awkward, "python3", f'exec "{sys.executable}" "$@"')
     done = find(awkward)
@@ -66,7 +66,7 @@ def test_a_python_without_venv_is_named(awkward: Path) -> None:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The set-up script with its two costly steps written down instead of done."""
+    """Return the set-up script with its two slow steps recorded instead of run."""
     spec = importlib.util.spec_from_file_location("lince_environment_script", ROOT / "scripts" / "environment.py")
     assert spec
     assert spec.loader
@@ -96,7 +96,7 @@ def test_the_second_time_does_nothing_and_more_extras_are_added(environment: Mod
     assert environment.done == ["make", "train", "dev,train", "--no-deps openvino"]
 
 
-def test_what_was_left_half_way_is_made_anew(environment: ModuleType, awkward: Path) -> None:
+def test_an_incomplete_environment_is_made_again(environment: ModuleType, awkward: Path) -> None:
     place = str(awkward / "venv")
     assert environment.main([place, "broken"]) == 1
     assert environment.main([place, "train"]) == 0

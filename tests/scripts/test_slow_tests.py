@@ -1,4 +1,4 @@
-"""The slow tests within a number of minutes: the order, what is left out by name, and failures that are not hidden."""
+"""scripts/slow_tests.py: order, time limit, tests left out by name, and failures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_it(case):
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch, awkward: Path) -> ModuleType:
-    """The script for a project of its own in a folder with spaces."""
+    """Return the script, set up for a temporary project in a folder with spaces."""
     spec = importlib.util.spec_from_file_location("lince_slow_tests_script", ROOT / "scripts" / "slow_tests.py")
     assert spec
     assert spec.loader
@@ -34,7 +34,7 @@ def script(monkeypatch: pytest.MonkeyPatch, awkward: Path) -> ModuleType:
     monkeypatch.setattr(module, "GRACE_SECONDS", 2)
     for name in ("CI_BASE", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # most of the time that a small run takes
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # loading plug-ins would take most of a small run's time
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist")
     (awkward / "pytest.ini").write_text("[pytest]\nmarkers = slow\naddopts = -m 'not slow'\n", "utf-8")
     return module
@@ -62,7 +62,7 @@ def test_what_changed_comes_first(script: ModuleType, awkward: Path) -> None:
         (awkward / "src/lince" / name).write_text("2", "utf-8")
     git(awkward, "commit", "-qam", "two")
     assert script.find_base() == "HEAD~1"
-    touched = script.find_touched_rooms("HEAD~1")
+    touched = script.find_touched_packages("HEAD~1")
     assert touched == {"models", "rle"}
     tests = [f"tests/{name}/test_x.py::test_{n}" for name in ("formats", "models", "datasets") for n in range(25)]
     groups = script.make_groups(tests, touched, script.get_commit())
@@ -71,8 +71,8 @@ def test_what_changed_comes_first(script: ModuleType, awkward: Path) -> None:
     assert sorted(test for group in groups for test in group) == sorted(tests)
 
 
-def test_without_git_no_room_is_known_to_have_changed(script: ModuleType) -> None:
-    assert script.find_touched_rooms(script.find_base()) == set()
+def test_without_git_no_package_counts_as_changed(script: ModuleType) -> None:
+    assert script.find_touched_packages(script.find_base()) == set()
 
 
 def test_passed_failed_and_left_out_are_told_apart(
@@ -103,7 +103,7 @@ def test_a_group_is_stopped_when_time_is_up(script: ModuleType, awkward: Path) -
     (quick, long), broken = script.collect_tests(command)
     assert broken == []
     outcome = script.run_groups([[quick, long]], command, 1, time.monotonic() + 5)
-    assert outcome.left_out in ([long], [quick, long])  # as far as this machine came
+    assert outcome.left_out in ([long], [quick, long])  # depending on the machine's speed
     assert outcome.counts["passed"] == 2 - len(outcome.left_out)
     assert outcome.failed == []
 

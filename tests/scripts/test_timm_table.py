@@ -1,4 +1,4 @@
-"""The table of timm's weights is the one that its script makes with the pinned timm."""
+"""scripts/timm_table.py: the packaged table is what the script makes with the pinned timm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos of several clients share a network: in batches, within a bound, and nothing is computed that nobody awaits."""
+"""Batcher: batches across clients, queue limit, deadlines, and no computation for cancelled requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEEN = PreparedImage(np.zeros((1, 1, 3), np.uint8), (1, 1))
 
 @dataclass
 class Slow:
-    """A model that answers when ``gate`` is open, and remembers what it was asked."""
+    """A model that answers while ``gate`` is open and records its calls."""
 
     asked: list[list[str]] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
@@ -129,7 +129,7 @@ def test_as_many_batches_as_there_are_workers_are_answered_at_one_time(decoders:
     run(work)
     assert len(model.threads) == 2
     assert len(model.alone) == 9
-    assert model.alone[:2] == [True, False]  # between them and the last, one may by chance find the rest answered
+    assert model.alone[:2] == [True, False]  # a worker may find the queue empty before the last one
     assert model.alone[-1]
 
 
@@ -203,7 +203,7 @@ def test_a_queue_holds_no_more_than_it_should(decoders: ThreadPoolExecutor) -> N
     model, batcher, _clock = made(decoders, max_queue=5, seconds_per_image=1e-6)
 
     async def work() -> None:
-        taken = asyncio.create_task(batcher.predict(sent(*"abcdefgh")))  # on an empty queue even a large request fits
+        taken = asyncio.create_task(batcher.predict(sent(*"abcdefgh")))  # an empty queue accepts even a large request
         await asyncio.sleep(0)
         with pytest.raises(ApiError):
             await batcher.predict(sent("x"))
@@ -231,7 +231,7 @@ def test_a_client_that_goes_away_frees_its_place_and_is_not_computed(decoders: T
     assert model.asked == [["first"]]
 
 
-def test_what_is_late_is_refused_and_not_computed(decoders: ThreadPoolExecutor) -> None:
+def test_expired_requests_are_refused_and_not_computed(decoders: ThreadPoolExecutor) -> None:
     model, batcher, clock = made(decoders, max_batch_size=1)
 
     async def work() -> None:
@@ -287,7 +287,7 @@ def test_a_retired_queue_answers_what_it_took_and_takes_no_more(decoders: Thread
     assert not [thread for thread in own if thread.is_alive()]
 
 
-def test_a_batch_is_as_large_as_it_pays() -> None:
+def test_the_batch_size_follows_the_measured_throughput() -> None:
     assert make_batch_plan({1: 0.010, 2: 0.0099, 4: 0.0098}, BatchingSettings()).max_batch_size == 1
     found = make_batch_plan({1: 0.010, 2: 0.008, 4: 0.005, 8: 0.0049}, BatchingSettings())
     assert (found.max_batch_size, found.seconds_per_image, found.max_latency, found.max_queue) == (4, 0.005, 1.0, 400)

@@ -1,4 +1,4 @@
-"""The clients and the examples of the page about serving do what they say, against a server on this machine."""
+"""Client programs and serving examples of the docs: run against a local server."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ LINES = 60
 
 @dataclass(frozen=True)
 class Place:
-    """A folder as the page supposes it, and the server that the page asks."""
+    """A folder as the page supposes, and the server that its examples call."""
 
     folder: Path
     server: Running
 
     def run(self, language: str, code: str) -> subprocess.CompletedProcess[str]:
-        """Run an example of the page; skip where there is nothing to run it."""
+        """Run an example of the page; skip where its interpreter is missing."""
         program = {"sh": "bash", "python": sys.executable, "js": "node"}[language]
         if not shutil.which(program) or (language == "sh" and not shutil.which("curl")):
             pytest.skip(f"no {program} here")
@@ -150,7 +150,7 @@ def test_the_client_sends_its_token(tmp_path: Path, client: ModuleType) -> None:
 
 
 class Busy(BaseHTTPRequestHandler):
-    """A server that is busy the first ``times``."""
+    """A server that answers 429 the first ``times`` requests."""
 
     times = 0
     asked = 0
@@ -185,7 +185,7 @@ def test_the_client_waits_for_a_busy_server(busy: str, client: ModuleType) -> No
     assert Busy.asked == 4
 
 
-def test_the_patience_of_the_client_ends(busy: str, client: ModuleType) -> None:
+def test_the_client_gives_up_after_its_patience(busy: str, client: ModuleType) -> None:
     Busy.times = 1000
     with pytest.raises(client.Refused) as refused:
         client.Client(busy, patience=0.2).models()

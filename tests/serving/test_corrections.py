@@ -1,4 +1,4 @@
-"""Photos whose answer a person set right: kept once, whole, by their content, as a dataset that lince opens."""
+"""Corrections: stored once by content, complete, as a dataset that lince opens."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_objects_become_yolo_and_can_be_set_right_again(awkward: Path) -> None:
     assert there.save_objects(one, marked((1, 2, 30, 20), (5, 5, 60, 40)), CLASSES)
     assert not there.save_objects(one, marked((1, 2, 30, 20), (5, 5, 60, 40)), CLASSES)
     assert there.save_objects(one, marked((1, 2, 31, 20)), CLASSES)
-    assert there.save_objects(photo("red", 1), marked(), CLASSES)  # nothing is on it
+    assert there.save_objects(photo("red", 1), marked(), CLASSES)  # no objects
     data = lince.open(awkward / "kept")
     assert (data.format, len(data), data.classes.names, data.rejected) == ("yolo", 2, tiny_classifier.NAMES, ())
     np.testing.assert_allclose(data.objects.boxes, [[1, 2, 31, 20]], atol=1e-6)

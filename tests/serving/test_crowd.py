@@ -1,4 +1,4 @@
-"""A photo gets the same figures whether its batch is alone on all cores or one of several, each on its share."""
+"""Concurrent batches: the same numbers whether a batch runs alone or beside others."""
 
 from __future__ import annotations
 

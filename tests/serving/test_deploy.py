@@ -1,4 +1,4 @@
-"""What is written for servers is true: unit, image and proxies name what exists, and the install is small."""
+"""Deployment files: unit, image and proxy name what exists; the base install is small."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def unit() -> dict[str, list[str]]:
 
 
 def accepted(words: list[str]) -> None:
-    """Let lince's own parser read ``words``; it exits on an option that does not exist."""
+    """Parse ``words`` with lince's own parser, which exits on an unknown option."""
     build_parser(words).parse_args(words)
 
 
@@ -98,12 +98,12 @@ def analyse(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_base_install_stays_small() -> None:
     sizes = {name: size_mb(name) for name in needed("lince")}
-    assert sizes["onnxruntime"] > 10  # or the sizes are not those of what is installed
+    assert sizes["onnxruntime"] > 10  # otherwise the sizes are not those of what is installed
     assert sum(sizes.values()) < LIMIT_MB, sorted(sizes.items(), key=lambda item: -item[1])[:8]
 
 
 def needed(name: str) -> set[str]:
-    """Return the packages that the base install of ``name`` brings, itself included."""
+    """Return the packages of the base install of ``name``, itself included."""
     requirement = pytest.importorskip("packaging.requirements").Requirement
     found: set[str] = set()
     waiting = [requirement(name)]
@@ -122,6 +122,6 @@ def needed(name: str) -> set[str]:
 
 
 def size_mb(name: str) -> float:
-    """Return the size on disk of what the package ``name`` put there, compiled modules included."""
+    """Return the size on disk of the package ``name``, compiled modules included."""
     files = [Path(str(entry.locate())) for entry in metadata.files(name) or ()]
     return sum(path.stat().st_size for path in files if path.is_file()) / 1e6

@@ -1,4 +1,4 @@
-"""From the strokes of a pen to a digit as MNIST's are."""
+"""Digit image: pen strokes become an image like MNIST's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_longer_side_fills_20_pixels_and_the_shape_is_kept(across, down):
 
 
 @given(LINES)
-@example([[(0, 0), (0.25, 0)], [(0, 1), (1, 1)]])  # at its edge lies ink that is too faint for eight bits
+@example([[(0, 0), (0.25, 0)], [(0, 1), (1, 1)]])  # the ink at its edge is too faint for eight bits
 def test_the_centre_of_mass_lies_in_the_middle_unless_the_edge_is_in_the_way(lines):
     found = ink(lines)
     for axis in (0, 1):
@@ -47,10 +47,10 @@ def test_the_centre_of_mass_lies_in_the_middle_unless_the_edge_is_in_the_way(lin
 def test_where_and_how_large_a_digit_is_drawn_changes_nothing(lines, scale, shift):
     points = np.concatenate([np.array(line) for line in lines])
     if np.ptp(points, axis=0).max() < 0.2:
-        return  # a dot, which stays one
+        return  # a dot stays a dot
     moved = [[(x * scale + shift, y * scale + shift) for x, y in line] for line in lines]
     one, other = ink(lines), ink(moved)
-    # A centre of mass between two pixels may fall to either.
+    # A centre of mass between two pixels may be rounded to either.
     assert min(np.abs(one - np.roll(other, (y, x), (0, 1))).max() for y in (-1, 0, 1) for x in (-1, 0, 1)) <= 2
 
 
@@ -74,4 +74,4 @@ def test_a_digit_drawn_again_looks_like_the_scanned_one(shared):
     for digit, scanned in first_of_each(shared / "data" / "mnist").items():
         drawn = ink(strokes(scanned))
         alike = float(np.corrcoef(drawn.ravel(), scanned.astype(float).ravel())[0, 1])
-        assert alike > 0.65, digit  # the thickness of the line is not the same
+        assert alike > 0.65, digit  # line thickness differs

@@ -1,4 +1,4 @@
-"""Requests that no honest client would send end in a plain refusal: no 500, no word of the inside, bounded memory."""
+"""Fuzzed requests: a plain refusal without a 500, without internals, within bounded memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lince.serving.prometheus import ServerMetrics
 from lince.serving.settings import ServerSettings
 
 TOGETHER = 8
-# Of resident memory, at its peak: a WebP of 50 million pixels takes 600 (libwebp holds its canvas twice), one such
+# Peak resident memory: a WebP of 50 million pixels takes 600 (libwebp holds its canvas twice), one such
 # photo is decoded at a time, and smaller ones beside it.
 GROWTH_MB = 1000.0
 SHOWN = 5
@@ -49,7 +49,7 @@ def application(folder: Path) -> Iterator[App]:
 
 
 async def told(app: App, numbers: Iterator[int], secrets: tuple[str, ...]) -> tuple[Counter[int], list[str]]:
-    """Send the requests of ``numbers``, several at a time; return how many got each status, and what was wrong."""
+    """Send the requests ``numbers`` concurrently; return the count of each status, and the faults found."""
     codes: Counter[int] = Counter()
     wrong: list[str] = []
 
@@ -73,7 +73,7 @@ def peak_mb() -> float:
 
 @contextmanager
 def apart() -> Iterator[ProcessPoolExecutor]:
-    """Give a process of its own, as a server has: what other tests left in memory hides no growth and adds none."""
+    """Return a function that runs in a separate process, so that memory of other tests does not count."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         yield process
 
@@ -102,7 +102,7 @@ def sent(folder: Path, numbers: range) -> tuple[Counter[int], list[str], float]:
 
 
 def outside(place: Path) -> set[str]:
-    """Return what lies in ``place`` besides the model and photos that were kept by their content, by class."""
+    """Return the files in ``place`` other than the model and the photos of corrections."""
     fit = re.compile(r"tiny|tiny/(model\.onnx|card\.json)|corrections(/(red|green|blue)(/[0-9a-f]{32}\.\w{3,4})?)?")
     found = {path.relative_to(place).as_posix() for path in place.rglob("*")}
     return {name for name in found if not fit.fullmatch(name)}
@@ -111,7 +111,7 @@ def outside(place: Path) -> set[str]:
 @pytest.mark.filterwarnings("ignore")
 def test_a_thousand_requests(folder: Path) -> None:
     codes = fuzzed(folder, range(1_000))
-    assert codes[200] > 200  # or the mutations would never get past the door
+    assert codes[200] > 200  # otherwise all mutations would be refused at once
     assert {400, 404, 413, 415, 422} <= set(codes)
 
 
@@ -126,11 +126,11 @@ def test_a_hundred_thousand_requests(folder: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("what", "data"), damaged_images.bombs(), ids=[what for what, _data in damaged_images.bombs()])
-def test_bombs_are_put_out(folder: Path, elsewhere: ProcessPoolExecutor, what: str, data: bytes) -> None:
+def test_decompression_bombs_are_refused(folder: Path, elsewhere: ProcessPoolExecutor, what: str, data: bytes) -> None:
     request = Request("POST", "/v1/predict", b"", ((b"content-type", b"application/octet-stream"),), data, what)
     answer, grown = elsewhere.submit(answered, folder, request).result()
     assert not faults(request, answer)
-    # A promise of frames that never come costs nothing: the first one is whole.
+    # A declared frame count without data costs nothing: the first frame is complete.
     assert answer.status in ((200,) if "thousand million frames" in what else (413, 422))
     assert grown < 100
 

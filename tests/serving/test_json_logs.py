@@ -1,4 +1,4 @@
-"""What libraries below the server have to say reaches its log as lines of JSON, and broken forms bring no lines."""
+"""JSON logs: messages of libraries become JSON lines, and broken forms write no plain lines."""
 
 from __future__ import annotations
 

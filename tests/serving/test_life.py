@@ -1,4 +1,4 @@
-"""A server's life: who may ask, a model that changes under load, a prefix, and its end."""
+"""Server lifecycle: access tokens, model reload under load, path prefix, and shutdown."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ def test_behind_a_prefix_whether_the_proxy_keeps_it_or_not(tmp_path: Path) -> No
 
 
 def move(source: Path, folder: Path, names: Sequence[str] = (NETWORK_FILE, CARD_FILE)) -> None:
-    """Put files of another model into ``folder`` as a copy would: one after the other."""
+    """Copy the files of another model into ``folder``, one after the other."""
     for name in names:
         shutil.copy(source / name, folder / f".{name}")
         os.replace(folder / f".{name}", folder / name)
 
 
 class Load:
-    """Clients that ask without pause; ``answers`` are status, and the class that was said."""
+    """Clients that send requests without pause; ``answers`` holds status and predicted class."""
 
     def __init__(self, url: str, clients: int = 4) -> None:
         self.url, self.over = url, threading.Event()
@@ -158,7 +158,7 @@ def test_a_model_whose_answers_are_no_numbers_is_refused(tmp_path: Path) -> None
 
 
 def slowly(running: Running) -> socket.socket:
-    """Begin a request and keep its last byte back."""
+    """Begin a request and hold back its last byte."""
     link = socket.create_connection(("127.0.0.1", running.port), timeout=20)
     head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(PNG)}\r\n\r\n"
     link.sendall(head.encode() + PNG[:-1])

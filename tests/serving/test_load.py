@@ -1,4 +1,4 @@
-"""A server that is asked for too much refuses the rest at once, and one that is killed leaves nothing half."""
+"""Server under overload: refuses the excess at once; after a kill no file is half-written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lince import images
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read in /proc")
 CROWD = 48
 BROKEN = {"ConnectionResetError", "ConnectionRefusedError", "IncompleteReadError", "BrokenPipeError"}
-ROOM = ("--queue", "2", "--batch", "1")  # so little that a crowd on any machine is too much
+TINY_QUEUE = ("--queue", "2", "--batch", "1")  # so small that any machine is overloaded
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def plan(awkward: Path) -> Plan:
 
 @pytest.fixture
 def server(model: Path, awkward: Path) -> Iterator[Server]:
-    with Server.ours(model, awkward / "log.txt", *ROOM, "--corrections", str(awkward / "corrections")) as one:
+    with Server.ours(model, awkward / "log.txt", *TINY_QUEUE, "--corrections", str(awkward / "corrections")) as one:
         yield one
 
 
 def judge(figures: Figures) -> None:
-    """Every request got an answer, or a refusal that says when to come back; benchmarks/serve.py measures the waits."""
+    """Fail unless every request got an answer or a refusal with Retry-After; benchmarks/serve.py measures latency."""
     assert set(figures.codes) == {"200", "429"}, (figures.codes, figures.reasons)
     assert figures.retry_after == figures.codes["429"]
 
@@ -69,7 +69,7 @@ def test_more_than_it_can_do_is_refused_and_the_memory_stays(server: Server, pla
 @pytest.mark.timeout(300)
 def test_a_minute_of_twice_what_it_can_do(awkward: Path, plan: Plan) -> None:
     pytest.importorskip("torch")
-    # A network of some weight: with the tiny one it is HTTP itself that has too much to do, here and in the load.
+    # A larger network: with the tiny one, HTTP itself is the bottleneck, here and in the load generator.
     model_in(awkward / "model")
     with Server.ours(awkward / "model", awkward / "log.txt") as server:
         plan = replace(plan, port=server.port)
@@ -91,10 +91,10 @@ def test_killed_in_the_middle_it_starts_again_and_nothing_is_half_written(
         time.sleep(1.5)
         server.end(signal.SIGKILL)
         asking.join(20)
-        with Server.ours(model, awkward / "log.txt", *ROOM, port=server.port) as again:
+        with Server.ours(model, awkward / "log.txt", *TINY_QUEUE, port=server.port) as again:
             figures = load.end(process)
             assert httpx.get(again.url + "/readyz", trust_env=False).status_code == 200
-    # A client sees its connection break or be refused; then answers again. Never a half answer.
+    # A client sees broken or refused connections, then answers again; never a partial answer.
     assert set(figures.codes) <= {"0", "200", "429"}
     assert figures.codes["0"] > 0
     assert set(figures.reasons) <= {
@@ -109,7 +109,7 @@ def test_killed_in_the_middle_it_starts_again_and_nothing_is_half_written(
 
 
 def _correct(url: str, kept: list[int]) -> None:
-    """Send corrections until the server is gone; ``kept`` hears of each that it said to have kept."""
+    """Send corrections until the server is gone; add each confirmed one to ``kept``."""
     with httpx.Client(trust_env=False, timeout=10) as client:
         for seed in range(100_000):
             photo = images.encode_png(tiny_classifier.photo("red", seed=seed))
@@ -154,7 +154,7 @@ def test_what_is_hardly_http_is_refused_or_cut_off(server: Server, awkward: Path
 
 
 def talk(port: int, raw: bytes) -> bytes:
-    """Send ``raw``, say that nothing follows, and return what comes back."""
+    """Send ``raw``, close the sending side, and return the response."""
     with socket.create_connection(("127.0.0.1", port), timeout=15) as line:
         said = b""
         try:

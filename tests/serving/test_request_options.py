@@ -1,4 +1,4 @@
-"""One table holds the options of a request: the parsed record, the JSON body and the interface's description agree."""
+"""Request options: the parsed record, the JSON body and the OpenAPI description agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page to try a model, in a real Chromium: photos chosen, dropped, pasted, taken and drawn, answered, corrected."""
+"""Try page in Chromium: photos chosen, dropped, pasted, taken and drawn; results and corrections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lince.serving.routes import try_page
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 HOSTILE = "<img src=x onerror=alert(1)>"
 SAID = "document.getElementById('summary').textContent"
-# Keeps every answer of the model, beside the number of strokes that were sent before it.
+# Records every model response with the number of strokes sent before it.
 HEAR = """window.heard = []; window.real ??= window.fetch; window.fetch = async (path, given) => {
   if (path.includes('drawing')) window.sent = JSON.parse(given.body).strokes.length;
   const answer = await real(path, given);
@@ -68,7 +68,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture
 def page(shown: Page, running: Running) -> Iterator[Page]:
-    """The page just opened; at the end nothing was asked elsewhere, and the console is empty."""
+    """Return the opened page; at the end, require no requests elsewhere and an empty console."""
     shown.window(1100, 850)
     shown.addresses.clear()
     shown.console.clear()
@@ -99,7 +99,7 @@ def test_a_chosen_photo_is_answered_with_bars(page: Page, folder: Path) -> None:
     page.choose("#file", folder / "green.png", folder / "red.png")
     page.until("document.getElementById('strip').children.length === 3")
     said(page, "red · ")
-    page.click("#strip li:nth-child(2) button")  # the newest stands first
+    page.click("#strip li:nth-child(2) button")  # newest first
     said(page, "green · ")
 
 
@@ -138,7 +138,7 @@ def test_boxes_are_drawn_and_the_slider_shows_more_and_fewer(page: Page, folder:
         const seen = new Set(); for (let i = 0; i < d.length; i += 4) seen.add([d[i], d[i+1], d[i+2]].join());
         return [...seen]})()"""
     )
-    assert {"230,120,0", "0,114,178"} <= set(colours)  # those of the two classes
+    assert {"230,120,0", "0,114,178"} <= set(colours)  # one per class
     page.run(
         "(() => {const e = document.getElementById('threshold'); e.value = 1; e.dispatchEvent(new Event('input'))})()"
     )
@@ -191,7 +191,9 @@ def test_a_digit_can_be_drawn_and_all_be_reached_by_keyboard(page: Page) -> None
 
 
 @pytest.mark.parametrize("code", ["en", "es", "pt"])
-def test_it_speaks_three_languages_and_fits_a_telephone(page: Page, running: Running, folder: Path, code: str) -> None:
+def test_the_page_has_three_languages_and_fits_a_small_screen(
+    page: Page, running: Running, folder: Path, code: str
+) -> None:
     page.window(360, 780, dark=code == "pt", dots=2)
     opened(page, f"{running.url}/?lang={code}")
     assert page.run("document.documentElement.lang") == code
@@ -207,7 +209,7 @@ def test_it_speaks_three_languages_and_fits_a_telephone(page: Page, running: Run
     for model, name in (("colours", "red.png"), ("hostile", "green.png"), ("squares", "squares.png")):
         ask(page, model)
         page.choose("#file", folder / name)
-        page.until(f"document.getElementById('picture').getAttribute('aria-label') === {name!r}")  # not the one before
+        page.until(f"document.getElementById('picture').getAttribute('aria-label') === {name!r}")  # not the last one
         page.until("!document.body.classList.contains('waiting') && !document.getElementById('correction').hidden")
         page.run("document.getElementById('correction').open = true")
         page.until("document.getElementById('correction').open")
@@ -261,12 +263,13 @@ def test_a_wrong_class_is_corrected_and_the_photo_kept(page: Page, folder: Path)
     page.choose("#file", folder / "red.png")
     said(page, "red · ")
     for label, answer in (("green", "Saved"), ("green", "It was already saved"), ("blue", "Saved")):
-        page.run(f"document.getElementById('correction').open = true; document.getElementById('label').value = '{label}'")
+        page.run("document.getElementById('correction').open = true")
+        page.run(f"document.getElementById('label').value = '{label}'")
         page.run("document.getElementById('correction-status').textContent = ''")
         page.click("#save-correction")
         page.until(f"document.getElementById('correction-status').textContent.startsWith('{answer}')")
     [kept] = (folder / "kept" / "colours").rglob("*.png")
-    assert kept.parent.name == "blue"  # the last word counts
+    assert kept.parent.name == "blue"  # the last correction counts
     assert kept.read_bytes() == (folder / "red.png").read_bytes()
 
 
@@ -281,7 +284,7 @@ def test_objects_are_set_right_and_kept_as_yolo(page: Page, folder: Path) -> Non
     page.until("document.querySelector('#picture.adding') !== null")
     page.stroke("#picture", [(0.25, 0.5), (0.3, 0.6), (0.5, 0.75)])
     page.until("document.querySelectorAll('#box-list select').length === 3")
-    page.click("#add-box")  # and one by keyboard
+    page.click("#add-box")  # and one with the keyboard
     page.until("document.activeElement.id === 'picture'")
     page.key("ArrowRight")
     page.key("ArrowDown", shift=True)
@@ -322,7 +325,7 @@ def test_a_record_of_a_task_without_a_renderer_is_shown_as_json(shown: Page, fol
             f"{one.url}/v1/predict?model=tags", content=(folder / "red.png").read_bytes(), trust_env=False
         ).json()["predictions"][0]
         assert json.loads(shown.run("document.getElementById('record-json').textContent")) == record
-        assert record["class"] == "red"  # the page asks for the task, not for what the record looks like
+        assert record["class"] == "red"  # the page chooses by the task, not by the record's shape
         for name in ("class-probabilities", "detected-objects", "input-modes", "correction"):
             assert shown.run(f"document.getElementById('{name}').hidden"), name
         assert shown.run("document.documentElement.scrollWidth") <= 360
@@ -345,7 +348,7 @@ def test_behind_a_prefix_and_with_a_token(shown: Page, folder: Path) -> None:
         assert shown.run("document.getElementById('model-choice').hidden")
         shown.choose("#file", folder / "red.png")
         said(shown, "red · ")
-        assert shown.run("document.getElementById('correction').hidden")  # no folder for corrections
+        assert shown.run("document.getElementById('correction').hidden")  # no corrections folder
         keeping = httpx.post(
             f"{one.url}/lince/v1/corrections", headers={"Authorization": "Bearer sesame"}, trust_env=False
         )
@@ -354,7 +357,7 @@ def test_behind_a_prefix_and_with_a_token(shown: Page, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_ten_digits_drawn_as_a_person_would_are_read(shared: Path, shown: Page, tmp_path: Path) -> None:
-    """The first test digit of each class, drawn along its middle line by mouse, pen and finger in turn."""
+    """Draw the first test digit of each class along its middle line, by mouse, pen and finger in turn."""
     mnist = shared / "data" / "mnist"
     digit_model.model_folder(tmp_path / "digits", digit_model.weights(1000, mnist, 30_000))
     with server(tmp_path / "digits") as one:
@@ -367,7 +370,7 @@ def test_ten_digits_drawn_as_a_person_would_are_read(shared: Path, shown: Page, 
 
 
 def drawn(page: Page, lines: list[list[tuple[float, float]]], pointer: str) -> str:
-    """Clear the sheet, draw ``lines`` on it, and return the answer."""
+    """Clear the canvas, draw ``lines`` on it, and return the response."""
     page.run("document.getElementById('clear').click()")
     page.until(f"{SAID} === 'Draw or choose a photo.'")
     page.run(HEAR)

@@ -1,4 +1,4 @@
-"""The routes of the page to try a model: its parts, drawings, corrections, and what they refuse."""
+"""Try page routes: assets, drawings, corrections and refusals."""
 
 from __future__ import annotations
 

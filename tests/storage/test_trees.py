@@ -1,4 +1,4 @@
-"""Folders, archives and far places hold the same data, and an archive made to harm does none."""
+"""File trees: folders, archives and remote storage list the same data; harmful archives are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.file_trees import PHOTO, fill, tree_of, zipped
 from lince.annotations import StringColumn
 from lince.datasets import open_dataset, verify_images
 from lince.errors import DataError, LinceError, MissingExtraError, UsageError
-from lince.formats import FileTree, Table, open_table
+from lince.formats import FileTree, LabelTable, open_table
 from lince.storage import image_files, scan
 from lince.storage.file_list import FileListing
 from lince.storage.remote import RemotePath
@@ -56,7 +56,7 @@ SETS: dict[str, dict[str, bytes]] = {
 
 @pytest.fixture
 def memory() -> Iterator[Callable[[str, dict[str, bytes]], str]]:
-    """Puts files into fsspec's file system in memory."""
+    """Return a function that writes files into fsspec's in-memory file system."""
     files = pytest.importorskip("fsspec").filesystem("memory")
 
     def put(folder: str, found: dict[str, bytes]) -> str:
@@ -70,7 +70,7 @@ def memory() -> Iterator[Callable[[str, dict[str, bytes]], str]]:
     files.pseudo_dirs[:] = [""]
 
 
-def content(table: Table) -> tuple[object, ...]:
+def content(table: LabelTable) -> tuple[object, ...]:
     pixels = None if table.pixels is None else [table.pixels[i].tobytes() for i in range(len(table.pixels))]
     refused = sorted((refusal.path, refusal.line, refusal.reason) for refusal in table.rejected)
     rows = (list(table.names), table.class_ids.tolist(), table.splits.tolist())
@@ -86,7 +86,7 @@ def test_an_archive_holds_what_its_folder_holds(awkward: Path, form: str) -> Non
     plain = open_table(folder)
     bare = open_table(zipped(awkward / "uno.zip", SETS[form], zipfile.ZIP_STORED))
     packed = open_table(zipped(awkward / "dos.ZIP", {f"mis datos/{name}": data for name, data in SETS[form].items()}))
-    if form != "csv":  # there, a folder's names start where the photos lie
+    if form != "csv":  # there, names are relative to the folder of the photos
         assert content(bare) == content(plain)
     assert content(packed) == content(bare)
     assert (plain.tree, packed.root) == (None, awkward / "dos.ZIP")
@@ -94,13 +94,13 @@ def test_an_archive_holds_what_its_folder_holds(awkward: Path, form: str) -> Non
 
 
 @pytest.mark.parametrize("form", SETS)
-def test_a_far_place_holds_what_its_folder_holds(
+def test_remote_storage_holds_the_same_as_its_folder(
     awkward: Path, form: str, memory: Callable[[str, dict[str, bytes]], str]
 ) -> None:
     near = open_table(zipped(awkward / "x.zip", {name: data for name, data in SETS[form].items() if name[-1] != "/"}))
     url = memory(f"cubo/{form}", SETS[form])
     far = open_table(url)
-    trusted = {"images/val/gato_9.jpg"}  # far away, only endings are looked at
+    trusted = {"images/val/gato_9.jpg"}  # remote files are recognised by suffix only
     assert content(far)[:2] == content(near)[:2]
     assert set(far.names) - trusted == set(near.names)
     assert str(far.root) == url
@@ -198,7 +198,7 @@ def test_an_archive_on_a_web_server(awkward: Path, parts: bool) -> None:
         assert dataset.images.read_bytes(7) == big["b/2.png"]
         count = len(asked)
         assert dataset.images.read_bytes(3) == big["a/3.png"]
-        assert len(asked) == count + parts  # by a part of its own, or from what was fetched at once
+        assert len(asked) == count + parts  # by a range request, or from a block fetched before
 
 
 def test_files_on_a_web_server(awkward: Path) -> None:
@@ -261,14 +261,14 @@ def test_endings_are_told_in_bytes_as_in_letters(names: list[str]) -> None:
     assert found == [i for i, name in enumerate(names) if not scan.looks_like_image(name)]
 
 
-def test_hollow_folders_are_listed(awkward: Path) -> None:
+def test_folders_without_files_are_listed(awkward: Path) -> None:
     fill(awkward / "d", {"a/b/": b"", "a/c/1.txt": b"", "e/": b""})
     path = zipped(awkward / "x.zip", {"a/": b"", "a/b/": b"", "a/c/1.txt": b"", "e/": b"", "1": b""})
     for tree in (LocalFolder(awkward / "d"), tree_of(path)):
         assert (tree.listing.list_folders(), tree.listing.list_folders("a")) == (["a", "e"], ["b", "c"])
 
 
-def test_what_an_ending_asks_for(awkward: Path) -> None:
+def test_files_are_found_by_suffix(awkward: Path) -> None:
     fill(awkward, {"b/x.XML": b"", "a.xml": b"", "c.json": b""})
     assert resolve_location(awkward).find_by_suffix(".xml") == ["a.xml", "b/x.XML"]
     assert resolve_location(awkward / "a.xml").find_by_suffix(".xml", ".json") == ["a.xml"]

@@ -1,4 +1,4 @@
-"""Zip archives: read in place by any number of threads, and those made to harm do none."""
+"""Zip archives: read in place by several threads; harmful and damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lince.formats import open_table
 
 @contextlib.contextmanager
 def peak_memory() -> Iterator[Callable[[], int]]:
-    """Give a function that tells, afterwards too, the most bytes that Python held at once since the start."""
+    """Return a function that gives the peak number of bytes allocated by Python since the start."""
     tracemalloc.start()
     peak: list[int] = []
     try:
@@ -93,7 +93,7 @@ def test_names_with_the_bars_of_windows(awkward: Path) -> None:
     assert tree_of(path).names == ("a/1.png", "b/1.png")
 
 
-# Archives made to harm
+# Harmful archives
 
 
 def lay(path: Path, *entries: tuple[str, bytes] | tuple[zipfile.ZipInfo, bytes]) -> Path:
@@ -143,7 +143,7 @@ def test_a_name_that_stands_twice_is_refused(awkward: Path) -> None:
 
 
 def huge(path: Path, gigabytes: int) -> Path:
-    """Write an archive of zeros that unpacks to ``gigabytes``, without ever holding them."""
+    """Write an archive of zeros that unpacks to ``gigabytes``, without holding them in memory."""
     pack = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     block = pack.compress(bytes(1 << 24)) + pack.flush(zlib.Z_FULL_FLUSH)
     turns = gigabytes * 64
@@ -170,7 +170,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(awkward: Path) -> None:
 
 
 def test_files_that_share_their_bytes_are_refused(awkward: Path) -> None:
-    """A bomb of this kind (Fifield, 2019) declares each file honestly, all of them in the same place."""
+    """Such a bomb (Fifield, 2019) declares correct sizes, with all entries at the same position."""
     path = lay(awkward / "x.zip", ("a/1.png", PHOTO), ("b/1.png", PHOTO))
     data = bytearray(path.read_bytes())
     second = data.rindex(b"PK\1\2")
@@ -181,7 +181,7 @@ def test_files_that_share_their_bytes_are_refused(awkward: Path) -> None:
 
 
 def changed(path: Path, name: bytes, offset: int, form: str, value: int) -> Path:
-    """Change a field in the directory's entry of ``name``."""
+    """Change a field in the central directory entry of ``name``."""
     data = bytearray(path.read_bytes())
     entry = data.rindex(name) - 46
     struct.pack_into(form, data, entry + offset, value)
@@ -227,7 +227,7 @@ def test_an_archive_that_is_cut_off_is_refused(awkward: Path, end: int) -> None:
     assert "x.zip" in caught.value.problem
 
 
-def test_an_entry_that_swallows_the_next_is_no_silent_loss(awkward: Path) -> None:
+def test_an_entry_that_overlaps_the_next_is_reported(awkward: Path) -> None:
     path = lay(awkward / "x.zip", *[(f"{name}/{i}.png", PHOTO) for name in "ab" for i in range(9)])
     with pytest.raises(DataError, match="its list contains 16 files, not 18"):
         open_dataset(changed(path, b"a/3.png", 32, "<H", 2 * (46 + 7)))
@@ -248,5 +248,5 @@ def test_any_damage_to_an_archive(tmp_path_factory: pytest.TempPathFactory, data
     with contextlib.suppress(LinceError):
         dataset = verify_images(open_dataset(path))
         assert {dataset.images.read_bytes(i) for i in range(len(dataset))} <= {PHOTO}
-        strays = [name for name in dataset.images.tree.names if "/" not in name]  # beside class folders: nobody's label
+        strays = [name for name in dataset.images.tree.names if "/" not in name]  # beside class folders: no label
         assert dataset.total_count + len(strays) >= 4

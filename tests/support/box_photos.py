@@ -1,4 +1,4 @@
-"""Tiny photos that a small detector can learn: bright rectangles and discs on noise, labelled as YOLO does."""
+"""Test data: small photos of bright rectangles and discs on noise, labelled as YOLO."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = ("caja", "bola")
 
 
 def draw(rng: np.random.Generator, side: int = 96, most: int = 3) -> tuple[np.ndarray, list[tuple[int, np.ndarray]]]:
-    """One uint8 RGB picture (side, side, 3) and what stands on it: class ids with boxes left, top, right, bottom."""
+    """Return a uint8 RGB image (side, side, 3), class ids, and boxes (left, top, right, bottom)."""
     picture = rng.integers(0, 60, (side, side, 3)).astype(np.uint8)
     y, x = np.mgrid[:side, :side]
     things = []
@@ -32,7 +32,7 @@ def draw(rng: np.random.Generator, side: int = 96, most: int = 3) -> tuple[np.nd
 
 
 def yolo(root: Path, counts: dict[str, int], side: int = 96, seed: int = 0) -> Path:
-    """Write so many pictures of each split below ``root`` with their labels and ``data.yaml``, and return ``root``."""
+    """Write so many images of each split below ``root`` with labels and ``data.yaml``; return ``root``."""
     rng = np.random.default_rng(seed)
     for split, count in counts.items():
         for kind in ("images", "labels"):

@@ -1,4 +1,4 @@
-"""Drives a real Chromium for tests, by its developers' protocol over a pipe: no port, no driver, no library."""
+"""Test browser: drives Chromium by its DevTools protocol over a pipe, without port, driver or library."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WAIT_SECONDS = 30.0
 
 
 class Page:
-    """One page of a browser: what it asked for, and what its console said, are kept from the start."""
+    """One page of a browser; its requests and console messages are recorded from the start."""
 
     def __init__(self, read: int, write: int) -> None:
         self._read, self._write = read, write
@@ -66,18 +66,18 @@ class Page:
                 return dict(heard["result"])
 
     def open(self, url: str) -> None:
-        """Load ``url`` and wait until its scripts have begun."""
+        """Load ``url`` and wait until its scripts have started."""
         self.call("Page.navigate", url=url)
         self.until("document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
-        """Return what ``script`` gives in the page; a promise is waited for."""
+        """Return the value of ``script`` in the page; a promise is awaited."""
         done = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
     def until(self, script: str, seconds: float = 15.0) -> Any:
-        """Wait until ``script`` gives something true, and return it."""
+        """Wait until ``script`` gives a true value, and return it."""
         end = time.monotonic() + seconds
         while not (found := self.run(script)):
             assert time.monotonic() < end, f"it did not come true: {script}\n{self.text()}\n{self.console}"
@@ -85,24 +85,24 @@ class Page:
         return found
 
     def text(self) -> str:
-        """Return what a person can read on the page."""
+        """Return the visible text of the page."""
         return str(self.run("document.body.innerText"))
 
     def choose(self, selector: str, *files: Path) -> None:
-        """Choose ``files`` in the field ``selector``, as a person does in the dialog."""
+        """Set the files of the file input ``selector``."""
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
     def fill(self, selector: str, value: str, event: str = "change") -> None:
-        """Give a field a value, and tell the page of it as a browser does."""
+        """Set the value of a field and dispatch the browser's events."""
         self.run(
             f"(() => {{const e = document.querySelector({selector!r}); e.value = {value!r};"
             f"e.dispatchEvent(new Event({event!r}, {{bubbles: true}}))}})()"
         )
 
     def place(self, selector: str) -> tuple[float, float, float, float]:
-        """Return left, top, width and height of an element in the window, once it is scrolled into it."""
+        """Scroll to an element and return its left, top, width and height in the window."""
         found = self.run(
             f"(() => {{const e = document.querySelector({selector!r});"
             "e.scrollIntoView({block: 'center', behavior: 'instant'});"
@@ -121,13 +121,13 @@ class Page:
         self.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
 
     def click(self, selector: str) -> None:
-        """Click on the middle of an element."""
+        """Click on the centre of an element."""
         left, top, width, height = self.place(selector)
         for kind in ("mousePressed", "mouseReleased"):
             self.mouse(kind, left + width / 2, top + height / 2)
 
     def stroke(self, selector: str, line: list[tuple[float, float]], pointer: str = "mouse") -> None:
-        """Draw a line, given in shares of the element, with the button held, the pen or the finger down."""
+        """Draw a line, given as fractions of the element's size, with mouse, pen or finger down."""
         left, top, width, height = self.place(selector)
         points = [(left + x * width, top + y * height) for x, y in line]
         if pointer == "touch":
@@ -141,27 +141,27 @@ class Page:
         self.mouse("mouseReleased", *points[-1], pointer)
 
     def key(self, name: str, text: str = "", code: int = 0, shift: bool = False) -> None:
-        """Press and release one key: its name as scripts see it, its text, and its number on Windows."""
+        """Press and release one key, given by its DOM name, its text and its Windows key code."""
         known = {"key": name, "windowsVirtualKeyCode": code or _CODES.get(name, 0), "modifiers": 8 if shift else 0}
         self.call("Input.dispatchKeyEvent", type="keyDown", **known, **({"text": text} if text else {}))
         self.call("Input.dispatchKeyEvent", type="keyUp", **known)
 
     def window(self, width: int, height: int, dark: bool = False, dots: float = 1.0) -> None:
-        """Make the window a size, in a light or a dark scheme."""
+        """Set the window's size and its light or dark colour scheme."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=dots, mobile=width < 500
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        still = {"name": "prefers-reduced-motion", "value": "reduce"}  # nothing moves while it is aimed at
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}  # no animation while coordinates are used
         self.call("Emulation.setEmulatedMedia", features=[scheme, still])
 
     def picture(self, path: Path, whole: bool = True) -> None:
-        """Write a picture (PNG) of the page."""
+        """Write a screenshot (PNG) of the page."""
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def _hear(self, seconds: float) -> dict[str, Any] | None:
-        """Return the next message, noting what is to be noted; ``None`` when none comes in time."""
+        """Return the next message and record requests and console lines; ``None`` after the timeout."""
         while b"\0" not in self._buffer:
             if not select.select([self._read], [], [], max(0.0, seconds))[0]:
                 return None
@@ -192,10 +192,10 @@ _CODES = {
 
 @contextmanager
 def browser(folder: Path, *options: str) -> Iterator[Page]:
-    """Yield a page of a Chromium of its own, whose profile lies in ``folder``; it is gone at the end."""
+    """Yield a page of a new Chromium with its profile in ``folder``; the browser is ended afterwards."""
     from_us, to_us = os.pipe(), os.pipe()
     command = [str(CHROMIUM), *OPTIONS, f"--user-data-dir={folder / 'profile'}", *options]
-    # The browser reads from its file number 3 and writes to 4.
+    # The browser reads from file descriptor 3 and writes to 4.
     script = f'exec 3<&{from_us[0]} 4>&{to_us[1]}; exec "$@"'
     process = subprocess.Popen(
         ["bash", "-c", script, "browser", *command],

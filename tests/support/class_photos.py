@@ -1,4 +1,4 @@
-"""Tiny photos that a small network can learn: coloured shapes on noise, one folder per class."""
+"""Test data: small photos of coloured shapes on noise, one folder per class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHAPES = ("aro", "barra", "cruz")
 
 
 def draw(kind: str, rng: np.random.Generator, side: int = 32) -> np.ndarray:
-    """One uint8 RGB picture (side, side, 3) of a shape at a random place."""
+    """Return a uint8 RGB image (side, side, 3) of a shape at a random position."""
     picture = rng.integers(0, 90, (side, side, 3)).astype(np.uint8)
     y, x = np.mgrid[:side, :side]
     cy, cx = rng.integers(side // 3, 2 * side // 3, 2)
@@ -28,7 +28,7 @@ def draw(kind: str, rng: np.random.Generator, side: int = 32) -> np.ndarray:
 
 
 def folders(root: Path, each: int = 12, side: int = 32, seed: int = 0) -> Path:
-    """Write ``each`` pictures per shape below ``root`` as PNG files in class folders, and return ``root``."""
+    """Write ``each`` images per shape below ``root`` as PNG files in class folders; return ``root``."""
     rng = np.random.default_rng(seed)
     for kind in SHAPES:
         (root / kind).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Makes image files that no camera wrote: cut off, flipped, spliced, of monstrous sizes, and bombs."""
+"""Test data: damaged image files (truncated, mutated, spliced, resized headers) and decompression bombs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HUGE = (0, 1, 2, 4_999, 16_383, 30_000, 65_535, 2**24, 2**31 - 1, 2**32 - 1)
 
 @functools.cache
 def seeds() -> dict[str, tuple[bytes, ...]]:
-    """Small whole files of each kind, in many flavours."""
+    """Return small valid files of each kind, in many variants."""
     rng = np.random.default_rng(0)
     rgb = Image.fromarray(rng.integers(0, 256, (24, 32, 3)).astype(np.uint8))
     alike = [Image.fromarray(rng.integers(0, 256, (24, 32, 3)).astype(np.uint8)) for _i in range(3)]
@@ -61,7 +61,7 @@ def _file(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def image(rng: Random) -> tuple[str, bytes, str]:
-    """Return a kind, a damaged file of that kind, and what was done."""
+    """Return a file kind, a damaged file of that kind, and a description of the damage."""
     kind = rng.choice(KINDS)
     data = rng.choice(seeds()[kind])
     damage = rng.choice((_whole, _cut, flipped, flipped, _spliced, _resized, _resized, _repeated, _joined, _bomb))
@@ -79,7 +79,7 @@ def _cut(rng: Random, _kind: str, data: bytes) -> bytes:
 def flipped(rng: Random, _kind: str, data: bytes) -> bytes:
     out = bytearray(data)
     for _i in range(rng.choice((1, 2, 8, 64))):
-        # Headers are where it hurts.
+        # Headers matter most.
         at = rng.randrange(min(len(out), rng.choice((40, 200, len(out)))))
         out[at] = rng.choice((0, 255, 127, 128, out[at] ^ (1 << rng.randrange(8)), rng.randrange(256)))
     return bytes(out)
@@ -101,7 +101,7 @@ def _joined(rng: Random, _kind: str, data: bytes) -> bytes:
 
 
 def _resized(rng: Random, kind: str, data: bytes) -> bytes:
-    """The file with another size in its header, often a monstrous one."""
+    """Return the file with another size in its header, often a huge one."""
     width, height = rng.choice(HUGE), rng.choice(HUGE)
     out = bytearray(data)
     if kind == "png":
@@ -129,7 +129,7 @@ def _bomb(rng: Random, _kind: str, _data: bytes) -> bytes:
 
 @functools.cache
 def bombs() -> tuple[tuple[str, bytes], ...]:
-    """Well-formed files that are small on the wire and unfold into far more."""
+    """Return decompression bombs: well-formed small files that decode to huge images."""
     zeros = zlib.compress(bytes(30_000 * 30_000 // 8 + 30_000), 9)
     text = zlib.compress(b"a" * 50_000_000, 9)
     one = _png(16, 16, 8, 2, zlib.compress(bytes(16 * 49), 9))

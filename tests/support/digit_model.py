@@ -1,4 +1,4 @@
-"""Makes a reader of digits by numpy and onnx alone: a layer of chance, and a layer fitted to MNIST by least squares."""
+"""Test model: digit classifier in numpy and onnx, a random layer and one fitted to MNIST by least squares."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lince.preprocess import PreprocessSpec
 
 SPEC = PreprocessSpec(28, 28, channels="grey", mean=(0.0,), std=(255.0,))
 NAMES = tuple(map(str, range(10)))
-_SURE = 12.0  # by which the fitted 0 and 1 become logits
+_SURE = 12.0  # factor from the fitted 0 and 1 to logits
 Weights = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 def weights(hidden: int, mnist: Path | None = None, count: int = 20_000) -> Weights:
-    """The first layer, its bias and the second; the second is fitted to the first ``count`` digits in ``mnist``."""
+    """Return first layer, bias and second layer; the second is fitted to the first ``count`` digits in ``mnist``."""
     chance = np.random.default_rng(0)
     first = chance.normal(0, 0.06, (784, hidden)).astype(np.float32)
     bias = chance.normal(0, 0.3, hidden).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Folders and archives for tests: made from names and contents."""
+"""Test data: folders and archives made from names and contents."""
 
 from __future__ import annotations
 

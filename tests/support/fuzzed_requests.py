@@ -1,4 +1,4 @@
-"""Makes requests that no honest client would send: damaged and monstrous images, in envelopes that are damaged too."""
+"""Test data: fuzzed HTTP requests with damaged images in damaged bodies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ VALUES = (
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request as a server gets it; ``what`` says what was done to it."""
+    """An HTTP request as a server receives it; ``what`` describes the damage."""
 
     method: str
     path: str
@@ -49,14 +49,14 @@ class Request:
 
 
 def request(number: int) -> Request:
-    """Return the request of that number, always the same one."""
+    """Return the request with this number, the same one every time."""
     rng = Random(number)
     makers = (_of_image, _of_json, _of_form, _of_headers, _of_path, _of_drawing, _of_correction)
     return rng.choices(makers, (50, 15, 15, 7, 6, 3, 4))[0](rng)
 
 
 def form(files: list[tuple[str, str, bytes]]) -> bytes:
-    """Return a multipart body, with the boundary ``cut``, of files given by field, name and content."""
+    """Return a multipart body with the boundary ``cut`` from (field, name, content) entries."""
     parts = []
     for field, name, data in files:
         head = f'--cut\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'

@@ -1,4 +1,4 @@
-"""Draws a digit again as a person would: the middle line of a scanned one, walked stroke by stroke."""
+"""Test data: the pen strokes of a scanned digit, by thinning it and walking along its middle line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Line = list[tuple[float, float]]
 
 
 def first_of_each(folder: Path) -> dict[int, NDArray[np.uint8]]:
-    """The first test digit of each class in MNIST's files."""
+    """Return the first test digit of each class in MNIST's files."""
     with gzip.open(folder / "t10k-labels-idx1-ubyte.gz") as stream:
         labels = np.frombuffer(stream.read(), np.uint8, offset=8)
     with gzip.open(folder / "t10k-images-idx3-ubyte.gz") as stream:
@@ -22,7 +22,7 @@ def first_of_each(folder: Path) -> dict[int, NDArray[np.uint8]]:
 
 
 def strokes(picture: NDArray[np.uint8]) -> list[Line]:
-    """The strokes of a scanned digit (28, 28), as points (x, y) in shares of the sheet, smoothed as a hand is."""
+    """Return the smoothed strokes of a scanned digit (28, 28), as points (x, y) in 0..1 of the canvas."""
     large = np.kron(picture.astype(float), np.ones((3, 3)))
     for axis in (0, 1):
         large = sum(np.roll(large, shift, axis) for shift in (-1, 0, 1)) / 3
@@ -31,7 +31,7 @@ def strokes(picture: NDArray[np.uint8]) -> list[Line]:
 
 
 def smoothed(line: list[tuple[int, int]], side: int) -> Line:
-    """The points of a walk over pixels, each the mean of its neighbours, both ends as they are."""
+    """Return a path with each point replaced by the mean of its neighbours; both ends stay."""
     points = np.array(line, float)
     for _i in range(3):
         points[1:-1] = (points[:-2] + points[1:-1] + points[2:]) / 3
@@ -41,7 +41,7 @@ def smoothed(line: list[tuple[int, int]], side: int) -> Line:
 
 
 def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The middle lines of ``ink``, one pixel wide (Zhang and Suen 1984)."""
+    """Return the skeleton of ``ink``, one pixel wide (Zhang and Suen 1984)."""
     ink = np.pad(ink, 1)
     changed = True
     while changed:
@@ -59,13 +59,13 @@ def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def walked(thin: NDArray[np.bool_]) -> list[list[tuple[int, int]]]:
-    """Walks that pass every pixel of ``thin``: from free ends first, straight on where the way parts."""
+    """Return paths over every pixel of ``thin``: from free ends first, straight on at branches."""
     left = {(int(y), int(x)) for y, x in np.argwhere(thin)}
     whole = set(left)
     lines = []
     while left:
         at = min(left, key=lambda pixel: (_count(pixel, left) != 1, pixel))
-        line = [*sorted(_near(at, whole) - left)[:1], at]  # joined to what is drawn already
+        line = [*sorted(_near(at, whole) - left)[:1], at]  # joined to an earlier path
         left.discard(at)
         while ways := _near(line[-1], left):
             line.append(min(ways, key=lambda pixel: _bend(line, pixel)))
@@ -84,7 +84,7 @@ def _count(at: tuple[int, int], among: set[tuple[int, int]]) -> int:
 
 
 def _bend(line: list[tuple[int, int]], pixel: tuple[int, int]) -> float:
-    """How far going on to ``pixel`` turns from the way of the last steps."""
+    """Return how much ``pixel`` turns from the direction of the last steps."""
     if len(line) < 2:
         return 0.0
     back = line[-min(5, len(line))]

@@ -1,4 +1,4 @@
-"""Calls a server's application in this process, as a web server would, without a socket; and judges its answers."""
+"""Test client: calls a server's ASGI application in process, and checks its responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.fuzzed_requests import Request
 HOST = b"127.0.0.1:8000"
 CHUNK = 65_536
 App = Callable[[dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
-# What only the inside knows: tracebacks, places on the disk, the names of our files and of Python's objects.
+# Internals: tracebacks, paths on disk, names of lince's files and of Python objects.
 INSIDE = re.compile(
     r"Traceback|File \"|site-packages|/src/lince|\.py\b|/tmp/|/home/|/root/|\\\\Users|root:x:|<\w+ object at|"
     r"0x[0-9a-f]{8}|\b(?:cv2|numpy|onnxruntime|PIL|pydantic|starlette|Pillow|OpenCV)\b|\b[A-Z]\w+(?:Error|Exception)\b"
@@ -24,7 +24,7 @@ INSIDE = re.compile(
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: status, headers by lower-case name, body."""
+    """A response: status, headers by lower-case name, body."""
 
     status: int
     headers: dict[bytes, bytes]
@@ -32,7 +32,7 @@ class Answer:
 
 
 async def ask(app: App, request: Request) -> Answer:
-    """Send ``request`` to ``app``, its body in pieces; return the answer."""
+    """Send ``request`` to ``app`` with its body in chunks; return the response."""
     inbox = [
         {"type": "http.request", "body": request.body[at : at + CHUNK], "more_body": at + CHUNK < len(request.body)}
         for at in range(0, max(1, len(request.body)), CHUNK)
@@ -81,7 +81,7 @@ def scope(request: Request) -> dict[str, Any]:
 
 
 def faults(request: Request, answer: Answer, secrets: tuple[str, ...] = ()) -> list[str]:
-    """Return what is wrong with ``answer``; ``secrets`` are further words that must not be in it."""
+    """Return the faults of ``answer``; ``secrets`` are further texts that it must not contain."""
     found = []
     text = answer.body.decode("utf-8", "replace")
     if answer.status >= 500 and answer.status != 503:

@@ -1,4 +1,4 @@
-"""Mask pictures of every kind, made pixel by pixel, and what is drawn on a table's images."""
+"""Test data: mask images of every kind, and the masks of a table as pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from lince import images, rle
-from lince.formats import Table, open_table
+from lince.formats import LabelTable, open_table
 
 SHAPE = (6, 8)
 PHOTO = images.encode_png(np.zeros((*SHAPE, 3), np.uint8))
@@ -27,7 +27,7 @@ def png(values: Any, palette: list[tuple[int, int, int]] | None = None, mode: st
 
 
 def grey(**values: tuple[slice, slice]) -> np.ndarray:
-    """Return a mask that holds the value 7 where ``v7=np.s_[...]`` says so, else 0."""
+    """Return a mask with the value 7 where ``v7=np.s_[...]`` is given, else 0."""
     made = np.zeros(SHAPE, np.uint8)
     for name, where in values.items():
         made[where] = int(name[1:])
@@ -48,11 +48,11 @@ def put(root: Path, files: dict[str, bytes | str]) -> Path:
     return root
 
 
-def read(root: Path) -> Table:
+def read(root: Path) -> LabelTable:
     return open_table(root, "masks")
 
 
-def drawn(table: Table) -> dict[str, dict[str, list[list[int]]]]:
+def drawn(table: LabelTable) -> dict[str, dict[str, list[list[int]]]]:
     """Return for each image and class the pixels (row, column) of its mask."""
     assert table.objects is not None
     assert table.sizes is not None

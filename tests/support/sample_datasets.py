@@ -1,4 +1,4 @@
-"""Datasets of every kind, made by script and by hypothesis, and the eye that tells whether two are the same."""
+"""Test data: generated datasets of every kind, and comparison of two datasets."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ ENDINGS = (".png", ".jpg", ".png", ".JPG", ".jpeg")
 
 
 @dataclass
-class Thing:
-    """One object to be: its class, box, outline or mask, and flags."""
+class PlannedObject:
+    """An object of a plan: its class, box, outline or mask, and flags."""
 
     name: str
     box: tuple[float, ...] = ()
@@ -47,26 +47,26 @@ class Thing:
 
 
 @dataclass
-class Photo:
-    """One image to be: which of the pool, its split and class, and what is marked on it."""
+class PlannedPhoto:
+    """An image of a plan: its photo (index into ``SIZES``), split, class and objects."""
 
     number: int
     split: int = UNASSIGNED
     name: str | None = None
-    things: list[Thing] = field(default_factory=list)
+    objects: list[PlannedObject] = field(default_factory=list)
 
 
 @dataclass
-class Plan:
-    """A dataset to be; ``marked`` where it is of marked objects."""
+class DatasetPlan:
+    """The description of a dataset; ``marked`` when its labels are objects."""
 
     classes: tuple[str, ...]
-    photos: list[Photo]
+    photos: list[PlannedPhoto]
     marked: bool
 
 
-def pool(root: Path) -> FileImages:
-    """Write the photos that all plans draw from, each unlike the others, and return them."""
+def write_photos(root: Path) -> FileImages:
+    """Write the photos that all plans use, all different, and return them."""
     rng = np.random.default_rng(5)
     names = []
     for number, ((height, width), ending) in enumerate(zip(SIZES, ENDINGS, strict=True)):
@@ -79,7 +79,7 @@ def pool(root: Path) -> FileImages:
     return FileImages(root, StringColumn.from_strings(names))
 
 
-def build(plan: Plan, source: FileImages) -> Dataset:
+def build_dataset(plan: DatasetPlan, source: FileImages) -> Dataset:
     """Return the dataset that ``plan`` describes."""
     ids = {name: number for number, name in enumerate(plan.classes)}
     return Dataset(
@@ -95,86 +95,92 @@ def build(plan: Plan, source: FileImages) -> Dataset:
     )
 
 
-def _objects(plan: Plan, ids: dict[str, int]) -> ObjectTable:
-    things = [thing for photo in plan.photos for thing in photo.things]
-    rings = [ring for thing in things for ring in thing.rings]
+def _objects(plan: DatasetPlan, ids: dict[str, int]) -> ObjectTable:
+    objects = [item for photo in plan.photos for item in photo.objects]
+    rings = [ring for item in objects for ring in item.rings]
     return ObjectTable(
-        starts=_bounds([len(photo.things) for photo in plan.photos]),
-        class_ids=np.array([ids[thing.name] for thing in things], np.int32),
-        boxes=np.array([_box(thing) for thing in things], np.float64).reshape(-1, 4),
-        flags=np.array([thing.flags for thing in things], np.uint8),
-        ring_starts=_bounds([len(thing.rings) for thing in things]),
+        starts=_bounds([len(photo.objects) for photo in plan.photos]),
+        class_ids=np.array([ids[item.name] for item in objects], np.int32),
+        boxes=np.array([_box(item) for item in objects], np.float64).reshape(-1, 4),
+        flags=np.array([item.flags for item in objects], np.uint8),
+        ring_starts=_bounds([len(item.rings) for item in objects]),
         point_starts=_bounds([len(ring) for ring in rings]),
         points=np.concatenate(rings) if rings else np.empty((0, 2)),
-        masks=StringColumn.from_strings("" if thing.mask is None else rle.encode(thing.mask) for thing in things),
+        masks=StringColumn.from_strings("" if item.mask is None else rle.encode(item.mask) for item in objects),
     )
 
 
-def _box(thing: Thing) -> tuple[float, ...]:
-    if thing.mask is not None:
-        return rle.compute_bounding_box(rle.mask_to_counts(thing.mask), thing.mask.shape[0])
-    if thing.rings:
-        points = np.concatenate(thing.rings)
+def _box(item: PlannedObject) -> tuple[float, ...]:
+    if item.mask is not None:
+        return rle.compute_bounding_box(rle.mask_to_counts(item.mask), item.mask.shape[0])
+    if item.rings:
+        points = np.concatenate(item.rings)
         return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
-    return thing.box
+    return item.box
 
 
 def _bounds(counts: Sequence[int]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
 
 
-# Plans by chance: hypothesis draws the seed, for drawing every number by itself takes longer than what is tested
+# Random plans: hypothesis draws only the seed, because drawing every number takes longer than the tests
 
 
-def plans(holds: Capability, flags: int = 31) -> st.SearchStrategy[Plan]:
+def draw_plans(holds: Capability, flags: int = 31) -> st.SearchStrategy[DatasetPlan]:
     """Draw datasets that need no more than ``holds`` and, of the flags, no more than ``flags``.
 
-    Each has two images and two classes at least, so that any format is recognised.
+    Each has at least two images and two classes, so that every format is recognised.
     """
     kinds = [marked for marked, need in ((False, Capability.LABELS), (True, SHAPES)) if holds & need]
     seeds = st.integers(0, 2**32 - 1).map(np.random.default_rng)
-    return seeds.map(lambda rng: plan(rng, holds, bool(rng.choice(kinds)), flags))
+    return seeds.map(lambda rng: make_plan(rng, holds, bool(rng.choice(kinds)), flags))
 
 
-def plan(rng: np.random.Generator, holds: Capability, marked: bool, flags: int) -> Plan:
+def make_plan(rng: np.random.Generator, holds: Capability, marked: bool, flags: int) -> DatasetPlan:
     names = rng.permutation(NAMES)[: rng.integers(2, 5)].tolist()
     parts = ([UNASSIGNED], [TRAIN, VAL, TEST], [TRAIN, VAL, TEST, UNASSIGNED])[rng.integers(3)]
     parts = parts if Capability.SPLITS in holds else [UNASSIGNED]
     numbers = rng.permutation(len(SIZES))[: rng.integers(2, 5)].tolist()
-    photos = [Photo(number, int(rng.choice(parts))) for number in numbers]
+    photos = [PlannedPhoto(number, int(rng.choice(parts))) for number in numbers]
     for turn, photo in enumerate(photos):
         name = names[turn] if turn < 2 else str(rng.choice(names))
         if not marked or (Capability.LABELS in holds and rng.random() < 0.2):
             photo.name = name
         if marked and (turn < 2 or Capability.NEGATIVES not in holds or rng.random() < 0.5):
-            photo.things = _things(rng, holds, photo.number, (name, *rng.choice(names, rng.integers(0, 3))), flags)
-    used = {photo.name for photo in photos if photo.name} | {t.name for photo in photos for t in photo.things}
-    return Plan(tuple(names) if Capability.CLASSES in holds else tuple(sort_class_names(used)), photos, marked)
+            photo.objects = _make_objects(
+                rng, holds, photo.number, (name, *rng.choice(names, rng.integers(0, 3))), flags
+            )
+    used = {photo.name for photo in photos if photo.name} | {t.name for photo in photos for t in photo.objects}
+    return DatasetPlan(tuple(names) if Capability.CLASSES in holds else tuple(sort_class_names(used)), photos, marked)
 
 
-def _things(rng: np.random.Generator, holds: Capability, number: int, names: Sequence[str], flags: int) -> list[Thing]:
+def _make_objects(
+    rng: np.random.Generator, holds: Capability, number: int, names: Sequence[str], flags: int
+) -> list[PlannedObject]:
     shape = SIZES[number]
-    if holds & SHAPES == Capability.MASKS:  # a picture of classes: one mask for each, none over another
+    if holds & SHAPES == Capability.MASKS:  # a class map: one mask per class, without overlap
         chosen = list(dict.fromkeys(map(str, names)))
         picture = _picture(rng, shape, len(chosen))
-        return [Thing(name, mask=picture == place) for place, name in enumerate(chosen)]
-    return [_thing(rng, holds, shape, str(name), flags) for name in names]
+        return [PlannedObject(name, mask=picture == place) for place, name in enumerate(chosen)]
+    return [_make_object(rng, holds, shape, str(name), flags) for name in names]
 
 
-def _thing(rng: np.random.Generator, holds: Capability, shape: tuple[int, int], name: str, flags: int) -> Thing:
-    thing = Thing(name)
+def _make_object(
+    rng: np.random.Generator, holds: Capability, shape: tuple[int, int], name: str, flags: int
+) -> PlannedObject:
+    item = PlannedObject(name)
     form = rng.choice([one.name for one in (Capability.BOXES, Capability.OUTLINES, Capability.MASKS) if one in holds])
     if form == Capability.BOXES.name:
-        thing.box = _place(rng, shape)
+        item.box = _place(rng, shape)
     elif form == Capability.OUTLINES.name:
-        thing.rings = [
+        item.rings = [
             _ring(rng, shape) for _turn in range(rng.integers(1, 3 if Capability.MULTI_RING_OUTLINES in holds else 2))
         ]
     else:
-        thing.mask = _picture(rng, shape, 1) == 0
+        item.mask = _picture(rng, shape, 1) == 0
     if Capability.FLAGS in holds:
-        thing.flags = sum(flag for flag in FLAGS if flag & flags and rng.random() < 0.5)
-    return thing
+        item.flags = sum(flag for flag in FLAGS if flag & flags and rng.random() < 0.5)
+    return item
 
 
 def _place(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[float, ...]:
@@ -191,7 +197,7 @@ def _place(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[float, ...
 
 
 def _ring(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Return a ring of 3 to 7 corners that goes round within a box of some size."""
+    """Return a ring of 3 to 7 corners within a random box."""
     left, top, right, bottom = _place(rng, shape)
     turn = np.sort(rng.uniform(0, 0.6 * np.pi, rng.integers(3, 8)).cumsum() % (2 * np.pi))
     unit = np.stack([np.cos(turn), np.sin(turn)], axis=1) / 2 + 0.5
@@ -199,7 +205,7 @@ def _ring(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _picture(rng: np.random.Generator, shape: tuple[int, int], count: int) -> np.ndarray:
-    """Return a picture of numbers, each of 0 to ``count`` - 1 on some pixels, and -1 on others."""
+    """Return an int map (H, W) in which each of 0 to ``count`` - 1 has some pixels; the others are -1."""
     picture = np.full(shape, -1)
     for place in range(count):
         top, left = rng.integers(0, shape[0] - 9), rng.integers(0, shape[1] - 9)
@@ -210,11 +216,11 @@ def _picture(rng: np.random.Generator, shape: tuple[int, int], count: int) -> np
     return picture
 
 
-# Telling whether two are the same
+# Comparison of two datasets
 
 
 def contents(dataset: Dataset) -> dict[str, tuple[Any, ...]]:
-    """Return what stands in ``dataset`` by the digest of its images: class, split and marks, sorted."""
+    """Return class, split and sorted objects of each image of ``dataset``, by the digest of the image."""
     return {dataset.images.compute_key(row): tuple(_content(dataset, row)) for row in range(len(dataset))}
 
 
@@ -242,7 +248,7 @@ def _object(classes: Classes, objects: ObjectTable, i: int) -> tuple[Any, ...]:
 
 
 def require_same(found: Dataset, expected: Dataset, tolerance: float = 1e-9, *, boxes: bool = True) -> None:
-    """Fail unless both hold the same images, classes, splits and marks; ``tolerance`` is a share of a long side."""
+    """Fail unless images, classes, splits and objects are equal; ``tolerance`` is relative to the longest side."""
     assert not found.rejected, list(map(str, found.rejected))
     assert found.classes.names == expected.classes.names, found.classes.names
     one, other = contents(found), contents(expected)
@@ -265,7 +271,7 @@ def _require_marks(found: list[Any], expected: list[Any], tolerance: float, boxe
 
 
 def require_same_pixels(found: Dataset, expected: Dataset) -> None:
-    """Fail unless both hold the same pictures with the same classes and splits, however the files are written."""
+    """Fail unless both hold the same pixels with the same classes and splits, in whatever files."""
     assert found.classes.names == expected.classes.names, found.classes.names
     one, other = (
         {d.images.read_image(i).tobytes(): (d.classes.names[d.class_ids[i]], int(d.splits[i])) for i in range(len(d))}

@@ -1,4 +1,4 @@
-"""Runs servers for tests: ``lince serve`` in a process of its own, on a free port of this machine."""
+"""Test server: runs ``lince serve`` in a separate process, on a free local port."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WAIT_SECONDS = 60.0
 
 @dataclass
 class Running:
-    """A server that answers at ``url``; ``log`` holds the lines that it has written so far."""
+    """A running server at ``url``; ``log`` holds the lines that it has written."""
 
     process: subprocess.Popen[str]
     start: dict[str, object]
@@ -39,16 +39,14 @@ class Running:
         return [json.loads(line) for line in list(self.log) if line.startswith("{")]
 
     def end(self, seconds: float = 20.0) -> int:
-        """Ask the server to end; return its exit code."""
+        """Stop the server; return its exit code."""
         self.process.terminate()
         return self.process.wait(seconds)
 
 
 @contextmanager
-def server(
-    *words: str | Path, program: tuple[str, ...] = ("-m", "lince"), **environment: str
-) -> Iterator[Running]:
-    """Yield ``lince serve`` with ``words``, once it tells its address; it is gone at the end.
+def server(*words: str | Path, program: tuple[str, ...] = ("-m", "lince"), **environment: str) -> Iterator[Running]:
+    """Yield a running ``lince serve`` with the arguments ``words``; it is ended afterwards.
 
     ``program`` is what Python runs as ``lince``.
     """
@@ -79,7 +77,7 @@ def _hear(process: subprocess.Popen[str], log: list[str]) -> None:
 
 
 def until(true: object, seconds: float = 10.0) -> None:
-    """Wait until ``true()`` holds; fail when it does not within ``seconds``."""
+    """Wait until ``true()`` is true; fail after ``seconds``."""
     end = time.monotonic() + seconds
     while not true():  # type: ignore[operator]
         assert time.monotonic() < end, "it did not come true"

@@ -1,4 +1,4 @@
-"""``lince`` with a task more, "tag": a classifier under another name. Run it as a program."""
+"""Test program: ``lince`` with an additional task "tag", a classifier under another name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ COMMAND = (__file__,)
 
 
 class TaggingPredictor(ClassificationPredictor):
-    """Predicts as a classifier does."""
+    """Predicts like a classifier."""
 
     task = "tag"
 
 
 class TaggingTask(ClassificationTask):
-    """A task that the server knows and its page does not."""
+    """A task that is known to the server but not to its page."""
 
     name = "tag"
     parts: ClassVar[Mapping[str, str]] = {
@@ -32,7 +32,7 @@ class TaggingTask(ClassificationTask):
 
 
 def model_folder(folder: Path) -> Path:
-    """Write a model of the task into ``folder`` and return it."""
+    """Write a model of this task into ``folder`` and return it."""
     from tests.support import tiny_classifier
 
     tiny_classifier.model_folder(folder)

@@ -1,4 +1,4 @@
-"""A tiny dataset and a configuration for each task, for the tests that run over all tasks."""
+"""Test data: a small dataset and a configuration for each task."""
 
 from __future__ import annotations
 

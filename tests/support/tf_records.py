@@ -1,4 +1,4 @@
-"""Records as the detection API's own scripts write them, made feature by feature, and tables to write as records."""
+"""Test data: TFRecords as the Object Detection API's scripts write them, and tables to write as TFRecords."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from lince import images, rle
 from lince.annotations import CROWD, DIFFICULT, GROUP, OCCLUDED, TRUNCATED
-from lince.formats import ReadOptions, Table, WriteRequest
+from lince.formats import LabelTable, ReadOptions, WriteRequest
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject
 from lince.formats.tfrecord import example_proto
 from lince.formats.tfrecord.shards import encode_record
@@ -20,7 +20,7 @@ PHOTO = images.encode_png(np.mgrid[:30, :40, :3][1].astype(np.uint8))
 
 
 def record(**more: Any) -> dict[str, Any]:
-    """Return the features of one photo with a cat at (4, 3, 20, 15), as the API's own scripts write them."""
+    """Return the features of one photo with a cat at (4, 3, 20, 15), as the API's scripts write them."""
     made: dict[str, Any] = {
         "image/encoded": [PHOTO],
         "image/filename": [b"a.png"],
@@ -43,7 +43,7 @@ def put(path: Path, *records: dict[str, Any]) -> Path:
     return path
 
 
-def objects_of(table: Table) -> dict[str, list[tuple[str, tuple[float, ...], int, str]]]:
+def objects_of(table: LabelTable) -> dict[str, list[tuple[str, tuple[float, ...], int, str]]]:
     assert table.objects is not None
     found = {}
     for row, name in enumerate(table.names):
@@ -60,12 +60,12 @@ def objects_of(table: Table) -> dict[str, list[tuple[str, tuple[float, ...], int
     return found
 
 
-def reasons(table: Table) -> dict[str, str]:
+def reasons(table: LabelTable) -> dict[str, str]:
     return {refusal.path: refusal.reason for refusal in table.rejected}
 
 
-def many(tree: LocalFolder, names: list[str]) -> Table:
-    """Return a table of what the format holds: boxes, flags, masks, splits, an empty image, a class nobody shows."""
+def many(tree: LocalFolder, names: list[str]) -> LabelTable:
+    """Return a table of all that the format holds: boxes, flags, masks, splits, an empty image, an unused class."""
     marks = ObjectTableBuilder(ReadOptions())
     for i, name in enumerate(names):
         row = marks.add_image(name, (TRAIN, VAL, TEST, UNASSIGNED)[i % 4], (30, 40))
@@ -78,9 +78,9 @@ def many(tree: LocalFolder, names: list[str]) -> Table:
     return marks.build_table(tree, "test", ["gato", "nobody", "niño 'x'"])
 
 
-def export_of(table: Table, data: bytes = PHOTO) -> WriteRequest:
+def export_of(table: LabelTable, data: bytes = PHOTO) -> WriteRequest:
     return WriteRequest(table, list(table.names), np.full((len(table.names), 2), (30, 40), np.int32), lambda _row: data)
 
 
-def splits_of(table: Table) -> dict[str, int]:
+def splits_of(table: LabelTable) -> dict[str, int]:
     return dict(zip(table.names, table.splits.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Makes a model folder small enough for any test, by onnx alone: it tells the strongest of red, green and blue."""
+"""Test model: tiny ONNX classifier that names the strongest of red, green and blue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WEIGHT = np.array([[0, 0, 9], [0, 9, 0], [9, 0, 0]], np.float32)
 
 
 def network(names: tuple[str, ...] = NAMES, size: int = 16) -> onnx.ModelProto:
-    """A network with the outputs of a real one: the map is the image, the embedding its mean, logits linear in it."""
+    """Return a network with a real one's outputs: the image as map, its mean as embedding, linear logits."""
     weights = {"weight": WEIGHT[: len(names)], "bias": np.zeros(len(names), np.float32)}
     nodes = [
         helper.make_node("Relu", ["images"], ["map"]),
@@ -53,14 +53,14 @@ def model_folder(folder: Path, names: tuple[str, ...] = NAMES, size: int = 16) -
 
 
 def run_folder(folder: Path) -> Path:
-    """Write what prediction needs of a finished run into ``folder`` and return it."""
+    """Write the parts of a finished run that prediction needs into ``folder`` and return it."""
     model_folder(folder / "model")
     assert (folder / "model" / CARD_FILE).is_file()
     return folder
 
 
 def photo(name: str, height: int = 40, width: int = 60, seed: int = 0) -> NDArray[np.uint8]:
-    """A noisy picture in which the colour called ``name`` is strongest."""
+    """Return a noisy image in which the colour ``name`` is strongest."""
     noise = np.random.default_rng(seed).integers(0, 60, (height, width, 3))
     noise[..., ("red", "green", "blue").index(name)] += 150
     return noise.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Makes a detector small enough for any test, by onnx alone: it finds red and blue squares among grey."""
+"""Test model: tiny ONNX detector that finds red and blue squares on grey."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SPEC = PreprocessSpec(SIZE, SIZE, "corner", "rgb", (0.0, 0.0, 0.0), (1.0, 1.0, 1
 
 
 def network(batch: int | str = "N", declared: bool = True) -> onnx.ModelProto:
-    """A network that answers as YOLOX: each cell of 8 pixels that is hardly green is an object, red or blue."""
-    box = np.array([0.5, 0.5, 0.0, 0.0], np.float32)  # the cell itself
+    """Return a network with YOLOX's outputs: each cell of 8 pixels without green is a red or blue object."""
+    box = np.array([0.5, 0.5, 0.0, 0.0], np.float32)  # this cell
     probabilities = np.array([[0, -0.2, 0], [0.2, 0, -0.2], [-0.2, 0, 0.2]], np.float32)
     nodes, constants, places = [], {"shape": np.array([0, 7, -1], np.int64)}, []
     for stride in (8, 16, 32):
-        # Only the finest map speaks.
+        # Only the finest map has detections.
         bias = np.array([12.0 if stride == 8 else -99.0, 0.0, 0.0], np.float32)
         constants |= {
             f"box{stride}": np.zeros((4, 3, 1, 1), np.float32), f"boxbias{stride}": box,
@@ -79,7 +79,7 @@ def model_folder(folder: Path, batch: int | str = "N", declared: bool = True) ->
 def scene(
     squares: Sequence[tuple[int, int, int]], height: int = SIZE, width: int = SIZE, seed: int = 0
 ) -> NDArray[np.uint8]:
-    """A noisy grey photo with ``squares``, (class, column, row) in cells of an eighth of its longer side."""
+    """Return a noisy grey photo with ``squares`` (class, column, row), in cells of 1/8 of its longer side."""
     picture = np.random.default_rng(seed).integers(90, 140, (height, width, 3)).astype(np.uint8)
     side = max(height, width) // CELLS
     for class_id, column, row in squares:

@@ -1,4 +1,4 @@
-"""A task of the test's own, counting, goes through train, evaluate, predict and report; nothing else changes."""
+"""Toy task: a counting task defined in the test trains, evaluates, predicts and reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lince.annotations import Classes
 from lince.cli.main import main
 from lince.datasets import Dataset, compute_content_keys, open_dataset, verify_images
 from lince.errors import UsageError
-from lince.evaluation.confidence import ConfidenceInterval
+from lince.evaluation.confidence import ConfidenceInterval, compute_proportion_interval
 from lince.evaluation.report import Report
 from lince.inference.image_loading import PreparedImage
 from lince.inference.predictor import Predictor
@@ -41,10 +41,10 @@ HEADER = ("key", "name", "counted", "predicted")
 
 
 class CountingTask(Task):
-    """How many objects an image shows."""
+    """The task of counting the objects of an image."""
 
     name = "count"
-    headline = "error"
+    headline = "accuracy"
     parts: ClassVar[Mapping[str, str]] = {
         "train": f"{__name__}:train_counter",
         "predictor": f"{__name__}:CountPredictor",
@@ -69,13 +69,13 @@ class CountingTask(Task):
 
 @dataclass(frozen=True)
 class CountMetrics:
-    """The mean absolute error over ``count`` images, with its interval."""
+    """The fraction of ``count`` images whose count is exact, with its interval."""
 
     count: int
-    error: ConfidenceInterval
+    accuracy: ConfidenceInterval
 
     def to_dict(self) -> dict[str, Any]:
-        return {"count": self.count, "error": self.error.to_dict()}
+        return {"count": self.count, "accuracy": self.accuracy.to_dict()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +88,9 @@ class CountPredictions:
     predicted: NDArray[np.float64]
 
     def compute_metrics(self) -> CountMetrics:
-        errors = np.abs(self.truth - self.predicted)
+        exact = np.rint(self.predicted) == self.truth
         return CountMetrics(
-            len(errors), ConfidenceInterval(float(errors.mean()), float(errors.min()), float(errors.max()))
+            len(exact), compute_proportion_interval(int(exact.sum()), len(exact), np.random.default_rng(0))
         )
 
     def save(self, path: Path) -> None:
@@ -111,7 +111,7 @@ class CountPredictions:
 
 @dataclass(frozen=True, eq=False)
 class CountResult(PredictionResult):
-    """How many objects one image shows."""
+    """The predicted number of objects of one image."""
 
     task: ClassVar[str] = "count"
     name: str
@@ -131,7 +131,7 @@ class CountResult(PredictionResult):
 
 
 class CountPredictor(Predictor):
-    """Runs the network: the number is linear in the mean of the image."""
+    """Runs the network, whose output is linear in the image's mean."""
 
     task = "count"
 
@@ -146,13 +146,13 @@ class CountPredictor(Predictor):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CountReport(Report):
-    """A report with the common sections alone."""
+    """A report with the common sections only."""
 
     metrics: CountMetrics
 
     @property
     def primary_metric(self) -> ConfidenceInterval:
-        return self.metrics.error
+        return self.metrics.accuracy
 
 
 def true_counts(dataset: Dataset) -> NDArray[np.int64]:
@@ -214,7 +214,7 @@ def write_network(path: Path, slope: float, bias: float) -> None:
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Register the task for one test; the parts are found in this module by its name."""
+    """Register the task for one test; its parts are looked up in this module."""
     known: Mapping[str, Task] = dict(tasks._TASKS)
     monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
     tasks.register_task(CountingTask())
@@ -239,14 +239,14 @@ def test_it_trains_evaluates_predicts_and_reports(
 ) -> None:
     out = tmp_path / "run"
     assert main(["train", str(data), "--task", "count", "--recipe", "scratch", "--out", str(out)]) == 0
-    assert "error: {" in capsys.readouterr().out
+    assert "accuracy: {" in capsys.readouterr().out
     run = TrainingRun(out)
     assert run.report["task"] == run.config.task == "count"
     assert "<h1>counting</h1>" in run.report_page.read_text("utf-8")
     assert (out / "report.md").read_text("utf-8").startswith("# counting")
 
     assert main(["evaluate", str(out), str(data)]) == 0
-    assert "error: {" in capsys.readouterr().out
+    assert "accuracy: {" in capsys.readouterr().out
     result = lince.evaluate(out, data)
     assert result.metrics.to_dict() == run.report["test"]
 
@@ -262,6 +262,21 @@ def test_options_of_other_tasks_are_refused(data: Path, tmp_path: Path, capsys: 
     photo = next((data / "images" / "test").iterdir())
     assert main(["predict", str(tmp_path / "run"), str(photo), "--top", "2"]) == 2
     assert "--top" in capsys.readouterr().err
+
+
+def test_what_it_has_no_part_for_is_refused_with_its_name(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(lince.train(data, task="count", recipe="scratch", out=tmp_path / "run").folder)
+    for words, part in (
+        (["compare", run, run], "compare"),
+        (["export", run], "outputs"),
+        (["export", run, "--self-contained"], "standalone"),
+        (["serve", run, "--port", "0"], "http"),
+        (["models", "--task", "count"], "list_models"),
+    ):
+        assert main(words) == 2, words
+        assert f"counting has no '{part}'" in capsys.readouterr().err
 
 
 def test_its_predictions_are_told_from_those_of_others(data: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which images a task can learn from: one answer, over every mixture of labels; nothing unlabelled is trained."""
+"""Usable rows: which images a task can learn from, over every mixture of labels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCRATCH = {"recipe": "scratch", "model": "cnn: conv 8 3, norm, pool, gap", "size
 
 
 def make_dataset(rows: list[tuple[int, int]], with_objects: bool, splits: list[int] | None = None) -> Dataset:
-    """A dataset of images that are not there; a row is (class id or -1, number of boxes)."""
+    """Return a dataset without image files; a row is (class id or -1, number of boxes)."""
     counts = [count for _class_id, count in rows]
     total = sum(counts)
     objects = ObjectTable(
@@ -76,7 +76,7 @@ def test_what_a_task_uses_has_its_label(rows: list[tuple[int, int]], with_object
     if get_task("detect").fits(dataset):
         kept = get_task("detect").select_usable(dataset)
         assert kept.objects is not None
-        assert len(kept.objects) == sum(count for _class_id, count in rows)  # no box is ever left out
+        assert len(kept.objects) == sum(count for _class_id, count in rows)  # no box is left out
         alone = (np.diff(kept.objects.starts) == 0) & (kept.class_ids != UNLABELLED)
         assert not alone.any()
 
@@ -102,7 +102,7 @@ def test_no_split_holds_an_unlabelled_image(rows: list[tuple[int, int]], with_ob
         return
     try:
         divided = split_dataset(dataset, 0.2, 0.2, seed)
-    except DataError:  # too few for three parts
+    except DataError:  # too few for three splits
         return
     assert (divided.splits[~find_usable_rows(dataset)] == UNASSIGNED).all()
     assert (divided.splits[find_usable_rows(dataset)] != UNASSIGNED).all()
@@ -115,7 +115,7 @@ def write_cvat(root: Path, rows: list[tuple[str, str | None, int]], seed: int = 
     lines = []
     for number, (subset, tag, boxes) in enumerate(rows):
         picture = rng.integers(0, 60, (24, 24, 3)).astype(np.uint8)
-        # What is not tagged looks like "rojo", so that training it as the last class would be seen in the figures.
+        # Untagged photos look like "rojo", so that training on them as the last class would change the metrics.
         picture[..., 0 if tag in ("rojo", None) else 2] += 150
         name = f"{number:03}.png"
         (root / name).write_bytes(images.encode_png(picture))
@@ -165,7 +165,7 @@ def test_one_tag_among_boxed_photos_is_no_classifier(tmp_path: Path) -> None:
     data = write_cvat(tmp_path / "datos", [("", "rojo" if number == 3 else None, 2) for number in range(30)])
     with pytest.raises(AmbiguousError, match="--task"):
         lince.train(data, out=tmp_path / "run", recipe="scratch")
-    with pytest.raises(LinceError, match=r"images belong to|Classes to learn"):
+    with pytest.raises(LinceError, match=r"images form only|Number of classes"):
         lince.train(data, task="classify", out=tmp_path / "run", **SCRATCH)
     assert len(get_task("detect").select_usable(open_dataset(data))) == 30
 

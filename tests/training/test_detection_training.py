@@ -1,4 +1,4 @@
-"""Detectors learn: boxes follow their images, runs go on where they were cut, and what vanished is named."""
+"""Detector training: boxes follow their images, runs resume, missing images are named."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_run_explains_itself_and_is_evaluated_and_asked_as_it_was_trained(fini
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_small_detector_learns_eight_photos_by_heart(photos, tmp_path):
+def test_a_small_detector_overfits_eight_photos(photos, tmp_path):
     root = yolo(tmp_path / "ocho", {"train": 8}, side=96, seed=5)
     for kind in ("images", "labels"):
         for split in ("val", "test"):
@@ -224,7 +224,7 @@ def test_killed_and_resumed_the_run_has_the_bits_of_one_that_ran_through(photos,
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_labels_that_changed_are_not_gone_on_with(tmp_path):
+def test_resuming_with_changed_labels_is_refused(tmp_path):
     root = yolo(tmp_path / "fotos", {"train": 6, "val": 2, "test": 2}, seed=4)
     run = lince.train(root, CONFIG.with_changes(epochs=1), out=tmp_path / "run")
     (run.folder / "report.json").unlink()
@@ -273,7 +273,7 @@ def test_maps_are_what_the_network_sees_and_are_computed_once(samples, frozen, t
         expected = network.extract_features(torch.from_numpy(normalise_images([image], SPEC)))
     for got, want in zip(seen.read_maps(1, 0), expected, strict=True):
         np.testing.assert_allclose(got.astype(np.float32), want[0].numpy(), rtol=2e-3, atol=2e-3)
-    monkeypatch.setattr(feature_maps, "augment", None)  # nothing is looked at again
+    monkeypatch.setattr(feature_maps, "augment", None)  # no image is read again
     again = feature_maps.compute_feature_maps(path, samples, found, store, items, SILENT)
     assert all(np.array_equal(a, b) for a, b in zip(again.read_maps(2, 1), seen.read_maps(2, 1), strict=True))
     next(tmp_path.rglob(f"{found[2]}-1.npy")).write_bytes(b"\x93NUMPY")
@@ -334,7 +334,7 @@ def test_an_export_that_finds_other_objects_is_refused(samples):
         parity.require_detection_parity(nothing, found, 0.0)
 
 
-def test_what_the_last_digits_decide_is_not_held_against_an_export(samples):
+def test_rounding_differences_do_not_fail_an_export(samples):
     spread = [np.array([[0.0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [60, 0, 69, 9]]) + 9 * row for row in range(5)]
     ids, scores, last = np.zeros(4, np.int32), np.full(4, 0.2, np.float32), np.array([[0.0], [0], [0], [2]])
     found = [Detections(boxes, ids, scores) for boxes in spread]
@@ -360,7 +360,7 @@ def test_a_detector_with_queries_answers_alike_in_double_precision(name):
     assert all(one == pytest.approx(other, rel=0.02, abs=0.02) for one, other in sums)
 
 
-def test_choices_that_tear_boxes_apart_are_refused(photos, tmp_path):
+def test_options_that_boxes_cannot_follow_are_refused(photos, tmp_path):
     for choice in ({"mix": "cutmix"}, {"resize": "crop"}, {"standardise": "samplewise"}):
         with pytest.raises(UsageError, match="boxes"):
             lince.train(photos, CONFIG.with_changes(**choice), out=tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Features are computed once, kept by content, and never from a spoilt shard."""
+"""Feature cache: features are computed once, keyed by content; damaged shards are recomputed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What needs a GPU: runs where there is one, and says so where there is none."""
+"""GPU training and prediction: runs where a GPU is available, and skips elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU tha
 
 @needs_gpu
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.filterwarnings("ignore::UserWarning")  # torch names each operation that is not deterministic there
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch names each operation that is not deterministic
 def test_a_run_on_the_gpu_ends_with_a_model_that_answers_on_the_cpu(tmp_path, precision):
     photos = folders(tmp_path / "fotos", each=14)
     done = lince.train(

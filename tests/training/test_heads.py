@@ -1,4 +1,4 @@
-"""The heads of the transfer recipe: against scikit-learn, against finite differences, and on awkward data."""
+"""Transfer heads: against scikit-learn, finite differences, and difficult data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop: what happens at a step depends on the state on disk alone, so kill -9 changes nothing."""
+"""Training loop: each step depends only on the state on disk, so kill -9 changes nothing."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_a_loss_that_is_not_a_number_is_tried_in_fp32_and_then_said(data, tmp_pa
     assert any("fp32" in text for text in said)
 
 
-def test_hopeless_numbers_end_with_advice_and_not_with_broken_weights(data, tmp_path):
+def test_a_diverged_training_ends_with_advice_and_valid_weights(data, tmp_path):
     it = course(data, tmp_path, TrainingPlan(epochs=1, batch=8, rate=1e-2))
     with torch.no_grad():
         it.network.head.weight.fill_(float("inf"))
@@ -196,7 +196,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(data, tmp_path, monkeypatc
 
     def full(*args, **kwargs):
         count.append(1)
-        if len(count) == 4:  # the second epoch's state: its best weights are written first
+        if len(count) == 4:  # the second epoch's state, after its best weights
             Path(args[1]).write_bytes(b"half")
             raise OSError(28, "No space left on device")
         normal(*args, **kwargs)

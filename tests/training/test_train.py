@@ -1,4 +1,4 @@
-"""Whole runs on tiny photos: every recipe ends with a model, a card, a report and answers that agree."""
+"""Training runs on small photos: every recipe writes a model, a card, a report and consistent results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(photos, tmp_path_factory):
-    """One finished run of every recipe."""
+    """Return one finished run of every recipe."""
     out = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINCE_CACHE", str(out / "cache"))
@@ -126,7 +126,7 @@ def test_runs_are_compared_on_their_common_test_set(runs):
     assert comparison.runs[1].difference is not None
 
 
-def test_all_recipes_under_one_roof(photos, tmp_path):
+def test_recipe_all_trains_every_recipe_and_keeps_the_best(photos, tmp_path):
     choices = {**BACKBONE, "epochs": 1, "batch": 8}
     done = lince.train(photos, out=tmp_path / "all", recipe="all", **choices)
     table = done.report["recipes"]
@@ -138,7 +138,7 @@ def test_all_recipes_under_one_roof(photos, tmp_path):
     ).read_bytes()
 
 
-def test_fine_tuning_that_does_not_pay_is_given_up(photos, tmp_path, monkeypatch):
+def test_fine_tuning_that_does_not_improve_is_discarded(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(finetune, "DEFAULT_LEARNING_RATE", 1e-9)
     listener = Listener()
     tuned = lince.train(
@@ -158,7 +158,15 @@ def test_choices_that_suit_the_images_are_said_with_their_reasons(photos, tmp_pa
     listener = Listener()
     lince.train(photos, out=tmp_path / "run", recipe="scratch", epochs=1, progress=listener)
     told = "\n".join(listener.lines)
-    for word in ("Model: cnn", "Size: 32", "Device: cpu", "Precision", "Batch size: 32", "learning rate", "Threads"):
+    for word in (
+        "Model: cnn",
+        "Input size: 32",
+        "Device: cpu",
+        "Numerical precision",
+        "Batch size: 32",
+        "learning rate",
+        "Data-loading threads",
+    ):
         assert word in told
 
 
@@ -225,10 +233,10 @@ def test_standardised_images_are_prepared_alike_when_predicting(photos, tmp_path
         assert 20 < lince.load(done.folder).card.preprocess.mean[0] < 120
 
 
-def test_an_export_that_answers_otherwise_is_not_handed_over(photos, tmp_path, monkeypatch):
-    from lince.training.classification import fit
+def test_an_export_with_other_results_is_refused(photos, tmp_path, monkeypatch):
+    from lince.training.classification import network_recipe
 
-    normal = fit.export_classifier
+    normal = network_recipe.export_classifier
 
     def swapped(network, spec, path):
         with torch.no_grad():
@@ -236,7 +244,7 @@ def test_an_export_that_answers_otherwise_is_not_handed_over(photos, tmp_path, m
             normal(network, spec, path)
             network.head.weight.div_(-3)
 
-    monkeypatch.setattr(fit, "export_classifier", swapped)
+    monkeypatch.setattr(network_recipe, "export_classifier", swapped)
     with pytest.raises(ModelError, match="differs from the trained"):
         lince.train(photos, out=tmp_path / "run", **{**SCRATCH, "rate": 0.05, "epochs": 6})
     assert not (tmp_path / "run" / "report.json").exists()

@@ -15,8 +15,9 @@ _EXTRA_MODULES = {"train": ("torch", "timm", "lightning_fabric", "onnx"), "scale
 def doctor() -> dict[str, Any]:
     """Return the versions, hardware, installed extras and cache folder of this machine as a JSON object.
 
-    Sizes are in bytes; ``free_disk_bytes`` is that of the disk with the cache folder. ``gpu`` is the name of the
-    accelerator, empty where there is none, and ``None`` where PyTorch is not installed to look for one.
+    Sizes are in bytes; ``free_disk_bytes`` is that of the disk with the cache folder. ``extras`` says of each optional
+    part whether all of its libraries are installed. ``gpu`` is the name of the accelerator, empty where there is none,
+    and ``None`` where PyTorch is not installed to look for one.
     """
     cache = fileio.get_cache_folder()
     existing_folder = next(path for path in (cache, *cache.parents) if path.exists())

@@ -71,7 +71,7 @@ def contain(
     count: int = DEFAULT_IMAGE_COUNT,
     progress: Progress = SILENT,
 ) -> tuple[Path, StandaloneReport]:
-    """Write the model of a run as one ONNX graph from pixels to results, and return its path and how close it is.
+    """Write the model of a run as one self-contained ONNX file, and return its path and how close it is.
 
     ``out`` is a file ending in ``.onnx`` (by default ``exports/self-contained.onnx`` in the run). It is compared with
     the run's model on ``count`` images of the run's test split, or of ``data``. Raises ``ModelError``, and keeps no

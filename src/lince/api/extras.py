@@ -21,8 +21,7 @@ def require_video_extra() -> AbstractContextManager[None]:
 
 @contextmanager
 def _require_extra(expected: str, extra: str) -> Iterator[None]:
-    """Raise ``MissingExtraError`` for a missing library. A missing module of lince itself is a bug and passes through.
-    """
+    """Raise ``MissingExtraError`` for a missing library; a missing module of lince itself, a bug, passes through."""
     try:
         yield
     except ModuleNotFoundError as error:

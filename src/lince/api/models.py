@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lince.api.extras import require_training_extra
-from lince.models.classification import registry as classification_registry
 from lince.models.classification.registry import ModelEntry
 from lince.tasks import get_task
 
@@ -22,19 +21,20 @@ def models(task: str = "classify") -> dict[str, ModelEntry]:
     return {**get_task(task).load_part("list_models")()}
 
 
-def summary(model: str, *, size: int | None = None, classes: int = 10, grey: bool = False) -> ModelSummary:
+def summary(
+    model: str, *, size: int | None = None, classes: int = 10, grey: bool = False, task: str = "classify"
+) -> ModelSummary:
     """Return the layers of ``model`` with output shapes, parameters and multiply-accumulates, at random weights.
 
     ``size`` is the side of the input in pixels (by default the network's own), ``classes`` the number of outputs, and
-    ``grey`` builds it for one input channel. Raises ``UsageError`` for an unknown name.
+    ``grey`` builds it for one input channel. Raises ``UsageError`` for an unknown name, and for a task that does not
+    list layers.
     """
-    classification_registry.get_model_entry(model)  # an unknown name is reported where torch is not installed, too
+    selected_task = get_task(task)
+    selected_task.load_part("get_model")(model)  # an unknown name is reported where torch is not installed, too
     with require_training_extra():
-        # torch takes seconds to load, and listing the models does not need it.
-        from lince.export.classification.latency import build_random_classifier  # noqa: PLC0415
-        from lince.models.layer_summary import summarise_network  # noqa: PLC0415
-
-        return summarise_network(*build_random_classifier(model, size, classes, grey))
+        model_summary: ModelSummary = selected_task.load_part("layers")(model, size, classes, grey)
+        return model_summary
 
 
 def measure(

@@ -8,7 +8,7 @@ import numpy as np
 
 from lince import fileio, images
 from lince.api.data_source import DataSource, open_data
-from lince.checks.contact_sheet import draw_contact_sheet
+from lince.checks.contact_sheet import draw_dataset_sheet
 from lince.progress import SILENT, Progress
 
 
@@ -27,6 +27,6 @@ def show(
     """
     dataset = open_data(data, progress)
     rows = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count])
-    sheet = draw_contact_sheet(dataset, rows.tolist())
+    sheet = draw_dataset_sheet(dataset, rows.tolist())
     fileio.write_bytes(Path(out), images.encode_by_suffix(sheet, Path(out).suffix))
     return Path(out)

@@ -14,7 +14,7 @@ LOCAL = "local"
 
 
 @dataclass(frozen=True)
-class Operation:
+class AugmentationOperation:
     """One augmentation operation.
 
     ``low`` and ``high`` limit the amounts that a policy may ask for; ``neutral`` is the amount that changes nothing.
@@ -52,23 +52,27 @@ class Operation:
 
 def _symmetric_operation(
     name: str, group: str, description: LazyText, unit: LazyText, limit: float, keras_argument: str = ""
-) -> Operation:
+) -> AugmentationOperation:
     """Return an operation whose amounts range from -``limit`` to ``limit``."""
-    return Operation(name, group, description, unit, -limit, limit, symmetric=True, keras_argument=keras_argument)
+    return AugmentationOperation(
+        name, group, description, unit, -limit, limit, symmetric=True, keras_argument=keras_argument
+    )
 
 
-def _factor_operation(name: str, group: str, description: LazyText, keras_argument: str = "") -> Operation:
+def _factor_operation(name: str, group: str, description: LazyText, keras_argument: str = "") -> AugmentationOperation:
     """Return an operation that multiplies by 1 + amount; amounts are -0.9 to 4."""
-    return Operation(
+    return AugmentationOperation(
         name, group, description, lambda: _("relative change"), -0.9, 4.0, symmetric=True, keras_argument=keras_argument
     )
 
 
 def _switch_operation(
     name: str, group: str, description: LazyText, extra_count: int = 0, keras_argument: str = ""
-) -> Operation:
+) -> AugmentationOperation:
     """Return an operation without amounts."""
-    return Operation(name, group, description, amount_count=0, extra_count=extra_count, keras_argument=keras_argument)
+    return AugmentationOperation(
+        name, group, description, amount_count=0, extra_count=extra_count, keras_argument=keras_argument
+    )
 
 
 _TABLE = (
@@ -107,7 +111,7 @@ _TABLE = (
     ),
     _switch_operation("flip_x", GEOMETRY, lambda: _("flips the image horizontally"), keras_argument="horizontal_flip"),
     _switch_operation("flip_y", GEOMETRY, lambda: _("flips the image vertically"), keras_argument="vertical_flip"),
-    Operation(
+    AugmentationOperation(
         "perspective",
         GEOMETRY,
         lambda: _("moves each corner by up to this much (perspective)"),
@@ -116,7 +120,7 @@ _TABLE = (
         0.24,
         extra_count=8,
     ),
-    Operation(
+    AugmentationOperation(
         "crop",
         GEOMETRY,
         lambda: _("takes a random crop and resizes it to the full size"),
@@ -144,7 +148,7 @@ _TABLE = (
         "brightness", COLOUR, lambda: _("changes the brightness: multiplies the pixel values"), "brightness_range"
     ),
     _factor_operation("contrast", COLOUR, lambda: _("changes the contrast around the image's mean grey")),
-    Operation(
+    AugmentationOperation(
         "channel_shift",
         COLOUR,
         lambda: _("adds a different random value to each channel"),
@@ -156,7 +160,7 @@ _TABLE = (
         keras_argument="channel_shift_range",
     ),
     _switch_operation("invert", COLOUR, lambda: _("inverts the colours (negative)")),
-    Operation(
+    AugmentationOperation(
         "solarize",
         COLOUR,
         lambda: _("inverts the pixel values from this level up (solarize)"),
@@ -165,7 +169,7 @@ _TABLE = (
         256.0,
         neutral=256.0,
     ),
-    Operation(
+    AugmentationOperation(
         "posterize",
         COLOUR,
         lambda: _("keeps only this many bits per channel (posterize)"),
@@ -174,7 +178,7 @@ _TABLE = (
         8.0,
         neutral=8.0,
     ),
-    Operation(
+    AugmentationOperation(
         "sharpness",
         LOCAL,
         lambda: _("sharpens edges (softens them when negative)"),
@@ -183,11 +187,13 @@ _TABLE = (
         4.0,
         symmetric=True,
     ),
-    Operation("blur", LOCAL, lambda: _("Gaussian blur with this standard deviation"), lambda: _("pixels"), 0.0, 20.0),
-    Operation(
+    AugmentationOperation(
+        "blur", LOCAL, lambda: _("Gaussian blur with this standard deviation"), lambda: _("pixels"), 0.0, 20.0
+    ),
+    AugmentationOperation(
         "noise", LOCAL, lambda: _("adds Gaussian noise with this standard deviation"), lambda: _("levels"), 0.0, 128.0
     ),
-    Operation(
+    AugmentationOperation(
         "salt_pepper",
         LOCAL,
         lambda: _("turns pixels white or black (salt-and-pepper noise)"),
@@ -195,7 +201,7 @@ _TABLE = (
         0.0,
         1.0,
     ),
-    Operation(
+    AugmentationOperation(
         "jpeg",
         LOCAL,
         lambda: _("adds JPEG compression artefacts at this quality"),
@@ -204,7 +210,7 @@ _TABLE = (
         100.0,
         100.0,
     ),
-    Operation(
+    AugmentationOperation(
         "erasing",
         LOCAL,
         lambda: _("covers a rectangle with random pixels (random erasing)"),

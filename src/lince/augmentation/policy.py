@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lince.augmentation.operations import ALIASES, FILLS, OPERATIONS, Operation
+from lince.augmentation.operations import ALIASES, FILLS, OPERATIONS, AugmentationOperation
 from lince.errors import UsageError
 from lince.i18n import _, localise_number
 from lince.number_format import format_percent
@@ -57,7 +57,7 @@ class PolicyStep:
             require_in_range(self.name, self.high, max(self.low, self.operation.low), self.operation.high)
 
     @property
-    def operation(self) -> Operation:
+    def operation(self) -> AugmentationOperation:
         """The operation in the table."""
         return OPERATIONS[self.name]
 

@@ -5,8 +5,8 @@ them all. An error means that labels are lost or results will be wrong, a warnin
 is good to know. The codes of findings and the keys of their figures are part of ``lince check --json`` and stay.
 """
 
-from lince.checks.check_context import CheckFinding, Example, FeatureModel
+from lince.checks.check_context import CheckFinding, FeatureModel, FindingExample
 from lince.checks.check_run import CheckResult, run_checks
 from lince.findings import Severity
 
-__all__ = ["CheckFinding", "CheckResult", "Example", "FeatureModel", "Severity", "run_checks"]
+__all__ = ["CheckFinding", "CheckResult", "FeatureModel", "FindingExample", "Severity", "run_checks"]

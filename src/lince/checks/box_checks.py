@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lince import geometry
 from lince.annotations import CROWD, GROUP
-from lince.checks.check_context import CheckContext, CheckFinding, Example, FindingText, make_findings
+from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
 from lince.checks.image_checks import find_labelled_before_rotation, get_readable_mask
 from lince.findings import Severity
 from lince.formats.builders.object_table import EDGE_TOLERANCE
@@ -203,7 +203,7 @@ def _iter_coincident_pairs(context: CheckContext) -> Iterator[tuple[int, int]]:
 
 def _pair_examples(
     context: CheckContext, pairs: Sequence[tuple[tuple[int, int], str]], rows: NDArray[np.int64]
-) -> Iterator[Example]:
+) -> Iterator[FindingExample]:
     """Return an example for each (pair of object indices, text); ``rows`` int64 (M,) are the images of the objects."""
     return (context.make_example(int(rows[pair[0]]), text, pair) for pair, text in pairs)
 

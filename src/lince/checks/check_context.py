@@ -23,7 +23,7 @@ MAX_EXAMPLES = 10_000  # kept with a finding; its ``count`` has no limit
 
 
 @dataclass(frozen=True)
-class Example:
+class FindingExample:
     """One place where a finding applies.
 
     ``place`` is the name of an image, a label file with its line (``labels/1.txt:3``), or a class name. ``row`` is the
@@ -62,7 +62,7 @@ class CheckFinding(Finding):
     """
 
     count: int = 0
-    examples: tuple[Example, ...] = ()
+    examples: tuple[FindingExample, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as a JSON object, as ``lince check --json`` prints it."""
@@ -129,10 +129,10 @@ class CheckContext:
 
     def make_example(
         self, row: int, text: str = "", objects: Sequence[int] = (), other_row: int | None = None
-    ) -> Example:
+    ) -> FindingExample:
         """Return the example of the image at ``row``, with the names of both images filled in."""
         other_place = "" if other_row is None else self.dataset.images.get_name(other_row)
-        return Example(self.dataset.images.get_name(row), text, row, tuple(objects), other_row, other_place)
+        return FindingExample(self.dataset.images.get_name(row), text, row, tuple(objects), other_row, other_place)
 
     def make_image_findings(
         self, code: str, finding_text: FindingText, rows: Iterable[int], texts: Mapping[int, str]
@@ -158,7 +158,7 @@ class CheckContext:
 def make_findings(
     code: str,
     finding_text: FindingText,
-    examples: Iterable[Example],
+    examples: Iterable[FindingExample],
     count: int,
     figures: Mapping[str, Any] | None = None,
 ) -> list[CheckFinding]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lince import fileio, images
 from lince.checks import histograms
-from lince.checks.check_context import CheckFinding, Example
+from lince.checks.check_context import CheckFinding, FindingExample
 from lince.checks.check_run import CheckResult
 from lince.checks.contact_sheet import draw_annotated_image
 from lince.checks.label_errors import WRONG_LABEL_CODE
@@ -37,7 +37,7 @@ _JPEG_QUALITY = 82
 class ReportExample:
     """An example with its drawing as JPEG, and that of the image to compare with if there is one."""
 
-    example: Example
+    example: FindingExample
     image: bytes
     other_image: bytes | None = None
 
@@ -86,12 +86,12 @@ def _make_report_examples(result: CheckResult, finding: CheckFinding) -> list[Re
     return report_examples
 
 
-def _merge_by_image(examples: Sequence[Example]) -> list[Example]:
+def _merge_by_image(examples: Sequence[FindingExample]) -> list[FindingExample]:
     """Return one example for each image (or pair of images), with the objects of all its examples.
 
     The text is that of the first one. Examples without a row are left out.
     """
-    by_image: dict[tuple[int, int | None], Example] = {}
+    by_image: dict[tuple[int, int | None], FindingExample] = {}
     for example in examples:
         if example.row is not None:
             first = by_image.setdefault((example.row, example.other_row), example)
@@ -100,7 +100,7 @@ def _merge_by_image(examples: Sequence[Example]) -> list[Example]:
     return list(by_image.values())
 
 
-def _make_report_example(result: CheckResult, example: Example) -> ReportExample:
+def _make_report_example(result: CheckResult, example: FindingExample) -> ReportExample:
     """Draw one example; its objects are highlighted. Raise ``ImageError`` when an image does not open."""
     image = _encode_jpeg(draw_annotated_image(result.dataset, example.row or 0, example.objects or None, IMAGE_SIDE))
     if example.other_row is None:

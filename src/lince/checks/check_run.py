@@ -25,7 +25,7 @@ from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.version import __version__
 
-FORMAT = 1  # version of the JSON document
+FORMAT_VERSION = 1  # version of the JSON document
 CheckFunction = Callable[[CheckContext], list[CheckFinding]]
 # All checks, in the order in which they run. One that does not apply to a dataset returns no findings.
 CHECKS: tuple[CheckFunction, ...] = (
@@ -75,7 +75,7 @@ class CheckResult:
         ``used`` and ``total`` count images and annotated objects; the difference is what was rejected while reading.
         """
         return {
-            "format": FORMAT,
+            "format": FORMAT_VERSION,
             "lince": __version__,
             "data": str(self.dataset.root),
             "read_as": self.dataset.format,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import UNLABELLED
-from lince.checks.check_context import CheckContext, CheckFinding, Example, FindingText, make_findings
+from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
 from lince.findings import Severity
 from lince.i18n import _
 from lince.number_format import format_count, format_percent
@@ -58,7 +58,7 @@ def _unused_classes(context: CheckContext) -> list[CheckFinding]:
         _("If this is unexpected, the class ids may be shifted. Otherwise remove them from the list."),
     )
     return make_findings(
-        "unused", finding_text, (Example(name) for name in names), len(names), {"names": ", ".join(names)}
+        "unused", finding_text, (FindingExample(name) for name in names), len(names), {"names": ", ".join(names)}
     )
 
 
@@ -86,7 +86,7 @@ def _rare_classes(context: CheckContext) -> list[CheckFinding]:
     )
     names = "; ".join(f"{name} ({text})" for name, text in texts)
     return make_findings(
-        "rare", finding_text, (Example(name, text) for name, text in texts), len(texts), {"names": names}
+        "rare", finding_text, (FindingExample(name, text) for name, text in texts), len(texts), {"names": names}
     )
 
 
@@ -157,7 +157,7 @@ def _classes_missing_in_split(context: CheckContext) -> list[CheckFinding]:
         _("Split the data again with lince split, which stratifies by class."),
     )
     names = "; ".join(_("{name} in {part}").format(name=name, part=split) for name, split in missing)
-    examples = (Example(name, split) for name, split in missing)
+    examples = (FindingExample(name, split) for name, split in missing)
     return make_findings("absent", finding_text, examples, len(missing), {"names": names})
 
 
@@ -184,7 +184,11 @@ def _similar_names(context: CheckContext) -> list[CheckFinding]:
     )
     names = "; ".join(f"{first} / {second}" for first, second in pairs)
     return make_findings(
-        "names-alike", finding_text, (Example(first, second) for first, second in pairs), len(pairs), {"names": names}
+        "names-alike",
+        finding_text,
+        (FindingExample(first, second) for first, second in pairs),
+        len(pairs),
+        {"names": names},
     )
 
 

@@ -33,7 +33,7 @@ def draw_annotated_image(
     return drawing.draw_shapes(image, _make_shapes(dataset, row, highlighted, original_size), original_size, side)
 
 
-def draw_contact_sheet(dataset: Dataset, rows: Sequence[int]) -> NDArray[np.uint8]:
+def draw_dataset_sheet(dataset: Dataset, rows: Sequence[int]) -> NDArray[np.uint8]:
     """Return one image, uint8 RGB, with the images at ``rows`` in ``COLUMNS`` columns, their labels and file names.
 
     Images that cannot be opened are left out. Raise ``UsageError`` when none is left.

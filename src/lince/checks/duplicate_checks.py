@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from lince.checks.check_context import CheckContext, CheckFinding, Example, FindingText, make_findings
+from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
 from lince.datasets.duplicates.search import DuplicatePair
 from lince.datasets.groups import find_groups
 from lince.findings import Severity
@@ -94,7 +94,7 @@ def _pair_findings(
 
 def _iter_pair_examples(
     context: CheckContext, pairs: Sequence[DuplicatePair], format_pair: Callable[[CheckContext, DuplicatePair], str]
-) -> Iterator[Example]:
+) -> Iterator[FindingExample]:
     """Yield the example of each pair."""
     for pair in pairs:
         yield context.make_example(pair.first, format_pair(context, pair), other_row=pair.second)

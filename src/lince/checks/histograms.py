@@ -82,7 +82,9 @@ def translate_split(split: str) -> str:
     return names.get(split, _("all"))
 
 
-def _draw_class_bar(name: str, y: float, x_axis: svg.Axis, counts: Mapping[str, Mapping[str, int]]) -> list[Markup]:
+def _draw_class_bar(
+    name: str, y: float, x_axis: svg.ChartAxis, counts: Mapping[str, Mapping[str, int]]
+) -> list[Markup]:
     """Return the elements of one class: its name, a bar with a segment for each split, and the total."""
     label = name if len(name) <= _MAX_LABEL_LENGTH else name[: _MAX_LABEL_LENGTH - 1] + "…"
     elements, x, total = [svg.draw_text(142, y + 12, label, "label", "end")], x_axis.start, 0

@@ -11,7 +11,7 @@ import posixpath
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.checks.check_context import CheckContext, CheckFinding, Example, FindingText, make_findings
+from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
 from lince.findings import Severity
 from lince.formats.builders.object_table import EDGE_TOLERANCE
 from lince.i18n import _
@@ -78,7 +78,7 @@ def _unreadable_images(context: CheckContext) -> list[CheckFinding]:
         _("They are truncated or damaged. Training skips them."),
         _("Copy them again from where they come from, or remove them."),
     )
-    examples = (Example(rejected.path, rejected.reason) for _row, rejected in sorted(rejected_by_row.items()))
+    examples = (FindingExample(rejected.path, rejected.reason) for _row, rejected in sorted(rejected_by_row.items()))
     return make_findings("unreadable", finding_text, examples, len(rejected_by_row))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lince.annotations import RejectedItem
-from lince.checks.check_context import CheckContext, CheckFinding, Example, FindingText, make_findings
+from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
 from lince.findings import Severity
 from lince.i18n import _
 from lince.storage import scan
@@ -35,10 +35,10 @@ def _make_rejected_findings(code: str, finding_text: FindingText, items: Sequenc
     return make_findings(code, finding_text, map(_to_example, items), len(items))
 
 
-def _to_example(item: RejectedItem) -> Example:
+def _to_example(item: RejectedItem) -> FindingExample:
     """Return the example of an item, with its line number after the path where it has one."""
     place = item.path if item.line is None else f"{item.path}:{item.line}"
-    return Example(place, item.reason)
+    return FindingExample(place, item.reason)
 
 
 def _texts_by_kind() -> dict[str, FindingText]:

@@ -1,1 +1,4 @@
-"""The command line: it speaks only to the facade, like any user, and is the only room that prints."""
+"""The command line: a module for each command, which calls the function of the same name in ``lince``.
+
+This is the only package that prints.
+"""

@@ -1,4 +1,4 @@
-"""``lince augment``: photos beside altered copies, to see what a policy does before training with it."""
+"""The command ``lince augment``: previews an augmentation policy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, parse_merges, parse_positive
+from lince.cli.options import add_data_options, get_data_options, parse_positive
 from lince.i18n import _
 
 
@@ -39,15 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Draw the picture and say where it is."""
-    dataset = lince.open(
-        arguments.data,
-        format=arguments.format,
-        pattern=arguments.pattern,
-        merge=parse_merges(arguments.merge),
-        fix=arguments.fix,
-        progress=console,
-    )
+    """Draw the preview and print its path.
+
+    The JSON document has ``picture``, the path of the image, and ``augment``, the policy as given. By default the
+    policy is ``medium`` on six images with six copies each. Raises what ``lince.augment`` raises.
+    """
+    dataset = lince.open(arguments.data, **get_data_options(arguments), progress=console)
     path = lince.augment(
         dataset,
         arguments.augment,

@@ -1,4 +1,4 @@
-"""``lince check``: what is wrong with a dataset, as a table, as a page with the pictures, and as JSON."""
+"""The command ``lince check``: faults of a dataset as lines, as an HTML page, and as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 import lince
 from lince.checks import CheckFinding, CheckResult
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, parse_merges, parse_positive
+from lince.cli.options import add_data_options, get_data_options, parse_positive
 from lince.i18n import _
 from lince.number_format import format_count
 
@@ -41,15 +41,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Look at all of it, print what was found and write the page."""
-    dataset = lince.open(
-        arguments.data,
-        format=arguments.format,
-        pattern=arguments.pattern,
-        merge=parse_merges(arguments.merge),
-        progress=console,
-    )
-    found = lince.check(
+    """Check the dataset, print the findings and write the page.
+
+    The JSON document is that of ``CheckResult.to_dict`` (``findings``, ``statistics``, ``used``, ``total``, ...) with
+    ``page``, the path of the HTML page. The terminal shows up to three examples of each finding; page and document have
+    more.
+
+    Raises ``DataError`` when the labels cannot be read; findings themselves are no error.
+    """
+    dataset = lince.open(arguments.data, **get_data_options(arguments), progress=console)
+    result = lince.check(
         dataset,
         out=arguments.out,
         labels=arguments.labels,
@@ -58,22 +59,27 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         size=arguments.size,
         progress=console,
     )
-    document = {**found.to_dict(), "page": arguments.out}
-    console.print_result(document, [*_report_lines(found), "", _("Page: {path}").format(path=arguments.out)])
+    document = {**result.to_dict(), "page": arguments.out}
+    console.print_result(document, [*_report_lines(result), "", _("Page: {path}").format(path=arguments.out)])
 
 
-def _report_lines(found: CheckResult) -> list[str]:
-    lines = [found.dataset.summarise(), found.summarise()]
-    for item in found.findings:
-        lines += ["", *_finding_lines(item)]
+def _report_lines(result: CheckResult) -> list[str]:
+    """Return the summary, and the lines of every finding."""
+    lines = [result.dataset.summarise(), result.summarise()]
+    for finding in result.findings:
+        lines += ["", *_finding_lines(finding)]
     return lines
 
 
-def _finding_lines(item: CheckFinding) -> list[str]:
-    lines = [f"{item.severity.get_label().upper()}  {item.title} ({format_count(item.count)})", f"  {item.text}"]
-    shown = item.examples[:_MAX_EXAMPLES]
-    lines += [f"    {example}" for example in shown]
-    more = item.count - _MAX_EXAMPLES
-    if item.examples and more > 0:
-        lines.append(_("    and {more:,} more").format(more=more))
-    return [*lines, f"  -> {' '.join(item.advice)}"]
+def _finding_lines(finding: CheckFinding) -> list[str]:
+    """Return severity, title, explanation, first examples and advice of a finding, indented below its title."""
+    lines = [
+        f"{finding.severity.get_label().upper()}  {finding.title} ({format_count(finding.count)})",
+        f"  {finding.text}",
+    ]
+    examples = finding.examples[:_MAX_EXAMPLES]
+    lines += [f"    {example}" for example in examples]
+    hidden_count = finding.count - _MAX_EXAMPLES
+    if finding.examples and hidden_count > 0:
+        lines.append(_("    and {more:,} more").format(more=hidden_count))
+    return [*lines, f"  -> {' '.join(finding.advice)}"]

@@ -1,4 +1,4 @@
-"""``lince compare``: is one run better than another on the same test photos, or was it luck?"""
+"""The command ``lince compare``: compares runs on the same test images."""
 
 from __future__ import annotations
 
@@ -26,21 +26,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Compare, print the table and the verdicts, and write the page when one is wanted."""
-    found = lince.compare(arguments.runs, shared_only=arguments.shared)
-    shown = found.build_view()
-    document = found.to_dict()
+    """Compare the runs, print tables and outcomes, and write the HTML page of ``--out``.
+
+    The JSON document is that of the comparison: ``count``, ``left_out`` and ``runs``, each with its metrics and its
+    ``difference`` from the first run, and ``page`` where one was written.
+
+    Raises ``UsageError`` and ``DataError`` as ``lince.compare`` does; a page is only written after a successful
+    comparison.
+    """
+    comparison = lince.compare(arguments.runs, shared_only=arguments.shared)
+    view = comparison.build_view()
+    document = comparison.to_dict()
     lines = [
-        _("On the same {n} test images").format(n=format_count(found.count)) + ":",
-        *format_table(shown.runs.header, shown.runs.rows),
+        _("On the same {n} test images").format(n=format_count(comparison.count)) + ":",
+        *format_table(view.runs.header, view.runs.rows),
         "",
-        shown.classes_title + ":",
-        *format_table(shown.classes.header, shown.classes.rows),
+        view.classes_title + ":",
+        *format_table(view.classes.header, view.classes.rows),
         "",
-        *shown.outcomes,
+        *view.outcomes,
     ]
     if arguments.out:
-        fileio.write_text(Path(arguments.out), render_comparison_html(found))
+        fileio.write_text(Path(arguments.out), render_comparison_html(comparison))
         document["page"] = arguments.out
         lines.append(_("Written: {path}").format(path=arguments.out))
     console.print_result(document, lines)

@@ -1,6 +1,7 @@
-"""What a person sees while lince works: bars with the time left on a terminal, plain lines anywhere else.
+"""Output of the command line: results on stdout; progress and messages on stderr.
 
-Progress goes to stderr and results to stdout, so that ``lince predict ... > file`` and ``--json`` stay clean.
+So ``lince predict ... > file`` and ``--json`` get only results. Progress is a bar on a terminal and plain lines
+elsewhere.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from lince.progress import ProgressStage
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_REPORT_INTERVAL = 10.0
+_REPORT_INTERVAL = 10.0  # seconds between two lines of progress
 
 
 class Console:
-    """The listener that the command line gives to a verb, and where its results are printed."""
+    """The ``Progress`` receiver of the command line; it also prints results and errors. ``as_json`` is ``--json``."""
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
         self._progress: Progress | None = None
 
     def show_message(self, text: str) -> None:
-        """Show one line of plain words, above the bars if there are any."""
+        """Show a line on stderr, above the progress bars where there are any."""
         if self._progress is None:
             print(text, file=sys.stderr, flush=True)
         else:
@@ -38,7 +39,10 @@ class Console:
 
     @contextmanager
     def open_stage(self, name: str, total: int) -> Iterator[ProgressStage]:
-        """Open a stage of ``total`` steps: a bar on a terminal, else a line every ten seconds."""
+        """Open a stage of ``total`` steps: a progress bar on a terminal, else a line every ten seconds.
+
+        A stage inside another one gets a bar of its own below it.
+        """
         if not sys.stderr.isatty():
             yield from _plain_stage(name, total)
         elif self._progress is not None:
@@ -52,13 +56,17 @@ class Console:
                     self._progress = None
 
     def print_result(self, document: dict[str, Any], lines: list[str]) -> None:
-        """Print what came out: ``document`` when programs listen (``--json``), else ``lines``."""
+        """Print the result on stdout: with ``--json`` the ``document``, else the ``lines``."""
         print(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else "\n".join(lines), flush=True)
 
     def print_error(self, error: LinceError) -> None:
-        """Show what was found, what was expected and what to do next; as JSON too when programs listen."""
-        found = _("Error: {found}").format(found=error.problem)
-        for line in filter(None, (found, error.expected, error.remedy)):
+        """Print problem, expectation and remedy on stderr.
+
+        With ``--json`` also print an object ``error`` on stdout, with ``kind`` (the class of the error), ``found``,
+        ``expected`` and ``remedy``.
+        """
+        headline = _("Error: {found}").format(found=error.problem)
+        for line in filter(None, (headline, error.expected, error.remedy)):
             print(line, file=sys.stderr, flush=True)
         if self.as_json:
             record = {"found": error.problem, "expected": error.expected, "remedy": error.remedy}
@@ -66,11 +74,13 @@ class Console:
 
 
 class _ProgressBar:
+    """A stage that is shown as a progress bar."""
+
     def __init__(self, bars: Progress, task: TaskID) -> None:
         self._progress, self._task = bars, task
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Move the bar, with ``note`` beside it."""
+        """Move the bar by ``steps``, and show ``note`` beside it."""
         if note:
             self._progress.update(self._task, advance=steps, note=note)
         else:
@@ -78,14 +88,14 @@ class _ProgressBar:
 
 
 class _ProgressLines:
-    """A stage told in lines, one every ten seconds: a short stage is not told at all."""
+    """A stage that is shown as lines, one every ten seconds; a shorter stage is not widgets."""
 
     def __init__(self, name: str, total: int) -> None:
         self.name, self.total, self.done, self.note = name, total, 0, ""
         self._reported_steps, self._last_report_time = 0, time.monotonic()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Count, and tell once in a while."""
+        """Count ``steps``, and print a line when ten seconds have passed."""
         self.done += steps
         self.note = note or self.note
         if time.monotonic() - self._last_report_time >= _REPORT_INTERVAL:
@@ -93,17 +103,19 @@ class _ProgressLines:
             self._print_line()
 
     def finish(self) -> None:
-        """Tell where it ended, if it was told of before and has gone on since."""
+        """Print the final line, if there was a line before and steps were made since."""
         if 0 < self._reported_steps < self.done:
             self._print_line()
 
     def _print_line(self) -> None:
+        """Print the name of the stage with the steps done, the total and the last note."""
         self._reported_steps = self.done
         text = _("{name}: {done:,} of {total:,}").format(name=self.name, done=self.done, total=self.total)
         print(f"{text}  {self.note}".rstrip(), file=sys.stderr, flush=True)
 
 
 def _plain_stage(name: str, total: int) -> Iterator[ProgressStage]:
+    """Yield a stage that is shown as lines."""
     line = _ProgressLines(name, total)
     yield line
     line.finish()
@@ -111,17 +123,20 @@ def _plain_stage(name: str, total: int) -> Iterator[ProgressStage]:
 
 @contextmanager
 def _open_progress() -> Iterator[Progress]:
-    # Loaded where there is a terminal to draw on; it takes longer than the rest of the command line.
+    """Yield the progress bars of ``rich``, which disappear at the end."""
+    # Imported only where there is a terminal: it takes longer to load than the rest of the command line.
     import rich.console  # noqa: PLC0415
-    import rich.progress as shown  # noqa: PLC0415
+    import rich.progress as widgets  # noqa: PLC0415
 
     columns = (
-        shown.TextColumn("{task.description}", markup=False),
-        shown.BarColumn(bar_width=30),
-        shown.MofNCompleteColumn(),
-        shown.TimeRemainingColumn(elapsed_when_finished=True),
-        shown.TextColumn("{task.fields[note]}", markup=False),
+        widgets.TextColumn("{task.description}", markup=False),
+        widgets.BarColumn(bar_width=30),
+        widgets.MofNCompleteColumn(),
+        widgets.TimeRemainingColumn(elapsed_when_finished=True),
+        widgets.TextColumn("{task.fields[note]}", markup=False),
     )
     screen = rich.console.Console(stderr=True)
-    with shown.Progress(*columns, console=screen, transient=True, redirect_stdout=False, redirect_stderr=False) as bars:
+    with widgets.Progress(
+        *columns, console=screen, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bars:
         yield bars

@@ -1,4 +1,4 @@
-"""``lince convert``: data in one format written anew in another, with what was lost, left out and mended."""
+"""The command ``lince convert``: converts data to another format, and lists what was lost, left out and repaired."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, parse_merges
+from lince.cli.options import add_data_options, get_data_options
 from lince.cli.text_table import format_table
 from lince.errors import UsageError
 from lince.formats.registry import FORMATS
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lince.annotations import RejectedItem
     from lince.datasets.conversion import ConvertResult
 
-_MAX_ITEMS = 10
+_MAX_ITEMS = 10  # of each list on the terminal
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,13 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar=_("NAME"),
         help=_("one of: {names}").format(names=", ".join(FORMATS.list_writable())),
     )
-    ways = parser.add_mutually_exclusive_group()
-    for way, line in (
+    image_modes = parser.add_mutually_exclusive_group()
+    for mode, help_text in (
         ("copy", _("copy the images (default)")),
         ("link", _("link to the images instead of copying them")),
         ("reference", _("leave the images where they are; the labels name their full paths")),
     ):
-        ways.add_argument(f"--{way}", dest="images", action="store_const", const=way, default="copy", help=line)
+        image_modes.add_argument(
+            f"--{mode}", dest="images", action="store_const", const=mode, default="copy", help=help_text
+        )
     parser.add_argument(
         "--lossy", action="store_true", help=_("convert even if the new format cannot represent everything")
     )
@@ -53,7 +55,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Convert, and tell what came of it."""
+    """Convert the data and print what was written.
+
+    The last path is the output folder, the others are data. The JSON document has ``path``, ``format``, ``images``,
+    ``objects``, ``classes``, what was ``lost``, and the ``rejected`` and ``repaired`` items.
+
+    Raises ``UsageError`` when only one path is given, and what ``lince.convert`` raises; nothing is written then.
+    """
     *sources, out = arguments.paths
     if not sources:
         raise UsageError(
@@ -62,41 +70,44 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
                 name=arguments.to
             ),
         )
-    done = lince.convert(
+    result = lince.convert(
         sources,
         out,
         arguments.to,
         images=arguments.images,
         lossy=arguments.lossy,
-        format=arguments.format,
-        pattern=arguments.pattern,
-        merge=parse_merges(arguments.merge),
-        fix=arguments.fix,
+        **get_data_options(arguments),
         allow_unusable=arguments.allow_unusable,
         progress=console,
     )
-    console.print_result(_document(done), _result_lines(done))
+    console.print_result(_document(result), _result_lines(result))
 
 
-def _document(done: ConvertResult) -> dict[str, Any]:
+def _document(result: ConvertResult) -> dict[str, Any]:
+    """Return the JSON document of a conversion.
+
+    ``classes`` has the id of each class in the new format with its number of images or objects; ``lost`` has the kinds
+    of loss with their counts; ``misstated_sizes`` counts images whose size differs from what their labels state.
+    """
     return {
-        "path": str(done.path),
-        "format": done.format,
-        "images": done.images,
-        "objects": done.objects,
+        "path": str(result.path),
+        "format": result.format,
+        "images": result.images,
+        "objects": result.objects,
         "classes": [
-            {"id": number, "name": name, "count": done.class_counts[name]}
-            for number, name in enumerate(done.classes.names)
+            {"id": number, "name": name, "count": result.class_counts[name]}
+            for number, name in enumerate(result.classes.names)
         ],
-        "lost": [{"what": loss.kind, "count": loss.count, "words": loss.description} for loss in done.losses],
-        "misstated_sizes": done.misstated_size_count,
-        "used": done.summary,
-        "rejected": [_item_record(item) for item in done.rejected],
-        "repaired": [_item_record(item) for item in done.repaired],
+        "lost": [{"what": loss.kind, "count": loss.count, "words": loss.description} for loss in result.losses],
+        "misstated_sizes": result.misstated_size_count,
+        "used": result.summary,
+        "rejected": [_item_record(item) for item in result.rejected],
+        "repaired": [_item_record(item) for item in result.repaired],
     }
 
 
 def _item_record(item: RejectedItem) -> dict[str, Any]:
+    """Return a rejected or repaired item as a JSON object; ``fault`` is one of ``annotations.REJECTION_KINDS``."""
     return {
         "file": item.path,
         "line": item.line,
@@ -106,35 +117,41 @@ def _item_record(item: RejectedItem) -> dict[str, Any]:
     }
 
 
-def _result_lines(done: ConvertResult) -> list[str]:
+def _result_lines(result: ConvertResult) -> list[str]:
+    """Return the table of the classes, what was left out, repaired and lost, and the path.
+
+    Of the items that were left out or repaired, up to ten are listed.
+    """
     rows = [
-        (str(number), name, format_count(done.class_counts[name])) for number, name in enumerate(done.classes.names)
+        (str(number), name, format_count(result.class_counts[name])) for number, name in enumerate(result.classes.names)
     ]
     lines = [
-        *format_table((_("id"), _("class"), _("objects") if done.objects else _("images")), rows),
+        *format_table((_("id"), _("class"), _("objects") if result.objects else _("images")), rows),
         "",
-        done.summary,
+        result.summary,
     ]
-    lines += _shortened_list(_("Skipped:"), done.rejected) + _shortened_list(_("Fixed:"), done.repaired)
-    if done.losses:
-        lines += [_("Lost in the conversion:"), *(f"  {loss}" for loss in done.losses)]
-    if done.misstated_size_count:
+    lines += _shortened_list(_("Skipped:"), result.rejected) + _shortened_list(_("Fixed:"), result.repaired)
+    if result.losses:
+        lines += [_("Lost in the conversion:"), *(f"  {loss}" for loss in result.losses)]
+    if result.misstated_size_count:
         lines.append(
             _("Images whose size differs from their labels: {count:,} (lince check lists them)").format(
-                count=done.misstated_size_count
+                count=result.misstated_size_count
             )
         )
-    return [*lines, _written_line(done)]
+    return [*lines, _written_line(result)]
 
 
-def _written_line(done: ConvertResult) -> str:
+def _written_line(result: ConvertResult) -> str:
+    """Return the line with the path and the numbers of images and objects."""
     text = _("Written: {path} ({format}): {images:,} images")
-    if done.objects:
+    if result.objects:
         text = _("Written: {path} ({format}): {images:,} images, {objects:,} objects")
-    return text.format(path=done.path, format=done.format, images=done.images, objects=done.objects)
+    return text.format(path=result.path, format=result.format, images=result.images, objects=result.objects)
 
 
 def _shortened_list(title: str, items: tuple[RejectedItem, ...]) -> list[str]:
+    """Return ``title`` and the first items below it; nothing without items."""
     if not items:
         return []
     more = [_("  and {more} more").format(more=len(items) - _MAX_ITEMS)] if len(items) > _MAX_ITEMS else []

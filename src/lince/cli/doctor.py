@@ -1,4 +1,4 @@
-"""``lince doctor``: what this machine is, what of lince is installed, and which runtime is fastest for a model."""
+"""The command ``lince doctor``: shows hardware and installed parts, or which runtime is fastest for a model."""
 
 from __future__ import annotations
 
@@ -23,23 +23,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Look around and tell; of a model, what each runtime takes."""
+    """Print the description of the system; with ``--model`` the latency of each runtime.
+
+    The JSON document is that of ``lince.doctor``, or that of ``BenchmarkResult.to_dict`` with the latencies in
+    milliseconds (``measured``), the ``fastest`` row and the command to use it (``line``).
+    """
     if arguments.model:
-        timed = lince.time_model(arguments.model, progress=console)
-        console.print_result(timed.to_dict(), _benchmark_lines(timed))
+        benchmark = lince.time_model(arguments.model, progress=console)
+        console.print_result(benchmark.to_dict(), _benchmark_lines(benchmark))
         return
-    found = lince.doctor()
-    console.print_result(found, _system_lines(found))
+    system = lince.doctor()
+    console.print_result(system, _system_lines(system))
 
 
-def _benchmark_lines(found: BenchmarkResult) -> list[str]:
+def _benchmark_lines(benchmark: BenchmarkResult) -> list[str]:
+    """Return the table of latencies, the fastest runtime, and how to use or install others.
+
+    A runtime that cannot run the model has dashes in the table and its reason below.
+    """
     header = (_("runtime"), _("threads"), _("ms per image, batch 1"), _("ms per image, batch 8"))
     rows = [
-        (one.runtime, str(one.threads), format_decimal(one.one, 2), format_decimal(one.eight, 2))
-        for one in found.measured
+        (row.runtime, str(row.threads), format_decimal(row.one, 2), format_decimal(row.eight, 2))
+        for row in benchmark.measured
     ]
-    best = found.fastest
-    reasons = dict.fromkeys(f"{one.runtime}: {one.reason}" for one in found.measured if one.reason)
+    best = benchmark.fastest
+    reasons = dict.fromkeys(f"{row.runtime}: {row.reason}" for row in benchmark.measured if row.reason)
     return [
         *format_table(header, rows),
         "",
@@ -47,36 +55,39 @@ def _benchmark_lines(found: BenchmarkResult) -> list[str]:
         _("Fastest for one image: {runtime} with {threads} threads, {ms} ms").format(
             runtime=best.runtime, threads=best.threads, ms=format_decimal(best.one, 2)
         ),
-        _("Type: {line}").format(line=found.line),
-        *(_("Not installed, so not measured: {line}").format(line=line) for line in found.install),
+        _("Type: {line}").format(line=benchmark.line),
+        *(_("Not installed, so not measured: {line}").format(line=line) for line in benchmark.install),
     ]
 
 
-def _system_lines(found: dict[str, Any]) -> list[str]:
+def _system_lines(system: dict[str, Any]) -> list[str]:
+    """Return the facts of ``lince.doctor``, one per line."""
     facts = [
-        ("lince", found["lince"]),
-        ("Python", found["python"]),
-        (_("system"), found["system"]),
-        (_("processor"), found["processor"]),
-        (_("cores"), str(found["cores"])),
+        ("lince", system["lince"]),
+        ("Python", system["python"]),
+        (_("system"), system["system"]),
+        (_("processor"), system["processor"]),
+        (_("cores"), str(system["cores"])),
         (
             _("memory"),
-            MISSING_VALUE if found["memory_bytes"] is None else format_si_suffix(found["memory_bytes"]) + "B",
+            MISSING_VALUE if system["memory_bytes"] is None else format_si_suffix(system["memory_bytes"]) + "B",
         ),
-        (_("GPU"), _gpu_text(found["gpu"])),
-        (_("cache"), found["cache"]),
-        (_("free disk"), format_si_suffix(found["free_disk_bytes"]) + "B"),
-        *found["packages"].items(),
+        (_("GPU"), _gpu_text(system["gpu"])),
+        (_("cache"), system["cache"]),
+        (_("free disk"), format_si_suffix(system["free_disk_bytes"]) + "B"),
+        *system["packages"].items(),
     ]
     width = max(len(name) for name, _value in facts)
-    return [*(f"{name.ljust(width)}  {value}" for name, value in facts), "", *_feature_lines(found["extras"])]
+    return [*(f"{name.ljust(width)}  {value}" for name, value in facts), "", *_feature_lines(system["extras"])]
 
 
 def _gpu_text(name: str | None) -> str:
+    """Return the name of the accelerator; a dash where it is unknown, a text where there is none."""
     return MISSING_VALUE if name is None else name or _("none usable")
 
 
 def _feature_lines(extras: dict[str, bool]) -> list[str]:
+    """Return which commands can be used with the installed extras."""
     lines = [_("Ready: predict, evaluate, compare, augment.")]
     if extras["train"]:
         return [

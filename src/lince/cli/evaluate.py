@@ -1,4 +1,4 @@
-"""``lince evaluate``: how well a model does on labelled photos, with intervals and class by class."""
+"""The command ``lince evaluate``: computes the metrics of a model on labelled images."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, parse_merges
+from lince.cli.options import add_data_options, get_data_options
 from lince.i18n import _
 from lince.tasks import get_task
-
-PREDICTIONS_FILE = "predictions.csv"
+from lince.training.run_folder import PREDICTIONS_FILE
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,15 +24,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Ask the model about every labelled photo, and print and write the figures."""
-    dataset = lince.open(
-        arguments.data,
-        format=arguments.format,
-        pattern=arguments.pattern,
-        merge=parse_merges(arguments.merge),
-        fix=arguments.fix,
-        progress=console,
-    )
+    """Evaluate the model, print the metrics, and write the predictions of ``--out``.
+
+    The JSON document has ``part`` (``test`` or ``all``), ``used`` (how many images were usable, as a sentence), all
+    metrics of the task, and ``predictions``, the path of the CSV file, where one was written. A folder with that file
+    can be compared by ``lince compare``.
+    """
+    dataset = lince.open(arguments.data, **get_data_options(arguments), progress=console)
     result = lince.evaluate(arguments.model, dataset, progress=console)
     document = {"part": result.split, "used": result.summary, **result.metrics.to_dict()}
     lines = [result.summary, *get_task(result.task).load_part("cli").list_metric_lines(result.metrics)]

@@ -1,7 +1,7 @@
-"""The command ``lince``: finds the verb, runs it, and turns whatever happens into words and an exit code.
+"""The command ``lince``: runs the command that was typed, and turns errors into messages and exit codes.
 
-Exit codes: 0 it did what was asked, 1 it could not, 2 it was asked for something that cannot be, 130 interrupted
-with Ctrl-C, 141 the reader of its output went away.
+Exit codes: 0 success, 1 failure, 2 invalid command or options, 130 interrupted with Ctrl-C, 141 the reader of the
+output has gone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib import import_module
 from lince.cli.console import Console
 from lince.cli.options import localise_argparse
 from lince.errors import LinceError
-from lince.i18n import _
+from lince.i18n import LANGUAGES, _
 from lince.version import __version__
 
 EXIT_INTERRUPTED, EXIT_OUTPUT_CLOSED = 130, 141
@@ -25,22 +25,25 @@ DEBUG_VARIABLE = "LINCE_DEBUG"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run ``lince`` with ``words`` (those it was called with by default) and return the exit code."""
-    given = list(sys.argv[1:] if words is None else words)
+    """Run ``lince`` with the arguments ``words`` (by default those of the process) and return the exit code.
+
+    With the environment variable ``LINCE_DEBUG``, errors are raised instead of printed.
+    """
+    arguments = list(sys.argv[1:] if words is None else words)
     _escape_unprintable()
     localise_argparse()
-    console = Console(as_json="--json" in given)
+    console = Console(as_json="--json" in arguments)
     try:
-        return _run_command(given, console)
+        return _run_command(arguments, console)
     except LinceError as error:
         return _report_error(console, error)
     except BrokenPipeError:
-        # Nobody reads any more; what is still in the buffer must not complain when Python ends.
+        # The reader has gone. Python flushes the buffer when it ends, which would raise the error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OUTPUT_CLOSED
     except FileExistsError as error:
-        found = _("{path} exists already.").format(path=error.filename2 or error.filename)
-        return _report_error(console, LinceError(found, remedy=_("Choose another name, or remove it.")))
+        problem = _("{path} exists already.").format(path=error.filename2 or error.filename)
+        return _report_error(console, LinceError(problem, remedy=_("Choose another name, or remove it.")))
     except OSError as error:
         return _report_error(
             console, LinceError(_os_error_text(error), remedy=_("Check the disk and the permissions, then repeat."))
@@ -51,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def list_commands() -> dict[str, str]:
-    """Return what lince can do: a line of help for each verb, in the order of a newcomer's day."""
+    """Return the commands with a line of help each, in the order in which a beginner needs them."""
     return {
         "demo": _("train on built-in digits: the whole workflow in about a minute"),
         "check": _("find problems in your photos and labels, and how to fix them"),
@@ -72,31 +75,36 @@ def list_commands() -> dict[str, str]:
 
 
 def build_parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser of the whole command, with the options of the verb that ``given`` names."""
+    """Return the parser of the whole command line, with the options of the command that ``given`` names.
+
+    Only the module of that command is imported: the libraries behind the others take longer to load than a help page.
+    """
     parser = argparse.ArgumentParser(
         "lince",
         description=_("From your own photos to a working image classifier or object detector, on your own machine."),
-        epilog=_("lince COMMAND --help shows the options of a command. LINCE_LANG=en|es|pt sets the language."),
+        epilog=_("lince COMMAND --help shows the options of a command. LINCE_LANG={codes} sets the language.").format(
+            codes="|".join(LANGUAGES)
+        ),
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"lince {__version__}", help=_("show the version"))
     branches = parser.add_subparsers(dest="verb", metavar=_("COMMAND"), required=True, title=_("commands"))
-    named = next((word for word in given if not word.startswith("-")), None)
+    requested = next((word for word in given if not word.startswith("-")), None)
     for name, line in list_commands().items():
-        described = line[:1].upper() + line[1:] + "."
-        branch = branches.add_parser(name, help=line, description=described, allow_abbrev=False)
-        if name == named:
-            # Only the verb in use is loaded: the libraries behind the others take longer than the help page.
-            verb = import_module(f"lince.cli.{name}")
-            verb.configure(branch)
-            branch.set_defaults(do=verb.run)
+        description = line[:1].upper() + line[1:] + "."
+        branch = branches.add_parser(name, help=line, description=description, allow_abbrev=False)
+        if name == requested:
+            command = import_module(f"lince.cli.{name}")
+            command.configure(branch)
+            branch.set_defaults(do=command.run)
             branch.add_argument("--json", action="store_true", help=_("print the result as JSON"))
     return parser
 
 
-def _run_command(given: list[str], console: Console) -> int:
+def _run_command(words: list[str], console: Console) -> int:
+    """Parse ``words`` and run the command; return the exit code."""
     try:
-        arguments = build_parser(given).parse_args(given)
+        arguments = build_parser(words).parse_args(words)
     except SystemExit as end:  # argparse has shown the help, or what is wrong with the words
         return int(end.code or 0)
     arguments.do(arguments, console)
@@ -105,6 +113,7 @@ def _run_command(given: list[str], console: Console) -> int:
 
 
 def _report_error(console: Console, error: LinceError) -> int:
+    """Print ``error`` and return its exit code; with ``LINCE_DEBUG`` raise it."""
     if os.environ.get(DEBUG_VARIABLE):
         raise error
     console.print_error(error)
@@ -112,13 +121,14 @@ def _report_error(console: Console, error: LinceError) -> int:
 
 
 def _os_error_text(error: OSError) -> str:
+    """Return the file and the reason of an operating system error; of a copy, the file that was to be written."""
     reason = error.strerror or str(error)
-    place = error.filename2 or error.filename  # of a copy: where it was to be written
-    return f"{place}: {reason}" if place else reason
+    path = error.filename2 or error.filename
+    return f"{path}: {reason}" if path else reason
 
 
 def _escape_unprintable() -> None:
-    """Let names that are not text, and letters that a terminal lacks, be printed rather than end the program."""
+    """Let output streams escape characters that they cannot encode, such as those of undecodable file names."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(ValueError):

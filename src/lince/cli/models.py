@@ -1,4 +1,4 @@
-"""``lince models``: the networks to choose from with what they cost, or one of them layer by layer."""
+"""The command ``lince models``: lists networks with their cost, or one network layer by layer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Show one network, or list the presets; of detectors all, or one."""
+    """Print one network layer by layer where the task offers that, else the list of networks.
+
+    The JSON document has ``models``, a list of the fields of each ``ModelEntry`` with its ``name``, or the fields of
+    ``ModelSummary`` for a single network. With ``--measure`` there is also ``ms``, the latency in milliseconds per
+    image. Raises ``UsageError`` for an unknown name.
+    """
     task = get_task(arguments.task)
     entry = task.load_part("get_model")(arguments.name) if arguments.name else None
     if entry is None or not task.has_part("layers"):
@@ -57,29 +62,36 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         lines = task.load_part("cli").list_model_lines(entries, latencies)
         console.print_result(_models_document(latencies, entries), lines)
         return
-    chosen = {"size": arguments.size, "classes": arguments.classes, "grey": arguments.grey}
-    found = lince.summary(arguments.name, **chosen)
-    document, lines = {"model": arguments.name, **asdict(found)}, found.format_lines()
+    options = {"size": arguments.size, "classes": arguments.classes, "grey": arguments.grey}
+    options["task"] = task.name
+    model_summary = lince.summary(arguments.name, **options)
+    document, lines = {"model": arguments.name, **asdict(model_summary)}, model_summary.format_lines()
     if arguments.measure:
-        document["ms"] = lince.measure(arguments.name, **chosen)
+        document["ms"] = lince.measure(arguments.name, **options)
         lines.append(_("Latency on this machine: {ms} ms per image.").format(ms=format_decimal(document["ms"], 1)))
     console.print_result(document, lines)
 
 
 def _measure_latencies(arguments: argparse.Namespace, console: Console, names: list[str]) -> dict[str, float]:
-    chosen = {"size": arguments.size, "classes": arguments.classes, "grey": arguments.grey}
-    chosen["task"] = arguments.task
-    times = {}
+    """Return the milliseconds per image of each network by its name.
+
+    Every network is built at random weights and exported to ONNX first, which takes a few seconds each.
+    """
+    options = {"size": arguments.size, "classes": arguments.classes, "grey": arguments.grey}
+    options["task"] = arguments.task
+    latencies = {}
     with console.open_stage(_("Measuring the latency"), len(names)) as stage:
         for name in names:
-            times[name] = lince.measure(name, **chosen)
+            latencies[name] = lince.measure(name, **options)
             stage.advance()
-    return times
+    return latencies
 
 
-def _models_document(times: dict[str, float], entries: Mapping[str, ModelEntry]) -> dict[str, Any]:
+def _models_document(latencies: dict[str, float], entries: Mapping[str, ModelEntry]) -> dict[str, Any]:
+    """Return the JSON document of the list; ``latencies`` are milliseconds by name, empty where not measured."""
     return {
         "models": [
-            {**asdict(entry), "name": name, **({"ms": times[name]} if times else {})} for name, entry in entries.items()
+            {**asdict(entry), "name": name, **({"ms": latencies[name]} if latencies else {})}
+            for name, entry in entries.items()
         ]
     }

@@ -1,4 +1,4 @@
-"""Words in, choices out: argparse in the person's language, and the kinds of value that lince's options take."""
+"""Options that several commands share, parsers of option values, and argparse in the user's language."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import gettext
 import os
 import re
+from collections.abc import Callable
+from typing import Any
 
 from lince.errors import UsageError
 from lince.formats.registry import FORMATS
@@ -15,14 +17,17 @@ _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
 def localise_argparse() -> None:
-    """Let argparse, which asks gettext's default catalogue, speak the language of lince's own messages."""
+    """Let argparse, which takes its messages from gettext's default catalogue, use that of lince."""
     os.environ["LANGUAGE"] = get_language()
     gettext.bindtextdomain("lince", str(LOCALE_FOLDER))
     gettext.textdomain("lince")
 
 
 def list_argparse_messages() -> tuple[str, ...]:
-    """Return argparse's own words in the language in force: they stand here so that the catalogues hold them."""
+    """Return argparse's own messages in the current language.
+
+    They are listed here so that ``scripts/messages.py`` extracts them for the catalogues.
+    """
     return (
         _("usage: "),
         _("positional arguments"),
@@ -40,7 +45,7 @@ def list_argparse_messages() -> tuple[str, ...]:
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add how the data is to be read: the arguments of ``lince.open``."""
+    """Add the options that say how to read the data; ``get_data_options`` returns their values."""
     group = parser.add_argument_group(_("how to read the data"))
     names = ", ".join(FORMATS)
     group.add_argument(
@@ -65,38 +70,64 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def get_data_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of ``add_data_options`` as keyword arguments of ``lince.open``."""
+    return {
+        "format": arguments.format,
+        "pattern": arguments.pattern,
+        "merge": parse_merges(arguments.merge),
+        "fix": arguments.fix,
+    }
+
+
+def list_given_options(
+    add_options: Callable[[argparse.ArgumentParser], object], arguments: argparse.Namespace
+) -> list[str]:
+    """Return those of the options that ``add_options`` adds whose value in ``arguments`` differs from the default."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_options(parser)
+    return [
+        action.option_strings[0]
+        for action in parser._actions
+        if getattr(arguments, action.dest) != action.default
+    ]
+
+
 def parse_list(text: str) -> tuple[str, ...]:
-    """Return the words in ``clip,order``."""
+    """Return the words of a comma-separated list: ``clip,order``."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def parse_merges(texts: list[str]) -> dict[str, list[str]]:
-    """Return the groups that ``--merge cat=Abyssinian,Bengal`` asks for; raise ``UsageError`` on anything else."""
+    """Return the classes to merge by their new name, from values such as ``cat=Abyssinian,Bengal``.
+
+    A name that occurs twice gets the classes of both. Raises ``UsageError`` for anything else.
+    """
     groups: dict[str, list[str]] = {}
     for text in texts:
         name, equals, members = text.partition("=")
-        listed = [member.strip() for member in members.split(",") if member.strip()]
-        if not (name.strip() and equals and listed):
+        classes = [member.strip() for member in members.split(",") if member.strip()]
+        if not (name.strip() and equals and classes):
             raise UsageError(
                 _("--merge cannot be '{text}'.").format(text=text),
                 _("Expected a new name and the classes to merge: --merge cat=Abyssinian,Bengal."),
             )
-        groups.setdefault(name.strip(), []).extend(listed)
+        groups.setdefault(name.strip(), []).extend(classes)
     return groups
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds in ``90s``, ``15m``, ``1.5h`` or ``300``; raise ``UsageError`` on anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", text.strip().lower())
-    if not found:
+    """Return the seconds of ``90s``, ``15m``, ``1.5h`` or ``300``; raise ``UsageError`` for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", text.strip().lower())
+    if not match:
         raise UsageError(
             _("'{text}' is not a duration.").format(text=text), _("Expected seconds, minutes or hours: 90s, 15m, 1.5h.")
         )
-    return float(found[1]) * _UNIT_SECONDS[found[2]]
+    return float(match[1]) * _UNIT_SECONDS[match[2]]
 
 
 def parse_positive(text: str) -> int:
-    """Return the whole number, 1 or more, in ``text``; raise ``UsageError`` on anything else."""
+    """Return the integer, 1 or more, in ``text``; raise ``UsageError`` for anything else."""
     if not (text.isdecimal() and int(text) > 0):
         raise UsageError(
             _("'{text}' is not a positive whole number.").format(text=text), _("Expected a whole number, 1 or more.")
@@ -105,7 +136,7 @@ def parse_positive(text: str) -> int:
 
 
 def parse_split(text: str) -> tuple[float, float]:
-    """Return the validation and test shares in ``0.1,0.2``; raise ``UsageError`` on anything else."""
+    """Return the validation and test fractions in ``0.1,0.2``; raise ``UsageError`` for anything else."""
     try:
         val, test = map(float, text.split(","))
     except ValueError:

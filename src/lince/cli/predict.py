@@ -1,4 +1,4 @@
-"""``lince predict``: what is in new photos, said by a classifier or a detector, and written as tables and pictures."""
+"""The command ``lince predict``: predicts images and videos, and writes tables and drawings."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 
 import lince
 from lince.cli.console import Console
+from lince.cli.options import list_given_options
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.inference import external_onnx
 from lince.tasks import Task, get_task, list_tasks
 
-_OPTION_NAMES = {"truth": "labels-from"}  # options whose ``dest`` has another name
-DEFAULT_FOLDER = "answers"  # what --save alone writes to
+DEFAULT_FOLDER = "answers"  # of ``--save`` without a value
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Answer for every photo, print and write the answers."""
+    """Load the model and predict, by the commands of its task.
+
+    The JSON document is up to the task (``TaskCommands.run_predict``); all have ``written``, the paths of the files.
+    For a model of another tool, the assumptions about its input and outputs are printed first.
+
+    Raises ``UsageError`` for options that models of the task do not support.
+    """
     names = external_onnx.read_class_names(arguments.names) if arguments.names else None
     model = lince.load(arguments.model, names=names)
     if external_onnx.is_external_model(arguments.model):
@@ -53,10 +59,16 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _reject_options_of_others(arguments: argparse.Namespace, task: Task) -> None:
-    """Raise ``UsageError`` when an option was given that models of ``task`` do not understand."""
-    known = task.load_part("cli").predict_options
-    foreign = [name for other in list_tasks() for name in other.load_part("cli").predict_options if name not in known]
-    given = [f"--{_OPTION_NAMES.get(name, name)}" for name in foreign if getattr(arguments, name)]
+    """Raise ``UsageError`` when an option was given that models of ``task`` do not support.
+
+    The parser has the options of all tasks, because the task is only known once the model is loaded.
+    """
+    given = [
+        option
+        for other in list_tasks()
+        if other.name != task.name
+        for option in list_given_options(other.load_part("cli").add_predict_options, arguments)
+    ]
     if given:
         raise UsageError(
             _("{options} cannot be used with this model.").format(options=", ".join(given)),

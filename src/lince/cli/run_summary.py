@@ -1,4 +1,4 @@
-"""What a finished run is told in: a few lines for people, a document for programs."""
+"""The summary of a finished run, as lines and as a JSON document."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def describe_run(run: TrainingRun, photos: str = "") -> tuple[dict[str, Any], list[str]]:
-    """Return the document (``report.json`` with the run's paths) and the lines that tell of a finished run.
+    """Return the JSON document (``report.json`` with the run's paths) and the lines for a finished run.
 
-    ``photos`` is what the person is told to try the model on.
+    ``photos`` is the path in the example command that uses the model.
     """
     report = run.report
     task = get_task(report["task"])

@@ -1,4 +1,4 @@
-"""``lince serve``: models answer over HTTP, on this machine unless asked otherwise."""
+"""The command ``lince serve``: serves models over HTTP, by default only to this machine."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_network_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options for address, access and shutdown.
+
+    An address that other machines can reach needs a token. The two timeouts are for load balancers: how long the server
+    answers "unavailable" before it stops, and how long requests in progress may then take.
+    """
     group.add_argument(
         "--host",
         default="127.0.0.1",
@@ -101,6 +106,10 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_batching_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options for batching and latency.
+
+    Images of several clients share one call of the network. What is not given is measured when the server starts.
+    """
     group.add_argument(
         "--max-latency",
         "--bound",
@@ -128,16 +137,21 @@ def _add_batching_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_limit_options(group: argparse._ArgumentGroup) -> None:
-    usual = RequestLimits()
+    """Add the limits of requests; the defaults are those of ``RequestLimits``.
+
+    Requests beyond a limit are refused before they are read completely. Sizes are in MiB (2**20 bytes), times in
+    seconds.
+    """
+    defaults = RequestLimits()
     for option, value, text in (
-        ("--max-request-mib", usual.request_bytes // MIB, _("maximum size of a request in MiB (default: {usual})")),
-        ("--max-image-mib", usual.image_bytes // MIB, _("maximum size of an image file in MiB (default: {usual})")),
-        ("--max-pixels", usual.pixels, _("maximum number of pixels in an image (default: {usual})")),
-        ("--max-images", usual.images, _("maximum number of images in a request (default: {usual})")),
-        ("--max-requests", usual.requests, _("maximum number of concurrent requests (default: {usual})")),
+        ("--max-request-mib", defaults.request_bytes // MIB, _("maximum size of a request in MiB (default: {usual})")),
+        ("--max-image-mib", defaults.image_bytes // MIB, _("maximum size of an image file in MiB (default: {usual})")),
+        ("--max-pixels", defaults.pixels, _("maximum number of pixels in an image (default: {usual})")),
+        ("--max-images", defaults.images, _("maximum number of images in a request (default: {usual})")),
+        ("--max-requests", defaults.requests, _("maximum number of concurrent requests (default: {usual})")),
         (
             "--max-memory-mib",
-            usual.memory // MIB,
+            defaults.memory // MIB,
             _("maximum memory for all pending requests in MiB (default: {usual})"),
         ),
     ):
@@ -145,27 +159,33 @@ def _add_limit_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max-seconds",
         type=_parse_interval,
-        default=usual.seconds,
+        default=defaults.seconds,
         metavar=_("TIME"),
         help=_("maximum time to receive a request (default: 30s)"),
     )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Load the models and answer until told to end."""
-    named = _parse_model_names(arguments.models)
+    """Load the models and serve them until the process is stopped.
+
+    With ``--json`` one line is printed as soon as the server can be reached, an object with ``address`` (a URL) and
+    ``models`` (names); the log on stderr is JSON in any case. Raises ``UsageError`` when the port is taken or a token
+    is needed, and ``ModelError`` when a model cannot be loaded.
+    """
+    paths = _parse_model_names(arguments.models)
 
     def print_address(address: str) -> None:
         if console.as_json:  # one line, so that a program can read it while the server goes on
-            print(json.dumps({"address": address, "models": list(named)}, ensure_ascii=False), flush=True)
+            print(json.dumps({"address": address, "models": list(paths)}, ensure_ascii=False), flush=True)
         else:
-            told = _("Serving {models} at {address}  (Ctrl-C to stop)")
-            print(told.format(models=", ".join(named), address=address), flush=True)
+            text = _("Serving {models} at {address}  (Ctrl-C to stop)")
+            print(text.format(models=", ".join(paths), address=address), flush=True)
 
-    lince.serve(named, _build_settings(arguments), on_started=print_address, progress=console)
+    lince.serve(paths, _build_settings(arguments), on_started=print_address, progress=console)
 
 
 def _build_settings(arguments: argparse.Namespace) -> ServerSettings:
+    """Return the settings of the server; the token may also be in the environment variable ``LINCE_TOKEN``."""
     limits = RequestLimits(
         request_bytes=arguments.max_request_mib * MIB,
         image_bytes=arguments.max_image_mib * MIB,
@@ -175,7 +195,7 @@ def _build_settings(arguments: argparse.Namespace) -> ServerSettings:
         requests=arguments.max_requests,
         memory=arguments.max_memory_mib * MIB,
     )
-    pacing = BatchingSettings(
+    batching = BatchingSettings(
         arguments.batch, arguments.hold / 1000, arguments.bound, arguments.queue, arguments.threads
     )
     return ServerSettings(
@@ -190,26 +210,30 @@ def _build_settings(arguments: argparse.Namespace) -> ServerSettings:
         shutdown_timeout=arguments.grace,
         drain_timeout=arguments.drain,
         limits=limits,
-        batching=pacing,
+        batching=batching,
     )
 
 
 def _parse_interval(text: str) -> float:
-    """Return the seconds in ``90s`` or ``0.5``, or in ``200ms``."""
+    """Return the seconds in ``90s``, ``0.5`` or ``200ms``; raise ``UsageError`` for anything else."""
     return parse_duration(text[:-2]) / 1000 if text.endswith("ms") else parse_duration(text)
 
 
 def _parse_model_names(words: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    """Return the path of each model by the name under which it is served.
+
+    A word is ``NAME=PATH``, or a path from which the name is derived. Raises ``UsageError`` for two models of one name.
+    """
+    paths: dict[str, str] = {}
     for word in words:
         name, equals, path = word.partition("=")
         if not equals or os.path.exists(word):
             name, path = derive_model_name(Path(word)), word
-        if name in found:
+        if name in paths:
             raise UsageError(
                 _("Two models have the name '{name}'.").format(name=name),
                 _("Expected different names."),
                 _("Give one of them another name: {line}").format(line=f"{name}-2={path}"),
             )
-        found[name] = path
-    return found
+        paths[name] = path
+    return paths

@@ -1,4 +1,4 @@
-"""``lince show``: a contact sheet of photos with their classes and what is marked on them."""
+"""The command ``lince show``: draws images with their labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, parse_merges, parse_positive
+from lince.cli.options import add_data_options, get_data_options, parse_positive
 from lince.i18n import _
 
 
@@ -24,13 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Draw the picture and say where it is."""
-    dataset = lince.open(
-        arguments.data,
-        format=arguments.format,
-        pattern=arguments.pattern,
-        merge=parse_merges(arguments.merge),
-        progress=console,
-    )
+    """Draw the contact sheet and print its path.
+
+    The JSON document has ``picture``, the path of the image. The terminal also shows how many images and objects were
+    usable.
+    """
+    dataset = lince.open(arguments.data, **get_data_options(arguments), progress=console)
     path = lince.show(dataset, out=arguments.out, count=arguments.count, seed=arguments.seed, progress=console)
     console.print_result({"picture": str(path)}, [dataset.summarise(), _("Written: {path}").format(path=path)])

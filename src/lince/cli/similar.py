@@ -1,4 +1,4 @@
-"""``lince similar``: which photos of a folder look most like one."""
+"""The command ``lince similar``: finds the images that are most similar to a given one."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Search, tell what is alike, and draw it."""
-    found = lince.similar(arguments.model, arguments.photo, arguments.where, arguments.top, console)
-    for one in found.rejected:
-        console.show_message(_("Skipped: {what}").format(what=one))
-    lines = [f"{format_decimal(one.similarity)}  {one.name}" for one in found.matches]
-    lines.append(_("Most similar of {count:,} photos").format(count=found.searched_count))
-    written = [str(found.save(arguments.save))] if arguments.save else []
+    """Search, print the matches, and draw the contact sheet of ``--save``.
+
+    The JSON document is that of ``SimilarityResult.to_dict`` (``similar`` with file and cosine similarity,
+    ``rejected``, ...) with ``written``, the paths of the files. The most similar image is first.
+    """
+    result = lince.similar(arguments.model, arguments.photo, arguments.where, arguments.top, console)
+    for item in result.rejected:
+        console.show_message(_("Skipped: {what}").format(what=item))
+    lines = [f"{format_decimal(match.similarity)}  {match.name}" for match in result.matches]
+    lines.append(_("Most similar of {count:,} photos").format(count=result.searched_count))
+    written = [str(result.save(arguments.save))] if arguments.save else []
     lines += [_("Written: {path}").format(path=path) for path in written]
-    console.print_result({**found.to_dict(), "written": written}, lines)
+    console.print_result({**result.to_dict(), "written": written}, lines)

@@ -1,4 +1,4 @@
-"""``lince split``: data divided for training, validation and test, with what shows the same kept together."""
+"""The command ``lince split``: splits a dataset into training, validation and test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, parse_merges, parse_positive
+from lince.cli.options import add_data_options, get_data_options, parse_positive
 from lince.i18n import _
 
 if TYPE_CHECKING:
@@ -52,8 +52,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Divide, and say how many images each part has."""
-    done = lince.split(
+    """Split the dataset, write the table, and print the sizes of the splits.
+
+    The JSON document has ``path`` of the table, ``sizes`` by split, ``groups`` (how many images were kept together, by
+    reason), ``leaks`` (images that share a group with one of a given test split), and ``used``, the sentence of
+    ``Dataset.summarise``.
+    """
+    result = lince.split(
         arguments.data,
         arguments.out,
         val=arguments.val,
@@ -63,37 +68,40 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         anew=arguments.anew,
         together=not arguments.apart,
         group=arguments.group,
-        format=arguments.format,
-        pattern=arguments.pattern,
-        merge=parse_merges(arguments.merge),
-        fix=arguments.fix,
+        **get_data_options(arguments),
         progress=console,
     )
     record = {
-        "path": str(done.path),
-        "sizes": {name or "unassigned": size for name, size in done.split_sizes.items()},
-        "groups": done.groups.reasons if done.groups else {},
-        "leaks": done.leak_count,
-        "used": done.dataset.summarise(),
+        "path": str(result.path),
+        "sizes": {name or "unassigned": size for name, size in result.split_sizes.items()},
+        "groups": result.groups.reasons if result.groups else {},
+        "leaks": result.leak_count,
+        "used": result.dataset.summarise(),
     }
-    console.print_result(record, list(_result_lines(done)))
+    console.print_result(record, list(_result_lines(result)))
 
 
-def _result_lines(done: SplitResult) -> list[str]:
-    sizes = done.split_sizes
-    lines = [done.dataset.summarise()]
+def _result_lines(result: SplitResult) -> list[str]:
+    """Return the sizes, the groups that were kept together, the leaks, and the path of the table.
+
+    Leaks are only possible where a test split came with the data.
+    """
+    sizes = result.split_sizes
+    lines = [result.dataset.summarise()]
     lines.append(_("training {train:,}, validation {val:,}, test {test:,}").format(**{k: sizes[k] for k in sizes if k}))
     if sizes[""]:
         lines.append(_("{count:,} images have no label and are in no split").format(count=sizes[""]))
-    if done.groups and done.groups.grouped_count:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in done.groups.reasons.items())
-        lines.append(_("{count:,} images grouped: {reasons}").format(count=done.groups.grouped_count, reasons=reasons))
-    if done.leak_count:
+    if result.groups and result.groups.grouped_count:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.groups.reasons.items())
+        lines.append(
+            _("{count:,} images grouped: {reasons}").format(count=result.groups.grouped_count, reasons=reasons)
+        )
+    if result.leak_count:
         lines.append(
             _(
                 "{count:,} training images are near-duplicates of images in the test split that came with the "
                 "data; --ignore-existing-split makes a split without this leakage"
-            ).format(count=done.leak_count)
+            ).format(count=result.leak_count)
         )
-    lines.append(_("Written: {path}").format(path=done.path))
+    lines.append(_("Written: {path}").format(path=result.path))
     return lines

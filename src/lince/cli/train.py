@@ -1,4 +1,4 @@
-"""``lince train``: every choice of ``TrainConfig`` as an option, and the finished run told in four lines."""
+"""The command ``lince train``: trains a model, with every field of ``TrainConfig`` as an option."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, parse_duration, parse_merges, parse_split
+from lince.cli.options import add_data_options, get_data_options, parse_duration, parse_split
 from lince.cli.run_summary import describe_run
 from lince.errors import UsageError
 from lince.i18n import _
+from lince.models.classification.registry import PRESETS
+from lince.tasks import list_tasks
 
 _Option = tuple[str, Callable[[str], Any], str, str]
 _ALIASES = {  # other names of an option, shown first
@@ -50,16 +52,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Train, or go on training, and print what came out."""
+    """Train, or resume a run, and print the result.
+
+    The JSON document is that of ``describe_run``: ``report.json`` with the paths of the run. When training is
+    interrupted, the command that resumes it is printed.
+
+    Raises ``UsageError`` when ``--resume`` is combined with other options, or when there is no data.
+    """
     if arguments.resume:
         _require_resume_alone(arguments)
-        finished = lince.resume(arguments.resume, progress=console)
+        finished_run = lince.resume(arguments.resume, progress=console)
     else:
-        finished = _start_training(arguments, console)
-    console.print_result(*describe_run(finished))
+        finished_run = _start_training(arguments, console)
+    console.print_result(*describe_run(finished_run))
 
 
 def _start_training(arguments: argparse.Namespace, console: Console) -> Any:
+    """Train a new run with the options of the command line; raise ``UsageError`` without data.
+
+    Options that were not given keep the values of ``--config``, or the defaults of ``TrainConfig``.
+    """
     if arguments.data is None:
         raise UsageError(
             _("No training data was given."),
@@ -70,10 +82,7 @@ def _start_training(arguments: argparse.Namespace, console: Console) -> Any:
         arguments.data,
         lince.TrainConfig.load(arguments.config) if arguments.config else None,
         out=arguments.out,
-        format=arguments.format,
-        pattern=arguments.pattern,
-        merge=parse_merges(arguments.merge),
-        fix=arguments.fix,
+        **get_data_options(arguments),
         allow_unusable=arguments.allow_unusable,
         progress=console,
         **_chosen_options(arguments),
@@ -81,7 +90,10 @@ def _start_training(arguments: argparse.Namespace, console: Console) -> Any:
 
 
 def _chosen_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the choices that were made; those left open are left to the file, or to lince."""
+    """Return the fields of ``TrainConfig`` that were given as options, by name.
+
+    ``--split`` sets ``val`` and ``test``; raises ``UsageError`` when one of these is given, too.
+    """
     names = [name for name, *_rest in (*_model_options(), *_optimisation_options(), *_image_options())]
     chosen = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     if arguments.split is not None:
@@ -95,6 +107,7 @@ def _chosen_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _require_resume_alone(arguments: argparse.Namespace) -> None:
+    """Raise ``UsageError`` when ``--resume`` is combined with options of a new run."""
     others = {**_chosen_options(arguments), "out": arguments.out, "config": arguments.config, "data": arguments.data}
     given = [name for name, value in others.items() if value is not None]
     if given:
@@ -105,10 +118,26 @@ def _require_resume_alone(arguments: argparse.Namespace) -> None:
 
 
 def _model_options() -> tuple[_Option, ...]:
+    """Return the options of the model: (field of ``TrainConfig``, type, placeholder, help).
+
+    The option of a field has hyphens for underscores: ``from_layer`` is ``--from-layer``.
+    """
     return (
-        ("task", str, _("NAME"), _("classify or detect; only needed if the labels fit both (default: detected)")),
+        (
+            "task",
+            str,
+            _("NAME"),
+            _("{tasks}; only needed if the labels fit several (default: detected)").format(
+                tasks=_(" or ").join(task.name for task in list_tasks())
+            ),
+        ),
         ("recipe", str, _("NAME"), _("transfer, finetune, scratch, or all (default: transfer)")),
-        ("model", str, _("NAME"), _("nano, small, medium, large, cnn, 'cnn: LAYERS', or a timm name (default: small)")),
+        (
+            "model",
+            str,
+            _("NAME"),
+            _("{presets}, cnn, 'cnn: LAYERS', or a timm name (default: small)").format(presets=", ".join(PRESETS)),
+        ),
         (
             "weights",
             str,
@@ -126,6 +155,7 @@ def _model_options() -> tuple[_Option, ...]:
 
 
 def _optimisation_options() -> tuple[_Option, ...]:
+    """Return the options of the training loop, as ``_model_options``."""
     return (
         ("epochs", int, "N", _("number of training epochs (default: chosen from the data)")),
         ("batch", int, "N", _("batch size (default: chosen from the data)")),
@@ -136,7 +166,10 @@ def _optimisation_options() -> tuple[_Option, ...]:
             "monitor",
             str,
             _("NAME"),
-            _("metric to monitor: val_loss, val_accuracy; for detection val_map50_95, val_map50"),
+            _(
+                "metric to monitor: val_loss or val_accuracy (default: val_loss); "
+                "for detection val_map50_95 or val_map50 (default: val_map50_95)"
+            ),
         ),
         ("budget", parse_duration, _("TIME"), _("maximum training time: 90s, 15m, 1h (default: no limit)")),
         ("seed", int, "N", _("random seed (default: 0)")),
@@ -146,6 +179,7 @@ def _optimisation_options() -> tuple[_Option, ...]:
 
 
 def _image_options() -> tuple[_Option, ...]:
+    """Return the options of images, augmentation and hardware, as ``_model_options``."""
     return (
         ("size", int, _("PIXELS"), _("input size in pixels (default: chosen from the model and the data)")),
         ("resize", str, _("RULE"), _("squash, crop, letterbox or corner (default: that of the network)")),

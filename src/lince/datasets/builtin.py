@@ -9,7 +9,7 @@ import numpy as np
 
 from lince.annotations import Classes, StringColumn
 from lince.datasets.dataset import Dataset, build_dataset
-from lince.formats import PixelBlocks, Table
+from lince.formats import LabelTable, PixelBlocks
 from lince.splits import UNASSIGNED
 
 DIGITS_FILE = "digits.npz"  # made by scripts/digits_file.py; values from 0 (paper) to 16 (ink)
@@ -28,7 +28,7 @@ def load_digits_dataset() -> Dataset:
     pixels = np.rint(ink * (255 / 16)).astype(np.uint8)
     count = len(pixels)
     return build_dataset(
-        Table(
+        LabelTable(
             root=Path("lince:digits"),
             format="digits",
             names=StringColumn.from_strings(f"digit-{i:04d}" for i in range(count)),

@@ -18,7 +18,7 @@ from lince.datasets.image_source import ImageSource
 from lince.datasets.target_names import assign_target_paths
 from lince.datasets.verification import require_usable_dataset
 from lince.errors import UsageError
-from lince.formats import FORMATS, Capability, Format, Table, WriteRequest
+from lince.formats import FORMATS, Capability, Format, LabelTable, WriteRequest
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.validation import require_choice
@@ -199,7 +199,7 @@ def _write_labels(dataset: Dataset, target: Format, folder: Path, names: Sequenc
     sizes = dataset.sizes
     if target.write is None or sizes is None:
         raise ValueError(f"{target.name} cannot be written, or sizes are unknown")
-    table = Table(
+    table = LabelTable(
         root=dataset.root,
         format=target.name,
         names=StringColumn.from_strings(names),

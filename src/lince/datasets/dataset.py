@@ -14,7 +14,7 @@ from lince.annotations import UNLABELLED, Classes, ObjectTable, RejectedItem
 from lince.datasets.image_source import FileImages, ImageSource, PixelImages, TreeImages
 from lince.errors import UsageError
 from lince.fileio import compute_digest
-from lince.formats import Table
+from lince.formats import LabelTable
 from lince.formats.builders.classification_table import sort_class_names
 from lince.i18n import _
 
@@ -163,7 +163,7 @@ class Dataset:
         )
 
 
-def build_dataset(table: Table) -> Dataset:
+def build_dataset(table: LabelTable) -> Dataset:
     """Return the dataset of a table that a format reader returned, with the image source that suits it."""
     images: ImageSource
     if table.pixels is not None:

@@ -158,7 +158,7 @@ def _compile_pattern(pattern: str) -> re.Pattern[str]:
     pieces = re.split(r"(\{\w+\})", pattern)
     if pieces.count("{group}") != 1:
         raise UsageError(
-            _("'{pattern}' does not contain {group}.").format(pattern=pattern),
+            _("'{pattern}' does not contain the group.").format(pattern=pattern),
             _("Expected {group} once, for example {example}.").format(group="{group}", example="{group}_{n}"),
         )
     placeholders = {"{group}": r"(?P<group>.+?)", "{n}": r"\d+"}

@@ -21,7 +21,7 @@ from lince import fileio
 from lince.annotations import Classes, ObjectTable, RejectedItem, StringColumn
 from lince.datasets import array_file
 from lince.errors import DataError
-from lince.formats import DataLocation, ReadOptions, Table
+from lince.formats import DataLocation, LabelTable, ReadOptions
 from lince.formats.format_detector import read_table
 from lince.i18n import _
 from lince.progress import SILENT, Progress
@@ -40,7 +40,7 @@ _OBJECT_COLUMNS = {name: name for name in ("class_ids", "boxes", "flags", "start
 
 def open_with_index(
     location: DataLocation, format_name: str | None, options: ReadOptions, progress: Progress = SILENT
-) -> Table:
+) -> LabelTable:
     """Return the labels at ``location`` from a current index, or read them, and write an index for a large dataset.
 
     ``format_name`` is the format to read, ``None`` to detect it. Raise what ``read_table`` raises.
@@ -134,7 +134,7 @@ def _index_paths(location: DataLocation, format_name: str | None, options: ReadO
     return [path_in_data, fileio.get_cache_folder() / "indexes" / f"{digest}.columns"]
 
 
-def _save_index(table: Table, location: DataLocation, paths: list[Path], start_time: int) -> None:
+def _save_index(table: LabelTable, location: DataLocation, paths: list[Path], start_time: int) -> None:
     """Write the index of ``table`` to the first of ``paths`` that can be written; nothing when none can.
 
     ``start_time`` is when reading began, in nanoseconds.
@@ -152,7 +152,7 @@ def _save_index(table: Table, location: DataLocation, paths: list[Path], start_t
         return
 
 
-def _stamp_sources(table: Table, location: DataLocation) -> _FileStamps | None:
+def _stamp_sources(table: LabelTable, location: DataLocation) -> _FileStamps | None:
     """Return the state of all files that were read; ``None`` when it is not certain which these are."""
     root, listing = location.tree.root, location.tree.listing
     labels = [name for name in listing.names if not looks_like_image(name)]
@@ -170,7 +170,7 @@ def _stamp_sources(table: Table, location: DataLocation) -> _FileStamps | None:
         return None
 
 
-def _pack_table(table: Table, base: str, stamps: _FileStamps) -> tuple[dict[str, Any], array_file.Columns]:
+def _pack_table(table: LabelTable, base: str, stamps: _FileStamps) -> tuple[dict[str, Any], array_file.Columns]:
     """Return the JSON record and the arrays of an index."""
     record: dict[str, Any] = {
         "format": table.format,
@@ -190,7 +190,7 @@ def _pack_table(table: Table, base: str, stamps: _FileStamps) -> tuple[dict[str,
     return record, columns
 
 
-def _load_index(path: Path, location: DataLocation) -> Table | None:
+def _load_index(path: Path, location: DataLocation) -> LabelTable | None:
     """Return the table in the index at ``path``; ``None`` when there is none that is valid and current."""
     try:
         record, columns = array_file.read_columns(path)
@@ -202,13 +202,13 @@ def _load_index(path: Path, location: DataLocation) -> Table | None:
         return None
 
 
-def _unpack_table(record: dict[str, Any], columns: array_file.Columns, root: Path) -> Table:
+def _unpack_table(record: dict[str, Any], columns: array_file.Columns, root: Path) -> LabelTable:
     """Return the table of the JSON record and the arrays of an index."""
     objects = None
     if "objects.starts" in columns:
         object_columns = {field: columns[f"objects.{name}"] for name, field in _OBJECT_COLUMNS.items()}
         objects = ObjectTable(**object_columns, masks=_unpack_strings("objects.masks", columns))
-    return Table(
+    return LabelTable(
         root=root if record["base"] == "." else Path(os.path.normpath(root / record["base"])),
         format=record["format"],
         names=_unpack_strings("names", columns),

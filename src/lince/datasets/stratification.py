@@ -1,4 +1,4 @@
-"""Stratified splitting of units that have several labels each.
+"""The algorithm that assigns units with several labels each to splits; it knows nothing of datasets.
 
 Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, "On the Stratification of Multi-Label Data"): the
 rarest remaining label first, each of its units to the split that still needs most of it. Here a unit may be a group of

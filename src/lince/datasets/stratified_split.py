@@ -1,4 +1,4 @@
-"""Splits a dataset into training, validation and test: stratified, reproducible, and keeping given splits."""
+"""Splits a dataset into training, validation and test by ``stratification``: reproducible, and keeping given splits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike the answers of two models to the same photos are, and how far apart they may be."""
+"""Compares the outputs of a run with those of its export, on the same images, with a tolerance for each precision."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from lince.annotations import Classes, Detections, ObjectTable
 from lince.evaluation.detection.metrics import compute_mean_ap
 from lince.preprocess import PreprocessSpec, compute_input_matrix
 
-MIN_SCORE = 0.1  # the score from which on a finding needs a partner
-_MIN_IOU = 0.5  # intersection over union of two findings of one object
+MIN_SCORE = 0.1  # detections below it are not compared
+_MIN_IOU = 0.5  # below it, two detections are not of one object
 
 
 @dataclass(frozen=True)
 class OutputTolerance:
-    """How far an export may be from its run.
+    """How far the outputs of an export may be from those of its run.
 
-    ``probability`` or ``score`` is the largest difference, ``box`` that of a side in pixels of the network's input;
-    ``lone`` is the share of first classes, or of findings, that may differ by more: ties fall either way.
+    Attributes:
+        probability: largest difference of a class probability.
+        score: largest difference of a score.
+        box: largest difference of a side of a box, in pixels of the network's input.
+        max_unmatched: fraction of images, or of detections, that may differ by more, because ties are decided by
+            rounding.
     """
 
     probability: float
@@ -31,9 +35,11 @@ class OutputTolerance:
     max_unmatched: float
 
 
-# By precision. Networks in eight bits are judged by what they lose, not by how far they are.
+# Also for ``parity``, there with boxes in pixels of the image. float32 kernels of two libraries differ by about 1e-5.
+FP32_TOLERANCE = OutputTolerance(1e-3, 1e-3, 0.5, 0.01)
+# By precision. int8 changes outputs on purpose; such networks are only tested for the loss of quality.
 TOLERANCES: dict[str, OutputTolerance | None] = {
-    "fp32": OutputTolerance(1e-3, 1e-3, 0.5, 0.01),
+    "fp32": FP32_TOLERANCE,
     "fp16": OutputTolerance(2e-2, 2e-2, 2.0, 0.02),
     "int8": None,
 }
@@ -41,11 +47,13 @@ TOLERANCES: dict[str, OutputTolerance | None] = {
 
 @dataclass(frozen=True)
 class OutputAgreement:
-    """How far two models are from each other.
+    """How far the outputs of two models are apart.
 
-    ``differences`` are the largest ones by their names in ``Tolerance``; ``agreement`` is the share of photos that got
-    the same first class, or the mAP50 of one detector's findings when the other's are taken for the truth; ``lone`` is
-    the share of photos, or of findings, beyond the ``Tolerance``.
+    Attributes:
+        differences: the largest differences by their names in ``OutputTolerance``.
+        agreement: fraction of images with the same predicted class; or the mAP50 of one detector, with the detections
+            of the other as ground truth.
+        lone: fraction of images, or of detections, beyond the tolerance.
     """
 
     differences: dict[str, float]
@@ -53,11 +61,11 @@ class OutputAgreement:
     lone: float
 
     def is_within(self, tolerance: OutputTolerance) -> bool:
-        """Whether no more is apart than may be. What is no number is within nothing."""
+        """Return whether at most the allowed fraction differs and no difference is infinite or NaN."""
         return self.lone <= tolerance.max_unmatched and all(np.isfinite(list(self.differences.values())))
 
     def to_dict(self) -> dict[str, object]:
-        """Return this as JSON, a difference that is no number as null."""
+        """Return the agreement as a JSON object; infinite and NaN differences become ``None``."""
         return asdict(self) | {
             "differences": {name: value if np.isfinite(value) else None for name, value in self.differences.items()}
         }
@@ -66,32 +74,33 @@ class OutputAgreement:
 def compare_probabilities(
     ours: NDArray[np.float32], theirs: NDArray[np.float32], tolerance: OutputTolerance
 ) -> OutputAgreement:
-    """Return how alike the probabilities (N, C) of two classifiers are.
+    """Return the agreement of the probabilities of two classifiers, float32 (N, C) each.
 
-    A photo is beyond the tolerance when a probability of it is; first classes can then differ in ties alone.
+    An image is beyond the tolerance when one of its probabilities is. The predicted class can then differ only where
+    two classes are almost equal.
     """
-    apart = np.abs(ours.astype(np.float64) - theirs).max(axis=1, initial=0.0)
-    same = ours.argmax(1) == theirs.argmax(1)
-    beyond = ~(apart <= tolerance.probability)
+    differences = np.abs(ours.astype(np.float64) - theirs).max(axis=1, initial=0.0)
+    is_same_class = ours.argmax(1) == theirs.argmax(1)
+    is_beyond = ~(differences <= tolerance.probability)
     return OutputAgreement(
-        {"probability": float(apart.max(initial=0.0))},
-        float(same.mean()) if len(same) else 1.0,
-        float(beyond.mean()) if len(beyond) else 0.0,
+        {"probability": float(differences.max(initial=0.0))},
+        float(is_same_class.mean()) if len(is_same_class) else 1.0,
+        float(is_beyond.mean()) if len(is_beyond) else 0.0,
     )
 
 
 @dataclass(frozen=True, eq=False)
 class ImageScale:
-    """Where findings were made: the photo's ``size`` (height, width), and what brought it to the network's input."""
+    """The (height, width) of an image, and the preprocessing that scales it to the network's input."""
 
     image_size: tuple[int, int]
     spec: PreprocessSpec
 
     @property
     def scale(self) -> float:
-        """How many pixels of the input the shorter way of a pixel of the photo is, 1 at most."""
-        brought = compute_input_matrix(*self.image_size, self.spec)
-        return float(min(brought[0, 0], brought[1, 1], 1.0))
+        """Pixels of the network's input per pixel of the image, the smaller of both axes, at most 1."""
+        matrix = compute_input_matrix(*self.image_size, self.spec)
+        return float(min(matrix[0, 0], matrix[1, 1], 1.0))
 
 
 def compare_detections(
@@ -101,23 +110,27 @@ def compare_detections(
     classes: Classes,
     tolerance: OutputTolerance,
 ) -> OutputAgreement:
-    """Return how alike what two detectors found on N photos is; ``theirs`` is the reference."""
-    scores, boxes, beyond, total = [0.0], [0.0], 0, 0
-    for one, other, place in zip(ours, theirs, image_scales, strict=True):
-        for found, reference in ((one, other), (other, one)):
-            for at in np.flatnonzero(reference.scores >= MIN_SCORE).tolist():
-                target = (reference.boxes[at], int(reference.class_ids[at]), float(reference.scores[at]))
-                score, box = match_nearest_box(found, *target, _MIN_IOU)
-                box *= place.scale
-                total += 1
-                beyond += int(not (score <= tolerance.score and box <= tolerance.box))
-                if np.isfinite(box):
+    """Return the agreement of the detections of two detectors on N images; ``theirs`` is the reference.
+
+    Every detection from ``MIN_SCORE`` on is compared with the nearest one of its class in the other list, in both
+    directions. One without such a partner is beyond the tolerance, and does not count for the largest differences.
+    """
+    scores, sides, beyond_count, count = [0.0], [0.0], 0, 0
+    for our_detections, their_detections, image_scale in zip(ours, theirs, image_scales, strict=True):
+        for candidates, reference in ((our_detections, their_detections), (their_detections, our_detections)):
+            for row in np.flatnonzero(reference.scores >= MIN_SCORE).tolist():
+                target = (reference.boxes[row], int(reference.class_ids[row]), float(reference.scores[row]))
+                score, side = match_nearest_box(candidates, *target, _MIN_IOU)
+                side *= image_scale.scale
+                count += 1
+                beyond_count += int(not (score <= tolerance.score and side <= tolerance.box))
+                if np.isfinite(side):
                     scores.append(score)
-                    boxes.append(box)
+                    sides.append(side)
     return OutputAgreement(
-        {"score": max(scores), "box": max(boxes)},
+        {"score": max(scores), "box": max(sides)},
         _compute_map50_agreement(ours, theirs, classes),
-        beyond / max(total, 1),
+        beyond_count / max(count, 1),
     )
 
 
@@ -126,7 +139,7 @@ def match_nearest_box(
 ) -> tuple[float, float]:
     """Return the differences (score, largest side in pixels) to the candidate of ``class_id`` nearest to ``box`` (4,).
 
-    Infinite where there is no candidate of the class, or the nearest one overlaps by less than ``min_iou``.
+    Both are infinite without a candidate of the class, and when the nearest one has an IoU below ``min_iou``.
     """
     rows = np.flatnonzero(candidates.class_ids == class_id)
     if not len(rows):
@@ -139,12 +152,17 @@ def match_nearest_box(
 
 
 def _compute_map50_agreement(ours: Sequence[Detections], theirs: Sequence[Detections], classes: Classes) -> float:
-    sure = [_select_confident(one) for one in theirs]
-    if not any(map(len, sure)):
-        return float(not any(len(_select_confident(one)) for one in ours))
-    return compute_mean_ap(ObjectTable.from_detections(sure), list(ours), classes)[0]
+    """Return the mAP50 of ``ours`` with the confident detections of ``theirs`` as ground truth.
+
+    Without any of these, 1 where ``ours`` has none either, else 0.
+    """
+    confident = [_select_confident(detections) for detections in theirs]
+    if not any(map(len, confident)):
+        return float(not any(len(_select_confident(detections)) for detections in ours))
+    return compute_mean_ap(ObjectTable.from_detections(confident), list(ours), classes)[0]
 
 
-def _select_confident(found: Detections) -> Detections:
-    kept = found.scores >= MIN_SCORE
-    return Detections(found.boxes[kept], found.class_ids[kept], found.scores[kept])
+def _select_confident(detections: Detections) -> Detections:
+    """Return the detections from ``MIN_SCORE`` on."""
+    keep = detections.scores >= MIN_SCORE
+    return Detections(detections.boxes[keep], detections.class_ids[keep], detections.scores[keep])

@@ -1,4 +1,4 @@
-"""Whether an exported network answers what the trained one answers, on real images, before it is handed over."""
+"""Compares the trained torch network with its ``model.onnx`` at the end of training, and refuses one that differs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 
 from lince.annotations import Detections
 from lince.errors import ModelError
-from lince.export.agreement import match_nearest_box
+from lince.export.agreement import FP32_TOLERANCE, match_nearest_box
 from lince.i18n import _
+from lince.postprocess.softmax import softmax_in_float64
 
 RunFunction = Callable[[NDArray[Any]], NDArray[Any]]
-SCORE_TOLERANCE, BOX_TOLERANCE = 1e-3, 0.5  # of two findings of one object; pixels of the photo
-MAX_UNMATCHED = 0.01  # the share of findings that may have no partner
-ROUNDING_FACTOR = 2  # times as many as lose theirs when the network itself computes in double precision
-PROBABILITY_TOLERANCE = 1e-3  # of probability; float32 kernels of two libraries differ by some 1e-5
+ROUNDING_FACTOR = 2  # allowed multiple of the detections that double precision in the trained network changes
 
 
 @dataclass(frozen=True)
 class ParityReport:
-    """The largest differences over ``count`` images, and the share that got the same first class."""
+    """How far the outputs of an exported classifier are from those of the trained network.
+
+    ``logits`` and ``probabilities`` are the largest differences over ``count`` images; ``agreement`` is the fraction of
+    images with the same predicted class.
+    """
 
     count: int
     logits: float
@@ -31,29 +33,29 @@ class ParityReport:
     agreement: float
 
     def to_dict(self) -> dict[str, float]:
-        """Return the figures for the model card."""
+        """Return the report as a JSON object, for the model card."""
         return asdict(self)
 
 
-def require_parity(
-    run: RunFunction, reference: NDArray[Any], images: NDArray[Any], tolerance: float = PROBABILITY_TOLERANCE
-) -> ParityReport:
-    """Return how far ``run`` (images (N, C, H, W) to logits (N, K)) is from the ``reference`` logits (N, K).
+def require_parity(run: RunFunction, reference: NDArray[Any], images: NDArray[Any]) -> ParityReport:
+    """Return how far ``run`` is from the ``reference`` logits (N, C) on ``images`` (N, C, H, W).
 
-    Raises ``ModelError`` when a probability differs by more than ``tolerance`` or is not a number. First classes may
-    then differ only where the two best tie within twice the tolerance.
+    ``run`` maps images to logits. The predicted class may differ only where the two best classes are closer than twice
+    the tolerance. Raises ``ModelError`` when a probability differs by more than that or is NaN, and
+    ``ValueError`` for another shape.
     """
     logits = np.asarray(run(images), np.float64)
     if logits.shape != reference.shape:
         raise ValueError(f"the export answers {logits.shape}, the network {reference.shape}")
-    trained = _softmax(np.asarray(reference, np.float64))
-    exported = _softmax(logits)
+    trained = softmax_in_float64(reference)
+    exported = softmax_in_float64(logits)
     report = ParityReport(
         count=len(images),
         logits=float(np.abs(logits - reference).max(initial=0.0)),
         probabilities=float(np.abs(exported - trained).max(initial=0.0)),
         agreement=float((exported.argmax(1) == trained.argmax(1)).mean()) if len(images) else 1.0,
     )
+    tolerance = FP32_TOLERANCE.probability
     if not report.probabilities <= tolerance:
         raise ModelError(
             _("The exported network differs from the trained one by {found:.2g} in a probability.").format(
@@ -65,17 +67,12 @@ def require_parity(
     return report
 
 
-def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
-    shifted = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(1, keepdims=True))
-
-
 @dataclass(frozen=True)
 class DetectionParityReport:
-    """How far two lists of findings on ``count`` images are from each other.
+    """How far the detections of an exported detector are from those of the trained network.
 
-    ``score`` and ``box`` (pixels of the photo) are the largest differences among the pairs; ``agreement`` is the share
-    of the findings that have a partner of the same class within the tolerances.
+    ``score`` and ``box`` (pixels of the image) are the largest differences among partners over ``count`` images;
+    ``agreement`` is the fraction of detections that have a partner of the same class within the tolerances.
     """
 
     count: int
@@ -84,7 +81,7 @@ class DetectionParityReport:
     agreement: float
 
     def to_dict(self) -> dict[str, float]:
-        """Return the figures for the model card."""
+        """Return the report as a JSON object, for the model card."""
         return asdict(self)
 
 
@@ -94,24 +91,28 @@ def require_detection_parity(
     min_score: float = 0.1,
     run_in_double: Callable[[], Sequence[Detections]] | None = None,
 ) -> DetectionParityReport:
-    """Return how far what ``exported`` found on N images is from what ``trained`` found, from the score ``surely`` on.
+    """Return how far the detections ``exported`` are from ``trained``, those from ``min_score`` on, on N images.
 
-    Raises ``ModelError`` when more than 1 % of the findings have no partner of the same class whose score differs by
-    at most 0.001 and whose sides by half a pixel: that much may fall to ties in what is kept of doubled boxes. More
-    may where a network that has learnt next to nothing takes its places for objects by the last digits: ``exact``
-    makes what the trained network itself finds in double precision.
+    Raises ``ModelError`` when more detections than ``FP32_TOLERANCE`` allows have no partner: one of the same class
+    whose score and whose sides, in pixels of the image, are within it. The allowed ones may be ties in the suppression
+    of duplicates.
+
+    In a network that has learned very little, rounding may decide which positions become detections. ``run_in_double``
+    returns the detections of the trained network in double precision; twice as many as those change may differ.
     """
-    report, lone, total = _compare_detections(exported, trained, min_score)
-    allowed = MAX_UNMATCHED * total
-    if lone > allowed and run_in_double is not None:
-        allowed = max(allowed, ROUNDING_FACTOR * _compare_detections(run_in_double(), trained, min_score)[1])
-    if lone > allowed:
+    report, lone_count, total = _compare_detections(exported, trained, min_score)
+    allowed_count = FP32_TOLERANCE.max_unmatched * total
+    if lone_count > allowed_count and run_in_double is not None:
+        allowed_count = max(
+            allowed_count, ROUNDING_FACTOR * _compare_detections(run_in_double(), trained, min_score)[1]
+        )
+    if lone_count > allowed_count:
         raise ModelError(
             _(
                 "The exported network differs on {lone} of {total} objects: missing, moved, or with another score."
-            ).format(lone=lone, total=total),
+            ).format(lone=lone_count, total=total),
             _("Expected scores within {score:g} and boxes within {box:g} pixels of the trained network's.").format(
-                score=SCORE_TOLERANCE, box=BOX_TOLERANCE
+                score=FP32_TOLERANCE.score, box=FP32_TOLERANCE.box
             ),
             _("Please report this with the model's name; the trained weights are in the run's checkpoints."),
         )
@@ -119,16 +120,22 @@ def require_detection_parity(
 
 
 def _compare_detections(
-    found: Sequence[Detections], trained: Sequence[Detections], surely: float
+    exported: Sequence[Detections], trained: Sequence[Detections], min_score: float
 ) -> tuple[DetectionParityReport, int, int]:
-    """Return the differences, how many findings of ``trained`` have no partner in ``found``, and how many there are."""
-    scores, boxes, lone = [0.0], [0.0], 0
-    for ours, theirs in zip(found, trained, strict=True):
-        for at in np.flatnonzero(theirs.scores >= surely).tolist():
-            score, box = match_nearest_box(ours, theirs.boxes[at], int(theirs.class_ids[at]), float(theirs.scores[at]))
-            lone += int(score > SCORE_TOLERANCE or box > BOX_TOLERANCE)
-            if score <= SCORE_TOLERANCE and box <= BOX_TOLERANCE:
+    """Return the report, how many detections of ``trained`` have no partner in ``exported``, and how many there are."""
+    scores, boxes, lone_count = [0.0], [0.0], 0
+    for ours, theirs in zip(exported, trained, strict=True):
+        for row in np.flatnonzero(theirs.scores >= min_score).tolist():
+            score, box = match_nearest_box(
+                ours, theirs.boxes[row], int(theirs.class_ids[row]), float(theirs.scores[row])
+            )
+            lone_count += int(score > FP32_TOLERANCE.score or box > FP32_TOLERANCE.box)
+            if score <= FP32_TOLERANCE.score and box <= FP32_TOLERANCE.box:
                 scores.append(score)
                 boxes.append(box)
-    total = len(scores) - 1 + lone
-    return DetectionParityReport(len(trained), max(scores), max(boxes), 1.0 - lone / max(total, 1)), lone, total
+    total = len(scores) - 1 + lone_count
+    return (
+        DetectionParityReport(len(trained), max(scores), max(boxes), 1.0 - lone_count / max(total, 1)),
+        lone_count,
+        total,
+    )

@@ -17,7 +17,8 @@ from lince.datasets import Dataset
 from lince.errors import ModelError, UsageError
 from lince.export.int8 import QuantisationResult, quantise_network
 from lince.export.model_outputs import BATCH, EvaluationImages, ModelOutputs
-from lince.export.targets import ExportTarget, get_target
+from lince.export.targets import get_target
+from lince.export.targets.target import ExportTarget
 from lince.export.validator import ExportValidator, ValidationReport
 from lince.i18n import _
 from lince.inference import packed_model
@@ -83,7 +84,7 @@ class ExportResult:
 def export_model(
     export_input: ExportInput, options: ExportOptions, out: Path, progress: Progress = SILENT
 ) -> ExportResult:
-    """Write the model of ``export_input`` to ``out``, a new folder or a file ending in ``.lince``, and return the result.
+    """Write the model of ``export_input`` to ``out``, a new folder or a file ending in ``.lince``, and validate it.
 
     Raises ``UsageError`` for options that cannot be combined, ``MissingExtraError`` when the target needs a library
     that is not installed, and ``ModelError`` when the export differs too much from its run. Nothing is left behind
@@ -205,20 +206,16 @@ def _quantise_int8(
     Value ranges come from the training images. The headline metric on the validation images may fall by ``max_drop``
     percentage points. Raises ``UsageError`` without training or validation images.
     """
-    if (
-        export_input.train is None
-        or export_input.val is None
-        or not len(export_input.train)
-        or not len(export_input.val)
-    ):
+    train, val = export_input.train, export_input.val
+    if not train or not val:  # missing or empty
         raise UsageError(
             _("There are no training photos for INT8 calibration, or no validation photos."),
             _("Expected the run's own data, or --data with training and validation photos."),
         )
-    calibration_dataset = _sample_rows(export_input.train, MAX_CALIBRATION_IMAGES)
-    val_images = EvaluationImages(_sample_rows(export_input.val, MAX_VALIDATION_IMAGES), "val")
+    train_images = EvaluationImages(_sample_rows(train, MAX_CALIBRATION_IMAGES), "train")
+    val_images = EvaluationImages(_sample_rows(val, MAX_VALIDATION_IMAGES), "val")
     spec = reference.card.preprocess
-    prepared = [reference.prepare(data).image for data in EvaluationImages(calibration_dataset, "train").iter_encoded()]
+    prepared = [reference.prepare(data).image for data in train_images.iter_encoded()]
     fixed_size = reference.backend.input_shape[0]
     batch_size = fixed_size if isinstance(fixed_size, int) else BATCH
 

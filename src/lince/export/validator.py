@@ -100,14 +100,17 @@ class ExportValidator:
         """
         require_same_card(self.reference.card, exported.card)
         collect = get_task(exported.card.task).load_part("outputs")
-        before = collect(self.reference, self.images, progress=self.progress)
-        self._require_recorded_outputs(before)
-        after = collect(exported, self.images, progress=self.progress)
+        reference_outputs = collect(self.reference, self.images, progress=self.progress)
+        self._require_recorded_outputs(reference_outputs)
+        exported_outputs = collect(exported, self.images, progress=self.progress)
         tolerance = TOLERANCES[exported.card.precision]
-        agreement = after.compare_with(before, tolerance or _UNLIMITED_TOLERANCE)
+        agreement = exported_outputs.compare_with(reference_outputs, tolerance or _UNLIMITED_TOLERANCE)
         if tolerance is not None and not agreement.is_within(tolerance):
             raise _outputs_differ_error(agreement, tolerance)
-        quality = _pair_or_none(before.compute_headline_metric(self.images), after.compute_headline_metric(self.images))
+        quality = _pair_or_none(
+            reference_outputs.compute_headline_metric(self.images),
+            exported_outputs.compute_headline_metric(self.images),
+        )
         drop = 100 * (1 - agreement.agreement if quality is None else quality[0] - quality[1])
         if not drop <= self.max_drop:
             raise _quality_loss_error(drop, self.max_drop, quality, len(self.images))
@@ -116,7 +119,7 @@ class ExportValidator:
             len(self.images),
             self.images.split,
             agreement,
-            before.metric_name,
+            reference_outputs.metric_name,
             quality,
             drop,
             size,
@@ -125,13 +128,16 @@ class ExportValidator:
         )
 
     def _measure_latencies(self, exported: Predictor, count: int) -> tuple[float, float]:
-        """Return the milliseconds of (run, export) for ``count`` images, measured with the batch size that the network takes."""
+        """Return the milliseconds of (run, export) for ``count`` images.
+
+        A network with a fixed batch size is measured with that one, and the result is scaled.
+        """
         fixed_size = self.reference.backend.input_shape[0]
         batch = model_outputs.build_input_batch(
             self.reference, self.images, fixed_size if isinstance(fixed_size, int) else count
         )
-        before, after = model_outputs.benchmark_backends((self.reference.backend, exported.backend), batch)
-        return before * count / len(batch), after * count / len(batch)
+        reference_ms, exported_ms = model_outputs.benchmark_backends((self.reference.backend, exported.backend), batch)
+        return reference_ms * count / len(batch), exported_ms * count / len(batch)
 
     def _require_recorded_outputs(self, outputs: ModelOutputs) -> None:
         """Raise ``ModelError`` when the run's model no longer gives the predictions that were recorded after training.

@@ -1,4 +1,4 @@
-"""Reads and writes dataset formats: label files become a ``Table``, and a ``Table`` becomes label files.
+"""Reads and writes dataset formats: label files become a ``LabelTable``, and a ``LabelTable`` becomes label files.
 
 Names are imported when they are first used, because the command line imports ``lince.formats.registry`` for the names
 of the formats, and must not load numpy for it.
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lince.formats.format import Capability, Format, WriteRequest
     from lince.formats.format_detector import open_table
     from lince.formats.registry import FORMATS
-    from lince.formats.table import FIXES, PixelBlocks, ReadOptions, Table
+    from lince.formats.table import FIXES, LabelTable, PixelBlocks, ReadOptions
     from lince.storage.tree import DataLocation, FileTree
 else:
     _LAZY_IMPORTS = {
@@ -25,7 +25,7 @@ else:
         "Format": "lince.formats.format",
         "PixelBlocks": "lince.formats.table",
         "ReadOptions": "lince.formats.table",
-        "Table": "lince.formats.table",
+        "LabelTable": "lince.formats.table",
         "WriteRequest": "lince.formats.format",
         "open_table": "lince.formats.format_detector",
     }
@@ -46,9 +46,9 @@ __all__ = [
     "DataLocation",
     "FileTree",
     "Format",
+    "LabelTable",
     "PixelBlocks",
     "ReadOptions",
-    "Table",
     "WriteRequest",
     "open_table",
 ]

@@ -12,7 +12,7 @@ from lince.annotations import RejectedItem
 from lince.errors import AmbiguousError, UsageError
 from lince.formats.builders.classification_table import ClassificationTableBuilder, shorten_list, sort_class_names
 from lince.formats.format import Capability, Format, WriteRequest
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.splits import SPLIT_WORDS, UNASSIGNED
@@ -55,7 +55,7 @@ def find_single_class_folder(location: DataLocation) -> str | None:
     return names[0] if len(names) == 1 and not _SPLIT_FOLDER.fullmatch(names[0]) else None
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read class folders: every file in or below a class folder is an image of that class, or is rejected.
 
     Images beside the class folders and folders without images are rejected too. Raise ``AmbiguousError`` when there are

@@ -13,7 +13,7 @@ from lince.errors import UsageError
 from lince.formats.builders.classification_table import ClassificationTableBuilder, shorten_list, sort_class_names
 from lince.formats.csv_classes import reader as csv_classes_reader
 from lince.formats.format import Capability, Format
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.splits import SPLIT_WORDS, UNASSIGNED
@@ -50,7 +50,7 @@ def detect(location: DataLocation) -> str | None:
     return _("file names such as {pattern}, classes {names}").format(pattern=pattern, names=shorten_list(names))
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read file names by ``options.pattern``, or by the pattern that every image's name fits.
 
     In a pattern ``{class}`` is the class, ``{n}`` a number and any other ``{word}`` some text; the rest is literal. The

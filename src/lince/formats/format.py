@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import CROWD, DIFFICULT, GROUP, OCCLUDED, TRUNCATED
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.progress import Progress
 from lince.storage.tree import DataLocation
 
@@ -50,7 +50,7 @@ class WriteRequest:
     ``read_image`` returns the encoded bytes of the image in a row of the table, for formats that embed images.
     """
 
-    table: Table
+    table: LabelTable
     image_paths: Sequence[str]
     image_sizes: NDArray[np.int32]
     read_image: Callable[[int], bytes]
@@ -62,7 +62,8 @@ class Format:
 
     ``detect`` returns the evidence for the format at a location, as a text for people, or ``None``; it looks at names
     and the beginnings of files only. ``read`` returns the labels as a table and raises ``DataError`` or ``UsageError``
-    when the files cannot be used at all; single rows and objects that cannot be used are listed in ``Table.rejected``.
+    when the files cannot be used at all; single rows and objects that cannot be used are listed in
+    ``LabelTable.rejected``.
 
     ``write`` adds label files to a folder that holds the images already. ``image_path`` returns where an image goes in
     that folder, given the name of its split, the name of its class (both empty for none) and its file name. Formats
@@ -73,7 +74,7 @@ class Format:
 
     name: str
     detect: Callable[[DataLocation], str | None]
-    read: Callable[[DataLocation, ReadOptions, Progress], Table]
+    read: Callable[[DataLocation, ReadOptions, Progress], LabelTable]
     capabilities: Capability
     write: Callable[[WriteRequest, Path], None] | None = None
     image_path: Callable[[str, str, str], str] | None = None

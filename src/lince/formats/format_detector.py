@@ -15,7 +15,7 @@ from lince.formats import class_folders, file_names
 from lince.formats.csv_classes import reader as csv_classes_reader
 from lince.formats.csv_text import CSV_SUFFIXES
 from lince.formats.registry import FORMATS
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.storage.resolve import resolve_location
@@ -25,7 +25,7 @@ from lince.validation import require_choice
 
 def open_table(
     path: Path | str, format_name: str | None = None, options: ReadOptions | None = None, progress: Progress = SILENT
-) -> Table:
+) -> LabelTable:
     """Return the labels at ``path``, read as the format ``format_name`` or as the one format that fits.
 
     ``path`` is a folder, a file, a zip archive or a URL. Raise ``AmbiguousError`` when several formats fit,
@@ -37,7 +37,7 @@ def open_table(
 
 def read_table(
     location: DataLocation, format_name: str | None, options: ReadOptions, progress: Progress = SILENT
-) -> Table:
+) -> LabelTable:
     """Return the labels at ``location``, as ``open_table`` does."""
     detected = (
         require_choice("format", format_name, FORMATS) if format_name else _detect_format(location, options, progress)
@@ -60,7 +60,7 @@ def _detect_format(location: DataLocation, options: ReadOptions, progress: Progr
     evidence = _gather_evidence(location, progress)
     if len(evidence) == 1:
         [(name, text)] = evidence.items()
-        progress.show_message(_("Format: {format}: {evidence}").format(format=name, evidence=text))
+        progress.show_message(_("Format: {format} ({evidence})").format(format=name, evidence=text))
         return name
     if evidence:
         raise AmbiguousError(

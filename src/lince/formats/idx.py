@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from lince.annotations import Classes, StringColumn
 from lince.errors import AmbiguousError, DataError, UsageError
 from lince.formats.format import Capability, Format
-from lince.formats.table import PixelBlocks, ReadOptions, Table
+from lince.formats.table import LabelTable, PixelBlocks, ReadOptions
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.splits import SPLITS, TEST, TRAIN, UNASSIGNED, VAL
@@ -57,7 +57,7 @@ def detect(location: DataLocation) -> str | None:
     return _("idx files: {names}").format(names=", ".join(map(posixpath.basename, names))) if names else None
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read every pair of images and labels at ``location``; ``train`` and ``t10k`` in the names become the splits.
 
     Images are grey uint8 and stay in memory or mapped from the file; classes are the label values in ascending order,
@@ -74,7 +74,7 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
             stage.advance()
     label_values, class_ids = np.unique(np.concatenate(labels), return_inverse=True)
     counts = [len(array) for array in labels]
-    return Table(
+    return LabelTable(
         root=tree.root,
         format=NAME,
         names=StringColumn.from_strings(

@@ -33,7 +33,7 @@ class PixelBlocks:
 
 
 @dataclass(frozen=True)
-class Table:
+class LabelTable:
     """What a format's reader returns; every column has one entry per image.
 
     ``names`` are paths relative to ``root`` with '/' (full paths for images elsewhere), or made-up names for

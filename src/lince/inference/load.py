@@ -32,8 +32,8 @@ def load(
     or they are given for another model.
     """
     if external_onnx.is_external_model(path):
-        backend = OnnxRuntimeBackend(path, threads)
-        return DetectionPredictor(external_onnx.infer_model_card(backend, names), backend, allow_urls)
+        onnx_backend = OnnxRuntimeBackend(path, threads)
+        return DetectionPredictor(external_onnx.infer_model_card(onnx_backend, names), onnx_backend, allow_urls)
     if names is not None:
         raise UsageError(_("{path} already contains its class names; others cannot be given.").format(path=path))
     card, backend = _open_model(Path(path), threads)

@@ -19,7 +19,7 @@ MAX_LOG_SIDE = 20.0  # exp of it, times a stride, is wider than any image, and d
 
 
 @dataclass(frozen=True)
-class Grid:
+class YoloxGrid:
     """The A cells of all feature maps of one input size.
 
     ``cells`` (A, 2) are column and row within the cell's map, ``strides`` (A,) its size in input pixels. The finest map
@@ -34,14 +34,14 @@ class Grid:
 
 
 @lru_cache(maxsize=32)
-def make_grid(height: int, width: int) -> Grid:
+def make_grid(height: int, width: int) -> YoloxGrid:
     """Return the grid of an input of (height, width) pixels; its arrays are cached and read-only."""
     cells, strides = [], []
     for stride in STRIDES:
         rows, columns = np.mgrid[: height // stride, : width // stride]
         cells.append(np.stack([columns.ravel(), rows.ravel()], 1).astype(np.float64))
         strides.append(np.full(rows.size, float(stride)))
-    grid = Grid(np.concatenate(cells), np.concatenate(strides))
+    grid = YoloxGrid(np.concatenate(cells), np.concatenate(strides))
     grid.cells.flags.writeable = grid.strides.flags.writeable = False
     return grid
 
@@ -102,7 +102,7 @@ def encode(
     return (raw,)
 
 
-def _decode_boxes(raw: NDArray[Any], grid: Grid, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _decode_boxes(raw: NDArray[Any], grid: YoloxGrid, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return boxes (K, 4) in input pixels from ``raw`` (K, 4), the box outputs of the cells ``rows`` (K,)."""
     strides = grid.strides[rows, None]
     centres = (raw[:, :2] + grid.cells[rows]) * strides

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from lince.i18n import _
 from lince.serving import openapi, state
 from lince.serving.hot_reload import ModelReloader
-from lince.serving.http_errors import ApiError, client_error, json_response
+from lince.serving.http_errors import ApiError, client_error
+from lince.serving.json_response import json_response
 from lince.serving.middleware import SecurityMiddleware
 from lince.serving.model_registry import ModelRegistry
 from lince.serving.routes import corrections, health, predictions, try_page

@@ -1,8 +1,8 @@
-"""The folder of photos whose answer a person set right, which every verb of lince reads as a dataset.
+"""Stores corrected images in a folder that every command of lince reads as a dataset.
 
-Photos of a classifier lie in a folder for each class; those of a detector in ``images`` beside ``labels`` and
-``data.yaml``, as YOLO has them. They are called by their content, so nothing that a client writes becomes a path, and a
-photo sent twice is kept once. The last word on a photo counts.
+Images with a class are in a folder of that class, images with boxes in ``images`` beside ``labels`` and ``data.yaml``,
+in YOLO's format. Their names are digests of their content, so that no text of a client becomes a path, and an image
+that is sent twice is stored once. The last correction of an image replaces earlier ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lince.errors import UsageError
 from lince.fileio import compute_digest, write_bytes
 from lince.formats import class_folders
 from lince.formats.format import WriteRequest
-from lince.formats.table import Table
+from lince.formats.table import LabelTable
 from lince.formats.yolo import reader as yolo_reader
 from lince.formats.yolo import writer as yolo_writer
 from lince.i18n import _
@@ -31,13 +31,17 @@ from lince.serving import request_images
 from lince.serving.http_errors import ApiError, client_error
 from lince.splits import UNASSIGNED
 
-MAX_FILES, MAX_BYTES = 20_000, 4 << 30
+MAX_FILES, MAX_BYTES = 20_000, 4 << 30  # of one folder
 _SUFFIXES = {"jpeg": ".jpg", "tiff": ".tif"}
 
 
 @dataclass(frozen=True, eq=False)
 class CorrectedBoxes:
-    """What is on a photo of ``size`` (height, width): ``boxes`` float64 (K, 4) in its pixels, ``class_ids`` (K,)."""
+    """All objects in an image of ``image_size`` (height, width) in pixels.
+
+    ``boxes`` (K, 4) are left, top, right, bottom in its pixels, ``class_ids`` (K,) are indices of the model's classes;
+    K is 0 for an image without objects.
+    """
 
     boxes: NDArray[np.float64]
     class_ids: NDArray[np.int32]
@@ -46,7 +50,12 @@ class CorrectedBoxes:
 
 @dataclass(eq=False)
 class CorrectionStore:
-    """What people set right, in ``folder``, which never holds more than ``files`` files and ``size`` bytes."""
+    """The corrections of one model, in ``folder``, which is created by the first one.
+
+    The folder never has more than ``max_files`` files and ``max_bytes`` bytes, whoever wrote them; files that others
+    add or delete meanwhile are noticed when the counted space is used up. Thread-safe; every file is written aside and
+    renamed, so a crash leaves no truncated one.
+    """
 
     folder: Path
     max_files: int = MAX_FILES
@@ -54,58 +63,65 @@ class CorrectionStore:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._free_space = (0, 0)  # files and bytes that surely fit still
+        self._free_space = (0, 0)  # files and bytes that fit; counted on disk when they do not suffice
 
-    def save_label(self, photo: bytes, label: str, classes: Classes) -> bool:
-        """Keep ``photo``, an image file, as one of the class ``label``; return whether it was not kept so before.
+    def save_label(self, image: bytes, label: str, classes: Classes) -> bool:
+        """Save ``image``, an image file, in the folder of the class ``label``; return whether it was not there yet.
 
-        Raises ``RefusedError`` when the folder is full, or no folder can be called as the class.
+        It is removed from the folders of all other ``classes``. Raises ``ApiError`` when the store is full (507), or
+        when the class has a name that no folder can have, such as one with a slash (422).
         """
-        name = _content_name(photo)
+        name = _content_name(image)
         target = self.folder / _label_path(label, name)
         with self._lock:
             if target.exists():
                 return False
-            self._reserve_space(1, len(photo))
-            write_bytes(target, photo)
-            for other in classes.names:
-                if other != label and _is_usable_label(other):
-                    (self.folder / other / name).unlink(missing_ok=True)
+            self._reserve_space(1, len(image))
+            write_bytes(target, image)
+            for class_name in classes.names:
+                if class_name != label and _is_usable_label(class_name):
+                    (self.folder / class_name / name).unlink(missing_ok=True)
         return True
 
-    def save_objects(self, photo: bytes, marked: CorrectedBoxes, classes: Classes) -> bool:
-        """Keep ``photo`` with all that is on it; return whether it was not kept so before.
+    def save_objects(self, image: bytes, objects: CorrectedBoxes, classes: Classes) -> bool:
+        """Save ``image``, an image file, with its ``objects``; return whether any file is new or has changed.
 
-        Raises ``RefusedError`` when the folder is full, or holds photos of a model with other classes.
+        Labels of the same image that were saved before are replaced. Raises ``ApiError`` when the store is full (507),
+        or when it has images of a model with other ``classes``, since YOLO's labels are indices of them (409).
         """
-        name = yolo_writer.image_path("", "", _content_name(photo))
-        written = _yolo_files(name, marked, classes)
+        name = yolo_writer.image_path("", "", _content_name(image))
+        contents = _format_yolo_files(name, objects, classes)
         with self._lock:
-            known = self.folder / "data.yaml"
-            if known.exists() and known.read_bytes() != written["data.yaml"]:
+            class_file = self.folder / "data.yaml"
+            if class_file.exists() and class_file.read_bytes() != contents["data.yaml"]:
                 raise client_error(
                     "other-classes", _("The folder already contains corrections for a model with other classes."), 409
                 )
-            written[name] = photo
-            new = {place: data for place, data in written.items() if not _has_content(self.folder / place, data)}
-            self._reserve_space(len(new), sum(map(len, new.values())))
-            for place, data in new.items():  # the photo comes last: without it its labels say nothing
-                write_bytes(self.folder / place, data)
-        return bool(new)
+            contents[name] = image
+            changed = {path: data for path, data in contents.items() if not _has_content(self.folder / path, data)}
+            self._reserve_space(len(changed), sum(map(len, changed.values())))
+            for path, data in changed.items():  # the image last: a failed write leaves none without its labels
+                write_bytes(self.folder / path, data)
+        return bool(changed)
 
     def _reserve_space(self, files: int, size: int) -> None:
-        """Count what is to be written; raise ``RefusedError`` when it does not fit."""
-        for counted in (False, True):
-            if counted:
+        """Take ``files`` files of ``size`` bytes in all from the free space; raise ``ApiError`` (507) when it is less.
+
+        The folder is walked only when the space known to be free does not suffice, so saving stays fast in a large one.
+        """
+        for is_measured in (False, True):
+            if is_measured:
                 self._free_space = self._measure_free_space()
-            if self._free_space[0] >= files and self._free_space[1] >= size:
-                self._free_space = (self._free_space[0] - files, self._free_space[1] - size)
+            free_files, free_bytes = self._free_space
+            if free_files >= files and free_bytes >= size:
+                self._free_space = (free_files - files, free_bytes - size)
                 return
         raise ApiError(
             507, "corrections-full", _("The folder for corrections is full. Contact the server administrator.")
         )
 
     def _measure_free_space(self) -> tuple[int, int]:
+        """Return how many more files and bytes the folder may have; links count as themselves."""
         sizes = [
             os.lstat(os.path.join(folder, name)).st_size
             for folder, _folders, names in os.walk(self.folder)
@@ -115,19 +131,21 @@ class CorrectionStore:
 
 
 def require_known_class(name: str, classes: Classes) -> str:
-    """Return ``name``; raise ``ApiError`` when it is none of ``classes``."""
+    """Return ``name``; raise ``ApiError`` (422) when it is none of ``classes``."""
     if name not in classes.names:
-        shown = request_images.shorten_text(name)
-        raise client_error("unknown-class", _("There is no class '{name}'.").format(name=shown), 422)
+        message = _("There is no class '{name}'.").format(name=request_images.shorten_text(name))
+        raise client_error("unknown-class", message, 422)
     return name
 
 
-def _content_name(photo: bytes) -> str:
-    kind = images.detect_format(photo) or ""
-    return compute_digest(photo) + _SUFFIXES.get(kind, f".{kind}")
+def _content_name(image: bytes) -> str:
+    """Return the file name of an image: the digest of its bytes, and the suffix of its format."""
+    image_format = images.detect_format(image) or ""
+    return compute_digest(image) + _SUFFIXES.get(image_format, f".{image_format}")
 
 
 def _is_usable_label(label: str) -> bool:
+    """Return whether the class ``label`` can have a folder."""
     try:
         return bool(_label_path(label, "x"))
     except ApiError:
@@ -135,6 +153,7 @@ def _is_usable_label(label: str) -> bool:
 
 
 def _label_path(label: str, name: str) -> str:
+    """Return the path of the image called ``name`` in the store; raise ``ApiError`` (422) for an unusable ``label``."""
     if not label:
         raise client_error("unfit-class", _("A class without a name cannot have a folder."), 422)
     try:
@@ -144,26 +163,32 @@ def _label_path(label: str, name: str) -> str:
 
 
 def _has_content(path: Path, data: bytes) -> bool:
+    """Return whether ``path`` is a file with exactly the bytes ``data``."""
     return path.is_file() and path.read_bytes() == data
 
 
-def _yolo_files(name: str, marked: CorrectedBoxes, classes: Classes) -> dict[str, bytes]:
-    """Return the files of labels that YOLO has for a photo called ``name``, by their paths."""
-    starts = np.array([0, len(marked.class_ids)], np.int64)
-    objects = ObjectTable.from_boxes(starts, marked.class_ids, marked.boxes)
+def _format_yolo_files(name: str, objects: CorrectedBoxes, classes: Classes) -> dict[str, bytes]:
+    """Return the content of the label file of the image ``name`` and of ``data.yaml``, by path in the store.
+
+    They come from the writer of the YOLO format, into a temporary folder, so that both places agree on the format.
+    """
+    starts = np.array([0, len(objects.class_ids)], np.int64)
+    object_table = ObjectTable.from_boxes(starts, objects.class_ids, objects.boxes)
     split = np.array([UNASSIGNED], np.int8)
     unlabelled = np.array([UNLABELLED], np.int32)
-    table = Table(
-        Path(), yolo_reader.NAME, StringColumn.from_strings([name]), classes, unlabelled, split, objects=objects
-    )
-    with tempfile.TemporaryDirectory() as aside:
-        yolo_writer.write(WriteRequest(table, [name], np.array([marked.image_size], np.int32), _no_image), Path(aside))
-        return {path.relative_to(aside).as_posix(): path.read_bytes() for path in _list_files(Path(aside))}
+    names = StringColumn.from_strings([name])
+    table = LabelTable(Path(), yolo_reader.NAME, names, classes, unlabelled, split, objects=object_table)
+    sizes = np.array([objects.image_size], np.int32)
+    with tempfile.TemporaryDirectory() as temporary:
+        yolo_writer.write(WriteRequest(table, [name], sizes, _read_no_image), Path(temporary))
+        return {path.relative_to(temporary).as_posix(): path.read_bytes() for path in _list_files(Path(temporary))}
 
 
 def _list_files(folder: Path) -> Sequence[Path]:
+    """Return all files below ``folder``, sorted."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _no_image(_index: int) -> bytes:
-    raise NotImplementedError("YOLO's labels hold no images")
+def _read_no_image(_row: int) -> bytes:
+    """Stand in for the reader of images, which the YOLO writer does not call: its label files contain no pixels."""
+    raise NotImplementedError("YOLO label files contain no images")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from lince.i18n import _
+from lince.serving.json_response import json_response
 
 STOPPING_RETRY_SECONDS = 1
 _LINGER_SECONDS = 2.0
@@ -58,12 +57,6 @@ class _LingeringResponse(Response):
                 while (await receive()).get("more_body"):
                     pass
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return ``value`` as a compact JSON response in UTF-8; raise ``ValueError`` for NaN and infinity."""
-    body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
-    return Response(body, status, headers=dict(headers or {}), media_type="application/json")
 
 
 def server_busy_error(seconds: float) -> ApiError:

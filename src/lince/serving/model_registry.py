@@ -1,4 +1,8 @@
-"""The models that a server answers with: each with its name, its queue, and the files from which it was read."""
+"""The served models: loading, benchmarking and replacing their versions, each with a batcher of its own.
+
+A ``ModelRegistry`` has a ``ServedModel`` for each name. Its files can change while the server runs; each state of them
+that was loaded is a ``ModelVersion``, and a ``LoadedVersion`` is one in use, with its queue.
+"""
 
 from __future__ import annotations
 
@@ -32,45 +36,59 @@ from lince.serving.settings import BatchingSettings, RequestLimits, ServerSettin
 from lince.tasks import get_task
 
 _BATCH_SIZES = (1, 2, 4, 8, 16)
-_WORTHWHILE_RATIO = 0.95  # a larger batch must take less than this share of the time a photo
+_WORTHWHILE_RATIO = 0.95  # a larger batch must need less than this fraction of the seconds per image
 _BENCHMARK_SECONDS = 1.0
-_MIN_LATENCY_BOUND = 1.0
-_LARGE_PIXELS = 8_000_000  # pixels from which on photos are decoded one after another, so that memory stays bounded
+_MIN_LATENCY_BOUND = 1.0  # seconds
+_LARGE_PIXELS = 8_000_000  # larger images are decoded one at a time, which bounds the memory in use
 _LARGE_IMAGE_LOCK = threading.Lock()
-_BATCHES_PER_BOUND = 32  # whole batches that fit into the default bound
-_MIN_QUEUE = 64
+_BATCHES_PER_BOUND = 32  # full batches that fit into the default latency bound
+_MIN_QUEUE = 64  # images
 
-FileStamp = tuple[tuple[str, int, int, int], ...]  # of each file: name, time of change, bytes, number on its disk
+FileStamp = tuple[tuple[str, int, int, int], ...]  # of each file: name, modification time in ns, bytes, inode
 
 
 @dataclass(frozen=True, eq=False)
 class ModelVersion:
-    """One state of a model's files, ready to be asked: alone on all cores, or on a share of them beside others."""
+    """One state of a model's files, loaded for inference.
+
+    ``predictor`` uses all cores of the server for one batch, ``shared_predictor`` as many as are left to each of
+    several batches that run at the same time; both are of the same network. Thread-safe. A ``batcher.BatchModel``.
+    """
 
     predictor: Predictor
     shared_predictor: Predictor
     limits: RequestLimits
 
-    def prepare(self, photo: UploadedImage) -> PreparedImage:
-        """Return ``photo`` as the network is to see it; raise ``RefusedError`` when it cannot be read."""
-        large = request_images.check_image(photo.data, self.limits) > _LARGE_PIXELS
+    def prepare(self, image: UploadedImage) -> PreparedImage:
+        """Return ``image`` decoded and resized for the network.
+
+        Raises ``ApiError`` when it has too many bytes or pixels (413), is no image (415), or is damaged (422).
+        """
+        is_large = request_images.check_image(image.data, self.limits) > _LARGE_PIXELS
         try:
-            with _LARGE_IMAGE_LOCK if large else nullcontext():
-                return self.predictor.prepare(photo.data)
+            with _LARGE_IMAGE_LOCK if is_large else nullcontext():
+                return self.predictor.prepare(image.data)
         except ImageError as error:
-            raise request_images.damaged_image_error(photo.data) from error
+            raise request_images.damaged_image_error(image.data) from error
 
     def predict_prepared(
-        self, seen: Sequence[PreparedImage], names: Sequence[str], threshold: float | None, alone: bool = True
+        self, prepared: Sequence[PreparedImage], names: Sequence[str], threshold: float | None, alone: bool = True
     ) -> Sequence[Any]:
-        """Return a ``Prediction`` or ``Found`` for each photo; ``threshold`` is a detector's."""
-        model = self.predictor if alone else self.shared_predictor
+        """Return the task's ``PredictionResult`` for each image, in one call of the network.
+
+        ``names`` are those of the images. ``threshold`` (0..1) replaces the score thresholds of a model that has some;
+        ``None`` keeps them. ``alone`` says that no other batch runs, so all cores may be used.
+        """
+        predictor = self.predictor if alone else self.shared_predictor
         if threshold is not None:
-            model = model.with_threshold(threshold)
-        return model.predict_prepared(seen, names)
+            predictor = predictor.with_threshold(threshold)
+        return predictor.predict_prepared(prepared, names)
 
     def validate_output(self) -> None:
-        """Ask for one answer; raise ``ModelError`` when it is none that could be told."""
+        """Predict one image of random pixels; raise ``ModelError`` when its record cannot be written as JSON.
+
+        So a model that gives NaN is refused when it is loaded, and not at the first request.
+        """
         spec = self.predictor.card.preprocess
         noise = np.random.default_rng(0).integers(0, 256, (spec.height, spec.width, 3)).astype(np.uint8)
         try:
@@ -81,50 +99,60 @@ class ModelVersion:
             ) from error
 
     def benchmark_batch_sizes(self, workers: int) -> dict[int, float]:
-        """Return the seconds a photo when ``workers`` at one time answer batches of 1, 2, 4, ...
+        """Return the seconds per image for each batch size, while ``workers`` batches run at the same time.
 
-        No more sizes are tried than about a second allows.
+        The sizes are those of ``_BATCH_SIZES``, in ascending order, as many as can be tried in about a second, or the
+        only one that the network accepts. Each is the best of three runs with black images, so decoding does not count.
         """
         spec = self.predictor.card.preprocess
         blank = PreparedImage(np.zeros((spec.height, spec.width, 3), np.uint8), (spec.height, spec.width))
-        fixed = self.predictor.backend.input_shape[0]
-        found: dict[int, float] = {}
-        begun = time.monotonic()
-        with ThreadPoolExecutor(workers, "lince-measure") as pool:
-            for size in (fixed,) if isinstance(fixed, int) else _BATCH_SIZES:
-                if found and time.monotonic() - begun > _BENCHMARK_SECONDS:
+        fixed_size = self.predictor.backend.input_shape[0]
+        seconds_by_size: dict[int, float] = {}
+        start = time.monotonic()
+        with ThreadPoolExecutor(workers, "lince-benchmark") as pool:
+            for size in (fixed_size,) if isinstance(fixed_size, int) else _BATCH_SIZES:
+                if seconds_by_size and time.monotonic() - start > _BENCHMARK_SECONDS:
                     break
                 batches = [[blank] * size] * workers
-                found[size] = min(self._time_batches(pool, batches) for _i in range(3)) / (size * workers)
-        return found
+                seconds_by_size[size] = min(self._time_batches(pool, batches) for _i in range(3)) / (size * workers)
+        return seconds_by_size
 
     def _time_batches(self, pool: ThreadPoolExecutor, batches: Sequence[Sequence[PreparedImage]]) -> float:
-        begun = time.perf_counter()
-        list(pool.map((self.predictor if len(batches) == 1 else self.shared_predictor).predict_prepared, batches))
-        return time.perf_counter() - begun
+        """Return the seconds until all ``batches`` are predicted, which run at the same time in ``pool``."""
+        predictor = self.predictor if len(batches) == 1 else self.shared_predictor
+        start = time.perf_counter()
+        list(pool.map(predictor.predict_prepared, batches))
+        return time.perf_counter() - start
 
 
-def make_batch_plan(measured: dict[int, float], chosen: BatchingSettings, workers: int = 1) -> BatchPlan:
-    """Return how batches are made for ``workers`` on the ground of ``measured``: the seconds a photo by batch size."""
-    batch = chosen.max_batch_size or _best_batch_size(measured)
-    pace = measured.get(batch, min(measured.values()))
-    bound = chosen.max_latency or max(_MIN_LATENCY_BOUND, round(_BATCHES_PER_BOUND * batch * workers * pace, 1))
+def make_batch_plan(seconds_by_size: dict[int, float], settings: BatchingSettings, workers: int = 1) -> BatchPlan:
+    """Return the plan for ``workers`` batches at a time: what ``settings`` say, and the rest from a benchmark.
+
+    ``seconds_by_size`` are the seconds per image by batch size (``ModelVersion.benchmark_batch_sizes``). The default
+    latency bound is the time of 32 full batches per worker, at least 1 s. The default queue has room for twice the
+    images that can be predicted within the bound, at least 64.
+    """
+    batch_size = settings.max_batch_size or _best_batch_size(seconds_by_size)
+    pace = seconds_by_size.get(batch_size, min(seconds_by_size.values()))
+    default_bound = max(_MIN_LATENCY_BOUND, round(_BATCHES_PER_BOUND * batch_size * workers * pace, 1))
+    bound = settings.max_latency or default_bound
     # The bound is what keeps waits short; the queue guards memory, so it leaves room for a machine that gets faster.
-    queue = chosen.max_queue or max(_MIN_QUEUE, int(2 * bound / pace))
-    return BatchPlan(batch, chosen.batch_delay, bound, queue, pace, workers)
+    max_queue = settings.max_queue or max(_MIN_QUEUE, int(2 * bound / pace))
+    return BatchPlan(batch_size, settings.batch_delay, bound, max_queue, pace, workers)
 
 
-def _best_batch_size(measured: dict[int, float]) -> int:
+def _best_batch_size(seconds_by_size: dict[int, float]) -> int:
+    """Return the batch size with the fewest seconds per image; a larger one must be 5 % faster than a smaller."""
     best = 1
-    for size, seconds in measured.items():
-        if best not in measured or seconds < measured[best] * _WORTHWHILE_RATIO:
+    for size, seconds in seconds_by_size.items():
+        if best not in seconds_by_size or seconds < seconds_by_size[best] * _WORTHWHILE_RATIO:
             best = size
     return best
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedVersion:
-    """A version with the queue before it, and when (UTC, ISO 8601) it was loaded."""
+    """A version in use: ``batcher`` is its queue, ``loaded_at`` the time at which it was loaded (UTC, ISO 8601)."""
 
     version: ModelVersion
     batcher: RequestBatcher
@@ -133,9 +161,10 @@ class LoadedVersion:
 
 @dataclass(eq=False)
 class ServedModel:
-    """A model under its name: where it lies, what answers now, and whether a newer version could not be used.
+    """A model under its name, whatever version is in use.
 
-    ``stamp`` is that of the files that were looked at last.
+    ``path`` is its folder or network file. ``file_stamp`` is that of the files that were loaded, or that failed to load
+    last; ``reload_failed`` says that the files are newer than the version in use and could not be loaded.
     """
 
     name: str
@@ -146,29 +175,36 @@ class ServedModel:
 
     @property
     def version(self) -> ModelVersion:
-        """The version that answers now."""
+        """The version in use; it can be another one a moment later."""
         return self.current.version
 
     @property
     def batcher(self) -> RequestBatcher:
-        """The queue before the version that answers now."""
+        """The queue of the version in use.
+
+        Its ``predict`` raises ``ModelReplacedError`` when the version has been replaced meanwhile.
+        """
         return self.current.batcher
 
     @property
     def http(self) -> Any:
-        """What the model's task is in the HTTP API: its records, options and corrections."""
+        """The ``http`` part of the model's task, a module: schema of the records, options and corrections."""
         return get_task(self.version.predictor.card.task).load_part("http")
 
-    def check_options(self, choices: PredictOptions) -> None:
-        """Raise ``RefusedError`` for a choice that says nothing to this model."""
-        given = {"top": choices.top, "threshold": choices.threshold}
-        useless = [name for name, value in given.items() if value is not None and name not in self.http.PREDICT_OPTIONS]
-        if useless:
-            message = _("'{name}' cannot be used with this model.").format(name=useless[0])
+    def check_options(self, options: PredictOptions) -> None:
+        """Raise ``ApiError`` (422) for an option that is given but does not belong to the model's task."""
+        values = {"top": options.top, "threshold": options.threshold}
+        allowed = self.http.PREDICT_OPTIONS
+        foreign = [name for name, value in values.items() if value is not None and name not in allowed]
+        if foreign:
+            message = _("'{name}' cannot be used with this model.").format(name=foreign[0])
             raise client_error("useless-option", message, 422)
 
     def describe(self) -> dict[str, Any]:
-        """Return what clients may know of the model."""
+        """Return the public description of the model as JSON values, with the keys of ``schemas.ModelInfo``.
+
+        Its path is not part of it.
+        """
         current = self.current
         card = current.version.predictor.card
         spec = card.preprocess
@@ -198,12 +234,16 @@ class ServedModel:
 
 
 class ModelRegistry:
-    """All models of a server, in the order in which they were given; the first answers where none is named."""
+    """All models of a server by name, in the order in which they were added.
+
+    ``decoder_pool`` decodes the images of all models, in a thread per core. Models are added before the server starts;
+    after that only their versions change, in ``reload``.
+    """
 
     def __init__(self, settings: ServerSettings, metrics: ServerMetrics) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.decoder_pool = ThreadPoolExecutor(count_cores(), "lince-look")
+        self.decoder_pool = ThreadPoolExecutor(count_cores(), "lince-decode")
         self._served: dict[str, ServedModel] = {}
 
     def __iter__(self) -> Iterator[ServedModel]:
@@ -213,83 +253,101 @@ class ModelRegistry:
         return len(self._served)
 
     def add(self, path: str | Path, name: str = "") -> ServedModel:
-        """Load the model at ``path``, measure it and serve it as ``name`` (its folder's name); return it.
+        """Load and benchmark the model at ``path``, a run, model folder or network file, and serve it as ``name``.
 
-        Raises ``ModelError`` when it cannot be loaded, and ``UsageError`` when the name is taken.
+        The default name is that of ``derive_model_name``. Raises ``ModelError`` when it cannot be loaded or its output
+        is not finite, and ``UsageError`` when another model has the name.
         """
-        chosen = name or derive_model_name(Path(path))
-        if chosen in self._served:
+        model_name = name or derive_model_name(Path(path))
+        if model_name in self._served:
             raise UsageError(
-                _("Two models have the name '{name}'.").format(name=chosen),
+                _("Two models have the name '{name}'.").format(name=model_name),
                 _("Expected different names."),
-                _("Give one of them another name: {line}").format(line=f"{chosen}-2={path}"),
+                _("Give one of them another name: {line}").format(line=f"{model_name}-2={path}"),
             )
-        served = ServedModel(chosen, Path(path), *self._load_version(chosen, Path(path)))
-        self._served[chosen] = served
-        self.metrics.track_queue(chosen, lambda: served.batcher.pending_images)
+        served = ServedModel(model_name, Path(path), *self._load_version(model_name, Path(path)))
+        self._served[model_name] = served
+        self.metrics.track_queue(model_name, lambda: served.batcher.pending_images)
         return served
 
     def reload(self, served: ServedModel) -> None:
-        """Put what lies at the model's path now in place of its version; whoever waits for the old one gets its answer.
+        """Load the files at the path of ``served`` and put them in place of its version.
 
-        Raises ``LinceError`` and others when it cannot be used; then everything stays as it was.
+        Both versions are in memory meanwhile. Images that the old one has accepted are predicted by it. Raises
+        ``LinceError``, or whatever a damaged file makes a library raise; then the old version stays in use.
         """
-        current, found = self._load_version(served.name, served.path)
-        old, served.current, served.file_stamp, served.reload_failed = served.batcher, current, found, False
-        old.retire()
+        version, stamp = self._load_version(served.name, served.path)
+        old_batcher = served.batcher
+        served.current, served.file_stamp, served.reload_failed = version, stamp, False
+        old_batcher.retire()
 
     def _load_version(self, name: str, path: Path) -> tuple[LoadedVersion, FileStamp | None]:
-        """Return what lies at ``path``, tried and measured, and its stamp from before it was read."""
-        found = compute_file_stamp(path)
+        """Return the model at ``path``, validated and benchmarked, and the stamp of its files.
+
+        The stamp is taken before they are read, so that a change in between is noticed later.
+        """
+        stamp = compute_file_stamp(path)
         workers, threads = split_cores(self.settings.batching.threads)
         model = load.load(path, self.settings.batching.threads).with_threads()
+        get_task(model.card.task).load_part("http")  # raises UsageError for a task that cannot be served
         version = ModelVersion(model, model if workers == 1 else model.with_threads(threads), self.settings.limits)
         version.validate_output()
-        made = make_batch_plan(version.benchmark_batch_sizes(workers), self.settings.batching, workers)
-        batcher = RequestBatcher(version, made, self.decoder_pool, partial(self.metrics.observe_batch, name))
-        return LoadedVersion(version, batcher, _utc_timestamp()), found
+        plan = make_batch_plan(version.benchmark_batch_sizes(workers), self.settings.batching, workers)
+        batcher = RequestBatcher(version, plan, self.decoder_pool, partial(self.metrics.observe_batch, name))
+        return LoadedVersion(version, batcher, _utc_timestamp()), stamp
 
     def find(self, name: str | None) -> ServedModel:
-        """Return the model called ``name``; the only one where none is named. Raise ``RefusedError`` otherwise."""
-        known = ", ".join(self._served)
+        """Return the model called ``name``, or the only one for ``None``.
+
+        Raises ``ApiError`` when there is no such model (404), or several and none is named (422).
+        """
+        names = ", ".join(self._served)
         if name is None:
             if len(self._served) > 1:
-                message = _("Several models are served. Expected 'model' to be one of: {known}.").format(known=known)
+                message = _("Several models are served. Expected 'model' to be one of: {known}.").format(known=names)
                 raise client_error("which-model", message, 422)
             return next(iter(self._served.values()))
         if name not in self._served:
             message = _("There is no model '{name}'. Expected one of: {known}.").format(
-                name=request_images.shorten_text(name), known=known
+                name=request_images.shorten_text(name), known=names
             )
             raise client_error("unknown-model", message, 404)
         return self._served[name]
 
     def close(self) -> None:
-        """Let the threads end when what was taken in is answered."""
+        """Release all threads once the images that were accepted are predicted; do not wait for that."""
         for served in self._served.values():
             served.batcher.retire()
         self.decoder_pool.shutdown(wait=False)
 
 
 def derive_model_name(path: Path) -> str:
-    """Return the name under which the model at ``path`` is served unless another is chosen: its run's or file's."""
-    whole = path.resolve()
-    if whole.is_file():
-        return whole.parent.name if whole.stem == "model" else whole.stem
-    return whole.parent.name if whole.name == "model" else whole.name
+    """Return the default name of the model at ``path``: that of its run, its folder or its network file.
+
+    A folder or file called "model" has the name of the folder around it, so ``runs/a``, ``runs/a/model`` and
+    ``runs/a/model/model.onnx`` are "a", "a" and "model".
+    """
+    resolved = path.resolve()
+    if resolved.is_file():
+        return resolved.parent.name if resolved.stem == "model" else resolved.stem
+    return resolved.parent.name if resolved.name == "model" else resolved.name
 
 
 def compute_file_stamp(path: Path) -> FileStamp | None:
-    """Return what changes when the files of the model at ``path`` do; ``None`` while there is none."""
+    """Return a value that changes with the files of the model at ``path``; ``None`` while there is no model.
+
+    File contents are not read, so it is cheap enough to be polled.
+    """
     try:
         folder = path if path.is_file() else model_folder.find_model_folder(path)
         files = [folder] if folder.is_file() else sorted(item for item in folder.iterdir() if item.is_file())
         return tuple(
-            (item.name, fact.st_mtime_ns, fact.st_size, fact.st_ino) for item in files if (fact := item.stat())
+            (item.name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for item in files if (stat := item.stat())
         )
     except (OSError, LinceError):
         return None
 
 
 def _utc_timestamp() -> str:
+    """Return the time now in UTC (ISO 8601, to the second)."""
     return datetime.now(UTC).isoformat(timespec="seconds")

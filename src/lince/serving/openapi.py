@@ -18,6 +18,7 @@ from lince.evaluation.report.html import get_jinja_environment
 from lince.i18n import _
 from lince.serving import digit_image, request_options, state
 from lince.serving.schemas import CorrectionResponse, ErrorResponse, PredictRequestBody, make_predict_response
+from lince.tasks import list_tasks
 
 router = APIRouter(include_in_schema=False)
 _SCHEMA_REF = "#/components/schemas/{model}"
@@ -59,7 +60,7 @@ PREDICT_REQUEST: dict[str, Any] = {
     },
 }
 PREDICT_RESPONSES: _Responses = {
-    200: {"model": make_predict_response(), "description": "A record for each photo, in their order."},
+    200: {"model": make_predict_response(), "description": "A record for each image, in the order of the request."},
     404: {"model": ErrorResponse, "description": "There is no model of that name."},
     **error_responses(414, 415),
     **BODY_ERRORS,
@@ -75,7 +76,7 @@ _STROKES_SCHEMA = {
     "minItems": 1,
     "maxItems": digit_image.MAX_STROKES,
     "items": {"type": "array", "items": _POINT_SCHEMA, "minItems": 1},
-    "description": f"Points x, y in shares of the sheet, y downwards; at most {digit_image.MAX_POINTS} in all.",
+    "description": f"Points x, y in fractions of the area, y downwards; {digit_image.MAX_POINTS} in all at most.",
 }
 DRAWING_REQUEST: dict[str, Any] = {
     "requestBody": {
@@ -94,10 +95,11 @@ DRAWING_RESPONSES: _Responses = {
     },
     **BODY_ERRORS,
 }
-_OBJECTS_SCHEMA = {
-    "type": "string",
-    "contentMediaType": "application/json",
-    "description": 'To a detector, all that is there: [{"class": NAME, "box": [left, top, right, bottom]}, ...].',
+_CORRECTION_FIELDS: dict[str, Any] = {  # of all tasks
+    name: schema
+    for task in list_tasks()
+    if task.has_part("http")
+    for name, schema in task.load_part("http").CORRECTION_FIELDS.items()
 }
 CORRECTION_REQUEST: dict[str, Any] = {
     "requestBody": {
@@ -111,8 +113,7 @@ CORRECTION_REQUEST: dict[str, Any] = {
                     "properties": {
                         "image": _BINARY_SCHEMA,
                         "model": _OPTION_SCHEMAS["model"],
-                        "label": {"type": "string", "description": "To a classifier: the right class."},
-                        "objects": _OBJECTS_SCHEMA,
+                        **_CORRECTION_FIELDS,
                     },
                 }
             }
@@ -120,11 +121,11 @@ CORRECTION_REQUEST: dict[str, Any] = {
     },
 }
 CORRECTION_RESPONSES: _Responses = {
-    200: {"model": CorrectionResponse, "description": "It was kept so before."},
-    201: {"model": CorrectionResponse, "description": "Kept."},
-    404: {"model": ErrorResponse, "description": "The server keeps no corrections, or there is no model of that name."},
-    409: {"model": ErrorResponse, "description": "Corrections of a model with other classes lie there."},
-    507: {"model": ErrorResponse, "description": "There is no room for it."},
+    200: {"model": CorrectionResponse, "description": "It was saved with the same labels before."},
+    201: {"model": CorrectionResponse, "description": "Saved."},
+    404: {"model": ErrorResponse, "description": "The server takes no corrections, or there is no model of that name."},
+    409: {"model": ErrorResponse, "description": "The folder has corrections of a model with other classes."},
+    507: {"model": ErrorResponse, "description": "The folder or the disk is full."},
     **error_responses(415),
     **BODY_ERRORS,
 }

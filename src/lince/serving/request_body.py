@@ -195,11 +195,21 @@ def _collect_body(parts: list[_FormPart], limits: RequestLimits, max_field_bytes
 
 def _add_field(fields: dict[str, str], name: str, data: bytes, max_field_bytes: int) -> None:
     """Add a field unless it is empty; raise ``ApiError`` (422) when it is too long or has another value already."""
-    text = data[:max_field_bytes].decode("utf-8", "replace").strip()
-    if fields.get(name, text) != text or len(data) > max_field_bytes:
+    if len(data) > max_field_bytes:
+        raise _field_too_long_error(name, max_field_bytes)
+    text = data.decode("utf-8", "replace").strip()
+    if fields.get(name, text) != text:
         raise ambiguous_option_error(name)
     if text:
         fields[name] = text
+
+
+def _field_too_long_error(name: str, limit: int) -> ApiError:
+    """Return the 422 for a form field of more than ``limit`` bytes."""
+    message = _("The field '{name}' is longer than {limit:,} bytes.").format(
+        name=request_images.shorten_text(name), limit=limit
+    )
+    return client_error("field-too-long", message, 422)
 
 
 def _build_body(files: list[tuple[str, bytes]], fields: dict[str, str], limits: RequestLimits) -> RequestBody:

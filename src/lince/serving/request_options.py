@@ -52,12 +52,15 @@ def _parse_threshold(text: str) -> float:
 
 MODEL = RequestOption("model", {"type": "string"}, "Name of the model; needed where several are served.", str)
 TOP = RequestOption(
-    "top", {"type": "integer", "minimum": 1, "maximum": _MAX_TOP}, "Classes told by a classifier.", _parse_top
+    "top",
+    {"type": "integer", "minimum": 1, "maximum": _MAX_TOP},
+    "Number of classes in each record of a classification model.",
+    _parse_top,
 )
 THRESHOLD = RequestOption(
     "threshold",
     {"type": "number", "minimum": 0, "maximum": 1},
-    "Score from which on objects count.",
+    "Lowest score of the objects of a detection model.",
     _parse_threshold,
 )
 OPTIONS = {option.name: option for option in (MODEL, TOP, THRESHOLD)}

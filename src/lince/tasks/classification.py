@@ -26,7 +26,7 @@ class ClassificationTask(Task):
         "adapt_config": "lince.training.classification.train:adapt_config",
         "list_models": "lince.models.classification.registry:list_presets",
         "get_model": "lince.models.classification.registry:get_model_entry",
-        "layers": "lince.api.models:summary",
+        "layers": "lince.export.classification.latency:summarise_layers",
         "measure_latency": "lince.export.classification.latency:measure_latency",
         "predictor": "lince.inference.classification.predictor:ClassificationPredictor",
         "evaluate": "lince.training.classification.evaluate:evaluate_classifier",

@@ -32,7 +32,7 @@ PartName = Literal[
     "list_models",
     # get_model(name) -> ModelEntry; raises UsageError with the closest names.
     "get_model",
-    # layers(name, size, classes, grey) -> ModelSummary, layer by layer; optional.
+    # layers(model, size, class_count, grey) -> ModelSummary, layer by layer; optional.
     "layers",
     # measure_latency(model, size, class_count, grey) -> milliseconds per image at random weights.
     "measure_latency",
@@ -46,7 +46,7 @@ PartName = Literal[
     "compare",
     # collect_outputs(predictor, images, with_strips, progress) -> ModelOutputs, for the checks of an export.
     "outputs",
-    # standalone: module with add_postprocess(...) and compare_graph(...), for one ONNX file from pixels to results.
+    # standalone: module with add_postprocess(...) and compare_graph(...), for one self-contained ONNX file.
     "standalone",
     # save_results(results, folder, to, progress) -> the folder.
     "save_results",

@@ -28,7 +28,10 @@ _SPLIT_NAMES = {number: name for name, number in SPLITS.items()} | {UNASSIGNED: 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A training run, finished or interrupted, in ``folder``."""
+    """A training run, finished or interrupted, in ``folder``.
+
+    ``str`` gives its path as given, for commands that a person can type.
+    """
 
     folder: Path
 

@@ -9,7 +9,7 @@ from typing import Any
 from lince.config import TrainConfig
 from lince.datasets import Dataset
 from lince.evaluation.confidence import ConfidenceInterval
-from lince.evaluation.report import DataSummary, ModelSummary, Report, write_html, write_json, write_markdown
+from lince.evaluation.report import DataSummary, ModelFacts, Report, write_html, write_json, write_markdown
 from lince.model_card import ModelCard
 from lince.models.weights_source import WeightsSource
 from lince.preprocess import PreprocessSpec
@@ -117,9 +117,9 @@ def collect_network_facts(source: WeightsSource, params: int, trainable: int, ma
     }
 
 
-def collect_model_facts(facts: Mapping[str, Any], spec: PreprocessSpec) -> ModelSummary:
+def collect_model_facts(facts: Mapping[str, Any], spec: PreprocessSpec) -> ModelFacts:
     """Return the model section of the report from ``facts`` of ``collect_network_facts``."""
-    return ModelSummary(
+    return ModelFacts(
         name=facts["name"],
         source=facts["source"],
         licence=facts["licence"],

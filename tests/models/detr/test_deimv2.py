@@ -1,4 +1,4 @@
-"""DEIMv2: the published sizes, and files in the names of its authors and of transformers."""
+"""DEIMv2: published sizes, and files in the authors' and in transformers' naming."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lince.models.detr import deimv2, deimv2_state_dict  # noqa: E402
 from lince.models.detr.deimv2 import DeimV2  # noqa: E402
 from lince.models.weights import WeightsReport  # noqa: E402
 
-SIZES = {"deimv2-atto": 0.5, "deimv2-femto": 1.0, "deimv2-pico": 1.5, "deimv2-n": 3.6}  # millions, by the paper
+SIZES = {"deimv2-atto": 0.5, "deimv2-femto": 1.0, "deimv2-pico": 1.5, "deimv2-n": 3.6}  # millions, from the paper
 both_kinds = pytest.mark.parametrize("name", ["deimv2-atto", "deimv2-n"])
 
 
 def built(name: str, classes: int = 80, seed: int = 0) -> DeimV2:
     torch.manual_seed(seed)
     network = deimv2.create_detector(detection_registry.get_detector_entry(name), classes, 64, 64).eval()
-    for one in network.parameters():  # norms and biases start alike: no two tensors may be taken for each other
+    for one in network.parameters():  # norms and biases start equal; no two tensors may be
         torch.nn.init.uniform_(one, -0.1, 0.1)
     return network
 
@@ -57,7 +57,7 @@ def test_sides_that_no_map_divides_are_refused() -> None:
 
 
 def of_transformers(network: DeimV2) -> dict[str, torch.Tensor]:
-    """Return the tensors of ``network`` as transformers names them, with every second name that it gives."""
+    """Return the tensors of ``network`` under transformers' names, aliases included."""
     found = {}
     for own, value in network.state_dict().items():
         name = f"model.encoder.{own[5:]}" if own.startswith("neck.") else own.removeprefix("network.")
@@ -71,7 +71,7 @@ def of_transformers(network: DeimV2) -> dict[str, torch.Tensor]:
 @both_kinds
 def test_a_file_that_transformers_reads_gives_the_same_answers_here(name: str, tmp_path: Path) -> None:
     network = built(name)
-    ours = answers(network)  # so few places ask for fewer queries: the settings say so from here on
+    ours = answers(network)  # this few locations need fewer queries
     state = of_transformers(network)
     model = transformers.Deimv2ForObjectDetection(network.network.config).eval()
     assert set(model.state_dict()) == set(state)
@@ -97,7 +97,7 @@ def test_transformers_own_files_are_read_whole(name: str, tmp_path: Path) -> Non
     assert torch.equal(answers(again), answers(network))
 
 
-# The authors' names, as the program in transformers that translates them has them.
+# The authors' names, from the conversion script in transformers.
 NAMES = [
     ("backbone.stem.stem2a.conv.weight", "conv_encoder.model.embedder.stem2a.convolution.weight"),
     ("backbone.stem.stem1.bn.running_var", "conv_encoder.model.embedder.stem1.normalization.running_var"),
@@ -224,7 +224,7 @@ TOGETHER = ["self_attn.in_proj_", "swish_ffn.w12."]
 
 
 def by_the_authors(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return ``state`` in the authors' names, with their joined tensors, and with what follows from the size."""
+    """Return ``state`` under the authors' names, with their merged tensors and size-dependent buffers."""
     found = {"decoder.anchors": torch.zeros(1, 20, 4), "decoder.valid_mask": torch.ones(1, 20, 1)}
     for name in state:
         if name.startswith("model.") and not any(part in name for parts in JOINED for part in parts[1:]):

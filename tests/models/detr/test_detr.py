@@ -1,4 +1,4 @@
-"""Detectors with queries: the published sizes, one loss for all kinds, and answers that do not hang on the batch."""
+"""DETR-like detectors: published sizes, one loss for all kinds, results independent of the batch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_neighbours_in_a_crowd_stay_and_doubles_go() -> None:
         np.array([[0.0, 0, 40, 40], [6, 0, 46, 40], [60, 0, 100, 40], [62, 0, 102, 40]]),
     )
     answers = kind.encode(crowd, np.zeros(4, np.int32), (128, 192), SPEC, 3)
-    # The first two share 0.74 of what they cover, the last two 0.90.
+    # The first two have an IoU of 0.74, the last two of 0.90.
     found = kind.decode(answers, (128, 192), SPEC, DetectionFilter(iou_threshold=kind.iou_threshold))
     assert sorted(found.boxes[:, 0].round().tolist()) == [0, 6, 60]
 
@@ -158,7 +158,7 @@ def test_networks_of_ultralytics_are_refused_with_licence_and_ways_out(
     assert "pip install ultralytics" in str(refusal.value)
 
 
-def test_where_somebody_installed_their_package_its_networks_are_found_with_their_licence(
+def test_networks_of_an_installed_ultralytics_are_found_with_their_licence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(detection_registry, "find_spec", lambda _name: object())
@@ -174,7 +174,7 @@ def test_where_somebody_installed_their_package_its_networks_are_found_with_thei
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_args: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 def test_weights_come_from_the_hub_under_their_published_names(
@@ -229,9 +229,7 @@ def test_detectors_are_listed_with_what_they_cost_and_one_is_timed(capsys: pytes
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_dfine_learns_eight_photos_by_heart_from_nothing_and_its_file_finds_the_same(
-    shared: Path, awkward: Path
-) -> None:
+def test_dfine_overfits_eight_photos_from_random_weights_and_its_export_agrees(shared: Path, awkward: Path) -> None:
     torch = pytest.importorskip("torch")
     import lince
     from lince.export import parity
@@ -260,7 +258,7 @@ def test_dfine_learns_eight_photos_by_heart_from_nothing_and_its_file_finds_the_
     optimiser = torch.optim.AdamW(network.parameters(), 6e-4, weight_decay=1e-4, fused=True)
     torch.manual_seed(0)
     sums, learnt, step = [], 0.0, 0
-    while learnt < 0.95 and step < 200:  # 100 steps were enough when this was written
+    while learnt < 0.95 and step < 200:  # 100 steps sufficed when this was written
         network.train()
         for group in optimiser.param_groups:
             group["lr"] = 6e-4 * min((step + 1) / 20, 1.02 - step / 400)

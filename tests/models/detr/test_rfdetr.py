@@ -1,4 +1,4 @@
-"""RF-DETR: the published sizes, and the answers of transformers under the names of transformers."""
+"""RF-DETR: published sizes, and the same results and tensor names as transformers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIDE = 320
     ],
 )
 def test_sizes_have_the_published_number_of_parameters(name: str, published: float) -> None:
-    # The published ones name COCO's 91 places for classes.
+    # The published ones have COCO's 91 class ids.
     network = rfdetr.create_detector(detection_registry.get_detector_entry(name), 91, 64, 64)
     assert sum(one.numel() for one in network.parameters()) / 1e6 == pytest.approx(published, abs=0.05)
 
@@ -50,7 +50,7 @@ def test_answers_are_those_of_transformers_at_its_own_size_and_at_another(side: 
     images = torch.rand(1, 3, side, side)
     with torch.no_grad():
         expected, (logits, boxes) = theirs(images), ours(images)
-    # Places that score alike to the last digits may change their order.
+    # Locations with scores equal up to rounding may change order.
     torch.testing.assert_close(logits.sort(1).values, expected.logits.sort(1).values, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(boxes.sort(1).values, expected.pred_boxes.sort(1).values, atol=1e-3, rtol=1e-3)
 
@@ -63,7 +63,7 @@ def test_inputs_that_its_windows_cannot_share_are_refused(size: tuple[int, int])
 
 @pytest.fixture(scope="module")
 def published() -> Any:
-    """RF-DETR as transformers builds it, for COCO's 91 places for classes; no two of its tensors are alike."""
+    """Return RF-DETR as transformers builds it, with COCO's 91 class ids; no two of its tensors are equal."""
     torch.manual_seed(0)
     settings = rfdetr.create_detector(
         detection_registry.get_detector_entry("rfdetr-nano"), 91, SIDE, SIDE
@@ -76,7 +76,7 @@ def published() -> Any:
 
 @pytest.fixture(scope="module")
 def files(published: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The files of ``published``: in the authors' names, as transformers writes them, and in its own names."""
+    """Return the files of ``published``: with the authors' names, as transformers saves it, and with its own."""
     found = {}
     for layout, theirs in (("authors", True), ("transformers", False)):
         folder = tmp_path_factory.mktemp(layout)
@@ -126,7 +126,7 @@ def test_for_other_classes_the_layers_that_name_them_are_new_and_told(files: dic
     assert not report.describe_misfits()
     assert {name.split(".")[-3] for name in report.class_layers if "enc_out" in name} == {"enc_out_class_embed"}
     assert {"network.class_embed.weight", "network.class_embed.bias"} < set(report.class_layers)
-    assert len(report.class_layers) == 2 + 2 * 13  # one for each group of queries
+    assert len(report.class_layers) == 2 + 2 * 13  # one per group of queries
 
 
 def test_what_a_file_has_beyond_the_network_is_named_and_another_size_refused(

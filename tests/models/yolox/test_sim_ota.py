@@ -1,4 +1,4 @@
-"""SimOTA and the loss of YOLOX: known answers, a plain reference, and learning."""
+"""SimOTA and YOLOX loss: known values, a plain reference, and convergence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lince.models.box_ops import compute_iou  # noqa: E402
 from lince.models.yolox.loss import compute_yolox_loss  # noqa: E402
 from lince.models.yolox.sim_ota import (  # noqa: E402
     MAX_DYNAMIC_K,
-    Grid,
+    AnchorGrid,
     GroundTruth,
     assign_targets,
     compute_class_costs,
@@ -28,16 +28,16 @@ CLASSES = 3
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """Tensors this small lose more to threads than they gain."""
+    """Use one thread: with tensors this small, threads cost more than they gain."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
 
 
-def grid_of(height: int = 96, width: int = 128) -> Grid:
+def grid_of(height: int = 96, width: int = 128) -> AnchorGrid:
     where = make_grid(height, width)
-    return Grid(torch.tensor(where.cells).float(), torch.tensor(where.strides).float())
+    return AnchorGrid(torch.tensor(where.cells).float(), torch.tensor(where.strides).float())
 
 
 def target(*rows: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,7 +53,7 @@ def random_targets(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def by_hand(costs, overlaps, allowed):
-    """The dealing in plain Python: {place: target}."""
+    """Return SimOTA's dynamic matching in plain Python: {location: target}."""
     askers: dict[int, list[tuple[float, int]]] = {}
     for t, row in enumerate(costs):
         free = [a for a in range(len(row)) if allowed[t][a]]
@@ -67,7 +67,7 @@ def by_hand(costs, overlaps, allowed):
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 25), st.integers(0, 2**32 - 1))
-def test_the_dealing_is_that_of_a_plain_reference_ties_included(targets, count, seed):
+def test_the_matching_equals_a_plain_reference_with_ties(targets, count, seed):
     rng = np.random.default_rng(seed)
     costs = torch.tensor(rng.integers(0, 9, (targets, count))).float()
     overlaps = torch.tensor(rng.integers(0, 9, (targets, count)) / 8).float()
@@ -79,7 +79,7 @@ def test_the_dealing_is_that_of_a_plain_reference_ties_included(targets, count, 
 
 
 def whole_by_hand(raw, grid, boxes, class_ids):
-    """SimOTA in plain Python, from the paper's sentences."""
+    """Return the SimOTA assignment in plain Python, written from the paper."""
     costs, overlaps, allowed = [], [], []
     for box, class_id in zip(boxes, class_ids, strict=True):
         lines: tuple[list, list, list] = ([], [], [])
@@ -113,7 +113,7 @@ def test_the_assignment_is_that_of_a_plain_reference(count, seed):
     found = assign_targets(raw, grid, GroundTruth(boxes, class_ids))
     expected = whole_by_hand(raw.tolist(), grid, boxes.tolist(), class_ids.tolist())
     got = dict(zip(found.cell_rows.tolist(), found.target_rows.tolist(), strict=True))
-    # Costs of places outside are told apart by 0.001 only: a place of no overlap may stand in for its equal.
+    # Costs of locations outside differ by 0.001 only: a location without overlap may replace an equal one.
     assert sum(got.get(a) != t for a, t in expected.items()) <= 1
     assert abs(len(got) - len(expected)) <= 1
 
@@ -155,14 +155,14 @@ def test_boxes_and_answers_are_each_others_inverse():
     torch.testing.assert_close(grid.decode_boxes(raw)[places_], boxes)
 
 
-def test_ten_perfect_places_answer_for_one_object_and_stand_in_its_centre():
+def test_one_object_gets_ten_locations_around_its_centre():
     grid = grid_of()
     box = torch.tensor([[24.0, 16.0, 104.0, 80.0]])
     every = torch.arange(len(grid.strides))
     raw = torch.zeros(len(every), 5 + CLASSES)
     raw[:, :4] = grid.encode_boxes(box.expand(len(every), 4), every)
     found = assign_targets(raw, grid, GroundTruth(box, torch.tensor([1])))
-    # The overlaps of float32 sum to 10 or to the last number below it.
+    # The float32 overlaps sum to 10 or slightly less.
     assert len(found.cell_rows) in (9, 10)
     middle = torch.tensor([64.0, 48.0])
     way = (grid.centres[found.cell_rows] - middle).abs() / grid.strides[found.cell_rows, None]
@@ -188,12 +188,12 @@ def test_gradients_are_finite(count, sort):
     assert found.total.dtype == torch.float32
     assert raw.grad.isfinite().all()
     assert (found.num_positives > 0) == (count > 0)
-    # The empty image teaches one thing: that nothing is there.
+    # The empty image contributes to objectness only.
     assert (raw.grad[1, :, [0, 1, 2, 3, 5, 6, 7]] == 0).all()
     assert (raw.grad[1, :, 4] > 0).all()
 
 
-def test_the_wildest_answers_give_a_finite_loss():
+def test_extreme_outputs_give_a_finite_loss():
     grid = grid_of()
     for value in (-300.0, 300.0):
         raw = torch.full((1, len(grid.strides), 5 + CLASSES), value, requires_grad=True)
@@ -221,7 +221,7 @@ def test_the_parts_are_those_of_the_paper():
     raw = torch.zeros(1, len(grid.strides), 6)
     boxes, ids = target((0, 0, 32, 32, 0))
     last = len(grid.strides) - 1
-    # The place of stride 32 sees half of the object, all others see next to nothing of it.
+    # The location of stride 32 covers half of the object, the others almost nothing.
     raw[0, :, 2:4] = -9.0
     raw[0, last, :4] = torch.tensor([0.5, 0.5, 0.0, math.log(0.5)])
     found = compute_yolox_loss(raw, grid.cells, grid.strides, [(boxes, ids)], use_l1=True)

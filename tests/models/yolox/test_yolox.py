@@ -1,4 +1,4 @@
-"""YOLOX: published weights load as they are, and our network, our ONNX and the reference ONNX answer alike."""
+"""YOLOX: published weights load unchanged; network, export and reference ONNX agree."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_one_and_many_agree_and_the_export_takes_both(awkward: Path) -> None:
     np.testing.assert_allclose(exported, together.numpy(), atol=1e-3)
 
 
-def test_logits_are_the_answers_before_the_sigmoid_and_random_weights_believe_in_nothing() -> None:
+def test_logits_precede_the_sigmoid_and_random_weights_score_low() -> None:
     torch.manual_seed(0)
     network = yolox_model.create_detector(NANO, 2, 64, 96).eval()
     batch = torch.rand(1, 3, 64, 96) * 255

@@ -1,1 +1,1 @@
-"""The command line of image classification."""
+"""Options and output of image classification on the command line."""

@@ -1,4 +1,4 @@
-"""The options and lines of image classification on the command line."""
+"""Options and output of image classification on the command line."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ from lince.number_format import (
 
 
 class ClassificationCommands(TaskCommands):
-    """Options ``--top`` and ``--labels-from``; lines with classes and probabilities."""
+    """Options ``--top`` and ``--truth`` of ``lince predict``; lines with classes and probabilities.
 
-    predict_options = ("top", "truth")
+    With ``--truth``, or folders named like classes, predictions are compared with the true classes.
+    """
 
     def add_predict_options(self, parser: argparse.ArgumentParser) -> None:
-        """Add ``--top`` and ``--labels-from``."""
+        """Add ``--top`` and ``--truth``."""
         group = parser.add_argument_group(_("classification models"))
         group.add_argument(
             "--top", type=parse_positive, metavar="N", help=_("number of classes to show per photo (default: 1)")
@@ -51,7 +52,11 @@ class ClassificationCommands(TaskCommands):
         )
 
     def run_predict(self, model: ClassificationPredictor, arguments: argparse.Namespace, console: Console) -> None:
-        """Classify every image, print a line for each, and write the tables."""
+        """Classify every image, print a line for each, and write the files of ``--csv`` and ``--save``.
+
+        The JSON document is that of ``results_file.build_json_record`` with ``written``, the paths of the files.
+        Without ``--top`` it has the most probable class of each image.
+        """
         predict_many = partial(model.predict_many, truth=arguments.truth or "auto")
         results = self.predict_images(predict_many, arguments, console)
         written = _write_files(arguments, results)
@@ -63,7 +68,10 @@ class ClassificationCommands(TaskCommands):
             console.print_result({}, lines)
 
     def format_result(self, result: ClassificationResult, arguments: argparse.Namespace) -> str:
-        """Return an image and its most probable classes: "photo.jpg  daisy 91.2%"."""
+        """Return the image and its most probable classes: "photo.jpg  daisy 91.2%".
+
+        The true class follows where it is known and differs.
+        """
         names = result.classes.names
         ranked = "  ".join(
             f"{names[index]} {format_percent(score)}" for index, score in result.label.top_k(arguments.top or 1)
@@ -76,7 +84,10 @@ class ClassificationCommands(TaskCommands):
         return f"{result.name}  {ranked}{truth}"
 
     def list_metric_lines(self, metrics: ClassificationMetrics) -> list[str]:
-        """Return the accuracy, and a table of the classes."""
+        """Return the accuracy with its interval, and a table of the classes.
+
+        The columns are the number of images, precision, recall and F1; a dash stands for a metric that is not defined.
+        """
         header = (_("class"), _("images"), _("precision"), _("recall"), _("F1"))
         rows = [
             (
@@ -103,7 +114,11 @@ class ClassificationCommands(TaskCommands):
         )
 
     def list_model_lines(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
-        """Return the table of the presets."""
+        """Return the table of the presets, followed by what else can be chosen.
+
+        The columns are the network, its parameters, multiply-accumulates per image, published ImageNet top-1 accuracy
+        and the licence of its weights; with ``latencies``, milliseconds per image.
+        """
         header = [_("name"), _("network"), _("parameters"), _("MACs"), _("ImageNet top-1"), _("licence of the weights")]
         rows = []
         for name, entry in entries.items():
@@ -122,6 +137,7 @@ class ClassificationCommands(TaskCommands):
 
 
 def _summary_line(results: list[ClassificationOutcome]) -> str:
+    """Return the number of predicted images and, where true classes are known, of correct ones."""
     record = results_file.build_json_record(results)
     count = _("{used:,} of {total:,} photos classified").format(used=len(record["predictions"]), total=len(results))
     if "known" not in record:
@@ -133,6 +149,7 @@ def _summary_line(results: list[ClassificationOutcome]) -> str:
 
 
 def _write_files(arguments: argparse.Namespace, results: list[ClassificationOutcome]) -> list[str]:
+    """Write the files that were requested and return their paths."""
     written = []
     if arguments.csv:
         written.append(str(results_file.save_csv(results, arguments.csv)))

@@ -1,1 +1,1 @@
-"""The command line of object detection."""
+"""Options and output of object detection on the command line."""

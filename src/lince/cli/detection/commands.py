@@ -1,4 +1,4 @@
-"""The options and lines of object detection on the command line."""
+"""Options and output of object detection on the command line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from lince.cli.console import Console
 from lince.cli.detection import predict, predict_video
+from lince.cli.options import list_given_options
 from lince.cli.task_commands import TaskCommands
 from lince.cli.text_table import format_table
 from lince.errors import UsageError
@@ -31,9 +32,7 @@ from lince.number_format import (
 
 
 class DetectionCommands(TaskCommands):
-    """Options for thresholds, slices, labels and videos; lines with objects and scores."""
-
-    predict_options = (*predict.DETECTION_OPTIONS, *predict_video.VIDEO_OPTIONS)
+    """Options for thresholds, slicing, labels and videos; lines with objects and scores."""
 
     def add_predict_options(self, parser: argparse.ArgumentParser) -> None:
         """Add the options of detectors, and those of videos and cameras."""
@@ -41,11 +40,15 @@ class DetectionCommands(TaskCommands):
         predict_video.configure(parser.add_argument_group(_("videos and cameras (camera:0)")))
 
     def run_predict(self, model: DetectionPredictor, arguments: argparse.Namespace, console: Console) -> None:
-        """Detect objects on images, or on one video; print and write them."""
+        """Detect objects on images, or on one video or camera; print and write the results.
+
+        For images the JSON document is that of ``tables.build_json_record`` with ``written`` and ``lost``, for a video
+        that of ``VideoResult.to_dict``. Raises ``UsageError`` when options of videos are given for images.
+        """
         if any(map(is_video, arguments.source)):
             predict_video.run(model, arguments, console)
             return
-        given = predict_video.list_video_options(arguments)
+        given = list_given_options(predict_video.configure, arguments)
         if given:
             raise UsageError(
                 _("{options} cannot be used with photos.").format(options=", ".join(given)),
@@ -54,12 +57,15 @@ class DetectionCommands(TaskCommands):
         predict.run(model, arguments, console, self.predict_images)
 
     def format_result(self, result: DetectionResult, arguments: argparse.Namespace) -> str:
-        """Return an image and its objects: "photo.jpg  2 helmet 91% 88%, 1 head 71%"."""
+        """Return the image and its objects: "photo.jpg  2 helmet 91% 88%, 1 head 71%"."""
         del arguments
         return predict.format_detections(result)
 
     def list_metric_lines(self, metrics: DetectionMetrics) -> list[str]:
-        """Return the mean average precision, and a table of the classes."""
+        """Return mAP50 with its interval and mAP50-95, and a table of the classes.
+
+        The columns are the number of boxes, AP50, AP50-95, and precision, recall and F1 at the threshold of the class.
+        """
         header = (_("class"), _("boxes"), "AP50", "AP50-95", _("precision"), _("recall"), _("F1"))
         rows = [
             (
@@ -79,7 +85,7 @@ class DetectionCommands(TaskCommands):
         return [headline, "", *format_table(header, rows)]
 
     def describe_test_result(self, test: Mapping[str, Any], headline: str) -> str:
-        """Return the mean average precision on the test images with its interval."""
+        """Return mAP50 and mAP50-95 of the test images, the former with its interval."""
         map50, map50_95 = ConfidenceInterval(**test["map50"]), ConfidenceInterval(**test[headline])
         return _("Test mAP50: {found} ({range}), mAP50-95: {strict}, on {count:,} images").format(
             found=format_percent(map50.value),
@@ -89,7 +95,11 @@ class DetectionCommands(TaskCommands):
         )
 
     def list_model_lines(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
-        """Return the table of the detectors."""
+        """Return the table of the detectors, followed by the presets and what else can be chosen.
+
+        The columns are the input size, parameters, multiply-accumulates per image, published COCO AP and the licence of
+        the weights; with ``latencies``, milliseconds per image. A dash stands for an unknown value.
+        """
         header = [_("name"), _("pixels"), _("parameters"), _("MACs"), _("COCO AP"), _("licence of the weights")]
         rows = []
         for name, entry in entries.items():

@@ -1,4 +1,4 @@
-"""``lince predict`` for detectors: options, lines and files of images."""
+"""The command ``lince predict`` for detectors: options, lines, and the files written for images."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from lince.i18n import _
 from lince.inference.detection import tables
 from lince.inference.detection.predictor import DetectionPredictor
 from lince.inference.detection.result import DetectionResult
-from lince.inference.detection.sliced import SlicingPredictor
+from lince.inference.detection.sliced_inference import SlicingPredictor
 from lince.inference.detection.tables import DetectionOutcome
 from lince.number_format import format_count, format_percent
 from lince.validation import require_choice
 
 PredictImages = Callable[..., list[DetectionOutcome]]
-DETECTION_OPTIONS = ("threshold", "to", "slice")
 DEFAULT_FOLDER = "answers"
-_MAX_SCORES = 5  # scores of one class in a line
+_MAX_SCORES = 5  # of one class in a line
 
 
 def configure(parser: argparse._ActionsContainer) -> None:
-    """Add the options that only a detector understands."""
+    """Add the options that only detectors support."""
     parser.add_argument(
         "--threshold",
         action="append",
@@ -53,8 +52,11 @@ def configure(parser: argparse._ActionsContainer) -> None:
 def run(
     model: DetectionPredictor, arguments: argparse.Namespace, console: Console, predict_images: PredictImages
 ) -> None:
-    """Detect objects on every image with ``predict_images``, print and write them."""
-    model = apply_thresholds(SlicingPredictor.from_predictor(model) if arguments.slice else model, arguments.threshold)
+    """Detect objects on every image, print and write the results.
+
+    ``predict_images`` is ``TaskCommands.predict_images``. Output folders are checked before the work starts.
+    """
+    model = apply_model_options(model, arguments)
     folder = _requested_folder(arguments)
     results = predict_images(model.predict_many, arguments, console)
     written, losses = _save_results(results, folder, arguments.to, console) if folder else ([], [])
@@ -68,39 +70,56 @@ def run(
 
 
 def _save_results(
-    found: Sequence[DetectionOutcome], folder: Path, to: str | None, console: Console
+    results: Sequence[DetectionOutcome], folder: Path, to: str | None, console: Console
 ) -> tuple[list[str], list[str]]:
+    """Write the results into ``folder``; return the paths, and what the label format ``to`` cannot hold."""
+    # Drawing and the writers of label formats take time to load, which the help page and plain predictions save.
     from lince.inference.detection import results_folder  # noqa: PLC0415
 
-    saved = results_folder.save_detections(found, folder, to, console)
+    saved = results_folder.save_detections(results, folder, to, console)
     return list(map(str, saved.paths)), list(saved.losses)
 
 
 def _requested_folder(arguments: argparse.Namespace) -> Path | None:
-    """Return the new folder to write to, if any is wanted; asked before the work, so that none is done in vain."""
+    """Return the new folder to write to; ``None`` when nothing is to be written."""
     if arguments.to:
         require_choice("--to", arguments.to, FORMATS.list_writable(boxes_only=True))
     return resolve_output_folder(DEFAULT_FOLDER if arguments.to and arguments.save is None else arguments.save)
 
 
-def resolve_output_folder(wanted: str | None) -> Path | None:
-    """Return the folder that ``--save`` asks for, if it does; raise ``UsageError`` when it is taken."""
-    if wanted is None:
+def resolve_output_folder(path: str | None) -> Path | None:
+    """Return the folder of ``--save``; ``None`` without that option.
+
+    Without a value it is the first free one of ``answers``, ``answers2``, ... Raises ``UsageError`` when the folder is
+    not empty.
+    """
+    if path is None:
         return None
-    if wanted == DEFAULT_FOLDER:
+    if path == DEFAULT_FOLDER:
         return _first_free_folder(Path(DEFAULT_FOLDER))
-    fileio.require_empty_folder(Path(wanted))
-    return Path(wanted)
+    fileio.require_empty_folder(Path(path))
+    return Path(path)
 
 
 def _first_free_folder(folder: Path) -> Path:
-    """Return ``folder``, or the first of folder2, folder3, ... that is not there yet."""
-    tries = (folder.with_name(f"{folder.name}{number}") for number in itertools.count(2))
-    return next(one for one in itertools.chain([folder], tries) if not one.exists())
+    """Return ``folder``, or the first of folder2, folder3, ... that does not exist."""
+    numbered = (folder.with_name(f"{folder.name}{number}") for number in itertools.count(2))
+    return next(candidate for candidate in itertools.chain([folder], numbered) if not candidate.exists())
+
+
+def apply_model_options(model: DetectionPredictor, arguments: argparse.Namespace) -> DetectionPredictor:
+    """Return ``model`` with the options that change what it finds, on images and on videos alike."""
+    if arguments.slice:
+        model = SlicingPredictor.from_predictor(model)
+    return apply_thresholds(model, arguments.threshold)
 
 
 def apply_thresholds(model: DetectionPredictor, texts: Sequence[str]) -> DetectionPredictor:
-    """Return ``model`` with the thresholds in ``texts``, such as ``0.3`` and ``helmet=0.4``."""
+    """Return ``model`` with the thresholds in ``texts``, such as ``0.3`` and ``helmet=0.4``.
+
+    A threshold without a class name applies to all classes that have none of their own. Raises ``UsageError`` for
+    anything else.
+    """
     named: dict[str, float] = {}
     for text in texts:
         name, equals, number = text.rpartition("=")
@@ -112,30 +131,31 @@ def apply_thresholds(model: DetectionPredictor, texts: Sequence[str]) -> Detecti
     return model.with_threshold(named) if named else model
 
 
-def format_detections(one: DetectionResult) -> str:
-    """Return a photo and what is on it: "photo.jpg  2 helmet 91% 88%, 1 head 71%"."""
-    scores = one.detections.scores
+def format_detections(result: DetectionResult) -> str:
+    """Return an image and its objects with their highest scores: "photo.jpg  2 helmet 91% 88%, 1 head 71%"."""
+    scores = result.detections.scores
     parts = []
-    for name, number in one.counts().items():
-        sure = scores[one.detections.class_ids == one.classes.names.index(name)].tolist()
-        shown = [format_percent(score, 0) for score in sure[:_MAX_SCORES]] + ["…"] * (number > _MAX_SCORES)
-        parts.append(" ".join([format_count(number), name, *shown]))
-    return f"{one.name}  {', '.join(parts) or _('no objects')}"
+    for name, count in result.counts().items():
+        class_scores = scores[result.detections.class_ids == result.classes.names.index(name)].tolist()
+        cells = [format_percent(score, 0) for score in class_scores[:_MAX_SCORES]] + ["…"] * (count > _MAX_SCORES)
+        parts.append(" ".join([format_count(count), name, *cells]))
+    return f"{result.name}  {', '.join(parts) or _('no objects')}"
 
 
-def summarise_detections(found: Sequence[DetectionOutcome]) -> list[str]:
-    """Return in words how many photos were looked at and what is on them."""
-    photos = [one for one in found if isinstance(one, DetectionResult)]
-    looked = _("{used:,} of {total:,} photos processed").format(used=len(photos), total=len(found))
-    empty = sum(not len(one.detections) for one in photos)
-    counted = ", ".join(f"{format_count(number)} {name}" for name, number in tables.count_by_class(photos).items())
-    lines = [f"{looked}: {counted or _('no objects')}"]
-    if empty and counted:
-        lines.append(_("no objects in {count:,} of them").format(count=empty))
+def summarise_detections(outcomes: Sequence[DetectionOutcome]) -> list[str]:
+    """Return the number of images and of objects by class, and the number of images without objects."""
+    results = [result for result in outcomes if isinstance(result, DetectionResult)]
+    processed = _("{used:,} of {total:,} photos processed").format(used=len(results), total=len(outcomes))
+    empty_count = sum(not len(result.detections) for result in results)
+    counts = ", ".join(f"{format_count(count)} {name}" for name, count in tables.count_by_class(results).items())
+    lines = [f"{processed}: {counts or _('no objects')}"]
+    if empty_count and counts:
+        lines.append(_("no objects in {count:,} of them").format(count=empty_count))
     return lines
 
 
 def _parse_score(text: str, number: str) -> float:
+    """Return the threshold in ``number``; raise ``UsageError`` that quotes ``text`` when it is not a number."""
     try:
         return float(number)
     except ValueError:

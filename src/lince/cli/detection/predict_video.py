@@ -1,4 +1,4 @@
-"""``lince predict`` for videos and cameras: options, and the summary in the end."""
+"""The command ``lince predict`` for videos and cameras: options, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from lince.cli.options import parse_duration, parse_positive
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.inference.detection.predictor import DetectionPredictor
-from lince.inference.detection.sliced import SlicingPredictor
 from lince.inference.video.frames import FrameRange
 from lince.inference.video.video_result import LEFT
 from lince.number_format import format_count
@@ -23,11 +22,9 @@ from lince.number_format import format_count
 if TYPE_CHECKING:
     from lince.inference.video.video_result import VideoResult
 
-VIDEO_OPTIONS = ("every", "start", "end", "track", "line", "zone")
-
 
 def configure(parser: argparse._ActionsContainer) -> None:
-    """Add the options that only videos and cameras understand."""
+    """Add the options that only videos and cameras support."""
     parser.add_argument(
         "--every",
         metavar=_("STEP"),
@@ -55,7 +52,11 @@ def configure(parser: argparse._ActionsContainer) -> None:
 
 
 def run(model: DetectionPredictor, arguments: argparse.Namespace, console: Console) -> None:
-    """Watch the video, print and write what is on it."""
+    """Process the video, print the summary and write the results of ``--save``.
+
+    The JSON document is that of ``VideoResult.to_dict``. Raises ``UsageError`` for several sources or ``--csv``,
+    ``MissingExtraError`` without the video extra, and ``DataError`` when the video cannot be read.
+    """
     if len(arguments.source) != 1:
         raise UsageError(
             _("A video was given together with other sources ({count}).").format(count=len(arguments.source) - 1),
@@ -66,14 +67,12 @@ def run(model: DetectionPredictor, arguments: argparse.Namespace, console: Conso
             _("{options} cannot be used with videos.").format(options="--csv"),
             _("Expected --save, which also writes tables."),
         )
-    model = predict_detection.apply_thresholds(
-        SlicingPredictor.from_predictor(model) if arguments.slice else model, arguments.threshold
-    )
+    model = predict_detection.apply_model_options(model, arguments)
     folder = predict_detection.resolve_output_folder(arguments.save)
     with require_video_extra():
         from lince.inference.video import regions, video_pipeline  # noqa: PLC0415
 
-    how = video_pipeline.VideoPipeline.from_model(
+    pipeline = video_pipeline.VideoPipeline.from_model(
         model,
         arguments.source[0],
         parse_frame_range(arguments.start, arguments.end or arguments.to, arguments.every),
@@ -81,63 +80,71 @@ def run(model: DetectionPredictor, arguments: argparse.Namespace, console: Conso
         tuple(regions.parse_line(text, number) for number, text in enumerate(arguments.line, 1)),
         tuple(regions.parse_zone(text, number) for number, text in enumerate(arguments.zone, 1)),
     )
-    watched = video_pipeline.run_video(arguments.source[0], how, folder, console)
-    console.print_result(watched.to_dict(model.classes), summarise_video(watched, model.classes))
-
-
-def list_video_options(arguments: argparse.Namespace) -> list[str]:
-    """Return the options of videos that were given."""
-    return [f"--{name}" for name in VIDEO_OPTIONS if getattr(arguments, name)]
+    result = video_pipeline.run_video(arguments.source[0], pipeline, folder, console)
+    console.print_result(result.to_dict(model.classes), summarise_video(result, model.classes))
 
 
 def parse_frame_range(start: str | None, end: str | None, every: str | None) -> FrameRange:
-    """Return the part of a video that ``--start``, ``--end`` and ``--every`` ask for."""
-    whole = every is None or every.isdecimal()
+    """Return the frames that ``--from``, ``--to`` and ``--every`` select.
+
+    ``every`` is a number of frames, or a duration such as ``0.5s``.
+    """
+    is_frame_count = every is None or every.isdecimal()
     return FrameRange(
         parse_timestamp(start) if start else 0.0,
         parse_timestamp(end) if end else None,
-        parse_positive(every) if every and whole else 1,
-        parse_duration(every) if every and not whole else 0.0,
+        parse_positive(every) if every and is_frame_count else 1,
+        parse_duration(every) if every and not is_frame_count else 0.0,
     )
 
 
 def parse_timestamp(text: str) -> float:
-    """Return the seconds in ``90s``, ``1:30`` or ``1:02:03.5``; raise ``UsageError`` on anything else."""
-    found = re.fullmatch(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", text.strip(), re.ASCII)
-    if not found:
+    """Return the seconds in ``90s``, ``1:30`` or ``1:02:03.5``; raise ``UsageError`` for anything else."""
+    match = re.fullmatch(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", text.strip(), re.ASCII)
+    if not match:
         return parse_duration(text)
-    return 3600.0 * int(found[1] or 0) + 60.0 * int(found[2]) + float(found[3])
+    return 3600.0 * int(match[1] or 0) + 60.0 * int(match[2]) + float(match[3])
 
 
-def summarise_video(watched: VideoResult, classes: Classes) -> list[str]:
-    """Return in words what was seen, what was counted, and what did not go as one would wish."""
+def summarise_video(result: VideoResult, classes: Classes) -> list[str]:
+    """Return the lines on frames, objects, counts on lines and in zones, written files, and warnings.
+
+    Objects are counted as the maximum in one frame, and with ``--track`` also as the number of different objects.
+    """
     names = classes.names
-    said = [_("{count:,} frames processed, {seconds:.1f} s").format(count=watched.frame_count, seconds=watched.seconds)]
-    most = ", ".join(f"{format_count(number)} {names[at]}" for at, number in sorted(watched.max_counts.items()))
-    said.append(_("maximum at one time: {counts}").format(counts=most or _("nothing")))
-    if watched.track_counts:
-        followed = ", ".join(
-            f"{format_count(number)} {names[at]}" for at, number in sorted(watched.track_counts.items())
+    lines = [_("{count:,} frames processed, {seconds:.1f} s").format(count=result.frame_count, seconds=result.seconds)]
+    max_counts = ", ".join(
+        f"{format_count(count)} {names[class_id]}" for class_id, count in sorted(result.max_counts.items())
+    )
+    lines.append(_("maximum at one time: {counts}").format(counts=max_counts or _("nothing")))
+    if result.track_counts:
+        track_counts = ", ".join(
+            f"{format_count(count)} {names[class_id]}" for class_id, count in sorted(result.track_counts.items())
         )
-        said.append(_("tracked: {counts}").format(counts=followed))
-    for (line, at, way), number in sorted(watched.crossing_counts.items()):
-        text = _("{line}: {count:,} {name} to the left") if way == LEFT else _("{line}: {count:,} {name} to the right")
-        said.append(text.format(line=line, count=number, name=names[at]))
-    for (zone, at), number in sorted(watched.stay_counts.items()):
-        said.append(_("{zone}: {count:,} {name} inside").format(zone=zone, count=number, name=names[at]))
-    said += [_("Written: {path}").format(path=path) for path in watched.written_paths]
-    return said + _warning_lines(watched, names)
+        lines.append(_("tracked: {counts}").format(counts=track_counts))
+    for (line, class_id, direction), count in sorted(result.crossing_counts.items()):
+        text = (
+            _("{line}: {count:,} {name} to the left")
+            if direction == LEFT
+            else _("{line}: {count:,} {name} to the right")
+        )
+        lines.append(text.format(line=line, count=count, name=names[class_id]))
+    for (zone, class_id), count in sorted(result.stay_counts.items()):
+        lines.append(_("{zone}: {count:,} {name} inside").format(zone=zone, count=count, name=names[class_id]))
+    lines += [_("Written: {path}").format(path=path) for path in result.written_paths]
+    return lines + _warning_lines(result, names)
 
 
-def _warning_lines(watched: VideoResult, names: Sequence[str]) -> list[str]:
-    flaws = []
-    if watched.broken_count:
-        flaws.append(_("{count:,} damaged frames were skipped.").format(count=watched.broken_count))
-    if watched.is_truncated:
-        flaws.append(_("The video file is truncated: it ends early."))
-    if watched.dropped_audio:
-        flaws.append(_("The audio was dropped: MP4 does not support {codec}.").format(codec=watched.dropped_audio))
-    if watched.full_crop_classes:
-        full = ", ".join(names[at] for at in watched.full_crop_classes)
-        flaws.append(_("Not all crops were saved; there are too many of: {names}.").format(names=full))
-    return flaws
+def _warning_lines(result: VideoResult, names: Sequence[str]) -> list[str]:
+    """Return what was incomplete: broken frames, a truncated file, the audio, crops that were not kept."""
+    lines = []
+    if result.broken_count:
+        lines.append(_("{count:,} damaged frames were skipped.").format(count=result.broken_count))
+    if result.is_truncated:
+        lines.append(_("The video file is truncated: it ends early."))
+    if result.dropped_audio:
+        lines.append(_("The audio was dropped: MP4 does not support {codec}.").format(codec=result.dropped_audio))
+    if result.full_crop_classes:
+        class_names = ", ".join(names[class_id] for class_id in result.full_crop_classes)
+        lines.append(_("Not all crops were saved; there are too many of: {names}.").format(names=class_names))
+    return lines

@@ -5,10 +5,14 @@ from lince.evaluation.report.classification.comparison_view import (
     build_recall_table,
     describe_outcomes,
 )
-from lince.evaluation.report.classification.report import ClassificationReport, ReportImage, ReportImages
+from lince.evaluation.report.classification.report import (
+    ClassificationReport,
+    ClassificationReportImage,
+    ClassificationReportImages,
+)
 from lince.evaluation.report.comparison_view import ComparisonView, render_comparison_markdown
 from lince.evaluation.report.detection.report import DetectionReport, DetectionReportImage, DetectionReportImages
-from lince.evaluation.report.facts import DataSummary, ModelSummary, RecipeResult
+from lince.evaluation.report.facts import DataSummary, ModelFacts, RecipeResult
 from lince.evaluation.report.html import render_comparison_html, render_html, write_html
 from lince.evaluation.report.json_document import report_to_dict, write_json
 from lince.evaluation.report.markdown import render_markdown, write_markdown
@@ -16,16 +20,16 @@ from lince.evaluation.report.report import Report
 
 __all__ = [
     "ClassificationReport",
+    "ClassificationReportImage",
+    "ClassificationReportImages",
     "ComparisonView",
     "DataSummary",
     "DetectionReport",
     "DetectionReportImage",
     "DetectionReportImages",
-    "ModelSummary",
+    "ModelFacts",
     "RecipeResult",
     "Report",
-    "ReportImage",
-    "ReportImages",
     "build_classifier_table",
     "build_recall_table",
     "describe_outcomes",

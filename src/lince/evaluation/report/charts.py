@@ -92,7 +92,7 @@ def draw_curves(series: list[ChartSeries], title: str, mark: float | None, relat
     return svg.make_svg(WIDTH, HEIGHT, _describe_curves(title, series, relative), *parts, _draw_line_legend(series))
 
 
-def _decimal_places(axis: svg.Axis, relative: bool) -> int:
+def _decimal_places(axis: svg.ChartAxis, relative: bool) -> int:
     """Return how many decimals (at most 5) tell the ticks of an axis apart."""
     step = (axis.ticks[1] - axis.ticks[0]) * (100 if relative else 1)
     return next((places for places in range(5) if abs(step - round(step, places)) < 1e-6 * step), 5)
@@ -133,8 +133,8 @@ def draw_reliability_diagram(calibration: CalibrationResult) -> Markup:
     The gap between accuracy and mean confidence of a bin is drawn in another colour.
     """
     side, base = 300, 318
-    x_axis = svg.Axis(0, 1, 52, 52 + side - 20, (0, 0.25, 0.5, 0.75, 1))
-    y_axis = svg.Axis(0, 1, base, base - side + 20, (0, 0.25, 0.5, 0.75, 1))
+    x_axis = svg.ChartAxis(0, 1, 52, 52 + side - 20, (0, 0.25, 0.5, 0.75, 1))
+    y_axis = svg.ChartAxis(0, 1, base, base - side + 20, (0, 0.25, 0.5, 0.75, 1))
     format_tick = partial(format_percent, places=0)
     parts = [
         svg.draw_axes(x_axis, y_axis, (_("Predicted probability"), _("Fraction correct")), (format_tick, format_tick))
@@ -171,7 +171,7 @@ def draw_interval_bar(interval: ConfidenceInterval | None, mark: float | None = 
     """
     if interval is None:
         return ""
-    axis = svg.Axis(low, 1, 5, 155, ())
+    axis = svg.ChartAxis(low, 1, 5, 155, ())
     description = f"{format_percent(interval.value)} ({format_percent(interval.low)} – {format_percent(interval.high)})"
     left, right = axis.to_pixels(max(interval.low, low)), axis.to_pixels(max(interval.high, low))
     parts = [
@@ -189,7 +189,7 @@ def draw_accuracy_bar(interval: ConfidenceInterval, floor: float, floor_name: st
 
     ``floor`` is the accuracy of always predicting the commonest class, marked on the scale and labelled ``floor_name``.
     """
-    axis = svg.Axis(0, 1, 16, 400, (0, 0.25, 0.5, 0.75, 1))
+    axis = svg.ChartAxis(0, 1, 16, 400, (0, 0.25, 0.5, 0.75, 1))
     format_tick = partial(format_percent, places=0)
     parts = [svg.draw_bar(axis.start, 24, axis.end - axis.start, 10, "track")]
     parts += [svg.draw_text(axis.to_pixels(tick), 50, format_tick(tick), "tick", "middle") for tick in axis.ticks]

@@ -87,7 +87,7 @@ class DataSummary:
 
 
 @dataclass(frozen=True)
-class ModelSummary:
+class ModelFacts:
     """The network of a run.
 
     Attributes:

@@ -33,7 +33,10 @@ def write_html(report: Report, path: Path) -> None:
 
 
 def render_comparison_html(comparison: Any) -> str:
-    """Return ``comparison``, of any task, as an HTML page in the current language."""
+    """Return ``comparison``, of any task, as an HTML page in the current language.
+
+    The bars of the intervals start below the lowest of them, so that small differences can be seen.
+    """
     template = get_jinja_environment().get_template("comparison.html.j2")
     view = comparison.build_view()
     return template.render(
@@ -78,7 +81,10 @@ def get_jinja_environment(*packages: str) -> Environment:
 
 
 def encode_data_uri(image: bytes) -> str:
-    """Return a JPEG or PNG as a ``data:`` URI; raise ``DataError`` for anything else."""
+    """Return a JPEG or PNG as a ``data:`` URI, so that the page needs no other file.
+
+    Raises ``DataError`` for any other content.
+    """
     kind = images.detect_format(image)
     if kind not in ("jpeg", "png"):
         raise DataError(_("A picture of the report is neither JPEG nor PNG."))

@@ -11,13 +11,17 @@ from lince import fileio
 from lince.evaluation.report.report import Report
 from lince.version import __version__
 
-FORMAT = 1
+FORMAT_VERSION = 1
 
 
 def report_to_dict(report: Report) -> dict[str, Any]:
-    """Return ``report`` as a JSON object, without images; NaN and infinity become null."""
+    """Return ``report`` as a JSON object, without images; NaN and infinity become null.
+
+    ``test`` holds the metrics, ``train`` and ``val`` those of the other splits, ``diagnosis`` the findings. ``format``
+    is the version of these keys, and ``made`` the local time in ISO 8601.
+    """
     record = {
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "lince": __version__,
         "made": report.created_at.isoformat(timespec="seconds"),
         "title": report.title,

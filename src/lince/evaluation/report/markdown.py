@@ -94,7 +94,10 @@ def render_history(report: Report) -> str:
 
 
 def render_data(report: Report) -> str:
-    """Return the section of the data, with the first of the images that were left out."""
+    """Return the section of the data, with the images and labels that were left out.
+
+    Up to ``_MAX_REJECTED`` of them are listed with their reasons.
+    """
     facts = texts.list_data_facts(report.data, report.data.class_count)
     lines = ["## " + _("Data"), render_table((_("property"), _("value")), facts, left=2)]
     rejected = report.data.rejected

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from lince.evaluation.confidence import ConfidenceInterval
-from lince.evaluation.report.facts import DataSummary, HistoryRow, ModelSummary, RecipeResult
+from lince.evaluation.report import markdown
+from lince.evaluation.report.facts import DataSummary, HistoryRow, ModelFacts, RecipeResult
 from lince.findings import Finding
 
 
@@ -36,7 +37,7 @@ class Report:
     recipe: str
     metrics: Any
     data: DataSummary
-    model: ModelSummary
+    model: ModelFacts
     history: tuple[HistoryRow, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -71,6 +72,4 @@ class Report:
 
     def list_markdown_sections(self) -> list[str]:
         """Return the sections of ``report.md``; empty ones are left out."""
-        from lince.evaluation.report import markdown  # noqa: PLC0415  (it shows reports, so it knows this class)
-
         return markdown.list_common_sections(self)

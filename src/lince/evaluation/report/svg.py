@@ -81,7 +81,7 @@ def draw_polyline(points: Sequence[tuple[float, float]], class_: str) -> Markup:
 
 
 @dataclass(frozen=True)
-class Axis:
+class ChartAxis:
     """Maps the values ``low``..``high`` linearly to the coordinates ``start``..``end``.
 
     ``ticks`` are the values that are labelled. ``end`` is less than ``start`` on a vertical axis.
@@ -98,7 +98,9 @@ class Axis:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def make_axis(values: Sequence[float], start: float, end: float, count: int = 5, integer_ticks: bool = False) -> Axis:
+def make_axis(
+    values: Sequence[float], start: float, end: float, count: int = 5, integer_ticks: bool = False
+) -> ChartAxis:
     """Return an axis that contains all ``values``, at least one, with about ``count`` ticks at round numbers.
 
     ``integer_ticks`` allows only whole numbers and begins the axis at the smallest value, as an axis of epochs does.
@@ -111,12 +113,12 @@ def make_axis(values: Sequence[float], start: float, end: float, count: int = 5,
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
     ticks = tuple(i * step for i in range(first, last + 1))
     if integer_ticks:  # no empty space before the first epoch or after the last
-        return Axis(low, high, start, end, (low, *(tick for tick in ticks if low + step / 2 < tick <= high)))
-    return Axis(ticks[0], ticks[-1], start, end, ticks)
+        return ChartAxis(low, high, start, end, (low, *(tick for tick in ticks if low + step / 2 < tick <= high)))
+    return ChartAxis(ticks[0], ticks[-1], start, end, ticks)
 
 
 def draw_axes(
-    x_axis: Axis, y_axis: Axis, names: tuple[str, str], formats: tuple[Callable[[float], str], ...]
+    x_axis: ChartAxis, y_axis: ChartAxis, names: tuple[str, str], formats: tuple[Callable[[float], str], ...]
 ) -> Markup:
     """Return both axes of a plot with grid lines, ticks, tick labels and the axis ``names`` (x, y).
 

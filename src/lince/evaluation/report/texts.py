@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
-from lince.evaluation.report.facts import DataSummary, HistoryRow, ModelSummary, RecipeResult
+from lince.evaluation.report.facts import DataSummary, HistoryRow, ModelFacts, RecipeResult
 from lince.i18n import _
 from lince.model_card import translate_licence
 from lince.number_format import (
@@ -32,7 +32,11 @@ class TextTable:
 
 
 def build_epoch_table(history: Sequence[HistoryRow]) -> TextTable:
-    """Return one row per epoch with the columns that were measured; unknown keys follow under their own names."""
+    """Return one row per epoch with the columns that were measured, in a fixed order.
+
+    Keys of the history without a translated title follow under their own names. A dash stands for a value that an epoch
+    lacks.
+    """
     names = _column_titles()
     keys = [*names, *dict.fromkeys(key for epoch in history for key in epoch if key not in names)]
     present = [key for key in keys if any(epoch.get(key) is not None for epoch in history)]
@@ -41,7 +45,10 @@ def build_epoch_table(history: Sequence[HistoryRow]) -> TextTable:
 
 
 def build_recipe_table(rows: Sequence[RecipeResult]) -> TextTable:
-    """Return the table that compares recipes; a check mark follows the one that was kept."""
+    """Return the table that compares recipes; a check mark follows the name of the one that was kept.
+
+    The columns are the headline metric on validation and test images, the interval of the latter, and the duration.
+    """
     header = (_("recipe"), _("validation"), _("test"), _("95 % interval"), _("time"))
     cells = [
         (
@@ -57,7 +64,10 @@ def build_recipe_table(rows: Sequence[RecipeResult]) -> TextTable:
 
 
 def list_data_facts(data: DataSummary, classes: int) -> NamedTexts:
-    """Return the facts of the data as (name, value); ``classes`` is the number of classes."""
+    """Return the facts of the data as (name, value): folder, format, images, splits, classes and fingerprint.
+
+    ``classes`` is the number of classes.
+    """
     used = _("used {used} of {total}").format(used=format_count(data.used_count), total=format_count(data.total_count))
     splits = ", ".join(f"{translate_split(name)} {format_count(size)}" for name, size in data.splits.items())
     return [
@@ -70,8 +80,11 @@ def list_data_facts(data: DataSummary, classes: int) -> NamedTexts:
     ]
 
 
-def list_model_facts(model: ModelSummary) -> NamedTexts:
-    """Return the facts of the network as (name, value)."""
+def list_model_facts(model: ModelFacts) -> NamedTexts:
+    """Return the facts of the network as (name, value).
+
+    They are its name, input size, parameters, multiply-accumulates per image, and source and licence of the weights.
+    """
     return [
         (_("network"), model.name),
         (_("input"), model.input),
@@ -98,7 +111,10 @@ def compute_total_seconds(stages: Mapping[str, float]) -> float:
 
 
 def flatten_settings(values: Mapping[str, Any]) -> NamedTexts:
-    """Return settings as (name, value); the keys of nested mappings are joined by dots."""
+    """Return settings as (name, value).
+
+    The keys of nested mappings are joined by dots, the items of lists by commas.
+    """
     rows: NamedTexts = []
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -174,7 +190,11 @@ def _column_titles() -> dict[str, str]:
 
 
 def _format_cell(key: str, value: float | None) -> str:
-    """Return a value of the history as text, by the kind of its column."""
+    """Return a value of the history as text, by the kind of its column.
+
+    Accuracies and average precisions are percentages, learning rates have three significant digits, losses four
+    decimals.
+    """
     if value is None or isnan(value):
         return MISSING_VALUE
     if key == "epoch":

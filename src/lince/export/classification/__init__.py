@@ -1,1 +1,1 @@
-"""What an export does for image classifiers: outputs to compare, latency, and the self-contained graph."""
+"""The parts of an export that are specific to image classifiers."""

@@ -1,4 +1,4 @@
-"""Outputs of two classifiers on the same images: accuracy, and how far their probabilities are apart."""
+"""The outputs of a classifier on images, to compare two models: accuracy and probabilities."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ from lince.progress import SILENT, Progress
 
 @dataclass(frozen=True, eq=False)
 class ClassificationOutputs:
-    """The probabilities (N, C) of a classifier for N images."""
+    """The probabilities, float32 (N, C), of a classifier for N images."""
 
     classes: Classes
     probabilities: NDArray[np.float32]
     metric_name: ClassVar[str] = "accuracy"
 
     def compute_headline_metric(self, images: EvaluationImages) -> float | None:
-        """Return the accuracy on the labelled images; ``None`` where none is."""
+        """Return the accuracy on the labelled images; ``None`` where there is none.
+
+        Raises ``DataError`` when the data has a class that the model does not know.
+        """
         truth = map_classes(images.dataset, self.classes)[images.dataset.class_ids]
         is_labelled = truth != UNLABELLED
         if not is_labelled.any():

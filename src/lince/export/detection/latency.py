@@ -1,4 +1,4 @@
-"""Measures the latency of a detector's network by its name, at random weights."""
+"""Measures the latency of a detector on this machine, by its name, at random weights."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lince.models.detection.registry import get_detector_entry
 
 
 def measure_latency(model: str, size: int | None = None, class_count: int = 10, grey: bool = False) -> float:
-    """Return the milliseconds that ``model`` takes for one image as ``model.onnx``; ``size`` in pixels.
+    """Return the milliseconds per image of ``model`` exported to ONNX, for an input of ``size`` pixels.
 
-    They are those of the network alone: decoding the image and the boxes is not included. ``grey`` is not used:
-    detectors read colour images.
+    Only the network is measured: without decoding the image and without selecting boxes. ``grey`` has no effect:
+    detectors read colour images. Raises ``UsageError`` for an unknown name.
     """
     del grey
     entry = get_detector_entry(model)

@@ -1,4 +1,4 @@
-"""Outputs of two detectors on the same images: mAP50, and how far their boxes and scores are apart."""
+"""The outputs of a detector on images, to compare two models: mAP50, boxes and scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lince.progress import SILENT, Progress
 
 @dataclass(frozen=True, eq=False)
 class DetectionOutputs:
-    """All detections of a detector on N images, from a low score on, and the scale of each image."""
+    """The detections of a detector on N images, from a low score on, and the scale of each image."""
 
     classes: Classes
     detections: tuple[Detections, ...]
@@ -27,7 +27,10 @@ class DetectionOutputs:
     metric_name: ClassVar[str] = "map50"
 
     def compute_headline_metric(self, images: EvaluationImages) -> float | None:
-        """Return the mAP50 on the images with boxes; ``None`` where there is no box."""
+        """Return the mAP50 on the images; ``None`` where they have no objects.
+
+        Raises ``DataError`` when the data has a class that the model does not know.
+        """
         objects = images.dataset.objects
         if objects is None or not len(objects):
             return None
@@ -57,7 +60,10 @@ class DetectionOutputs:
 def collect_outputs(
     model: DetectionPredictor, images: EvaluationImages, with_strips: bool = True, progress: Progress = SILENT
 ) -> DetectionOutputs:
-    """Return all detections on ``images``, computed as for prediction, and then on strips of some of them."""
+    """Return all detections on ``images``, computed as for prediction, and then on strips of some of them.
+
+    The filter is that of evaluation, with a low score threshold, instead of that of the model card.
+    """
     card = replace(model.card, detection_filter=make_evaluation_filter(model.card.decoder))
     prepared, results = predict_images(DetectionPredictor(card, model.backend), images, with_strips, progress)
     scales = tuple(ImageScale(image.size, model.card.preprocess) for image in prepared)

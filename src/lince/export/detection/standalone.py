@@ -1,4 +1,4 @@
-"""The end of a detector's self-contained graph, and its comparison with lince."""
+"""The postprocessing of a detector in a self-contained graph, and its comparison with lince."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lince.model_card import ModelCard
 from lince.postprocess import get_decoder
 
 OUTPUT_NAMES = ("boxes", "scores", "class_ids")
-SCORE_TOLERANCE, BOX_TOLERANCE = 0.05, 2.0  # of two detections of one object; pixels of the image
+SCORE_TOLERANCE, BOX_TOLERANCE = 0.05, 2.0  # between detections of one object; boxes in pixels of the image
 
 
 def add_postprocess(
     network_output: Callable[[str], GraphValue], card: ModelCard, builder: GraphBuilder, placement: ImagePlacement
 ) -> tuple[tuple[str, ...], tuple[GraphValue, ...]]:
-    """Append decoding and suppression; return the names and the values of the graph's outputs."""
+    """Append decoding and non-maximum suppression; return the names and the values of the graph's outputs."""
     del builder
     outputs = [network_output(name) for name in get_decoder(card.decoder).outputs]
     return OUTPUT_NAMES, onnx_postprocess.build_detection_postprocess(outputs, card, placement)
@@ -36,7 +36,8 @@ def compare_graph(
 ) -> StandaloneReport:
     """Return how far the graph's detections are from those of ``model`` on ``images``, uint8 RGB (H, W, 3).
 
-    A detection too many counts like one that is missing.
+    The agreement counts detections of both, so an additional detection counts like a missing one. Without detections it
+    is 1.
     """
     scores, boxes, total, count = [0.0], [0.0], 0, 0
     for image in images:
@@ -54,5 +55,6 @@ def compare_graph(
 
 
 def _run_graph(backend: OnnxRuntimeBackend, image: NDArray[np.uint8]) -> Detections:
+    """Return the detections of the graph on one image."""
     boxes, scores, class_ids = backend.run(image, OUTPUT_NAMES)
     return Detections(boxes.astype(np.float64), class_ids.astype(np.int32), scores)

@@ -1,25 +1,52 @@
-"""The targets of ``lince export``, one module each; a new target is a module and an entry in ``TARGETS``."""
+"""The targets of ``lince export``, one module each; a new target is a module and a row in ``_MODULES``."""
 
 from __future__ import annotations
 
-from lince.export.targets import coreml, onnx, openvino_ir, tensorrt, tflite, torch_export, torchscript
-from lince.export.targets.target import ExportTarget
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from lince.validation import require_choice
 
-__all__ = ["TARGETS", "ExportTarget", "get_target"]
+if TYPE_CHECKING:
+    from lince.export.targets.target import ExportTarget
 
-TARGETS: dict[str, ExportTarget] = {
-    target.name: target
-    for target in (
-        onnx.TARGET,
-        openvino_ir.TARGET,
-        torchscript.TARGET,
-        torch_export.TARGET,
-        tflite.TARGET,
-        coreml.TARGET,
-        tensorrt.TARGET,
-    )
+__all__ = ["TARGETS", "TargetRegistry", "get_target"]
+
+# Name: the module here that holds ``TARGET``, in the order in which help pages and error messages list them.
+_MODULES = {
+    "onnx": "onnx",
+    "openvino": "openvino_ir",
+    "torchscript": "torchscript",
+    "torch-export": "torch_export",
+    "litert": "tflite",
+    "coreml": "coreml",
+    "tensorrt": "tensorrt",
 }
+
+
+class TargetRegistry(Mapping[str, "ExportTarget"]):
+    """The ``ExportTarget`` records by name.
+
+    A target's modules are imported when its record is first looked up. Iterating over the names, ``len`` and ``in``
+    import nothing, so the command line can list targets on its help page.
+    """
+
+    def __getitem__(self, name: str) -> ExportTarget:
+        target: ExportTarget = import_module(f"{__name__}.{_MODULES[name]}").TARGET
+        return target
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES
+
+
+TARGETS = TargetRegistry()
 
 
 def get_target(name: str) -> ExportTarget:

@@ -1,1 +1,1 @@
-"""Builders that grow a ``Table`` while a format is read, shared by all readers."""
+"""Builders that grow a ``LabelTable`` while a format is read, shared by all readers."""

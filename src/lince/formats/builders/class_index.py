@@ -13,7 +13,7 @@ import numpy as np
 
 from lince.annotations import UNLABELLED, Classes
 from lince.formats.builders.classification_table import sort_class_names
-from lince.formats.table import Table
+from lince.formats.table import LabelTable
 
 
 class ClassIndex:
@@ -41,7 +41,7 @@ class ClassIndex:
         """Return the provisional id of the class ``name``, a new one when it was not met before."""
         return self._ids.setdefault(unicodedata.normalize("NFC", name), len(self._ids))
 
-    def finalise_table(self, table: Table) -> Table:
+    def finalise_table(self, table: LabelTable) -> LabelTable:
         """Return ``table`` with its classes in final order and its ids, which came from ``get_id``, renumbered.
 
         Where no object is marked and some images have a class, the table becomes one of classification, without

@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 
 from lince.annotations import Classes, RejectedItem, StringColumn
-from lince.formats.table import Table
+from lince.formats.table import LabelTable
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.storage import image_files
@@ -60,11 +60,11 @@ class ClassificationTableBuilder:
         """Record an image or file that cannot be used."""
         self._rejected.append(rejection)
 
-    def build_table(self, tree: FileTree, format_name: str, progress: Progress = SILENT) -> Table:
+    def build_table(self, tree: FileTree, format_name: str, progress: Progress = SILENT) -> LabelTable:
         """Return the table of all images added, classes sorted by ``sort_class_names``.
 
         The files in ``tree`` are checked first, and those that are not images are rejected. Classes without an image
-        left are dropped. ``format_name`` becomes ``Table.format``.
+        left are dropped. ``format_name`` becomes ``LabelTable.format``.
         """
         offsets = np.frombuffer(self._offsets, np.int64)
         names = StringColumn(bytes(self._blob), offsets[:-1], offsets[1:])
@@ -77,7 +77,9 @@ class ClassificationTableBuilder:
         splits = np.frombuffer(self._splits, np.int8)[is_kept]
         rejected = (*self._rejected, *rejections.values())
         image_tree = None if isinstance(tree, LocalFolder) else tree
-        return Table(tree.root, format_name, kept_names, classes, new_ids[class_ids], splits, rejected, tree=image_tree)
+        return LabelTable(
+            tree.root, format_name, kept_names, classes, new_ids[class_ids], splits, rejected, tree=image_tree
+        )
 
     def _encode_name(self, name: str) -> bytes | None:
         """Return ``name`` in UTF-8; ``None``, with a rejection, when it cannot be encoded."""

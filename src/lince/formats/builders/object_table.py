@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import UNLABELLED, Classes, ObjectTable, RejectedItem, StringColumn
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.splits import UNASSIGNED
 from lince.storage.tree import FileTree, LocalFolder
@@ -155,10 +155,10 @@ class ObjectTableBuilder:
         self._points.append(batch.points)
         return True
 
-    def build_table(self, tree: FileTree, format_name: str, classes: Sequence[str]) -> Table:
+    def build_table(self, tree: FileTree, format_name: str, classes: Sequence[str]) -> LabelTable:
         """Return the table of all images and objects.
 
-        ``format_name`` becomes ``Table.format``; ``classes`` are the names that the objects' class ids index. The
+        ``format_name`` becomes ``LabelTable.format``; ``classes`` are the names that the objects' class ids index. The
         objects of an image are neighbours in the table, in the order in which they were added.
         """
         rows = np.frombuffer(self._rows, np.int64)
@@ -175,7 +175,7 @@ class ObjectTableBuilder:
             masks=StringColumn.from_strings(self._masks),
         )
         objects = unsorted if (np.diff(order) == 1).all() else unsorted.reorder(order)
-        return Table(
+        return LabelTable(
             root=tree.root,
             format=format_name,
             names=StringColumn.from_strings(self._names),

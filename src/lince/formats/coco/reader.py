@@ -21,7 +21,7 @@ from lince.formats.coco.fast_path import read_batch
 from lince.formats.coco.image_index import CocoId, CocoImage, ImageIndex, read_id
 from lince.formats.coco.writer import image_path, write
 from lince.formats.format import Capability, Format
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.parsing import json_reader
 from lince.parsing.json_reader import JsonNode, JsonValueError
@@ -51,7 +51,7 @@ def detect(location: DataLocation) -> str | None:
     )
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read all COCO files at ``location``; the name of each file, or of its folder, gives its split.
 
     An image without annotations shows no object. Other JSON files beside them are rejected if they are damaged. Raise
@@ -102,7 +102,7 @@ class _CocoReader:
         """Record files that cannot be read."""
         self._builder.rejected += rejections
 
-    def build_table(self) -> Table:
+    def build_table(self) -> LabelTable:
         """Return the table of all files; raise ``DataError`` when none could be used."""
         if not self._files_read:
             raise self._unsupported_errors[0] if self._unsupported_errors else DataError(_("There is no COCO file."))

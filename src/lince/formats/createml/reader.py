@@ -19,7 +19,7 @@ from lince.formats.builders.object_table import Box, ObjectTableBuilder, RawObje
 from lince.formats.createml.writer import COORDINATE_KEYS, image_path, write
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, read_sizes_by_name
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.parsing.json_reader import JsonNode, is_encodable_text, load_json, peek_json
 from lince.progress import SILENT, Progress
@@ -44,7 +44,7 @@ def detect(location: DataLocation) -> str | None:
     return _("JSON lists of photos and boxes: {names}").format(names=", ".join(label_files[:4]))
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read every CreateML file.
 
     The split of an image is that of a folder named as one or, of several files, the one in the file's name. An image
@@ -78,7 +78,7 @@ class _CreateMLReader:
         self._builder = ObjectTableBuilder(options)
         self._class_index = ClassIndex()
 
-    def read_lists(self, entries_by_file: dict[str, list[JsonNode]], progress: Progress) -> Table:
+    def read_lists(self, entries_by_file: dict[str, list[JsonNode]], progress: Progress) -> LabelTable:
         """Return the table of all images; ``entries_by_file`` holds the list in each file by its name."""
         entries: dict[str, _ImageEntry] = {}
         for name, nodes in entries_by_file.items():

@@ -29,7 +29,7 @@ from lince.formats.csv_boxes.writer import HEADER, image_path, write
 from lince.formats.csv_text import CSV_SUFFIXES, decode_text
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, read_sizes_by_name
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.parsing.json_reader import is_encodable_text
 from lince.progress import SILENT, Progress
@@ -50,7 +50,7 @@ def detect(location: DataLocation) -> str | None:
     return _("tables of boxes: {names}").format(names=", ".join(tables[:4])) if tables else None
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read all tables of boxes; one called train, val or test, or in such a folder, is that split.
 
     A column for the split counts before that. Raise ``AmbiguousError`` when all rows of a table are in others too,
@@ -98,7 +98,7 @@ class _TableReader:
         self._class_descriptions = class_descriptions
         self._images: dict[str, _ImageRows] = {}
 
-    def read_tables(self, tables: Mapping[str, tuple[BoxColumns, list[BoxRow]]], progress: Progress) -> Table:
+    def read_tables(self, tables: Mapping[str, tuple[BoxColumns, list[BoxRow]]], progress: Progress) -> LabelTable:
         """Return the table of all images; ``tables`` gives columns and rows by file name."""
         for name, (columns, rows) in tables.items():
             self._group_by_image(name, rows, columns.normalised or _are_normalised(rows))

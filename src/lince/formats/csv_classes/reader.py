@@ -16,7 +16,7 @@ from lince.formats.csv_boxes import columns as csv_boxes_columns
 from lince.formats.csv_classes.writer import image_path, write
 from lince.formats.csv_text import CSV_SUFFIXES, decode_text, find_first_line
 from lince.formats.format import Capability, Format
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.splits import SPLIT_WORDS, UNASSIGNED
@@ -66,7 +66,7 @@ def detect(location: DataLocation) -> str | None:
     return _("tables: {names}").format(names=", ".join(tables)) if tables else None
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read a table with one row per image; its columns are found by their names in the header.
 
     Image files are looked for beside the table, in ``images`` beside it, and the same one folder up. Rows that cannot

@@ -23,7 +23,7 @@ from lince.formats.builders.object_table import Box, ObjectTableBuilder, RawObje
 from lince.formats.cvat.writer import image_path, write
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.parsing import xml_reader
 from lince.parsing.json_reader import is_encodable_text
@@ -51,7 +51,7 @@ def detect(location: DataLocation) -> str | None:
     return _("CVAT's XML: {names}").format(names=", ".join(names[:2])) if names else None
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read every image in the XML files, classes in the order of ``<labels>``, splits from the subsets.
 
     Shapes other than box, polygon, ellipse and mask are rejected with their lines, and so are tracks. An image without
@@ -95,7 +95,7 @@ class _CvatReader:
         for name in names:
             self._builder.reject(name, _("not the XML of CVAT"), _("export it again, or move it elsewhere"))
 
-    def build_table(self) -> Table:
+    def build_table(self) -> LabelTable:
         """Return the table of all images read."""
         return self._class_index.finalise_table(
             self._builder.build_table(self._image_lookup.tree, NAME, self._class_index.names)

@@ -23,7 +23,7 @@ from lince.formats.image_lookup import ImageLookup, read_image_size
 from lince.formats.labelme.embedded_images import EmbeddedImageTree, decode_embedded_image
 from lince.formats.labelme.shapes import FLAGS_BY_NAME, parse_flags, parse_shape
 from lince.formats.labelme.writer import CLASS_FILE, RESERVED_NAMES, image_path, write
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.parsing import json_reader
 from lince.parsing.json_reader import JsonNode, JsonValueError, is_encodable_text, parse_image_side
@@ -49,7 +49,7 @@ def detect(location: DataLocation) -> str | None:
     return _("{count} JSON files such as {name}").format(count=len(json_files), name=first_match)
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read one image per JSON file: the image it refers to, else the one of the same name, else the embedded one.
 
     Files that cannot be used, second files about one image, and images without a file are rejected.
@@ -105,7 +105,7 @@ class _LabelMeReader:
         self._shape_count += len(shapes)
         self._add_image(root, image_name)
 
-    def build_table(self, progress: Progress) -> Table:
+    def build_table(self, progress: Progress) -> LabelTable:
         """Return the table of all files added: one of objects, or of classified images."""
         if not self._single_file:
             for image_name in self._image_lookup.names:
@@ -195,7 +195,7 @@ class _LabelMeReader:
         except DataError:
             return 0, 0
 
-    def _classification_table(self, table: Table) -> Table:
+    def _classification_table(self, table: LabelTable) -> LabelTable:
         """Return the table of the images whose only flag that is true names their class.
 
         Images with no such flag or several are rejected.

@@ -22,7 +22,7 @@ from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, read_image_size
 from lince.formats.labelstudio.shapes import AnnotationRegion, get_image_class, get_region_labels, parse_region
 from lince.formats.labelstudio.writer import image_path, write
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.parsing import json_reader, xml_reader
 from lince.parsing.json_reader import JsonNode, JsonValueError, is_encodable_text
@@ -50,7 +50,7 @@ def detect(location: DataLocation) -> str | None:
     return _("Label Studio's tasks: {names}").format(names=", ".join(matches[:2])) if matches else None
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read every task of the JSON files at ``location``.
 
     The split is ``split`` or ``subset`` in the data of the task, else the name of a folder of its
@@ -93,7 +93,7 @@ class _LabelStudioReader:
         except JsonValueError as error:
             self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
 
-    def build_table(self) -> Table:
+    def build_table(self) -> LabelTable:
         """Return the table of all tasks added."""
         return self._class_index.finalise_table(
             self._builder.build_table(self._image_lookup.tree, NAME, self._class_index.names)

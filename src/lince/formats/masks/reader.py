@@ -21,7 +21,7 @@ from lince.formats.image_lookup import ImageLookup, read_image_sizes
 from lince.formats.masks import color_map, png
 from lince.formats.masks.color_map import ColourMap, PixelValue
 from lince.formats.masks.writer import image_path, write
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.formats.voc.image_sets import ImageSets
 from lince.i18n import _
 from lince.progress import SILENT, Progress
@@ -89,7 +89,7 @@ def detect(location: DataLocation) -> str | None:
     )
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read every mask and its image; classes are those of the legend, or else one per value.
 
     Rejected are masks without an image, of another size than their image, damaged, or with values

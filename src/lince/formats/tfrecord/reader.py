@@ -17,16 +17,16 @@ from lince.errors import DataError, ImageError, UsageError
 from lince.formats.builders.classification_table import shorten_list
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject
 from lince.formats.format import Capability, Format
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.formats.tfrecord import classes as tfrecord_classes
 from lince.formats.tfrecord import example
 from lince.formats.tfrecord.classes import RecordClasses
 from lince.formats.tfrecord.example import ParsedExample, ParsedObject, choose_image_suffix, decode_object_mask
 from lince.formats.tfrecord.shards import (
     HEADER_BYTES,
-    Record,
     RecordImageTree,
     ShardSet,
+    TfRecord,
     is_compressed,
     is_record_header,
     iterate_records,
@@ -55,7 +55,7 @@ def detect(location: DataLocation) -> str | None:
     return _("record files: {names}").format(names=shorten_list(files))
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read every record; the images stay in the record files and are read from there.
 
     The split follows from the file name. Rejected, with file and number of the record, are damaged
@@ -105,7 +105,7 @@ class _TfRecordReader:
         except (DataError, OSError) as error:
             self.builder.reject(name, str(error), _("copy it again"), kind="unusable")
 
-    def build_table(self) -> Table:
+    def build_table(self) -> LabelTable:
         """Return the table with the classes in their final order.
 
         Without objects where no record has features about objects: then it is image classification.
@@ -119,7 +119,7 @@ class _TfRecordReader:
             objects = replace(objects, class_ids=ids[objects.class_ids]) if self._has_objects else None
         return replace(table, class_ids=ids[table.class_ids], objects=objects)
 
-    def _add_record(self, name: str, split: int, record: Record | RejectedItem) -> None:
+    def _add_record(self, name: str, split: int, record: TfRecord | RejectedItem) -> None:
         """Add a record, or its rejection."""
         if isinstance(record, RejectedItem):
             self.builder.rejected.append(record)
@@ -134,7 +134,7 @@ class _TfRecordReader:
         else:
             self._add_image(name, split, record, parsed)
 
-    def _add_image(self, name: str, split: int, record: Record, parsed: ParsedExample) -> None:
+    def _add_image(self, name: str, split: int, record: TfRecord, parsed: ParsedExample) -> None:
         """Add the image of a record and its objects; one of an unknown class is rejected."""
         path = f"{name}#{record.number}"
         class_id = UNLABELLED

@@ -33,7 +33,7 @@ _MAX_CACHED_BYTES = 2**30  # of files from archives and remote stores that are k
 
 
 @dataclass(frozen=True)
-class Record:
+class TfRecord:
     """One record: its ``number`` in the file from 1 on, the byte at which its data start, and the ``data``."""
 
     number: int
@@ -167,7 +167,7 @@ def is_compressed(head: bytes) -> bool:
     return head[:2] in (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
-def iterate_records(stream: BinaryIO, name: str) -> Iterator[Record | RejectedItem]:
+def iterate_records(stream: BinaryIO, name: str) -> Iterator[TfRecord | RejectedItem]:
     """Yield every record of the file ``name``, and a rejection for each that is damaged.
 
     After damaged data the next record is still found; after a damaged length, or where the file is
@@ -187,7 +187,7 @@ def iterate_records(stream: BinaryIO, name: str) -> Iterator[Record | RejectedIt
             yield _reject_record(name, number, position, problem)
             return
         length = int.from_bytes(head[:8], "little")
-        yield _read_record(stream, name, Record(number, position + HEADER_BYTES, b""), length)
+        yield _read_record(stream, name, TfRecord(number, position + HEADER_BYTES, b""), length)
         position += HEADER_BYTES + length + _FOOTER_BYTES
 
 
@@ -208,7 +208,7 @@ def _header_problem(head: bytes, remaining: int) -> str:
     return ""
 
 
-def _read_record(stream: BinaryIO, name: str, record_start: Record, length: int) -> Record | RejectedItem:
+def _read_record(stream: BinaryIO, name: str, record_start: TfRecord, length: int) -> TfRecord | RejectedItem:
     """Return the record of ``length`` bytes at ``record_start``, whose data are still empty, or its rejection."""
     start = record_start.start - HEADER_BYTES
     if length > _MAX_RECORD_BYTES:
@@ -216,7 +216,7 @@ def _read_record(stream: BinaryIO, name: str, record_start: Record, length: int)
     data = stream.read(length)
     if len(data) < length or _masked_crc(data) != int.from_bytes(stream.read(_FOOTER_BYTES), "little"):
         return _reject_record(name, record_start.number, start, _("its checksum is wrong"))
-    return Record(record_start.number, record_start.start, data)
+    return TfRecord(record_start.number, record_start.start, data)
 
 
 def _reject_record(name: str, number: int, position: int, problem: str) -> RejectedItem:

@@ -23,7 +23,7 @@ from lince.formats.builders.class_index import ClassIndex
 from lince.formats.builders.object_table import Box, ObjectTableBuilder, RawObject, compute_bounding_box
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, normalise_path
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.formats.voc.image_sets import ImageSets, read_label_map
 from lince.formats.voc.writer import BOX_TAGS, FLAG_TAGS, image_path, write
 from lince.i18n import _
@@ -56,7 +56,7 @@ def detect(location: DataLocation) -> str | None:
     return _("{count} XML files such as {name}").format(count=len(xml_files), name=xml_files[0])
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read one image per XML file, found by its ``<filename>``, else by the name of the XML file.
 
     Splits come from ``ImageSets``, else from folders named after them. The order of the classes is
@@ -84,7 +84,7 @@ class _VocReader:
         self._claimed_images = set(self._same_stem_images.values())
         self._label_by_image: dict[str, str] = {}
 
-    def read(self, progress: Progress) -> Table:
+    def read(self, progress: Progress) -> LabelTable:
         """Return the table of all files."""
         with progress.open_stage(_("Reading the labels"), len(self._label_files)) as stage:
             for label_file, content in self._read_contents():

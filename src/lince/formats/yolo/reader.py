@@ -19,7 +19,7 @@ from lince.errors import DataError
 from lince.formats.builders.object_table import Box, ObjectTableBuilder, RawObject, Ring, compute_bounding_box
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, read_image_sizes
-from lince.formats.table import ReadOptions, Table
+from lince.formats.table import LabelTable, ReadOptions
 from lince.formats.yolo.dataset_yaml import (
     MAX_CLASSES,
     YoloDatasetConfig,
@@ -65,7 +65,7 @@ def detect(location: DataLocation) -> str | None:
     return _("{count} text files of rows such as {row}").format(count=len(label_files), row=matching[0][:40])
 
 
-def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> Table:
+def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read one image per label file, with class names and splits as declared, else splits from folder names.
 
     Raise ``DataError`` when the declaration cannot be used, ``AmbiguousError`` when there are
@@ -99,7 +99,7 @@ class _YoloReader:
         text_files += self._find_labels_outside()
         self._image_by_label = {name: "" for name in text_files if name not in other_files and _may_be_labels(name)}
 
-    def read(self, progress: Progress) -> Table:
+    def read(self, progress: Progress) -> LabelTable:
         """Return the table of all images that have a label file."""
         label_by_image = self._match_labels()
         image_names = list(label_by_image)

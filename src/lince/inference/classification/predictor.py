@@ -132,7 +132,7 @@ class ClassificationPredictor(Predictor):
         return [Label.from_probabilities(row) for row in self.predict_probabilities(batch)]
 
 
-def load_classifier(path: str | Path, threads: int | None = None) -> ClassificationPredictor:
+def load_classifier(path: str | Path) -> ClassificationPredictor:
     """Return the classifier of a run or of a model folder.
 
     For any kind of model use ``inference.load.load``. Raises ``ModelError`` when there is no model, or it is of another
@@ -140,7 +140,7 @@ def load_classifier(path: str | Path, threads: int | None = None) -> Classificat
     """
     folder = model_folder.find_model_folder(Path(path))
     card = ModelCard.load(folder)
-    return ClassificationPredictor(card, open_backend(card, folder, threads))
+    return ClassificationPredictor(card, open_backend(card, folder))
 
 
 def _require_embedding(row: NDArray[np.float32] | RejectedItem) -> NDArray[np.float32]:

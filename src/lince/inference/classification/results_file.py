@@ -106,4 +106,5 @@ def _build_cell(result: ClassificationResult) -> drawing.SheetCell:
 
 
 def _format_probability(value: float) -> str:
+    """Return ``value`` with six significant digits."""
     return f"{value:.6g}"

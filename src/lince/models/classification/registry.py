@@ -101,7 +101,7 @@ class _Preset:
 
 
 # The most accurate network of its cost with a permissive licence, by timm's ImageNet results.
-_PRESETS = {
+PRESETS = {
     # For old machines: designed for phones, with plain convolutions only.
     "nano": _Preset("mobilenetv4_conv_small.e2400_r224_in1k", 1_261_664, 183_496_768, 73.8),
     # The default: about 10 ms per image on one core. Pretrained on 21,000 classes before ImageNet's 1,000, so that its
@@ -115,8 +115,8 @@ _PRESETS = {
 
 
 def list_presets() -> dict[str, ModelEntry]:
-    """Return the four presets by name, cheapest first; all have permissive licences."""
-    return {name: get_model_entry(name) for name in _PRESETS}
+    """Return the presets by name, cheapest first; all have permissive licences."""
+    return {name: get_model_entry(name) for name in PRESETS}
 
 
 def get_model_entry(name: str) -> ModelEntry:
@@ -132,7 +132,7 @@ def get_model_entry(name: str) -> ModelEntry:
         parse_layers(declaration)  # raises the error for an invalid declaration before torch is loaded
         return ModelEntry(CNN, CNN, declaration=declaration, size=CNN_SIZE)
     base_name, *options = name.split() or [""]
-    entry = _preset_entry(base_name) if base_name in _PRESETS else _pretrained_entry(base_name)
+    entry = _preset_entry(base_name) if base_name in PRESETS else _pretrained_entry(base_name)
     return _with_options(entry, options)
 
 
@@ -143,7 +143,7 @@ def list_architectures() -> list[str]:
 
 def _preset_entry(name: str) -> ModelEntry:
     """Return the entry of the preset ``name``."""
-    preset = _PRESETS[name]
+    preset = PRESETS[name]
     entry = _pretrained_entry(preset.pretrained_name)
     return replace(entry, name=name, params=preset.params, macs=preset.macs, top1=preset.top1)
 
@@ -153,7 +153,7 @@ def _pretrained_entry(name: str) -> ModelEntry:
     architecture, _dot, tag = name.partition(".")
     rows = _load_table().get(architecture)
     if rows is None:
-        raise _unknown_model_error(name, architecture, [*_PRESETS, CNN, *_load_table()])
+        raise _unknown_model_error(name, architecture, [*PRESETS, CNN, *_load_table()])
     if not tag:
         return replace(rows[0], name=architecture)
     by_tag = {row.tag: row for row in rows}
@@ -170,7 +170,7 @@ def _unknown_model_error(name: str, misspelt: str, names: list[str]) -> UsageErr
         _("Did you mean: {names}?").format(names=", ".join(similar))
         if similar
         else _("Expected one of {presets}, cnn, 'cnn: LAYERS', or a timm backbone.").format(
-            presets=", ".join(_PRESETS)
+            presets=", ".join(PRESETS)
         ),
     )
 

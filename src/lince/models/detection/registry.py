@@ -100,7 +100,7 @@ def list_detectors() -> dict[str, DetectorEntry]:
 
 
 def list_presets() -> dict[str, DetectorEntry]:
-    """Return the four presets by name, cheapest first."""
+    """Return the presets by name, cheapest first."""
     return {name: get_detector_entry(name) for name in _PRESETS}
 
 

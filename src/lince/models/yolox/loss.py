@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from lince.models.box_ops import compute_iou
-from lince.models.yolox.sim_ota import Grid, GroundTruth, assign_targets
+from lince.models.yolox.sim_ota import AnchorGrid, GroundTruth, assign_targets
 
 _BOX_WEIGHT = 5.0
 
@@ -60,12 +60,12 @@ def compute_yolox_loss(
     if len(raw) != len(targets):
         raise ValueError(f"{len(raw)} images have the targets of {len(targets)}")
     with torch.autocast(raw.device.type, enabled=False):
-        raw, grid = raw.float(), Grid(cells.float(), strides.float())
+        raw, grid = raw.float(), AnchorGrid(cells.float(), strides.float())
         assignment = _assign_batch(raw, grid, targets)
         return _compute_losses(raw, grid, assignment, use_l1)
 
 
-def _assign_batch(raw: Tensor, grid: Grid, targets: Sequence[tuple[Tensor, Tensor]]) -> _BatchAssignment:
+def _assign_batch(raw: Tensor, grid: AnchorGrid, targets: Sequence[tuple[Tensor, Tensor]]) -> _BatchAssignment:
     """Return the assignment of all images, one after the other."""
     truths = [GroundTruth(*target).filter_usable() for target in targets]
     assignments = [assign_targets(outputs, grid, truth) for outputs, truth in zip(raw.detach(), truths, strict=True)]
@@ -80,12 +80,14 @@ def _assign_batch(raw: Tensor, grid: Grid, targets: Sequence[tuple[Tensor, Tenso
     )
 
 
-def _compute_losses(raw: Tensor, grid: Grid, assignment: _BatchAssignment, use_l1: bool) -> YoloxLosses:
+def _compute_losses(raw: Tensor, grid: AnchorGrid, assignment: _BatchAssignment, use_l1: bool) -> YoloxLosses:
     """Return the parts of the loss, given the assignment of cells to objects."""
     num_positives = len(assignment.cell_rows)
     scale = 1 / max(num_positives, 1)
     assigned = raw[assignment.image_rows, assignment.cell_rows]
-    boxes = Grid(grid.cells[assignment.cell_rows], grid.strides[assignment.cell_rows]).decode_boxes(assigned[:, :4])
+    boxes = AnchorGrid(grid.cells[assignment.cell_rows], grid.strides[assignment.cell_rows]).decode_boxes(
+        assigned[:, :4]
+    )
     ious = compute_iou(boxes, assignment.boxes)
     has_object = torch.zeros_like(raw[..., 4])
     has_object[assignment.image_rows, assignment.cell_rows] = 1.0

@@ -24,8 +24,8 @@ _EPSILON = 1e-7
 
 
 @dataclass(frozen=True)
-class Grid:
-    """The A cells of one input size, as ``postprocess.yolox.Grid`` but in torch.
+class AnchorGrid:
+    """The A cells of one input size, as ``postprocess.yolox.YoloxGrid`` but in torch.
 
     ``cells`` (A, 2) are column and row within the cell's feature map, ``strides`` (A,) its size in input pixels.
     """
@@ -84,7 +84,7 @@ class LabelAssignment:
 
 
 @torch.no_grad()
-def assign_targets(raw: Tensor, grid: Grid, truth: GroundTruth) -> LabelAssignment:
+def assign_targets(raw: Tensor, grid: AnchorGrid, truth: GroundTruth) -> LabelAssignment:
     """Return the cells of one image that are assigned to the objects of ``truth``, all of which must be usable.
 
     ``raw`` (A, 5 + C) float32 are the network's outputs: box, objectness logit, class logits. Candidates for an object
@@ -94,7 +94,7 @@ def assign_targets(raw: Tensor, grid: Grid, truth: GroundTruth) -> LabelAssignme
     inside, central = _inside_box_mask(grid, truth), _centre_region_mask(grid, truth)
     rows = (inside | central).any(0).nonzero()[:, 0]
     inside, central, raw = inside[:, rows], central[:, rows], raw[rows]
-    candidates = Grid(grid.cells[rows], grid.strides[rows])
+    candidates = AnchorGrid(grid.cells[rows], grid.strides[rows])
     ious = compute_iou(truth.boxes[:, None], candidates.decode_boxes(raw[:, :4]))
     costs = compute_class_costs(raw, truth.class_ids) - _IOU_WEIGHT * (ious + _EPSILON).log()
     costs = torch.where(inside & central, costs, costs + _OUTSIDE_COST)
@@ -144,13 +144,13 @@ def _cheapest_mask(costs: Tensor, counts: Tensor, count: int) -> Tensor:
     return is_below | (is_equal & (is_equal.cumsum(1) <= room))
 
 
-def _inside_box_mask(grid: Grid, truth: GroundTruth) -> Tensor:
+def _inside_box_mask(grid: AnchorGrid, truth: GroundTruth) -> Tensor:
     """Return which cell centres are strictly inside which box, (K, A)."""
     low, high = truth.boxes[:, None, :2], truth.boxes[:, None, 2:]
     return ((grid.centres > low) & (grid.centres < high)).all(2)
 
 
-def _centre_region_mask(grid: Grid, truth: GroundTruth) -> Tensor:
+def _centre_region_mask(grid: AnchorGrid, truth: GroundTruth) -> Tensor:
     """Return which cell centres are in which object's centre region, (K, A)."""
     centres = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2
     distances = (grid.centres - centres[:, None]).abs()

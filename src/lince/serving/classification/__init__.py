@@ -1,1 +1,1 @@
-"""Image classification in the HTTP API."""
+"""Image classification in the HTTP API: records and corrections."""

@@ -1,1 +1,1 @@
-"""Object detection in the HTTP API."""
+"""Object detection in the HTTP API: records and corrections."""

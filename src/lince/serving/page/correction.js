@@ -26,7 +26,7 @@ export function showCorrection(entry) {
   const details = byId("correction");
   const renderer = entry?.record ? getRenderer(entry.model) : null;
   details.hidden = !(pageData.corrections && renderer?.canCorrect);
-  if (details.hidden || entry.record === shownRecord) return;
+  if (!renderer || entry.record === shownRecord) return;
   shownRenderer?.stopCorrection();
   shownRecord = entry.record;
   shownRenderer = renderer;

@@ -1,8 +1,9 @@
-"""``POST /v1/predict``: photos in, the records of the predictor out."""
+"""``POST /v1/predict``: runs inference on the images of a request and returns one record per image."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,7 +12,8 @@ from starlette.responses import Response
 
 from lince.serving import openapi, request_reader, state
 from lince.serving.batcher import ModelReplacedError, Outcome, find_unexpected_error
-from lince.serving.http_errors import ApiError, client_disconnected_error, json_response
+from lince.serving.http_errors import ApiError, client_disconnected_error
+from lince.serving.json_response import json_response
 from lince.serving.model_registry import ModelRegistry, ServedModel
 from lince.serving.request_reader import PredictRequest
 
@@ -20,57 +22,76 @@ router = APIRouter()
 
 @router.post("/v1/predict", responses=openapi.PREDICT_RESPONSES, openapi_extra=openapi.PREDICT_REQUEST)
 async def predict(request: Request) -> Response:
-    """Say what is on the photos of the request."""
+    """Run inference on the images of the request and return one record for each, in their order.
+
+    An image that cannot be read gets a record with an error, unless it is the whole body: then the error is the
+    response. The response is 429 with ``Retry-After`` when the images cannot be predicted within the latency bound.
+    """
     models = state.get_server_state(request).models
-    if len(models) == 1:  # the answer is no, whatever the body holds: no need to read it
+    if len(models) == 1:  # refused whatever the body holds, so it need not be received
         models.find(None).batcher.refuse_if_full()
-    asked = await request_reader.read_request(request)
-    served = models.find(asked.options.model)
-    served.check_options(asked.options)
-    outcomes = await _cancel_on_disconnect(request, predict_images(models, served, asked))
-    return _build_response(served, asked, outcomes, request_reader.is_raw_image(request))
+    predict_request = await request_reader.read_request(request)
+    served = models.find(predict_request.options.model)
+    served.check_options(predict_request.options)
+    outcomes = await _cancel_on_disconnect(request, predict_images(models, served, predict_request))
+    return _build_response(served, predict_request, outcomes, request_reader.is_raw_image(request))
 
 
-async def predict_images(models: ModelRegistry, served: ServedModel, asked: PredictRequest) -> list[Outcome]:
-    """Return what became of each photo, from the version of the model that is the newest when they are taken in."""
+async def predict_images(models: ModelRegistry, served: ServedModel, request: PredictRequest) -> list[Outcome]:
+    """Return the outcome of each image: a prediction result, or the exception that it raised.
+
+    All images are predicted by one version of the model, the newest when they are accepted: where the version of
+    ``served`` is replaced before that, they go to its successor. Raises ``ApiError`` (429) when the queue is full.
+    """
     while True:
         try:
-            return await served.batcher.predict(asked.images, asked.options.threshold)
+            return await served.batcher.predict(request.images, request.options.threshold)
         except ModelReplacedError:
             served = models.find(served.name)
 
 
-async def _cancel_on_disconnect(request: Request, work: Any) -> Any:
-    """Return what ``work`` gives; when the client goes away first, ``work`` is given up."""
+async def _cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, list[Outcome]]) -> list[Outcome]:
+    """Return the result of ``work``; cancel it and raise ``ApiError`` (499) when the client disconnects first.
+
+    The body has been received before, so the next message of the client can only be its disconnection.
+    """
     task = asyncio.ensure_future(work)
-    left = asyncio.ensure_future(request.receive())
+    disconnect = asyncio.ensure_future(request.receive())
     try:
-        await asyncio.wait({task, left}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             raise client_disconnected_error()
         return task.result()
     finally:
-        left.cancel()
+        disconnect.cancel()
         task.cancel()
 
 
-def _build_response(served: ServedModel, asked: PredictRequest, outcomes: list[Outcome], raw: bool) -> Response:
-    fault = find_unexpected_error(outcomes)
-    if fault is not None:
-        raise fault
-    late = next((one for one in outcomes if isinstance(one, ApiError) and one.status == 429), None)
-    if late is not None:
-        raise late
-    if raw and isinstance(outcomes[0], ApiError):
+def _build_response(
+    served: ServedModel, request: PredictRequest, outcomes: list[Outcome], is_raw_image: bool
+) -> Response:
+    """Return the response with a record per outcome, or raise the error that concerns the request as a whole.
+
+    Those are, in this order: an unexpected exception (500), an image that missed its deadline (429, since the client
+    should send all of them again), and the error of the only image where the body is that image.
+    """
+    unexpected_error = find_unexpected_error(outcomes)
+    if unexpected_error is not None:
+        raise unexpected_error
+    overload_error = next((error for error in outcomes if isinstance(error, ApiError) and error.status == 429), None)
+    if overload_error is not None:
+        raise overload_error
+    if is_raw_image and isinstance(outcomes[0], ApiError):
         raise outcomes[0]
     records = [
-        _prediction_record(photo.name, outcome, asked.options.top)
-        for photo, outcome in zip(asked.images, outcomes, strict=True)
+        _prediction_record(image.name, outcome, request.options.top)
+        for image, outcome in zip(request.images, outcomes, strict=True)
     ]
     return json_response({"model": served.name, "predictions": records})
 
 
 def _prediction_record(name: str, outcome: Outcome, top: int | None) -> dict[str, Any]:
+    """Return the record of an image called ``name``, as JSON values: the task's ``Record`` or an ``ErrorRecord``."""
     if isinstance(outcome, ApiError):
         return {"file": name, "error": outcome.to_dict()}
     record: dict[str, Any] = outcome.to_dict(top)

@@ -1,4 +1,8 @@
-"""The page at ``/`` for trying a model in the browser: HTML, assets, translated texts, and the drawing of digits."""
+"""The page at ``/`` for trying a model in the browser: HTML, assets, translated texts, and the drawing of digits.
+
+The page's files are in ``lince/serving/page``: a Jinja template, a style sheet and ES modules, which need no build
+step. A task's results are shown by its renderer, a module listed in ``page/tasks.js``.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,8 @@ async def get_try_page(request: Request) -> Response:
     """Return the page in the client's language.
 
     Its links are relative, so that it works below a proxy's prefix; there, a path without a trailing slash is
-    redirected.
+    redirected (308). The language and its texts are in the page as JSON, for the scripts; the models are not: the
+    scripts request them, with the token that a person enters where the server requires one.
     """
     settings = state.get_server_state(request).settings
     if settings.root_path and not request.scope.get("raw_path", b"/").endswith(b"/"):
@@ -49,9 +54,9 @@ async def get_try_page(request: Request) -> Response:
 
 @router.get("/page/{name}", include_in_schema=False)
 async def get_page_asset(request: Request, name: str) -> Response:
-    """Return a style sheet, script or icon of the page.
+    """Return a style sheet, script or icon of the page, 404 for any other ``name``.
 
-    Browsers may cache it but must ask again each time; an unchanged one is answered with 304.
+    Browsers may cache it but must revalidate it every time (``ETag``); the response to an unchanged one is 304.
     """
     content = _page_assets().get(name)
     if content is None:
@@ -67,7 +72,11 @@ async def get_page_asset(request: Request, name: str) -> Response:
     "/v1/drawing", response_class=Response, responses=openapi.DRAWING_RESPONSES, openapi_extra=openapi.DRAWING_REQUEST
 )
 async def render_drawing(request: Request) -> Response:
-    """Return the drawing as a PNG like MNIST's digits; the body is ``{"strokes": [[[x, y], ...], ...]}``."""
+    """Return a drawn digit as a PNG like MNIST's digits, for a prediction request.
+
+    The body is {"strokes": [[[x, y], ...], ...]}: the points of each stroke in fractions of the drawing area, y
+    downwards. The digit is scaled to 20 pixels and centred in 28 x 28 pixels, white on black, as those of MNIST.
+    """
     limits = replace(state.get_server_state(request).settings.limits, request_bytes=_MAX_DRAWING_BYTES)
     png = await asyncio.to_thread(_render_digit, await request_reader.receive_body(request, limits))
     return Response(png, media_type="image/png")
@@ -76,7 +85,8 @@ async def render_drawing(request: Request) -> Response:
 def translate_script_texts() -> dict[str, str]:
     """Return the texts that the page's scripts show, by key, in the current language.
 
-    Words in braces are filled in by the scripts.
+    The scripts look a text up with ``text(key, values)`` of ``page/texts.js`` and put the values in place of the names
+    in braces. Texts that do not change are in the template instead.
     """
     return {
         "all-classes": _("Show all {count} classes"),
@@ -112,7 +122,7 @@ def translate_script_texts() -> dict[str, str]:
 
 
 def _fact_texts() -> dict[str, str]:
-    """Return the labels of the model's properties, which the page shows beside the result."""
+    """Return the labels of the model's properties, which the page shows in a table (``page/model_facts.js``)."""
     return {
         "fact-accuracy": _("test accuracy"),
         "fact-classes": _("classes"),
@@ -156,7 +166,11 @@ def _template_environment() -> Environment:
 
 @cache
 def _page_assets() -> dict[str, bytes]:
-    """Return the content of every asset by file name; nothing else can be requested."""
+    """Return the content of every asset by file name; nothing else can be requested.
+
+    These are all files of the page's folder with a suffix of ``_MEDIA_TYPES``, so a new script needs no entry, and the
+    style sheet of the evaluation reports.
+    """
     folder = files("lince.serving").joinpath("page")
     assets = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.rpartition(".")[2] in _MEDIA_TYPES}
     return {**assets, _REPORT_STYLE: files("lince.evaluation.report").joinpath("templates", _REPORT_STYLE).read_bytes()}

@@ -89,5 +89,8 @@ def _check_parity(run: TrainingRun, context: RecipeContext, outcome: TrainedClas
 
 
 def _read_inputs(dataset: Dataset, rows: NDArray[np.int64], spec: PreprocessSpec) -> NDArray[np.float32]:
-    """Return the images of ``rows`` as network inputs, float32 (N, C, H, W), prepared as for prediction."""
+    """Return the images of ``rows`` as network inputs, float32 (N, C, H, W).
+
+    They are read and preprocessed by the same functions as for prediction.
+    """
     return preprocess_images([dataset.images.read_image(int(row), (spec.height, spec.width)) for row in rows], spec)

@@ -10,7 +10,7 @@ from lince.augmentation import Policy, preview
 from lince.datasets import Dataset
 from lince.evaluation import example_selection
 from lince.evaluation.classification.predictions import ClassificationPredictions
-from lince.evaluation.report import ReportImage, ReportImages
+from lince.evaluation.report import ClassificationReportImage, ClassificationReportImages
 from lince.inference import drawing
 from lince.preprocess import PreprocessSpec, preprocess_images, resize_to_input
 from lince.sampling import sample_evenly
@@ -24,7 +24,7 @@ SHEET_ROWS, SHEET_COPIES = 4, 6
 
 def select_report_images(
     context: RecipeContext, outcome: TrainedClassifier, predictions: ClassificationPredictions
-) -> ReportImages:
+) -> ClassificationReportImages:
     """Return the image groups for the report of ``outcome`` on the test images.
 
     Groups: the most confident errors, the least certain predictions, correct ones, Grad-CAM overlays of half errors and
@@ -37,7 +37,7 @@ def select_report_images(
         [worst[: SALIENCY_IMAGES // 2], correct[: SALIENCY_IMAGES - SALIENCY_IMAGES // 2]]
     )
     policy = Policy.parse(outcome.policy)
-    return ReportImages(
+    return ClassificationReportImages(
         worst=_make_thumbnails(context, predictions, worst),
         uncertain=_make_thumbnails(
             context, predictions, example_selection.select_uncertain_images(truth, probabilities, IMAGES_PER_GROUP)
@@ -51,7 +51,7 @@ def select_report_images(
 
 def _make_thumbnails(
     context: RecipeContext, predictions: ClassificationPredictions, indices: NDArray[np.int64]
-) -> tuple[ReportImage, ...]:
+) -> tuple[ClassificationReportImage, ...]:
     """Return the test images at ``indices`` (into the predictions), as thumbnails with their predictions."""
     return tuple(
         _make_report_image(
@@ -71,7 +71,7 @@ def _make_saliency_images(
     outcome: TrainedClassifier,
     predictions: ClassificationPredictions,
     indices: NDArray[np.int64],
-) -> tuple[ReportImage, ...]:
+) -> tuple[ClassificationReportImage, ...]:
     """Return the test images at ``indices`` as the network sees them, with the Grad-CAM map of the predicted class."""
     if not len(indices):
         return ()
@@ -94,10 +94,10 @@ def read_fitted_image(dataset: Dataset, row: int, spec: PreprocessSpec) -> NDArr
 
 def _make_report_image(
     predictions: ClassificationPredictions, i: int, jpeg: bytes, overlay: bytes | None = None
-) -> ReportImage:
+) -> ClassificationReportImage:
     """Return prediction ``i`` with its encoded image, and a second image of the same size where there is one."""
     names, predicted = predictions.classes.names, int(predictions.predicted_class_ids[i])
-    return ReportImage(
+    return ClassificationReportImage(
         image=jpeg,
         caption=predictions.names[i],
         truth=names[int(predictions.truth[i])],

@@ -70,7 +70,11 @@ def adapt_config(config: TrainConfig, recipe: str) -> TrainConfig:
 
 
 def _resolve_weights(entry: ModelEntry, config: TrainConfig, progress: Progress) -> WeightsSource:
-    """Return the weights that the recipe starts from; raise ``UsageError`` for choices that it cannot combine."""
+    """Return the weights that the recipe starts from, random ones for ``scratch``.
+
+    Raises ``UsageError`` for a CNN declared layer by layer, which has no pretrained weights, and for standardisation,
+    which pretrained weights do not expect.
+    """
     if config.recipe not in PRETRAINED_RECIPES:
         return resolve_weights(entry, "none", progress)
     if entry.architecture == classification_registry.CNN and config.weights == "auto":

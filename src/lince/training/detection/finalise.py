@@ -29,8 +29,8 @@ from lince.splits import TRAIN
 from lince.training import run_folder
 from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.network_outputs import predict_with_backend, select_ground_truth
+from lince.training.detection.network_recipe import TrainedDetector
 from lince.training.detection.objective import predict_detections
-from lince.training.detection.recipes.full import TrainedDetector
 from lince.training.detection.report_images import select_report_images
 from lince.training.recipe import RecipeContext
 from lince.training.run_folder import TrainingRun

@@ -16,7 +16,7 @@ from lince.i18n import _
 from lince.inference import drawing
 from lince.inference.drawing import ShapeAnnotation
 from lince.training.detection.loader import DetectionLoader
-from lince.training.detection.recipes.full import TrainedDetector
+from lince.training.detection.network_recipe import TrainedDetector
 
 IMAGES_PER_GROUP, IMAGE_SIDE = 12, 480  # images of a group, and their longer side in pixels
 TRAINING_IMAGES, TILE_SIDE = 8, 320

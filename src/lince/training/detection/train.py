@@ -17,8 +17,9 @@ from lince.models.detection.registry import DetectorEntry
 from lince.models.weights_source import WeightsSource, make_preprocess_spec, resolve_weights
 from lince.splits import SPLITS
 from lince.training.detection.finalise import finalise_run
-from lince.training.detection.recipes import full
-from lince.training.detection.recipes.full import TrainedDetector
+from lince.training.detection.network_recipe import TrainedDetector
+from lince.training.detection.recipes.finetune import fine_tune_network
+from lince.training.detection.recipes.scratch import train_from_scratch
 from lince.training.detection.recipes.transfer import train_transfer_head
 from lince.training.recipe import RecipeContext
 from lince.training.request import StageTimer, TrainingRequest, assign_splits
@@ -26,16 +27,18 @@ from lince.training.run_folder import TrainingRun
 
 DEFAULT_MODEL = "nano"
 RECIPES: dict[str, Callable[[RecipeContext, WeightsSource], TrainedDetector]] = {
-    "scratch": full.train_from_scratch,
+    "scratch": train_from_scratch,
     "transfer": train_transfer_head,
-    "finetune": full.fine_tune_network,
+    "finetune": fine_tune_network,
 }
 
 
 def train_detector(request: TrainingRequest, run: TrainingRun) -> DetectionReport:
     """Train a detector as ``request`` asks, write model and report into ``run``, and return the report.
 
-    An interrupted run continues from its last checkpoint. Raises what ``train_classifier`` raises.
+    An interrupted run continues from its last checkpoint. Raises ``UsageError`` for options that do not apply to
+    detectors, ``DataError`` when images or objects do not suffice, ``WeightsError`` when pretrained weights are missing
+    or do not fit, and ``DivergedError`` when the loss becomes NaN.
     """
     timer, config, progress = StageTimer(), request.config, request.progress
     _require_supported_config(config)

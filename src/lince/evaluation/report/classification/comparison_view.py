@@ -27,7 +27,11 @@ def build_comparison_view(comparison: ClassifierComparison) -> ComparisonView:
 
 
 def build_classifier_table(comparison: ClassifierComparison) -> TextTable:
-    """Return one row per run: its metrics, and its difference from the first run."""
+    """Return one row per run: its accuracy, its difference from the first run, and its macro F1.
+
+    The difference is in percentage points with its interval, the numbers of images that are newly correct and newly
+    wrong, and the p-value of McNemar's test.
+    """
     header = (
         _("run"),
         _("accuracy"),
@@ -54,7 +58,10 @@ def build_recall_table(comparison: ClassifierComparison) -> TextTable:
 
 
 def describe_outcomes(comparison: ClassifierComparison) -> list[str]:
-    """Return one sentence per run after the first: better, worse, or no significant difference."""
+    """Return one sentence per run after the first: better, worse, or no significant difference.
+
+    The difference in accuracy is in percentage points; p is that of McNemar's test.
+    """
     first = comparison.runs[0]
     lines = []
     for run in comparison.runs[1:]:

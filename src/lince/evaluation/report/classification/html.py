@@ -21,7 +21,7 @@ _MAX_EDGE_CLASSES = 12  # of the smallest and of the largest classes, where ther
 
 
 def build_context(report: ClassificationReport) -> dict[str, Any]:
-    """Return the variables of ``report.html.j2``, besides ``report`` and ``metrics``."""
+    """Return the variables of ``classification.html.j2``, besides ``report`` and ``metrics``."""
     metrics = report.metrics
     majority_name, majority_fraction = metrics.majority_class
     curves = (charts.draw_loss_curves(report.history), charts.draw_accuracy_curves(report.history))
@@ -58,7 +58,7 @@ def _build_matrix(metrics: ClassificationMetrics) -> dict[str, Any]:
     """Return the confusion matrix for the template.
 
     ``rows`` has, for each true class and each predicted class, (number of images, rate in 0..1, opacity of the cell);
-    ``roomy`` says whether cells have room for both numbers, ``folded`` whether the matrix is collapsed.
+    ``fits_counts`` says whether cells have room for both numbers, ``collapsed`` whether the matrix is collapsed.
     """
     rates = metrics.confusion_rates
     rows = [
@@ -70,13 +70,13 @@ def _build_matrix(metrics: ClassificationMetrics) -> dict[str, Any]:
         "rows": rows,
         "names": metrics.classes.names,
         "support": [score.support for score in metrics.scores],
-        "roomy": size <= MAX_DETAILED_MATRIX_CLASSES,
-        "folded": size > MAX_OPEN_MATRIX_CLASSES,
+        "fits_counts": size <= MAX_DETAILED_MATRIX_CLASSES,
+        "collapsed": size > MAX_OPEN_MATRIX_CLASSES,
     }
 
 
 def _cell_opacity(rate: float) -> float:
-    """Return the opacity of a cell, 0 to 0.9; the root keeps low rates visible."""
+    """Return the opacity of a cell, 0 to 0.9; the exponent below 1 keeps low rates visible."""
     return round(0.0 if rate == 0 else 0.08 + 0.82 * rate**0.7, 2)
 
 

@@ -36,7 +36,7 @@ def list_sections(report: ClassificationReport) -> list[str]:
 
 def _mistake_section(report: ClassificationReport) -> str:
     """Return the section of the errors, with the most confident ones in a table."""
-    lines = ["## " + _("Errors"), escape_markdown(texts.describe_mistakes(report))]
+    lines = ["## " + _("Errors"), escape_markdown(texts.describe_errors(report))]
     if report.images.worst:
         header = (_("most confident errors"), _("true class"), _("prediction"), _("probability"))
         rows = [
@@ -59,7 +59,10 @@ def _class_section(report: ClassificationReport) -> str:
 
 
 def _confusion_section(report: ClassificationReport) -> str:
-    """Return the section of the confusion matrix, or of the most frequent errors where it would be too large."""
+    """Return the section of the confusion matrix.
+
+    With more than ``_MAX_MATRIX_CLASSES`` classes the most frequent errors are listed instead.
+    """
     metrics = report.metrics
     title = "## " + _("Confusion matrix")
     if len(metrics.classes) > _MAX_MATRIX_CLASSES:

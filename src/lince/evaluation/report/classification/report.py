@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.confidence import ConfidenceInterval
-from lince.evaluation.diagnosis import DiagnosisInput, Finding, diagnose_classification
+from lince.evaluation.diagnosis.classification.diagnosis import diagnose_classification
+from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
 from lince.evaluation.report.classification import html, markdown
 from lince.evaluation.report.report import Report
+from lince.findings import Finding
 
 
 @dataclass(frozen=True)
-class ReportImage:
+class ClassificationReportImage:
     """An image of the report (JPEG or PNG) with its true and predicted class names and the probability in 0..1.
 
     ``overlay`` is the same image with its Grad-CAM map.
@@ -28,16 +30,16 @@ class ReportImage:
 
 
 @dataclass(frozen=True)
-class ReportImages:
+class ClassificationReportImages:
     """The image groups of a report; an empty group is not shown.
 
     ``augmentation`` is a sheet of originals beside augmented copies, ``augmentation_policy`` its description in words.
     """
 
-    worst: tuple[ReportImage, ...] = ()
-    uncertain: tuple[ReportImage, ...] = ()
-    correct: tuple[ReportImage, ...] = ()
-    saliency: tuple[ReportImage, ...] = ()
+    worst: tuple[ClassificationReportImage, ...] = ()
+    uncertain: tuple[ClassificationReportImage, ...] = ()
+    correct: tuple[ClassificationReportImage, ...] = ()
+    saliency: tuple[ClassificationReportImage, ...] = ()
     augmentation: bytes | None = None
     augmentation_policy: str = ""
 
@@ -50,12 +52,12 @@ class ClassificationReport(Report):
     ``rate`` and ``seconds``; what was not measured is absent or ``None``.
     """
 
-    html_template: ClassVar[str] = "report.html.j2"
+    html_template: ClassVar[str] = "classification.html.j2"
 
     metrics: ClassificationMetrics
     train_accuracy: float | None = None
     val_accuracy: float | None = None
-    images: ReportImages = field(default_factory=ReportImages)
+    images: ClassificationReportImages = field(default_factory=ClassificationReportImages)
 
     @property
     def val_primary_metric(self) -> float | None:
@@ -71,7 +73,7 @@ class ClassificationReport(Report):
     def findings(self) -> tuple[Finding, ...]:
         """The diagnosis in sentences, the most severe finding first."""
         return diagnose_classification(
-            DiagnosisInput(
+            ClassificationDiagnosisInput(
                 metrics=self.metrics,
                 train_counts=self.data.counts.get("train", {}),
                 train_accuracy=self.train_accuracy,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lince.evaluation.diagnosis.prediction_rules import ClassConfusion, list_confusions
+from lince.evaluation.diagnosis.classification.prediction_rules import ClassConfusion, list_confusions
 from lince.evaluation.report.texts import NamedTexts, compute_total_seconds
 from lince.i18n import _
 from lince.number_format import (
@@ -34,7 +34,7 @@ def describe_expected_range(report: ClassificationReport) -> str:
     )
 
 
-def describe_mistakes(report: ClassificationReport) -> str:
+def describe_errors(report: ClassificationReport) -> str:
     """Return the number of errors and the most frequent one in sentences."""
     metrics = report.metrics
     wrong = metrics.count - int(metrics.confusion.trace())
@@ -52,7 +52,11 @@ def list_worst_confusions(report: ClassificationReport, max_pairs: int) -> list[
 
 
 def list_key_figures(report: ClassificationReport) -> NamedTexts:
-    """Return the figures at the top of the report as (name, value)."""
+    """Return the figures at the top of the report as (name, value).
+
+    They are macro F1, top-k accuracy for the largest k, training and validation accuracy where measured, the
+    calibration error, and the duration of the run.
+    """
     metrics = report.metrics
     rows = [(_("macro F1"), format_percent(metrics.macro.f1))]
     rows += [
@@ -70,7 +74,10 @@ def list_key_figures(report: ClassificationReport) -> NamedTexts:
 
 
 def list_overall_figures(report: ClassificationReport) -> NamedTexts:
-    """Return all metrics over the whole test set as (name, value)."""
+    """Return all metrics over the whole test set as (name, value).
+
+    Macro averages weight every class the same. The calibration error is the expected calibration error with 15 bins.
+    """
     metrics = report.metrics
     interval = format_percent_range(metrics.accuracy.low, metrics.accuracy.high)
     rows = [

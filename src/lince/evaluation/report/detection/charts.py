@@ -29,8 +29,8 @@ def draw_precision_recall(scores: Sequence[DetectionScore]) -> Markup | None:
     if not drawn:
         return None
     right, bottom = _LEFT + _SIDE, _TOP + _SIDE
-    x_axis = svg.Axis(0, 1, _LEFT, right, (0, 0.25, 0.5, 0.75, 1))
-    y_axis = svg.Axis(0, 1, bottom, _TOP, (0, 0.25, 0.5, 0.75, 1))
+    x_axis = svg.ChartAxis(0, 1, _LEFT, right, (0, 0.25, 0.5, 0.75, 1))
+    y_axis = svg.ChartAxis(0, 1, bottom, _TOP, (0, 0.25, 0.5, 0.75, 1))
     format_tick = partial(format_percent, places=0)
     parts = [
         svg.draw_axes(
@@ -51,7 +51,10 @@ def draw_precision_recall(scores: Sequence[DetectionScore]) -> Markup | None:
 
 
 def draw_map_curves(history: Sequence[HistoryRow]) -> Markup | None:
-    """Return the average precision on the validation images by epoch; ``None`` for fewer than two epochs."""
+    """Return the average precision on the validation images by epoch, as SVG; ``None`` for fewer than two epochs.
+
+    mAP50 and mAP50-95 are curves of their own; epochs without a value are skipped.
+    """
     series = [
         ChartSeries(name, style, points)
         for key, name, style in (("val_map50", "mAP50", "train"), ("val_map50_95", "mAP50-95", "val"))

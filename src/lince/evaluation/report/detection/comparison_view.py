@@ -26,7 +26,10 @@ def build_comparison_view(comparison: DetectorComparison) -> ComparisonView:
 
 
 def build_detector_table(comparison: DetectorComparison) -> TextTable:
-    """Return one row per run: its average precision, and its difference from the first run in percentage points."""
+    """Return one row per run: mAP50 and mAP50-95 with their intervals.
+
+    Each is followed by its difference from the first run, in percentage points with its interval.
+    """
     interval, difference = _("95 % interval"), _("difference")
     header = (_("run"), "mAP50", interval, difference, interval, "mAP50-95", interval, difference, interval)
     return TextTable(header, tuple(_detector_row(run) for run in comparison.runs))
@@ -48,10 +51,13 @@ def build_detector_class_table(comparison: DetectorComparison) -> TextTable:
 
 
 def describe_detector_outcomes(comparison: DetectorComparison) -> list[str]:
-    """Return one sentence per run after the first: better, worse, or no significant difference."""
+    """Return one sentence per run after the first: better, worse, or no significant difference.
+
+    The difference is that of mAP50-95, in percentage points with its interval.
+    """
     sentences = {
-        "better": _("{other} is better than {first} by {points} points of mAP50-95 (from {low} to {high})."),
-        "worse": _("{other} is worse than {first} by {points} points of mAP50-95 (from {low} to {high})."),
+        "better": _("{other} is better than {first}: {points} points of mAP50-95 (from {low} to {high})."),
+        "worse": _("{other} is worse than {first}: {points} points of mAP50-95 (from {low} to {high})."),
         "unclear": _(
             "No significant difference between {other} and {first}: {points} points of mAP50-95 (from {low} to {high})."
         ),

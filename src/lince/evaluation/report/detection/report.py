@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.metrics import DetectionMetrics
-from lince.evaluation.diagnosis.detection_rules import DetectionDiagnosisInput, diagnose_detection
+from lince.evaluation.diagnosis.detection.diagnosis import diagnose_detection
+from lince.evaluation.diagnosis.detection.diagnosis_input import DetectionDiagnosisInput
 from lince.evaluation.report.detection import html, markdown
 from lince.evaluation.report.report import Report
 from lince.findings import Finding

@@ -32,7 +32,7 @@ def summarise_result(report: DetectionReport) -> str:
 
 
 def describe_expected_range(report: DetectionReport) -> str:
-    """Return the sentence that explains the confidence intervals of mAP50 and mAP50-95."""
+    """Return the sentence that explains the 95 % confidence intervals of mAP50 and mAP50-95."""
     return _(
         "On other images of the same kind, expect a mAP50 {range} and a mAP50-95 {strict} (95 % intervals)."
     ).format(
@@ -42,7 +42,10 @@ def describe_expected_range(report: DetectionReport) -> str:
 
 
 def list_key_figures(report: DetectionReport) -> NamedTexts:
-    """Return the figures at the top of the report as (name, value)."""
+    """Return the figures at the top of the report as (name, value).
+
+    Recall and precision are over all classes, at the thresholds of the model; each is left out where it is not defined.
+    """
     metrics = report.metrics
     rows = [("mAP50-95", format_percent(metrics.map50_95.value))]
     support = sum(score.support for score in metrics.scores)
@@ -60,7 +63,10 @@ def list_key_figures(report: DetectionReport) -> NamedTexts:
 
 
 def build_class_table(report: DetectionReport) -> TextTable:
-    """Return one row per class with its metrics, the lowest AP50 first; classes without test boxes come last."""
+    """Return one row per class with its metrics, the lowest AP50 first; classes without test boxes come last.
+
+    Precision, recall and F1 are at the threshold of the class, which was chosen on the validation images.
+    """
     header = (_("class"), _("training boxes"), _("test boxes"), "AP50", "AP50-95", _("precision"), _("recall"), "F1",
               _("threshold"))  # fmt: skip
     sort_keys = {score.name: score.ap50.value if score.ap50 else 2.0 for score in report.metrics.scores}
@@ -83,7 +89,10 @@ def build_class_table(report: DetectionReport) -> TextTable:
 
 
 def build_size_table(report: DetectionReport) -> TextTable:
-    """Return one row per object size (the ranges of COCO) with its metrics."""
+    """Return one row per object size with number of boxes, mAP50 and mAP50-95.
+
+    The sizes are those of COCO: small is below 32 × 32 pixels, medium below 96 × 96.
+    """
     names = {
         "small": _("small (under 32 x 32 pixels)"),
         "medium": _("medium (up to 96 x 96)"),
@@ -103,7 +112,11 @@ def build_size_table(report: DetectionReport) -> TextTable:
 
 
 def build_error_table(report: DetectionReport) -> TextTable:
-    """Return one row per kind of error (TIDE): how many there are, and how much mAP50 they cost."""
+    """Return one row per kind of error: how many there are, and how much mAP50 they cost.
+
+    The kinds and costs are those of TIDE (Bolya et al. 2020): the cost is what mAP50 would gain without these errors,
+    in percentage points.
+    """
     rows = [
         (translate_error_kind(stats.kind), format_count(stats.count), "+" + format_decimal(100 * stats.gain, 1))
         for stats in report.metrics.error_stats
@@ -118,7 +131,10 @@ def build_worst_image_table(report: DetectionReport) -> TextTable:
 
 
 def build_confusion_table(report: DetectionReport) -> TextTable:
-    """Return the confusion matrix; its last row and column are the background."""
+    """Return the confusion matrix; rows are true classes, columns predicted ones.
+
+    The last row counts detections without an object, the last column objects without a detection.
+    """
     names = [*report.metrics.classes.names, _("nothing")]
     rows = [(name, *map(format_count, row)) for name, row in zip(names, report.metrics.confusion.tolist(), strict=True)]
     return TextTable((_("label"), *names), tuple(rows))

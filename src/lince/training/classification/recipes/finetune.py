@@ -17,7 +17,7 @@ from lince.i18n import _
 from lince.models.blocks import Block
 from lince.models.classification.classifier import Classifier
 from lince.models.weights_source import WeightsSource
-from lince.training.classification import fit
+from lince.training.classification import network_recipe
 from lince.training.classification.build import build_with_weights, describe_network
 from lince.training.classification.heads.logistic import LinearHead
 from lince.training.classification.recipes.transfer import (
@@ -55,9 +55,11 @@ def fine_tune_network(context: RecipeContext, source: WeightsSource) -> TrainedC
     network.freeze_norms()
     facts = describe_network(network, source, context.spec, [])
     policy = Policy.parse(context.config.augment or DEFAULT_POLICY)
-    state = fit.train_network(context, network, policy, lambda epoch_seconds: plan_fine_tuning(context, epoch_seconds))
+    state = network_recipe.train_network(
+        context, network, policy, lambda epoch_seconds: plan_fine_tuning(context, epoch_seconds)
+    )
     return _choose_better(
-        context, network, head, fit.export_and_evaluate(context, "finetune", network, state, policy, facts)
+        context, network, head, network_recipe.export_and_evaluate(context, "finetune", network, state, policy, facts)
     )
 
 

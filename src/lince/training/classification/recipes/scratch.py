@@ -6,7 +6,7 @@ from lince.augmentation import Policy
 from lince.i18n import _
 from lince.models.blocks import has_norm_layers
 from lince.models.weights_source import resolve_weights
-from lince.training.classification import defaults, fit
+from lince.training.classification import defaults, network_recipe
 from lince.training.classification.build import build_with_weights
 from lince.training.classification.frozen_backbone import describe_cost
 from lince.training.plan import TrainingPlan
@@ -22,10 +22,10 @@ def train_from_scratch(context: RecipeContext) -> TrainedClassifier:
     epochs = context.config.epochs or defaults.choose_epochs(len(context.train_rows))[0]
     policy = Policy.parse(defaults.choose_policy(context.dataset, context.config, context.spec.height, epochs))
     has_norms = has_norm_layers(network)
-    state = fit.train_network(
+    state = network_recipe.train_network(
         context, network, policy, lambda epoch_seconds: plan_from_scratch(context, has_norms, epoch_seconds)
     )
-    return fit.export_and_evaluate(context, "scratch", network, state, policy, facts)
+    return network_recipe.export_and_evaluate(context, "scratch", network, state, policy, facts)
 
 
 def plan_from_scratch(context: RecipeContext, has_norms: bool, epoch_seconds: float | None = None) -> TrainingPlan:

@@ -20,10 +20,11 @@ from lince.export.torch_to_onnx import export_feature_maps
 from lince.i18n import _
 from lince.models.detection.detector import Detector
 from lince.models.weights_source import WeightsSource
-from lince.training import network_fit
+from lince.training import plan_runner
 from lince.training.detection import defaults
 from lince.training.detection.feature_maps import CachedFeatureMaps, FeatureMapStore, compute_feature_maps
 from lince.training.detection.loader import DetectionAugmentation, DetectionLoader, DetectionTarget
+from lince.training.detection.network_recipe import VAL_BATCH_SIZE, TrainedDetector, build_with_weights
 from lince.training.detection.objective import (
     compute_validation_metrics,
     decode_outputs,
@@ -31,11 +32,10 @@ from lince.training.detection.objective import (
     move_targets,
     sum_losses,
 )
-from lince.training.detection.recipes.full import VAL_BATCH_SIZE, TrainedDetector, build_with_weights
 from lince.training.detection.samples import DetectionSamples, repeat_rare_classes
 from lince.training.loop import TrainingSetup
-from lince.training.network_fit import HardwareChoice
 from lince.training.plan import TrainingPlan
+from lince.training.plan_runner import HardwareChoice
 from lince.training.recipe import RecipeContext
 from lince.training.run_folder import TrainingRun
 
@@ -157,7 +157,7 @@ def train_transfer_head(context: RecipeContext, source: WeightsSource) -> Traine
             context.progress,
         )
 
-    state = network_fit.plan_and_train(
+    state = plan_runner.plan_and_train(
         context, make_setup, lambda epoch_seconds: defaults.plan_transfer(context, len(rows), epoch_seconds)
     )
     return TrainedDetector("transfer", network, context.spec, samples, state, DetectionAugmentation(policy), facts)

@@ -1,4 +1,4 @@
-"""Diagnosis rules on the predictions: confused classes, classes never predicted, and miscalibrated probabilities."""
+"""Rules for classifiers on the predictions: confused classes, classes never predicted, miscalibrated probabilities."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lince.evaluation.classification.metrics import ClassificationMetrics
-from lince.evaluation.diagnosis.diagnosis_input import DiagnosisInput, join_names
+from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.name_list import join_names
 from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_percent
@@ -62,7 +63,7 @@ def list_confusions(metrics: ClassificationMetrics, min_count: int = 1) -> list[
     return sorted(pairs, key=lambda pair: (-pair.count, -pair.rate, pair.truth, pair.predicted))
 
 
-def check_confused_pairs(inputs: DiagnosisInput) -> Finding | None:
+def check_confused_pairs(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``confused_pairs`` with the ``MAX_PAIRS`` most frequent confusions by rate.
 
     Only confusions of at least ``MIN_CONFUSION_COUNT`` images and a rate of ``MIN_CONFUSION_RATE`` count. Figures:
@@ -92,7 +93,7 @@ def check_confused_pairs(inputs: DiagnosisInput) -> Finding | None:
     )
 
 
-def check_never_predicted(inputs: DiagnosisInput) -> Finding | None:
+def check_never_predicted(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``never_answered`` with the classes that have test images and are never predicted.
 
     Figures: ``classes``, their names.
@@ -113,7 +114,7 @@ def check_never_predicted(inputs: DiagnosisInput) -> Finding | None:
     )
 
 
-def check_calibration(inputs: DiagnosisInput) -> Finding | None:
+def check_calibration(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``overconfident`` or ``underconfident`` when the mean confidence is outside the interval of the accuracy.
 
     Nothing is reported while the expected calibration error is at most ``MAX_CALIBRATION_ERROR``. Figures: ``ece``, the

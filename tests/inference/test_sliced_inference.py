@@ -1,4 +1,4 @@
-"""Slicing: tiles cover a photo, what they find is put together, and small objects are found that were too small."""
+"""Sliced prediction: tiles cover the photo, their detections are merged, and small objects are found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lince import images, preprocess
 from lince.annotations import Detections, RejectedItem
 from lince.inference.detection.predictor import DetectionPredictor
 from lince.inference.detection.result import DetectionResult
-from lince.inference.detection.sliced import SlicingPredictor, TileDetections, compute_tiles, merge_tiles
+from lince.inference.detection.sliced_inference import SlicingPredictor, TileDetections, compute_tiles, merge_tiles
 from lince.preprocess import PreprocessSpec
 
 sides = st.integers(1, 900)
@@ -47,7 +47,7 @@ def _view(frame: list[float], *rows: tuple[list[float], int, float]) -> TileDete
     return TileDetections(Detections(boxes, ids, scores), np.array(frame, np.float64))
 
 
-SIZE = (100, 180)  # two tiles of 100, side by side, that share 20 columns
+SIZE = (100, 180)  # two adjacent tiles of 100 that share 20 columns
 LEFT, RIGHT, WHOLE = [0.0, 0, 100, 100], [80.0, 0, 180, 100], [0.0, 0, 180, 100]
 HALF, REST, OBJECT = [70.0, 10, 100, 30], [80.0, 10, 110, 30], [70.0, 10, 110, 30]
 
@@ -93,7 +93,7 @@ def test_a_photo_no_larger_than_a_tile_is_answered_as_without(awkward: Path) -> 
     np.testing.assert_array_equal(plain.scores, sliced.scores)
 
 
-def test_whoever_asks_gets_the_tiles_too(awkward: Path) -> None:
+def test_every_prediction_method_uses_the_tiles(awkward: Path) -> None:
     plain = lince.load(model_folder(awkward / "finder"))
     assert isinstance(plain, DetectionPredictor)
     model = SlicingPredictor.from_predictor(plain)
@@ -121,7 +121,7 @@ def test_whoever_asks_gets_the_tiles_too(awkward: Path) -> None:
 
 
 def _canvas(model: DetectionPredictor, folder: Path) -> tuple[NDArray[np.uint8], Detections]:
-    """Grey, 4000 x 3000, with 24 small photos, on each of which the model finds just one object; and those."""
+    """Return a grey image of 4000 x 3000 with 24 small photos of one detected object each, and those objects."""
     canvas = np.full((3000, 4000, 3), 114, np.uint8)
     boxes: list[NDArray[np.float64]] = []
     class_ids: list[int] = []
@@ -141,7 +141,7 @@ def _canvas(model: DetectionPredictor, folder: Path) -> tuple[NDArray[np.uint8],
 
 
 def _recalled(found: Detections, truth: Detections) -> tuple[float, int]:
-    """Return the share of ``truth`` that was found, and the most answers of its class that one object got."""
+    """Return the recall on ``truth``, and the largest number of detections of its class on one object."""
     low = np.maximum(found.boxes[:, None, :2], truth.boxes[None, :, :2])
     high = np.minimum(found.boxes[:, None, 2:], truth.boxes[None, :, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=2)

@@ -1,4 +1,4 @@
-"""The figures of the house: what counts as a branch on the task, and that a figure beyond its limit fails."""
+"""Code metrics: what counts as a branch on the task, and exit code 1 for a metric beyond its limit."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lince_house_figures", ROOT / "scripts" / "house_figures.py")
+def metrics(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("lince_code_metrics", ROOT / "scripts" / "code_metrics.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -40,13 +40,13 @@ def house(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         "is_detection_file(path)",
     ],
 )
-def test_a_line_that_asks_for_the_task_counts(house: ModuleType, line: str) -> None:
-    assert house.find_task_branches(ast.parse(f"first = 1\n{line}\nlast = 2")) == {2}
+def test_a_line_that_branches_on_the_task_counts(metrics: ModuleType, line: str) -> None:
+    assert metrics.find_task_branches(ast.parse(f"first = 1\n{line}\nlast = 2")) == {2}
 
 
-def test_a_pattern_that_asks_for_the_task_counts(house: ModuleType) -> None:
+def test_a_match_pattern_on_the_task_counts(metrics: ModuleType) -> None:
     code = "match answer:\n    case DetectionResult():\n        pass\n    case 'detect':\n        pass"
-    assert house.find_task_branches(ast.parse(code)) == {2, 4}
+    assert metrics.find_task_branches(ast.parse(code)) == {2, 4}
 
 
 @pytest.mark.parametrize(
@@ -59,32 +59,32 @@ def test_a_pattern_that_asks_for_the_task_counts(house: ModuleType) -> None:
         "card.task == other.task",
     ],
 )
-def test_a_line_that_only_names_a_task_does_not_count(house: ModuleType, line: str) -> None:
-    assert house.find_task_branches(ast.parse(line)) == set()
+def test_a_line_that_only_names_a_task_does_not_count(metrics: ModuleType, line: str) -> None:
+    assert metrics.find_task_branches(ast.parse(line)) == set()
 
 
-def test_what_stands_in_a_folder_of_the_task_does_not_count(
-    house: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_branches_in_task_folders_do_not_count(
+    metrics: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(house, "PACKAGE", tmp_path)
-    for name in ("room/detection/one.py", "tasks/two.py", "room/three.py"):
+    monkeypatch.setattr(metrics, "PACKAGE", tmp_path)
+    for name in ("package/detection/one.py", "tasks/two.py", "package/three.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text('"""One line."""\nx = isinstance(y, DetectionResult)\n', "utf-8")
-    assert [place.path.name for place in house.count_package().task_branches] == ["three.py"]
+    assert [place.path.name for place in metrics.count_package().task_branches] == ["three.py"]
 
 
-def test_a_figure_beyond_its_limit_fails(
-    house: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_metric_beyond_its_limit_fails(
+    metrics: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(house, "PACKAGE", tmp_path)
-    monkeypatch.setattr(house, "ROOT", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["house_figures.py", "--list"])
+    monkeypatch.setattr(metrics, "PACKAGE", tmp_path)
+    monkeypatch.setattr(metrics, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["code_metrics.py", "--list"])
     well_named = (
         '"""Why."""\n\n\ndef read_file():\n    """Read it."""\n    return 1\n\n\nclass TwoWords:\n    """It."""\n'
     )
     (tmp_path / "reader.py").write_text(well_named, "utf-8")
-    assert house.main() == 0
+    assert metrics.main() == 0
     (tmp_path / "reading.py").write_text('"""Why."""\n', "utf-8")
-    assert house.main() == 1
+    assert metrics.main() == 1
     last = capsys.readouterr().out
     assert "BEYOND  modules named -ing or -ed, of 2: 50 % (<= 3 %)\n          reading.py  reading\n" in last

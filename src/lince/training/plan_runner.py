@@ -1,4 +1,4 @@
-"""Chooses the hardware and the hyper-parameters, then runs the training loop (for any task)."""
+"""Chooses the hardware, keeps the plan of hyper-parameters, and runs the training loop by it (for any task)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor on planted faults: precision and recall of each check, on real sets spoilt at random places."""
+"""Data checks on planted faults: precision and recall of each check on real sets."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from PIL import Image, ImageFilter, ImageOps
 
 import lince
 from lince.annotations import Classes
-from lince.checks import CheckResult, Example, FeatureModel, label_errors, run_checks
+from lince.checks import CheckResult, FeatureModel, FindingExample, label_errors, run_checks
 from lince.datasets import Dataset
 
 DATA = Path(os.environ.get("LINCE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 WEIGHTS = Path(os.environ.get("LINCE_FLOWERS_WEIGHTS", DATA.parent / "weights" / "mobilenetv2_100_padsame.pth"))
-EACH = 12  # faults of a kind planted in one set
+EACH = 12  # faults of each kind planted in one set
 RECALL, PRECISION, ENOUGH = 0.95, 0.90, 0.7
-SETS = 15  # times that a fault of a whole set is planted, and left out
-# What was found without planting and is right, looked at by eye; what follows from a definition (very small objects)
-# is left out of the count of planted faults instead.
+SETS = 15  # sets with and without a planted fault of the whole set
+# Real faults in the original sets, confirmed by eye. Findings that follow from a definition (very small objects)
+# are left out of the count of planted faults instead.
 REAL = {
     "long-photo": {"13555215723_cf2c11626b_b", "6905876618_12732b74de_b"},
     "contradiction": {"15922772266_1167a06620"},
 }
-# Photos of flowers whose own label is plainly wrong: a fountain and a tea cup among the tulips, a marching band among
+# Photos of flowers whose original label is wrong: a fountain and a tea cup among the tulips, a marching band among
 # the roses, a daisy on a log among the dandelions.
 MISLABELLED = {
     "13386618495_3df1f1330d", "12045735155_42547ce4e9_n", "16265883604_92be82b973", "5700781400_65761f3fce",
@@ -46,7 +46,7 @@ SKIPPED = "a fault that this photo cannot have"
 
 @dataclass
 class Score:
-    """How many faults were planted, found, and found of those planted (or real)."""
+    """Counts of planted faults, of findings, and of findings that are planted or real faults."""
 
     planted: int = 0
     found: int = 0
@@ -61,7 +61,7 @@ class Score:
 
 
 def run() -> None:
-    """Plant, check, and print a line for each check; exit with 1 when one misses its target."""
+    """Plant faults, run the checks, and print a line for each; exit code 1 when one misses its target."""
     scores: dict[str, Score] = {}
     seeds = [int(word) for word in sys.argv[2:]] or [0, 1]
     for seed in seeds:
@@ -81,7 +81,7 @@ def run() -> None:
 
 
 def told(code: str, score: Score, recall: float, precision: float) -> bool:
-    """Print the line of one check; return whether it reaches its target."""
+    """Print the result of one check; return whether it reaches its target."""
     caught, right = score.caught / max(score.planted, 1), score.right / max(score.found, 1)
     print(f"{code:<16}{score.planted:>9}{score.found:>8}{right:>11.3f}{caught:>9.3f}")
     return caught >= recall and right >= precision
@@ -91,7 +91,7 @@ def told(code: str, score: Score, recall: float, precision: float) -> bool:
 
 
 def planted_in(scores: dict[str, Score], name: str, form: str, faults: dict[str, Spoil], rng: Rng) -> None:
-    """Plant ``EACH`` faults of every kind in a copy of a set, on photos of their own, and add to ``scores``."""
+    """Plant ``EACH`` faults of every kind in a copy of a set, each on its own photo, and add to ``scores``."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(shutil.copytree(DATA / name, Path(folder) / name, copy_function=shutil.copyfile))
         for sealed in (root, *root.rglob("*")):
@@ -107,7 +107,7 @@ def planted_in(scores: dict[str, Score], name: str, form: str, faults: dict[str,
                     planted[code].add(photo.stem)
         after = named(run_checks(lince.open(root, format=form)), faults)
     for code in faults:
-        # A photo whose only row was spoilt has no object left.
+        # A photo whose only row was damaged has no object left.
         emptied = set().union(*(planted.get(other, set()) for other in ("class", "number", "row", "empty", "outside")))
         real = before[code] if code in AS_BEFORE else REAL.get(code, set())
         scores.setdefault(code, Score()).add(
@@ -116,7 +116,7 @@ def planted_in(scores: dict[str, Score], name: str, form: str, faults: dict[str,
 
 
 def usable(photo: Path, before: dict[str, set[str]]) -> bool:
-    """Whether a photo has a label to spoil and nothing was found on it."""
+    """Return whether a photo has a label to damage and no findings."""
     label = label_of(photo)
     if label is not None and not re.search(r"\d|<object>", label.read_text("utf-8")):
         return False
@@ -124,7 +124,7 @@ def usable(photo: Path, before: dict[str, set[str]]) -> bool:
 
 
 def named(found: CheckResult, codes: dict[str, Spoil]) -> dict[str, set[str]]:
-    """Return the stems of the files that each of ``codes`` was found on; of a pair, the one that was planted."""
+    """Return the stems of the files with a finding of ``codes``; of a pair, the planted one."""
     return {
         code: {
             stem(place)
@@ -137,7 +137,7 @@ def named(found: CheckResult, codes: dict[str, Spoil]) -> dict[str, set[str]]:
     }
 
 
-def places(example: Example) -> list[str]:
+def places(example: FindingExample) -> list[str]:
     if example.other_row is None:
         return [example.place]
     return [min(example.place, example.other_place, key=lambda place: len(stem(place)))]
@@ -154,7 +154,7 @@ def label_of(photo: Path) -> Path | None:
     return next((path for path in (yolo, voc) if path.is_file()), None)
 
 
-# Ways to spoil
+# Kinds of damage
 
 
 def cut(_root: Path, photo: Path, rng: Rng) -> None:
@@ -203,7 +203,7 @@ def turned(_root: Path, photo: Path, rng: Rng) -> object:
     with Image.open(photo) as opened:
         image = opened.convert("RGB")
     if image.width == image.height:
-        return SKIPPED  # nobody can tell
+        return SKIPPED  # not detectable
     image.save(photo, "JPEG", exif=exif)
     return None
 
@@ -305,7 +305,7 @@ def copied(_root: Path, photo: Path, rng: Rng) -> None:
 
 
 def copied_to(part: bool) -> Spoil:
-    """Copy a photo into another part, or into another class of its own part."""
+    """Copy a photo into another split, or into another class of its own split."""
 
     def spoil(root: Path, photo: Path, rng: Rng) -> None:
         split, kind, name = photo.relative_to(root).parts
@@ -318,7 +318,7 @@ def copied_to(part: bool) -> Spoil:
 
 
 def altered(_root: Path, photo: Path, rng: Rng) -> None:
-    """Put a smaller, lighter or darker, cut, at times mirrored copy beside the photo."""
+    """Write a smaller, lighter or darker, cropped and sometimes mirrored copy beside the photo."""
     with Image.open(photo) as opened:
         image = opened.convert("RGB")
     cut = [rng.uniform(0, 0.03) * side for side in image.size] + [rng.uniform(0.97, 1) * side for side in image.size]
@@ -342,7 +342,7 @@ FLOWERS: dict[str, Spoil] = {
     "long-photo": rewritten(strip),
     "small-photo": rewritten(tiny),
 }
-# What is there before planting counts as right: it is so by definition, or each pair was looked at by eye.
+# Findings from before planting count as correct: by definition, or because each pair was confirmed by eye.
 AS_BEFORE = {
     "copies",
     "leak",
@@ -361,7 +361,7 @@ AS_BEFORE = {
 
 
 def whole_sets(scores: dict[str, Score], rng: Rng) -> None:
-    """Plant each fault in random parts of flowers, and leave it out of as many, and add to ``scores``."""
+    """Plant each fault in random subsets of flowers, leave it out of as many, and add to ``scores``."""
     flowers = lince.open(DATA / "flowers")
     for code, spoil in SPOILT.items():
         planted, found = set(), set()
@@ -375,7 +375,7 @@ def whole_sets(scores: dict[str, Score], rng: Rng) -> None:
 
 
 def drawn(data: Dataset, counts: list[int], rng: Rng) -> Dataset:
-    """Return ``counts`` images of each class, all of one part."""
+    """Return ``counts`` images of each class, all of one split."""
     rows = [
         rng.choice(np.flatnonzero(data.class_ids == kind), count, replace=False) for kind, count in enumerate(counts)
     ]
@@ -442,7 +442,7 @@ SPOILT = {
 
 
 def wrong_labels(seeds: list[int]) -> Score:
-    """Return how the search for wrong labels does on flowers, 5 % of the labels exchanged, by each of ``seeds``."""
+    """Return the score of the wrong label search on flowers with 5 % of the labels exchanged, for each of ``seeds``."""
     flowers = lince.open(DATA / "flowers")
     stems = [PurePosixPath(flowers.images.get_name(row)).stem for row in range(len(flowers))]
     score = Score()

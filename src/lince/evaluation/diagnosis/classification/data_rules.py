@@ -1,10 +1,11 @@
-"""Diagnosis rules on the images: too few per class, unbalanced classes, or too small a test set."""
+"""Rules for classifiers on the images: too few per class, unbalanced classes, or too small a test set."""
 
 from __future__ import annotations
 
 from math import ceil
 
-from lince.evaluation.diagnosis.diagnosis_input import DiagnosisInput, join_names
+from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.name_list import join_names
 from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_percent, format_percent_range
@@ -16,7 +17,7 @@ MAX_HALF_WIDTH = 0.05  # half the width of the confidence interval of the accura
 TARGET_HALF_WIDTH = 0.03  # that the recommended size of the test set would give
 
 
-def check_few_examples(inputs: DiagnosisInput) -> Finding | None:
+def check_few_examples(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``few_examples`` with the classes that have fewer than ``MIN_TRAIN_IMAGES`` training images.
 
     The fewest come first, each with the number of images to add. Serious when a class has fewer than
@@ -44,7 +45,7 @@ def check_few_examples(inputs: DiagnosisInput) -> Finding | None:
     )
 
 
-def check_class_imbalance(inputs: DiagnosisInput) -> Finding | None:
+def check_class_imbalance(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``imbalance`` when the largest class has ``IMBALANCE_RATIO`` times the training images of the smallest.
 
     Classes without training images are left out. Figures: ``largest`` and ``smallest`` class, and the ``ratio``.
@@ -75,7 +76,7 @@ def check_class_imbalance(inputs: DiagnosisInput) -> Finding | None:
     )
 
 
-def check_untested_classes(inputs: DiagnosisInput) -> Finding | None:
+def check_untested_classes(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``untested_classes`` with the classes that have no test image.
 
     Figures: ``classes``, their names.
@@ -93,7 +94,7 @@ def check_untested_classes(inputs: DiagnosisInput) -> Finding | None:
     )
 
 
-def check_test_set_size(inputs: DiagnosisInput) -> Finding | None:
+def check_test_set_size(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``small_test_set`` when the confidence interval of the accuracy is wider than 2 x ``MAX_HALF_WIDTH``.
 
     The recommended number of test images is rounded up to tens. Figures: ``count`` of test images, the interval from

@@ -1,4 +1,4 @@
-"""The recipes ``scratch`` and ``finetune`` of detectors, which train all layers."""
+"""What the recipes of detectors share: network, result, and training of all layers for ``scratch`` and ``finetune``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lince.models.detection import builders
 from lince.models.detection.detector import Detector
 from lince.models.weights_source import WeightsSource
 from lince.preprocess import PreprocessSpec
-from lince.training import network_fit
+from lince.training import plan_runner
 from lince.training.checkpoint import TrainingState
 from lince.training.detection import defaults
 from lince.training.detection.loader import DetectionAugmentation, DetectionLoader
 from lince.training.detection.objective import DetectionObjective
 from lince.training.detection.samples import DetectionSamples, repeat_rare_classes
 from lince.training.loop import TrainingSetup
-from lince.training.network_fit import HardwareChoice
 from lince.training.plan import TrainingPlan
+from lince.training.plan_runner import HardwareChoice
 from lince.training.recipe import RecipeContext
 from lince.training.run_folder import TrainingRun
 from lince.training.run_report import collect_network_facts
@@ -46,16 +46,6 @@ class TrainedDetector:
     notes: tuple[str, ...] = ()
 
 
-def train_from_scratch(context: RecipeContext, source: WeightsSource) -> TrainedDetector:
-    """Train the detector of ``context`` from random weights."""
-    return _train_all_layers(context, source, "scratch", defaults.plan_from_scratch)
-
-
-def fine_tune_network(context: RecipeContext, source: WeightsSource) -> TrainedDetector:
-    """Train the detector of ``source`` from its weights; the blocks before ``--from-layer`` stay frozen."""
-    return _train_all_layers(context, source, "finetune", defaults.plan_fine_tuning)
-
-
 def build_with_weights(context: RecipeContext, source: WeightsSource) -> tuple[Detector, dict[str, Any]]:
     """Return the network of ``source`` for the dataset's classes, and its facts for the report (JSON).
 
@@ -75,7 +65,7 @@ def build_with_weights(context: RecipeContext, source: WeightsSource) -> tuple[D
     return network, facts
 
 
-def _train_all_layers(
+def train_all_layers(
     context: RecipeContext, source: WeightsSource, recipe: str, make_plan: defaults.DetectionPlanFactory
 ) -> TrainedDetector:
     """Train the detector of ``source`` by the plan of ``make_plan`` and return the result under the name ``recipe``."""
@@ -116,10 +106,10 @@ def _train_all_layers(
             context.progress,
         )
 
-    state = network_fit.plan_and_train(
+    state = plan_runner.plan_and_train(
         context, make_setup, lambda epoch_seconds: make_plan(context, len(rows), epoch_seconds)
     )
-    plan = network_fit.load_plan(context)
+    plan = plan_runner.load_plan(context)
     return TrainedDetector(
         recipe, network, apply_planned_size(context.spec, plan), samples, state, make_augmentation(context, plan), facts
     )

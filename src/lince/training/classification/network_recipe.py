@@ -1,4 +1,4 @@
-"""Training loop and export shared by the recipes ``scratch`` and ``finetune``."""
+"""What the recipes ``scratch`` and ``finetune`` of classifiers share: training, export, evaluation and Grad-CAM."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from lince.training.classification.loader import ClassificationLoader
 from lince.training.classification.objective import ClassificationObjective
 from lince.training.classification.recipes.transfer import compute_loss_and_accuracy
 from lince.training.loop import TrainingSetup
-from lince.training.network_fit import HardwareChoice, PlanFactory, load_plan, plan_and_train
 from lince.training.plan import TrainingPlan
+from lince.training.plan_runner import HardwareChoice, PlanFactory, load_plan, plan_and_train
 from lince.training.recipe import RecipeContext, SaliencyFunction, TrainedClassifier
 from lince.training.run_folder import TrainingRun
 

@@ -144,6 +144,7 @@ class SlicingPredictor(DetectionPredictor):
         return super().predict_items(items, 1, progress)
 
     def _detect_prepared(self, prepared: Sequence[PreparedImage]) -> list[Detections]:
+        """Return the detections on each of the images at full size."""
         return [self._detect_tiled(item.image) for item in prepared]
 
     def _detect_tiled(self, image: Image) -> Detections:

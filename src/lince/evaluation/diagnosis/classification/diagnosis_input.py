@@ -1,4 +1,4 @@
-"""Input of the classification diagnosis, and a formatter for lists of names."""
+"""What the rules know about a trained classifier."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 from lince.evaluation.classification.metrics import ClassificationMetrics
 
-_MAX_NAMES = 6  # listed by ``join_names``
-
 
 @dataclass(frozen=True, eq=False)
-class DiagnosisInput:
+class ClassificationDiagnosisInput:
     """What the rules know about a trained classifier.
 
     ``metrics`` are those on the test images; ``train_counts`` the number of training images by class name;
@@ -30,8 +28,3 @@ class DiagnosisInput:
     def get_history_column(self, name: str) -> list[float]:
         """Return the values of one column of the history by epoch, without epochs where it was not measured."""
         return [float(value) for epoch in self.history if (value := epoch.get(name)) is not None]
-
-
-def join_names(names: list[str]) -> str:
-    """Return the first six of ``names``, separated by commas, with an ellipsis when there are more."""
-    return ", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")

@@ -1,10 +1,10 @@
-"""Diagnosis rules on the course of training: underfitting, overfitting, and misleading validation figures."""
+"""Rules for classifiers on the course of training: underfitting, overfitting, and misleading validation figures."""
 
 from __future__ import annotations
 
 from math import isfinite, sqrt
 
-from lince.evaluation.diagnosis.diagnosis_input import DiagnosisInput
+from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
 from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_decimal, format_percent
@@ -19,7 +19,7 @@ _MIN_EPOCHS = 4  # of a history that can be judged
 _LATE_EPOCHS = 3  # epochs after the best one that are not yet a trend
 
 
-def check_majority_baseline(inputs: DiagnosisInput) -> Finding | None:
+def check_majority_baseline(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``no_better_than_commonest`` when the accuracy is not significantly above the majority-class baseline.
 
     That is, when the share of the most frequent class lies within or above the confidence interval of the accuracy. Not
@@ -48,7 +48,7 @@ def check_majority_baseline(inputs: DiagnosisInput) -> Finding | None:
     )
 
 
-def check_underfitting(inputs: DiagnosisInput) -> Finding | None:
+def check_underfitting(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``underfitting`` when training and test accuracy are both below ``LOW_TRAIN_ACCURACY``.
 
     A high test accuracy excuses a low training accuracy, because augmentation makes the training images harder than the
@@ -74,7 +74,7 @@ def check_underfitting(inputs: DiagnosisInput) -> Finding | None:
     )
 
 
-def check_overfitting(inputs: DiagnosisInput) -> Finding | None:
+def check_overfitting(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``overfitting`` when training accuracy exceeds test accuracy by ``OVERFITTING_GAP`` and its interval.
 
     Needs the accuracy on the training images without augmentation. A gap of ``LARGE_OVERFITTING_GAP`` is a warning, a
@@ -100,7 +100,7 @@ def check_overfitting(inputs: DiagnosisInput) -> Finding | None:
     )
 
 
-def check_val_loss_rise(inputs: DiagnosisInput) -> Finding | None:
+def check_val_loss_rise(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``val_loss_rises`` when validation loss ended well above its minimum while training loss kept falling.
 
     "Well above" is a factor of ``MIN_LOSS_RISE``, at least three epochs after the minimum. Losses that are not finite
@@ -138,7 +138,7 @@ def check_val_loss_rise(inputs: DiagnosisInput) -> Finding | None:
     )
 
 
-def check_val_above_test(inputs: DiagnosisInput) -> Finding | None:
+def check_val_above_test(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``val_above_test`` when validation accuracy is significantly above test accuracy.
 
     The difference must be at least ``MIN_VAL_TEST_GAP`` and ``MIN_STANDARD_ERRORS`` standard errors of the difference
@@ -168,7 +168,7 @@ def check_val_above_test(inputs: DiagnosisInput) -> Finding | None:
     )
 
 
-def _last_train_accuracy(inputs: DiagnosisInput) -> float | None:
+def _last_train_accuracy(inputs: ClassificationDiagnosisInput) -> float | None:
     """Return the accuracy on the training images, else that of the last epoch (with augmentation), else ``None``."""
     if inputs.train_accuracy is not None:
         return inputs.train_accuracy

@@ -1,9 +1,7 @@
-"""Diagnosis of a trained detector: rules that explain its metrics in words and say what to try next."""
+"""Rules for detectors: on the images, the course of training and the errors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from math import ceil, isfinite
 
 import numpy as np
@@ -18,8 +16,8 @@ from lince.evaluation.detection.tide import (
     MISSED,
     format_error_count,
 )
-from lince.evaluation.diagnosis.diagnosis_input import join_names
-from lince.evaluation.diagnosis.rule_runner import apply_rules
+from lince.evaluation.diagnosis.detection.diagnosis_input import DetectionDiagnosisInput
+from lince.evaluation.diagnosis.name_list import join_names
 from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_percent
@@ -35,27 +33,6 @@ MIN_SMALL_OBJECTS = 10  # below, their mAP50 means little
 MIN_SIZE_GAP = 0.2  # mAP50 of large objects minus that of small ones
 _MIN_EPOCHS = 4  # of a history that can be judged
 _LATE_EPOCHS = 3  # last epochs of training
-
-
-@dataclass(frozen=True, eq=False)
-class DetectionDiagnosisInput:
-    """What the rules know about a trained detector.
-
-    ``metrics`` are those on the test images; ``train_boxes`` the number of training boxes by class name; ``history``
-    holds one row per epoch, as in the report.
-    """
-
-    metrics: DetectionMetrics
-    train_boxes: Mapping[str, int] = field(default_factory=dict)
-    history: tuple[Mapping[str, float | int | None], ...] = ()
-
-
-def diagnose_detection(inputs: DetectionDiagnosisInput) -> tuple[Finding, ...]:
-    """Return the findings of all rules, the gravest first.
-
-    When nothing is graver than a note, the finding ``all_well`` comes before them.
-    """
-    return apply_rules(RULES, inputs, _no_problem)
 
 
 def check_few_boxes(inputs: DetectionDiagnosisInput) -> Finding | None:
@@ -262,18 +239,6 @@ def check_test_set_size(inputs: DetectionDiagnosisInput) -> Finding | None:
     )
 
 
-RULES = (
-    check_few_boxes,
-    check_untested_classes,
-    check_test_set_size,
-    check_confused_classes,
-    check_small_objects,
-    check_costly_errors,
-    check_overfitting,
-    check_not_converged,
-)
-
-
 def _list_confusions(metrics: DetectionMetrics) -> list[tuple[int, int, str, str]]:
     """Return the frequent confusions as (count, objects of the true class, true class, predicted class)."""
     names, counts = metrics.classes.names, metrics.confusion
@@ -298,21 +263,6 @@ def _advice_by_error_kind() -> dict[str, str]:
         DUPLICATE: _("Check that no object is labelled twice: lince check lists such boxes."),
         BACKGROUND: _("Check that no object was left unlabelled, and add background photos without any objects."),
     }
-
-
-def _no_problem(inputs: DetectionDiagnosisInput) -> Finding:
-    """Return the finding ``all_well``, with the test mAP50 and its interval."""
-    map50 = inputs.metrics.map50
-    return Finding(
-        "all_well",
-        Severity.GOOD,
-        _("No serious problem was found"),
-        _("mAP50 is {value} on unseen images ({low} to {high}).").format(
-            value=format_percent(map50.value), low=format_percent(map50.low), high=format_percent(map50.high)
-        ),
-        (_("Test it on photos from where it will be used: that is the test that counts."),),
-        map50.to_dict(),
-    )
 
 
 def _describe_class(metrics: DetectionMetrics, index: int, boxes: int) -> str:

@@ -1,7 +1,7 @@
-"""Figures of the package's names and sizes, each with its limit; ends with exit code 1 when one is beyond it.
+"""Code metrics of src/lince (names, sizes, docstrings, task branches), each with a limit; exit code 1 beyond one.
 
-``python scripts/house_figures.py`` prints the figures of src/lince; ``--list`` adds the names and lines behind them,
-with file and line. ``./check`` runs it. The standard library is all that it needs.
+``python scripts/code_metrics.py`` prints the metrics; ``--list`` adds what they count, with file and
+line. ``./check metrics`` runs it. It needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "lince"
 
-# Code of one task belongs into folders of these names; ``tasks`` has the registry that knows all of them.
+# Folders for the code of one task; ``tasks`` holds the registry of all tasks.
 TASK_FOLDERS = {"classification", "detection", "tasks"}
 TASK_NAMES = {"classify", "detect"}
 _TASK_CLASS = re.compile(r"(Classification|Classifier|Classified|Detection|Detector|Detected)[A-Za-z]*$")
@@ -34,7 +34,7 @@ Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a file, or a file (line 0), with what stands there."""
+    """A line of a file, or a whole file (line 0), with its text."""
 
     path: Path
     line: int
@@ -46,8 +46,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure with its limit: the most it may be, or the least where ``is_minimum``."""
+class Metric:
+    """One metric with its limit: a maximum, or a minimum where ``is_minimum``."""
 
     label: str
     value: float
@@ -58,11 +58,11 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        """Whether the figure keeps its limit."""
+        """Whether the value is within its limit."""
         return self.value >= self.limit if self.is_minimum else self.value <= self.limit
 
     def format_line(self) -> str:
-        """Return the figure, its limit and whether it holds, as one line."""
+        """Return value, limit and verdict as one line."""
         sign = ">=" if self.is_minimum else "<="
         value = f"{self.value:.2f}".rstrip("0").rstrip(".")
         verdict = "ok    " if self.holds else "BEYOND"
@@ -71,7 +71,7 @@ class Figure:
 
 @dataclass
 class Counts:
-    """What is counted over all files of the package."""
+    """Counts over all files of the package."""
 
     functions: list[Place] = field(default_factory=list)
     classes: list[Place] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Counts:
     code_lines: int = 0
 
     def add_file(self, path: Path) -> None:
-        """Count what the Python file ``path`` holds."""
+        """Add the counts of the Python file ``path``."""
         text = path.read_text("utf-8")
         tree, lines = ast.parse(text), text.splitlines()
         self.file_lengths.append(len(lines))
@@ -121,7 +121,7 @@ def count_lines(statements: list[ast.stmt]) -> int:
 
 
 def find_task_branches(tree: ast.Module) -> set[int]:
-    """Return the numbers of the lines that make a difference between tasks."""
+    """Return the numbers of the lines that branch on the task."""
     nodes = list(ast.walk(tree))
     tests = [node.test for node in nodes if isinstance(node, ast.If | ast.IfExp | ast.While)]
     asked = [part for test in tests for part in ast.walk(test) if _is_question(part)]
@@ -143,7 +143,7 @@ def _compares_tasks(node: ast.AST) -> bool:
 
 
 def _asks_for_class(node: ast.AST) -> bool:
-    """Return whether ``node`` asks for a class of one task, or calls a function that does."""
+    """Return whether ``node`` tests for a class of one task, or calls a function that does."""
     match node:
         case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, kinds]):
             return any(map(_is_task_class, _iter_parts(kinds)))
@@ -185,7 +185,7 @@ def _is_question(node: ast.AST) -> bool:
 
 
 def count_package() -> Counts:
-    """Return what is counted over the Python files of the package."""
+    """Return the counts over the Python files of the package."""
     counts = Counts()
     for path in sorted(PACKAGE.rglob("*.py")):
         counts.add_file(path)
@@ -193,7 +193,7 @@ def count_package() -> Counts:
 
 
 def find_script_branches() -> list[Place]:
-    """Return the lines of the page's scripts that ask for a task; they have no limit."""
+    """Return the lines of the page's JavaScript that branch on the task; they have no limit."""
     return [
         Place(path, number, line.strip())
         for path in sorted(PACKAGE.rglob("*.js"))
@@ -203,8 +203,8 @@ def find_script_branches() -> list[Place]:
     ]
 
 
-def make_figures(counts: Counts) -> list[Figure]:
-    """Return the figures of ``counts`` with their limits."""
+def make_metrics(counts: Counts) -> list[Metric]:
+    """Return the metrics of ``counts`` with their limits."""
     short_functions = [place for place in counts.functions if "_" not in place.text]
     short_classes = [place for place in counts.classes if len(_CLASS_WORD.findall(place.text)) == 1]
     verbs = [place for place in counts.modules if re.search(r"(ing|ed)$", place.text)]
@@ -213,10 +213,10 @@ def make_figures(counts: Counts) -> list[Figure]:
         make_share("public functions of one word", short_functions, counts.functions, 25),
         make_share("public classes of one word", short_classes, counts.classes, 35),
         make_share("modules named -ing or -ed", verbs, counts.modules, 3),
-        Figure("docstring lines per line of code", counts.documented_lines / counts.code_lines, 0.25, is_minimum=True),
-        Figure("lines of a function's body, 90th percentile", ninetieth, 16),
-        Figure("lines of the longest file", max(counts.file_lengths), 400),
-        Figure(
+        Metric("docstring lines per line of code", counts.documented_lines / counts.code_lines, 0.25, is_minimum=True),
+        Metric("lines of a function's body, 90th percentile", ninetieth, 16),
+        Metric("lines of the longest file", max(counts.file_lengths), 400),
+        Metric(
             "lines that branch on the task outside its folders",
             len(counts.task_branches),
             6,
@@ -225,27 +225,27 @@ def make_figures(counts: Counts) -> list[Figure]:
     ]
 
 
-def make_share(label: str, part: Iterable[Place], whole: list[Place], limit: float) -> Figure:
-    """Return the figure of how many percent of ``whole`` are ``part``."""
+def make_share(label: str, part: Iterable[Place], whole: list[Place], limit: float) -> Metric:
+    """Return the percentage of ``whole`` that ``part`` makes up, as a metric."""
     places = tuple(part)
-    return Figure(f"{label}, of {len(whole)}", 100 * len(places) / max(1, len(whole)), limit, " %", places=places)
+    return Metric(f"{label}, of {len(whole)}", 100 * len(places) / max(1, len(whole)), limit, " %", places=places)
 
 
 def main() -> int:
-    """Print the figures; return 1 when one of them is beyond its limit."""
+    """Print the metrics; return 1 when one of them is beyond its limit."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--list", action="store_true", help="print the names and lines behind the figures")
+    parser.add_argument("--list", action="store_true", help="also print the names and lines that are counted")
     is_full = parser.parse_args().list
-    figures = make_figures(count_package())
-    for figure in figures:
-        print(figure.format_line())
-        for place in figure.places if is_full else ():
+    metrics = make_metrics(count_package())
+    for metric in metrics:
+        print(metric.format_line())
+        for place in metric.places if is_full else ():
             print(f"          {place}")
     branches = find_script_branches()
-    print(f"        lines of the page's scripts that ask for the task: {len(branches)} (no limit)")
+    print(f"        lines of the page's scripts that branch on the task: {len(branches)} (no limit)")
     for place in branches if is_full else ():
         print(f"          {place}")
-    return 0 if all(figure.holds for figure in figures) else 1
+    return 0 if all(metric.holds for metric in metrics) else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+"""Diagnosis of a trained classifier: applies the rules on its curves, its predictions and its images."""
+
+from __future__ import annotations
+
+from lince.evaluation.diagnosis.classification import curve_rules, data_rules, prediction_rules
+from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.rule_runner import apply_rules
+from lince.findings import Finding, Severity
+from lince.i18n import _
+from lince.number_format import format_percent, format_percent_range
+
+RULES = (
+    curve_rules.check_majority_baseline,
+    curve_rules.check_underfitting,
+    curve_rules.check_overfitting,
+    curve_rules.check_val_loss_rise,
+    curve_rules.check_val_above_test,
+    prediction_rules.check_never_predicted,
+    prediction_rules.check_confused_pairs,
+    prediction_rules.check_calibration,
+    data_rules.check_few_examples,
+    data_rules.check_class_imbalance,
+    data_rules.check_untested_classes,
+    data_rules.check_test_set_size,
+)
+
+
+def diagnose_classification(inputs: ClassificationDiagnosisInput) -> tuple[Finding, ...]:
+    """Return the findings of all rules, the gravest first.
+
+    When nothing is graver than a note, the finding ``all_well`` comes before them. Its figures are the accuracy with
+    its confidence interval.
+    """
+    return apply_rules(RULES, inputs, _no_problem)
+
+
+def _no_problem(inputs: ClassificationDiagnosisInput) -> Finding:
+    """Return the finding ``all_well``, with the test accuracy and its confidence interval."""
+    accuracy = inputs.metrics.accuracy
+    return Finding(
+        "all_well",
+        Severity.GOOD,
+        _("No serious problem was found"),
+        _("The model classifies {accuracy} of unseen images correctly ({range}).").format(
+            accuracy=format_percent(accuracy.value), range=format_percent_range(accuracy.low, accuracy.high)
+        ),
+        (_("Test it on photos from where it will be used: that is the test that counts."),),
+        accuracy.to_dict(),
+    )
