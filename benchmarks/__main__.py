@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     known = names()
     if not arguments:
         print("python -m benchmarks NAME, where NAME is one of:\n")
-        print("\n".join(f"  {name:<14}{line}" for name, line in known.items()))
+        print("\n".join(f"  {name:<19}{line}" for name, line in known.items()))
         return 0
     if arguments[0] not in known:
         print(f"There is no benchmark '{arguments[0]}'. Expected one of: {', '.join(known)}.", file=sys.stderr)

@@ -221,7 +221,7 @@ def test_every_mode(name: str) -> None:
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_32_bit_images_are_refused_rather_than_guessed(mode: str) -> None:
     data = saved(Image.fromarray(scene()).convert(mode), "tiff")
-    with pytest.raises(ImageError, match="32 bits"):
+    with pytest.raises(ImageError, match="32-bit pixels"):
         images.decode_image(data)
 
 

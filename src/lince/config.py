@@ -82,7 +82,6 @@ class TrainConfig:
         workers: data-loading threads.
     """
 
-    task: str | None = None
     recipe: str = "transfer"
     model: str | None = None
     weights: str = "auto"
@@ -108,6 +107,7 @@ class TrainConfig:
     device: str = "auto"
     precision: str = "auto"
     workers: int | None = None
+    task: str | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in _ALLOWED_VALUES.items():

@@ -20,6 +20,7 @@ import lince
 from lince import images
 from lince.cli import main
 from lince.cli import options as cli_options
+from lince.cli.task_commands import list_given_options
 from lince.errors import UsageError
 
 VERBS = tuple(main.list_commands())
@@ -361,7 +362,7 @@ def test_an_option_counts_as_given_when_it_differs_from_its_default() -> None:
         (["--most", "0", "--truth", ""], ["--labels-from", "--most"]),
         (["--line", "1", "--fast"], ["--fast", "--line"]),
     ):
-        assert cli_options.list_given_options(add_options, parser.parse_args(words)) == expected
+        assert list_given_options(add_options, parser.parse_args(words)) == expected
 
 
 def test_choices_from_words() -> None:

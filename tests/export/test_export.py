@@ -67,7 +67,7 @@ def test_a_head_of_two_layers_has_relu_between(backbone: Path, tmp_path: Path) -
 
 
 def test_a_head_of_another_width_is_refused_and_nothing_written(backbone: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="reads 4 values"):
+    with pytest.raises(ModelError, match="has 4 inputs"):
         onnx_graph.attach_head(backbone, [dense(2, 4)], tmp_path / "model.onnx")
     with pytest.raises(ValueError, match="bias"):
         onnx_graph.attach_head(backbone, [(np.zeros((2, 3)), np.zeros(3))], tmp_path / "model.onnx")

@@ -34,9 +34,11 @@ from onnx import numpy_helper  # noqa: E402
 
 from lince.export import int8, model_outputs  # noqa: E402
 from lince.export.agreement import TOLERANCES  # noqa: E402
-from lince.export.model_outputs import ClassificationOutputs, EvaluationImages  # noqa: E402
+from lince.export.classification.outputs import ClassificationOutputs, collect_outputs  # noqa: E402
+from lince.export.model_outputs import EvaluationImages  # noqa: E402
 from lince.export.pipeline import ExportInput, ExportOptions, ExportResult, export_model  # noqa: E402
-from lince.export.targets import TARGETS  # noqa: E402
+from lince.export.targets import TARGETS, coreml  # noqa: E402
+from lince.export.targets import onnx as onnx_target  # noqa: E402
 from lince.export.targets.onnx import TARGET as ONNX  # noqa: E402
 
 SPEC = PreprocessSpec(16, 16, "squash", "rgb", (124.0, 116.0, 104.0), (58.0, 57.0, 55.0))
@@ -98,7 +100,7 @@ def made(awkward: Path, dataset: Dataset) -> ExportInput:
     """Return a run's model with the predictions that were recorded when it was trained."""
     folder = classifier(awkward / "run" / "model")
     photos = EvaluationImages(part(dataset, TEST), "test")
-    answers = model_outputs.collect_outputs(load(folder), photos, with_strips=False)
+    answers = collect_outputs(load(folder), photos, with_strips=False)
     assert isinstance(answers, ClassificationOutputs)
     test = photos.dataset
     names = tuple(test.images.get_name(row) for row in range(len(test)))
@@ -277,7 +279,7 @@ NETWORK_FAULTS = {
 def test_a_fault_in_the_exported_network_is_caught(
     made: ExportInput, awkward: Path, name: str, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lince.export.targets.onnx.TARGET", replace(ONNX, write=NETWORK_FAULTS[name]))
+    monkeypatch.setattr(onnx_target, "TARGET", replace(ONNX, write=NETWORK_FAULTS[name]))
     with pytest.raises(ModelError, match="does not reproduce the run"):
         export_model(made, ExportOptions("onnx", precision), awkward / "out")
     assert not (awkward / "out").exists()
@@ -300,9 +302,9 @@ def test_what_loses_more_than_allowed_is_refused_and_what_is_allowed_is_kept(
     def write(network: Path, path: Path, precision: str) -> None:
         NETWORK_FAULTS["order"](network, path, precision)
 
-    monkeypatch.setattr("lince.export.targets.onnx.TARGET", replace(ONNX, write=write))
+    monkeypatch.setattr(onnx_target, "TARGET", replace(ONNX, write=write))
     monkeypatch.setitem(TOLERANCES, "fp32", None)
-    truths = model_outputs.collect_outputs(load(made.folder), made.test, with_strips=False)
+    truths = collect_outputs(load(made.folder), made.test, with_strips=False)
     assert isinstance(truths, ClassificationOutputs)
     told = replace(made.test.dataset, class_ids=truths.probabilities.argmax(1).astype(np.int32))
     judged = replace(made, test=EvaluationImages(told, "test"))
@@ -612,7 +614,7 @@ def test_an_export_without_parity_check_needs_an_option(
     made: ExportInput, awkward: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blind = replace(ONNX, name="coreml", open=None, unverifiable_reason=lambda: "there is no Mac")
-    monkeypatch.setattr("lince.export.targets.coreml.TARGET", blind)
+    monkeypatch.setattr(coreml, "TARGET", blind)
     with pytest.raises(UsageError, match="cannot be validated on this machine: there is no Mac"):
         export_model(made, ExportOptions("coreml"), awkward / "out")
     done = export_model(made, ExportOptions("coreml", allow_unchecked=True), awkward / "out")
@@ -725,7 +727,7 @@ def test_the_pages_quote_the_tolerances_of_the_code() -> None:
     for path, point in ((docs / "export.md", "."), (docs / "es" / "export.md", ","), (docs / "pt" / "export.md", ",")):
         rows = [row for row in path.read_text("utf-8").splitlines() if row.startswith(("| fp32 | 0", "| fp16 | 0"))]
         told = {
-            name: [float(cell.strip().removesuffix(" %").replace(point, ".")) for cell in cells]
+            name: [float(cell.strip().removesuffix("%").replace(point, ".")) for cell in cells]
             for name, *cells in ([part.strip() for part in row.strip("|").split("|")] for row in rows)
         }
         for name in ("fp32", "fp16"):
@@ -738,7 +740,7 @@ def test_the_pages_quote_the_tolerances_of_the_code() -> None:
 def test_the_page_lists_every_target_with_its_file_and_precisions(page: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / page).read_text("utf-8")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:3] == "| `"]
-    told = {row[0].strip("`"): row[1:3] for row in rows if len(row) == 5}
+    told = {row[0].strip("`"): row[1:3] for row in rows if len(row) == 5 and row[0] != "`--to`"}
     assert set(told) == set(TARGETS)
     for name, target in TARGETS.items():
         if target.write:

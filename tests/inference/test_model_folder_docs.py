@@ -16,8 +16,8 @@ import lince
 from lince import images
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("docs/model-folder.md", "docs/es/model-folder.md")
-EN, ES = (re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL) for page in PAGES)
+PAGES = ("docs/model-folder.md", "docs/es/model-folder.md", "docs/pt/model-folder.md")
+EN, ES, PT = (re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL) for page in PAGES)
 
 
 def said(program: str, *words: Path, folder: Path) -> list[str]:
@@ -33,8 +33,8 @@ def said(program: str, *words: Path, folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_both_languages_show_the_same_programs() -> None:
-    assert EN == ES
+def test_all_languages_show_the_same_programs() -> None:
+    assert EN == ES == PT
     assert len(EN) == 3
     assert all(len(program.splitlines()) <= 20 for program in EN)
 

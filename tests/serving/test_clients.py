@@ -76,11 +76,11 @@ def client() -> ModuleType:
     return lince_client
 
 
-def test_both_languages_show_the_same_examples() -> None:
-    assert MARKED.findall((DOCS / "serve.md").read_text("utf-8"))
-    assert MARKED.findall((DOCS / "serve.md").read_text("utf-8")) == MARKED.findall(
-        (DOCS / "es" / "serve.md").read_text("utf-8")
-    )
+@pytest.mark.parametrize("language", ["es", "pt"])
+def test_all_languages_show_the_same_examples(language: str) -> None:
+    examples = MARKED.findall((DOCS / "serve.md").read_text("utf-8"))
+    assert examples
+    assert MARKED.findall((DOCS / language / "serve.md").read_text("utf-8")) == examples
 
 
 def test_the_client_is_short_and_needs_nothing() -> None:

@@ -21,7 +21,7 @@ FILES = ("Dockerfile", "lince.service", "nginx.conf", "Caddyfile")
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("page", ["docs/deploy.md", "docs/es/deploy.md"])
+@pytest.mark.parametrize("page", ["docs/deploy.md", "docs/es/deploy.md", "docs/pt/deploy.md"])
 def test_the_pages_show_the_files_as_they_are(page: str, name: str) -> None:
     assert (DEPLOY / name).read_text("utf-8") in (ROOT / page).read_text("utf-8")
 
@@ -61,9 +61,12 @@ def test_what_the_image_copies_is_all_that_an_install_needs() -> None:
     assert all((ROOT / name).exists() for name in kept)
 
 
-@pytest.mark.parametrize("page", ["docs/deploy.md", "docs/es/deploy.md", "docs/serve.md", "docs/es/serve.md"])
-def test_every_command_of_the_pages_exists(page: str) -> None:
-    commands = re.findall(r"^(?:lince|LINCE_TOKEN=\S+ lince) (serve .*?)(?: &)?$", read_shell(page), re.MULTILINE)
+@pytest.mark.parametrize("name", ["deploy.md", "serve.md"])
+@pytest.mark.parametrize("folder", ["docs", "docs/es", "docs/pt"])
+def test_every_command_of_the_pages_exists(folder: str, name: str) -> None:
+    commands = re.findall(
+        r"^(?:lince|LINCE_TOKEN=\S+ lince) (serve .*?)(?: &)?$", read_shell(f"{folder}/{name}"), re.MULTILINE
+    )
     assert commands
     for command in commands:
         accepted(shlex.split(command))

@@ -62,10 +62,11 @@ class BenchmarkResult:
         return {**asdict(self), "fastest": asdict(self.fastest), "line": self.line}
 
 
-def time_model(model: str | Path, *, progress: Progress = SILENT) -> BenchmarkResult:
+def time_model(model: str | Path, *, seconds: float = MEASURE_SECONDS, progress: Progress = SILENT) -> BenchmarkResult:
     """Return the latency of a run's model, or of a model folder, with each installed runtime.
 
-    Each runtime is measured with one thread, with half of the cores and with all of them. Raises ``ModelError`` when there is no model, or no installed runtime can run it.
+    Each runtime is measured with one thread, with half of the cores and with all of them, about ``seconds`` for each
+    batch size. Raises ``ModelError`` when there is no model, or no installed runtime can run it.
     """
     folder = model_folder.find_model_folder(Path(model))
     card = ModelCard.load(folder)
@@ -76,7 +77,7 @@ def time_model(model: str | Path, *, progress: Progress = SILENT) -> BenchmarkRe
     thread_counts = sorted({1, (count_cores() + 1) // 2, count_cores()})
     with progress.open_stage(_("Benchmarking the runtimes"), len(ready) * len(thread_counts)) as stage:
         rows = []
-        for row in _iter_timings(folder / card.network, ready, thread_counts, card.preprocess.shape):
+        for row in _iter_timings(folder / card.network, ready, thread_counts, (card.preprocess.shape, seconds)):
             rows.append(row)
             stage.advance()
     if all(row.one is None for row in rows):
@@ -90,20 +91,25 @@ def time_model(model: str | Path, *, progress: Progress = SILENT) -> BenchmarkRe
 
 
 def _iter_timings(
-    network: Path, runtimes: list[str], thread_counts: list[int], shape: tuple[int, int, int]
+    network: Path, runtimes: list[str], thread_counts: list[int], measured: tuple[tuple[int, int, int], float]
 ) -> Iterator[BenchmarkRow]:
-    """Yield one row for each runtime and number of threads; a runtime that fails gives a row with the reason."""
+    """Yield one row for each runtime and number of threads; a runtime that fails gives a row with the reason.
+
+    ``measured`` is the input shape (C, H, W) and the seconds for each batch size.
+    """
     for name in runtimes:
         for threads in thread_counts:
             try:
-                yield _time_backend(name, open_network(name, network, threads), threads, shape)
+                yield _time_backend(name, open_network(name, network, threads), threads, *measured)
             except ModelError as error:
                 yield BenchmarkRow(name, threads, reason=error.problem)
 
 
-def _time_backend(name: str, backend: Backend, threads: int, shape: tuple[int, int, int]) -> BenchmarkRow:
+def _time_backend(
+    name: str, backend: Backend, threads: int, shape: tuple[int, int, int], seconds: float
+) -> BenchmarkRow:
     """Return the row of one open network; ``shape`` is (C, H, W)."""
     fixed_size = backend.input_shape[0]
     sizes = (fixed_size, fixed_size) if isinstance(fixed_size, int) else _BATCH_SIZES
-    single_ms, batch_ms = (backend.measure((count, *shape), MEASURE_SECONDS) for count in sizes)
+    single_ms, batch_ms = (backend.measure((count, *shape), seconds) for count in sizes)
     return BenchmarkRow(name, threads, single_ms, batch_ms)

@@ -6,7 +6,6 @@ import argparse
 import gettext
 import os
 import re
-from collections.abc import Callable
 from typing import Any
 
 from lince.errors import UsageError
@@ -78,19 +77,6 @@ def get_data_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "merge": parse_merges(arguments.merge),
         "fix": arguments.fix,
     }
-
-
-def list_given_options(
-    add_options: Callable[[argparse.ArgumentParser], object], arguments: argparse.Namespace
-) -> list[str]:
-    """Return those of the options that ``add_options`` adds whose value in ``arguments`` differs from the default."""
-    parser = argparse.ArgumentParser(add_help=False)
-    add_options(parser)
-    return [
-        action.option_strings[0]
-        for action in parser._actions
-        if getattr(arguments, action.dest) != action.default
-    ]
 
 
 def parse_list(text: str) -> tuple[str, ...]:

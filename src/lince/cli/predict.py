@@ -6,7 +6,7 @@ import argparse
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import list_given_options
+from lince.cli.task_commands import list_given_options
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.inference import external_onnx

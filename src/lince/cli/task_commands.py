@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lince
@@ -71,6 +71,15 @@ class TaskCommands:
         """Return the table of ``lince models``; ``latencies`` are milliseconds by name, empty where not measured."""
         del latencies
         return list(entries)
+
+
+def list_given_options(
+    add_options: Callable[[argparse.ArgumentParser], object], arguments: argparse.Namespace
+) -> list[str]:
+    """Return those of the options that ``add_options`` adds whose value in ``arguments`` differs from the default."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_options(parser)
+    return [action.option_strings[0] for action in parser._actions if getattr(arguments, action.dest) != action.default]
 
 
 DEFAULT_COMMANDS = TaskCommands()

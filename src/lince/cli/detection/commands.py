@@ -8,8 +8,7 @@ from typing import Any
 
 from lince.cli.console import Console
 from lince.cli.detection import predict, predict_video
-from lince.cli.options import list_given_options
-from lince.cli.task_commands import TaskCommands
+from lince.cli.task_commands import TaskCommands, list_given_options
 from lince.cli.text_table import format_table
 from lince.errors import UsageError
 from lince.evaluation.confidence import ConfidenceInterval

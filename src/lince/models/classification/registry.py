@@ -169,9 +169,7 @@ def _unknown_model_error(name: str, misspelt: str, names: list[str]) -> UsageErr
         _("There is no model called '{name}'.").format(name=name),
         _("Did you mean: {names}?").format(names=", ".join(similar))
         if similar
-        else _("Expected one of {presets}, cnn, 'cnn: LAYERS', or a timm backbone.").format(
-            presets=", ".join(PRESETS)
-        ),
+        else _("Expected one of {presets}, cnn, 'cnn: LAYERS', or a timm backbone.").format(presets=", ".join(PRESETS)),
     )
 
 
