@@ -1,4 +1,4 @@
-"""Asks a `lince serve` for answers, with nothing but the standard library. Copy this file into your own program."""
+"""Sends photos to `lince serve`, using only the standard library. Copy this file into your own program."""
 
 import json
 import sys
@@ -13,11 +13,11 @@ from urllib.request import Request, urlopen
 
 
 class Refused(Exception):
-    """The server said no: its HTTP status, and its reason for a person to read."""
+    """The server refused the request: the HTTP status, and the reason as text."""
 
 
 class Client:
-    """A server at `url`; `patience` is how many seconds to go on asking one that is busy."""
+    """A server at `url`; `patience` is how many seconds to retry while it is busy."""
 
     def __init__(self, url: str = "http://127.0.0.1:8000", token: str = "", patience: float = 60, timeout: float = 30):
         self.url, self.patience, self.timeout = url.rstrip("/"), patience, timeout
@@ -27,7 +27,7 @@ class Client:
         return self._ask("/v1/models")["models"]
 
     def predict(self, photos: Sequence[str | Path], batch: int = 8, **options: Any) -> Iterator[dict[str, Any]]:
-        """Yield a record a photo, in order. `options` are the server's: model, top, threshold."""
+        """Yield one record per photo, in order. `options` are those of the server: model, top, threshold."""
         for start in range(0, len(photos), batch):
             form, boundary = b"", uuid.uuid4().hex
             for path in map(Path, photos[start : start + batch]):
@@ -44,8 +44,8 @@ class Client:
         until = time.monotonic() + self.patience
         while True:
             try:
-                with urlopen(request, timeout=self.timeout) as answer:
-                    return json.load(answer)
+                with urlopen(request, timeout=self.timeout) as response:
+                    return json.load(response)
             except HTTPError as error:
                 wait = float(error.headers.get("Retry-After") or 1)
                 if error.code not in (429, 503) or time.monotonic() + wait > until:

@@ -195,3 +195,65 @@ def test_a_photo_with_a_class_alone_is_no_negative_of_a_detector() -> None:
 def test_a_split_that_was_given_does_not_make_an_image_usable() -> None:
     dataset = make_dataset([(0, 0), (1, 0), (UNLABELLED, 0)], with_objects=False, splits=[TRAIN, TEST, VAL])
     assert tasks.resolve_task(dataset).select_usable(dataset).splits.tolist() == [TRAIN, TEST]
+
+
+def test_labels_of_the_other_task_leave_the_dataset_too(tmp_path: Path) -> None:
+    rows = [("", ("rojo", "azul")[number % 2], 1) for number in range(6)] + [("", None, 0)] * 2
+    dataset = open_dataset(write_cvat(tmp_path / "datos", rows))
+    classified = get_task("classify").select_usable(dataset)
+    assert classified.classes.names == ("rojo", "azul")
+    assert classified.objects is None
+    assert classified.count_per_class() == {"azul": 3, "rojo": 3}
+    assert classified.summarise() == "used 6 of 8"
+    detected = get_task("detect").select_usable(dataset)
+    assert detected.classes.names == ("cosa",)
+    assert (detected.class_ids == UNLABELLED).all()
+    assert detected.count_per_class() == {"cosa": 6}
+
+
+def test_evaluating_never_falls_back_to_training_photos(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    rows = [("Train", ("rojo", "azul")[number % 2], 0) for number in range(24)]
+    run = lince.train(write_cvat(tmp_path / "datos", rows), out=tmp_path / "run", **SCRATCH)
+    untested = write_cvat(tmp_path / "otros", [*rows, *[("Test", None, 0)] * 4])
+    with pytest.raises(DataError, match="None of the 4 test images"):
+        lince.evaluate(run.folder, untested)
+
+
+def test_an_export_is_validated_on_labelled_photos_alone(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    rows = [("", ("rojo", "azul")[number % 2], 0) for number in range(24)]
+    run = lince.train(write_cvat(tmp_path / "datos", rows), out=tmp_path / "run", **SCRATCH)
+    mixed = write_cvat(tmp_path / "otros", [*rows[:8], *[("", None, 0)] * 8])
+    done = lince.export(run.folder, data=mixed, out=tmp_path / "export")
+    assert done.validation is not None
+    assert done.validation.count == 8
+
+
+def test_a_rejected_choice_leaves_no_run_behind(tmp_path: Path) -> None:
+    data = write_cvat(tmp_path / "datos", [("", ("rojo", "azul")[number % 2], 0) for number in range(24)])
+    with pytest.raises(UsageError, match="monitor cannot be 'val_map50'"):
+        lince.train(data, out=tmp_path / "run", monitor="val_map50", **SCRATCH)
+    with pytest.raises(LinceError, match="yolox-nano"):
+        lince.train(data, out=tmp_path / "run", recipe="scratch", model="yolox-nano")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_before_the_option_goes_on_with_its_task(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    data = write_cvat(tmp_path / "datos", [("", ("rojo", "azul")[number % 2], 1) for number in range(24)])
+    run = lince.train(data, task="classify", out=tmp_path / "run", **SCRATCH)
+    config = (run.folder / "config.toml").read_text("utf-8")
+    (run.folder / "config.toml").write_text(config.replace('task = "classify"\n', ""), "utf-8")
+    (run.folder / "report.json").unlink()
+    assert lince.resume(run.folder).report["task"] == "classify"
+
+
+@given(rows=ROWS.filter(lambda rows: len(rows) > 5))
+def test_a_given_split_of_unlabelled_images_does_not_count_as_given(rows: list[tuple[int, int]]) -> None:
+    splits = [TEST if class_id == UNLABELLED else UNASSIGNED for class_id, _count in rows]
+    dataset = make_dataset(rows, with_objects=False, splits=splits)
+    if (dataset.class_ids != UNLABELLED).sum() < 6:
+        return
+    divided = split_dataset(dataset, 0.0, 0.3, 0)
+    assert ((divided.splits == TEST) & (divided.class_ids != UNLABELLED)).any()

@@ -8,8 +8,11 @@ from typing import Any
 
 from lince.api.data_source import DataSource, find_test_rows, open_data
 from lince.datasets import verify_images
+from lince.errors import DataError
+from lince.i18n import _
 from lince.inference.load import load
 from lince.progress import SILENT, Progress
+from lince.splits import TEST
 from lince.tasks import get_task
 
 
@@ -39,10 +42,18 @@ def evaluate(model: str | Path, data: DataSource, *, progress: Progress = SILENT
     """
     predictor = load(model)
     task = get_task(predictor.card.task)
-    dataset = task.select_usable(open_data(data, progress))
+    dataset = open_data(data, progress)
+    test_count = len(dataset.get_split_indices(TEST))
+    dataset = task.select_usable(dataset)
     if unlabelled := task.describe_unlabelled(dataset):
         progress.show_message(unlabelled)
     dataset = verify_images(dataset, progress)
     rows, split = find_test_rows(dataset)
+    if test_count and split != "test":
+        raise DataError(
+            _("None of the {count:,} test images can be used.").format(count=test_count),
+            _("Expected labelled images in the test split: the others may have trained the model."),
+            _("Label them, or give the images to evaluate on in a folder of their own."),
+        )
     predictions, metrics = task.load_part("evaluate")(predictor, dataset.select(rows), progress)
     return EvaluationResult(predictions, metrics, split, dataset.summarise(), task.name)

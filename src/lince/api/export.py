@@ -22,10 +22,11 @@ from lince.export.pipeline import ExportInput, ExportOptions, ExportResult, expo
 from lince.export.standalone import StandaloneReport
 from lince.i18n import _
 from lince.inference import model_folder
+from lince.model_card import ModelCard
 from lince.progress import SILENT, Progress, ProgressStage
 from lince.sampling import sample_evenly
 from lince.splits import SPLITS, TRAIN, UNASSIGNED, VAL
-from lince.tasks import load_predictions
+from lince.tasks import get_task, load_predictions
 from lince.training import run_folder
 from lince.training.run_folder import TrainingRun
 
@@ -118,6 +119,11 @@ def _build_export_input(
             _("Give labelled photos: --data FOLDER"),
         )
     dataset = _open_run_dataset(run, progress) if data is None else open_data(data, progress)
+    task = get_task(ModelCard.load(folder).task)
+    if task.fits(dataset):  # unlabelled images are compared too, where there are no others
+        dataset = task.select_usable(dataset)
+        if unlabelled := task.describe_unlabelled(dataset):
+            progress.show_message(unlabelled)
     rows, split = find_test_rows(dataset)
     rows = rows[sample_evenly(len(rows), count)]
     if not len(rows):

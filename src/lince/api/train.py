@@ -12,13 +12,16 @@ from lince.api.extras import require_training_extra
 from lince.config import TrainConfig
 from lince.datasets import Dataset, open_dataset
 from lince.datasets.open import make_path_absolute
+from lince.errors import LinceError
 from lince.i18n import _
 from lince.progress import SILENT, Progress
-from lince.tasks import Task, resolve_task
+from lince.splits import SPLITS
+from lince.tasks import Task, infer_earlier_task, resolve_task
 from lince.training import run_folder
 from lince.training.recipe_comparison import train_all_recipes
 from lince.training.request import TrainingRequest
 from lince.training.run_folder import TrainingRun
+from lince.validation import require_choice
 
 
 def train(  # noqa: PLR0913
@@ -56,10 +59,16 @@ def train(  # noqa: PLR0913
         origin = {**origin, "path": make_path_absolute(data)}
     task = resolve_task(dataset, config.task)
     config = config.with_changes(task=task.name)
+    if config.monitor is not None:
+        require_choice("monitor", config.monitor, task.monitors)
     run = run_folder.create_run(out)
     fileio.write_json(run.folder / run_folder.DATA_FILE, {**origin, "allow_unusable": allow_unusable})
     config.save(run.folder / run_folder.CONFIG_FILE)
-    return _run_training(_make_request(task, dataset, config, allow_unusable, progress), run)
+    try:
+        return _run_training(_make_request(task, dataset, config, allow_unusable, progress), run)
+    except LinceError:
+        run_folder.discard_unstarted(run)
+        raise
 
 
 def resume(folder: str | Path, *, progress: Progress = SILENT) -> TrainingRun:
@@ -75,7 +84,7 @@ def resume(folder: str | Path, *, progress: Progress = SILENT) -> TrainingRun:
         return run
     origin, config = run.data_source, run.config
     dataset = reopen_data(origin, progress)
-    task = resolve_task(dataset, config.task)
+    task = resolve_task(dataset, config.task or infer_earlier_task(dataset))
     return _run_training(_make_request(task, dataset, config, origin["allow_unusable"], progress), run)
 
 
@@ -86,6 +95,14 @@ def _make_request(
     usable = task.select_usable(dataset)
     if unlabelled := task.describe_unlabelled(usable):
         progress.show_message(unlabelled)
+    for name, split in SPLITS.items():
+        count = len(dataset.get_split_indices(split))
+        if count and not len(usable.get_split_indices(split)):
+            progress.show_message(
+                _("None of the {count:,} images of the given split '{name}' can be used; another one is drawn.").format(
+                    count=count, name=name
+                )
+            )
     return TrainingRequest(usable, config, task, allow_unusable, progress)
 
 

@@ -109,6 +109,9 @@ def _chosen_options(arguments: argparse.Namespace) -> dict[str, Any]:
 def _require_resume_alone(arguments: argparse.Namespace) -> None:
     """Raise ``UsageError`` when ``--resume`` is combined with options of a new run."""
     others = {**_chosen_options(arguments), "out": arguments.out, "config": arguments.config, "data": arguments.data}
+    others |= {
+        name: getattr(arguments, name) or None for name in ("allow_unusable", "format", "pattern", "merge", "fix")
+    }
     given = [name for name, value in others.items() if value is not None]
     if given:
         raise UsageError(

@@ -151,6 +151,19 @@ class Dataset:
             objects = replace(objects, class_ids=order[objects.class_ids])
         return replace(self, classes=classes, class_ids=order[self.class_ids], objects=objects)
 
+    def drop_classes(self, class_ids: NDArray[Any]) -> Dataset:
+        """Return the dataset without the classes ``class_ids``, which no image and no object may have."""
+        if not len(class_ids):
+            return self
+        kept = [number for number in range(len(self.classes)) if number not in set(class_ids.tolist())]
+        new_ids = np.full(len(self.classes) + 1, UNLABELLED, np.int32)  # the last one stays that of the unlabelled
+        new_ids[kept] = np.arange(len(kept))
+        objects = self.objects
+        if objects is not None:
+            objects = replace(objects, class_ids=new_ids[objects.class_ids])
+        classes = Classes(tuple(self.classes.names[number] for number in kept))
+        return replace(self, classes=classes, class_ids=new_ids[self.class_ids], objects=objects)
+
     def _take_rows(self, rows: NDArray[np.int64]) -> Dataset:
         """Return the dataset of ``rows``, in that order, with all rejected items."""
         return replace(

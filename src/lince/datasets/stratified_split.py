@@ -40,7 +40,8 @@ def split_dataset(
     if val + test >= 1:
         raise UsageError(_("val {val} and test {test} leave no images for training.").format(val=val, test=test))
     splits = dataset.splits.copy()
-    if groups is not None or dataset.objects is not None:
+    has_unclassified = (dataset.class_ids[_pool_mask(dataset, splits)] == UNLABELLED).any()
+    if groups is not None or dataset.objects is not None or has_unclassified:
         _assign_splits(dataset, splits, _split_fractions(dataset, val, test), seed, groups)
         return replace(dataset, splits=splits)
     for split, fraction in _splits_to_draw(dataset, val, test):
@@ -74,7 +75,7 @@ def find_split_leaks(dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.
 
 def _splits_to_draw(dataset: Dataset, val: float, test: float) -> list[tuple[int, float]]:
     """Return (split, fraction) for each split to draw; the fraction is of what is left when it is its turn."""
-    given_splits = set(np.unique(dataset.splits).tolist())
+    given_splits = set(np.unique(dataset.splits[find_usable_rows(dataset)]).tolist())
     draws = []
     if test > 0 and TEST not in given_splits:
         draws.append((TEST, test))

@@ -23,6 +23,7 @@ __all__ = [
     "Task",
     "find_usable_rows",
     "get_task",
+    "infer_earlier_task",
     "list_tasks",
     "load_predictions",
     "register_task",
@@ -78,6 +79,11 @@ def resolve_task(dataset: Dataset, name: str | None = None) -> Task:
         _("Expected the option --task."),
         _("Choose one: {options}").format(options=_(" or ").join(f"--task {task.name}" for task in fitting)),
     )
+
+
+def infer_earlier_task(dataset: Dataset) -> str | None:
+    """Return the task of a run that was started before runs recorded it: the first one that fits; ``None`` for none."""
+    return next((task.name for task in list_tasks() if task.fits(dataset)), None)
 
 
 def find_usable_rows(dataset: Dataset) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ class ClassificationTask(Task):
 
     name = "classify"
     headline = "accuracy"
+    monitors = ("val_loss", "val_accuracy")
     parts: ClassVar[Mapping[str, str]] = {
         "train": "lince.training.classification.train:train_classifier",
         "adapt_config": "lince.training.classification.train:adapt_config",
@@ -56,3 +58,10 @@ class ClassificationTask(Task):
     def usable_rows(self, dataset: Dataset) -> NDArray[np.bool_]:
         """Return bool (N,): the images with a class."""
         return np.asarray(dataset.class_ids != UNLABELLED)
+
+    def keep_own_labels(self, dataset: Dataset) -> Dataset:
+        """Return ``dataset`` without objects, and without the classes that only objects have."""
+        if dataset.objects is None:
+            return dataset
+        own, others = (np.unique(ids) for ids in (dataset.class_ids, dataset.objects.class_ids))
+        return replace(dataset, objects=None).drop_classes(np.setdiff1d(others, own))

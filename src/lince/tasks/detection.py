@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ class DetectionTask(Task):
 
     name = "detect"
     headline = "map50_95"
+    monitors = ("val_map50", "val_map50_95")
     parts: ClassVar[Mapping[str, str]] = {
         "train": "lince.training.detection.train:train_detector",
         "list_models": "lince.models.detection.registry:list_detectors",
@@ -64,3 +66,12 @@ class DetectionTask(Task):
             return np.zeros(len(dataset), bool)
         has_boxes = np.diff(dataset.objects.starts) > 0
         return np.asarray(has_boxes | (dataset.class_ids == UNLABELLED))
+
+    def keep_own_labels(self, dataset: Dataset) -> Dataset:
+        """Return ``dataset`` without classes of whole images, and without the classes that only they have."""
+        is_labelled = dataset.class_ids != UNLABELLED
+        if dataset.objects is None or not is_labelled.any():
+            return dataset
+        own, others = np.unique(dataset.objects.class_ids), np.unique(dataset.class_ids[is_labelled])
+        unlabelled = replace(dataset, class_ids=np.full_like(dataset.class_ids, UNLABELLED))
+        return unlabelled.drop_classes(np.setdiff1d(others, own))

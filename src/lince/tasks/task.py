@@ -70,11 +70,13 @@ class Task(ABC):
     Attributes:
         name: identifies the task in model cards, reports, configurations and ``--task``.
         headline: key of the metric that ranks models, in ``report.json`` below ``test``; higher is better.
+        monitors: the metrics of an epoch that training may watch (``--monitor``); empty where it watches none.
         parts: the dotted names of the task's parts, by ``PartName``.
     """
 
     name: ClassVar[str]
     headline: ClassVar[str]
+    monitors: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[Mapping[str, str]]
 
     @property
@@ -98,6 +100,13 @@ class Task(ABC):
         Training, metrics and splits all use this answer; an image that is not usable reaches none of them.
         """
 
+    def keep_own_labels(self, dataset: Dataset) -> Dataset:
+        """Return ``dataset`` without the labels and the classes that only other tasks learn from.
+
+        A task that can meet datasets labelled for several tasks overrides this; the rows stay.
+        """
+        return dataset
+
     def has_part(self, name: PartName) -> bool:
         """Return whether the task has the part ``name``, of its own or by default."""
         return name in self.parts or name in _DEFAULT_PARTS
@@ -114,15 +123,18 @@ class Task(ABC):
         return getattr(imported, attribute) if attribute else imported
 
     def select_usable(self, dataset: Dataset) -> Dataset:
-        """Return ``dataset`` with every image that the task cannot use moved to ``rejected``, of kind ``unlabelled``.
+        """Return ``dataset`` with the task's own labels, and the images that it cannot use moved to ``rejected``.
 
-        Raises ``UsageError`` when no image has a label that the task can learn from.
+        Their kind is ``unlabelled``. Raises ``UsageError`` when no image has a label that the task can learn from.
         """
         require_fit(self, dataset)
         unusable = np.flatnonzero(~self.usable_rows(dataset)).tolist()
-        reason, remedy = _("no label: {what} is missing").format(what=self.label_name), _("label it, or remove it")
-        return dataset.reject_rows(
-            {row: RejectedItem(dataset.images.get_name(row), reason, remedy, kind="unlabelled") for row in unusable}
+        reason = _("no label for {task}, which needs {what}").format(task=self.title, what=self.label_name)
+        remedy = _("label it, or remove it")
+        return self.keep_own_labels(
+            dataset.reject_rows(
+                {row: RejectedItem(dataset.images.get_name(row), reason, remedy, kind="unlabelled") for row in unusable}
+            )
         )
 
     def describe_unlabelled(self, dataset: Dataset) -> str:
@@ -131,8 +143,8 @@ class Task(ABC):
         if not paths:
             return ""
         more = ", ..." if len(paths) > _MAX_NAMED else ""
-        return _("Skipped {count:,} images without a label ({what} is missing): {names}").format(
-            count=len(paths), what=self.label_name, names=", ".join(paths[:_MAX_NAMED]) + more
+        return _("Skipped {count:,} images without a label ({task} needs {what}): {names}").format(
+            count=len(paths), task=self.title, what=self.label_name, names=", ".join(paths[:_MAX_NAMED]) + more
         )
 
 
@@ -145,5 +157,5 @@ def require_fit(task: Task, dataset: Dataset) -> None:
             root=dataset.root, task=task.title, what=task.label_name
         ),
         _("Expected images with {what}.").format(what=task.label_name),
-        _("Label some images, or choose another task with --task."),
+        _("Label some images, or give other data."),
     )

@@ -129,12 +129,32 @@ def write_split(run: TrainingRun, dataset: Dataset, keys: list[str]) -> None:
     text = stream.getvalue()
     if not path.exists():
         fileio.write_bytes(path, text.encode("utf-8", "surrogateescape"))
-    elif path.read_bytes() != text.encode("utf-8", "surrogateescape"):
+    elif _drop_unassigned(path.read_bytes().decode("utf-8", "surrogateescape")) != text:
         raise TrainingError(
             _("The images of {run} have changed since it started.").format(run=run),
             _("Expected those listed in {path}.").format(path=path),
             _("Restore them, or train again in a new folder."),
         )
+
+
+def _drop_unassigned(text: str) -> str:
+    """Return a ``split.csv`` without images that are in no split, which earlier versions wrote too."""
+    stream = io.StringIO()
+    rows = csv.reader(io.StringIO(text, newline=""))
+    csv.writer(stream, lineterminator="\n").writerows(row for row in rows if row[-1])
+    return stream.getvalue()
+
+
+def discard_unstarted(run: TrainingRun) -> None:
+    """Delete the folder of a run whose training never started, so that a corrected command can use its name again.
+
+    A folder that holds anything besides the recorded configuration and data source is left as it is.
+    """
+    names = {path.name for path in run.folder.iterdir()}
+    if names <= {CONFIG_FILE, DATA_FILE}:
+        for name in names:
+            (run.folder / name).unlink()
+        run.folder.rmdir()
 
 
 def write_metrics(run: TrainingRun, history: list[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset as TorchDataset
 
 from lince import geometry, rle
-from lince.annotations import CROWD, ObjectTable
+from lince.annotations import CROWD, UNLABELLED, ObjectTable
 from lince.datasets import Dataset
 from lince.errors import UsageError
 from lince.i18n import _
@@ -96,6 +96,8 @@ def to_torch(
     if split is not None:
         require_choice("split", split, SPLITS)
     usable = find_usable_rows(dataset)
+    if dataset.objects is not None and len(dataset.objects):  # an image with a class alone is no negative example
+        usable &= (np.diff(dataset.objects.starts) > 0) | (dataset.class_ids == UNLABELLED)
     selected = usable if split is None else usable & (dataset.splits == SPLITS[split])
     rows = np.flatnonzero(selected).astype(np.int64)
     if not len(rows):
