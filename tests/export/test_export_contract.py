@@ -308,7 +308,7 @@ def test_what_loses_more_than_allowed_is_refused_and_what_is_allowed_is_kept(
     assert isinstance(truths, ClassificationOutputs)
     told = replace(made.test.dataset, class_ids=truths.probabilities.argmax(1).astype(np.int32))
     judged = replace(made, test=EvaluationImages(told, "test"))
-    with pytest.raises(ModelError, match=r"loses 1?\d\d\.\d\d points"):
+    with pytest.raises(ModelError, match=r"loses 1?\d\d\.\d\d percentage points"):
         export_model(judged, ExportOptions(max_drop=1), awkward / "out")
     assert export_model(judged, ExportOptions(max_drop=100), awkward / "out").validation is not None
 
@@ -598,7 +598,7 @@ def test_photos_of_every_kind_get_the_same_answers(name: str, form: tuple[str, s
 def test_impossible_exports_are_refused_before_anything_is_written(made: ExportInput, awkward: Path) -> None:
     with pytest.raises(UsageError, match="does not write models for tensorrt"):
         export_model(made, ExportOptions("tensorrt"), awkward / "out")
-    with pytest.raises(UsageError, match="cannot be had in int8"):
+    with pytest.raises(UsageError, match="does not support int8"):
         export_model(made, ExportOptions("torchscript", "int8"), awkward / "out")
     with pytest.raises(UsageError, match="cannot be 'keras'"):
         export_model(made, ExportOptions("keras"), awkward / "out")
@@ -626,7 +626,7 @@ def test_an_export_without_parity_check_needs_an_option(
 
 def test_an_export_is_not_exported_again(made: ExportInput, awkward: Path) -> None:
     done = export_model(made, ExportOptions("onnx", "fp16"), awkward / "out")
-    with pytest.raises(ModelError, match="was exported to onnx in fp16 itself"):
+    with pytest.raises(ModelError, match=r"already an export \(onnx, fp16\)"):
         export_model(replace(made, folder=done.path), ExportOptions(), awkward / "again")
 
 

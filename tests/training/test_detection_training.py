@@ -324,13 +324,13 @@ def test_an_export_that_finds_other_objects_is_refused(samples):
         found.append(Detections(samples.objects.boxes[span], samples.objects.class_ids[span], scores))
     assert parity.require_detection_parity(found, found, 0.0).agreement == 1.0
     swapped = [replace(one, class_ids=1 - one.class_ids) for one in found]
-    with pytest.raises(ModelError, match="finds"):
+    with pytest.raises(ModelError, match="differs on"):
         parity.require_detection_parity(swapped, found, 0.0)
     moved = [replace(one, boxes=one.boxes + 2) for one in found]
-    with pytest.raises(ModelError, match="finds"):
+    with pytest.raises(ModelError, match="differs on"):
         parity.require_detection_parity(moved, found, 0.0)
     nothing = [replace(one, boxes=one.boxes[:0], class_ids=one.class_ids[:0], scores=one.scores[:0]) for one in found]
-    with pytest.raises(ModelError, match="finds"):
+    with pytest.raises(ModelError, match="differs on"):
         parity.require_detection_parity(nothing, found, 0.0)
 
 
@@ -362,7 +362,7 @@ def test_a_detector_with_queries_answers_alike_in_double_precision(name):
 
 def test_options_that_boxes_cannot_follow_are_refused(photos, tmp_path):
     for choice in ({"mix": "cutmix"}, {"resize": "crop"}, {"standardise": "samplewise"}):
-        with pytest.raises(UsageError, match="boxes"):
+        with pytest.raises(UsageError, match="object detection"):
             lince.train(photos, CONFIG.with_changes(**choice), out=tmp_path / "run")
 
 
@@ -370,7 +370,7 @@ def test_a_classifier_is_not_asked_about_boxes(finished, tmp_path):
     from tests.support.class_photos import folders
 
     plain = folders(tmp_path / "fotos", each=3)
-    with pytest.raises(UsageError, match="has no objects"):
+    with pytest.raises(UsageError, match="has no labels for object detection"):
         lince.evaluate(finished.folder, plain)
 
 
