@@ -16,9 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "lince"
 
-# Folders for the code of one task; ``tasks`` holds the registry of all tasks.
-TASK_FOLDERS = {"classification", "detection", "tasks"}
-TASK_NAMES = {"classify", "detect"}
+# Folders for the code of one task are named as the modules of ``tasks``, which holds the registry of all tasks.
+_TASK_MODULES = [path for path in (PACKAGE / "tasks").glob("*.py") if path.stem not in ("__init__", "task")]
+TASK_FOLDERS = {"tasks", *(path.stem for path in _TASK_MODULES)}
+TASK_NAMES = {name for path in _TASK_MODULES for name in re.findall(r'^    name = "(\w+)"$', path.read_text(), re.M)}
 _TASK_CLASS = re.compile(r"(Classification|Classifier|Classified|Detection|Detector|Detected)[A-Za-z]*$")
 _TASK_CONSTANT = re.compile(r"_?(CLASSIFY|DETECT)(_TASK)?$")
 _TASK_QUESTION = re.compile(r"((is|has|holds|finds)_(classif|detect)\w*|(holds|finds)_objects|detects)$")

@@ -97,7 +97,8 @@ def test_only_the_command_line_prints_and_nothing_is_unpickled(path: Path) -> No
 
 # Folders whose files share names with those of a sibling folder: one for each task, format, model family,
 # target, runtime, recipe or route, and the commands, which are both in ``api`` and in ``cli``.
-PEERS = re.compile(r"(.*/)?(classification|detection)/|formats/\w+/|models/\w+/|export/targets/|inference/backends/|"
+TASKS = {path.stem for path in (ROOT / "src/lince/tasks").glob("*.py")} - {"__init__", "task"}
+PEERS = re.compile(rf"(.*/)?({'|'.join(TASKS)})/|formats/\w+/|models/\w+/|export/targets/|inference/backends/|"
                    r"serving/routes/|(api|cli)/")  # fmt: skip
 
 
@@ -125,7 +126,7 @@ NOUNS = {"class_mapping", "drawing", "image_loading", "same_padding", "sampling"
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_names_are_nouns_for_files_and_verb_and_noun_for_functions(path: Path) -> None:
-    assert not re.search(r"(ing|ed)$", path.stem) or path.stem in NOUNS
+    assert not re.search(r"(ing|ed)$", path.stem) or path.stem in NOUNS or path.stem in TASKS
     nodes = ast.parse(path.read_text("utf-8")).body
     functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     short = {name for name in functions if not name.startswith("_") and "_" not in name}

@@ -21,7 +21,7 @@ from lince import tasks
 from lince.annotations import RejectedItem
 from lince.cli.main import main
 from lince.datasets import open_dataset
-from lince.errors import UsageError
+from lince.errors import AmbiguousError, UsageError
 from lince.evaluation.report import Report
 from lince.inference.result import PredictionResult
 from lince.model_card import ModelCard
@@ -83,12 +83,19 @@ def test_the_parts_of_a_task_are_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_exactly_one_task_fits_its_sample(name: str, tmp_path: Path) -> None:
+def test_a_task_fits_its_sample_and_others_are_refused_or_asked_about(name: str, tmp_path: Path) -> None:
     dataset = open_dataset(SAMPLES[name].write(tmp_path / "data"))
-    assert tasks.resolve_task(dataset).name == name
-    for other in set(NAMES) - {name}:
+    fitting = {task.name for task in list_tasks() if task.fits(dataset)}
+    assert name in fitting
+    assert tasks.resolve_task(dataset, name).name == name
+    for other in set(NAMES) - fitting:
         with pytest.raises(UsageError, match="has no labels for"):
             tasks.resolve_task(dataset, other)
+    if len(fitting) == 1:
+        assert tasks.resolve_task(dataset).name == name
+    else:
+        with pytest.raises(AmbiguousError):
+            tasks.resolve_task(dataset)
 
 
 def test_the_name_of_the_task_stands_in_run_report_and_card(trained: Trained) -> None:
