@@ -159,7 +159,7 @@ def test_a_missing_page_fails_the_tests_that_the_recipe_names(tree: Path) -> Non
     [command] = commands(blocks)
     done = run(tree, *command)
     assert done.returncode == 1
-    assert re.findall(r"^FAILED .*\[(.*)\]", done.stdout, re.MULTILINE) == ["docs/es/formats.md"]
+    assert re.findall(r"^FAILED \S+\[([^\]\s]*)\]", done.stdout, re.MULTILINE) == ["docs/es/formats.md"]
 
 
 def test_an_added_language_is_used(tree: Path) -> None:
