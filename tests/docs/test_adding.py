@@ -114,9 +114,10 @@ RECIPES = [
     "A section of a report",
     "An option of prediction",
     "An endpoint of the server",
+    "An endpoint that takes a photo",
     "A task",
 ]
-NEED_ONNX = ("An export target", "An option of prediction", "An endpoint of the server", "A task")
+NEED_ONNX = ("An export target", "An option of prediction", *(name for name in RECIPES if "endpoint" in name), "A task")
 
 
 @pytest.mark.parametrize("heading", RECIPES)

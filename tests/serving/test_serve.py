@@ -209,7 +209,13 @@ def test_the_interface_is_described_without_the_network(client: httpx.Client) ->
     document = client.get("/openapi.json").json()
     described = set(document["paths"])
     assert described == {
-        *("/v1/predict", "/v1/drawing", "/v1/corrections", "/v1/models", "/healthz", "/readyz", "/metrics"),
+        "/v1/predict",
+        "/v1/drawing",
+        "/v1/corrections",
+        "/v1/models",
+        "/healthz",
+        "/readyz",
+        "/metrics",
     }
     assert {path for path in described if f"</span> <code>{path}</code>" in page.text} == described
     counters = document["paths"]["/metrics"]["get"]["responses"]

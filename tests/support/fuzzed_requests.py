@@ -51,8 +51,16 @@ class Request:
 def request(number: int) -> Request:
     """Return the request with this number, the same one every time."""
     rng = Random(number)
-    makers = (_of_image, _of_json, _of_form, _of_headers, _of_path, _of_drawing, _of_correction)
-    return rng.choices(makers, (50, 15, 15, 7, 6, 3, 4))[0](rng)
+    weights = {
+        _of_image: 50,
+        _of_json: 15,
+        _of_form: 15,
+        _of_headers: 7,
+        _of_path: 6,
+        _of_drawing: 3,
+        _of_correction: 4,
+    }
+    return rng.choices(list(weights), list(weights.values()))[0](rng)
 
 
 def form(files: list[tuple[str, str, bytes]]) -> bytes:

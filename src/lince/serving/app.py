@@ -18,7 +18,12 @@ from lince.serving.http_errors import ApiError, client_error
 from lince.serving.json_response import json_response
 from lince.serving.middleware import SecurityMiddleware
 from lince.serving.model_registry import ModelRegistry
-from lince.serving.routes import corrections, health, predictions, try_page
+from lince.serving.routes import (
+    corrections,
+    health,
+    predictions,
+    try_page,
+)
 from lince.serving.settings import ServerSettings
 from lince.serving.state import MemoryBudget, ServerState
 from lince.version import __version__
@@ -41,7 +46,13 @@ def create_app(models: ModelRegistry, settings: ServerSettings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.lince = shared
-    for module in (predictions, health, openapi, try_page, corrections):
+    for module in (
+        predictions,
+        health,
+        openapi,
+        try_page,
+        corrections,
+    ):
         app.include_router(module.router)
     app.add_exception_handler(ApiError, _handle_api_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)

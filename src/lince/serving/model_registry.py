@@ -7,11 +7,9 @@ that was loaded is a ``ModelVersion``, and a ``LoadedVersion`` is one in use, wi
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from lince.errors import ImageError, LinceError, ModelError, UsageError
+from lince.errors import LinceError, ModelError, UsageError
 from lince.i18n import _
 from lince.inference import load, model_folder
 from lince.inference.backends.onnxruntime import count_cores, split_cores
@@ -39,8 +37,6 @@ _BATCH_SIZES = (1, 2, 4, 8, 16)
 _WORTHWHILE_RATIO = 0.95  # a larger batch must need less than this fraction of the seconds per image
 _BENCHMARK_SECONDS = 1.0
 _MIN_LATENCY_BOUND = 1.0  # seconds
-_LARGE_PIXELS = 8_000_000  # larger images are decoded one at a time, which bounds the memory in use
-_LARGE_IMAGE_LOCK = threading.Lock()
 _BATCHES_PER_BOUND = 32  # full batches that fit into the default latency bound
 _MIN_QUEUE = 64  # images
 
@@ -64,12 +60,8 @@ class ModelVersion:
 
         Raises ``ApiError`` when it has too many bytes or pixels (413), is no image (415), or is damaged (422).
         """
-        is_large = request_images.check_image(image.data, self.limits) > _LARGE_PIXELS
-        try:
-            with _LARGE_IMAGE_LOCK if is_large else nullcontext():
-                return self.predictor.prepare(image.data)
-        except ImageError as error:
-            raise request_images.damaged_image_error(image.data) from error
+        with request_images.guard_decoding(image.data, self.limits):
+            return self.predictor.prepare(image.data)
 
     def predict_prepared(
         self, prepared: Sequence[PreparedImage], names: Sequence[str], threshold: float | None, alone: bool = True

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from lince import images
@@ -13,6 +16,8 @@ from lince.serving.settings import RequestLimits
 
 _MAX_NAME_LENGTH = 120
 _MAX_QUOTED_LENGTH = 40  # characters of a client's text in an error message
+_LARGE_PIXELS = 8_000_000  # larger images are decoded one at a time, which bounds the memory in use
+_LARGE_IMAGE_LOCK = threading.Lock()
 # Control characters, zero-width and direction marks, line separators, surrogates and the byte order mark.
 _INVISIBLE_CHARS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
@@ -62,6 +67,21 @@ def check_image(data: bytes, limits: RequestLimits) -> int:
         )
         raise client_error("too-many-pixels", message, 413)
     return height * width
+
+
+@contextmanager
+def guard_decoding(data: bytes, limits: RequestLimits) -> Iterator[None]:
+    """Check an image file, and let its decoding happen inside the block: large images one at a time.
+
+    Raises ``ApiError`` when it has too many bytes or pixels (413), is no image (415), or is damaged (422), also where
+    the decoder says so inside the block.
+    """
+    is_large = check_image(data, limits) > _LARGE_PIXELS
+    try:
+        with _LARGE_IMAGE_LOCK if is_large else nullcontext():
+            yield
+    except ImageError as error:
+        raise damaged_image_error(data) from error
 
 
 def not_an_image_error() -> ApiError:
