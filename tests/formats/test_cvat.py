@@ -117,11 +117,18 @@ def test_masks_are_drawn_by_rows_within_a_rectangle(awkward: Path) -> None:
 
 def test_a_class_of_the_whole_image(awkward: Path) -> None:
     tag = '<tag label="árbol" source="manual"></tag>'
-    text = document(image("1.png", tag), image("2.png", tag.replace("árbol", "zorro"), tag))
-    table = open_table(made(awkward, text, "1.png", "2.png"))
+    other = tag.replace("árbol", "zorro")
+    text = document(image("1.png", tag, tag), image("2.png", other), image("3.png", other, tag))
+    table = open_table(made(awkward, text, "1.png", "2.png", "3.png"))
     assert table.objects is None
+    assert list(table.names) == ["1.png", "2.png"]
     assert [table.classes.names[i] for i in table.class_ids] == ["árbol", "zorro"]
-    assert [(refusal.line, refusal.kind) for refusal in table.rejected] == [(14, "row")]
+    assert [(refusal.line, refusal.reason) for refusal in table.rejected] == [
+        (text[: text.index("3.png")].count("\n") + 1, "it has several classes: zorro, árbol")
+    ]
+    boxed = open_table(made(awkward, document(image("1.png", other, tag, BOX.format(o=0, inner=""))), "1.png"))
+    assert (boxed.class_ids.tolist(), boxes(boxed)) == ([UNLABELLED], boxes(boxed))
+    assert len(boxes(boxed)) == len(boxed.rejected) == 1
     both = open_table(made(awkward, document(image("1.png", tag, BOX.format(o=0, inner="")), image("2.png"))))
     assert both.objects is not None
     assert both.class_ids.tolist() == [1, UNLABELLED]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +20,14 @@ from lince import images
 from lince.errors import DataError
 from lince.i18n import _
 from lince.progress import SILENT, Progress
+from lince.splits import UNASSIGNED, infer_split_from_folders
 from lince.storage import scan
 from lince.storage.tree import FileTree, LocalFolder
 
 _HEADER_BYTES = 65_536  # enough for nearly every header
 _BATCH = 1024
 _MAX_IMAGE_BYTES = 2**31
+_MIN_SHARE = 0.25  # of the images in a match's folder; a folder with fewer holds pictures of another kind, as a logo
 
 
 class ImageLookup:
@@ -45,12 +49,15 @@ class ImageLookup:
             return tuple(names)
         return tuple(name for name in names if self._excluded_folders.isdisjoint(name.lower().split("/")[:-1]))
 
-    def find(self, image_reference: str, label_folder: str = "") -> str | None:
+    def find(self, image_reference: str, label_folder: str = "", *, sidecar: bool = False) -> str | None:
         """Return the image that a label file calls ``image_reference``; ``None`` when there is no single best one.
 
-        ``label_folder`` is the folder of the label file, by its name in the tree. The path is tried from that folder
-        and from the root. Else an image of the same file name anywhere below is taken, the one with the most folders in
-        common with the reference, counted from the file upwards; two that are equally good are none.
+        ``label_folder`` is the folder of the label file, by its name in the tree; ``sidecar`` says that the file is of
+        this image alone. The path is tried from that folder and from the root. Else an image of the same file name
+        anywhere below is taken, the one with the most folders in common with the reference, counted from the file
+        upwards; two that are equally good are none. An image in another place than the one where the missing one would
+        be is another image, and is not taken: it is in another split, or images are in the folder of the reference, or
+        in the folder that is to a sidecar what the image's folder is to the image; a few pictures there do not count.
         """
         path = self._relative_to_root(normalise_path(image_reference))
         if not path or "\0" in path:
@@ -58,15 +65,51 @@ class ImageLookup:
         for name in dict.fromkeys((posixpath.normpath(posixpath.join(label_folder, path)), posixpath.normpath(path))):
             if (name in self._all_names or self._is_file_outside(name)) and self._is_image(name):
                 return name
-        return _closest_match(path, self._by_name.get(posixpath.basename(path), ()))
+        match = _closest_match(path, self._by_name.get(posixpath.basename(path), ()))
+        if match is None or self._is_elsewhere(match, posixpath.dirname(path), label_folder, sidecar):
+            return None
+        return match
 
     def find_by_stem(self, label_file: str) -> str | None:
         """Return the image whose name is that of ``label_file`` apart from the suffix; ``None`` as in ``find``.
 
-        Several images of that name are told apart by their folders, as in ``find``.
+        Several images of that name are told apart by their folders, and an image in another place is not taken, as in
+        ``find``.
         """
         stem = posixpath.splitext(label_file)[0]
-        return _closest_match(stem, self._by_stem.get(posixpath.basename(stem), ()))
+        match = _closest_match(stem, self._by_stem.get(posixpath.basename(stem), ()))
+        folder = posixpath.dirname(stem)
+        return None if match is None or self._is_elsewhere(match, folder, folder, sidecar=True) else match
+
+    def _is_elsewhere(self, match: str, reference_folder: str, label_folder: str, sidecar: bool) -> bool:
+        """Return whether ``match``, found by its file name alone, is in another place than the image that is meant."""
+        image_folder = posixpath.dirname(match)
+        expected_split = infer_split_from_folders(posixpath.join(label_folder, reference_folder, ""))
+        if UNASSIGNED != expected_split != infer_split_from_folders(match) != UNASSIGNED:
+            return True
+        min_count = self._count_by_folder[image_folder] * _MIN_SHARE
+        mirrored_folder = _mirrored_folder(image_folder, label_folder) if sidecar else None
+        if mirrored_folder is not None and self._count_by_folder[mirrored_folder] >= min_count:
+            return True
+        parts = (reference_folder or (label_folder if sidecar else "")).split("/")
+        agreement = _common_suffix_length(parts, image_folder.split("/"))
+        return any(
+            _common_suffix_length(parts, other.split("/")) > agreement and self._count_by_folder[other] >= min_count
+            for other in self._folders_by_name[parts[-1]]
+        )
+
+    @cached_property
+    def _count_by_folder(self) -> Counter[str]:
+        """The number of images right in each folder."""
+        return Counter(map(posixpath.dirname, self.names))
+
+    @cached_property
+    def _folders_by_name(self) -> defaultdict[str, list[str]]:
+        """The folders that hold images, by their own name."""
+        folders_by_name: defaultdict[str, list[str]] = defaultdict(list)
+        for folder in self._count_by_folder.keys() - {""}:
+            folders_by_name[posixpath.basename(folder)].append(folder)
+        return folders_by_name
 
     @cached_property
     def _all_names(self) -> frozenset[str]:
@@ -145,20 +188,31 @@ def _closest_match(path: str, candidates: Sequence[str]) -> str | None:
     """Return the candidate whose folders agree best with those of ``path``; ``None`` when several do."""
     if len(candidates) < 2:
         return candidates[0] if candidates else None
-    folders = posixpath.dirname(path).split("/")[::-1]
-    agreements = [_common_prefix_length(folders, posixpath.dirname(name).split("/")[::-1]) for name in candidates]
+    folders = posixpath.dirname(path).split("/")
+    agreements = [_common_suffix_length(folders, posixpath.dirname(name).split("/")) for name in candidates]
     best = max(agreements)
     return candidates[agreements.index(best)] if agreements.count(best) == 1 else None
 
 
-def _common_prefix_length(first: list[str], second: list[str]) -> int:
-    """Return how many first items two lists have in common."""
-    count = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+def _common_suffix_length(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return how many last items two lists have in common."""
+    pairs = zip(reversed(first), reversed(second), strict=False)
+    return sum(1 for _pair in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _mirrored_folder(image_folder: str, label_folder: str) -> str | None:
+    """Return the folder that is to ``label_folder`` what ``image_folder`` is to its own branch of the tree.
+
+    ``None`` where one of the two folders is within the other.
+
+    >>> _mirrored_folder("b/images", "a/labels")
+    'a/images'
+    """
+    parts, label_parts = image_folder.split("/"), label_folder.split("/")
+    shared = sum(1 for _pair in takewhile(lambda pair: pair[0] == pair[1], zip(parts, label_parts, strict=False)))
+    if not (image_folder and label_folder) or shared in (len(parts), len(label_parts)):
+        return None
+    return "/".join([*label_parts[: shared + 1], *parts[shared + 1 :]])
 
 
 def read_image_size(tree: FileTree, name: str) -> tuple[int, int]:

@@ -123,20 +123,19 @@ class _CvatReader:
             self._builder.reject(label_file, reason, _("remove one"), image.line, "double")
             return
         self._image_names.add(image_name)
+        class_names = _read_tags(image)
+        if len(class_names) > 1:
+            reason = _("it has several classes: {names}").format(names=", ".join(class_names))
+            self._builder.reject(label_file, reason, _("keep one"), image.line)
+            if all(element.tag == "tag" for element in image.children):
+                return
+        class_id = self._class_index.get_id(class_names[0]) if len(class_names) == 1 else UNLABELLED
         size = _parse_side(image.attributes.get("height", "")), _parse_side(image.attributes.get("width", ""))
         split = SPLIT_WORDS.get(subset.lower(), UNASSIGNED)
-        row = self._builder.add_image(image_name, split, size, self._read_image_class(label_file, image))
+        row = self._builder.add_image(image_name, split, size, class_id)
         for element in image.children:
             if element.tag != "tag":
                 self._add_shape(row, label_file, element, size)
-
-    def _read_image_class(self, label_file: str, image: XmlElement) -> int:
-        """Return the class id of the image as a whole, that of its first tag; reject further tags."""
-        tags = [element for element in image.children if element.tag == "tag" and element.attributes.get("label")]
-        for element in tags[1:]:
-            reason = _("an image with several classes")
-            self._builder.reject(label_file, reason, _("keep one"), element.line, "row")
-        return self._class_index.get_id(tags[0].attributes["label"]) if tags else UNLABELLED
 
     def _add_shape(self, row: int, label_file: str, element: XmlElement, size: tuple[int, int]) -> None:
         """Add a shape to the image in ``row``, or reject it with the line of ``element``."""
@@ -275,6 +274,12 @@ def _read_subsets(meta: XmlElement) -> dict[str, str]:
     tasks = [element for element in meta.iterate_descendants() if element.tag == "task"]
     subsets = {task.find_text("id"): task.find_text("subset") for task in tasks}
     return {**subsets, "": tasks[0].find_text("subset")} if len(tasks) == 1 else subsets
+
+
+def _read_tags(image: XmlElement) -> list[str]:
+    """Return the different classes of the image as a whole, by its tags."""
+    labels = [element.attributes.get("label", "") for element in image.children if element.tag == "tag"]
+    return list(dict.fromkeys(label for label in labels if label))
 
 
 def _parse_side(text: str) -> int:

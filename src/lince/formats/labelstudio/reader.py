@@ -20,7 +20,7 @@ from lince.formats.builders.class_index import ClassIndex
 from lince.formats.builders.object_table import ObjectTableBuilder
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, read_image_size
-from lince.formats.labelstudio.shapes import AnnotationRegion, get_image_class, get_region_labels, parse_region
+from lince.formats.labelstudio.shapes import AnnotationRegion, get_image_classes, get_region_labels, parse_region
 from lince.formats.labelstudio.writer import image_path, write
 from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
@@ -115,10 +115,17 @@ class _LabelStudioReader:
         if regions is None:
             raise JsonValueError(task.path, _("{name} has not been labelled yet").format(name=image_name), "no-label")
         self._used_images.add(image_name)
+        class_names = list(dict.fromkeys(name for region in regions for name in get_image_classes(region)))
+        if len(class_names) > 1:
+            reason = _("it has several classes: {names}").format(names=", ".join(class_names))
+            self._builder.reject(task.path, reason, _("keep one"))
+            if all(get_image_classes(region) for region in regions):
+                return
+        class_id = self._class_index.get_id(class_names[0]) if len(class_names) == 1 else UNLABELLED
         size = next(filter(all, (region.size for region in regions)), None) or read_image_size(
             self._image_lookup.tree, image_name
         )
-        row = self._builder.add_image(image_name, _find_split(data, image_name), size, self._image_class(regions))
+        row = self._builder.add_image(image_name, _find_split(data, image_name), size, class_id)
         self._add_objects(row, regions, size)
 
     def _parse_regions(self, task: JsonNode) -> list[AnnotationRegion] | None:
@@ -165,20 +172,6 @@ class _LabelStudioReader:
         """Reject an annotation that does not count."""
         self._builder.reject(annotation.path, reason, _("the first that was not cancelled counts; remove the others"))
 
-    def _image_class(self, regions: list[AnnotationRegion]) -> int:
-        """Return the class id of the image as a whole, ``UNLABELLED`` when it has none.
-
-        Further classes of the image are rejected.
-        """
-        class_id = UNLABELLED
-        for region in regions:
-            name = get_image_class(region)
-            if name and class_id == UNLABELLED:
-                class_id = self._class_index.get_id(name)
-            elif name:
-                self._builder.reject(region.path, _("an image with several classes"), _("keep one"))
-        return class_id
-
     def _add_objects(self, row: int, regions: list[AnnotationRegion], size: tuple[int, int]) -> None:
         """Add the regions that mark objects on an image of ``size`` (height, width).
 
@@ -187,7 +180,7 @@ class _LabelStudioReader:
         """
         labelled_ids = {region.id for region in regions if region.id and get_region_labels(region)}
         for region in regions:
-            if get_image_class(region) or (region.id in labelled_ids and not get_region_labels(region)):
+            if get_image_classes(region) or (region.id in labelled_ids and not get_region_labels(region)):
                 continue
             try:
                 name, make_object = parse_region(region, size)

@@ -89,17 +89,14 @@ def get_region_labels(region: AnnotationRegion) -> list[str]:
     return []
 
 
-def get_image_class(region: AnnotationRegion) -> str:
-    """Return the class that ``region`` assigns to the image as a whole.
-
-    Return '' when it is about a part of the image, or when not exactly one choice was made.
-    """
+def get_image_classes(region: AnnotationRegion) -> tuple[str, ...]:
+    """Return the classes that ``region`` assigns to the image as a whole; none when it is about a part of the image."""
     choices = region.value.get("choices")
     names = [choices] if isinstance(choices, str) else choices
-    if not isinstance(names, list) or len(names) != 1 or "x" in region.value or "points" in region.value:
-        return ""
-    name = names[0]
-    return name.strip() if isinstance(name, str) and is_encodable_text(name) else ""
+    if not isinstance(names, list) or "x" in region.value or "points" in region.value:
+        return ()
+    texts = (name.strip() for name in names if isinstance(name, str) and is_encodable_text(name))
+    return tuple(text for text in texts if text)
 
 
 def parse_region(region: AnnotationRegion, size: Size) -> tuple[str, Callable[[int], RawObject]]:

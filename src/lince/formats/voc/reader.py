@@ -196,14 +196,14 @@ class _VocReader:
         """Return the image that ``<filename>`` or ``<path>`` names, also in the usual folders for images."""
         name = normalise_path(root.find_text("filename"))
         folder = posixpath.dirname(label_file)
-        image_name = self._image_lookup.find(name, folder)
+        image_name = self._image_lookup.find(name, folder, sidecar=True)
         if image_name is None and name:
             parent = posixpath.dirname(folder)
             candidates = (
                 self._image_lookup.find(posixpath.join(parent, image_folder, name)) for image_folder in _IMAGE_FOLDERS
             )
             image_name = next((candidate for candidate in candidates if candidate), None) or self._image_lookup.find(
-                root.find_text("path"), folder
+                root.find_text("path"), folder, sidecar=True
             )
         return image_name if image_name is not None and is_encodable_text(image_name) else None
 
