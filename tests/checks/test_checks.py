@@ -346,6 +346,13 @@ def test_rare_unused_and_missing_classes(awkward):
     assert "3 training images, 6.7% of them" in found.find_by_code("rare").text
 
 
+def test_a_class_of_images_is_not_unused_beside_objects(awkward):
+    kinds = np.array([0, 0, UNLABELLED, UNLABELLED], np.int32)
+    objects = marked([[(1, (10, 10, 60, 60))]] * 4)
+    data = dataset(awkward, photos(awkward, 4), class_ids=kinds, objects=objects, classes=Classes(("day", "car", "no")))
+    assert places(run_checks(data), "unused") == ["no"]
+
+
 def test_photos_without_a_class(awkward):
     kinds = np.array([0, UNLABELLED, 1, UNLABELLED], np.int32)
     found = run_checks(dataset(awkward, photos(awkward, 4), class_ids=kinds))

@@ -46,15 +46,17 @@ def count_per_class(context: CheckContext, rows: NDArray[np.int64] | None = None
 
 
 def _unused_classes(context: CheckContext) -> list[CheckFinding]:
-    """Return the finding ``unused``: classes that are declared and have no example.
+    """Return the finding ``unused``: classes without an example, neither an object nor an image as a whole.
 
     Figures: ``names``, separated by commas.
     """
-    names = [name for name, size in context.dataset.count_per_class().items() if not size]
+    image_class_ids = set(np.unique(context.dataset.class_ids).tolist())
+    sizes = context.dataset.count_per_class().items()
+    names = [name for class_id, (name, size) in enumerate(sizes) if not size and class_id not in image_class_ids]
     finding_text = FindingText(
         Severity.WARNING,
         _("Classes without examples"),
-        _("They are declared, but no usable label has them: {names}."),
+        _("No usable label has them: {names}."),
         _("If this is unexpected, the class ids may be shifted. Otherwise remove them from the list."),
     )
     return make_findings(
