@@ -126,7 +126,12 @@ class TrainConfig:
         return replace(self, **changes)
 
     def save(self, path: Path) -> None:
-        """Write the options to ``path`` as TOML, atomically; those that are ``None`` are left out."""
+        """Write the options to ``path`` as TOML, atomically; those that are ``None`` are left out.
+
+        Raises ``UsageError`` when there is a file that holds no such options.
+        """
+        if Path(path).exists():
+            self.load(path)
         options = {key: value for key, value in asdict(self).items() if value is not None}
         fileio.write_text(Path(path), tomli_w.dumps(options))
 

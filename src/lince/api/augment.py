@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lince import fileio, images
+from lince import fileio, images, outputs
 from lince.api.data_source import DataSource, open_data
 from lince.augmentation import Policy, preview
 from lince.preprocess import PreprocessSpec
@@ -25,6 +25,7 @@ def augment(  # noqa: PLR0913
     count: int = 6,
     copies: int = 6,
     seed: int = 0,
+    overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Path:
     """Write a contact sheet of ``count`` images, each in a row with ``copies`` augmented copies, and return its path.
@@ -33,13 +34,16 @@ def augment(  # noqa: PLR0913
     of each picture in pixels; by default that of the images, 224 at most. The images are chosen, and altered, at random
     with ``seed``. The suffix of ``out`` decides between PNG and JPEG.
 
-    Raises ``UsageError`` for an unknown policy or operation, and what ``lince.open`` raises.
+    Raises ``UsageError`` for an unknown policy or operation and where a picture that lince did not write so is there
+    already, and what ``lince.open`` raises.
     """
+    target = outputs.require_output_file(out, outputs.SHEET, overwrite=overwrite, sources=[data])
     parsed_policy = Policy.parse(policy)
     dataset = open_data(data, progress)
     rows = np.random.default_rng(seed).permutation(len(dataset))[:count]
     side = size or min(MAX_PREVIEW_SIDE, measure_native_side(dataset))
     originals = [dataset.images.read_image(int(row), (side, side)) for row in rows]
     sheet = preview.render_preview_sheet(originals, parsed_policy, seed, copies, PreprocessSpec(side, side))
-    fileio.write_bytes(Path(out), images.encode_by_suffix(sheet, Path(out).suffix))
-    return Path(out)
+    fileio.write_bytes(target, images.encode_by_suffix(sheet, target.suffix))
+    outputs.record_output(target, outputs.SHEET)
+    return target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lince import outputs
 from lince.api.data_source import DataSource, open_data
 from lince.api.extras import require_training_extra
 from lince.checks import CheckResult, FeatureModel, check_page, run_checks
@@ -18,6 +19,7 @@ def check(  # noqa: PLR0913
     model: str = "small",
     weights: str = "auto",
     size: int | None = None,
+    overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> CheckResult:
     """Return the findings and statistics of ``data``; with ``out``, also write them as an HTML page with pictures.
@@ -26,11 +28,15 @@ def check(  # noqa: PLR0913
     ``weights`` (as in ``lince.train``) at ``size`` pixels, and takes time. Files are never changed.
 
     Raises ``WeightsError`` when the weights are not available, ``MissingExtraError`` when ``labels`` needs what is not
-    installed, and what ``lince.open`` raises.
+    installed, ``UsageError`` where ``out`` is a file that lince did not write so and ``overwrite`` is not given, and
+    what ``lince.open`` raises.
     """
+    if out is not None:
+        outputs.require_output_file(out, outputs.CHECK_PAGE, overwrite=overwrite, sources=[data])
     dataset = open_data(data, progress)
     with require_training_extra():
         result = run_checks(dataset, progress, FeatureModel(model, weights, size) if labels else None)
     if out is not None:
         check_page.write_html(result, Path(out), progress)
+        outputs.record_output(Path(out), outputs.CHECK_PAGE)
     return result

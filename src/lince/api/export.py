@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import images
+from lince import images, outputs
 from lince.api.data_source import DataSource, find_test_rows, open_data, reopen_data
 from lince.datasets import Dataset
 from lince.errors import DataError, LinceError, UsageError
 from lince.export import standalone
 from lince.export.model_outputs import EvaluationImages
-from lince.export.pipeline import ExportInput, ExportOptions, ExportResult, export_model
+from lince.export.pipeline import ExportInput, ExportOptions, ExportResult, export_model, require_target
 from lince.export.standalone import StandaloneReport
 from lince.i18n import _
 from lince.inference import model_folder
@@ -61,6 +61,7 @@ def export(  # noqa: PLR0913
     folder = model_folder.find_model_folder(Path(model))
     options = ExportOptions(to, precision, max_drop, unchecked)
     target = Path(out) if out is not None else Path(model) / EXPORTS_FOLDER / _export_folder_name(options)
+    require_target(options, target)
     return export_model(_build_export_input(Path(model), folder, data, count, progress), options, target, progress)
 
 
@@ -70,13 +71,15 @@ def contain(
     *,
     data: DataSource | None = None,
     count: int = DEFAULT_IMAGE_COUNT,
+    overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> tuple[Path, StandaloneReport]:
     """Write the model of a run as one self-contained ONNX file, and return its path and how close it is.
 
     ``out`` is a file ending in ``.onnx`` (by default ``exports/self-contained.onnx`` in the run). It is compared with
     the run's model on ``count`` images of the run's test split, or of ``data``. Raises ``ModelError``, and keeps no
-    file, when it differs too much; ``UsageError`` for another suffix.
+    file, when it differs too much; ``UsageError`` for another suffix, and for a file that lince did not write so,
+    unless ``overwrite`` is given.
     """
     target = Path(out) if out is not None else Path(model) / EXPORTS_FOLDER / SELF_CONTAINED_NAME
     if target.suffix.lower() != ".onnx":
@@ -84,10 +87,13 @@ def contain(
             _("A self-contained model is a single file, so it cannot be written to {path}.").format(path=target),
             _("Expected a file name that ends in .onnx."),
         )
+    outputs.require_output_file(target, outputs.SELF_CONTAINED_MODEL, overwrite=overwrite, sources=[data])
     folder = model_folder.find_model_folder(Path(model))
     test_images = _build_export_input(Path(model), folder, data, count, progress).test
     with progress.open_stage(_("Comparing with lince"), len(test_images)) as stage:
-        return target, standalone.export_standalone(model, target, _iter_images(test_images, stage))
+        report = standalone.export_standalone(model, target, _iter_images(test_images, stage))
+    outputs.record_output(target, outputs.SELF_CONTAINED_MODEL)
+    return target, report
 
 
 def _iter_images(images_to_read: EvaluationImages, stage: ProgressStage) -> Iterator[NDArray[np.uint8]]:

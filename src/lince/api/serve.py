@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from lince import outputs
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.serving import server
@@ -28,9 +29,12 @@ def serve(
     one of these. ``on_started`` is called once with the URL of the server; by default it is shown as a message of
     ``progress``.
 
-    Raises ``ModelError`` when a model cannot be loaded, and ``UsageError`` when the address cannot be opened.
+    Raises ``ModelError`` when a model cannot be loaded, and ``UsageError`` when the address cannot be opened, or the
+    folder for corrections is a file or a run.
     """
     server_settings = settings or ServerSettings()
+    if server_settings.corrections_folder is not None:
+        outputs.require_collecting_folder(server_settings.corrections_folder)
     registry = ModelRegistry(server_settings, ServerMetrics())
     paths = models if isinstance(models, Mapping) else {"": models}
     with progress.open_stage(_("Loading models"), len(paths)) as stage:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lince import outputs
 from lince.api.data_source import DataSource, open_data
 from lince.datasets import Dataset, split_file, stratified_split
 from lince.datasets.groups import ImageGroups, find_groups
@@ -52,6 +53,7 @@ def split(  # noqa: PLR0913
     pattern: str | None = None,
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
+    overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> SplitResult:
     """Split ``data`` at random and write the split file, which every other command then applies.
@@ -60,7 +62,8 @@ def split(  # noqa: PLR0913
     scene (copies, near duplicates, bursts) stay in one split unless ``together`` is false; ``group`` is a pattern of
     file names whose ``{group}`` names what belongs together, too. ``folds`` also deals the images outside the test
     split into that many folds for cross-validation. The table is written to ``out``, by default ``splits.csv`` in the
-    folder of the data. ``format``, ``pattern``, ``merge`` and ``fix`` are those of ``lince.open``.
+    folder of the data; a table there that lince did not write, or that was changed since, is only replaced with
+    ``overwrite``. ``format``, ``pattern``, ``merge`` and ``fix`` are those of ``lince.open``.
 
     Raises ``UsageError`` for invalid fractions or where the table cannot be written, and ``DataError`` when too many
     images belong together to fill all splits.
@@ -69,20 +72,30 @@ def split(  # noqa: PLR0913
     if anew:
         dataset = replace(dataset, splits=np.full(len(dataset), UNASSIGNED, np.int8))
     target = _resolve_table_path(dataset, out)
+    outputs.require_output_file(target, outputs.SPLIT_TABLE, overwrite=overwrite, sources=[data])
     groups = find_groups(dataset, progress, group) if together else None
     group_ids = groups.ids if groups is not None and groups.grouped_count else None
     dataset = stratified_split.split_dataset(dataset, val, test, seed, group_ids)
     fold_numbers = None if folds is None else stratified_split.assign_folds(dataset, folds, seed, group_ids)
     split_file.write_split_file(target, dataset, fold_numbers)
+    outputs.record_output(target, outputs.SPLIT_TABLE)
     leak_count = 0 if group_ids is None else len(stratified_split.find_split_leaks(dataset, group_ids))
     return SplitResult(dataset, target, groups, leak_count)
 
 
 def _resolve_table_path(dataset: Dataset, out: str | Path | None) -> Path:
-    """Return the path of the split file; raise ``UsageError`` for data outside a folder when ``out`` is not given."""
+    """Return the path of the split file.
+
+    Raises ``UsageError`` for data outside a folder when ``out`` is not given, and for a folder with other files in it:
+    beside other photos, the table would be applied to them.
+    """
     if out is not None:
         path = Path(out).expanduser()
-        return path / split_file.FILE_NAME if path.is_dir() else path
+        if not path.is_dir():
+            return path
+        if not (dataset.root.is_dir() and path.samefile(dataset.root)):
+            outputs.require_output_folder(path, outputs.SPLIT_FOLDER)
+        return path / split_file.FILE_NAME
     if not dataset.root.is_dir():
         raise UsageError(
             _("{root} is not a folder that the split table can be written to.").format(root=dataset.root),

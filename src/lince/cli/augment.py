@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 
 import lince
+from lince import outputs
 from lince.cli.console import Console
 from lince.cli.options import add_data_options, get_data_options, parse_positive
+from lince.cli.output_options import add_overwrite_option
 from lince.i18n import _
 
 
@@ -35,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--copies", type=parse_positive, default=6, metavar="N", help=_("augmented copies of each photo (default: 6)")
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("random seed (default: 0)"))
+    add_overwrite_option(parser)
     add_data_options(parser)
 
 
@@ -44,6 +47,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     The JSON document has ``picture``, the path of the image, and ``augment``, the policy as given. By default the
     policy is ``medium`` on six images with six copies each. Raises what ``lince.augment`` raises.
     """
+    outputs.require_output_file(arguments.out, outputs.SHEET, overwrite=arguments.overwrite, sources=[arguments.data])
     dataset = lince.open(arguments.data, **get_data_options(arguments), progress=console)
     path = lince.augment(
         dataset,
@@ -53,6 +57,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         count=arguments.count,
         copies=arguments.copies,
         seed=arguments.seed,
+        overwrite=arguments.overwrite,
         progress=console,
     )
     console.print_result({"picture": str(path), "augment": arguments.augment}, [_("Written: {path}").format(path=path)])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 
 import lince
+from lince import outputs
 from lince.checks import CheckFinding, CheckResult
 from lince.cli.console import Console
 from lince.cli.options import add_data_options, get_data_options, parse_positive
+from lince.cli.output_options import add_overwrite_option
 from lince.i18n import _
 from lince.number_format import format_count
 
@@ -37,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=parse_positive, metavar="N", help=_("its input size in pixels (default: that of the network)")
     )
+    add_overwrite_option(parser)
     add_data_options(parser)
 
 
@@ -49,6 +52,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     Raises ``DataError`` when the labels cannot be read; findings themselves are no error.
     """
+    outputs.require_output_file(
+        arguments.out, outputs.CHECK_PAGE, overwrite=arguments.overwrite, sources=[arguments.data]
+    )
     dataset = lince.open(arguments.data, **get_data_options(arguments), progress=console)
     result = lince.check(
         dataset,
@@ -57,6 +63,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         model=arguments.model,
         weights=arguments.weights,
         size=arguments.size,
+        overwrite=arguments.overwrite,
         progress=console,
     )
     document = {**result.to_dict(), "page": arguments.out}

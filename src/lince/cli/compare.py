@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 import lince
-from lince import fileio
+from lince import fileio, outputs
 from lince.cli.console import Console
+from lince.cli.output_options import add_overwrite_option
 from lince.cli.text_table import format_table
 from lince.evaluation.report import render_comparison_html
 from lince.i18n import _
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--shared", action="store_true", help=_("compare only on the test photos that all runs have in common")
     )
     parser.add_argument("--out", metavar=_("FILE"), help=_("write the comparison as an HTML page"))
+    add_overwrite_option(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -34,6 +36,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     Raises ``UsageError`` and ``DataError`` as ``lince.compare`` does; a page is only written after a successful
     comparison.
     """
+    if arguments.out:
+        outputs.require_output_file(arguments.out, outputs.COMPARISON_PAGE, overwrite=arguments.overwrite)
     comparison = lince.compare(arguments.runs, shared_only=arguments.shared)
     view = comparison.build_view()
     document = comparison.to_dict()
@@ -48,6 +52,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     ]
     if arguments.out:
         fileio.write_text(Path(arguments.out), render_comparison_html(comparison))
+        outputs.record_output(Path(arguments.out), outputs.COMPARISON_PAGE)
         document["page"] = arguments.out
         lines.append(_("Written: {path}").format(path=arguments.out))
     console.print_result(document, lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import lince
 from lince.cli.console import Console
 from lince.cli.options import parse_positive
+from lince.cli.output_options import add_overwrite_option
 from lince.cli.text_table import format_table
 from lince.errors import UsageError
 from lince.export.targets import TARGETS
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=_("one self-contained ONNX file, with preprocessing and postprocessing, usable without lince"),
     )
+    add_overwrite_option(parser)
     group = parser.add_argument_group(_("validation of the export"))
     group.add_argument("--data", metavar=_("DATA"), help=_("labelled photos (default: the test photos of the run)"))
     group.add_argument(
@@ -99,7 +101,12 @@ def _export_standalone(arguments: argparse.Namespace, console: Console) -> None:
             _("Expected --to onnx."),
         )
     path, report = lince.contain(
-        arguments.model, arguments.out, data=arguments.data, count=arguments.count, progress=console
+        arguments.model,
+        arguments.out,
+        data=arguments.data,
+        count=arguments.count,
+        overwrite=arguments.overwrite,
+        progress=console,
     )
     line = _("Compared with lince on {count} photos: maximum score difference {score}, agreement {agreement}").format(
         count=report.count, score=localise_number(f"{report.score:.2g}"), agreement=format_percent(report.agreement)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 import lince
+from lince import outputs
 from lince.cli.console import Console
+from lince.cli.output_options import add_overwrite_option
 from lince.cli.task_commands import list_given_options
 from lince.errors import UsageError
 from lince.i18n import _
@@ -34,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=_("write the results there as tables, JSON and images (default folder: answers)"),
     )
     parser.add_argument("--csv", metavar=_("FILE"), help=_("write the predictions to a CSV file"))
+    add_overwrite_option(parser)
     parser.add_argument(
         "--names", metavar=_("FILE"), help=_("class names, one per line, for an ONNX file without them")
     )
@@ -47,8 +50,13 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     The JSON document is up to the task (``TaskCommands.run_predict``); all have ``written``, the paths of the files.
     For a model of another tool, the assumptions about its input and outputs are printed first.
 
-    Raises ``UsageError`` for options that models of the task do not support.
+    Raises ``UsageError`` for options that models of the task do not support, and before the model is loaded for outputs
+    that may not be written (``lince.outputs``).
     """
+    if arguments.csv:
+        outputs.require_output_file(
+            arguments.csv, outputs.PREDICTIONS_TABLE, overwrite=arguments.overwrite, sources=arguments.source
+        )
     names = external_onnx.read_class_names(arguments.names) if arguments.names else None
     model = lince.load(arguments.model, names=names)
     if external_onnx.is_external_model(arguments.model):

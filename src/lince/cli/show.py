@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 
 import lince
+from lince import outputs
 from lince.cli.console import Console
 from lince.cli.options import add_data_options, get_data_options, parse_positive
+from lince.cli.output_options import add_overwrite_option
 from lince.i18n import _
 
 
@@ -20,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--count", type=parse_positive, default=24, metavar="N", help=_("number of photos (default: 24)")
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("random seed (default: 0)"))
+    add_overwrite_option(parser)
     add_data_options(parser)
 
 
@@ -29,6 +32,14 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     The JSON document has ``picture``, the path of the image. The terminal also shows how many images and objects were
     usable.
     """
+    outputs.require_output_file(arguments.out, outputs.SHEET, overwrite=arguments.overwrite, sources=[arguments.data])
     dataset = lince.open(arguments.data, **get_data_options(arguments), progress=console)
-    path = lince.show(dataset, out=arguments.out, count=arguments.count, seed=arguments.seed, progress=console)
+    path = lince.show(
+        dataset,
+        out=arguments.out,
+        count=arguments.count,
+        seed=arguments.seed,
+        overwrite=arguments.overwrite,
+        progress=console,
+    )
     console.print_result({"picture": str(path)}, [dataset.summarise(), _("Written: {path}").format(path=path)])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 
 import lince
+from lince import outputs
 from lince.cli.console import Console
 from lince.cli.options import parse_positive
+from lince.cli.output_options import add_overwrite_option
 from lince.i18n import _
 from lince.number_format import format_decimal
 
@@ -22,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save", metavar=_("FILE"), help=_("save them side by side as an image: sheet.jpg or sheet.png")
     )
+    add_overwrite_option(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -30,11 +33,18 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     The JSON document is that of ``SimilarityResult.to_dict`` (``similar`` with file and cosine similarity,
     ``rejected``, ...) with ``written``, the paths of the files. The most similar image is first.
     """
+    if arguments.save:
+        outputs.require_output_file(
+            arguments.save,
+            outputs.RESULT,
+            overwrite=arguments.overwrite,
+            sources=[arguments.photo, *arguments.where],
+        )
     result = lince.similar(arguments.model, arguments.photo, arguments.where, arguments.top, console)
     for item in result.rejected:
         console.show_message(_("Skipped: {what}").format(what=item))
     lines = [f"{format_decimal(match.similarity)}  {match.name}" for match in result.matches]
     lines.append(_("Most similar of {count:,} photos").format(count=result.searched_count))
-    written = [str(result.save(arguments.save))] if arguments.save else []
+    written = [str(result.save(arguments.save, overwrite=arguments.overwrite))] if arguments.save else []
     lines += [_("Written: {path}").format(path=path) for path in written]
     console.print_result({**result.to_dict(), "written": written}, lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import lince
 from lince.cli.console import Console
 from lince.cli.options import add_data_options, get_data_options, parse_positive
+from lince.cli.output_options import add_overwrite_option
 from lince.i18n import _
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=_("do not group near-duplicate photos, which otherwise stay in the same split"),
     )
     parser.add_argument("--group", metavar=_("TEXT"), help=_("group photos by file name, such as '{group}_{n}'"))
+    add_overwrite_option(parser)
     add_data_options(parser)
 
 
@@ -68,6 +70,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         anew=arguments.anew,
         together=not arguments.apart,
         group=arguments.group,
+        overwrite=arguments.overwrite,
         **get_data_options(arguments),
         progress=console,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import lince
+from lince import outputs
 from lince.annotations import RejectedItem
 from lince.cli.console import Console
 from lince.i18n import _
@@ -27,11 +29,23 @@ class TaskCommands:
 
     def run_predict(self, model: Any, arguments: argparse.Namespace, console: Console) -> None:
         """Predict every image of ``arguments.source``, print a line for each, and write the files of ``--save``."""
+        self.require_save_folder(arguments)
         results = self.predict_images(model.predict_many, arguments, console)
-        written = [str(lince.save_answers(results, arguments.save))] if arguments.save else []
+        written = [str(self.save_answers(results, arguments))] if arguments.save else []
         predictions = [result.to_dict() for result in results if not isinstance(result, RejectedItem)]
         lines = [_("Written: {path}").format(path=path) for path in written]
         console.print_result({"predictions": predictions, "written": written}, lines)
+
+    def require_save_folder(self, arguments: argparse.Namespace) -> None:
+        """Raise ``UsageError`` when the results may not be written into the folder of ``--save``."""
+        if arguments.save:
+            outputs.require_output_folder(
+                arguments.save, outputs.ANSWERS, overwrite=arguments.overwrite, sources=arguments.source
+            )
+
+    def save_answers(self, results: list[Any], arguments: argparse.Namespace) -> Path:
+        """Write the results into the folder of ``--save`` and return it."""
+        return lince.save_answers(results, arguments.save, overwrite=arguments.overwrite)
 
     def predict_images(self, predict_many: Any, arguments: argparse.Namespace, console: Console) -> list[Any]:
         """Return the results of ``predict_many`` on ``arguments.source``, each printed as soon as it is there.

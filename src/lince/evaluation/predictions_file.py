@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lince import fileio
-from lince.errors import DataError
+from lince.errors import DataError, UsageError
 from lince.i18n import _
 
 
@@ -17,10 +17,16 @@ def write_rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
     """Write ``rows`` to ``path`` as CSV, atomically.
 
     Lines end in CR LF, so that a CR within a name is quoted. File names that are not valid Unicode (surrogates) are
-    written as the bytes that they were.
+    written as the bytes that they were. Raises ``UsageError`` when ``path`` is a file of another kind.
     """
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
+    header = text.getvalue().split(",")[:2]
+    if Path(path).exists() and fileio.read_first_line(path).split(",")[:2] != header:
+        raise UsageError(
+            _("{path} exists already, and is no file of predictions.").format(path=path),
+            _("Expected a new file, or one of predictions."),
+        )
     fileio.write_bytes(Path(path), text.getvalue().encode("utf-8", "surrogateescape"))
 
 

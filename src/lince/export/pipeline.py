@@ -90,7 +90,7 @@ def export_model(
     that is not installed, and ``ModelError`` when the export differs too much from its run. Nothing is left behind
     then.
     """
-    target = _require_target(options, out)
+    target = require_target(options, out)
     card = ModelCard.load(export_input.folder)
     if (card.target, card.precision) != ("onnx", "fp32"):
         raise ModelError(
@@ -131,7 +131,7 @@ def export_model(
     return ExportResult(out, card, validation)
 
 
-def _require_target(options: ExportOptions, out: Path) -> ExportTarget:
+def require_target(options: ExportOptions, out: Path) -> ExportTarget:
     """Return the target of ``options``; raise ``UsageError`` when it cannot be written to ``out``."""
     target = get_target(options.target_name)
     if options.precision not in target.precisions:

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper
 
+from lince import fileio
 from lince.errors import ModelError
 from lince.export import onnx_graph, onnx_preprocess
 from lince.export.onnx_builder import NAME_PREFIX, GraphBuilder, GraphValue
@@ -71,18 +72,14 @@ def export_standalone(folder: str | Path, path: str | Path, images: Iterable[Ima
     ``names`` and ``card`` hold class names and model card as JSON. The graph is compared with lince on ``images``,
     uint8 RGB (H, W, 3).
 
-    Raises ``ModelError``, and deletes the file, when the results differ; also when the network is not ONNX with a
-    float32 input.
+    Raises ``ModelError``, and writes no file, when the results differ; also when the network is not ONNX with a float32
+    input.
     """
     model_path = model_folder.find_model_folder(Path(folder))
     card = ModelCard.load(model_path)
-    target = Path(path)
-    onnx_graph.write_onnx(_build_standalone_model(card, _load_prefixed_network(model_path, card)), target)
-    try:
-        return _require_agreement(compare_standalone(target, load(model_path), images))
-    except ModelError:
-        target.unlink()
-        raise
+    with fileio.atomic_file(Path(path)) as temporary:
+        onnx_graph.write_onnx(_build_standalone_model(card, _load_prefixed_network(model_path, card)), temporary)
+        return _require_agreement(compare_standalone(temporary, load(model_path), images))
 
 
 def compare_standalone(path: Path, model: Predictor, images: Iterable[ImageArray]) -> StandaloneReport:

@@ -11,20 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
-from lince import fileio, images
+from lince import fileio, images, outputs
 from lince.annotations import RejectedItem
 from lince.errors import DataError, MissingExtraError, UsageError
 from lince.i18n import _
 from lince.inference import image_loading
 from lince.inference.image_loading import Image
 from lince.inference.sources import ImageInput
-from lince.validation import require_choice
 
 if TYPE_CHECKING:
     import pandas as pd
 
 R = TypeVar("R")
-_SUFFIXES = (".json", *images.JPEG_SUFFIXES, ".png")
 
 
 class PredictionResult(ABC):
@@ -66,12 +64,13 @@ class PredictionResult(ABC):
             )
         return images.to_pillow(self.draw(image_loading.read_pixels(source)))
 
-    def save(self, path: str | Path, image: ImageInput | None = None) -> Path:
+    def save(self, path: str | Path, image: ImageInput | None = None, *, overwrite: bool = False) -> Path:
         """Write the prediction to ``path`` and return it: ``.json`` as a record, ``.jpg`` or ``.png`` drawn.
 
-        Raises ``UsageError`` for another suffix, and what ``plot`` raises.
+        Raises ``UsageError`` for another suffix and for a file that may not be replaced (``save_record_or_image``), and
+        what ``plot`` raises.
         """
-        return save_record_or_image(path, self.to_dict, lambda: np.asarray(self.plot(image)))
+        return save_record_or_image(path, self.to_dict, lambda: np.asarray(self.plot(image)), overwrite)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return ``to_rows`` as a DataFrame; raise ``MissingExtraError`` when pandas is not installed.
@@ -106,17 +105,22 @@ def require_results(outcomes: Sequence[R | RejectedItem]) -> list[R]:
 
 
 def save_record_or_image(
-    path: str | Path, build_record: Callable[[], dict[str, Any]], draw_image: Callable[[], Image]
+    path: str | Path,
+    build_record: Callable[[], dict[str, Any]],
+    draw_image: Callable[[], Image],
+    overwrite: bool = False,
 ) -> Path:
     """Write a result to ``path`` by its suffix, atomically, and return the path.
 
     ``.json`` writes ``build_record()``, ``.jpg``, ``.jpeg`` and ``.png`` write ``draw_image()``; only the one that is
-    needed is called. Raises ``UsageError`` for another suffix, before either is called.
+    needed is called. Raises ``UsageError`` for another suffix, and for a file that lince did not write so, before
+    either is called; ``overwrite`` replaces a ``.json`` file that was changed since, but no picture.
     """
-    target = Path(path)
-    suffix = require_choice("ending", target.suffix.lower(), _SUFFIXES)
+    target = outputs.require_output_file(path, outputs.RESULT, overwrite=overwrite)
+    suffix = target.suffix.lower()
     if suffix == ".json":
         fileio.write_json(target, build_record())
     else:
         fileio.write_bytes(target, images.encode_by_suffix(draw_image(), suffix))
+    outputs.record_output(target, outputs.RESULT)
     return target

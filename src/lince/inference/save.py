@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lince import fileio
+from lince import fileio, outputs
 from lince.annotations import RejectedItem
 from lince.errors import UsageError
 from lince.i18n import _
@@ -19,15 +19,19 @@ def save_answers(
     folder: str | Path,
     to: str | None = None,
     progress: Progress = SILENT,
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Write the results of one model into ``folder`` and return the folder.
 
     ``answers`` are what ``predict_many`` yielded. A classifier writes ``predictions.csv``, ``predictions.json`` and
     ``sheet.jpg``, a contact sheet of up to 48 images. A detector writes what ``results_folder.save_detections`` does,
-    into a new folder, and a labelled dataset in the format ``to`` where that is given.
+    into a new folder, and a labelled dataset in the format ``to`` where that is given. The folder is new or empty, or
+    holds the files of a classifier that an earlier call wrote; where they were changed since, ``overwrite`` replaces
+    them.
 
     Raises ``DataError`` when no image was predicted, and ``UsageError`` for results of several tasks, for a format
-    where the task has no boxes, and for a folder that is not empty (detectors).
+    where the task has no boxes, and for a folder with anything else in it.
     """
     tasks = sorted({result.task for result in require_results(answers)})
     if len(tasks) > 1:
@@ -35,7 +39,9 @@ def save_answers(
             _("The results are of several tasks: {names}.").format(names=", ".join(tasks)),
             _("Expected the results of one model."),
         )
+    outputs.require_output_folder(folder, outputs.ANSWERS, overwrite=overwrite)
     written: Path = get_task(tasks[0]).load_part("save_results")(answers, folder, to, progress)
+    outputs.record_output(written, outputs.ANSWERS)
     return written
 
 

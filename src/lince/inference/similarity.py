@@ -70,12 +70,12 @@ class SimilarityResult:
         )
         return drawing.draw_contact_sheet([query_cell, *map(_build_cell, self.matches)], _SHEET_COLUMNS, _CELL_SIDE)
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the result to ``path`` and return it: ``.json`` as a record, ``.jpg`` or ``.png`` as a contact sheet.
 
-        Raises ``UsageError`` for another suffix.
+        Raises ``UsageError`` for another suffix, and for a file that may not be replaced (``save_record_or_image``).
         """
-        return save_record_or_image(path, self.to_dict, self.draw)
+        return save_record_or_image(path, self.to_dict, self.draw, overwrite)
 
 
 def find_similar_images(

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import lince
 from lince.cli.console import Console
 from lince.cli.options import parse_positive
 from lince.cli.task_commands import TaskCommands
@@ -57,15 +56,30 @@ class ClassificationCommands(TaskCommands):
         The JSON document is that of ``results_file.build_json_record`` with ``written``, the paths of the files.
         Without ``--top`` it has the most probable class of each image.
         """
+        self.require_save_folder(arguments)
         predict_many = partial(model.predict_many, truth=arguments.truth or "auto")
         results = self.predict_images(predict_many, arguments, console)
-        written = _write_files(arguments, results)
+        written = self._write_files(arguments, results)
         if console.as_json:
             record = results_file.build_json_record(results, arguments.top or 1)
             console.print_result({**record, "written": written}, [])
         else:
             lines = [_summary_line(results), *(_("Written: {path}").format(path=path) for path in written)]
             console.print_result({}, lines)
+
+    def _write_files(self, arguments: argparse.Namespace, results: list[ClassificationOutcome]) -> list[str]:
+        """Write the files that were requested and return their paths."""
+        written = []
+        if arguments.csv:
+            written.append(str(results_file.save_csv(results, arguments.csv)))
+        if arguments.save:
+            folder = self.save_answers(results, arguments)
+            written += [
+                str(path)
+                for name in (results_file.CSV_NAME, results_file.JSON_NAME, results_file.SHEET_NAME)
+                if (path := folder / name).exists()
+            ]
+        return written
 
     def format_result(self, result: ClassificationResult, arguments: argparse.Namespace) -> str:
         """Return the image and its most probable classes: "photo.jpg  daisy 91.2%".
@@ -146,21 +160,6 @@ def _summary_line(results: list[ClassificationOutcome]) -> str:
         right=record["right"], known=record["known"], share=format_percent(record["right"] / record["known"])
     )
     return f"{count}; {right}"
-
-
-def _write_files(arguments: argparse.Namespace, results: list[ClassificationOutcome]) -> list[str]:
-    """Write the files that were requested and return their paths."""
-    written = []
-    if arguments.csv:
-        written.append(str(results_file.save_csv(results, arguments.csv)))
-    if arguments.save:
-        folder = lince.save_answers(results, arguments.save)
-        written += [
-            str(path)
-            for name in (results_file.CSV_NAME, results_file.JSON_NAME, results_file.SHEET_NAME)
-            if (path := folder / name).exists()
-        ]
-    return written
 
 
 COMMANDS = ClassificationCommands()

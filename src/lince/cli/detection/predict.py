@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lince import fileio
+from lince import fileio, outputs
 from lince.cli.console import Console
 from lince.errors import UsageError
 from lince.formats.registry import FORMATS
@@ -84,21 +84,21 @@ def _requested_folder(arguments: argparse.Namespace) -> Path | None:
     """Return the new folder to write to; ``None`` when nothing is to be written."""
     if arguments.to:
         require_choice("--to", arguments.to, FORMATS.list_writable(boxes_only=True))
-    return resolve_output_folder(DEFAULT_FOLDER if arguments.to and arguments.save is None else arguments.save)
+    save = DEFAULT_FOLDER if arguments.to and arguments.save is None else arguments.save
+    return resolve_output_folder(save, arguments.source)
 
 
-def resolve_output_folder(path: str | None) -> Path | None:
+def resolve_output_folder(path: str | None, sources: Sequence[str]) -> Path | None:
     """Return the folder of ``--save``; ``None`` without that option.
 
     Without a value it is the first free one of ``answers``, ``answers2``, ... Raises ``UsageError`` when the folder is
-    not empty.
+    not empty, or in one of ``sources``.
     """
     if path is None:
         return None
-    if path == DEFAULT_FOLDER:
-        return _first_free_folder(Path(DEFAULT_FOLDER))
-    fileio.require_empty_folder(Path(path))
-    return Path(path)
+    folder = _first_free_folder(Path(DEFAULT_FOLDER)) if path == DEFAULT_FOLDER else Path(path)
+    fileio.require_empty_folder(folder)
+    return outputs.require_output_folder(folder, outputs.ANSWERS, sources=sources)
 
 
 def _first_free_folder(folder: Path) -> Path:

@@ -68,7 +68,7 @@ def run(model: DetectionPredictor, arguments: argparse.Namespace, console: Conso
             _("Expected --save, which also writes tables."),
         )
     model = predict_detection.apply_model_options(model, arguments)
-    folder = predict_detection.resolve_output_folder(arguments.save)
+    folder = predict_detection.resolve_output_folder(arguments.save, arguments.source)
     with require_video_extra():
         from lince.inference.video import regions, video_pipeline  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lince import fileio, images
+from lince import fileio, images, outputs
 from lince.annotations import RejectedItem
 from lince.i18n import _
 from lince.inference import drawing
@@ -71,6 +71,7 @@ def save_csv(outcomes: Sequence[ClassificationOutcome], path: str | Path) -> Pat
             )
         )
     fileio.write_text(Path(path), text.getvalue())
+    outputs.record_output(Path(path), outputs.PREDICTIONS_TABLE)
     return Path(path)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lince import fileio
+from lince import fileio, outputs
 from lince.annotations import RejectedItem
 from lince.inference.detection.result import DetectionResult
 from lince.inference.result import require_results
@@ -25,6 +25,7 @@ def save_csv(outcomes: Sequence[DetectionOutcome], path: str | Path) -> Path:
     Raises ``DataError`` when no image was predicted.
     """
     fileio.write_text(Path(path), format_csv(require_results(outcomes)))
+    outputs.record_output(Path(path), outputs.PREDICTIONS_TABLE)
     return Path(path)
 
 
