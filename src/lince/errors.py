@@ -9,7 +9,8 @@
     ├── ModelError              a model folder or its card cannot be used
     ├── TrainingError           a run cannot start, continue, or be resumed
     │   └── DivergedError       the loss or the gradients are not finite
-    └── MissingExtraError       an optional dependency is not installed
+    ├── MissingExtraError       an optional dependency is not installed
+    └── FileInUseError          another program holds a file that is to be written; also a ``PermissionError``
 
 Each has up to three sentences: the problem, what was expected, and the remedy. Errors in the program itself, such as
 arrays of the wrong shape, are ``ValueError`` and the like.
@@ -70,6 +71,10 @@ class TrainingError(LinceError):
 
 class DivergedError(TrainingError):
     """A training run whose loss or gradients are NaN or infinite."""
+
+
+class FileInUseError(LinceError, PermissionError):
+    """A file that cannot be written because another program has it open; those who expect an ``OSError`` get one."""
 
 
 class MissingExtraError(LinceError):

@@ -8,13 +8,16 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lince.errors import UsageError
+from lince.errors import FileInUseError, UsageError
 from lince.i18n import _
+
+_RETRY_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # between two attempts to replace a file that another program holds
 
 
 @contextmanager
@@ -35,9 +38,9 @@ def atomic_file(path: Path, durable: bool = True) -> Iterator[Path]:
         if durable:
             _flush(temporary)
         os.chmod(temporary, 0o666 & ~_current_umask())
-        os.replace(temporary, path)
+        replace_file(temporary, path)
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, PermissionError):  # the error that is on its way says more
             temporary.unlink()
 
 
@@ -50,12 +53,12 @@ def resumable_file(path: Path, part: Path) -> Iterator[Path]:
     """
     with atomic_file(path) as temporary:
         with suppress(FileNotFoundError):
-            os.replace(part, temporary)
+            replace_file(part, temporary)
         try:
             yield temporary
         except BaseException:
             with suppress(FileNotFoundError):  # the caller deleted it, because it is damaged
-                os.replace(temporary, part)
+                replace_file(temporary, part)
             raise
 
 
@@ -77,6 +80,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _rename_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Rename the file ``source`` to ``target``, which it replaces, as ``os.replace`` does.
+
+    On Windows a file cannot be replaced while another program holds it open, which virus scanners and programs that
+    synchronise folders do for moments: so it is tried again for some seconds. Raises ``FileInUseError`` when it is
+    still held then.
+    """
+    _retry_while_held(lambda: os.replace(source, target), target)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -129,10 +142,33 @@ def require_empty_folder(path: Path) -> None:
         )
 
 
-def _rename_folder(temporary: Path, path: Path) -> None:
-    """Rename ``temporary`` to ``path``; ``FileExistsError`` on every platform where ``path`` exists."""
+def _retry_while_held(action: Callable[[], None], path: Path) -> None:
+    """Do ``action``, again and again while it is not permitted; raise ``FileInUseError`` for ``path`` in the end."""
+    for seconds in _RETRY_SECONDS:
+        try:
+            return action()
+        except PermissionError:
+            time.sleep(seconds)
     try:
-        os.rename(temporary, path)
+        action()
+    except PermissionError as error:
+        raise FileInUseError(
+            _("{path} cannot be written: {reason}.").format(path=path, reason=error.strerror or error),
+            _(
+                "Expected a file that no other program has open, such as Excel, a viewer, a program that synchronises "
+                "folders (OneDrive, Dropbox) or a virus scanner."
+            ),
+            _("Close it there, or write to another folder, and repeat. What was there before is unchanged."),
+        ) from error
+
+
+def _rename_folder(temporary: Path, path: Path) -> None:
+    """Rename ``temporary`` to ``path``; ``FileExistsError`` on every platform where ``path`` exists.
+
+    Raises ``FileInUseError`` where another program holds one of its files for long.
+    """
+    try:
+        _retry_while_held(lambda: os.rename(temporary, path), path)
     except OSError as error:
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error

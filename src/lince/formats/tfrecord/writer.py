@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from lince import images, rle
 from lince.annotations import UNLABELLED, ObjectTable
-from lince.fileio import write_text
+from lince.fileio import replace_file, write_text
 from lince.formats.format import WriteRequest
 from lince.formats.masks import png
 from lince.formats.tfrecord import example, example_proto, label_map
@@ -55,7 +54,7 @@ def _write_split(export: WriteRequest, rows: NDArray[np.int64], folder: Path, sp
         first = _fill_file(files[-1], first, records)
     for number, file in enumerate(files):
         suffix = f"-{number:05d}-of-{len(files):05d}" if len(files) > 1 else ""
-        os.replace(file, folder / f"{split_name}.record{suffix}")
+        replace_file(file, folder / f"{split_name}.record{suffix}")
 
 
 def _fill_file(path: Path, first: bytes, records: Iterator[bytes]) -> bytes | None:
