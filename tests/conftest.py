@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import lince  # noqa: F401  # before any test imports ONNX Runtime, which would report this run to its maker
+
 # Machines are shared and noisy, so no example has a deadline. The examples are the same every time, so that a
 # failure comes from a change. For other and more examples: pytest --hypothesis-profile explore
 settings.register_profile("lince", deadline=None, derandomize=True)

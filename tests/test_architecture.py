@@ -201,9 +201,11 @@ print(answer.label.class_id, [name for name in {HEAVY} if name in sys.modules])
     assert child(code, str(tmp_path / "run")) == "1 []"
 
 
-def test_telemetry_of_onnxruntime_is_disabled() -> None:
-    session = (ROOT / "src" / "lince" / "inference" / "backends" / "onnxruntime.py").read_text("utf-8")
-    assert "onnxruntime.disable_telemetry_events()" in session
+def test_switches_of_telemetry_stand_in_one_file() -> None:
+    found = [
+        path.name for path in SOURCES if re.search(r"DISABLE_TELEMETRY|USAGE_STATS|YOLO_", path.read_text("utf-8"))
+    ]
+    assert found == ["telemetry.py"]
 
 
 def test_the_block_of_the_network_works() -> None:

@@ -1,7 +1,8 @@
 """lince: trains image classifiers and object detectors on your own photos, on your own machine.
 
 Every public name is imported when it is first used (PEP 562), so that ``import lince`` takes no time. The names are in
-``__all__``; ``_LAZY_IMPORTS`` maps them to their modules.
+``__all__``; ``_LAZY_IMPORTS`` maps them to their modules. What libraries report of their use is switched off here:
+no module of lince can be imported before this one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lince import telemetry
 from lince.version import __version__
 
 if TYPE_CHECKING:
@@ -96,6 +98,9 @@ __all__ = [
     "to_torch",
     "train",
 ]
+
+
+telemetry.switch_off_reports()
 
 
 class _LazyModule(ModuleType):

@@ -1,12 +1,11 @@
 """Networks of Ultralytics, where its package is installed: its layers and its loss in lince's training loop.
 
 The package is licensed under AGPL-3.0; lince does not install it, and imports it for these networks only. Names of
-tensors are those of its weight files. Its downloads and automatic installations are disabled.
+tensors are those of its weight files. Its reports, downloads and automatic installations are disabled.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lince import fileio, telemetry
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.models.blocks import Block
@@ -22,8 +22,7 @@ from lince.models.box_ops import xyxy_to_cxcywh
 from lince.models.detection.detector import DetectionTarget, Detector, FeatureMaps
 from lince.models.detection.registry import DetectorEntry
 
-os.environ.setdefault("YOLO_OFFLINE", "true")  # read when the package is loaded
-os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+telemetry.switch_off_ultralytics(fileio.get_cache_folder() / "ultralytics")
 
 _LOSS_NAMES = ("box", "class", "distribution")
 _MODEL_PREFIX = "model."

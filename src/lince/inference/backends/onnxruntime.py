@@ -115,10 +115,11 @@ def measure_latency(run: Callable[[NDArray[np.float32]], Any], shape: Sequence[i
 def _create_session(
     path: Path, data: bytes | None, options: onnxruntime.SessionOptions
 ) -> onnxruntime.InferenceSession:
-    """Return a session on the CPU for ``data`` or the file ``path``, with ONNX Runtime's telemetry off."""
+    """Return a session on the CPU for ``data`` or the file ``path``, without reports of ONNX Runtime."""
     if data is None and not path.is_file():
         raise missing_network_error(path, _("Expected model.onnx, which lince writes at the end of training."))
-    onnxruntime.disable_telemetry_events()  # its builds for Windows send usage events otherwise
+    # On Windows, and where it was imported before lince, ``lince.telemetry`` does not reach it; this stops most events.
+    onnxruntime.disable_telemetry_events()
     try:
         return onnxruntime.InferenceSession(data or str(path), options, providers=["CPUExecutionProvider"])
     except _RUNTIME_ERRORS as error:

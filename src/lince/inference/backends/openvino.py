@@ -1,4 +1,4 @@
-"""Runs networks with OpenVINO on the CPU, without its telemetry package."""
+"""Runs networks with OpenVINO on the CPU; ``lince.telemetry`` keeps its telemetry package out."""
 
 from __future__ import annotations
 
