@@ -178,7 +178,9 @@ def test_evaluating_leaves_unlabelled_photos_out(tmp_path: Path) -> None:
     result = lince.evaluate(run.folder, mixed)
     assert result.metrics.count == 8
     assert result.summary == "used 8 of 12"
-    tested = write_cvat(tmp_path / "más", [*[("Test", tag, 0) for _s, tag, _n in rows[:8]], *[("Test", None, 0)] * 4])
+    tested = write_cvat(
+        tmp_path / "más", [*[("Test", tag, 0) for _s, tag, _n in rows[:8]], *[("Test", None, 0)] * 4], seed=9
+    )
     assert lince.evaluate(run.folder, tested).metrics.count == 8
     with pytest.raises(UsageError, match="no labels for image classification"):
         lince.evaluate(run.folder, box_photos.yolo(tmp_path / "cajas", {"test": 3}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ from lince.errors import DataError, UsageError
 from lince.i18n import _
 from lince.tasks import load_predictions
 from lince.training.run_folder import PREDICTIONS_FILE
+from lince.training.seen_images import find_keys_to_leave_out
 
 
 def compare(runs: Sequence[str | Path], *, shared_only: bool = False) -> Any:
     """Return the comparison of ``runs`` on their common test images; the first run is the baseline of the others.
 
     The result is the ``Comparison`` of the task, with ``to_dict()`` and ``build_view()``. All runs must be of one task.
-    ``shared_only`` compares on the images that all test sets have, where they differ.
+    ``shared_only`` compares on the images that all test sets have, where they differ. Common images that one of the
+    runs was trained on, or chosen by, are left out and counted (``seen_count``).
 
     Raises ``UsageError`` for fewer than two runs or a run without predictions, and ``DataError`` for several tasks,
     different classes, or different test sets without ``shared_only``.
@@ -34,7 +37,29 @@ def compare(runs: Sequence[str | Path], *, shared_only: bool = False) -> Any:
         )
     (task,) = tasks.values()
     predictions = {name: loaded for name, (_task, loaded) in tasks_and_predictions.items()}
-    return task.load_part("compare")(predictions, shared_only=shared_only)
+    seen_keys = frozenset[str]().union(*(find_keys_to_leave_out(Path(run)) for run in runs))
+    seen_keys &= frozenset.intersection(*(frozenset(item.keys) for item in predictions.values()))
+    if not seen_keys:
+        return task.load_part("compare")(predictions, shared_only=shared_only)
+    unseen = {name: _leave_out(loaded, seen_keys) for name, loaded in predictions.items()}
+    return replace(task.load_part("compare")(unseen, shared_only=shared_only), seen_count=len(seen_keys))
+
+
+def _leave_out(predictions: Any, seen_keys: frozenset[str]) -> Any:
+    """Return ``predictions`` without those for images with a content digest in ``seen_keys``.
+
+    Raises ``DataError`` when none is left.
+    """
+    rows = [row for row, key in enumerate(predictions.keys) if key not in seen_keys]
+    if rows:
+        return predictions.select(rows)
+    raise DataError(
+        _("All {count:,} common test images trained one of the runs or were its validation images.").format(
+            count=len(seen_keys)
+        ),
+        _("Expected test images that are new to every run."),
+        _("Run lince evaluate for each run on photos that none of them has seen, and compare these."),
+    )
 
 
 def _find_predictions_file(run: Path) -> Path:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lince.api.data_source import DataSource, find_test_rows, open_data
-from lince.datasets import verify_images
+from lince.datasets import Dataset, compute_content_keys, verify_images
 from lince.errors import DataError
 from lince.i18n import _
 from lince.inference.load import load
 from lince.progress import SILENT, Progress
 from lince.splits import TEST
 from lince.tasks import get_task
+from lince.training.seen_images import SeenCounts, SeenImages, find_seen_images
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationResult:
     """The predictions of a model on a dataset and their metrics, each of the class of the model's task.
 
-    ``split`` is ``test`` or ``all``, the images that were used; ``summary`` is the sentence that says how many were
-    usable; ``task`` is the name of the task.
+    ``split`` is ``test``, ``all`` or, where the data has no test split and the run has seen some of it, ``unseen``: the
+    images that were used. ``summary`` is the sentence that says how many were usable; ``task`` is the name of the task;
+    ``seen`` counts the images that the run has seen, which were left out unless they were asked for.
     """
 
     predictions: Any
@@ -29,16 +34,21 @@ class EvaluationResult:
     split: str
     summary: str
     task: str
+    seen: SeenCounts
 
 
-def evaluate(model: str | Path, data: DataSource, *, progress: Progress = SILENT) -> EvaluationResult:
+def evaluate(
+    model: str | Path, data: DataSource, *, include_seen: bool = False, progress: Progress = SILENT
+) -> EvaluationResult:
     """Return the metrics of ``model`` (a run or a model folder) on the test split of ``data``, or on all of it.
 
-    All images are used where the data has no test split. Classes are matched by name. Images that the task cannot use,
-    such as unlabelled ones, are left out and reported to ``progress``.
+    All images are used where the data has no test split, but for those that the run has seen: its training and its
+    validation images, whatever their names are now. ``include_seen`` uses these, too; the result then has a warning.
+    Classes are matched by name. Images that the task cannot use, such as unlabelled ones, are left out and reported to
+    ``progress``.
 
-    Raises ``UsageError`` when no image is usable, ``DataError`` when the data has classes that the model does not know,
-    and ``ModelError`` when there is no model.
+    Raises ``UsageError`` when no image is usable, ``DataError`` when the data has classes that the model does not know
+    or the run has seen every image, and ``ModelError`` when there is no model.
     """
     predictor = load(model)
     task = get_task(predictor.card.task)
@@ -55,5 +65,35 @@ def evaluate(model: str | Path, data: DataSource, *, progress: Progress = SILENT
             _("Expected labelled images in the test split: the others may have trained the model."),
             _("Label them, or give the images to evaluate on in a folder of their own."),
         )
-    predictions, metrics = task.load_part("evaluate")(predictor, dataset.select(rows), progress)
-    return EvaluationResult(predictions, metrics, split, dataset.summarise(), task.name)
+    summary = dataset.summarise()
+    dataset, counts = _leave_out_seen(dataset.select(rows), find_seen_images(model), include_seen, progress)
+    if split == "all" and len(dataset) < len(rows):
+        split = "unseen"
+    predictions, metrics = task.load_part("evaluate")(predictor, dataset, progress)
+    return EvaluationResult(predictions, metrics, split, summary, task.name, counts)
+
+
+def _leave_out_seen(
+    dataset: Dataset, seen: SeenImages, include_seen: bool, progress: Progress
+) -> tuple[Dataset, SeenCounts]:
+    """Return ``dataset`` without the images that are ``seen``, unless they are to be included, and their counts.
+
+    Raises ``DataError`` when none would be left.
+    """
+    if not seen.split_by_key:
+        return dataset, seen.count([""] * len(dataset))
+    keys = compute_content_keys(dataset, progress)
+    counts = seen.count(keys)
+    if include_seen:
+        return dataset, replace(counts, are_measured=True)
+    rows: NDArray[np.int64] = np.array([row for row, key in enumerate(keys) if key not in seen.split_by_key], np.int64)
+    if len(dataset) and not len(rows):
+        raise DataError(
+            _(
+                "This model has seen all {total:,} photos: {trained:,} trained it, {validated:,} were its "
+                "validation photos."
+            ).format(total=counts.total, trained=counts.trained, validated=counts.validated),
+            _("Expected photos that are new to it: measured on these, it would look better than it is."),
+            _("Give other labelled photos. To measure on these all the same, with a warning: --include-seen"),
+        )
+    return dataset.select(rows), counts

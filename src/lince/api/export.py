@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lince import images, outputs
 from lince.api.data_source import DataSource, find_test_rows, open_data, reopen_data
-from lince.datasets import Dataset
+from lince.datasets import Dataset, compute_content_keys
 from lince.errors import DataError, LinceError, UsageError
 from lince.export import standalone
 from lince.export.model_outputs import EvaluationImages
@@ -29,6 +29,7 @@ from lince.splits import SPLITS, TRAIN, UNASSIGNED, VAL
 from lince.tasks import get_task, load_predictions
 from lince.training import run_folder
 from lince.training.run_folder import TrainingRun
+from lince.training.seen_images import SeenImages, find_seen_images
 
 DEFAULT_IMAGE_COUNT = 100  # images on which an export is compared with its run
 EXPORTS_FOLDER, SELF_CONTAINED_NAME = "exports", "self-contained.onnx"
@@ -131,6 +132,8 @@ def _build_export_input(
         if unlabelled := task.describe_unlabelled(dataset):
             progress.show_message(unlabelled)
     rows, split = find_test_rows(dataset)
+    if data is not None:
+        rows, split = _prefer_unseen(dataset, rows, split, find_seen_images(model), progress)
     rows = rows[sample_evenly(len(rows), count)]
     if not len(rows):
         raise DataError(_("There is no photo to validate the export on."), _("Expected at least one."))
@@ -141,6 +144,25 @@ def _build_export_input(
         dataset.select(dataset.get_split_indices(VAL)),
         _load_run_predictions(run) if data is None else None,
     )
+
+
+def _prefer_unseen(
+    dataset: Dataset, rows: NDArray[np.int64], split: str, seen: SeenImages, progress: Progress
+) -> tuple[NDArray[np.int64], str]:
+    """Return those of ``rows`` that the run has not seen, and the name of what they are.
+
+    Where it has seen all of them they are all kept, since outputs can still be compared, and named ``seen``.
+    """
+    keys = compute_content_keys(dataset.select(rows), progress) if seen.split_by_key else []
+    counts = seen.count(keys)
+    if not counts.seen:
+        return rows, split
+    unseen = np.array([key not in seen.split_by_key for key in keys], bool)
+    if not unseen.any():
+        progress.show_message(replace(counts, are_measured=True).warning)
+        return rows, "seen"
+    progress.show_message(counts.note)
+    return rows[unseen], split if split == "test" else "unseen"
 
 
 def _open_run_dataset(run: TrainingRun, progress: Progress) -> Dataset:

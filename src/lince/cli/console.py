@@ -7,6 +7,7 @@ elsewhere.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -71,6 +72,12 @@ class Console:
         if self.as_json:
             record = {"found": error.problem, "expected": error.expected, "remedy": error.remedy}
             print(json.dumps({"error": {"kind": type(error).__name__, **record}}, indent=2, ensure_ascii=False))
+
+
+def paint_warning(text: str) -> str:
+    """Return ``text`` in red where stdout is a terminal that shows colours, else unchanged."""
+    plain = not text or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return text if plain or not sys.stdout.isatty() else f"\x1b[1;31m{text}\x1b[0m"
 
 
 class _ProgressBar:

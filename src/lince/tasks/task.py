@@ -40,9 +40,9 @@ PartName = Literal[
     "predictor",
     # evaluate(predictor, dataset, progress) -> (predictions, metrics) on a dataset whose rows are all usable.
     "evaluate",
-    # Predictions: class with load(path), save(path), is_own_file(path), keys, classes, compute_metrics().
+    # Predictions: class with load(path), save(path), is_own_file(path), select(rows), keys, classes, compute_metrics().
     "predictions",
-    # compare(predictions by run name, shared_only=False) -> Comparison with to_dict() and build_view().
+    # compare(predictions by run name, shared_only=False) -> Comparison with seen_count, to_dict() and build_view().
     "compare",
     # collect_outputs(predictor, images, with_strips, progress) -> ModelOutputs, for the checks of an export.
     "outputs",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from lince import fileio
 from lince.cli.console import Console
 from lince.cli.options import parse_positive
 from lince.cli.task_commands import TaskCommands
@@ -28,6 +31,7 @@ from lince.number_format import (
     format_percent_range,
     format_si_suffix,
 )
+from lince.training.seen_images import find_seen_images
 
 
 class ClassificationCommands(TaskCommands):
@@ -58,7 +62,7 @@ class ClassificationCommands(TaskCommands):
         """
         self.require_save_folder(arguments)
         predict_many = partial(model.predict_many, truth=arguments.truth or "auto")
-        results = self.predict_images(predict_many, arguments, console)
+        results = _mark_seen_images(self.predict_images(predict_many, arguments, console), arguments.model)
         written = self._write_files(arguments, results)
         if console.as_json:
             record = results_file.build_json_record(results, arguments.top or 1)
@@ -154,12 +158,36 @@ def _summary_line(results: list[ClassificationOutcome]) -> str:
     """Return the number of predicted images and, where true classes are known, of correct ones."""
     record = results_file.build_json_record(results)
     count = _("{used:,} of {total:,} photos classified").format(used=len(record["predictions"]), total=len(results))
-    if "known" not in record:
-        return count
-    right = _("{right:,} of {known:,} correct ({share})").format(
+    parts = [count]
+    if "known" in record:
+        parts.append(_describe_correct(record))
+    if record.get("seen"):
+        parts.append(
+            _("not counted as correct or wrong: {seen:,} that trained this model or were its validation photos").format(
+                seen=record["seen"]
+            )
+        )
+    return "; ".join(parts)
+
+
+def _describe_correct(record: Mapping[str, Any]) -> str:
+    """Return how many of the images with a known class were predicted correctly."""
+    return _("{right:,} of {known:,} correct ({share})").format(
         right=record["right"], known=record["known"], share=format_percent(record["right"] / record["known"])
     )
-    return f"{count}; {right}"
+
+
+def _mark_seen_images(results: list[ClassificationOutcome], model: str) -> list[ClassificationOutcome]:
+    """Return ``results`` with those marked whose true class is known and whose file ``model`` has seen in training."""
+    seen = find_seen_images(model).split_by_key
+    if not seen:
+        return results
+    return [
+        replace(result, was_seen=fileio.compute_digest(Path(result.path).read_bytes()) in seen)
+        if isinstance(result, ClassificationResult) and result.path and result.truth is not None
+        else result
+        for result in results
+    ]
 
 
 COMMANDS = ClassificationCommands()

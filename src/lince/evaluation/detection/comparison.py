@@ -89,18 +89,21 @@ class ComparedDetector:
 class DetectorComparison:
     """Detectors on the same ``count`` test images; the first is the baseline of the others.
 
-    ``left_out_counts`` counts, for each run, the test images that are not in all test sets.
+    ``left_out_counts`` counts, for each run, the test images that are not in all test sets; ``seen_count`` those of all
+    test sets that were left out, because one of the runs was trained on them or chosen by them.
     """
 
     runs: tuple[ComparedDetector, ...]
     count: int
     left_out_counts: Mapping[str, int]
+    seen_count: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as a JSON object."""
         return {
             "count": self.count,
             "left_out": dict(self.left_out_counts),
+            "seen": self.seen_count,
             "runs": [
                 {
                     "name": run.name,

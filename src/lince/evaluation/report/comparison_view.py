@@ -22,7 +22,7 @@ class ComparisonView:
         runs: one row per run.
         classes: one row per class.
         classes_title: title of that table.
-        outcomes: one sentence per run after the first.
+        outcomes: one sentence per run after the first, and before them one about images that were left out.
         metric_name: translated name of the headline metric.
         intervals: headline metric of each run.
         changed_runs: runs whose changed predictions the page lists; empty where the task does not compare image by
@@ -50,6 +50,17 @@ def render_comparison_markdown(comparison: Any) -> str:
         render_table(view.classes.header, view.classes.rows),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def describe_seen_images(comparison: Any) -> list[str]:
+    """Return the sentence about common test images that one of the runs has seen; empty where there are none."""
+    if not comparison.seen_count:
+        return []
+    return [
+        _("{count:,} common test images trained one of the runs or were its validation images: left out.").format(
+            count=comparison.seen_count
+        )
+    ]
 
 
 def format_points(difference: float) -> str:

@@ -26,6 +26,7 @@ class ClassificationResult(PredictionResult):
         truth: true class id, where it is known.
         path: file of the image, where it is in one.
         source: the image itself, where it is in no file.
+        was_seen: whether the model has seen the image in training, where that was looked up.
     """
 
     task: ClassVar[str] = "classify"
@@ -35,6 +36,7 @@ class ClassificationResult(PredictionResult):
     truth: int | None = None
     path: str | None = None
     source: Any = field(default=None, repr=False, compare=False)
+    was_seen: bool | None = None
 
     @property
     def class_name(self) -> str:
@@ -60,6 +62,8 @@ class ClassificationResult(PredictionResult):
         ]
         if self.truth is not None:
             record |= {"truth": self.truth_name, "right": self.is_correct}
+        if self.was_seen:
+            record["seen"] = True
         return record
 
     @property

@@ -78,10 +78,11 @@ def save_csv(outcomes: Sequence[ClassificationOutcome], path: str | Path) -> Pat
 def build_json_record(outcomes: Sequence[ClassificationOutcome], top: int | None = None) -> dict[str, Any]:
     """Return the outcomes as a JSON object: the predictions with their ``top`` classes, and the rejected files.
 
-    Where true classes are known, ``known`` counts them and ``right`` the correct predictions.
+    Where true classes are known, ``known`` counts them and ``right`` the correct predictions, both without images that
+    the model has seen in training; ``seen`` counts those.
     """
     results = [outcome for outcome in outcomes if isinstance(outcome, ClassificationResult)]
-    with_truth = [result for result in results if result.is_correct is not None]
+    with_truth = [result for result in results if result.is_correct is not None and not result.was_seen]
     record: dict[str, Any] = {
         "predictions": [result.to_dict(top) for result in results],
         "rejected": [
@@ -92,6 +93,8 @@ def build_json_record(outcomes: Sequence[ClassificationOutcome], top: int | None
     }
     if with_truth:
         record["right"], record["known"] = sum(bool(result.is_correct) for result in with_truth), len(with_truth)
+    if seen_count := sum(bool(result.was_seen) for result in results):
+        record["seen"] = seen_count
     return record
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lince.evaluation.report.comparison_view import ComparisonView, format_bounds, format_points, format_points_range
+from lince.evaluation.report.comparison_view import (
+    ComparisonView,
+    describe_seen_images,
+    format_bounds,
+    format_points,
+    format_points_range,
+)
 from lince.evaluation.report.texts import TextTable
 from lince.i18n import _
 from lince.number_format import MISSING_VALUE, format_count, format_decimal, format_percent
@@ -19,7 +25,7 @@ def build_comparison_view(comparison: ClassifierComparison) -> ComparisonView:
         build_classifier_table(comparison),
         build_recall_table(comparison),
         _("Recall per class"),
-        tuple(describe_outcomes(comparison)),
+        (*describe_seen_images(comparison), *describe_outcomes(comparison)),
         _("accuracy"),
         tuple(run.metrics.accuracy for run in comparison.runs),
         tuple(comparison.runs[1:]),

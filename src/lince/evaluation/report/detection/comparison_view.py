@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lince.evaluation.report.comparison_view import ComparisonView, format_bounds, format_points, format_points_range
+from lince.evaluation.report.comparison_view import (
+    ComparisonView,
+    describe_seen_images,
+    format_bounds,
+    format_points,
+    format_points_range,
+)
 from lince.evaluation.report.texts import TextTable
 from lince.i18n import _
 from lince.number_format import MISSING_VALUE, format_count, format_percent
@@ -19,7 +25,7 @@ def build_comparison_view(comparison: DetectorComparison) -> ComparisonView:
         build_detector_table(comparison),
         build_detector_class_table(comparison),
         _("AP50 per class"),
-        tuple(describe_detector_outcomes(comparison)),
+        (*describe_seen_images(comparison), *describe_detector_outcomes(comparison)),
         "mAP50-95",
         tuple(run.metrics.map50_95 for run in comparison.runs),
     )
