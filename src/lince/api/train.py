@@ -9,6 +9,7 @@ from typing import Any
 from lince import fileio
 from lince.api.data_source import DataSource, reopen_data
 from lince.api.extras import require_training_extra
+from lince.augmentation import Policy
 from lince.config import TrainConfig
 from lince.datasets import Dataset, open_dataset
 from lince.datasets.open import make_path_absolute
@@ -17,10 +18,11 @@ from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.splits import SPLITS
 from lince.tasks import Task, infer_earlier_task, resolve_task
-from lince.training import run_folder
+from lince.training import run_extension, run_folder
 from lince.training.recipe_comparison import train_all_recipes
 from lince.training.request import TrainingRequest
 from lince.training.run_folder import TrainingRun
+from lince.training.run_lock import hold_run_lock
 from lince.validation import require_choice
 
 
@@ -49,6 +51,7 @@ def train(  # noqa: PLR0913
     extra ``train``, and ``DivergedError`` when the loss becomes NaN.
     """
     config = (config or TrainConfig()).with_changes(**choices)
+    _require_possible_start(config, out)
     repairs = sorted(fix)
     groups = {name: list(members) for name, members in (merge or {}).items()}
     origin = {"format": format, "pattern": pattern, "merge": groups, "fix": repairs}
@@ -61,31 +64,64 @@ def train(  # noqa: PLR0913
     config = config.with_changes(task=task.name)
     if config.monitor is not None:
         require_choice("monitor", config.monitor, task.monitors)
+    with require_training_extra():
+        task.load_part("train")
     run = run_folder.create_run(out)
-    fileio.write_json(run.folder / run_folder.DATA_FILE, {**origin, "allow_unusable": allow_unusable})
-    config.save(run.folder / run_folder.CONFIG_FILE)
     try:
-        return _run_training(_make_request(task, dataset, config, allow_unusable, progress), run)
+        with hold_run_lock(run.folder):
+            fileio.write_json(run.folder / run_folder.DATA_FILE, {**origin, "allow_unusable": allow_unusable})
+            config.save(run.folder / run_folder.CONFIG_FILE)
+            return _run_training(_make_request(task, dataset, config, allow_unusable, progress), run)
     except LinceError:
         run_folder.discard_unstarted(run)
         raise
 
 
-def resume(folder: str | Path, *, progress: Progress = SILENT) -> TrainingRun:
+def resume(
+    folder: str | Path, data: str | Path | None = None, *, epochs: int | None = None, progress: Progress = SILENT
+) -> TrainingRun:
     """Continue the interrupted run in ``folder`` and return it; a finished run is returned as it is.
 
-    Data and configuration are those that the run was started with. On a CPU the result is bit-identical to that of a
-    run without interruption. Raises ``UsageError`` when there is no run, and ``TrainingError`` when its images have
-    changed.
+    Data and configuration are those that the run was started with. ``data`` is where the same data is now, if it was
+    moved. With ``epochs`` a run, finished or not, goes on to that many epochs, without a time budget. On a CPU the
+    result is bit-identical to that of a run without interruption.
+
+    Raises ``UsageError`` when there is no run, or its recipe has no epochs, or it has as many already, and
+    ``TrainingError`` when its images have changed, or another process trains it.
     """
     run = run_folder.open_run(folder)
-    if run.is_finished:
-        progress.show_message(_("{run} is finished already.").format(run=run))
-        return run
-    origin, config = run.data_source, run.config
-    dataset = reopen_data(origin, progress)
-    task = resolve_task(dataset, config.task or infer_earlier_task(dataset))
-    return _run_training(_make_request(task, dataset, config, origin["allow_unusable"], progress), run)
+    with hold_run_lock(run.folder):
+        if epochs is not None:
+            run_extension.require_extensible(run, epochs)
+        elif run.is_finished:
+            progress.show_message(_("{run} is finished already.").format(run=run))
+            return run
+        origin = run.data_source if data is None else {**run.data_source, "path": make_path_absolute(data)}
+        dataset = reopen_data(origin, progress)
+        config = run.config if epochs is None else run.config.with_changes(epochs=epochs, budget=None)
+        task = resolve_task(dataset, config.task or infer_earlier_task(dataset))
+        _require_possible_start(config, None)
+        request = _make_request(task, dataset, config, origin["allow_unusable"], progress)
+        with run_extension.record_changes(run, origin, config):
+            return _run_training(request, run)
+
+
+def _require_possible_start(config: TrainConfig, out: str | Path | None) -> None:
+    """Raise what would stop a training with ``config`` into ``out``, as far as it can be told without the data.
+
+    That is ``UsageError`` for a folder in use, an unknown augmentation or a device that this machine lacks, and
+    ``MissingExtraError`` where a device is asked for without the extra ``train``.
+    """
+    if out is not None:
+        run_folder.require_new_run_folder(Path(out))
+    if config.augment is not None:
+        Policy.parse(config.augment)
+    if config.device not in ("auto", "cpu"):
+        with require_training_extra():
+            # torch takes seconds to load, and a transfer run with cached features does not need it.
+            from lince.training import hardware  # noqa: PLC0415
+
+            hardware.choose_device(config.device)
 
 
 def _make_request(

@@ -33,6 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", metavar=_("RUN"), help=_("continue an interrupted run; no other option is needed"))
     parser.add_argument(
+        "--data", dest="moved_data", metavar=_("DATA"), help=_("with --resume: where the data is now, if it was moved")
+    )
+    parser.add_argument(
         "--config", metavar=_("FILE"), help=_("settings from a TOML file; command-line options override them")
     )
     parser.add_argument("--allow-unusable", action="store_true", help=_("continue even if many images are unusable"))
@@ -61,7 +64,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """
     if arguments.resume:
         _require_resume_alone(arguments)
-        finished_run = lince.resume(arguments.resume, progress=console)
+        place = arguments.moved_data or arguments.data
+        finished_run = lince.resume(arguments.resume, place, epochs=arguments.epochs, progress=console)
     else:
         finished_run = _start_training(arguments, console)
     console.print_result(*describe_run(finished_run))
@@ -72,14 +76,15 @@ def _start_training(arguments: argparse.Namespace, console: Console) -> Any:
 
     Options that were not given keep the values of ``--config``, or the defaults of ``TrainConfig``.
     """
-    if arguments.data is None:
+    data = arguments.data or arguments.moved_data
+    if data is None:
         raise UsageError(
             _("No training data was given."),
             _("Expected a folder of photos: lince train PHOTOS."),
             _("To continue an interrupted run: lince train --resume RUN."),
         )
     return lince.train(
-        arguments.data,
+        data,
         lince.TrainConfig.load(arguments.config) if arguments.config else None,
         out=arguments.out,
         **get_data_options(arguments),
@@ -108,7 +113,8 @@ def _chosen_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _require_resume_alone(arguments: argparse.Namespace) -> None:
     """Raise ``UsageError`` when ``--resume`` is combined with options of a new run."""
-    others = {**_chosen_options(arguments), "out": arguments.out, "config": arguments.config, "data": arguments.data}
+    others = {**_chosen_options(arguments), "out": arguments.out, "config": arguments.config}
+    others.pop("epochs", None)
     others |= {
         name: getattr(arguments, name) or None for name in ("allow_unusable", "format", "pattern", "merge", "fix")
     }
@@ -116,7 +122,7 @@ def _require_resume_alone(arguments: argparse.Namespace) -> None:
     if given:
         raise UsageError(
             _("--resume was given together with other options: {names}.").format(names=", ".join(given)),
-            _("Expected --resume alone: a run continues with the data and the settings that it started with."),
+            _("Expected only --data (where the data is now) and --epochs (how far to go on) with --resume."),
         )
 
 

@@ -85,7 +85,8 @@ class _TrainingLoop:
     def is_over(self) -> bool:
         """Return whether all epochs are done or ``patience`` epochs have passed since the best one."""
         state = self.state
-        out_of_patience = state.best and len(state.history) - state.best >= self.plan.patience
+        waited_from = max(state.best, self.plan.extended_at)
+        out_of_patience = state.best and len(state.history) - waited_from >= self.plan.patience
         return state.finished or state.epoch >= self.plan.epochs or bool(out_of_patience)
 
     def run_epoch(self) -> None:

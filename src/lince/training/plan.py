@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lince import fileio
@@ -23,6 +23,8 @@ class TrainingPlan:
       better one after which training stops.
     - ``checkpoint_seconds``: the seconds between checkpoints within an epoch.
     - ``reasons``: why these ``epochs``, this ``batch`` size and this ``rate``, as translated phrases.
+
+    - ``extended_at``: the number of epochs after which a run was asked for more; patience counts from there (0: never).
 
     For detectors only: ``plain`` is the number of epochs at the end without mosaic and mixup, ``mosaic`` the fraction
     of the images that are mosaics before that, ``side`` the input side in pixels that a time budget imposed (0: as
@@ -45,11 +47,22 @@ class TrainingPlan:
     plain: int = 0
     mosaic: float = 0.0
     side: int = 0
+    extended_at: int = 0
     reasons: tuple[str, ...] = ("", "", "")
 
     def is_mixing_off(self, epoch: int) -> bool:
         """Return whether ``epoch`` (from 0) is one of the last ``plain`` epochs, without mosaic and mixup."""
         return epoch >= self.epochs - self.plain
+
+    def extend(self, epochs: int, done: int) -> TrainingPlan:
+        """Return the plan that goes on to ``epochs`` epochs after ``done`` of them.
+
+        The learning rate goes on as if the run had been planned so; the same fraction of the epochs stays unmixed.
+        """
+        plain = epochs if self.plain >= self.epochs else round(self.plain / self.epochs * epochs)
+        plain = min(epochs, max(plain, min(1, self.plain)))
+        reasons = (_("as requested"), *self.reasons[1:])
+        return replace(self, epochs=epochs, plain=plain, extended_at=done, reasons=reasons)
 
     def save(self, path: Path) -> None:
         """Write the plan to ``path`` as JSON."""

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lince.i18n import _
-from lince.training import hardware, loop
+from lince.training import hardware, loop, run_folder
 from lince.training.checkpoint import TrainingState
 from lince.training.loop import TrainingSetup
 from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext
 
-PLAN_FILE = "plan.json"
 _TIMED_STEPS = 6  # training steps timed to estimate the length of an epoch
 
 
@@ -51,7 +50,7 @@ def plan_and_train(context: RecipeContext, make_setup: SetupFactory, make_plan: 
     setup for a plan. A run that already has a plan file (one that is resumed) keeps that plan.
     """
     hardware_choice = HardwareChoice.choose(context)
-    path = context.folder / PLAN_FILE
+    path = context.folder / run_folder.PLAN_FILE
     if path.exists():
         plan = TrainingPlan.load(path)
     else:
@@ -67,7 +66,7 @@ def plan_and_train(context: RecipeContext, make_setup: SetupFactory, make_plan: 
 
 def load_plan(context: RecipeContext) -> TrainingPlan:
     """Return the plan that the run of ``context`` was trained with; raise ``TrainingError`` when it has none."""
-    return TrainingPlan.load(context.folder / PLAN_FILE)
+    return TrainingPlan.load(context.folder / run_folder.PLAN_FILE)
 
 
 def describe_plan(plan: TrainingPlan, choice: HardwareChoice) -> list[str]:

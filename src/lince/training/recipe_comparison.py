@@ -15,6 +15,7 @@ from lince.training.run_folder import TrainingRun
 from lince.training.run_report import write_report_files
 
 RECIPES = ("scratch", "transfer", "finetune")
+_TRAINING_ORDER = ("transfer", "finetune", "scratch")  # first those that may be refused for want of weights
 
 
 def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun:
@@ -24,20 +25,21 @@ def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun
     with the best headline metric on the validation images are copied to ``run``, and its report with the table of all
     recipes is written there.
     """
-    results_by_recipe: list[RecipeResult] = []
+    results_by_recipe: dict[str, RecipeResult] = {}
     reports: dict[str, Report] = {}
-    for recipe in RECIPES:
+    for recipe in _TRAINING_ORDER:
         request.progress.show_message(_("Recipe: {recipe}").format(recipe=recipe))
         started_at = time.perf_counter()
         recipe_run = TrainingRun(run.folder / recipe)
         recipe_run.folder.mkdir(exist_ok=True)
         report = request.task.load_part("train")(replace(request, config=_recipe_config(request, recipe)), recipe_run)
         reports[recipe] = report
-        results_by_recipe.append(
-            RecipeResult(recipe, report.val_primary_metric, report.primary_metric, time.perf_counter() - started_at)
+        results_by_recipe[recipe] = RecipeResult(
+            recipe, report.val_primary_metric, report.primary_metric, time.perf_counter() - started_at
         )
-    best = max(results_by_recipe, key=lambda row: row.val or 0.0)
-    results = tuple(replace(row, chosen=row is best) for row in results_by_recipe)
+    rows = [results_by_recipe[recipe] for recipe in RECIPES]
+    best = max(rows, key=lambda row: row.val or 0.0)
+    results = tuple(replace(row, chosen=row is best) for row in rows)
     _copy_best_run(TrainingRun(run.folder / best.name), run)
     write_report_files(run, replace(reports[best.name], recipes=results))
     return run

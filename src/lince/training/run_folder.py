@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,21 @@ from lince.config import TrainConfig
 from lince.datasets import Dataset
 from lince.errors import TrainingError, UsageError
 from lince.i18n import _
+from lince.inference.sources import to_printable
 from lince.model_card import NETWORK_FILE
 from lince.splits import SPLITS, UNASSIGNED
+from lince.training.run_lock import LOCK_FILE
 
 CONFIG_FILE = "config.toml"
 DATA_FILE = "data.json"  # where the data is and how it was read
 SPLIT_FILE = "split.csv"  # name, content digest, labels and split of every image
+PLAN_FILE = "plan.json"  # the hyper-parameters, of recipes that train in epochs
+EXTENSION_FILE = "extending"  # there while a finished run goes on with more epochs
 METRICS_FILE = "metrics.csv"  # one row per epoch
 PREDICTIONS_FILE = "predictions.csv"  # on the test images; ``lince evaluate --out`` writes the same file
 REPORT_STEM = "report"
+_RUNS_FOLDER = "runs"
+_MAX_NAMED = 5  # images whose changes a message names
 _SPLIT_NAMES = {number: name for name, number in SPLITS.items()} | {UNASSIGNED: ""}
 
 
@@ -67,8 +74,15 @@ class TrainingRun:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has written its report and its model."""
-        return (self.folder / f"{REPORT_STEM}.json").exists() and (self.model_folder / NETWORK_FILE).exists()
+        """Whether the run has written its report and its model, and was not asked to go on since."""
+        is_written = (self.folder / f"{REPORT_STEM}.json").exists() and (self.model_folder / NETWORK_FILE).exists()
+        return is_written and not (self.folder / EXTENSION_FILE).exists()
+
+    @property
+    def finished_epoch_count(self) -> int:
+        """The number of epochs in ``metrics.csv``; 0 before it is written."""
+        path = self.folder / METRICS_FILE
+        return max(0, len(path.read_text("utf-8").splitlines()) - 1) if path.is_file() else 0
 
     def __str__(self) -> str:
         return str(self.folder)
@@ -81,22 +95,27 @@ def create_run(out: Path | str | None) -> TrainingRun:
     """
     if out is not None:
         folder = Path(out)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError(
-                _("{folder} is not empty, and runs are never overwritten.").format(folder=folder),
-                _("Expected a new or empty folder."),
-                _("Choose another --out, or continue that run: lince train --resume {folder}").format(folder=folder),
-            )
+        require_new_run_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return TrainingRun(folder)
     number = 1
     while True:
-        folder = Path("runs") / f"train{number if number > 1 else ''}"
+        folder = Path(_RUNS_FOLDER) / f"train{number if number > 1 else ''}"
         try:
             folder.mkdir(parents=True)
             return TrainingRun(folder)
         except FileExistsError:
             number += 1
+
+
+def require_new_run_folder(folder: Path) -> None:
+    """Raise ``UsageError`` when ``folder`` exists and is not an empty folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            _("{folder} is not empty, and runs are never overwritten.").format(folder=folder),
+            _("Expected a new or empty folder."),
+            _("Choose another --out, or continue that run: lince train --resume {folder}").format(folder=folder),
+        )
 
 
 def open_run(folder: Path | str) -> TrainingRun:
@@ -129,32 +148,57 @@ def write_split(run: TrainingRun, dataset: Dataset, keys: list[str]) -> None:
     text = stream.getvalue()
     if not path.exists():
         fileio.write_bytes(path, text.encode("utf-8", "surrogateescape"))
-    elif _drop_unassigned(path.read_bytes().decode("utf-8", "surrogateescape")) != text:
+    elif changes := _list_changes(path.read_bytes().decode("utf-8", "surrogateescape"), text):
+        more = len(changes) - _MAX_NAMED
         raise TrainingError(
-            _("The images of {run} have changed since it started.").format(run=run),
+            _("The images of {run} have changed since it started:").format(run=run)
+            + "".join(f"\n  {to_printable(change)}" for change in changes[:_MAX_NAMED])
+            + (_("\n  and {more:,} more").format(more=more) if more > 0 else ""),
             _("Expected those listed in {path}.").format(path=path),
             _("Restore them, or train again in a new folder."),
         )
 
 
-def _drop_unassigned(text: str) -> str:
-    """Return a ``split.csv`` without images that are in no split, which earlier versions wrote too."""
-    stream = io.StringIO()
+def _list_changes(before: str, now: str) -> list[str]:
+    """Return what differs between two texts of ``split.csv``, one line for each image.
+
+    Images that are in no split, which earlier versions of lince listed too, do not count.
+    """
+    old, new = _read_split_rows(before), _read_split_rows(now)
+    texts = (_("{name}: other content"), _("{name}: other labels"), _("{name}: in another split"))
+    changes = []
+    for name in [*old, *(name for name in new if name not in old)]:
+        if name not in new:
+            changes.append(_("{name}: missing, or not readable").format(name=name))
+        elif name not in old:
+            changes.append(_("{name}: new").format(name=name))
+        else:
+            cells = zip(old[name], new[name], texts, strict=True)
+            changes += [text.format(name=name) for was, is_now, text in cells if was != is_now][:1]
+    if not changes and list(old) != list(new):
+        changes.append(_("The images have another order."))
+    return changes
+
+
+def _read_split_rows(text: str) -> dict[str, list[str]]:
+    """Return content digest, labels and split of each image of a ``split.csv`` that is in a split, by its name."""
     rows = csv.reader(io.StringIO(text, newline=""))
-    csv.writer(stream, lineterminator="\n").writerows(row for row in rows if row[-1])
-    return stream.getvalue()
+    next(rows, None)
+    return {row[0]: row[1:] for row in rows if row and row[-1]}
 
 
 def discard_unstarted(run: TrainingRun) -> None:
     """Delete the folder of a run whose training never started, so that a corrected command can use its name again.
 
-    A folder that holds anything besides the recorded configuration and data source is left as it is.
+    A folder that holds anything besides what is recorded before the training is left as it is.
     """
-    names = {path.name for path in run.folder.iterdir()}
-    if names <= {CONFIG_FILE, DATA_FILE}:
-        for name in names:
-            (run.folder / name).unlink()
+    entries = sorted(run.folder.rglob("*"), reverse=True)  # what is in a folder comes before it
+    if all(entry.is_dir() or entry.name in (CONFIG_FILE, DATA_FILE, SPLIT_FILE, LOCK_FILE) for entry in entries):
+        for entry in entries:
+            entry.rmdir() if entry.is_dir() else entry.unlink()
         run.folder.rmdir()
+        with suppress(OSError):  # other runs are in it, or it is the user's
+            Path(_RUNS_FOLDER).rmdir()
 
 
 def write_metrics(run: TrainingRun, history: list[dict[str, Any]]) -> None:

@@ -38,6 +38,7 @@ def train_classifier(request: TrainingRequest, run: TrainingRun) -> Classificati
     """
     timer = StageTimer()
     config = request.config
+    train_recipe = _get_recipe(config.recipe)  # before the images are read: its libraries may be missing
     # Network and input.
     model_choice = defaults.choose_model(request.dataset, config)
     for reason in model_choice.reasons:
@@ -53,7 +54,7 @@ def train_classifier(request: TrainingRequest, run: TrainingRun) -> Classificati
     )
     timer.record_stage("images")
     # Training, then evaluation, model card and report.
-    outcome = _get_recipe(config.recipe)(context, source)
+    outcome = train_recipe(context, source)
     timer.record_stage("train")
     return finalise_run(run, context, outcome, timer.stage_seconds)
 
