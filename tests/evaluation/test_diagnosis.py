@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from lince.annotations import Classes
+from lince.config import TrainConfig
 from lince.evaluation.classification.metrics import compute_classification_metrics
 from lince.evaluation.diagnosis.classification.diagnosis import RULES, diagnose_classification
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
 from lince.findings import Severity
+from lince.tasks import get_task
 
 NAMES = Classes(("daisy", "roses", "tulips"))
 
@@ -158,3 +162,24 @@ def test_a_larger_test_set_as_advised_is_large_enough():
 
 def test_a_diverged_history_is_passed_over():
     assert codes(**GOOD, history=epochs(FALLING, [1.0, 0.5, 0.6, float("nan"), 0.8, 0.9, float("inf")])) == ["all_well"]
+
+
+@pytest.mark.parametrize("recipe", ["scratch", "transfer", "finetune"])
+@pytest.mark.parametrize("code", CASES)
+def test_advice_names_only_what_the_recipe_uses_or_the_recipe_that_does(code, recipe):
+    task = get_task("classify")
+    on, _off = CASES[code]
+    findings = diagnose_classification(
+        ClassificationDiagnosisInput(**(GOOD | {"metrics": metrics()} | on), recipe=recipe)
+    )
+    options = {field.name for field in fields(TrainConfig)}
+    for finding in findings:
+        assert finding.advice or recipe == "transfer"
+        for sentence in finding.advice:
+            named = re.findall(r"--recipe (\w+)", sentence)
+            assert recipe not in named
+            flags = {flag.replace("-", "_") for flag in re.findall(r"--([a-z][a-z-]+)", sentence)}
+            flags = {"rate" if flag == "lr" else flag for flag in flags} & options
+            assert all(task.uses_option(other, flag) for flag in flags for other in named or [recipe])
+            if recipe == "transfer" and not named:
+                assert not re.search("augmentation|epochs|dropout|mixup|longer", sentence)

@@ -20,6 +20,13 @@ from lince.splits import SPLITS
 from lince.tasks import Task, infer_earlier_task, resolve_task
 from lince.training import run_extension, run_folder
 from lince.training.recipe_comparison import train_all_recipes
+from lince.training.recipe_options import (
+    format_flags,
+    list_unused_options,
+    require_drawn_splits,
+    require_used_options,
+    reset_unused_options,
+)
 from lince.training.request import TrainingRequest
 from lince.training.run_folder import TrainingRun
 from lince.training.run_lock import hold_run_lock
@@ -46,9 +53,10 @@ def train(  # noqa: PLR0913
     first free one of ``runs/train``, ``runs/train2``, ... ``format``, ``pattern``, ``merge`` and ``fix`` are those of
     ``lince.open``. ``allow_unusable`` goes on where more than 1 % of the images cannot be used.
 
-    Raises ``UsageError`` for invalid choices, ``AmbiguousError`` when the labels fit several tasks, ``DataError`` when
-    they do not suffice, ``WeightsError`` when pretrained weights are not available, ``MissingExtraError`` without the
-    extra ``train``, and ``DivergedError`` when the loss becomes NaN.
+    Raises ``UsageError`` for invalid choices and for options that the recipe or the task does not use,
+    ``AmbiguousError`` when the labels fit several tasks, ``DataError`` when they do not suffice, ``WeightsError`` when
+    pretrained weights are not available, ``MissingExtraError`` without the extra ``train``, and ``DivergedError`` when
+    the loss becomes NaN.
     """
     config = (config or TrainConfig()).with_changes(**choices)
     _require_possible_start(config, out)
@@ -64,12 +72,17 @@ def train(  # noqa: PLR0913
     config = config.with_changes(task=task.name)
     if config.monitor is not None:
         require_choice("monitor", config.monitor, task.monitors)
+    given = [name for name, value in choices.items() if value is not None]
+    require_used_options(task, config, given)
+    given_splits = _count_given_splits(task, dataset)
+    require_drawn_splits(config, given, given_splits)
+    origin |= {"allow_unusable": allow_unusable, "given_splits": given_splits}
     with require_training_extra():
         task.load_part("train")
     run = run_folder.create_run(out)
     try:
         with hold_run_lock(run.folder):
-            fileio.write_json(run.folder / run_folder.DATA_FILE, {**origin, "allow_unusable": allow_unusable})
+            fileio.write_json(run.folder / run_folder.DATA_FILE, origin)
             config.save(run.folder / run_folder.CONFIG_FILE)
             return _run_training(_make_request(task, dataset, config, allow_unusable, progress), run)
     except LinceError:
@@ -101,7 +114,11 @@ def resume(
         config = run.config if epochs is None else run.config.with_changes(epochs=epochs, budget=None)
         task = resolve_task(dataset, config.task or infer_earlier_task(dataset))
         _require_possible_start(config, None)
-        request = _make_request(task, dataset, config, origin["allow_unusable"], progress)
+        used_config = config
+        if unused := list_unused_options(task, config):  # of a run that an earlier version started
+            progress.show_message(_("Not used by this recipe: {options}").format(options=format_flags(unused)))
+            used_config = reset_unused_options(task, config)
+        request = _make_request(task, dataset, used_config, origin["allow_unusable"], progress)
         with run_extension.record_changes(run, origin, config):
             return _run_training(request, run)
 
@@ -122,6 +139,12 @@ def _require_possible_start(config: TrainConfig, out: str | Path | None) -> None
             from lince.training import hardware  # noqa: PLC0415
 
             hardware.choose_device(config.device)
+
+
+def _count_given_splits(task: Task, dataset: Dataset) -> dict[str, int]:
+    """Return the number of usable images in each split that the data brings, by its name."""
+    usable = task.usable_rows(dataset)
+    return {name: int((usable & (dataset.splits == number)).sum()) for name, number in SPLITS.items()}
 
 
 def _make_request(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lince.annotations import UNLABELLED
 from lince.i18n import _
-from lince.tasks.task import Task
+from lince.tasks.task import COMMON_OPTIONS, LOOP_OPTIONS, Task
 
 if TYPE_CHECKING:
     from lince.datasets import Dataset
@@ -23,6 +23,14 @@ class ClassificationTask(Task):
     name = "classify"
     headline = "accuracy"
     monitors = ("val_loss", "val_accuracy")
+    # Pretrained weights refuse any ``standardise``, with a reason of their own.
+    options_by_recipe: ClassVar[Mapping[str, frozenset[str]]] = {
+        "scratch": COMMON_OPTIONS | LOOP_OPTIONS | {"label_smoothing", "mix", "standardise"},
+        "transfer": COMMON_OPTIONS | {"weights", "head", "standardise"},
+        "finetune": COMMON_OPTIONS
+        | LOOP_OPTIONS
+        | {"weights", "head", "from_layer", "label_smoothing", "mix", "standardise"},
+    }
     parts: ClassVar[Mapping[str, str]] = {
         "train": "lince.training.classification.train:train_classifier",
         "adapt_config": "lince.training.classification.train:adapt_config",

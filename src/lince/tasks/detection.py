@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lince.annotations import UNLABELLED
 from lince.i18n import _
-from lince.tasks.task import Task
+from lince.tasks.task import COMMON_OPTIONS, LOOP_OPTIONS, Task
 
 if TYPE_CHECKING:
     from lince.datasets import Dataset
@@ -26,6 +26,11 @@ class DetectionTask(Task):
     name = "detect"
     headline = "map50_95"
     monitors = ("val_map50", "val_map50_95")
+    options_by_recipe: ClassVar[Mapping[str, frozenset[str]]] = {
+        "scratch": COMMON_OPTIONS | LOOP_OPTIONS | {"from_layer", "mix", "mosaic", "scales"},
+        "transfer": COMMON_OPTIONS | LOOP_OPTIONS | {"weights"},
+        "finetune": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "from_layer", "mix", "mosaic", "scales"},
+    }
     parts: ClassVar[Mapping[str, str]] = {
         "train": "lince.training.detection.train:train_detector",
         "list_models": "lince.models.detection.registry:list_detectors",

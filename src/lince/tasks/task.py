@@ -61,6 +61,9 @@ _DEFAULT_PARTS: Mapping[PartName, str] = {
     "cli": "lince.cli.task_commands:DEFAULT_COMMANDS",
     "save_results": "lince.inference.save:save_records",
 }
+# Fields of ``TrainConfig`` that every recipe uses, and those of the training loop over augmented images.
+COMMON_OPTIONS = frozenset({"task", "recipe", "model", "size", "resize", "seed", "val", "test", "workers"})
+LOOP_OPTIONS = frozenset({"epochs", "batch", "rate", "augment", "monitor", "patience", "budget", "device", "precision"})
 _MAX_NAMED = 3  # image names in the message about unlabelled images
 
 
@@ -71,12 +74,15 @@ class Task(ABC):
         name: identifies the task in model cards, reports, configurations and ``--task``.
         headline: key of the metric that ranks models, in ``report.json`` below ``test``; higher is better.
         monitors: the metrics of an epoch that training may watch (``--monitor``); empty where it watches none.
+        options_by_recipe: the fields of ``TrainConfig`` that each recipe uses; a recipe without an entry uses all. An
+            option that the recipe does not use is refused where it is given.
         parts: the dotted names of the task's parts, by ``PartName``.
     """
 
     name: ClassVar[str]
     headline: ClassVar[str]
     monitors: ClassVar[tuple[str, ...]] = ()
+    options_by_recipe: ClassVar[Mapping[str, frozenset[str]]] = {}
     parts: ClassVar[Mapping[str, str]]
 
     @property
@@ -106,6 +112,12 @@ class Task(ABC):
         A task that can meet datasets labelled for several tasks overrides this; the rows stay.
         """
         return dataset
+
+    def uses_option(self, recipe: str, option: str) -> bool:
+        """Return whether ``recipe`` uses the field ``option`` of ``TrainConfig``; ``all`` uses what any recipe does."""
+        if recipe == "all" and self.options_by_recipe:
+            return any(option in options for options in self.options_by_recipe.values())
+        return recipe not in self.options_by_recipe or option in self.options_by_recipe[recipe]
 
     def has_part(self, name: PartName) -> bool:
         """Return whether the task has the part ``name``, of its own or by default."""

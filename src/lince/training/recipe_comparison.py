@@ -10,11 +10,11 @@ from lince.config import TrainConfig
 from lince.evaluation.report import RecipeResult, Report
 from lince.i18n import _
 from lince.training import run_folder
+from lince.training.recipe_options import RECIPES, format_flags, list_unused_options, reset_unused_options
 from lince.training.request import TrainingRequest
 from lince.training.run_folder import TrainingRun
 from lince.training.run_report import write_report_files
 
-RECIPES = ("scratch", "transfer", "finetune")
 _TRAINING_ORDER = ("transfer", "finetune", "scratch")  # first those that may be refused for want of weights
 
 
@@ -29,10 +29,11 @@ def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun
     reports: dict[str, Report] = {}
     for recipe in _TRAINING_ORDER:
         request.progress.show_message(_("Recipe: {recipe}").format(recipe=recipe))
+        config = _recipe_config(request, recipe)
         started_at = time.perf_counter()
         recipe_run = TrainingRun(run.folder / recipe)
         recipe_run.folder.mkdir(exist_ok=True)
-        report = request.task.load_part("train")(replace(request, config=_recipe_config(request, recipe)), recipe_run)
+        report = request.task.load_part("train")(replace(request, config=config), recipe_run)
         reports[recipe] = report
         results_by_recipe[recipe] = RecipeResult(
             recipe, report.val_primary_metric, report.primary_metric, time.perf_counter() - started_at
@@ -46,11 +47,18 @@ def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun
 
 
 def _recipe_config(request: TrainingRequest, recipe: str) -> TrainConfig:
-    """Return the configuration for one recipe of the task, with its part of the budget."""
+    """Return the configuration for one recipe of the task, with its part of the budget.
+
+    Options that only the other recipes use are left out, and named.
+    """
     config = request.config
     budget = None if config.budget is None else config.budget / len(RECIPES)
     adapted: TrainConfig = request.task.load_part("adapt_config")(config, recipe)
-    return adapted.with_changes(budget=budget)
+    adapted = adapted.with_changes(budget=budget)
+    unused = list_unused_options(request.task, adapted)
+    if unused:
+        request.progress.show_message(_("Not used by this recipe: {options}").format(options=format_flags(unused)))
+    return reset_unused_options(request.task, adapted)
 
 
 def set_recipe(config: TrainConfig, recipe: str) -> TrainConfig:

@@ -187,6 +187,17 @@ def _read_split_rows(text: str) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in rows if row and row[-1]}
 
 
+def read_given_splits(run: TrainingRun) -> dict[str, int]:
+    """Return the number of images of each split that the data of ``run`` brought itself, by name.
+
+    A run inside of one with all recipes has its data recorded there; runs of earlier versions recorded nothing.
+    """
+    for folder in (run.folder, run.folder.parent):
+        if (folder / DATA_FILE).is_file():
+            return dict(_read_json(folder / DATA_FILE).get("given_splits", {}))
+    return {}
+
+
 def discard_unstarted(run: TrainingRun) -> None:
     """Delete the folder of a run whose training never started, so that a corrected command can use its name again.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from lince.config import TrainConfig
@@ -14,10 +14,15 @@ from lince.model_card import ModelCard
 from lince.models.weights_source import WeightsSource
 from lince.preprocess import PreprocessSpec
 from lince.splits import SPLITS
+from lince.tasks import Task
 from lince.training import run_folder
 from lince.training.environment import collect_environment
+from lince.training.plan import TrainingPlan
+from lince.training.recipe_options import list_used_settings
 from lince.training.run_folder import TrainingRun
 from lince.version import __version__
+
+_PLANNED_OPTIONS = ("epochs", "batch", "rate", "label_smoothing", "monitor", "patience", "mosaic")
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class RunFacts:
         spec: how an image becomes the network's input.
         network: facts of the network, of ``collect_network_facts`` (JSON).
         data: summary of ``dataset``, of ``collect_data_facts``.
+        settings: the options that the run used, of ``collect_settings``.
     """
 
     task: str
@@ -39,6 +45,7 @@ class RunFacts:
     spec: PreprocessSpec
     network: Mapping[str, Any]
     data: DataSummary
+    settings: Mapping[str, Any]
 
     def build_card(
         self, metrics: Mapping[str, ConfidenceInterval], parity: Mapping[str, Any], **task_fields: Any
@@ -73,7 +80,7 @@ class RunFacts:
             "task": self.task,
             "data": self.data,
             "model": collect_model_facts(self.network, self.spec),
-            "config": {key: value for key, value in asdict(self.config).items() if value is not None},
+            "config": dict(self.settings),
             "environment": collect_environment(),
         }
 
@@ -98,6 +105,22 @@ def collect_data_facts(dataset: Dataset, keys: list[str]) -> DataSummary:
         fingerprint=dataset.compute_fingerprint(keys),
         rejected=dataset.rejected,
     )
+
+
+def collect_settings(run: TrainingRun, task: Task, config: TrainConfig, policy: str) -> dict[str, Any]:
+    """Return the options that ``run`` used, by name: those of ``config``, and what was chosen for those left open.
+
+    ``policy`` is the augmentation policy in text form. Fractions of splits that the data brought are left out.
+    """
+    settings = list_used_settings(task, config)
+    chosen: dict[str, Any] = {"augment": policy}
+    plan_path = run.folder / run_folder.PLAN_FILE
+    if plan_path.is_file():
+        plan = TrainingPlan.load(plan_path)
+        chosen |= {name: getattr(plan, name) for name in _PLANNED_OPTIONS}
+    settings |= {name: value for name, value in chosen.items() if task.uses_option(config.recipe, name)}
+    given_splits = run_folder.read_given_splits(run)
+    return {name: value for name, value in settings.items() if not given_splits.get(name)}
 
 
 def collect_network_facts(source: WeightsSource, params: int, trainable: int, macs: int) -> dict[str, Any]:

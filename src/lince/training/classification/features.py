@@ -40,13 +40,13 @@ class ImageFeatures:
 
 
 def compute_features(
-    dataset: Dataset, network: Path, spec: PreprocessSpec, progress: Progress = SILENT
+    dataset: Dataset, network: Path, spec: PreprocessSpec, progress: Progress = SILENT, workers: int | None = None
 ) -> ImageFeatures:
     """Return the embeddings of every image of ``dataset``, from the cache or computed with ``network``.
 
     ``network`` is the ONNX file of the backbone; what it computes is cached. Images that cannot be read are in
     ``rejected`` by row, and have neither a key nor an embedding. With no readable image the embeddings have shape (0,
-    0).
+    0). ``workers`` threads read images and compute, by default as many as suit the cores.
     """
     keys, rejected = compute_content_keys(dataset, progress)
     cache = FeatureCache(network, spec)
@@ -55,7 +55,7 @@ def compute_features(
     if missing_rows:
         collector = _FeatureCollector(cache)
         with progress.open_stage(_("Extracting features"), len(missing_rows)) as stage:
-            for batch, results in _compute_batches(dataset, list(missing_rows.items()), network, spec):
+            for batch, results in _compute_batches(dataset, list(missing_rows.items()), network, spec, workers):
                 collector.add_batch(batch, results)
                 stage.advance(len(batch))
         collector.flush()
@@ -113,10 +113,11 @@ class _FeatureCollector:
 
 
 def _compute_batches(
-    dataset: Dataset, items: list[tuple[str, int]], network: Path, spec: PreprocessSpec
+    dataset: Dataset, items: list[tuple[str, int]], network: Path, spec: PreprocessSpec, workers: int | None
 ) -> Iterator[tuple[list[str], list[Embedding | RejectedItem]]]:
     """Yield batches of content keys with their results, in order; several batches are computed concurrently."""
     calls, threads = split_cores()
+    calls = calls if workers is None else max(1, workers)
     backend = OnnxRuntimeBackend(network, threads, share_cores=True)
 
     def embed_batch(batch: list[tuple[str, int]]) -> tuple[list[str], list[Embedding | RejectedItem]]:

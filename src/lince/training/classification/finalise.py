@@ -18,11 +18,12 @@ from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.model_card import NETWORK_FILE
 from lince.preprocess import PreprocessSpec, preprocess_images
 from lince.sampling import sample_evenly
+from lince.tasks import get_task
 from lince.training import run_folder
 from lince.training.classification.report_images import select_report_images
 from lince.training.recipe import RecipeContext, TrainedClassifier
 from lince.training.run_folder import TrainingRun
-from lince.training.run_report import RunFacts, collect_data_facts, write_report_files
+from lince.training.run_report import RunFacts, collect_data_facts, collect_settings, write_report_files
 
 PARITY_SAMPLE_SIZE = 32  # test images on which the exported and the trained network are compared
 
@@ -43,7 +44,8 @@ def finalise_run(
     run_folder.write_metrics(run, outcome.history)
     metrics = predictions.compute_metrics(context.config.seed)
     data = collect_data_facts(context.dataset, context.keys)
-    facts = RunFacts("classify", context.dataset, context.config, context.spec, outcome.facts, data)
+    settings = collect_settings(run, get_task("classify"), context.config, outcome.policy)
+    facts = RunFacts("classify", context.dataset, context.config, context.spec, outcome.facts, data, settings)
     facts.build_card({"accuracy": metrics.accuracy}, parity_report.to_dict()).save(run.model_folder)
     report_images = select_report_images(context, outcome, predictions)
     fit_seconds = stage_seconds["train"] - sum(outcome.timings.values())

@@ -107,7 +107,9 @@ def _prepare_data(
     config, progress = request.config, request.progress
     if config.recipe in PRETRAINED_RECIPES:
         backbone = prepare_frozen_backbone(source, context.spec, config.seed, progress)
-        image_features = features.compute_features(context.dataset, backbone.network_path, context.spec, progress)
+        image_features = features.compute_features(
+            context.dataset, backbone.network_path, context.spec, progress, config.workers
+        )
         dataset = context.dataset.reject_rows(image_features.rejected)
         context = replace(context, backbone=backbone, features=image_features, keys=image_features.keys)
     else:

@@ -120,19 +120,22 @@ class CachedFeatureMaps:
         return boxes.astype(np.float32), samples.objects.class_ids[object_rows][kept_rows].astype(np.int64)
 
 
-def compute_feature_maps(
+def compute_feature_maps(  # noqa: PLR0913, PLR0917
     network: Path,
     samples: DetectionSamples,
     keys: Sequence[str],
     store: FeatureMapStore,
     items: Sequence[RowView],
     progress: Progress,
+    workers: int | None = None,
 ) -> CachedFeatureMaps:
     """Return the cached maps of ``items``, computing with ``network`` (ONNX) those that are not in ``store`` yet.
 
-    ``keys`` are the content digests of the images by row. Raises ``ImageError`` when an image can no longer be read.
+    ``keys`` are the content digests of the images by row; ``workers`` threads read images and compute, by default as
+    many as suit the cores. Raises ``ImageError`` when an image can no longer be read.
     """
     calls, threads = split_cores()
+    calls = calls if workers is None else max(1, workers)
     backend = OnnxRuntimeBackend(network, threads, share_cores=True)
     missing = [item for item in items if not store.has(keys[item[0]], item[1])]
     with progress.open_stage(_("Computing feature maps"), len(missing)) as stage:

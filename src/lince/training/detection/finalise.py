@@ -26,6 +26,7 @@ from lince.models.detection.detector import Detector, FeatureMaps
 from lince.postprocess import DetectionFilter, make_evaluation_filter
 from lince.sampling import sample_evenly
 from lince.splits import TRAIN
+from lince.tasks import get_task
 from lince.training import run_folder
 from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.network_outputs import predict_with_backend, select_ground_truth
@@ -34,7 +35,7 @@ from lince.training.detection.objective import predict_detections
 from lince.training.detection.report_images import select_report_images
 from lince.training.recipe import RecipeContext
 from lince.training.run_folder import TrainingRun
-from lince.training.run_report import RunFacts, collect_data_facts, write_report_files
+from lince.training.run_report import RunFacts, collect_data_facts, collect_settings, write_report_files
 
 PARITY_SAMPLE_SIZE = 32  # test images on which the exported and the trained network are compared
 BATCH_SIZE = 8  # images per call of the network
@@ -70,7 +71,8 @@ def finalise_run(
     predictions.save(run.folder / run_folder.PREDICTIONS_FILE)
     run_folder.write_metrics(run, trained.state.history)
     data = collect_data_facts(context.dataset, context.keys)
-    facts = RunFacts("detect", context.dataset, context.config, trained.spec, trained.facts, data)
+    settings = collect_settings(run, get_task("detect"), context.config, str(trained.augmentation.policy))
+    facts = RunFacts("detect", context.dataset, context.config, trained.spec, trained.facts, data, settings)
     facts.build_card(
         {"map50": metrics.map50, "map50_95": metrics.map50_95},
         parity_report.to_dict(),

@@ -39,10 +39,10 @@ def check_majority_baseline(inputs: ClassificationDiagnosisInput) -> Finding | N
             "Always predicting “{name}” would be correct on {share} of the test images; the model is correct "
             "on {accuracy}, and the difference may be chance."
         ).format(name=name, share=format_percent(share), accuracy=format_percent(accuracy.value)),
-        (
-            _("Check that the photos have the correct classes."),
-            _("Use a pretrained model: --recipe transfer."),
-            _("Train for longer (--epochs), or lower the learning rate (--lr)."),
+        inputs.list_advice(
+            ("", _("Check that the photos have the correct classes.")),
+            *_suggest_pretraining(inputs),
+            ("epochs", _("Train for longer (--epochs), or lower the learning rate (--lr).")),
         ),
         {"commonest": name, "share": share, "accuracy": accuracy.value},
     )
@@ -64,11 +64,11 @@ def check_underfitting(inputs: ClassificationDiagnosisInput) -> Finding | None:
         Severity.WARNING,
         _("Underfitting: the model has not learned enough yet"),
         _("The training accuracy is only {train}.").format(train=format_percent(train_accuracy)),
-        (
-            _("Train for more epochs (--epochs)."),
-            _("Use a larger model (--model) or a larger input (--size)."),
-            _("Start from pretrained weights: --recipe transfer, then --recipe finetune."),
-            _("Use lighter augmentation and less dropout."),
+        inputs.list_advice(
+            ("epochs", _("Train for more epochs (--epochs).")),
+            ("", _("Use a larger model (--model) or a larger input (--size).")),
+            *_suggest_pretraining(inputs),
+            ("augment", _("Use lighter augmentation and less dropout.")),
         ),
         {"train_accuracy": train_accuracy, "test_accuracy": test_accuracy},
     )
@@ -90,11 +90,12 @@ def check_overfitting(inputs: ClassificationDiagnosisInput) -> Finding | None:
         _("Training accuracy {train}, test accuracy {test}.").format(
             train=format_percent(train_accuracy), test=format_percent(test.value)
         ),
-        (
-            _("Collect more photos: nothing helps more."),
-            _("Use stronger augmentation: --augment medium or strong."),
-            _("Add dropout (20–50 %) to the network, or use a smaller one."),
-            _("Train for fewer epochs, or use early stopping: --patience 5."),
+        inputs.list_advice(
+            ("", _("Collect more photos: nothing helps more.")),
+            ("augment", _("Use stronger augmentation: --augment medium or strong.")),
+            ("epochs", _("Add dropout (20–50 %) to the network, or use a smaller one.")),
+            ("epochs", _("Train for fewer epochs, or use early stopping: --patience 5.")),
+            *_suggest_without_augmentation(inputs),
         ),
         {"train_accuracy": train_accuracy, "test_accuracy": test.value, "gap": train_accuracy - test.value},
     )
@@ -130,9 +131,9 @@ def check_val_loss_rise(inputs: ClassificationDiagnosisInput) -> Finding | None:
         ).format(
             epoch=best_epoch + 1, best=format_decimal(val_losses[best_epoch]), last=format_decimal(val_losses[-1])
         ),
-        (
-            _("Use early stopping: --patience 5. The best weights are kept."),
-            _("Use stronger augmentation (--augment) or dropout to train for longer."),
+        inputs.list_advice(
+            ("patience", _("Use early stopping: --patience 5. The best weights are kept.")),
+            ("augment", _("Use stronger augmentation (--augment) or dropout to train for longer.")),
         ),
         {"best_epoch": best_epoch + 1, "best_val_loss": val_losses[best_epoch], "last_val_loss": val_losses[-1]},
     )
@@ -166,6 +167,24 @@ def check_val_above_test(inputs: ClassificationDiagnosisInput) -> Finding | None
         ),
         {"val_accuracy": val_accuracy, "test_accuracy": test_accuracy, "val_size": val_size},
     )
+
+
+def _suggest_pretraining(inputs: ClassificationDiagnosisInput) -> list[tuple[str, str]]:
+    """Return the advice on pretrained weights that the recipe has not followed yet, for ``list_advice``."""
+    return {
+        "transfer": [("", _("Train the network itself from here: --recipe finetune."))],
+        "finetune": [],
+    }.get(inputs.recipe, [("", _("Start from pretrained weights: --recipe transfer, then --recipe finetune."))])
+
+
+def _suggest_without_augmentation(inputs: ClassificationDiagnosisInput) -> list[tuple[str, str]]:
+    """Return what helps against overfitting where the recipe has no augmentation and no epochs, for ``list_advice``."""
+    if inputs.list_advice(("augment", "augment")):
+        return []
+    return [
+        ("", _("Use a smaller network (--model), or a linear head (--head linear).")),
+        ("", _("Train the network itself, with augmentation: --recipe finetune --augment medium.")),
+    ]
 
 
 def _last_train_accuracy(inputs: ClassificationDiagnosisInput) -> float | None:

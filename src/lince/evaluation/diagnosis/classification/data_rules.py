@@ -26,6 +26,7 @@ def check_few_examples(inputs: ClassificationDiagnosisInput) -> Finding | None:
     rare_classes = sorted((count, name) for name, count in inputs.train_counts.items() if count < MIN_TRAIN_IMAGES)
     if not rare_classes:
         return None
+    is_scratch = inputs.recipe not in {"transfer", "finetune"}
     class_list = join_names(
         [
             _("{name} has {n} (add {more})").format(name=name, n=count, more=MIN_TRAIN_IMAGES - count)
@@ -37,9 +38,10 @@ def check_few_examples(inputs: ClassificationDiagnosisInput) -> Finding | None:
         Severity.SERIOUS if rare_classes[0][0] < CRITICAL_TRAIN_IMAGES else Severity.WARNING,
         _("Classes with too few training images"),
         _("Fewer than {enough} training images: {listing}.").format(enough=MIN_TRAIN_IMAGES, listing=class_list),
-        (
-            _("Collect more photos of them: different objects, places, light and distances."),
-            _("Until then, use pretrained weights (--recipe transfer) and augmentation (--augment medium)."),
+        inputs.list_advice(
+            ("", _("Collect more photos of them: different objects, places, light and distances.")),
+            *([("", _("Until then, use pretrained weights: --recipe transfer."))] if is_scratch else []),
+            ("augment", _("Until then, use augmentation: --augment medium.")),
         ),
         {"enough": MIN_TRAIN_IMAGES, "classes": {name: count for count, name in rare_classes}},
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lince.evaluation.classification.metrics import ClassificationMetrics
+from lince.tasks import get_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +16,7 @@ class ClassificationDiagnosisInput:
     ``metrics`` are those on the test images; ``train_counts`` the number of training images by class name;
     ``train_accuracy`` and ``val_accuracy`` are 0..1, ``None`` where they were not measured; ``val_size`` is the number
     of validation images; ``history`` holds one row per epoch, as in the report, and is empty for a head that was
-    fitted at once.
+    fitted at once. ``recipe`` is that of the run, empty where unknown: advice then names any option.
     """
 
     metrics: ClassificationMetrics
@@ -24,6 +25,12 @@ class ClassificationDiagnosisInput:
     val_accuracy: float | None = None
     val_size: int = 0
     history: tuple[Mapping[str, float | int | None], ...] = ()
+    recipe: str = ""
+
+    def list_advice(self, *sentences: tuple[str, str]) -> tuple[str, ...]:
+        """Return the second of each pair whose first, an option of training or none, is one that the recipe uses."""
+        task = get_task("classify")
+        return tuple(text for option, text in sentences if not option or task.uses_option(self.recipe, option))
 
     def get_history_column(self, name: str) -> list[float]:
         """Return the values of one column of the history by epoch, without epochs where it was not measured."""

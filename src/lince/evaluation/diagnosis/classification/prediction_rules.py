@@ -133,11 +133,14 @@ def check_calibration(inputs: ClassificationDiagnosisInput) -> Finding | None:
             accuracy=format_percent(accuracy.value),
             ece=format_decimal(calibration.ece),
         ),
-        (
-            _("Use the probabilities to rank answers, not as exact percentages."),
-            _("Stop earlier, or use label smoothing or mixup (--mix mixup).")
-            if is_overconfident
-            else _("Train for longer, or with less label smoothing and mixup."),
+        inputs.list_advice(
+            ("", _("Use the probabilities to rank answers, not as exact percentages.")),
+            (
+                "mix",
+                _("Stop earlier, or use label smoothing or mixup (--mix mixup).")
+                if is_overconfident
+                else _("Train for longer, or with less label smoothing and mixup."),
+            ),
         ),
         {"ece": calibration.ece, "confidence": calibration.confidence, "accuracy": accuracy.value},
     )

@@ -80,6 +80,7 @@ class ClassificationReport(Report):
                 val_accuracy=self.val_accuracy,
                 val_size=self.data.splits.get("val", 0),
                 history=self.history,
+                recipe=self.recipe,
             )
         )
 

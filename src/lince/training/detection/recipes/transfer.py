@@ -173,8 +173,9 @@ def _cache_feature_maps(
     """
     path = _prepare_frozen_body(context, source, network)
     store = FeatureMapStore(path, context.spec, policy, context.config.seed)
+    workers = context.config.workers
     val_maps = compute_feature_maps(
-        path, samples, context.keys, store, [(int(row), 0) for row in context.val_rows], context.progress
+        path, samples, context.keys, store, [(int(row), 0) for row in context.val_rows], context.progress, workers
     )
     image_bytes = 2 * sum(int(np.prod(shape)) for shape in val_maps.shapes)
     view_count = (
@@ -188,7 +189,7 @@ def _cache_feature_maps(
         )
     )
     items = [(int(row), view) for row in context.train_rows for view in range(view_count)]
-    return compute_feature_maps(path, samples, context.keys, store, items, context.progress), view_count
+    return compute_feature_maps(path, samples, context.keys, store, items, context.progress, workers), view_count
 
 
 def _prepare_frozen_body(context: RecipeContext, source: WeightsSource, network: Detector) -> Path:
