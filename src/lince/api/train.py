@@ -62,7 +62,7 @@ def train(  # noqa: PLR0913
     _require_possible_start(config, out)
     repairs = sorted(fix)
     groups = {name: list(members) for name, members in (merge or {}).items()}
-    origin = {"format": format, "pattern": pattern, "merge": groups, "fix": repairs}
+    origin: dict[str, Any] = {"format": format, "pattern": pattern, "merge": groups, "fix": repairs}
     if isinstance(data, Dataset):
         dataset, origin = data, {**origin, "path": str(data.root), "format": data.format}
     else:

@@ -11,7 +11,6 @@ from lince.training.checkpoint import TrainingState
 from lince.training.loop import TrainingSetup
 from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext
-from lince.training.run_folder import PLAN_FILE
 
 _TIMED_STEPS = 6  # training steps timed to estimate the length of an epoch
 
