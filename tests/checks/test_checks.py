@@ -551,3 +551,20 @@ def test_hardhat_names_the_rare_class(shared, form):
     assert [(item.place, item.text) for item in found.find_by_code("absent").examples] == [("person", "test")]
     assert found.find_by_code("unbalanced").figures["ratio"] == pytest.approx(1873 / 26)
     assert found.statistics.objects == 2447
+
+
+def test_what_rounding_does_to_a_side_is_no_finding(tmp_path: Path) -> None:
+    rows = [[(0, (1.0, 2.0, SIDE + 2e-13, 50.0))], [(1, (-0.004, 2.0, 60.0, 50.0))], [(1, (-0.4, 2.0, 60.0, 50.0))]]
+    found = run_checks(boxed(tmp_path, rows))
+    assert places(found, "edge") == ["foto 02.png"]
+
+
+def test_many_rare_classes_are_no_endless_line(tmp_path: Path) -> None:
+    names = photos(tmp_path, 75)
+    classes = Classes(tuple(f"clase número {i}" for i in range(75)))
+    found = run_checks(dataset(tmp_path, names, classes=classes, class_ids=np.arange(75, dtype=np.int32)))
+    rare = found.find_by_code("rare")
+    assert rare is not None
+    assert (rare.count, len(rare.examples)) == (75, 75)
+    assert "67 more" in rare.text
+    assert len(rare.text) < 500

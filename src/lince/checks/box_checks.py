@@ -19,6 +19,7 @@ TINY_SIDE = 4.0  # pixels; a box with a shorter side is probably a drawing error
 SMALL_AREA_SHARE = 0.001  # of the image area
 FULL_SIDE_SHARE = 0.98  # of both sides of the image
 SAME_OBJECT_IOU = 0.9  # two boxes with a higher IoU probably mark the same object
+_ROUNDING = 0.01  # pixels: what fractions of six digits and binary numbers do to a side
 
 
 def check_boxes(context: CheckContext) -> list[CheckFinding]:
@@ -72,9 +73,9 @@ def _boxes_outside_image(context: CheckContext) -> list[CheckFinding]:
 
 
 def _edge_overhang(context: CheckContext) -> list[CheckFinding]:
-    """Return the finding ``edge``: boxes that stick out by at most ``EDGE_TOLERANCE`` pixels."""
+    """Return the finding ``edge``: boxes that stick out by ``_ROUNDING`` to ``EDGE_TOLERANCE`` pixels."""
     excess = compute_pixels_outside(context)
-    slightly_outside = (excess > 0) & (excess <= EDGE_TOLERANCE)
+    slightly_outside = (excess > _ROUNDING) & (excess <= EDGE_TOLERANCE)
     finding_text = FindingText(
         Severity.NOTE,
         _("Boxes slightly outside the image"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -18,6 +18,7 @@ from lince.number_format import format_count, format_percent
 
 MIN_IMAGES, MIN_OBJECTS = 20, 50  # a class with fewer training examples can hardly be learned or evaluated
 IMBALANCE_RATIO = 10.0  # largest class over smallest class from which the finding is made
+_MAX_NAMED = 8  # classes in the sentence of a finding
 MIN_FUZZY_LENGTH = 7  # letters; in shorter names one different letter usually makes another word
 
 
@@ -60,7 +61,11 @@ def _unused_classes(context: CheckContext) -> list[CheckFinding]:
         _("If this is unexpected, the class ids may be shifted. Otherwise remove them from the list."),
     )
     return make_findings(
-        "unused", finding_text, (FindingExample(name) for name in names), len(names), {"names": ", ".join(names)}
+        "unused",
+        finding_text,
+        (FindingExample(name) for name in names),
+        len(names),
+        {"names": _join_names(names, ", ")},
     )
 
 
@@ -86,7 +91,7 @@ def _rare_classes(context: CheckContext) -> list[CheckFinding]:
         _("Too few examples to train or to evaluate: {names}."),
         _("Collect more photos of them, merge them with a similar class (--merge), or remove them."),
     )
-    names = "; ".join(f"{name} ({text})" for name, text in texts)
+    names = _join_names([f"{name} ({text})" for name, text in texts])
     return make_findings(
         "rare", finding_text, (FindingExample(name, text) for name, text in texts), len(texts), {"names": names}
     )
@@ -158,7 +163,7 @@ def _classes_missing_in_split(context: CheckContext) -> list[CheckFinding]:
         ),
         _("Split the data again with lince split, which stratifies by class."),
     )
-    names = "; ".join(_("{name} in {part}").format(name=name, part=split) for name, split in missing)
+    names = _join_names([_("{name} in {part}").format(name=name, part=split) for name, split in missing])
     examples = (FindingExample(name, split) for name, split in missing)
     return make_findings("absent", finding_text, examples, len(missing), {"names": names})
 
@@ -184,7 +189,7 @@ def _similar_names(context: CheckContext) -> list[CheckFinding]:
         finding_text.text,
         finding_text.advice.format(example=_format_merge_option(pairs[0], sizes)),
     )
-    names = "; ".join(f"{first} / {second}" for first, second in pairs)
+    names = _join_names([f"{first} / {second}" for first, second in pairs])
     return make_findings(
         "names-alike",
         finding_text,
@@ -226,6 +231,14 @@ def _unlabelled_images(context: CheckContext) -> list[CheckFinding]:
         _("Label them, or leave them for later."),
     )
     return context.make_image_findings("no-class", finding_text, rows, {})
+
+
+def _join_names(names: Sequence[str], separator: str = "; ") -> str:
+    """Return the first ``_MAX_NAMED`` of ``names`` in one line, and how many more there are; examples have them all."""
+    shown = separator.join(names[:_MAX_NAMED])
+    if len(names) <= _MAX_NAMED:
+        return shown
+    return _("{shown} and {more} more").format(shown=shown, more=len(names) - _MAX_NAMED)
 
 
 def _normalise_name(name: str) -> str:
