@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lince import fileio, images
 from lince.annotations import ObjectTable, StringColumn
 from lince.datasets import Dataset, array_file, index_cache, open_dataset
+from lince.i18n import use_language
 
 PHOTO = images.encode_png(np.zeros((20, 30, 3), np.uint8))
 SIZES = (20, 30)
@@ -258,3 +259,14 @@ def test_columns_of_objects_are_not_kept(tmp_path: Path) -> None:
         array_file.write_columns(tmp_path / "x", {}, {"a": np.array(["text"])})
     assert not list(tmp_path.iterdir())
     assert len(ObjectTable.empty(2).masks) == len(StringColumn.from_strings(()))
+
+
+def test_reasons_speak_the_language_of_who_reads(awkward: Path) -> None:
+    root = yolo(awkward / "set")
+    reasons = {}
+    for language in ("en", "es", "en"):
+        with use_language(language):
+            reasons.setdefault(language, []).append([item.reason for item in open_dataset(root).rejected])
+    assert reasons["en"][0] == reasons["en"][1]
+    assert "class id 7" in reasons["en"][0][0]
+    assert "class id" not in reasons["es"][0][0]

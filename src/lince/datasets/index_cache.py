@@ -23,12 +23,12 @@ from lince.datasets import array_file
 from lince.errors import DataError
 from lince.formats import DataLocation, LabelTable, ReadOptions
 from lince.formats.format_detector import read_table
-from lince.i18n import _
+from lince.i18n import _, get_language
 from lince.progress import SILENT, Progress
 from lince.storage.scan import looks_like_image
 from lince.storage.tree import LocalFolder
 
-INDEX_VERSION = 2  # to be raised when a reader or the layout changes; indexes of other versions are ignored
+INDEX_VERSION = 3  # to be raised when a reader or the layout changes; indexes of other versions are ignored
 MIN_INDEXED_ITEMS = 20_000  # images and objects; reading fewer is fast enough
 _MIN_AGE_NS = 2 * 10**9  # nanoseconds since the last change, because file systems store coarse times
 _MAX_HASHED_FILES, _MAX_HASHED_BYTES = 1000, 2**30  # of label files; with more, only times and sizes are compared
@@ -125,9 +125,10 @@ def _labels_digest(root: Path, labels: list[str], stats: NDArray[np.int64]) -> s
 def _index_paths(location: DataLocation, format_name: str | None, options: ReadOptions) -> list[Path]:
     """Return the two possible paths of the index: beside the data, and in the cache folder.
 
-    The names depend on the options of reading, because these change the result.
+    The names depend on the options of reading, because these change the result, and on the language, in which the
+    rejected items are worded.
     """
-    settings = repr([INDEX_VERSION, location.file, format_name, options.pattern, sorted(options.fix)])
+    settings = repr([INDEX_VERSION, location.file, format_name, options.pattern, sorted(options.fix), get_language()])
     root = location.tree.root
     path_in_data = root / ".lince" / f"index-{fileio.compute_digest(settings.encode())}.columns"
     digest = fileio.compute_digest(f"{settings} {root.absolute()}".encode())
