@@ -32,9 +32,18 @@ REJECTION_KINDS = (
     "row",  # a row that cannot be parsed
     "no-image",  # a label whose image file is missing
     "no-label",  # an image without an entry in any label file
+    "no-class",  # a row that names an image and no class
+    "several-classes",  # an image with several classes where one is expected
+    "split",  # a row of an unknown split
+    "lost",  # an image whose labels were all refused, so that nothing is known of it
+    "unsupported",  # an image in a format that is not read, such as HEIC
+    "reduced",  # labels that are used without a part of them, such as key points beside a box
+    "overlap",  # images that are declared for two splits, and used in one
+    "other-labels",  # a file of labels of another kind, such as captions
     "unlabelled",  # an image without a label that the task can learn from
     "double",  # a duplicate of another object
 )
+NOTICE_KINDS = frozenset({"reduced", "overlap", "other-labels"})  # no image and no object is lost by these
 Colour = tuple[int, int, int]
 # Okabe and Ito's (2008) palette for colour-blind readers, without black, and with a darker yellow.
 _PALETTE: tuple[Colour, ...] = (

@@ -140,7 +140,7 @@ def test_several_files_are_splits_and_names_count(awkward: Path) -> None:
         ("train2017/1.png", "casco"),
         ("val2017/1.png", "niña"),
     }
-    assert said(table) == [("annotations/captions_val2017.json", "row")]
+    assert said(table) == [("annotations/captions_val2017.json", "other-labels")]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_images_known_by_their_address_alone(awkward: Path) -> None:
         (mark(1, 3), "/category_id", "class"),
         (mark(1, None), "/category_id", "class"),
         (mark(bbox=[1, 2, 3]), "/bbox", "row"),
-        (mark(bbox=[1, 2, "3", 4]), "/bbox", "row"),
+        (mark(bbox=[1, 2, "3", 4]), "/bbox/2", "row"),
         (mark(bbox=None), "/bbox", "row"),
         (mark(bbox=[1, 2, 0, 4]), "", "empty"),
         (mark(bbox=[1, 2, -3, 4]), "", "inverted"),
@@ -251,6 +251,7 @@ def test_images_that_cannot_be_told_apart_or_found(awkward: Path) -> None:
         ("labels.json#/images/3", "double"),
         ("labels.json#/images/4", "no-image"),
         ("labels.json#/images/7", "double"),
+        ("d.png", "unlabelled"),
     ]
     assert "affects 2 annotations" in table.rejected[5].reason
 
@@ -300,7 +301,7 @@ def test_many_at_once_are_read_as_one_by_one(awkward: Path, monkeypatch: pytest.
     ("value", "words"),
     [
         (content({"image_id": 1, "caption": "x"}), "captions"),
-        (content(mark(keypoints=[1, 2, 2])), "key points"),
+        (content({"image_id": 1, "category_id": 1, "keypoints": [1, 2, 2]}), "key points"),
         (content({"image_id": 1, "segments_info": []}), "panoptic"),
         ({"images": [image(1, "a.png")], "categories": CATEGORIES}, "without annotations"),
     ],
@@ -327,8 +328,6 @@ def test_what_is_named_as_a_photo_must_be_one(awkward: Path) -> None:
 def test_classes_that_cannot_be_told_apart_are_refused(awkward: Path) -> None:
     with pytest.raises(DataError, match="both 'x' and 'y'"):
         opened(awkward, content(mark(), categories=[{"id": 1, "name": "x"}, {"id": 1, "name": "y"}]))
-    with pytest.raises(DataError, match="Duplicate class names"):
-        opened(awkward, content(mark(), categories=[{"id": 1, "name": "x"}, {"id": 2, "name": "x"}]))
     table = opened(awkward, content(mark(), mark(1, 3), categories=[*CATEGORIES, {"id": 3, "name": " "}]))
     assert [fault for _path, fault in said(table)] == ["class", "class"]
 

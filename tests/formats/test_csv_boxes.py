@@ -161,7 +161,7 @@ def test_open_images(awkward: Path) -> None:
 ROWS = {
     "a.png,80,40,casco,30,10,50": ("row", "7 columns instead of 8"),
     ",80,40,casco,30,10,50,30": ("row", "no file"),
-    "a.png,80,40,,30,10,50,30": ("class", "no class"),
+    "a.png,80,40,,30,10,50,30": ("no-class", "no class"),
     "a.png,80,40,casco,,,,": ("row", "a class without a box"),
     "a.png,80,40,casco,30,,50,30": ("number", "empty"),
     "a.png,80,40,casco,x,10,50,30": ("number", "not a number: x"),
@@ -193,7 +193,7 @@ def test_parts_that_contradict_or_are_unknown(awkward: Path) -> None:
     photos(awkward, "a.png")
     rows = (f"{ROW},train", f"{ROW},test", f"{ROW},mañana")
     table = open_table(table_of(awkward / "x.csv", f"{HEADER},split", *rows))
-    assert faults(table) == [("x.csv", 4, "row"), ("x.csv", 3, "row")]
+    assert faults(table) == [("x.csv", 4, "split"), ("x.csv", 3, "split")]
 
 
 def test_two_columns_for_one_thing_are_refused(awkward: Path) -> None:
@@ -299,7 +299,10 @@ def test_strange_tables_are_refused_or_their_rows_are(data: bytes, tmp_path_fact
         lines = csv.reader(io.StringIO(csv_text.decode_text(data), newline=""))
         rows = [cells for cells in lines if any(cell.strip() for cell in cells)][1:]
         empty = sum(len(cells) == 8 and not any(cell.strip() for cell in cells[3:]) for cells in rows)
-        counts = [re.search(r"\((\d+) rows\)$", refusal.reason) for refusal in table.rejected]
+        if any("quotation mark" in refusal.reason for refusal in table.rejected):
+            return  # rows that csv.reader takes for one are read each for itself
+        kept = [refusal for refusal in table.rejected if refusal.kind != "lost"]
+        counts = [re.search(r"\((\d+) rows\)$", refusal.reason) for refusal in kept]
         used = len(table.objects) + sum(int(count[1]) if count else 1 for count in counts)
         assert used <= len(rows) <= used + empty
 

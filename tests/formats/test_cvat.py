@@ -159,10 +159,12 @@ def test_what_is_not_used_is_listed_with_its_line(awkward: Path) -> None:
         ),
     }
     track = '<track id="0" label="zorro"><box frame="0" outside="0" xtl="1" ytl="1" xbr="2" ybr="2"/></track>'
-    text = document(image("1.png", *wrong), image("gone.png"), image("1.png"), track)
-    table = open_table(made(awkward, text, "1.png"))
+    text = document(image("1.png", *wrong), image("gone.png"), image("1.png"), track, image("2.png"))
+    table = open_table(made(awkward, text, "1.png", "2.png"))
     assert boxes(table) == []
-    *rows, gone, again, video = table.rejected
+    assert list(table.names) == ["2.png"]  # what 1.png shows is not known; 2.png shows nothing
+    *rows, gone, again, video, lost = table.rejected
+    assert (lost.path, lost.kind) == ("1.png", "lost")
     for line, (refusal, (fault, said)) in enumerate(zip(rows, wrong.values(), strict=True), 10):
         assert (refusal.path, refusal.line, refusal.kind) == ("annotations.xml", line, fault)
         assert said in str(refusal)

@@ -210,7 +210,7 @@ def test_flags_of_photos_are_classes_where_nothing_is_drawn(awkward: Path) -> No
         ("0.png", "gato"),
         ("1.png", "perro"),
     ]
-    assert said(table) == [("2.png", "class"), ("3.png", "no-label")]
+    assert said(table) == [("2.png", "several-classes"), ("3.png", "no-label")]
 
 
 def test_flags_beside_shapes_are_reported(awkward: Path) -> None:

@@ -216,8 +216,8 @@ def test_what_has_no_partner_is_named(awkward: Path) -> None:
     assert list(table.names) == ["images/train/a.jpg", "images/train/nothing.png", "images/val/v.png"]
     assert faults(table) == [
         ("a/v.txt", None, "double"),
-        ("data.yaml", None, "double"),
         ("data.yaml", None, "no-image"),
+        ("data.yaml", None, "overlap"),
         ("images/extra/x.png", None, "unusable"),
         ("images/train/a.png", None, "double"),
         ("images/train/alone.png", None, "no-label"),
@@ -249,7 +249,7 @@ ROWS = {
     "0 0.1 0.1 0.5 0.1 0.9 0.1": ("empty", "no area"),
     "0 0.5 0.5 -0.25 0.5": ("inverted", "swapped corners"),
     "0 0.95 0.5 0.2 0.5": ("outside", "by 4 px"),
-    "0,0.5,0.5,0.2,0.5": ("row", "1 numbers"),
+    "0,0.5,0.5,0.2,0.5": ("row", "commas"),
     "\0\ufffd": ("row", "1 numbers"),
 }
 
@@ -320,12 +320,14 @@ def test_class_names(declared: str, names: tuple[str, ...], ids: dict[int, int],
     assert table.classes.names == names
     assert table.objects is not None
     assert table.objects.class_ids.tolist() == list(ids.values())
-    assert [found.kind for found in table.rejected] == (["double"] if "val" in declared else [])
+    assert [found.kind for found in table.rejected] == (["overlap"] if "val" in declared else [])
 
 
 def test_a_class_between_the_declared_ones_is_refused(awkward: Path) -> None:
-    photos(awkward, "images/a.png")
-    texts(awkward, {"labels/a.txt": "1" + ROW[1:], "data.yaml": "train: images\nnames: {0: a, 5: b}\n"})
+    photos(awkward, "images/a.png", "images/b.png")
+    texts(
+        awkward, {"labels/a.txt": "1" + ROW[1:], "labels/b.txt": "", "data.yaml": "train: images\nnames: {0: a, 5: b}"}
+    )
     assert read(awkward).rejected[0].reason == "class id 1, but names has only 0, 5"
 
 

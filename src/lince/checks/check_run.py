@@ -79,7 +79,7 @@ class CheckResult:
             "lince": __version__,
             "data": str(self.dataset.root),
             "read_as": self.dataset.format,
-            "used": self.dataset.total_count - len(self.dataset.rejected),
+            "used": self.dataset.used_count,
             "total": self.dataset.total_count,
             "classes": list(self.dataset.classes.names),
             "findings": [finding.to_dict() for finding in self.findings],

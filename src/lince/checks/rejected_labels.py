@@ -10,12 +10,21 @@ from lince.findings import Severity
 from lince.i18n import _
 from lince.storage import scan
 
+# Of the kinds that are no errors.
+_SEVERITIES = {
+    "no-label": Severity.WARNING,
+    "unlabelled": Severity.WARNING,
+    "reduced": Severity.WARNING,
+    "overlap": Severity.WARNING,
+    "other-labels": Severity.NOTE,
+}
+
 
 def check_rejected_labels(context: CheckContext) -> list[CheckFinding]:
     """Return one finding for each kind of rejected item, and the findings ``other-file`` and ``mended``.
 
-    The codes are those of ``REJECTION_KINDS``, except ``unlabelled``: a missing label is no fault of the data.
-    ``other-file`` lists files among class folders that are not images; ``mended`` what was repaired by ``fix``.
+    The codes are those of ``REJECTION_KINDS``. ``other-file`` lists files among class folders that are not images;
+    ``mended`` what was repaired by ``fix``.
     """
     rejected: list[RejectedItem] = []
     other_files: list[RejectedItem] = []
@@ -43,9 +52,10 @@ def _to_example(item: RejectedItem) -> FindingExample:
 
 def _texts_by_kind() -> dict[str, FindingText]:
     """Return the wording for each kind of rejection that is a fault of the data."""
+    texts = {**_box_rejection_texts(), **_row_rejection_texts(), **_image_rejection_texts(), **_notice_texts()}
     return {
-        kind: FindingText(Severity.WARNING if kind == "no-label" else Severity.ERROR, title, text, advice)
-        for kind, (title, text, advice) in {**_box_rejection_texts(), **_row_rejection_texts()}.items()
+        kind: FindingText(_SEVERITIES.get(kind, Severity.ERROR), title, text, advice)
+        for kind, (title, text, advice) in texts.items()
     }
 
 
@@ -98,13 +108,58 @@ def _row_rejection_texts() -> dict[str, tuple[str, str, str]]:
         ),
         "no-image": (
             _("Labels without a photo"),
-            _("The photo of these labels is missing. They are not used."),
-            _("Put the photos where the labels expect them, or correct the names; they are case-sensitive."),
+            _("The photo of these labels is missing, or its name is not clear. They are not used."),
+            _("Put the photos where the labels expect them, or correct the names."),
         ),
+        "no-class": (
+            _("Labels without a class"),
+            _("They do not say which class it is. They are not used."),
+            _("Write the class, or remove them."),
+        ),
+        "several-classes": (
+            _("Photos with several classes"),
+            _("lince learns one class for each photo. They are not used."),
+            _("Keep one class for each photo, or draw boxes to have several."),
+        ),
+        "split": (
+            _("Unknown or contradictory splits"),
+            _(
+                "These rows name a split that lince does not know, or another one than the rows before. They are "
+                "not used."
+            ),
+            _("Write train, val or test, the same in all rows of a photo."),
+        ),
+    }
+
+
+def _image_rejection_texts() -> dict[str, tuple[str, str, str]]:
+    """Return (title, text, advice) for the kinds of rejected photos and files."""
+    return {
         "no-label": (
             _("Photos without a label"),
-            _("They have no label file. They are not used."),
+            _("They have no label. They are not used."),
             _("Label them, or move them elsewhere. For a photo without objects, add an empty label file."),
+        ),
+        "unlabelled": (
+            _("Photos that no label names"),
+            _("They lie among the others, but have no label. They are not used."),
+            _("Label them if they should be learned from; otherwise nothing needs to be done."),
+        ),
+        "lost": (
+            _("Photos that lost all their labels"),
+            _(
+                "Every label of these photos was refused. They are not used: they would count as photos without "
+                "objects."
+            ),
+            _("Correct their labels; the other findings name each one."),
+        ),
+        "unsupported": (
+            _("Photos in a format that lince does not read"),
+            _("They are not used."),
+            _(
+                "Save them as JPEG or PNG, in the same folders and under the same names: iPhone photos (HEIC) with "
+                "“Export” in the photo program, or choose “Most compatible” in the camera settings."
+            ),
         ),
         "unusable": (
             _("Unusable files"),
@@ -114,12 +169,33 @@ def _row_rejection_texts() -> dict[str, tuple[str, str, str]]:
     }
 
 
+def _notice_texts() -> dict[str, tuple[str, str, str]]:
+    """Return (title, text, advice) for the kinds of notices, by which no photo and no box is lost."""
+    return {
+        "reduced": (
+            _("Labels used in part"),
+            _("Their boxes, polygons or masks are used. What else they hold, such as key points, is not."),
+            _("Nothing needs to be done unless you need the rest, which lince cannot learn."),
+        ),
+        "overlap": (
+            _("The same photos declared for two splits"),
+            _("They are used once, in the split that comes first in train, val, test."),
+            _("Give each split photos of its own, or leave the others out of the file; lince split can divide them."),
+        ),
+        "other-labels": (
+            _("Label files of another kind"),
+            _("They hold no boxes, polygons or masks. The labels are read from the other files."),
+            _("Nothing needs to be done."),
+        ),
+    }
+
+
 def _other_file_text() -> FindingText:
     """Return the wording of ``other-file``."""
     return FindingText(
         Severity.NOTE,
-        _("Files in an unsupported format"),
-        _("They are in the photo folders, but lince cannot read their format (HEIC, for example)."),
+        _("Files that are no photos"),
+        _("They are in the photo folders, but are no photos in any format that lince knows."),
         _("If they are photos, save them as JPEG or PNG; otherwise ignore them or move them elsewhere."),
     )
 

@@ -101,10 +101,22 @@ def build_parser(given: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _parse_words(words: list[str]) -> argparse.Namespace:
+    """Return the arguments; paths of a list may stand before and after options: ``DATA --format voc OUT``."""
+    parser = build_parser(words)
+    arguments, rest = parser.parse_known_args(words)
+    paths = getattr(arguments, "paths", None)
+    if rest and isinstance(paths, list) and not any(word.startswith("-") for word in rest):
+        paths += rest
+    elif rest:
+        parser.error(_("unrecognized arguments: %s") % " ".join(rest))
+    return arguments
+
+
 def _run_command(words: list[str], console: Console) -> int:
     """Parse ``words`` and run the command; return the exit code."""
     try:
-        arguments = build_parser(words).parse_args(words)
+        arguments = _parse_words(words)
     except SystemExit as end:  # argparse has shown the help, or what is wrong with the words
         return int(end.code or 0)
     arguments.do(arguments, console)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import UNLABELLED, Classes, ObjectTable, RejectedItem
+from lince.annotations import NOTICE_KINDS, UNLABELLED, Classes, ObjectTable, RejectedItem
 from lince.datasets.image_source import FileImages, ImageSource, PixelImages, TreeImages
 from lince.errors import UsageError
 from lince.fileio import compute_digest
@@ -61,8 +61,13 @@ class Dataset:
 
     @property
     def total_count(self) -> int:
-        """The number of images, objects and rejected items."""
-        return len(self) + (0 if self.objects is None else len(self.objects)) + len(self.rejected)
+        """The number of images, objects and rejected items; rejections by which none is lost do not count."""
+        return self.used_count + sum(item.kind not in NOTICE_KINDS for item in self.rejected)
+
+    @property
+    def used_count(self) -> int:
+        """The number of images and objects: ``total_count`` without what was lost."""
+        return len(self) + (0 if self.objects is None else len(self.objects))
 
     def get_split_indices(self, split: int) -> NDArray[np.int64]:
         """Return the rows of ``split`` (a number of ``lince.splits``), int64 (K,), ascending."""
@@ -99,9 +104,7 @@ class Dataset:
 
     def summarise(self) -> str:
         """Return a sentence such as "used 3,667 of 3,670", which counts images and objects."""
-        return _("used {used:,} of {total:,}").format(
-            used=self.total_count - len(self.rejected), total=self.total_count
-        )
+        return _("used {used:,} of {total:,}").format(used=self.used_count, total=self.total_count)
 
     def compute_fingerprint(self, keys: Iterable[str]) -> str:
         """Return 32 hexadecimal digits that identify the data: image contents, classes, objects and splits.

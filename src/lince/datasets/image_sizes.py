@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import RejectedItem
+from lince.annotations import UNLABELLED, RejectedItem
 from lince.datasets.dataset import Dataset
-from lince.formats.builders.object_table import EDGE_TOLERANCE
+from lince.formats.builders.object_table import EDGE_TOLERANCE, reject_lost_image
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 
@@ -46,7 +46,10 @@ def _read_sizes(dataset: Dataset, progress: Progress) -> NDArray[np.int32]:
 
 
 def _reject_outside_boxes(dataset: Dataset) -> Dataset:
-    """Return ``dataset`` with the objects that stick out of their image moved to ``rejected``."""
+    """Return ``dataset`` with the objects that stick out of their image moved to ``rejected``.
+
+    So are the images that lose all their objects by it.
+    """
     objects, sizes = dataset.objects, dataset.sizes
     if objects is None or sizes is None:
         return dataset
@@ -57,7 +60,14 @@ def _reject_outside_boxes(dataset: Dataset) -> Dataset:
         return dataset
     rejected = [_outside_box(dataset.images.get_name(int(row)), *values) for row, *values in zip(
         objects.image_ids[~keep], objects.boxes[~keep], frame[~keep], excess[~keep], strict=True)]  # fmt: skip
-    return replace(dataset, objects=objects.filter(keep), rejected=(*dataset.rejected, *rejected))
+    left = objects.filter(keep)
+    lost = np.flatnonzero(
+        (np.diff(left.starts) == 0) & (np.diff(objects.starts) > 0) & (dataset.class_ids == UNLABELLED)
+    )
+    counts = np.diff(objects.starts)
+    return replace(dataset, objects=left, rejected=(*dataset.rejected, *rejected)).reject_rows(
+        {row: reject_lost_image(dataset.images.get_name(row), int(counts[row])) for row in lost.tolist()}
+    )
 
 
 def _unreadable_image(name: str) -> RejectedItem:

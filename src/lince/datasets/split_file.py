@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from lince.storage.scan import SPLIT_FILE
 FILE_NAME = SPLIT_FILE
 _MAX_BYTES = 2**30  # larger files are refused
 _HEADER = ["file", "split"]
+_MAX_HEADER_BYTES = 4096
+_CLASS_HEADERS = frozenset({"class", "label", "category", "clase", "etiqueta", "categoria", "categoría", "classe"})
 
 
 def write_split_file(path: Path, dataset: Dataset, folds: NDArray[np.int8] | None = None) -> None:
@@ -45,10 +48,19 @@ def write_split_file(path: Path, dataset: Dataset, folds: NDArray[np.int8] | Non
 def apply_split_file_if_present(dataset: Dataset, progress: Progress = SILENT) -> Dataset:
     """Return ``dataset`` with the split in the file beside it; unchanged when there is none.
 
+    A file of that name with a column of classes is somebody's own table: it is reported to ``progress`` and not used.
     Raise ``DataError`` as ``apply_split_file`` does.
     """
     path = dataset.root / FILE_NAME
-    return apply_split_file(dataset, path, progress) if path.is_file() else dataset
+    if not path.is_file():
+        return dataset
+    with path.open("rb") as stream:
+        header = stream.readline(_MAX_HEADER_BYTES).decode("utf-8-sig", "replace")
+    if _CLASS_HEADERS.intersection(cell.strip().strip('"').lower() for cell in re.split(r"[,;\t]", header)):
+        text = _("{path} is not a file of lince split (no columns {names}): not used. Rename it if it holds labels.")
+        progress.show_message(text.format(path=path, names=",".join(_HEADER)))
+        return dataset
+    return apply_split_file(dataset, path, progress)
 
 
 def apply_split_file(dataset: Dataset, path: Path, progress: Progress = SILENT) -> Dataset:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import fileio
-from lince.annotations import RejectedItem
+from lince.annotations import NOTICE_KINDS, RejectedItem
 from lince.datasets.dataset import Dataset
 from lince.datasets.image_source import PixelImages
 from lince.errors import DataError, ImageError
@@ -50,9 +50,9 @@ def verify_images(dataset: Dataset, progress: Progress = SILENT) -> Dataset:
 def require_usable_dataset(dataset: Dataset, allow_unusable: bool = False) -> None:
     """Raise ``DataError`` when more than 1 % of the images and labels are not usable, unless ``allow_unusable``.
 
-    Unlabelled images do not count.
+    Unlabelled images do not count, nor rejections by which nothing is lost.
     """
-    unusable = [item for item in dataset.rejected if item.kind != "unlabelled"]
+    unusable = [item for item in dataset.rejected if item.kind not in {"unlabelled", *NOTICE_KINDS}]
     count = len(unusable)
     if allow_unusable or count <= MAX_UNUSABLE_FRACTION * dataset.total_count:
         return

@@ -16,7 +16,7 @@ from lince.formats.format import Capability, Format
 from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.progress import SILENT, Progress
-from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.splits import SPLIT_WORDS, UNASSIGNED, infer_part_splits
 from lince.storage import image_files
 from lince.storage.scan import looks_like_image, reject_non_image
 from lince.storage.tree import DataLocation, FileTree
@@ -163,8 +163,8 @@ def _image_folders(tree: FileTree, within: str = "") -> list[tuple[str, int]]:
         return [(within, UNASSIGNED)]
     prefix = f"{within}/" if within else ""
     folders = {name.lower(): prefix + name for name in tree.listing.list_folders(within)}
-    splits = [(folder, SPLIT_WORDS[name]) for name, folder in folders.items() if name in SPLIT_WORDS]
-    splits = [(folder, split) for folder, split in splits if image_files.list_images(tree, folder)]
+    parts = infer_part_splits(tree.listing.list_folders(within))
+    splits = [(prefix + name, split) for name, split in parts.items() if image_files.list_images(tree, prefix + name)]
     if splits or "images" not in folders:
         return splits
     return _image_folders(tree, folders["images"])

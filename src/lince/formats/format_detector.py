@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+from lince.annotations import NOTICE_KINDS
 from lince.errors import AmbiguousError, UsageError
 from lince.formats import class_folders, file_names
+from lince.formats.builders.classification_table import shorten_list
 from lince.formats.csv_classes import reader as csv_classes_reader
 from lince.formats.csv_text import CSV_SUFFIXES
 from lince.formats.registry import FORMATS
 from lince.formats.table import LabelTable, ReadOptions
+from lince.formats.unread_labels import find_unread_labels
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.storage.resolve import resolve_location
 from lince.storage.tree import DataLocation
 from lince.validation import require_choice
+
+_MAX_LISTED = 5  # labels that are not read, in an error
+_NAME_FORMATS: dict[str, Callable[[], str]] = {
+    file_names.NAME: lambda: _("The file names could contain classes too: --format names reads them."),
+    class_folders.NAME: lambda: _("The folders could be classes too: --format folders reads them."),
+}  # formats without label files, and what is said where they yield
 
 
 def open_table(
@@ -44,10 +54,13 @@ def read_table(
     )
     table = FORMATS[detected].read(location, options, progress)
     if not len(table.names):
+        skipped = [item for item in table.rejected if item.kind not in {"lost", "unlabelled", *NOTICE_KINDS}]
         raise UsageError(
             _("{path} contains no usable image when read as '{format}'.").format(path=location.path, format=detected),
-            _("{count} were skipped: {first}").format(count=len(table.rejected), first=table.rejected[0])
-            if table.rejected
+            _("{count} were skipped: {first}").format(
+                count=len(skipped), first="".join(f"\n  {item}" for item in skipped[:_MAX_LISTED])
+            )
+            if skipped
             else _describe_contents(location),
         )
     return table
@@ -60,6 +73,8 @@ def _detect_format(location: DataLocation, options: ReadOptions, progress: Progr
     evidence = _gather_evidence(location, progress)
     if len(evidence) == 1:
         [(name, text)] = evidence.items()
+        if name == class_folders.NAME:
+            _require_clear_folders(location)
         progress.show_message(_("Format: {format} ({evidence})").format(format=name, evidence=text))
         return name
     if evidence:
@@ -76,17 +91,52 @@ def _detect_format(location: DataLocation, options: ReadOptions, progress: Progr
 def _gather_evidence(location: DataLocation, progress: Progress) -> dict[str, str]:
     """Return the evidence for each format that fits ``location``, by format name.
 
-    Where one format with label files fits and the file names could hold classes too, the label files win.
+    Where one format with label files fits, the names of folders and files, which could be classes too, yield to it.
     """
     evidence = {name: text for name, record in FORMATS.items() if (text := record.detect(location))}
-    with_label_files = [name for name in evidence if name not in (file_names.NAME, class_folders.NAME)]
-    if len(evidence) == 2 and len(with_label_files) == 1 and file_names.NAME in evidence:
-        progress.show_message(_("The file names could contain classes too: --format names reads them."))
-        evidence = {name: evidence[name] for name in with_label_files}
-    return evidence
+    with_label_files = {name: text for name, text in evidence.items() if name not in _NAME_FORMATS}
+    if len(with_label_files) != 1:
+        return evidence
+    for name, make_text in _NAME_FORMATS.items():
+        if name in evidence:
+            progress.show_message(make_text())
+    return with_label_files
+
+
+def _require_clear_folders(location: DataLocation) -> None:
+    """Raise ``AmbiguousError`` when folders that nobody called classes may be something else.
+
+    That is where all hold the same folders, and where labels that no format reads lie beside them.
+    """
+    remedy = _("If they are classes: {option}").format(option=f"--format {class_folders.NAME}")
+    repeated = class_folders.find_repeated_folders(location)
+    if repeated is not None:
+        names, inner_names = repeated
+        raise AmbiguousError(
+            _("The folders {names} in {path} all contain the same folders: {inner}.").format(
+                names=shorten_list(names), path=location.path, inner=shorten_list(inner_names)
+            ),
+            _("Expected classes; these may be parts of the data with the classes inside."),
+            _("If they are parts, rename them to train, val and test, or give one of them as the data.") + " " + remedy,
+        )
+    unread = [item for item in find_unread_labels(location.tree) if item.is_certain]
+    if unread:
+        raise AmbiguousError(
+            _("{path} contains folders that may be classes, and labels beside them:").format(path=location.path)
+            + "".join(f"\n  {item}" for item in unread[:_MAX_LISTED]),
+            _("Expected one or the other."),
+            remedy,
+        )
 
 
 def _unknown_format_error(location: DataLocation) -> UsageError:
+    unread = [] if location.file else find_unread_labels(location.tree)
+    if unread:
+        return UsageError(
+            _("{path} contains labels that lince cannot use as they are:").format(path=location.path)
+            + "".join(f"\n  {item}" for item in unread[:_MAX_LISTED]),
+            _("Expected one of: {formats}.").format(formats=", ".join(FORMATS)),
+        )
     if folder := class_folders.find_single_class_folder(location):
         return UsageError(
             _("{path} contains only one class folder: {name}.").format(path=location.path, name=folder),

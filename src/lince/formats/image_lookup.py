@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -65,10 +66,18 @@ class ImageLookup:
         for name in dict.fromkeys((posixpath.normpath(posixpath.join(label_folder, path)), posixpath.normpath(path))):
             if (name in self._all_names or self._is_file_outside(name)) and self._is_image(name):
                 return name
-        match = _closest_match(path, self._by_name.get(posixpath.basename(path), ()))
+        same_names = self._by_name.get(posixpath.basename(path)) or self._by_folded_name.get(_fold(path)) or ()
+        match = _closest_match(path, same_names)
         if match is None or self._is_elsewhere(match, posixpath.dirname(path), label_folder, sidecar):
             return None
         return match
+
+    def find_by_name_or_stem(self, image_reference: str) -> str | None:
+        """Return the image that ``find`` gives, else the one called ``image_reference`` apart from its suffix."""
+        name = self.find(image_reference)
+        if name is not None or scan.looks_like_image(image_reference):
+            return name
+        return self.find_by_stem(f"{normalise_path(image_reference)}.jpg")
 
     def find_by_stem(self, label_file: str) -> str | None:
         """Return the image whose name is that of ``label_file`` apart from the suffix; ``None`` as in ``find``.
@@ -77,7 +86,8 @@ class ImageLookup:
         ``find``.
         """
         stem = posixpath.splitext(label_file)[0]
-        match = _closest_match(stem, self._by_stem.get(posixpath.basename(stem), ()))
+        same_stems = self._by_stem.get(posixpath.basename(stem)) or self._by_folded_stem.get(_fold(stem)) or ()
+        match = _closest_match(stem, same_stems)
         folder = posixpath.dirname(stem)
         return None if match is None or self._is_elsewhere(match, folder, folder, sidecar=True) else match
 
@@ -131,6 +141,16 @@ class ImageLookup:
             names_by_stem.setdefault(posixpath.splitext(posixpath.basename(name))[0], []).append(name)
         return names_by_stem
 
+    @cached_property
+    def _by_folded_name(self) -> dict[str, list[str]]:
+        """Image names by their file name as ``_fold`` gives it."""
+        return _join_by_fold(self._by_name)
+
+    @cached_property
+    def _by_folded_stem(self) -> dict[str, list[str]]:
+        """Image names by their file name without suffix, as ``_fold`` gives it."""
+        return _join_by_fold(self._by_stem)
+
     def _relative_to_root(self, path: str) -> str:
         """Return a full path below the root relative to it; any other path unchanged."""
         root = os.path.abspath(self.tree.root) if isinstance(self.tree, LocalFolder) else ""
@@ -182,6 +202,19 @@ def normalise_path(image_reference: str) -> str:
     if len(path) > 2 and path[1] == ":" and path[0].isalpha():
         path = path[2:]
     return path.removeprefix("file://").removeprefix("./")
+
+
+def _join_by_fold(names_by_text: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the lists of ``names_by_text`` joined by the folded form of their keys."""
+    names_by_fold: dict[str, list[str]] = {}
+    for text, names in names_by_text.items():
+        names_by_fold.setdefault(_fold(text), []).extend(names)
+    return names_by_fold
+
+
+def _fold(path: str) -> str:
+    """Return the file name in ``path`` without case, and in Unicode form NFC."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", posixpath.basename(path)).casefold())
 
 
 def _closest_match(path: str, candidates: Sequence[str]) -> str | None:

@@ -17,7 +17,7 @@ from PIL.Image import Image as PillowImage
 from lince.annotations import Classes
 from lince.errors import DataError
 from lince.i18n import _
-from lince.storage.scan import is_system_name, natural_sort_key
+from lince.storage.scan import natural_sort_key, walk_files
 from lince.storage.url import is_web_url
 from lince.validation import require_choice
 
@@ -88,7 +88,8 @@ def find_images(sources: str | Path | Sequence[str | Path]) -> list[ImageItem]:
     """Return the files of ``sources`` (files, folders, patterns such as ``*.jpg``, URLs), without duplicates.
 
     The sources keep their order; the files within one are in natural order ("photo2" before "photo10"). Folders are
-    searched recursively, without hidden and system files; any other file counts, whatever its suffix. The files of a
+    searched recursively, links followed, without hidden and system files, as in datasets; any other file counts,
+    whatever its suffix. The files of a
     single folder are named relative to it, others by the path given. Raises ``DataError`` when a source does not exist
     or all of them are empty.
     """
@@ -156,7 +157,7 @@ def _expand_source(source: str, is_single: bool) -> list[ImageItem]:
     if is_web_url(source):
         return [to_image_item(source)]
     if os.path.isdir(source):
-        paths = sorted(_walk_files(source), key=natural_sort_key)
+        paths = sorted((os.path.join(source, name) for name in walk_files(Path(source))), key=natural_sort_key)
         return [ImageItem(path, _display_name(os.path.relpath(path, source) if is_single else path)) for path in paths]
     if os.path.isfile(source):
         return [ImageItem(source, _display_name(source))]
@@ -168,16 +169,6 @@ def _expand_source(source: str, is_single: bool) -> list[ImageItem]:
             _("Check the spelling, and the folder that you are in: {folder}.").format(folder=to_printable(os.getcwd())),
         )
     return [item for match in matches for item in _expand_source(match, is_single=False)]
-
-
-def _walk_files(folder: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        inside = [entry for entry in entries if not is_system_name(entry.name)]
-    for entry in inside:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk_files(entry.path)
-        elif entry.is_file():
-            yield entry.path
 
 
 def _display_name(path: str) -> str:

@@ -173,6 +173,9 @@ class JsonNode:
         """
         node = self.get_child(key)
         value = node.value
+        if isinstance(value, list) and len(value) == count and not all(map(is_number, value)):
+            wrong = next(i for i, item in enumerate(value) if not is_number(item))
+            raise JsonNode(value[wrong], node._child_path(str(wrong))).make_error(_("a number"))
         if not isinstance(value, list) or (count is not None and len(value) != count) or not all(map(is_number, value)):
             raise node.make_error(_("numbers") if count is None else _("{count} numbers").format(count=count))
         return [as_float(item) for item in value]

@@ -148,9 +148,12 @@ def require_valid_text(text: str) -> str:
 def parse_number(text: str) -> float:
     """Return the finite number in ``text``.
 
-    Raise ``ValueError`` for anything else, also for NaN, infinity and Python's ``1_000``.
+    Raise ``ValueError`` with the text for anything else, also for NaN, infinity and Python's ``1_000``.
     """
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(text) from None
     if not isfinite(value) or "_" in text:
         raise ValueError(text)
     return value

@@ -37,6 +37,11 @@ def looks_like_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
+def is_unsupported_image(name: str) -> bool:
+    """Whether ``name`` has the suffix of an image format that is known, but that lince does not read."""
+    return name.lower().endswith(_UNSUPPORTED_SUFFIXES)
+
+
 def reject_non_image(name: str) -> RejectedItem:
     """Return the rejection of the file ``name``, which is not an image that lince reads.
 
@@ -44,7 +49,8 @@ def reject_non_image(name: str) -> RejectedItem:
     """
     suffix = os.path.splitext(name)[1]
     if suffix.lower() in _UNSUPPORTED_SUFFIXES:
-        return RejectedItem(name, _("lince does not read {ending}").format(ending=suffix), _("save it as JPEG or PNG"))
+        reason = _("lince does not read {ending}").format(ending=suffix)
+        return RejectedItem(name, reason, _("save it as JPEG or PNG"), kind="unsupported")
     return RejectedItem(
         name, _("not an image: {ending}").format(ending=suffix or _("no extension")), _("move it elsewhere")
     )
@@ -129,9 +135,11 @@ def _walk_below(path: Path | str, prefix: str, ancestors: frozenset[tuple[int, i
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether a directory entry is a file or a link to one."""
+    """Whether a directory entry is a file or a link to one; pipes and devices, which would be waited for, are none."""
     # A link with an image suffix is taken for a file unseen: resolving a million links would take most of the time.
-    return not entry.is_dir(follow_symlinks=False) and (looks_like_image(entry.name) or not entry.is_dir())
+    if entry.is_file(follow_symlinks=False):
+        return True
+    return entry.is_symlink() and (looks_like_image(entry.name) or not entry.is_dir())
 
 
 def _scan_folder(path: Path | str) -> os._ScandirIterator[str]:

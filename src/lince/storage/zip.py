@@ -23,6 +23,7 @@ from typing import NamedTuple, Protocol
 from lince.errors import DataError
 from lince.i18n import _
 from lince.splits import SPLIT_WORDS
+from lince.storage.archive_names import find_name_encoding
 from lince.storage.file_list import FileListing
 from lince.storage.scan import sort_entries
 from lince.storage.tree import MAX_LABEL_BYTES, make_too_large_error, make_unreadable_error
@@ -293,8 +294,18 @@ def _index_by_name(root: Path, infos: list[zipfile.ZipInfo]) -> dict[str, zipfil
     is listed twice.
     """
     infos_by_name: dict[str, zipfile.ZipInfo] = {}
+    encoding = find_name_encoding(raw for info in infos if (raw := _get_raw_name(info)) is not None)
+    if not encoding:
+        raw_names = (info.orig_filename for info in infos if _get_raw_name(info) is not None)
+        raise DataError(
+            _("The archive {path} has file names in an encoding that is not clear, such as '{name}'.").format(
+                path=root, name=next(raw_names)
+            ),
+            _("Expected names in UTF-8."),
+            _("Unpack it with a program that shows the names as they should be, and give the folder."),
+        )
     for info in infos:
-        name = _decode_name(info).replace("\\", "/")
+        name = _decode_name(info, encoding).replace("\\", "/")
         parts = name.split("/")
         if "\0" in name or name.startswith("/") or ".." in parts or _DRIVE_LETTER.match(name):
             raise _archive_error(
@@ -310,20 +321,28 @@ def _index_by_name(root: Path, infos: list[zipfile.ZipInfo]) -> dict[str, zipfil
     return {name: infos_by_name[name] for name in sort_entries(filter(None, infos_by_name))}
 
 
-def _decode_name(info: zipfile.ZipInfo) -> str:
-    """Return the name of an entry.
-
-    Names without the flag for UTF-8 are tried as UTF-8, since many tools forget the flag, and then
-    read as code page 850, which Windows uses in western Europe.
-    """
+def _decode_name(info: zipfile.ZipInfo, encoding: str) -> str:
+    """Return the name of an entry; ``encoding`` is that of names that are not UTF-8."""
+    raw = _get_raw_name(info)
+    if raw is not None:
+        return raw.decode(encoding)
     name = info.orig_filename
-    if info.flag_bits & _UTF8_BIT or name.isascii():
-        return name
-    data = name.encode("cp437")
+    return name if info.flag_bits & _UTF8_BIT or name.isascii() else name.encode("cp437").decode("utf-8")
+
+
+def _get_raw_name(info: zipfile.ZipInfo) -> bytes | None:
+    """Return the bytes of the name of an entry that is not UTF-8, ``None`` for any other.
+
+    Names without the flag for UTF-8 are tried as UTF-8, since many tools forget the flag.
+    """
+    if info.flag_bits & _UTF8_BIT or info.orig_filename.isascii():
+        return None
+    raw = info.orig_filename.encode("cp437")
     try:
-        return data.decode("utf-8")
+        raw.decode("utf-8")
     except UnicodeDecodeError:
-        return data.decode("cp850")
+        return raw
+    return None
 
 
 def _common_root_folder(names: Iterable[str]) -> str:

@@ -98,7 +98,7 @@ def collect_data_facts(dataset: Dataset, keys: list[str]) -> DataSummary:
     return DataSummary(
         root=str(dataset.root),
         format=dataset.format,
-        used_count=len(dataset),
+        used_count=dataset.used_count,
         total_count=dataset.total_count,
         splits={name: len(rows) for name, rows in rows_by_split.items()},
         counts={name: dataset.select(rows).count_per_class() for name, rows in rows_by_split.items()},

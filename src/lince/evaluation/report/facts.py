@@ -45,7 +45,7 @@ class DataSummary:
     Attributes:
         root: folder or file that it was read from.
         format: name of the label format.
-        used_count: images that were used.
+        used_count: images and objects that were used.
         total_count: images and objects that were found, with those left out.
         splits: number of images of each split, such as ``{"train": 2934, "val": 367, "test": 366}``.
         counts: images (or objects) of each class by split, such as ``{"train": {"roses": 513}}``.

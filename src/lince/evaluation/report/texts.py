@@ -73,7 +73,7 @@ def list_data_facts(data: DataSummary, classes: int) -> NamedTexts:
     return [
         (_("folder"), data.root),
         (_("format"), data.format),
-        (_("images"), used),
+        (_("images and labels"), used),
         (_("split"), splits),
         (_("classes"), format_count(classes)),
         (_("dataset hash"), data.fingerprint),

@@ -7,6 +7,7 @@ pixel.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -85,6 +86,7 @@ class ObjectTableBuilder:
         self._point_counts = array("q")
         self._points: list[Ring] = []
         self._known_objects: set[tuple[int, int, Box]] = set()
+        self._refused_counts: Counter[int] = Counter()  # labels by row
         self.rejected: list[RejectedItem] = []
         self.repaired: list[RejectedItem] = []
 
@@ -102,12 +104,27 @@ class ObjectTableBuilder:
         self._class_ids.append(class_id)
         return len(self._names) - 1
 
-    def reject(self, path: str, reason: str, remedy: str = "", line: int | None = None, kind: str = "row") -> None:
+    def reject(
+        self,
+        path: str,
+        reason: str,
+        remedy: str = "",
+        line: int | None = None,
+        kind: str = "row",
+        *,
+        row: int | None = None,
+    ) -> None:
         """Record what cannot be used: at ``line`` of the file ``path`` (or the whole file), for ``reason``.
 
-        ``kind`` is one of ``lince.annotations.REJECTION_KINDS``.
+        ``kind`` is one of ``lince.annotations.REJECTION_KINDS``. ``row`` is the image that loses an object by it.
         """
         self.rejected.append(RejectedItem(path, reason, remedy, line, kind))
+        if row is not None:
+            self._refused_counts[row] += 1
+
+    def count_refused(self, row: int, count: int) -> None:
+        """Count ``count`` objects of the image at ``row`` that were rejected before the image was added."""
+        self._refused_counts[row] += count
 
     def add(self, row: int, raw_object: RawObject) -> bool:
         """Add an object to the image in ``row``, repaired where ``options.fix`` says so; return whether it is used.
@@ -121,6 +138,7 @@ class ObjectTableBuilder:
             box = self._fit_to_image(raw_object, box, height, width)
         if isinstance(box, RejectedItem):
             self.rejected.append(box)
+            self._refused_counts[row] += 1
             return False
         if self._is_duplicate(row, raw_object, box):
             return False
@@ -159,7 +177,8 @@ class ObjectTableBuilder:
         """Return the table of all images and objects.
 
         ``format_name`` becomes ``LabelTable.format``; ``classes`` are the names that the objects' class ids index. The
-        objects of an image are neighbours in the table, in the order in which they were added.
+        objects of an image are neighbours in the table, in the order in which they were added. An image whose objects
+        were all refused is left out: it does show something.
         """
         rows = np.frombuffer(self._rows, np.int64)
         order = np.argsort(rows, kind="stable")
@@ -175,19 +194,32 @@ class ObjectTableBuilder:
             masks=StringColumn.from_strings(self._masks),
         )
         objects = unsorted if (np.diff(order) == 1).all() else unsorted.reorder(order)
+        kept = self._keep_known_images(counts)
         return LabelTable(
             root=tree.root,
             format=format_name,
-            names=StringColumn.from_strings(self._names),
+            names=StringColumn.from_strings(self._names).take(kept),
             classes=Classes(tuple(classes)),
-            class_ids=np.frombuffer(self._class_ids, np.int32),
-            splits=np.frombuffer(self._splits, np.int8),
+            class_ids=np.frombuffer(self._class_ids, np.int32)[kept],
+            splits=np.frombuffer(self._splits, np.int8)[kept],
             rejected=tuple(self.rejected),
-            objects=objects,
-            sizes=np.frombuffer(self._sizes, np.int32).reshape(-1, 2),
+            objects=objects if len(kept) == len(self._names) else objects.select_images(kept),
+            sizes=np.frombuffer(self._sizes, np.int32).reshape(-1, 2)[kept],
             repaired=tuple(self.repaired),
             tree=None if isinstance(tree, LocalFolder) else tree,
         )
+
+    def _keep_known_images(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows of the images that have objects, or lost none; reject the others.
+
+        ``counts`` int64 (N,) are the objects of each image.
+        """
+        is_lost = np.zeros(len(self._names), bool)
+        for row, refused_count in sorted(self._refused_counts.items()):
+            if refused_count and not counts[row] and self._class_ids[row] == UNLABELLED:
+                is_lost[row] = True
+                self.rejected.append(reject_lost_image(self._names[row], refused_count))
+        return np.flatnonzero(~is_lost)
 
     def _all_valid(self, rows: NDArray[np.int64], boxes: NDArray[np.float64]) -> bool:
         """Whether all boxes (M, 4) on the images ``rows`` pass the checks of ``add``."""
@@ -252,6 +284,12 @@ class ObjectTableBuilder:
 
     def _record_repair(self, raw_object: RawObject, reason: str, repair: str, kind: str) -> None:
         self.repaired.append(RejectedItem(raw_object.path, reason, repair, raw_object.line, kind))
+
+
+def reject_lost_image(name: str, refused_count: int) -> RejectedItem:
+    """Return the rejection of the image ``name``, of whose objects none could be used."""
+    reason = _("none of its labels could be used ({count})").format(count=refused_count)
+    return RejectedItem(name, reason, _("correct its labels, which are listed too"), kind="lost")
 
 
 def compute_bounding_box(rings: Sequence[Ring]) -> Box:

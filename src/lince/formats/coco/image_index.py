@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from lince.formats.builders.object_table import ObjectTableBuilder
 from lince.formats.image_lookup import ImageLookup, read_sizes_by_name
 from lince.i18n import _
 from lince.parsing.json_reader import JsonNode, JsonValueError, is_encodable_text, is_number, parse_image_side
-from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.splits import UNASSIGNED, find_split_words, parse_split_name
 from lince.storage.parent_tree import iterate_parent_trees
 from lince.storage.tree import DataLocation, get_file_stem
 
 CocoId = int | float | str
+_Entry = TypeVar("_Entry")
 _MAX_PROBES = 20
-_WORD_PATTERN = re.compile(r"[^\W\d_]+")
 
 
 class CocoImage(NamedTuple):
@@ -57,6 +56,7 @@ class ImageIndex:
         self._image_lookup: ImageLookup | None = None
         self._prefix = ""
         self._path_by_image: dict[str, str] = {}
+        self._named_images: set[str] = set()
 
     @property
     def image_lookup(self) -> ImageLookup:
@@ -83,6 +83,7 @@ class ImageIndex:
         names_by_id: dict[CocoId, set[str | None]] = {}
         for entry in entries:
             names_by_id.setdefault(entry.id, set()).add(entry.image_name)
+        self._named_images.update(entry.image_name for entry in entries if entry.image_name is not None)
         split = infer_split(root.path)
         images: dict[CocoId, CocoImage | None] = {}
         rejections = []
@@ -95,7 +96,16 @@ class ImageIndex:
                 self._path_by_image[entry.image_name] = entry.path
                 images[entry.id] = CocoImage(self._builder.add_image(entry.image_name, split, entry.size), entry.size)
         self._reject_entries(root, rejections)
-        return images
+        return add_other_forms(images)
+
+    def reject_unnamed(self) -> None:
+        """Reject the images that no file names; of a folder above the location, which holds other things too, none."""
+        if self._prefix or self._location.tree.is_remote:
+            return
+        for name in self.image_lookup.names:
+            if name not in self._named_images and is_encodable_text(name):
+                reason, remedy = _("no label file names it"), _("add it to one, or move it elsewhere")
+                self._builder.reject(name, reason, remedy, kind="unlabelled")
 
     def _read_entries(self, root: JsonNode) -> Iterator[_ImageEntry]:
         """Yield the image entries of a file with the image file found for each; reject malformed ones."""
@@ -155,18 +165,14 @@ def infer_split(name: str) -> int:
     Split words in the file name count first, and are unclear when they differ; else the nearest folder named as a
     split.
     """
-    splits = {SPLIT_WORDS[word] for word in _split_words(get_file_stem(name)) if word in SPLIT_WORDS}
+    splits = set(find_split_words(get_file_stem(name)))
     if splits:
         return splits.pop() if len(splits) == 1 else UNASSIGNED
     for folder in name.split("/")[-2::-1]:
-        words = _split_words(folder)
-        if len(words) == 1 and words[0] in SPLIT_WORDS:
-            return SPLIT_WORDS[words[0]]
+        split = parse_split_name(folder)
+        if split is not None:
+            return split
     return UNASSIGNED
-
-
-def _split_words(text: str) -> list[str]:
-    return _WORD_PATTERN.findall(text.lower())
 
 
 def _find_image_root(location: DataLocation, root: JsonNode) -> tuple[ImageLookup, str]:
@@ -229,6 +235,20 @@ def read_id(node: JsonNode) -> CocoId:
         raise node.get_child("id").make_error(_("an id"))
     coco_id: CocoId = value
     return coco_id
+
+
+def add_other_forms(by_id: dict[CocoId, _Entry]) -> dict[CocoId, _Entry]:
+    """Return ``by_id`` with each number also as a text, and each text of digits as a number, where that is no other id.
+
+    Some tools write ``"7"`` in one list and ``7`` in another.
+    """
+    others: dict[CocoId, _Entry] = {}
+    for key, entry in by_id.items():
+        if not isinstance(key, str):
+            others[str(key)] = entry
+        elif key.isascii() and key.isdecimal() and len(key) < 19:
+            others[int(key)] = entry
+    return {**others, **by_id}
 
 
 def _has_image_id(node: JsonNode) -> bool:

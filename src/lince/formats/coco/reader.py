@@ -3,13 +3,14 @@
 The format is that of Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014, as the data format page of
 cocodataset.org and the COCO API define it. Class ids are given to the categories by ascending COCO id. Roboflow puts a
 category 0 first that only names the project: it is no class when it is the supercategory of all others and no
-annotation of the first file has it. In further files names count, not ids.
+annotation has it. Between files names count, not ids.
 """
 
 from __future__ import annotations
 
 import posixpath
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from lince.errors import DataError
 from lince.formats.builders.object_table import ObjectTableBuilder
 from lince.formats.coco.annotation import parse_annotation
 from lince.formats.coco.fast_path import read_batch
-from lince.formats.coco.image_index import CocoId, CocoImage, ImageIndex, read_id
+from lince.formats.coco.image_index import CocoId, CocoImage, ImageIndex, add_other_forms, read_id
 from lince.formats.coco.writer import image_path, write
 from lince.formats.format import Capability, Format
 from lince.formats.table import LabelTable, ReadOptions
@@ -65,7 +66,7 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
             reader.add_file(name, progress)
             stage.advance()
     reader.add_rejected(json_reader.find_invalid_files(location.tree, _sibling_files(location, label_files)))
-    return reader.build_table()
+    return reader.build_table(progress)
 
 
 class _CocoReader:
@@ -77,18 +78,25 @@ class _CocoReader:
         self._image_index = ImageIndex(location, self._builder)
         self._class_names: list[str] = []
         self._unsupported_errors: list[DataError] = []
+        self._key_point_files: list[str] = []
+        self._told: set[str] = set()
         self._files_read = 0
 
-    def add_file(self, name: str, progress: Progress) -> None:
+    def add_file(self, name: str, progress: Progress, use_key_points: bool = False) -> None:
         """Add the images and annotations of the file ``name``.
 
-        A file of captions, key points and the like is rejected; ``build_table`` raises if there is no other.
+        A file of captions and the like is rejected; ``build_table`` raises if there is no other. One of key points with
+        boxes is kept aside unless ``use_key_points``, since another file usually has the boxes of the same images.
         """
         root = JsonNode(json_reader.load_json(self._tree, name), name)
         content = _unsupported_content(root)
+        has_key_points = "keypoints" in _first_item(root.value, "annotations") and not content
+        if has_key_points and not use_key_points:
+            self._key_point_files.append(name)
+            return
         if content:
             self._unsupported_errors.append(_unsupported_error(str(self._tree.root / name), content))
-            self._builder.reject(name, content, _("lince reads boxes, polygons and masks"))
+            self._builder.reject(name, content, _("lince reads boxes, polygons and masks"), kind="other-labels")
             return
         try:
             root = self._image_index.relocate_root(root)
@@ -102,23 +110,42 @@ class _CocoReader:
         """Record files that cannot be read."""
         self._builder.rejected += rejections
 
-    def build_table(self) -> LabelTable:
+    def build_table(self, progress: Progress) -> LabelTable:
         """Return the table of all files; raise ``DataError`` when none could be used."""
+        for name in self._key_point_files:
+            if self._files_read:
+                self._builder.reject(
+                    name, _("key points"), _("lince reads boxes, polygons and masks"), kind="other-labels"
+                )
+        for name in [] if self._files_read else self._key_point_files:
+            self.add_file(name, progress, use_key_points=True)
         if not self._files_read:
             raise self._unsupported_errors[0] if self._unsupported_errors else DataError(_("There is no COCO file."))
+        self._image_index.reject_unnamed()
         return self._builder.build_table(self._image_index.image_lookup.tree, NAME, self._class_names)
 
     def _read_class_ids(self, root: JsonNode, progress: Progress) -> dict[CocoId, int]:
         """Return the class id of each category of the file at ``root``, and add new class names."""
         names = self._read_categories(root)
-        project_category = None if self._files_read else _find_project_category(root, names)
-        if project_category is not None:
+        project_category = _find_project_category(root, names)
+        project_name = "" if project_category is None else names.pop(project_category)
+        if project_name and project_name not in self._told:
+            self._told.add(project_name)
             message = _(
                 "Category 0, '{name}', is the supercategory of all others and has no annotations: not used as a class."
             )
-            progress.show_message(message.format(name=names.pop(project_category)))
-        self._class_names += [name for name in names.values() if name not in self._class_names]
-        return {category: self._class_names.index(name) for category, name in names.items()}
+            progress.show_message(message.format(name=project_name))
+        self._tell_repeated_names(root, names, progress)
+        self._class_names += [name for name in dict.fromkeys(names.values()) if name not in self._class_names]
+        return add_other_forms({category: self._class_names.index(name) for category, name in names.items()})
+
+    def _tell_repeated_names(self, root: JsonNode, names: Mapping[CocoId, str], progress: Progress) -> None:
+        """Say which categories of the file at ``root`` have one name, and so are one class."""
+        for name, count in Counter(names.values()).items():
+            if count > 1 and name not in self._told:
+                self._told.add(name)
+                text = _("{path}: {count} categories are called '{name}': read as one class.")
+                progress.show_message(text.format(path=root.path, count=count, name=name))
 
     def _read_categories(self, root: JsonNode) -> dict[CocoId, str]:
         """Return the names of the categories by ascending id, numbers before texts.
@@ -145,6 +172,10 @@ class _CocoReader:
     ) -> None:
         """Add the annotations of a file: in batches where possible, else one by one."""
         annotations = root.get_child("annotations")
+        count = sum(isinstance(item, dict) and bool(item.get("keypoints")) for item in annotations.as_list())
+        if count:
+            reason = _("{count} annotations have key points: only their boxes, polygons and masks are read")
+            self._builder.reject(root.path, reason.format(count=count), kind="reduced")
         for first in range(0, len(annotations.as_list()), _BATCH_SIZE):
             batch = read_batch(annotations.value[first : first + _BATCH_SIZE], images, class_ids)
             if batch is None or not self._builder.extend(batch):
@@ -159,10 +190,17 @@ class _CocoReader:
             try:
                 image = _look_up(node, "image_id", images, "no-image")
                 if image is not None:  # else the image was rejected, and its annotations with it
-                    class_id = _look_up(node, "category_id", class_ids, "class")
-                    builder.add(image.row, parse_annotation(node, class_id, image.size))
+                    self._add_annotation(node, image, class_ids)
             except JsonValueError as error:
                 builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
+
+    def _add_annotation(self, node: JsonNode, image: CocoImage, class_ids: Mapping[CocoId, int]) -> None:
+        """Add the annotation at ``node`` to ``image``, or its rejection."""
+        try:
+            class_id = _look_up(node, "category_id", class_ids, "class")
+            self._builder.add(image.row, parse_annotation(node, class_id, image.size))
+        except JsonValueError as error:
+            self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind, row=image.row)
 
 
 def _find_label_files(location: DataLocation, at_most: int | None = None) -> list[str]:
@@ -193,6 +231,8 @@ def _is_coco(location: DataLocation, name: str) -> bool:
     value = json_reader.peek_json(location.tree, name, _HEAD_BYTES)
     if not isinstance(value, dict) or "shapes" in value:
         return False
+    if len(head) < _HEAD_BYTES and not {"annotations", "images"} & value.keys():
+        return False  # a list of categories alone, as Label Studio writes beside other formats
     annotation, image = _first_item(value, "annotations"), _first_item(value, "images")
     category = _first_item(value, "categories")
     return bool(_ANNOTATION_KEYS & annotation.keys() or "file_name" in image or "coco_url" in image) or (
@@ -216,7 +256,7 @@ def _unsupported_content(root: JsonNode) -> str:
         return _("captions")
     if "segments_info" in first:
         return _("panoptic segments")
-    return _("key points") if "keypoints" in first else ""
+    return _("key points") if "keypoints" in first and not ({"bbox", "segmentation"} & first.keys()) else ""
 
 
 def _find_project_category(root: JsonNode, names: dict[CocoId, str]) -> CocoId | None:
@@ -242,6 +282,9 @@ def _look_up(node: JsonNode, key: str, by_id: Mapping[CocoId, _Entry], kind: str
     try:
         return by_id[value]
     except (KeyError, TypeError):
+        if value is None:
+            error = node.get_child(key).make_error(_("an id"))
+            raise JsonValueError(error.path, error.reason, kind) from None
         reason = _("{value} is not declared").format(value=json_reader.format_value(value))
         raise JsonValueError(f"{node.path}/{key}", reason, kind) from None
 

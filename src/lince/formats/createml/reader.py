@@ -9,7 +9,6 @@ and ``annotation``), and one file for each split as Roboflow lays them out.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.parsing.json_reader import JsonNode, is_encodable_text, load_json, peek_json
 from lince.progress import SILENT, Progress
-from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.splits import UNASSIGNED, find_split_words, infer_split_from_folders
 from lince.storage.parent_tree import iterate_parent_trees
 from lince.storage.tree import DataLocation, FileTree
 
@@ -134,7 +133,7 @@ class _CreateMLReader:
             try:
                 label, (x, y, box_width, box_height) = _parse_annotation(node)
             except DataError as error:
-                self._builder.reject(node.path, error.problem.removeprefix(f"{node.path}: "), error.remedy)
+                self._builder.reject(node.path, error.problem.removeprefix(f"{node.path}: "), error.remedy, row=row)
                 continue
             box_width, box_height = (box_width * width, box_height * height) if size else (box_width, box_height)
             x, y = (x * width, y * height) if size else (x, y)
@@ -243,10 +242,10 @@ def _infer_split(path: str, image_name: str, several_files: bool) -> int:
 
     With ``several_files`` a split word in the label file's name counts too. The first that is found decides.
     """
-    words = [word for name in (path, image_name) if not posixpath.isabs(name) for word in name.lower().split("/")[:-1]]
+    splits = [split for name in (path, image_name) if (split := infer_split_from_folders(name)) != UNASSIGNED]
     if several_files:
-        words += re.split(r"[^a-z]+", posixpath.basename(path).lower())
-    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), UNASSIGNED)
+        splits += find_split_words(posixpath.basename(path))
+    return next(iter(splits), UNASSIGNED)
 
 
 FORMAT = Format(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lince.annotations import DIFFICULT, GROUP, OCCLUDED, TRUNCATED
 from lince.errors import AmbiguousError
-from lince.formats.csv_text import find_first_line
+from lince.formats.csv_text import find_first_line, split_cells
 from lince.i18n import _
 from lince.storage.scan import looks_like_image
 
-XYXY, XYWH = "corners", "sides"
+XYXY, XYWH, CENTRE = "corners", "sides", "centre"
 _FILE_HEADERS = [
     "path",
     "file_path",
@@ -37,6 +36,8 @@ _TOP_HEADERS = ["ymin", "y_min", "y1", "top", "ytl", "bbox_ymin", "bbox_y1"]
 _RIGHT_HEADERS = ["xmax", "x_max", "x2", "right", "xbr", "bbox_xmax", "bbox_x2"]
 _BOTTOM_HEADERS = ["ymax", "y_max", "y2", "bottom", "ybr", "bbox_ymax", "bbox_y2"]
 _X_HEADERS, _Y_HEADERS = ["bbox_x", "x", "left", "xmin", "x_min"], ["bbox_y", "y", "top", "ymin", "y_min"]
+_CENTRE_X_HEADERS = ["x_center", "x_centre", "xcenter", "xcentre", "center_x", "centre_x", "cx", "xc", "x_c"]
+_CENTRE_Y_HEADERS = ["y_center", "y_centre", "ycenter", "ycentre", "center_y", "centre_y", "cy", "yc", "y_c"]
 _BOX_WIDTH_HEADERS, _BOX_HEIGHT_HEADERS = (
     ["bbox_width", "bbox_w", "box_width", "w", "width"],
     ["bbox_height", "bbox_h", "box_height", "h", "height"],
@@ -45,6 +46,14 @@ _IMAGE_WIDTH_HEADERS, _IMAGE_HEIGHT_HEADERS = (
     ["image_width", "img_width", "width"],
     ["image_height", "img_height", "height"],
 )
+# Columns that no table of classes has, even where they do not make a box.
+_SHAPE_HEADERS = frozenset([
+    *_CENTRE_X_HEADERS, *_CENTRE_Y_HEADERS, "xmin", "x_min", "xmax", "x_max", "ymin", "y_min", "ymax", "y_max", "x1",
+    "y1", "x2", "y2", "xtl", "ytl", "xbr", "ybr", "bbox", "bboxes", "bounding_box", "boundingbox", "box", "boxes",
+    "caja", "cajas", "caixa", "caixas", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "bbox_width", "bbox_height", "polygon",
+    "polygons", "points", "segmentation", "rle", "encodedpixels", "encoded_pixels", "region_shape_attributes",
+    "predictionstring",
+])  # fmt: skip
 _FLAGS_BY_HEADER = {
     "isoccluded": OCCLUDED,
     "occluded": OCCLUDED,
@@ -60,9 +69,9 @@ class BoxColumns:
     """The columns of a table of boxes, as indices from 0.
 
     ``box`` are the columns of left, top, right, bottom where ``box_format`` is ``XYXY``, of left, top, width, height
-    where it is ``XYWH``. ``file`` names the image and ``label`` the class. ``size`` are those of the image's width and
-    height in pixels. ``flags`` maps columns of 0 and 1 to object flags. ``normalised`` says that boxes are always
-    fractions of the image's sides.
+    where it is ``XYWH``, of the centre's x and y, width, height where it is ``CENTRE``. ``file`` names the image and
+    ``label`` the class. ``size`` are those of the image's width and height in pixels. ``flags`` maps columns of 0 and 1
+    to object flags. ``normalised`` says that boxes are always fractions of the image's sides.
     """
 
     delimiter: str
@@ -88,18 +97,16 @@ def detect_columns(text: str) -> BoxColumns | None:
     return _columns_from_header(cells, delimiter) or _columns_from_first_row(cells, delimiter)
 
 
-def split_cells(line: str, delimiter: str) -> list[str]:
-    """Return the cells of one line, quotes resolved; none when it cannot be parsed."""
-    try:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:
-        return []
-
-
 def find_box_columns(names: Sequence[str]) -> list[str]:
     """Return the column names in ``names`` that hold the box of an object; empty unless all four are there."""
     columns, _box_format = _find_box([normalise_header(name) for name in names])
     return [] if columns is None else [names[i] for i in columns]
+
+
+def find_shape_columns(names: Sequence[str]) -> list[str]:
+    """Return the column names in ``names`` that speak of where objects are, complete or not."""
+    complete = find_box_columns(names)
+    return complete or [name for name in names if normalise_header(name) in _SHAPE_HEADERS]
 
 
 def normalise_header(name: str) -> str:
@@ -152,6 +159,7 @@ def _find_box(names: Sequence[str]) -> tuple[tuple[int, int, int, int] | None, s
     """Return the four box columns and their format; ``None`` and an empty text when they are not all there."""
     for box_format, header_lists in (
         (XYXY, (_LEFT_HEADERS, _TOP_HEADERS, _RIGHT_HEADERS, _BOTTOM_HEADERS)),
+        (CENTRE, (_CENTRE_X_HEADERS, _CENTRE_Y_HEADERS, _BOX_WIDTH_HEADERS, _BOX_HEIGHT_HEADERS)),
         (XYWH, (_X_HEADERS, _Y_HEADERS, _BOX_WIDTH_HEADERS, _BOX_HEIGHT_HEADERS)),
     ):
         positions = [next(iter(_find_positions(names, headers)), None) for headers in header_lists]

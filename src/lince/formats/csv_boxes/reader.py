@@ -26,7 +26,7 @@ from lince.formats.csv_boxes import columns as csv_boxes_columns
 from lince.formats.csv_boxes.columns import BoxColumns
 from lince.formats.csv_boxes.rows import BoxRow, read_rows
 from lince.formats.csv_boxes.writer import HEADER, image_path, write
-from lince.formats.csv_text import CSV_SUFFIXES, decode_text
+from lince.formats.csv_text import CSV_SUFFIXES, decode_text, split_cells
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, read_sizes_by_name
 from lince.formats.table import LabelTable, ReadOptions
@@ -157,7 +157,9 @@ class _TableReader:
                 reason = _("line {line} puts {photo} in another split").format(
                     line=image.rows[0].line, photo=image_name
                 )
-                self._builder.reject(image.table_name, reason, _("correct one of the two"), row.line)
+                self._builder.reject(
+                    image.table_name, reason, _("correct one of the two"), row.line, "split", row=image_row
+                )
             elif row.box is not None:
                 left, top, right, bottom = (value * side for value, side in zip(row.box, scale, strict=True))
                 class_id = self._class_index.get_id(self._class_descriptions.get(row.class_name, row.class_name))
@@ -238,7 +240,7 @@ def _read_class_descriptions(tree: FileTree) -> dict[str, str]:
     for name in tree.listing.find_by_suffix(".csv"):
         if "class-descriptions" in posixpath.basename(name).lower():
             lines = decode_text(tree.read(name)).splitlines()
-            pairs = (csv_boxes_columns.split_cells(line, ",") for line in lines)
+            pairs = (split_cells(line, ",") for line in lines)
             class_names.update({cells[0].strip(): cells[1].strip() for cells in pairs if len(cells) == 2})
     return class_names
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lince.errors import DataError
 from lince.formats.builders.object_table import Box, ObjectTableBuilder
-from lince.formats.csv_boxes.columns import XYWH, BoxColumns
-from lince.formats.csv_text import decode_text
+from lince.formats.csv_boxes.columns import CENTRE, XYXY, BoxColumns
+from lince.formats.csv_text import decode_text, read_records
 from lince.i18n import _
 from lince.parsing.json_reader import is_encodable_text
-from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.splits import SPLIT_WORDS, UNASSIGNED, find_split_words, infer_split_from_folders
 from lince.storage.tree import FileTree
 
 _MAX_SIDE = 2**31 - 1
@@ -47,6 +43,10 @@ def read_rows(tree: FileTree, name: str, columns: BoxColumns, builder: ObjectTab
     split = infer_split(name)
     rows = []
     for line, cells in _read_lines(tree, name, columns):
+        if cells is None:
+            reason = _("a quotation mark opens here and is not closed")
+            builder.reject(name, reason, _("close it or remove it"), line, "row")
+            continue
         try:
             rows.append(_parse_row(line, cells, columns, split))
         except _RowError as error:
@@ -59,8 +59,8 @@ def infer_split(name: str) -> int:
 
     Folders count before the file name.
     """
-    words = [*posixpath.dirname(name).lower().split("/"), *re.split(r"[^a-z]+", posixpath.basename(name).lower())]
-    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), UNASSIGNED)
+    split = infer_split_from_folders(name)
+    return split if split != UNASSIGNED else next(iter(find_split_words(posixpath.basename(name))), UNASSIGNED)
 
 
 class _RowError(Exception):
@@ -72,25 +72,16 @@ class _RowError(Exception):
         self.kind = kind
 
 
-def _read_lines(tree: FileTree, name: str, columns: BoxColumns) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, cells) of each row below the header, blank rows left out.
+def _read_lines(tree: FileTree, name: str, columns: BoxColumns) -> Iterator[tuple[int, list[str] | None]]:
+    """Yield (line, cells) of each row below the header as ``read_records`` does.
 
     Raise ``DataError`` where the text cannot be parsed as CSV.
     """
-    text = decode_text(tree.read(name))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=columns.delimiter)
-    try:
-        rows = ((reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells))
-        if columns.has_header:
-            next(rows, None)
-        yield from rows
-    except csv.Error as error:
-        path = tree.root / name
-        raise DataError(
-            _("{path}:{line} cannot be read: {error}.").format(path=path, line=reader.line_num, error=error),
-            _("Expected a table of boxes."),
-            _("Correct the line, or export the table again."),
-        ) from error
+    keys = (columns.file, columns.label, *columns.box)
+    rows = read_records(tree.root / name, decode_text(tree.read(name)), columns.delimiter, columns.column_count, keys)
+    if columns.has_header:
+        next(rows, None)
+    return rows
 
 
 def _parse_row(line: int, cells: Sequence[str], columns: BoxColumns, split: int) -> BoxRow:
@@ -104,7 +95,7 @@ def _parse_row(line: int, cells: Sequence[str], columns: BoxColumns, split: int)
         raise _RowError(_("no file"))
     box = _parse_box([cells[i].strip() for i in columns.box], columns)
     if box is not None and not class_name:
-        raise _RowError(_("no class"), "class")
+        raise _RowError(_("no class"), "no-class")
     if box is None and class_name:
         raise _RowError(_("a class without a box"))
     flags = sum({flag for i, flag in columns.flags.items() if cells[i].strip().lower() in ("1", "true", "yes")})
@@ -120,7 +111,9 @@ def _parse_box(cells: Sequence[str], columns: BoxColumns) -> Box | None:
     if not any(cells):
         return None
     left, top, third, fourth = (_parse_number(cell, columns) for cell in cells)
-    return (left, top, left + third, top + fourth) if columns.box_format == XYWH else (left, top, third, fourth)
+    if columns.box_format == CENTRE:
+        left, top = left - third / 2, top - fourth / 2
+    return (left, top, third, fourth) if columns.box_format == XYXY else (left, top, left + third, top + fourth)
 
 
 def _parse_number(cell: str, columns: BoxColumns) -> float:
@@ -148,5 +141,5 @@ def _parse_split(cells: Sequence[str], columns: BoxColumns, split: int) -> int:
     """Return the split that the row names, else ``split``; raise ``_RowError`` for an unknown word."""
     word = cells[columns.split].strip().lower() if columns.split is not None else ""
     if word and word not in SPLIT_WORDS:
-        raise _RowError(_("unknown split '{word}'").format(word=word[:40]))
+        raise _RowError(_("unknown split '{word}'").format(word=word[:40]), "split")
     return SPLIT_WORDS[word] if word else split

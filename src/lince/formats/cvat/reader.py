@@ -126,7 +126,7 @@ class _CvatReader:
         class_names = _read_tags(image)
         if len(class_names) > 1:
             reason = _("it has several classes: {names}").format(names=", ".join(class_names))
-            self._builder.reject(label_file, reason, _("keep one"), image.line)
+            self._builder.reject(label_file, reason, _("keep one"), image.line, "several-classes")
             if all(element.tag == "tag" for element in image.children):
                 return
         class_id = self._class_index.get_id(class_names[0]) if len(class_names) == 1 else UNLABELLED
@@ -153,7 +153,7 @@ class _CvatReader:
             except KeyError as error:
                 reason = _("a <{tag}> without {name}").format(tag=element.tag, name=error.args[0])
             except ValueError as error:
-                reason, kind = _("a coordinate is not a number: {error}").format(error=error), "number"
+                reason, kind = _("a coordinate is not a number: {text}").format(text=error), "number"
             except DataError as error:
                 reason = error.problem
             else:
@@ -163,7 +163,7 @@ class _CvatReader:
                     RawObject(self._class_index.get_id(class_name), box, label_file, element.line, flags, rings, mask),
                 )
         if reason:
-            self._builder.reject(label_file, reason, _("correct or remove it"), element.line, kind)
+            self._builder.reject(label_file, reason, _("correct or remove it"), element.line, kind, row=row)
 
     def _find_image(self, label_file: str, name: str, subset: str) -> str | None:
         """Return the image file that CVAT calls ``name``, ``None`` for none.

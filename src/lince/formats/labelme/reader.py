@@ -35,6 +35,7 @@ from lince.storage.tree import DataLocation, FileTree
 NAME = "labelme"
 _MAX_PROBES = 8  # files opened to recognise the format
 _HEAD_BYTES = 4096
+_NO_CLASSES = ("__ignore__", "_background_", "__background__")  # as in LabelMe's own list of labels
 _MAX_CLASS_FILE_BYTES = 2**20
 _LABELME_KEYS = {"version", "flags", "imagePath", "imageData", "imageHeight"}
 
@@ -150,18 +151,22 @@ class _LabelMeReader:
         class_names = [name for name, value in flags.items() if value is True] if isinstance(flags, dict) else []
         if class_names:
             self._image_flags[row] = class_names
-        for raw_object in self._read_objects(root, size):
+        for raw_object in self._read_objects(root, row, size):
             self._builder.add(row, raw_object)
 
-    def _read_objects(self, root: JsonNode, size: tuple[int, int]) -> list[RawObject]:
-        """Return the objects of a document; polygons of one group become one object with several rings."""
+    def _read_objects(self, root: JsonNode, row: int, size: tuple[int, int]) -> list[RawObject]:
+        """Return the objects of a document; polygons of one group become one object with several rings.
+
+        Shapes that cannot be used are rejected, as ones of the image at ``row``.
+        """
         objects: list[RawObject] = []
         groups: dict[tuple[int, str], int] = {}
         for node in root.get_child("shapes").items():
             try:
                 raw_object = self._parse_object(node, size)
             except JsonValueError as error:
-                self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
+                remedy, lost_row = ("", None) if error.kind == "reduced" else (error.remedy, row)
+                self._builder.reject(error.path, error.reason, remedy, kind=error.kind, row=lost_row)
                 continue
             group_id = node.value.get("group_id")
             if group_id is None or not raw_object.rings:
@@ -179,6 +184,10 @@ class _LabelMeReader:
         """Return the object of one shape; raise ``JsonValueError``."""
         shape = parse_shape(node, size)
         name = node.get_text("label")
+        if name in _NO_CLASSES:
+            raise JsonValueError(node.path, _("'{name}' marks what is no object").format(name=name), "reduced")
+        if not name.strip():
+            raise JsonValueError(node.path, _("a shape without a label"), "no-class")
         return RawObject(
             self._class_index.get_id(name), shape.box, node.path, None, parse_flags(node), shape.rings, shape.mask
         )
@@ -212,9 +221,8 @@ class _LabelMeReader:
                     if class_names
                     else _("no class")
                 )
-                rejected.append(
-                    RejectedItem(image_name, reason, _("set one flag"), None, "class" if class_names else "no-label")
-                )
+                kind = "several-classes" if class_names else "no-label"
+                rejected.append(RejectedItem(image_name, reason, _("set one flag"), None, kind))
         keep = np.flatnonzero(class_ids != UNLABELLED)
         labelled = replace(
             table,

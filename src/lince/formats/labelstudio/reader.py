@@ -111,6 +111,7 @@ class _LabelStudioReader:
             raise JsonValueError(task.path, _("its photo {name} is missing").format(name=shown_reference), "no-image")
         if image_name in self._used_images:
             raise JsonValueError(task.path, _("{name} appears twice").format(name=image_name), "double")
+        self._refused_results = 0
         regions = self._parse_regions(task)
         if regions is None:
             raise JsonValueError(task.path, _("{name} has not been labelled yet").format(name=image_name), "no-label")
@@ -118,7 +119,7 @@ class _LabelStudioReader:
         class_names = list(dict.fromkeys(name for region in regions for name in get_image_classes(region)))
         if len(class_names) > 1:
             reason = _("it has several classes: {names}").format(names=", ".join(class_names))
-            self._builder.reject(task.path, reason, _("keep one"))
+            self._builder.reject(task.path, reason, _("keep one"), kind="several-classes")
             if all(get_image_classes(region) for region in regions):
                 return
         class_id = self._class_index.get_id(class_names[0]) if len(class_names) == 1 else UNLABELLED
@@ -126,6 +127,7 @@ class _LabelStudioReader:
             self._image_lookup.tree, image_name
         )
         row = self._builder.add_image(image_name, _find_split(data, image_name), size, class_id)
+        self._builder.count_refused(row, self._refused_results)
         self._add_objects(row, regions, size)
 
     def _parse_regions(self, task: JsonNode) -> list[AnnotationRegion] | None:
@@ -167,6 +169,7 @@ class _LabelStudioReader:
                 yield parse(node)
             except JsonValueError as error:
                 self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
+                self._refused_results += 1
 
     def _reject_annotation(self, annotation: JsonNode, reason: str) -> None:
         """Reject an annotation that does not count."""
@@ -185,9 +188,9 @@ class _LabelStudioReader:
             try:
                 name, make_object = parse_region(region, size)
             except JsonValueError as error:
-                self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
+                self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind, row=row)
             except DataError as error:
-                self._builder.reject(region.path, error.problem, error.remedy)
+                self._builder.reject(region.path, error.problem, error.remedy, row=row)
             else:
                 self._builder.add(row, make_object(self._class_index.get_id(name)))
 

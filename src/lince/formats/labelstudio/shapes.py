@@ -107,7 +107,9 @@ def parse_region(region: AnnotationRegion, size: Size) -> tuple[str, Callable[[i
     read, and ``DataError`` when a mask does not fit the image.
     """
     parse_shape = next((parse_shape for key, parse_shape in _SHAPE_PARSERS.items() if key in region.value), None)
-    if parse_shape is None:
+    if not region.value and str(region.metadata.get("type")).endswith("labels"):
+        raise JsonValueError(region.path, _("a result without a value"))
+    if parse_shape is None or "keypointlabels" in region.value:
         kind_name = str(region.metadata.get("type") or ", ".join(list(region.value)[:4]) or _("nothing"))
         raise JsonValueError(region.path, _("lince does not read {what}").format(what=ascii(kind_name[:40])))
     labels = get_region_labels(region)

@@ -8,17 +8,19 @@ These legends are read:
 - ``_classes.csv`` (Roboflow): value and name
 - ``classes.txt``: ``value name``, or one name per line
 - ``classes.json``: names with colours or values, in the forms in use
+- where there is none of these, a YAML file with ``names``, such as ``data.yaml``
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lince.errors import AmbiguousError, DataError
+from lince.formats.yolo.dataset_yaml import read_yaml_config
 from lince.i18n import _
 from lince.parsing import json_reader
 from lince.storage.tree import FileTree
@@ -30,6 +32,7 @@ _TEXT_FILES = {
     LABELMAP_FILE, "label_map.txt", "label_colors.txt", "class_dict.csv", "_classes.csv", "classes.csv", "classes.txt",
     "labels.txt", "legend.txt", "legend.csv",
 }  # fmt: skip
+_YAML_SUFFIXES = (".yaml", ".yml")
 _JSON_FILES = {"classes.json", "labels.json", "legend.json", "meta.json"}
 _BACKGROUND_NAMES = {
     "background",
@@ -144,9 +147,24 @@ def find_colour_map(tree: FileTree, folders: Iterable[str]) -> str:
                 _("Expected one legend that maps the colours or values in the masks to classes."),
                 _("Move the others elsewhere."),
             )
+        names = names or _find_yaml_files(tree, folder)
         if names:
             return posixpath.join(folder, names[0])
     return ""
+
+
+def _find_yaml_files(tree: FileTree, folder: str) -> list[str]:
+    """Return the YAML files in ``folder`` that give names of classes, the first only."""
+    names = [name for name in tree.listing.list_files(folder) if name.lower().endswith(_YAML_SUFFIXES)]
+    return [name for name in names if _read_yaml_names(tree, posixpath.join(folder, name))][:1]
+
+
+def _read_yaml_names(tree: FileTree, name: str) -> Mapping[int, str]:
+    """Return the class names by value in a YAML file; empty when it gives none or is not readable."""
+    try:
+        return read_yaml_config(tree, name).names or {}
+    except DataError:
+        return {}
 
 
 def read_colour_map(tree: FileTree, name: str, pixel_values: Iterable[PixelValue]) -> ColourMap:
@@ -157,7 +175,11 @@ def read_colour_map(tree: FileTree, name: str, pixel_values: Iterable[PixelValue
     first value of its classes is unclear.
     """
     path = str(tree.root / name)
-    if name.lower().endswith(".json"):
+    if name.lower().endswith(_YAML_SUFFIXES):
+        names = _read_yaml_names(tree, name)
+        is_list = list(names) == list(range(len(names)))  # its numbers may be places in a list, not values
+        entries = [ColourMapEntry(text, None if is_list else value) for value, text in names.items()]
+    elif name.lower().endswith(".json"):
         entries = _parse_json(json_reader.load_json(tree, name, _MAX_BYTES), path)
     else:
         entries = _parse_lines(tree.read(name, _MAX_BYTES).decode("utf-8-sig", "replace"), path)

@@ -7,6 +7,7 @@ mask and its bounding box. Masks of instances (``SegmentationObject`` of Pascal 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,15 +26,17 @@ from lince.formats.table import LabelTable, ReadOptions
 from lince.formats.voc.image_sets import ImageSets
 from lince.i18n import _
 from lince.progress import SILENT, Progress
-from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.splits import UNASSIGNED, parse_split_name
 from lince.storage.parent_tree import iterate_parent_trees
 from lince.storage.tree import DataLocation, FileTree
 
 NAME = "masks"
 MASK_FOLDERS = frozenset({
     "masks", "mask", "segmentationclass", "segmentationclasspng", "segmentationclassraw", "trimaps", "segmentations",
-    "segmentation", "labels", "annotations",
+    "segmentation", "labels", "annotations", "label", "annotation", "groundtruth", "ground_truth", "gt",
 })  # fmt: skip
+_MASK_WORDS = frozenset({"mask", "masks", "label", "labels", "gt", "annotation", "annotations", "segmentation"})
+_IMAGE_WORDS = frozenset({"image", "images", "img", "imgs", "photo", "photos"})
 _IGNORED_FOLDERS = frozenset({"segmentationobject", "segmentationobjectpng", "segmentationclassvisualization"})
 _IMAGE_FOLDERS = frozenset({"images", "image", "img", "imgs", "jpegimages", "photos", "pictures", "rgb"})
 _SUFFIXES = ("_mask", "-mask", "_label", "_seg")
@@ -135,7 +138,9 @@ def _find_masks(location: DataLocation, max_count: int | None = None) -> MaskSet
     in_folders = [name for name in png_files if _is_in_mask_folder(f"{root}/{name}")]
     masks = in_folders or [name for name in png_files if _image_stems(name)[1:]]
     for tree, prefix in iterate_parent_trees(location) if masks else ():
-        image_lookup = ImageLookup(tree, (MASK_FOLDERS | _IGNORED_FOLDERS) if in_folders else frozenset())
+        parts = {part for folder in tree.listing.all_folders for part in folder.lower().split("/")}
+        mask_folders = frozenset(filter(_is_mask_folder, parts)) | _IGNORED_FOLDERS
+        image_lookup = ImageLookup(tree, mask_folders if in_folders else frozenset())
         image_finder = _MaskImagePairs(image_lookup)
         mask_files = frozenset(prefix + name for name in masks)
         pairs = [(prefix + name, image_finder.find_image(prefix + name)) for name in masks[:max_count]]
@@ -150,10 +155,15 @@ def _is_in_mask_folder(name: str) -> bool:
     """Whether a path leads through a folder for masks, and none for images or instances."""
     folders = name.lower().split("/")[:-1]
     return (
-        not MASK_FOLDERS.isdisjoint(folders)
+        any(map(_is_mask_folder, folders))
         and _IGNORED_FOLDERS.isdisjoint(folders)
         and _IMAGE_FOLDERS.isdisjoint(folders[1:])
     )
+
+
+def _is_mask_folder(folder: str) -> bool:
+    """Whether a folder of this name in lower case is one for masks: ``masks``, ``train_masks``."""
+    return folder in MASK_FOLDERS or not _MASK_WORDS.isdisjoint(re.split(r"[-_ ]", folder))
 
 
 def _image_stems(name: str) -> list[str]:
@@ -188,7 +198,15 @@ class _MaskImagePairs:
 def _strip_known_folders(name: str) -> str:
     """Return ``name`` without the folders that only separate images from masks."""
     *folders, stem = name.split("/")
-    return "/".join([*(folder for folder in folders if folder.lower() not in MASK_FOLDERS | _IMAGE_FOLDERS), stem])
+    return "/".join([*filter(None, map(_strip_kind_words, folders)), stem])
+
+
+def _strip_kind_words(folder: str) -> str:
+    """Return the name of a folder without what says that it holds images or masks: ``train`` for ``train_masks``."""
+    if folder.lower() in MASK_FOLDERS | _IMAGE_FOLDERS:
+        return ""
+    words = re.split(r"[-_ ]", folder)
+    return "_".join(word for word in words if word.lower() not in _MASK_WORDS | _IMAGE_WORDS)
 
 
 def _is_related_folder(folder: str, mask_file: str) -> bool:
@@ -327,7 +345,7 @@ def _add_objects(
             value = region.pixel_value.value
             shown_value = region.pixel_value.colour if value is None else value
             reason = _("{what} is not in the legend").format(what=shown_value)
-            builder.reject(mask_file, reason, _("add it to the legend"), kind="class")
+            builder.reject(mask_file, reason, _("add it to the legend"), kind="class", row=row)
         elif class_id != color_map.BACKGROUND:
             by_class.setdefault(class_id, []).append(region)
     for class_id, class_regions in sorted(by_class.items()):
@@ -343,7 +361,7 @@ def _merge_regions(regions: Sequence[MaskRegion], height: int) -> MaskRegion:
 
 def _split_from_path(image_name: str) -> int:
     """Return the split that a folder of the image is named after, the innermost one if there are several."""
-    splits = (SPLIT_WORDS.get(folder) for folder in reversed(image_name.lower().split("/")[:-1]))
+    splits = map(parse_split_name, reversed(image_name.split("/")[:-1]))
     return next((split for split in splits if split is not None), UNASSIGNED)
 
 

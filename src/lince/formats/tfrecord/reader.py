@@ -34,7 +34,7 @@ from lince.formats.tfrecord.shards import (
 from lince.formats.tfrecord.writer import write
 from lince.i18n import _
 from lince.progress import SILENT, Progress
-from lince.splits import SPLIT_WORDS, UNASSIGNED
+from lince.splits import UNASSIGNED, find_split_words
 from lince.storage.tree import DataLocation, get_file_stem
 
 NAME = "tfrecord"
@@ -157,18 +157,18 @@ class _TfRecordReader:
         try:
             class_id = self._classes.get_index(parsed_object.label, parsed_object.text)
         except DataError as error:
-            self._reject(path, error, "class")
+            self._reject(path, error, "class", row)
             return
         try:
             mask = decode_object_mask(parsed_object, size)
         except DataError as error:
-            self._reject(path, error, "row")
+            self._reject(path, error, "row", row)
             return
         self.builder.add(row, RawObject(class_id, parsed_object.box, path, flags=parsed_object.flags, mask=mask))
 
-    def _reject(self, path: str, error: DataError, kind: str) -> None:
-        """Reject the record or object at ``path`` because of ``error``."""
-        self.builder.reject(path, error.problem.rstrip("."), error.remedy.rstrip("."), kind=kind)
+    def _reject(self, path: str, error: DataError, kind: str, row: int | None = None) -> None:
+        """Reject the record, or object of the image at ``row``, at ``path`` because of ``error``."""
+        self.builder.reject(path, error.problem.rstrip("."), error.remedy.rstrip("."), kind=kind, row=row)
 
 
 def _find_image_offset(data: bytes, image: bytes) -> int:
@@ -200,8 +200,8 @@ def _split_from_name(name: str) -> int:
 
     A name with several, such as ``train_val``, has none.
     """
-    for part in reversed(name.lower().split("/")):
-        words = {SPLIT_WORDS[word] for word in re.split("[^a-z]+", part) if word in SPLIT_WORDS}
+    for part in reversed(name.split("/")):
+        words = set(find_split_words(part))
         if len(words) == 1:
             return words.pop()
         if words:

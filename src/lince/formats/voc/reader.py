@@ -170,10 +170,10 @@ class _VocReader:
             )
         except KeyError as error:
             reason = _("an object without <{tag}>").format(tag=error.args[0])
-            self._builder.reject(label_file, reason, _("complete it, or remove it"), element.line, "row")
+            self._builder.reject(label_file, reason, _("complete it, or remove it"), element.line, "row", row=row)
         except ValueError as error:
-            reason = _("a coordinate is not a number: {error}").format(error=error)
-            self._builder.reject(label_file, reason, _("correct or remove it"), element.line, "number")
+            reason = _("a coordinate is not a number: {text}").format(text=error)
+            self._builder.reject(label_file, reason, _("correct or remove it"), element.line, "number", row=row)
         else:
             flags = sum(flag for tag, flag in FLAG_TAGS.items() if tag in fields and _is_true(fields[tag]))
             self._builder.add(

@@ -9,6 +9,7 @@ have gaps: then the ids follow their order.
 
 from __future__ import annotations
 
+import codecs
 import posixpath
 import re
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ _PROBE_COUNT = 8  # files opened to recognise the format
 _HEAD_BYTES = 4096
 _FRACTION = r"-?(?:\d(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _ROW_PATTERN = re.compile(rf"\d{{1,5}}(?:\.0+)?(?:\s+{_FRACTION}){{4,}}\s*")
+_COMMA_ROW = re.compile(r"\d+(?:\s*[,;]\s*-?[\d.eE+-]+){4,}[,;]?")
 _NON_LABEL_FILES = re.compile(r"(readme.*|licen[sc]e.*|notes?|requirements.*|changelog.*)\.txt")
 
 
@@ -54,7 +56,9 @@ def detect(location: DataLocation) -> str | None:
     config_files = find_config_files(location)
     if location.file:
         return _("{name} declares a YOLO dataset").format(name=location.file) if config_files else None
-    label_files = [name for name in location.tree.listing.find_by_suffix(".txt") if _may_be_labels(name)]
+    label_files = _prefer_label_folders(
+        [name for name in location.tree.listing.find_by_suffix(".txt") if _may_be_labels(name)]
+    )
     if config_files and label_files:
         return _("{name} declares a YOLO dataset").format(name=config_files[0])
     probes = label_files[:: max(1, len(label_files) // _PROBE_COUNT)][: _PROBE_COUNT + 1]
@@ -97,6 +101,7 @@ class _YoloReader:
         other_files = {prefix + name for name in config.files} | self._split_images.image_lists
         text_files = [prefix + name for name in location.tree.listing.find_by_suffix(".txt")]
         text_files += self._find_labels_outside()
+        self._stray_texts = set(text_files) - set(_prefer_label_folders(text_files))
         self._image_by_label = {name: "" for name in text_files if name not in other_files and _may_be_labels(name)}
 
     def read(self, progress: Progress) -> LabelTable:
@@ -110,7 +115,7 @@ class _YoloReader:
                 stage.advance()
         if self._config.has_keypoints:
             reason = _("its rows contain key points: only the box of each is read")
-            self._builder.reject(self._config.files[0], reason)
+            self._builder.reject(self._config.files[0], reason, kind="reduced")
         return self._builder.build_table(self._image_lookup.tree, NAME, self._class_names(progress))
 
     def _match_labels(self) -> dict[str, str]:
@@ -153,7 +158,9 @@ class _YoloReader:
     def _match_by_name(self, label_file: str, label_by_image: dict[str, str]) -> None:
         """Assign ``label_file``, which is in no usual place, to the image of the same name, or reject it."""
         image_name = self._image_lookup.find_by_stem(label_file)
-        if image_name is None:
+        if image_name is None and self._is_other_text(label_file):
+            self._builder.reject(label_file, _("no rows of labels"), _("move it elsewhere"), kind="other-labels")
+        elif image_name is None:
             printable_name = label_file.encode("utf-8", "backslashreplace").decode()
             unpack_remedy = _("unpack the archive next to the photos, and give the folder")
             is_local = isinstance(self._image_lookup.tree, LocalFolder)
@@ -165,6 +172,13 @@ class _YoloReader:
         elif image_name in self._split_images.splits:
             label_by_image[image_name] = label_file
             self._image_by_label[label_file] = image_name
+
+    def _is_other_text(self, name: str) -> bool:
+        """Whether a text file outside of the folders ``labels``, where others are in one, begins with no numbers."""
+        if name not in self._stray_texts:
+            return False
+        row = _read_first_row(DataLocation(self._image_lookup.tree), name).split()
+        return not row or any(_parse_number(cell) is None for cell in row)
 
     def _is_label(self, name: str) -> bool:
         """Whether ``name`` is a label file; one outside the root is looked up on the disk."""
@@ -192,26 +206,26 @@ class _YoloReader:
             self._builder.reject(image_name, reason, _("save it as JPEG or PNG, or remove it"), kind="unusable")
             return
         row = self._builder.add_image(image_name, self._split_images.splits[image_name], size)
-        for line, text in enumerate(data.decode("utf-8-sig", "replace").split("\n"), 1):
+        for line, text in enumerate(_decode_text(data).split("\n"), 1):
             cells = text.split()
             if cells:
                 self._add_object(row, label_file, line, cells, size)
 
     def _add_object(self, row: int, label_file: str, line: int, cells: Sequence[str], size: tuple[int, int]) -> None:
         """Add the object in the ``cells`` of a row to the image at ``row``, or its rejection."""
-        reason = _count_problem(len(cells)) if not self._config.has_keypoints or len(cells) < 5 else ""
+        reason = _count_problem(cells) if not self._config.has_keypoints or len(cells) < 5 else ""
         if reason:
-            self._builder.reject(label_file, reason, _("correct or remove it"), line, "row")
+            self._builder.reject(label_file, reason, _("correct or remove it"), line, "row", row=row)
             return
         class_id = self._parse_class_id(cells[0])
         if isinstance(class_id, str):
-            self._builder.reject(label_file, class_id, _("correct it, or declare the class"), line, "class")
+            self._builder.reject(label_file, class_id, _("correct it, or declare the class"), line, "class", row=row)
             return
         values = [_parse_number(cell) for cell in (cells[1:5] if self._config.has_keypoints else cells[1:])]
         invalid = next((cell for cell, value in zip(cells[1:], values, strict=False) if value is None), None)
         if invalid is not None:
             reason = _("a coordinate is not a number: {text}").format(text=invalid[:40])
-            self._builder.reject(label_file, reason, _("correct or remove it"), line, "number")
+            self._builder.reject(label_file, reason, _("correct or remove it"), line, "number", row=row)
             return
         box, rings = _parse_shape([value for value in values if value is not None], size)
         self._builder.add(row, RawObject(class_id, box, label_file, line, rings=rings))
@@ -282,21 +296,36 @@ def _may_be_labels(name: str) -> bool:
     return not is_class_list(name) and not _NON_LABEL_FILES.fullmatch(file_name)
 
 
+def _prefer_label_folders(names: list[str]) -> list[str]:
+    """Return those of ``names`` that are in a folder ``labels``; all where none is."""
+    in_folders = [name for name in names if "labels" in name.lower().split("/")[:-1]]
+    return in_folders or names
+
+
 def _read_first_row(location: DataLocation, name: str) -> str:
     """Return the first row of a text file, '' when there is none.
 
     A row that is longer than the bytes read loses its last number, which may be incomplete.
     """
     try:
-        head = location.tree.head(name, _HEAD_BYTES).decode("utf-8", "replace").lstrip("\ufeff").lstrip()
+        head = _decode_text(location.tree.head(name, _HEAD_BYTES)).lstrip()
     except DataError:
         return ""
     row, line_end, _remainder = head.partition("\n")
     return row.strip() if line_end or len(head) < _HEAD_BYTES // 2 else row.rpartition(" ")[0]
 
 
-def _count_problem(count: int) -> str:
-    """Return what is wrong with a row of ``count`` numbers, '' if nothing is."""
+def _decode_text(data: bytes) -> str:
+    """Return the text of a label file: UTF-16 where it begins with such a mark, else UTF-8."""
+    is_utf16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return data.decode("utf-16" if is_utf16 else "utf-8-sig", "replace")
+
+
+def _count_problem(cells: Sequence[str]) -> str:
+    """Return what is wrong with the number of ``cells`` in a row, '' if nothing is."""
+    count = len(cells)
+    if count < 5 and _COMMA_ROW.fullmatch(" ".join(cells)):
+        return _("numbers separated by commas or semicolons: YOLO has spaces between them")
     if count < 5:
         return _("{count} numbers: too few for a box").format(count=count)
     if count == 6:

@@ -66,7 +66,7 @@ class SplitImages:
             reason = _("{key}: {count} images already belong to another split").format(
                 key=entry.key, count=duplicate_count
             )
-            self._builder.reject(self._config_file, reason, _("they are used only there"), kind="double")
+            self._builder.reject(self._config_file, reason, _("they are used only there"), kind="overlap")
 
     def _find_images(self, path: str) -> list[str]:
         """Return the images at the first of the candidates for ``path`` where there are some."""

@@ -1,0 +1,169 @@
+"""Names what lies among photos and looks like labels, but is read by no format, so that it is not passed over."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lince.errors import DataError
+from lince.formats.csv_text import CSV_SUFFIXES, decode_text, find_first_line, split_cells
+from lince.formats.folder_layout import is_class_name, join_path
+from lince.i18n import _
+from lince.parsing import json_reader
+from lince.storage.scan import looks_like_image
+from lince.storage.tree import FileTree
+
+_MAX_PROBES = 64  # files of one kind that are looked at
+_HEAD_BYTES = 8192
+_MAX_ROWS = 20  # of a table, compared with the names of the photos
+_SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+_LABEL_FOLDER = re.compile(r"(?:.*[-_ ])?(?:ann|annotations?|annots?|labels?|labeltxt|masks?|gt)(?:[-_ ]?\d+)?", re.I)
+_KITTI_ROW = re.compile(r"[A-Za-z_]\w*(?:\s+-?[\d.]+){14,15}\s*")
+_DOTA_ROW = re.compile(r"(?:-?[\d.]+\s+){8}[^\d\s]\S*\s+[012]\s*", re.MULTILINE)
+_KERAS_YOLO_ROW = re.compile(r"\S.*\.\w+(?:\s+\d+,\d+,\d+,\d+,\d+)+\s*")
+
+
+@dataclass(frozen=True)
+class UnreadLabels:
+    """A file or folder that looks like labels and is read by no format.
+
+    ``what`` says what it is and ``remedy`` what to do, each a text for people. ``is_certain`` says whether it surely
+    speaks of the photos, so that they must not be read without it.
+    """
+
+    path: str
+    what: str
+    remedy: str
+    is_certain: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.what} ({self.remedy})"
+
+
+def find_unread_labels(tree: FileTree) -> list[UnreadLabels]:
+    """Return what looks like labels in ``tree`` and is not read by the format that is about to be used."""
+    search = _Search(tree)
+    found = [*search.find_json(), *search.find_tables(), *search.find_texts(), *search.find_others()]
+    return found or list(search.find_folders())
+
+
+class _Search:
+    """Looks at the beginnings of the files of one tree."""
+
+    def __init__(self, tree: FileTree) -> None:
+        self._tree = tree
+
+    @cached_property
+    def _photo_names(self) -> set[str]:
+        """The file names of all photos, in lower case, with and without their suffix."""
+        names = (posixpath.basename(name).lower() for name in self._tree.names if looks_like_image(name))
+        return {text for name in names for text in (name, posixpath.splitext(name)[0])}
+
+    def find_json(self) -> Iterator[UnreadLabels]:
+        """Yield the first file of each kind of JSON labels, and the first that is broken."""
+        kinds: set[str] = set()
+        for name in self._tree.listing.find_by_suffix(".json", ".jsonl", ".ndjson")[:_MAX_PROBES]:
+            kind = _name_json_kind(json_reader.peek_json(self._tree, name, _HEAD_BYTES))
+            problem = "" if kind or not name.lower().endswith(".json") else self._find_json_problem(name)
+            if kind and kind not in kinds:
+                yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), _export_remedy())
+            elif problem and "" not in kinds:
+                yield UnreadLabels(name, problem, _("correct it there, or export it again"))
+            kinds |= {kind} if kind else {""} if problem else set()
+
+    def _find_json_problem(self, name: str) -> str:
+        """Return why a JSON file that speaks of images or annotations is broken; empty for any other."""
+        head = self._tree.head(name, _HEAD_BYTES)
+        if not any(word in head for word in (b"annotations", b"images", b"shapes", b"labels")):
+            return ""
+        return next((item.reason for item in json_reader.find_invalid_files(self._tree, [name])), "")
+
+    def find_tables(self) -> Iterator[UnreadLabels]:
+        """Yield the tables whose first rows name photos, with their columns, and spreadsheets."""
+        for name in self._tree.listing.find_by_suffix(*CSV_SUFFIXES)[:_MAX_PROBES]:
+            try:
+                text = decode_text(self._tree.head(name, _HEAD_BYTES))
+            except DataError:
+                continue
+            header, delimiter = find_first_line(text)
+            if self._names_photos(text, delimiter):
+                columns = ", ".join(cell.strip() for cell in split_cells(header, delimiter)[:12])
+                yield UnreadLabels(
+                    name,
+                    _("a table that names photos, with the columns {names}").format(names=columns),
+                    _("call its columns file and class, with one class for each photo"),
+                )
+        for name in self._tree.listing.find_by_suffix(*_SPREADSHEETS)[:3]:
+            yield UnreadLabels(name, _("a spreadsheet"), _("save it as CSV"), is_certain=False)
+
+    def _names_photos(self, text: str, delimiter: str) -> bool:
+        """Whether most of the first rows of a table have a cell that is the name of a photo."""
+        rows = [split_cells(line, delimiter) for line in text.splitlines()[1 : _MAX_ROWS + 1]]
+        hits = [
+            any(re.split(r"[/\\]", cell.strip().lower())[-1] in self._photo_names for cell in cells[:4])
+            for cells in rows
+            if any(cells)
+        ]
+        return 2 * sum(hits) > len(hits)
+
+    def find_texts(self) -> Iterator[UnreadLabels]:
+        """Yield the first text file of each kind of labels."""
+        kinds = {"KITTI": _KITTI_ROW.match, "DOTA": _DOTA_ROW.search, "Keras YOLO": _KERAS_YOLO_ROW.match}
+        for name in self._tree.listing.find_by_suffix(".txt")[:_MAX_PROBES]:
+            try:
+                text = self._tree.head(name, _HEAD_BYTES).decode("utf-8", "replace")
+            except DataError:
+                continue
+            for kind in [kind for kind, matches in kinds.items() if matches(text)]:
+                kinds.pop(kind)
+                yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), _export_remedy())
+
+    def find_others(self) -> Iterator[UnreadLabels]:
+        """Yield archives, which are not opened inside a folder."""
+        for name in self._tree.listing.list_files():
+            if name.lower().endswith((".zip", ".rar", ".7z", ".tar", ".tgz", ".gz")):
+                yield UnreadLabels(name, _("an archive"), _("unpack it there"), is_certain=False)
+
+    def find_folders(self) -> Iterator[UnreadLabels]:
+        """Yield the first folder beside photos that is named as one of labels or masks and holds files."""
+        for folder in sorted(self._tree.listing.all_folders):
+            parent, _slash, name = folder.rpartition("/")
+            if not _LABEL_FOLDER.fullmatch(name) or not self._tree.listing.list_files(folder):
+                continue
+            siblings = [one for one in self._tree.listing.list_folders(parent) if one != name]
+            if any(self._holds_photos(join_path(parent, one)) for one in siblings):
+                what = _("a folder named as one of labels or masks")
+                yield UnreadLabels(folder, what, _export_remedy(), is_certain=not is_class_name(name) or "_" in name)
+                return
+
+    def _holds_photos(self, folder: str) -> bool:
+        return any(map(looks_like_image, self._tree.listing.iterate_files(folder)))
+
+
+def _name_json_kind(value: Any) -> str:
+    """Return the name of the format of a JSON file that no format reads, by its keys; empty for any other."""
+    first = _first_record(value)
+    if isinstance(value, list):
+        return "BDD100K" if {"name", "labels"} <= first.keys() else ""
+    if "_via_img_metadata" in value or {"filename", "regions"} <= first.keys():
+        return "VGG Image Annotator (VIA)"
+    if isinstance(value.get("objects"), list) and "classTitle" in _first_record(value["objects"]):
+        return "Supervisely"
+    if isinstance(value.get("categories"), dict) and isinstance(value.get("items"), list):
+        return "Datumaro"
+    return "Hugging Face (metadata.jsonl)" if "file_name" in value else ""
+
+
+def _first_record(value: Any) -> dict[str, Any]:
+    """Return the first value of a list or record, where that is a record; else an empty one."""
+    values = iter(value.values() if isinstance(value, dict) else value)
+    first = next(values, None)
+    return first if isinstance(first, dict) else {}
+
+
+def _export_remedy() -> str:
+    return _("lince does not read it; export the labels as COCO or YOLO")
