@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import signal
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 av = pytest.importorskip("av")
@@ -28,9 +31,10 @@ from lince.inference.video import regions  # noqa: E402
 from lince.inference.video.byte_track import ByteTracker  # noqa: E402
 from lince.inference.video.frames import WHOLE_VIDEO, FrameRange, is_video  # noqa: E402
 from lince.inference.video.interrupt import stop_on_interrupt  # noqa: E402
+from lince.inference.video.video_extent import _CHECKS as CHECKS  # noqa: E402
 from lince.inference.video.video_pipeline import VideoPipeline, run_video  # noqa: E402
 from lince.inference.video.video_reader import VideoReader, open_video  # noqa: E402
-from lince.inference.video.video_result import LEFT, RIGHT  # noqa: E402
+from lince.inference.video.video_result import LEFT, RIGHT, VideoResult  # noqa: E402
 
 Image = NDArray[np.uint8]
 RED, BLUE = (230, 20, 20), (20, 20, 230)
@@ -409,3 +413,228 @@ def test_memory_stays_flat(awkward: Path) -> None:
     run_video(path, VideoPipeline(measured, CLASSES, WHOLE_VIDEO, tracker()), awkward / "out")
     # All frames together would be 180 MB.
     assert max(sizes) - sizes[len(sizes) // 4] < 50
+
+
+# Files that end early, and whole ones, in every container that this build of FFmpeg writes.
+
+CONTAINERS = {
+    "mp4": ("a.mp4", "libx264", {}),
+    "mp4 for the web": ("a.mp4", "libx264", {"movflags": "+faststart"}),
+    "mp4 in fragments": ("a.mp4", "libx264", {"movflags": "frag_keyframe+empty_moov"}),
+    "mp4 for DASH": ("a.mp4", "libx264", {"movflags": "+dash+frag_keyframe+empty_moov+global_sidx"}),
+    "mov": ("a.mov", "libx264", {"movflags": "+faststart"}),
+    "mkv": ("a.mkv", "libx264", {}),
+    "mkv without length": ("a.mkv", "libx264", {"live": "1"}),
+    "webm": ("a.webm", "libvpx", {}),
+    "avi": ("a.avi", "mpeg4", {}),
+    "ts": ("a.ts", "libx264", {}),
+    "mpeg": ("a.mpg", "mpeg2video", {}),
+    "flv": ("a.flv", "flv1", {}),
+    "wmv": ("a.wmv", "wmv2", {}),
+}
+SILENT_ON_LENGTH = ("mkv without length", "ts", "mpeg")
+WITH_AUDIO = ("mp4", "mp4 for the web", "mp4 in fragments", "mkv", "ts", "flv")
+
+
+def contained(folder: Path, kind: str, audio: bool = False) -> Path:
+    """Write 30 frames of noise at 25 a second into a container of ``kind``, with a key frame every tenth."""
+    name, codec, options = CONTAINERS[kind]
+    noise = np.random.default_rng(0).integers(0, 256, (30, 120, 160, 3)).astype(np.uint8)
+    with av.open(str(folder / name), "w", options=options) as container:
+        try:
+            video = container.add_stream(codec, rate=25, options={"g": "10"})
+        except (ValueError, av.FFmpegError):
+            pytest.skip(f"no encoder for {codec}")
+        video.height, video.width, video.pix_fmt = 120, 160, "yuv420p"
+        voice = container.add_stream("aac", rate=44100, layout="mono") if audio else None
+        for at, image in enumerate(noise):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = at, Fraction(1, 25)
+            container.mux(video.encode(frame))
+            if voice:
+                heard = av.AudioFrame.from_ndarray(np.zeros((1, 1764), np.float32), format="fltp", layout="mono")
+                heard.sample_rate, heard.pts = 44100, 1764 * at
+                container.mux(voice.encode(heard))
+        container.mux(video.encode(None))
+        if voice:
+            container.mux(voice.encode(None))
+    return folder / name
+
+
+def watch(path: Path, **part: float) -> VideoResult:
+    return run_video(path, VideoPipeline(find, CLASSES, FrameRange(**part)))
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+@pytest.mark.parametrize("audio", [False, True])
+def test_a_whole_video_gives_no_alarm(awkward: Path, kind: str, audio: bool) -> None:
+    if audio and kind not in WITH_AUDIO:
+        pytest.skip("no audio of this kind")
+    watched = watch(contained(awkward, kind, audio))
+    assert (watched.frame_count, watched.broken_count) == (30, 0)
+    assert not watched.coverage.is_short
+    said = predict_video.summarise_video(watched, CLASSES)[2:]
+    assert said == [UNKNOWN_LENGTH] * (kind in SILENT_ON_LENGTH)
+
+
+UNKNOWN_LENGTH = "This file does not say how long it is: whether its end is missing cannot be told."
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+@pytest.mark.parametrize("share", [0.5, 0.55, 0.7])
+def test_a_video_that_was_cut_off_says_how_much_could_be_read(awkward: Path, kind: str, share: float) -> None:
+    path = contained(awkward, kind)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    if kind == "mp4":  # its index was at the end
+        with pytest.raises(DataError, match="cannot be read as a video"):
+            watch(path)
+        return
+    watched = watch(path)
+    text = "\n".join(predict_video.summarise_video(watched, CLASSES))
+    assert 3 < watched.frame_count < 25
+    if kind in SILENT_ON_LENGTH and not watched.coverage.is_truncated:  # cut between two packets
+        assert UNKNOWN_LENGTH in text
+        return
+    assert watched.coverage.is_truncated
+    assert watched.to_dict(CLASSES)["cut"] is True
+    assert f"cut off or damaged: what can be read of it ends at {watched.frame_count / 25:.2f} s" in text
+    if watched.coverage.declared_count:
+        about = "" if watched.coverage.is_exact else "about "
+        assert f"{watched.frame_count} of {about}30 frames could be read." in text
+    assert watched.to_dict(CLASSES)["file"]["frames_read"] == watched.frame_count
+
+
+def test_a_file_that_is_cut_between_two_frames_is_noticed(awkward: Path) -> None:
+    for kind in ("mp4 for the web", "mp4 in fragments", "mkv", "webm", "avi", "mov"):
+        path = contained(awkward, kind)
+        with av.open(str(path)) as container:
+            ends = [packet.pos + packet.size for packet in container.demux(video=0) if packet.size]
+        path.write_bytes(path.read_bytes()[: ends[14]])
+        watched = watch(path)
+        assert watched.coverage.is_truncated, kind
+        assert watched.frame_count in (14, 15), kind
+
+
+def test_all_frames_before_a_cut_are_kept(awkward: Path) -> None:
+    """With an error in the last packet, a decoder with several threads gave none of the frames that it still held."""
+    path = contained(awkward, "mp4 for the web")
+    with av.open(str(path)) as container:
+        spans = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    path.write_bytes(path.read_bytes()[: spans[15][0] + spans[15][1] // 2])
+    watched = watch(path)
+    assert (watched.frame_count, watched.broken_count) == (15, 1)
+
+
+def test_what_is_missing_behind_the_last_frame_is_no_cut(awkward: Path) -> None:
+    path = contained(awkward, "mkv")
+    path.write_bytes(path.read_bytes()[:-20])  # in the index
+    assert not watch(path).coverage.is_short
+
+
+def test_a_part_before_the_cut_is_complete(awkward: Path) -> None:
+    path = contained(awkward, "mp4 for the web")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    watched = watch(path, end=0.2)
+    assert watched.frame_count == 5
+    assert watched.to_dict(CLASSES)["cut"] is False
+    assert len(predict_video.summarise_video(watched, CLASSES)) == 2
+    assert watch(path, frame_step=5).coverage.is_short
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "webm", "avi", "ts", "flv"])
+def test_frames_lost_in_the_middle_are_told(awkward: Path, kind: str) -> None:
+    path = contained(awkward, kind)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) * 6 // 10] = bytes(len(data) * 6 // 10 - len(data) // 2)
+    path.write_bytes(data)
+    watched = watch(path)
+    assert 15 <= watched.frame_count < 30
+    text = "\n".join(predict_video.summarise_video(watched, CLASSES))
+    assert f"{watched.frame_count} of 30 frames could be read." in text or "Gaps without a frame: 1" in text
+    assert "cut off" not in text
+
+
+HEADS = (
+    b"",
+    b"\0\0\0\x14ftypisom",
+    b"RIFF\x20\0\0\0AVI ",
+    b"\x1a\x45\xdf\xa3\x84abcd\x18\x53\x80\x67",
+    b"\x47" + bytes(187),
+)
+
+
+@given(st.sampled_from(HEADS), st.binary(max_size=200))
+def test_a_structure_of_any_bytes_is_read_without_an_error(head: bytes, rest: bytes) -> None:
+    for check in CHECKS.values():
+        is_whole, is_fragmented = check(io.BytesIO(head + rest), len(head + rest))
+        assert is_whole in (True, False, None)
+        assert is_fragmented in (True, False)
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mp4 in fragments", "mov", "mkv", "webm", "avi"])
+def test_every_cut_of_a_file_with_a_known_size_is_seen_in_its_structure(awkward: Path, kind: str) -> None:
+    path = contained(awkward, kind)
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        check = CHECKS[container.format.name]
+    assert check(io.BytesIO(data), len(data))[0] is True
+    for size in range(100, len(data) - 8, len(data) // 97):
+        is_whole, is_fragmented = check(io.BytesIO(data[:size]), size)
+        assert is_whole is False or (is_fragmented and is_whole is None), size
+    assert check(io.BytesIO(data + bytes(1000)), len(data) + 1000)[0] is True  # padding
+
+
+def test_frames_that_an_edit_hides_are_not_missed(awkward: Path) -> None:
+    path = contained(awkward, "mp4")
+    with av.open(str(path)) as source, av.open(str(awkward / "b.mp4"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                shift = round(Fraction(2, 5) / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, stream
+                target.mux(packet)
+    with av.open(str(awkward / "b.mp4")) as container:
+        assert container.streams.video[0].frames == 30
+    watched = watch(awkward / "b.mp4")
+    assert watched.frame_count == 20
+    assert len(predict_video.summarise_video(watched, CLASSES)) == 2
+
+
+@pytest.mark.parametrize("start", [1.2, 1.5, 90.0])
+@pytest.mark.parametrize("kind", ["mp4", "ts"])
+def test_a_start_beyond_the_end_is_refused_and_nothing_is_written(awkward: Path, kind: str, start: float) -> None:
+    path = contained(awkward, kind)
+    for folder in (None, awkward / "out"):
+        with pytest.raises(UsageError, match=f"no frame from {start:g} s on: what can be read of it ends at 1.20 s"):
+            run_video(path, VideoPipeline(find, CLASSES, FrameRange(start=start)), folder)
+    assert [one.name for one in awkward.iterdir()] == [path.name]
+
+
+def test_a_part_between_two_frames_is_refused(awkward: Path) -> None:
+    path = contained(awkward, "mp4")
+    with pytest.raises(UsageError, match=r"no frame between 0.41 s and 0.43 s"):
+        run_video(path, VideoPipeline(find, CLASSES, FrameRange(0.41, 0.43)), awkward / "out")
+    assert [one.name for one in awkward.iterdir()] == [path.name]
+
+
+def test_the_command_line_tells_of_a_cut_and_refuses_a_late_start(
+    awkward: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, path = tiny_detector.model_folder(awkward / "model"), contained(awkward, "mkv")
+    assert main(["predict", str(model), str(path), "--from", "5s", "--save", str(awkward / "out")]) == 2
+    assert "ends at 1.20 s" in capsys.readouterr().err
+    assert not (awkward / "out").exists()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert main(["predict", str(model), str(path), "--save", str(awkward / "out")]) == 0
+    assert "15 of about 30 frames could be read." in capsys.readouterr().out
+    assert main(["predict", str(model), str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["frames"], told["cut"], told["file"]["frames_declared"]) == (15, True, 30)
+
+
+@pytest.mark.slow
+def test_real_videos_give_no_alarm(shared: Path) -> None:
+    for path in sorted((shared / "data" / "videos").glob("*.mp4")):
+        watched = run_video(path, VideoPipeline(find, CLASSES, FrameRange(frame_step=50)))
+        assert watched.coverage.read_count == watched.coverage.declared_count
+        assert watched.coverage.gap_count == 0

@@ -20,7 +20,7 @@ from lince.inference.video.video_result import LEFT
 from lince.number_format import format_count
 
 if TYPE_CHECKING:
-    from lince.inference.video.video_result import VideoResult
+    from lince.inference.video.video_result import FileCoverage, VideoResult
 
 
 def configure(parser: argparse._ActionsContainer) -> None:
@@ -136,15 +136,42 @@ def summarise_video(result: VideoResult, classes: Classes) -> list[str]:
 
 
 def _warning_lines(result: VideoResult, names: Sequence[str]) -> list[str]:
-    """Return what was incomplete: broken frames, a truncated file, the audio, crops that were not kept."""
+    """Return what was incomplete: broken frames, a file that is cut off, the audio, crops that were not kept."""
     lines = []
     if result.broken_count:
         lines.append(_("{count:,} damaged frames were skipped.").format(count=result.broken_count))
-    if result.is_truncated:
-        lines.append(_("The video file is truncated: it ends early."))
+    lines += _coverage_lines(result.coverage)
     if result.dropped_audio:
         lines.append(_("The audio was dropped: MP4 does not support {codec}.").format(codec=result.dropped_audio))
     if result.full_crop_classes:
         class_names = ", ".join(names[class_id] for class_id in result.full_crop_classes)
         lines.append(_("Not all crops were saved; there are too many of: {names}.").format(names=class_names))
+    return lines
+
+
+def _coverage_lines(coverage: FileCoverage) -> list[str]:
+    """Return what of the file could not be read, or that this cannot be told; nothing for a part that ends before."""
+    if not coverage.is_read_to_end:
+        return []
+    lines = []
+    facts = {"read": coverage.read_count, "declared": coverage.declared_count, "end": coverage.end_time}
+    if coverage.is_short and coverage.declared_count > coverage.read_count:
+        text = (
+            _("{read:,} of {declared:,} frames could be read.")
+            if coverage.is_exact
+            else _("{read:,} of about {declared:,} frames could be read.")
+        )
+        lines.append(text.format(**facts))
+    if coverage.is_truncated:
+        text = _("The video file is cut off or damaged: what can be read of it ends at {end:.2f} s. Copy it again.")
+        lines.append(text.format(**facts))
+    elif not coverage.is_length_known:
+        lines.append(_("This file does not say how long it is: whether its end is missing cannot be told."))
+    if coverage.gap_count:
+        start, seconds = coverage.longest_gap
+        lines.append(
+            _("Gaps without a frame: {count:,}, the longest of {seconds:.2f} s from {start:.2f} s on.").format(
+                count=coverage.gap_count, seconds=seconds, start=start
+            )
+        )
     return lines

@@ -13,6 +13,7 @@ import numpy as np
 
 from lince import fileio
 from lince.annotations import Classes, Detections
+from lince.errors import UsageError
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import split_cores
 from lince.inference.detection.predictor import DetectionPredictor
@@ -99,14 +100,17 @@ def run_video(
     The new folder gets ``video.mp4`` with boxes drawn and the source's audio, ``detections.csv``, ``counts.csv``,
     ``crossings.csv`` (with lines), ``dwell.csv`` (with zones) and ``crops/``. It is complete or does not appear at all.
     Memory does not grow with the length of the video. A camera is processed until Ctrl+C, or the end of the frame
-    range. Raises ``DataError`` when the source cannot be read, ``UsageError`` when the folder exists and is not empty.
+    range. Raises ``DataError`` when the source cannot be read, ``UsageError`` when the folder exists and is not empty,
+    or the frame range holds no frame.
     """
     if folder is None:
         with open_video(source, pipeline.frame_range) as reader:
+            _require_start(reader)
             return _VideoRun(pipeline, reader).run(_NullSink(), progress)
     target = Path(folder)
     fileio.require_empty_folder(target)
     with open_video(source, pipeline.frame_range) as reader, fileio.atomic_folder(target) as temp_folder:
+        _require_start(reader)
         with _open_folder_sink(temp_folder, pipeline, reader) as sink:
             result = _VideoRun(pipeline, reader).run(sink, progress)
         result.dropped_audio = sink.writer.dropped_audio
@@ -138,7 +142,9 @@ class _VideoRun:
         stays = self.zone_counter.finish()
         self._add_stays(stays)
         sink.add_stays(stays)
-        result.broken_count, result.is_truncated = self.reader.broken_count, self.reader.is_truncated
+        result.broken_count, result.coverage = self.reader.broken_count, self.reader.coverage
+        if not result.frame_count:
+            raise _empty_part_error(self.reader)
         result.crossing_counts = self.line_counter.counts
         return result
 
@@ -212,6 +218,38 @@ class _VideoRun:
         counts = Counter(processed.tracked.detections.class_ids.tolist())
         names = self.pipeline.classes.names
         return ", ".join(f"{count} {names[class_id]}" for class_id, count in sorted(counts.items()))
+
+
+def _require_start(reader: VideoReader) -> None:
+    """Raise ``UsageError`` where the file says that it ends before the part that is asked for, without reading it."""
+    extent = reader.extent
+    if extent.is_whole and 0 < extent.seconds < reader.frame_range.start - 1:
+        raise _late_start_error(reader, extent.seconds)
+
+
+def _empty_part_error(reader: VideoReader) -> UsageError:
+    """Return the error for a frame range in which the video has no frame."""
+    part = reader.frame_range
+    if part.end is None or reader.coverage.is_read_to_end:
+        return _late_start_error(reader, reader.coverage.end_time)
+    return UsageError(
+        _("{path} has no frame between {start:g} s and {end:g} s.").format(
+            path=reader.path, start=part.start, end=part.end
+        ),
+        _("Expected a part that is longer than the time between two frames, {seconds:.2f} s.").format(
+            seconds=1 / float(reader.frame_rate)
+        ),
+    )
+
+
+def _late_start_error(reader: VideoReader, end: float) -> UsageError:
+    """Return the error for a range that starts at or after ``end``, up to where the video can be read."""
+    return UsageError(
+        _("{path} has no frame from {start:g} s on: what can be read of it ends at {end:.2f} s.").format(
+            path=reader.path, start=reader.frame_range.start, end=end
+        ),
+        _("Expected an earlier start."),
+    )
 
 
 class _NullSink:

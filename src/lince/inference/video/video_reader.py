@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -16,6 +17,8 @@ from av.video.stream import VideoStream
 from lince.errors import DataError
 from lince.i18n import _
 from lince.inference.video.frames import WHOLE_VIDEO, Frame, FrameRange, Image, find_camera_device, is_camera
+from lince.inference.video.video_extent import VideoExtent, read_extent
+from lince.inference.video.video_result import FileCoverage
 
 _DURATION_UNIT = 1_000_000  # of PyAV's ``container.duration``, per second
 _TIME_TOLERANCE = 1e-6  # seconds
@@ -25,14 +28,20 @@ class VideoReader:
     """An open video or camera; use ``open_video`` to get one.
 
     The first frame is decoded at once, so that ``size`` is known; ``DataError`` is raised when there is none.
-    ``broken_count`` and ``is_truncated`` are final once ``iter_frames`` has ended.
+    ``broken_count`` and ``coverage`` are final once ``iter_frames`` has ended; ``extent`` is what the file says of its
+    length.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream, path: str, frame_range: FrameRange) -> None:
         self.path = path
         self.frame_range = frame_range
         self.broken_count = 0  # packets and frames that could not be decoded or had to be left out
-        self.is_truncated = False  # whether the file ends in the middle of a packet
+        self.extent = extent = VideoExtent() if is_camera(path) else read_extent(container, stream, path)
+        is_known = extent.is_known or is_camera(path)
+        self.coverage = FileCoverage(extent.frame_count, extent.is_exact, extent.hidden_count, is_known)
+        self._corrupt_times: set[int | None] = set()  # timestamps of packets and frames that are not complete
+        self._last_packet_time: int | None = None
+        self._packet_end = 0.0  # largest end of a complete packet, in seconds
         self._container, self._stream = container, stream
         self._start_time = float((stream.start_time or 0) * (stream.time_base or 0))
         self._upright_frames = self._iter_upright()
@@ -84,6 +93,7 @@ class VideoReader:
                     yield frame
                 in_range_count += 1
             frame = next(self._upright_frames, None)
+        self.coverage.is_read_to_end = True
 
     def _next_due_time(self, time: float) -> float:
         """Return the time of the next frame to yield after the one at ``time``.
@@ -107,15 +117,17 @@ class VideoReader:
         """
         last_time = -1.0
         for index, frame in enumerate(self._iter_decoded()):
-            time = last_time + 1 / float(self.frame_rate) if frame.time is None else frame.time - self._start_time
+            interval = 1 / float(self.frame_rate)
+            time = last_time + interval if frame.time is None else frame.time - self._start_time
             if time > last_time:
+                self.coverage.add_frame(max(last_time, 0.0), time, interval)
                 last_time = time
                 yield Frame(_rotate_upright(frame), max(time, 0.0), index)
             else:
                 self.broken_count += 1
 
     def _iter_decoded(self) -> Iterator[VideoFrame]:
-        """Yield the frames that the decoder accepts."""
+        """Yield the frames that the decoder accepts, without those of packets that are not complete."""
         for packet in self._iter_packets():
             try:
                 frames = packet.decode()
@@ -123,25 +135,62 @@ class VideoReader:
                 self.broken_count += 1
                 continue
             for frame in frames:
-                if frame.is_corrupt:
+                if frame.is_corrupt or frame.pts in self._corrupt_times:
                     self.broken_count += 1
+                    self._corrupt_times.update({frame.pts} - {None})
                 else:
                     yield frame
+        if self._last_packet_time in self._corrupt_times:
+            self.coverage.is_truncated = True
+        if self.extent.ends_early(self._packet_end, 1 / float(self.frame_rate)):
+            self.coverage.is_truncated = True
 
     def _iter_packets(self) -> Iterator[av.Packet[VideoStream]]:
-        """Yield the packets of the stream, up to where the file is damaged beyond reading."""
+        """Yield the packets of the stream up to where the file is damaged beyond reading, then one that flushes.
+
+        Of the last packet of a file that was cut off there is a part. It is left out: with an error in the last packet,
+        the decoder gives none of the frames that it still holds.
+        """
+        if self.is_live:  # nothing waits for the next packet
+            yield from self._iter_demuxed()
+            return
+        held: av.Packet[VideoStream] | None = None
+        for packet in self._iter_demuxed():
+            if held is not None:
+                yield held
+            held = packet
+            self._note_packet(packet)
+        if held is not None and held.is_corrupt:
+            self.broken_count += 1
+        elif held is not None:
+            yield held
+        flush = cast("av.Packet[VideoStream]", av.Packet())
+        flush.stream, flush.time_base = self._stream, self.time_base
+        yield flush
+
+    def _iter_demuxed(self) -> Iterator[av.Packet[VideoStream]]:
+        """Yield the packets with content, up to the end or to where the file is damaged beyond reading."""
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets, None)
             except (av.InvalidDataError, av.EOFError, av.OSError):
-                self.is_truncated = True
+                self.coverage.is_truncated = True
                 return
             if packet is None:
                 return
-            if packet.is_corrupt:
-                self.broken_count += 1
-            yield packet
+            if packet.size:
+                yield packet
+
+    def _note_packet(self, packet: av.Packet[VideoStream]) -> None:
+        """Remember the timestamp of a packet, whether it is complete, and where a complete one ends."""
+        self._last_packet_time = packet.pts
+        start = packet.dts if packet.pts is None else packet.pts
+        if packet.is_corrupt:
+            self._corrupt_times.update({packet.pts} - {None})
+        elif start is not None:
+            duration = packet.duration or float(1 / (self.frame_rate * self.time_base))
+            self._packet_end = max(self._packet_end, (start + duration) * float(self.time_base))
 
 
 @contextmanager
