@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ def train(  # noqa: PLR0913
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
     allow_unusable: bool = False,
+    started_at: float | None = None,
     progress: Progress = SILENT,
     **choices: Any,
 ) -> TrainingRun:
@@ -51,13 +54,15 @@ def train(  # noqa: PLR0913
     ``choices`` are fields of ``TrainConfig`` (``recipe="finetune"``, ``epochs=5``); they replace those of ``config``.
     The task follows from the labels unless ``task`` names it. ``out`` is the new folder of the run, by default the
     first free one of ``runs/train``, ``runs/train2``, ... ``format``, ``pattern``, ``merge`` and ``fix`` are those of
-    ``lince.open``. ``allow_unusable`` goes on where more than 1 % of the images cannot be used.
+    ``lince.open``. ``allow_unusable`` goes on where more than 1 % of the images cannot be used. A time budget counts
+    from ``started_at``, a ``time.monotonic()``, by default that of the call.
 
     Raises ``UsageError`` for invalid choices and for options that the recipe or the task does not use,
     ``AmbiguousError`` when the labels fit several tasks, ``DataError`` when they do not suffice, ``WeightsError`` when
     pretrained weights are not available, ``MissingExtraError`` without the extra ``train``, and ``DivergedError`` when
     the loss becomes NaN.
     """
+    started_at = time.monotonic() if started_at is None else started_at
     config = (config or TrainConfig()).with_changes(**choices)
     _require_possible_start(config, out)
     repairs = sorted(fix)
@@ -84,7 +89,8 @@ def train(  # noqa: PLR0913
         with hold_run_lock(run.folder):
             fileio.write_json(run.folder / run_folder.DATA_FILE, origin)
             config.save(run.folder / run_folder.CONFIG_FILE)
-            return _run_training(_make_request(task, dataset, config, allow_unusable, progress), run)
+            request = _make_request(task, dataset, config, allow_unusable, progress)
+            return _run_training(replace(request, started_at=started_at), run)
     except LinceError:
         run_folder.discard_unstarted(run)
         raise
@@ -102,6 +108,7 @@ def resume(
     Raises ``UsageError`` when there is no run, or its recipe has no epochs, or it has as many already, and
     ``TrainingError`` when its images have changed, or another process trains it.
     """
+    started_at = time.monotonic()
     run = run_folder.open_run(folder)
     with hold_run_lock(run.folder):
         if epochs is not None:
@@ -120,7 +127,7 @@ def resume(
             used_config = reset_unused_options(task, config)
         request = _make_request(task, dataset, used_config, origin["allow_unusable"], progress)
         with run_extension.record_changes(run, origin, config):
-            return _run_training(request, run)
+            return _run_training(replace(request, started_at=started_at), run)
 
 
 def _require_possible_start(config: TrainConfig, out: str | Path | None) -> None:

@@ -25,10 +25,14 @@ _REPORT_INTERVAL = 10.0  # seconds between two lines of progress
 
 
 class Console:
-    """The ``Progress`` receiver of the command line; it also prints results and errors. ``as_json`` is ``--json``."""
+    """The ``Progress`` receiver of the command line; it also prints results and errors.
+
+    ``as_json`` is ``--json``; ``started_at`` is the ``time.monotonic()`` at which the command began.
+    """
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
+        self.started_at = time.monotonic()
         self._progress: Progress | None = None
 
     def show_message(self, text: str) -> None:

@@ -89,6 +89,7 @@ def _start_training(arguments: argparse.Namespace, console: Console) -> Any:
         out=arguments.out,
         **get_data_options(arguments),
         allow_unusable=arguments.allow_unusable,
+        started_at=console.started_at,
         progress=console,
         **_chosen_options(arguments),
     )

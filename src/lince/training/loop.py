@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from lince.training.checkpoint import TrainingState
 from lince.training.objective import BatchLoader, Objective
 from lince.training.optim import ModelEMA, build_optimizer, set_learning_rate
 from lince.training.plan import TrainingPlan, compute_lr_factor
+from lince.training.time_budget import TimeBudget
 
 _FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 BEST_CHECKPOINT, LAST_CHECKPOINT = "best.safetensors", "last.safetensors"
@@ -52,15 +54,24 @@ class TrainingSetup:
     progress: Progress
 
 
-def run_training_loop(setup: TrainingSetup) -> TrainingState:
+@dataclass(frozen=True)
+class BudgetedTraining:
+    """A time ``budget``, and what returns the loader for a plan that was corrected to keep it."""
+
+    budget: TimeBudget
+    adopt_plan: Callable[[TrainingPlan], BatchLoader]
+
+
+def run_training_loop(setup: TrainingSetup, budgeted: BudgetedTraining | None = None) -> TrainingState:
     """Train ``setup.network`` to the end of its plan; leave it on the CPU, in evaluation mode, with the best weights.
 
-    Resumes from ``last.safetensors`` where it exists. Raises ``DivergedError`` when the loss is not finite even in
-    fp32, and ``TrainingError`` when a checkpoint cannot be read or written.
+    With a budget the training ends in time, in the middle of an epoch if need be, and the learning rate has fallen to
+    zero by then. Resumes from ``last.safetensors`` where it exists. Raises ``DivergedError`` when the loss is not
+    finite even in fp32, and ``TrainingError`` when a checkpoint cannot be read or written.
     """
     if setup.device == "cpu":
         malloc.keep_freed_memory()
-    loop = _TrainingLoop(setup)
+    loop = _TrainingLoop(setup, budgeted)
     while not loop.is_over():
         loop.run_epoch()
     return loop.finish()
@@ -69,8 +80,9 @@ def run_training_loop(setup: TrainingSetup) -> TrainingState:
 class _TrainingLoop:
     """State of a running training: network, averaged weights, optimiser and progress."""
 
-    def __init__(self, setup: TrainingSetup) -> None:
+    def __init__(self, setup: TrainingSetup, budgeted: BudgetedTraining | None = None) -> None:
         self.setup, self.plan = setup, setup.plan
+        self.loader, self.budgeted = setup.train_loader, budgeted
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
         self.fabric = Fabric(accelerator=setup.device, devices=1, precision=_FABRIC_PRECISIONS[setup.precision])  # type: ignore[arg-type]
         network = setup.network.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -79,7 +91,9 @@ class _TrainingLoop:
         if setup.objective.forward_method != "forward":
             self.network.mark_forward_method(setup.objective.forward_method)
         self.state = self._restore_state()
-        self.total_steps = len(setup.train_loader) * self.plan.epochs
+        self.total_steps = len(self.loader) * self.plan.epochs
+        if budgeted is not None:
+            budgeted.budget.subtract_earlier(self.state.seconds)
         self.last_saved_at = time.monotonic()
 
     def is_over(self) -> bool:
@@ -87,18 +101,19 @@ class _TrainingLoop:
         state = self.state
         waited_from = max(state.best, self.plan.extended_at)
         out_of_patience = state.best and len(state.history) - waited_from >= self.plan.patience
-        return state.finished or state.epoch >= self.plan.epochs or bool(out_of_patience)
+        out_of_time = state.best and self._is_budget_spent()
+        return state.finished or state.epoch >= self.plan.epochs or bool(out_of_patience or out_of_time)
 
     def run_epoch(self) -> None:
         """Train the rest of the current epoch, validate, and write the checkpoints."""
-        setup, state = self.setup, self.state
+        state = self.state
         stage_name = _("Epoch {number} of {count}").format(number=state.epoch + 1, count=self.plan.epochs)
         started_at = time.monotonic()
-        with setup.progress.open_stage(stage_name, len(setup.train_loader)) as stage:
+        with self.setup.progress.open_stage(stage_name, len(self.loader)) as stage:
             stage.advance(state.batch)
-            for batch in setup.train_loader.iter_batches(state.epoch, state.batch):
-                self._train_step(batch, stage)
+            self._train_steps(self.loader.iter_batches(state.epoch, state.batch), stage)
         self._end_epoch(time.monotonic() - started_at)
+        self._correct_plan()
 
     def finish(self) -> TrainingState:
         """Load the best weights into the network, on the CPU in evaluation mode, and return the final state."""
@@ -109,11 +124,45 @@ class _TrainingLoop:
         self.state.finished = True
         return self.state
 
+    def _train_steps(self, batches: Iterator[Any], stage: ProgressStage) -> None:
+        """Train on ``batches`` until there are no more, or no more time; on at least one."""
+        last = time.monotonic()
+        for batch in batches:
+            self._train_step(batch, stage)
+            if self.budgeted is not None:
+                now = time.monotonic()
+                self.budgeted.budget.record_step(now - last)
+                last = now
+                if self._is_budget_spent():
+                    break
+
+    def _is_budget_spent(self) -> bool:
+        """Return whether there is a time budget, and no time for another step."""
+        return self.budgeted is not None and self.budgeted.budget.is_spent()
+
+    def _correct_plan(self) -> None:
+        """Let the plan have as many epochs as still fit into the time budget, if there is one."""
+        if self.budgeted is None:
+            return
+        plan = self.budgeted.budget.correct_plan(self.plan, self.state.epoch, len(self.loader))
+        if plan != self.plan:
+            self.loader = self.budgeted.adopt_plan(plan)
+            self.plan, self.total_steps = plan, len(self.loader) * plan.epochs
+
+    def _compute_rate(self, step: int) -> float:
+        """Return the learning rate of ``step`` (from 0), or of the step that the time spent stands for, if it is later.
+
+        So the rate has fallen to zero when the time is over, however slow the steps became.
+        """
+        if self.budgeted is not None:
+            step = max(step, round(self.budgeted.budget.compute_spent_share() * (self.total_steps - 1)))
+        return self.plan.rate * compute_lr_factor(step, self.total_steps, self.plan.warmup)
+
     def _train_step(self, batch: Any, stage: ProgressStage) -> None:
         """Take one optimiser step on ``batch``, update average and running sums, and checkpoint when it is due."""
         state = self.state
-        step = state.epoch * len(self.setup.train_loader) + state.batch
-        set_learning_rate(self.optimizer, self.plan.rate * compute_lr_factor(step, self.total_steps, self.plan.warmup))
+        step = state.epoch * len(self.loader) + state.batch
+        set_learning_rate(self.optimizer, self._compute_rate(step))
         losses = self._backpropagate_with_retry(batch, step)
         self.optimizer.step()
         self.ema.update(self.setup.network, step)
@@ -171,11 +220,12 @@ class _TrainingLoop:
         """
         state, plan = self.state, self.plan
         train_metrics = {f"train_{name}": value / max(1, state.seen) for name, value in state.sums.items()}
+        started_at = time.monotonic()
         val_metrics = self.setup.objective.validate(self.ema.network, self.fabric.device)
+        if self.budgeted is not None:
+            self.budgeted.budget.record_validation(time.monotonic() - started_at)
         state.seconds += seconds
-        rate = plan.rate * compute_lr_factor(
-            (state.epoch + 1) * len(self.setup.train_loader) - 1, self.total_steps, plan.warmup
-        )
+        rate = self._compute_rate((state.epoch + 1) * len(self.loader) - 1)
         state.history.append(
             {"epoch": state.epoch + 1, **train_metrics, **val_metrics, "rate": rate, "seconds": seconds}
         )
@@ -210,11 +260,12 @@ class _TrainingLoop:
         return checkpoint.load_checkpoint(path, self.setup.network, self.ema.network, self.optimizer)
 
 
-def measure_step_seconds(setup: TrainingSetup, steps: int) -> float:
+def measure_step_seconds(setup: TrainingSetup, steps: int, max_seconds: float = math.inf) -> float:
     """Return the median seconds of a training step (batch preparation, forward and backward) over ``steps`` steps.
 
-    The first step is left out as a warm-up when there are more. A copy of the network is used, so that its weights and
-    statistics are not touched. No optimiser step is taken.
+    It ends early, after two steps or more, when ``max_seconds`` have passed. The first step is left out as a warm-up
+    when there are more. A copy of the network is used, so that its weights and statistics are not touched. No optimiser
+    step is taken.
     """
     copy = deepcopy(setup.network).to(setup.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     times: list[float] = []
@@ -224,6 +275,8 @@ def measure_step_seconds(setup: TrainingSetup, steps: int) -> float:
         torch.autograd.backward(loss)
         times.append(time.perf_counter() - started_at)
         started_at = time.perf_counter()
+        if len(times) >= 2 and sum(times) > max_seconds:
+            break
     return float(np.median(times[1:] or times))
 
 

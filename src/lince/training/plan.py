@@ -59,10 +59,13 @@ class TrainingPlan:
 
         The learning rate goes on as if the run had been planned so; the same fraction of the epochs stays unmixed.
         """
-        plain = epochs if self.plain >= self.epochs else round(self.plain / self.epochs * epochs)
-        plain = min(epochs, max(plain, min(1, self.plain)))
         reasons = (_("as requested"), *self.reasons[1:])
-        return replace(self, epochs=epochs, plain=plain, extended_at=done, reasons=reasons)
+        return replace(self.scale(epochs), extended_at=done, reasons=reasons)
+
+    def scale(self, epochs: int) -> TrainingPlan:
+        """Return the plan with another number of ``epochs``, of which the same fraction stays unmixed."""
+        plain = epochs if self.plain >= self.epochs else round(self.plain / self.epochs * epochs)
+        return replace(self, epochs=epochs, plain=min(epochs, max(plain, min(1, self.plain))))
 
     def save(self, path: Path) -> None:
         """Write the plan to ``path`` as JSON."""

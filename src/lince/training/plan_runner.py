@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from lince.i18n import _
 from lince.training import hardware, loop, run_folder
 from lince.training.checkpoint import TrainingState
-from lince.training.loop import TrainingSetup
+from lince.training.loop import BudgetedTraining, TrainingSetup
+from lince.training.objective import BatchLoader
 from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext
+from lince.training.time_budget import ClosingTimes, TimeBudget
 
+_TIMED_SHARE = 0.05  # of a time budget, at most about, for timing steps
 _TIMED_STEPS = 6  # training steps timed to estimate the length of an epoch
 
 
@@ -42,12 +45,18 @@ PlanFactory = Callable[[float | None], TrainingPlan]
 SetupFactory = Callable[[TrainingPlan, HardwareChoice], TrainingSetup]
 
 
-def plan_and_train(context: RecipeContext, make_setup: SetupFactory, make_plan: PlanFactory) -> TrainingState:
+def plan_and_train(
+    context: RecipeContext,
+    make_setup: SetupFactory,
+    make_plan: PlanFactory,
+    rehearse_closing: Callable[[], ClosingTimes],
+) -> TrainingState:
     """Train to the end of the plan, leave the network with its best weights and return the final state.
 
     ``make_plan`` returns the plan. When there is a time budget it is called twice: with ``None``, to time a few steps
-    with that plan, and then with the seconds that one epoch takes here. ``make_setup`` builds the network's training
-    setup for a plan. A run that already has a plan file (one that is resumed) keeps that plan.
+    with that plan, and then with the seconds that one epoch takes here; and the training ends in time for what follows,
+    which ``rehearse_closing`` estimates. ``make_setup`` builds the network's training setup for a plan. A run that
+    already has a plan file (one that is resumed) keeps that plan.
     """
     hardware_choice = HardwareChoice.choose(context)
     path = context.folder / run_folder.PLAN_FILE
@@ -57,11 +66,26 @@ def plan_and_train(context: RecipeContext, make_setup: SetupFactory, make_plan: 
         plan = make_plan(None)
         if context.config.budget is not None:
             trial_setup = make_setup(plan, hardware_choice)
-            plan = make_plan(loop.measure_step_seconds(trial_setup, _TIMED_STEPS) * len(trial_setup.train_loader))
+            step_seconds = loop.measure_step_seconds(trial_setup, _TIMED_STEPS, _TIMED_SHARE * context.config.budget)
+            plan = make_plan(step_seconds * len(trial_setup.train_loader))
+            # The time that is left after whole epochs goes to one more, which ends in its middle.
+            plan = plan.scale(min(plan.epochs + 1, context.config.epochs or plan.epochs + 1))
         plan.save(path)
     for line in describe_plan(plan, hardware_choice):
         context.progress.show_message(line)
-    return loop.run_training_loop(make_setup(plan, hardware_choice))
+    setup = make_setup(plan, hardware_choice)
+    if context.config.budget is None:
+        return loop.run_training_loop(setup)
+
+    def adopt_plan(corrected: TrainingPlan) -> BatchLoader:
+        corrected.save(path)
+        context.progress.show_message(
+            _("Epochs: at most {count} ({reason})").format(count=corrected.epochs, reason=_("by the time that is left"))
+        )
+        return make_setup(corrected, hardware_choice).train_loader
+
+    budget = TimeBudget(context.started_at + context.config.budget, rehearse_closing())
+    return loop.run_training_loop(setup, BudgetedTraining(budget, adopt_plan))
 
 
 def load_plan(context: RecipeContext) -> TrainingPlan:

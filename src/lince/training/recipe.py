@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from lince.progress import Progress
 from lince.splits import TEST, TRAIN, VAL
 from lince.training.classification.features import ImageFeatures
 
+BUDGET_SHARE = 0.85  # of a time budget goes to training, the rest to evaluation, export and the report, about
 PredictFunction = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 SaliencyFunction = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
 
@@ -51,6 +53,12 @@ class RecipeContext:
     backbone: FrozenBackbone | None = None
     features: ImageFeatures | None = None
     started_at: float = field(default_factory=time.monotonic)
+
+    def estimate_training_seconds(self) -> float:
+        """Return about how many seconds of the time budget are left for training; infinity without one."""
+        if self.config.budget is None:
+            return math.inf
+        return max(0.0, BUDGET_SHARE * self.config.budget - (time.monotonic() - self.started_at))
 
     @classmethod
     def create(

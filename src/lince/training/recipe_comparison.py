@@ -14,12 +14,14 @@ from lince.training.recipe_options import RECIPES, format_flags, list_unused_opt
 from lince.training.request import TrainingRequest
 from lince.training.run_folder import TrainingRun
 from lince.training.run_report import write_report_files
+from lince.training.time_budget import allot_evenly
 
+_SHARE_OF_RECIPES = 0.98  # of a time budget; the rest copies the best run
 _TRAINING_ORDER = ("transfer", "finetune", "scratch")  # first those that may be refused for want of weights
 
 
 def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun:
-    """Train each recipe in its own folder inside ``run``, each with a third of the time budget, and return ``run``.
+    """Train each recipe in its own folder inside ``run``, each with its part of the time budget, and return ``run``.
 
     Which network a recipe gets is up to the task (``adapt_config``). The model, predictions and metrics of the recipe
     with the best headline metric on the validation images are copied to ``run``, and its report with the table of all
@@ -29,11 +31,12 @@ def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun
     reports: dict[str, Report] = {}
     for recipe in _TRAINING_ORDER:
         request.progress.show_message(_("Recipe: {recipe}").format(recipe=recipe))
-        config = _recipe_config(request, recipe)
         started_at = time.perf_counter()
         recipe_run = TrainingRun(run.folder / recipe)
         recipe_run.folder.mkdir(exist_ok=True)
-        report = request.task.load_part("train")(replace(request, config=config), recipe_run)
+        config = _recipe_config(request, recipe, len(RECIPES) - len(reports))
+        recipe_request = replace(request, config=config, started_at=time.monotonic())
+        report = request.task.load_part("train")(recipe_request, recipe_run)
         reports[recipe] = report
         results_by_recipe[recipe] = RecipeResult(
             recipe, report.val_primary_metric, report.primary_metric, time.perf_counter() - started_at
@@ -46,13 +49,14 @@ def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun
     return run
 
 
-def _recipe_config(request: TrainingRequest, recipe: str) -> TrainConfig:
-    """Return the configuration for one recipe of the task, with its part of the budget.
+def _recipe_config(request: TrainingRequest, recipe: str, left: int) -> TrainConfig:
+    """Return the configuration for one recipe of the task, with its part of what is left of the budget.
 
-    Options that only the other recipes use are left out, and named.
+    ``left`` recipes are not trained yet, with this one. Options that only the other recipes use are left out, and named.
     """
-    config = request.config
-    budget = None if config.budget is None else config.budget / len(RECIPES)
+    config, budget = request.config, None
+    if config.budget is not None:
+        budget = allot_evenly(request.started_at + _SHARE_OF_RECIPES * config.budget, left)
     adapted: TrainConfig = request.task.load_part("adapt_config")(config, recipe)
     adapted = adapted.with_changes(budget=budget)
     unused = list_unused_options(request.task, adapted)

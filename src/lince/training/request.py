@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,8 @@ class TrainingRequest:
     """The input of a task's ``train`` part.
 
     ``dataset`` is as opened, without the images that the task cannot use (``Task.select_usable``); images may still
-    turn out to be unreadable. ``allow_unusable`` allows more than 1 % of the images to be unusable.
+    turn out to be unreadable. ``allow_unusable`` allows more than 1 % of the images to be unusable. A time budget
+    counts from ``started_at``, a ``time.monotonic()``.
     """
 
     dataset: Dataset
@@ -33,6 +34,7 @@ class TrainingRequest:
     task: Task
     allow_unusable: bool = False
     progress: Progress = SILENT
+    started_at: float = field(default_factory=time.monotonic)
 
 
 def assign_splits(request: TrainingRequest, run: TrainingRun, dataset: Dataset, keys: list[str]) -> Dataset:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from lince.export.torch_to_onnx import export_classifier
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.model_card import NETWORK_FILE
 from lince.models.classification.classifier import Classifier
+from lince.sampling import sample_evenly
 from lince.training.checkpoint import TrainingState
 from lince.training.classification import objective
 from lince.training.classification.loader import ClassificationLoader
@@ -26,15 +29,20 @@ from lince.training.plan import TrainingPlan
 from lince.training.plan_runner import HardwareChoice, PlanFactory, load_plan, plan_and_train
 from lince.training.recipe import RecipeContext, SaliencyFunction, TrainedClassifier
 from lince.training.run_folder import TrainingRun
+from lince.training.time_budget import ClosingTimes
 
+REHEARSED_IMAGES, REPORT_IMAGES = 32, 100
+BUDGETED_TRAIN_SAMPLE_SIZE = 250  # the same with a time budget
 TRAIN_SAMPLE_SIZE = 1000  # training images on which the training accuracy is measured
 
 
-def train_network(context: RecipeContext, network: Classifier, policy: Policy, make_plan: PlanFactory) -> TrainingState:
+def train_network(
+    context: RecipeContext, network: Classifier, policy: Policy, make_plan: PlanFactory, more_seconds: float = 0.0
+) -> TrainingState:
     """Train ``network`` on the training rows of ``context`` and leave it with its best weights.
 
     ``make_plan`` returns the plan, given the seconds that one epoch takes here when there is a time budget and ``None``
-    otherwise.
+    otherwise. ``more_seconds`` are those of the recipe's own work after the training and its evaluation.
     """
 
     def make_setup(plan: TrainingPlan, hardware: HardwareChoice) -> TrainingSetup:
@@ -52,7 +60,27 @@ def train_network(context: RecipeContext, network: Classifier, policy: Policy, m
             context.progress,
         )
 
-    return plan_and_train(context, make_setup, make_plan)
+    return plan_and_train(context, make_setup, make_plan, lambda: rehearse_closing(context, network, more_seconds))
+
+
+def rehearse_closing(context: RecipeContext, network: Classifier, more_seconds: float) -> ClosingTimes:
+    """Return about how many seconds export, evaluation and report of ``network`` will take, ``more_seconds`` with them.
+
+    The export is done once as it will be, and a few test images are read and run; the report draws some of them and
+    their saliency, which takes as long as some ``REPORT_IMAGES`` more.
+    """
+    rows = np.concatenate([context.test_rows, context.val_rows, context.train_rows])[:REHEARSED_IMAGES]
+    started_at = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lince-rehearsal-") as folder:
+        path = Path(folder) / NETWORK_FILE
+        export_classifier(network, context.spec, path)
+        compute_logits = _make_logits_function(context, OnnxRuntimeBackend(path))
+        exported_at = time.monotonic()
+        compute_logits(rows)
+        image_seconds = (time.monotonic() - exported_at) / max(1, len(rows))
+    count = min(len(context.train_rows), _count_train_sample(context)) + len(context.val_rows) + len(context.test_rows)
+    closing_seconds = exported_at - started_at + image_seconds * (count + REPORT_IMAGES) + more_seconds
+    return ClosingTimes(closing_seconds, 2 * image_seconds * len(context.val_rows))  # torch is slower than ONNX Runtime
 
 
 def make_loader(
@@ -84,7 +112,7 @@ def export_and_evaluate(
     export_classifier(network, context.spec, path)
     exported_at = time.perf_counter()
     compute_logits = _make_logits_function(context, OnnxRuntimeBackend(path))
-    sample_rows = context.train_rows[:: max(1, len(context.train_rows) // TRAIN_SAMPLE_SIZE)]
+    sample_rows = context.train_rows[sample_evenly(len(context.train_rows), _count_train_sample(context))]
     _train_loss, train_accuracy = compute_loss_and_accuracy(
         compute_logits(sample_rows), context.get_labels(sample_rows)
     )
@@ -104,6 +132,11 @@ def export_and_evaluate(
         policy=str(policy),
         reference_predict=lambda inputs: objective.predict_batch(network, inputs),
     )
+
+
+def _count_train_sample(context: RecipeContext) -> int:
+    """Return on how many training images the training accuracy is measured: fewer when the time is limited."""
+    return TRAIN_SAMPLE_SIZE if context.config.budget is None else BUDGETED_TRAIN_SAMPLE_SIZE
 
 
 def _make_logits_function(

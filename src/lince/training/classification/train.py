@@ -118,7 +118,8 @@ def _prepare_data(
     require_usable_dataset(dataset, request.allow_unusable)
     dataset = assign_splits(request, run, dataset, context.keys)
     _require_splits(dataset)
-    return replace(context, dataset=dataset, folder=run.folder, spec=add_dataset_statistics(dataset, context.spec))
+    spec = add_dataset_statistics(dataset, context.spec)
+    return replace(context, dataset=dataset, folder=run.folder, spec=spec, started_at=request.started_at)
 
 
 def _require_splits(dataset: Dataset) -> None:

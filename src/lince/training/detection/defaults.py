@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,7 +20,6 @@ DEFAULT_BATCH_SIZE = 8
 SCRATCH_RATE, TRANSFER_RATE, FINETUNE_RATE = 2e-3, 2e-3, 1e-3
 SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 12_000, 330, 600  # training steps with a batch size of 8
 MIN_EPOCHS, SIZE_STEP, MIN_SIDE = 8, 32, 224
-BUDGET_SHARE = 0.85  # of a time budget goes to training, the rest to evaluation, export and the report
 
 
 def plan_from_scratch(context: RecipeContext, images: int, epoch_seconds: float | None = None) -> TrainingPlan:
@@ -63,10 +61,8 @@ def _make_plan(context: RecipeContext, base: tuple[int, float, float], epoch_sec
     if config.epochs is not None:
         epochs, epochs_reason = config.epochs, _("as requested")
     if config.budget is not None and epoch_seconds:
-        seconds_left = BUDGET_SHARE * config.budget - (time.monotonic() - context.started_at)
-        epochs, side = choose_epochs_and_side(
-            seconds_left / epoch_seconds, config.epochs or 300, _candidate_sides(context)
-        )
+        affordable = context.estimate_training_seconds() / epoch_seconds
+        epochs, side = choose_epochs_and_side(affordable, config.epochs or 300, _candidate_sides(context))
         epochs_reason = _("{seconds:.0f} s each, within the time budget").format(
             seconds=epoch_seconds * ((side / context.spec.height) ** 2 if side else 1)
         )

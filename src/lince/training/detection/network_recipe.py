@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from lince.augmentation import Policy
+from lince.export.torch_to_onnx import export_detector
 from lince.i18n import _
+from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
+from lince.model_card import NETWORK_FILE
 from lince.models import weights
 from lince.models.detection import builders
 from lince.models.detection.detector import Detector
@@ -16,7 +22,8 @@ from lince.training import plan_runner
 from lince.training.checkpoint import TrainingState
 from lince.training.detection import defaults
 from lince.training.detection.loader import DetectionAugmentation, DetectionLoader
-from lince.training.detection.objective import DetectionObjective
+from lince.training.detection.network_outputs import predict_with_backend
+from lince.training.detection.objective import DetectionObjective, predict_detections
 from lince.training.detection.samples import DetectionSamples, repeat_rare_classes
 from lince.training.loop import TrainingSetup
 from lince.training.plan import TrainingPlan
@@ -24,7 +31,9 @@ from lince.training.plan_runner import HardwareChoice
 from lince.training.recipe import RecipeContext
 from lince.training.run_folder import TrainingRun
 from lince.training.run_report import collect_network_facts
+from lince.training.time_budget import ClosingTimes
 
+REHEARSED_IMAGES, PARITY_IMAGES, REPORT_IMAGES = 16, 32, 60
 VAL_BATCH_SIZE = 8  # images per batch in validation
 
 
@@ -107,12 +116,40 @@ def train_all_layers(
         )
 
     state = plan_runner.plan_and_train(
-        context, make_setup, lambda epoch_seconds: make_plan(context, len(rows), epoch_seconds)
+        context,
+        make_setup,
+        lambda epoch_seconds: make_plan(context, len(rows), epoch_seconds),
+        lambda: rehearse_closing(context, network, samples),
     )
     plan = plan_runner.load_plan(context)
     return TrainedDetector(
         recipe, network, apply_planned_size(context.spec, plan), samples, state, make_augmentation(context, plan), facts
     )
+
+
+def rehearse_closing(context: RecipeContext, network: Detector, samples: DetectionSamples) -> ClosingTimes:
+    """Return about how many seconds export, evaluation and report of ``network`` will take.
+
+    The export is done once as it will be, and a few test images are run with both libraries, as the comparison of the
+    two does; the report draws some of them, which takes as long as some ``REPORT_IMAGES`` more.
+    """
+    spec = apply_planned_size(context.spec, plan_runner.load_plan(context))
+    rows = context.test_rows[:REHEARSED_IMAGES]
+    loader = DetectionLoader(samples, rows, spec, VAL_BATCH_SIZE)
+    started_at = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lince-rehearsal-") as folder:
+        path = Path(folder) / NETWORK_FILE
+        export_detector(network, spec, path)
+        backend = OnnxRuntimeBackend(path)
+        exported_at = time.monotonic()
+        predict_with_backend(backend, network.decoder_name, loader)
+        image_seconds = (time.monotonic() - exported_at) / max(1, len(rows))
+    network_at = time.monotonic()
+    predict_detections(network, loader)
+    network_seconds = (time.monotonic() - network_at) / max(1, len(rows))
+    count = len(context.val_rows) + len(context.test_rows) + REPORT_IMAGES + PARITY_IMAGES
+    closing_seconds = exported_at - started_at + PARITY_IMAGES * network_seconds + count * image_seconds
+    return ClosingTimes(closing_seconds, network_seconds * len(context.val_rows))
 
 
 def apply_planned_size(spec: PreprocessSpec, plan: TrainingPlan) -> PreprocessSpec:

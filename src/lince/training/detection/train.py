@@ -57,7 +57,7 @@ def train_detector(request: TrainingRequest, run: TrainingRun) -> DetectionRepor
     dataset = assign_splits(request, run, dataset, keys)
     _require_objects(dataset)
     context = RecipeContext.create(dataset, config, source.entry, spec, progress)
-    context = replace(context, keys=keys, folder=run.folder)
+    context = replace(context, keys=keys, folder=run.folder, started_at=request.started_at)
     timer.record_stage("images")
     # Training, then evaluation, model card and report.
     trained = RECIPES[config.recipe](context, source)

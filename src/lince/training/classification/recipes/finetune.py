@@ -7,6 +7,7 @@ decide between the transfer model and the fine-tuned one.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import torch
@@ -37,7 +38,9 @@ DEFAULT_POLICY = "light"
 
 def fine_tune_network(context: RecipeContext, source: WeightsSource) -> TrainedClassifier:
     """Fine-tune the network of ``source`` and write the better of it and the transfer model as ``model.onnx``."""
+    fitted_at = time.monotonic()
     head = fit_head(context)
+    fit_seconds = time.monotonic() - fitted_at
     network, _facts = build_with_weights(source, context.spec, len(context.dataset.classes), context.config.seed)
     network.head = convert_to_module(head)
     blocks = network.list_blocks()
@@ -56,7 +59,11 @@ def fine_tune_network(context: RecipeContext, source: WeightsSource) -> TrainedC
     facts = describe_network(network, source, context.spec, [])
     policy = Policy.parse(context.config.augment or DEFAULT_POLICY)
     state = network_recipe.train_network(
-        context, network, policy, lambda epoch_seconds: plan_fine_tuning(context, epoch_seconds)
+        context,
+        network,
+        policy,
+        lambda epoch_seconds: plan_fine_tuning(context, epoch_seconds),
+        2 * fit_seconds,  # the transfer model is fitted again, twice, where it is the better one
     )
     return _choose_better(
         context, network, head, network_recipe.export_and_evaluate(context, "finetune", network, state, policy, facts)
@@ -72,7 +79,7 @@ def plan_fine_tuning(context: RecipeContext, epoch_seconds: float | None = None)
     requested = (config.epochs or config.budget, config.batch, config.rate)
     epochs = config.epochs or DEFAULT_EPOCHS
     if config.budget is not None and epoch_seconds:
-        epochs = max(1, min(config.epochs or 30, int(config.budget / epoch_seconds)))
+        epochs = max(1, min(config.epochs or 30, int(context.estimate_training_seconds() / epoch_seconds)))
     return TrainingPlan(
         epochs=epochs,
         batch=config.batch or DEFAULT_BATCH_SIZE,

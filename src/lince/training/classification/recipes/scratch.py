@@ -45,7 +45,7 @@ def plan_from_scratch(context: RecipeContext, has_norms: bool, epoch_seconds: fl
         defaults.choose_learning_rate(batch, has_norms) if config.rate is None else (config.rate, _("as requested"))
     )
     if config.budget is not None and epoch_seconds:
-        epochs = max(1, min(config.epochs or 1000, int(config.budget / epoch_seconds)))
+        epochs = max(1, min(config.epochs or 1000, int(context.estimate_training_seconds() / epoch_seconds)))
         epochs_reason = _("{seconds:.0f} s each, within the time budget").format(seconds=epoch_seconds)
     return TrainingPlan(
         epochs=epochs,

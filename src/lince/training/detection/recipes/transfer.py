@@ -24,7 +24,12 @@ from lince.training import plan_runner
 from lince.training.detection import defaults
 from lince.training.detection.feature_maps import CachedFeatureMaps, FeatureMapStore, compute_feature_maps
 from lince.training.detection.loader import DetectionAugmentation, DetectionLoader, DetectionTarget
-from lince.training.detection.network_recipe import VAL_BATCH_SIZE, TrainedDetector, build_with_weights
+from lince.training.detection.network_recipe import (
+    VAL_BATCH_SIZE,
+    TrainedDetector,
+    build_with_weights,
+    rehearse_closing,
+)
 from lince.training.detection.objective import (
     compute_validation_metrics,
     decode_outputs,
@@ -158,7 +163,10 @@ def train_transfer_head(context: RecipeContext, source: WeightsSource) -> Traine
         )
 
     state = plan_runner.plan_and_train(
-        context, make_setup, lambda epoch_seconds: defaults.plan_transfer(context, len(rows), epoch_seconds)
+        context,
+        make_setup,
+        lambda epoch_seconds: defaults.plan_transfer(context, len(rows), epoch_seconds),
+        lambda: rehearse_closing(context, network, samples),
     )
     return TrainedDetector("transfer", network, context.spec, samples, state, DetectionAugmentation(policy), facts)
 
