@@ -5,14 +5,16 @@ English writes 3,667 and 91.2%, Spanish 3667 and 91,2 %, Portuguese 3.667 and 91
 
 from __future__ import annotations
 
+from math import isnan
+
 from lince.i18n import _, localise_number
 
 MISSING_VALUE = "–"
 
 
 def format_decimal(value: float | None, places: int = 3) -> str:
-    """Return ``value`` with ``places`` decimals; a dash for ``None``."""
-    if value is None:
+    """Return ``value`` with ``places`` decimals; a dash for ``None`` and NaN."""
+    if value is None or isnan(value):
         return MISSING_VALUE
     return localise_number(f"{value:,.{places}f}")
 
@@ -23,8 +25,8 @@ def format_count(value: int) -> str:
 
 
 def format_percent(fraction: float | None, places: int = 1) -> str:
-    """Return ``fraction`` (0..1) as a percentage with ``places`` decimals; a dash for ``None``."""
-    if fraction is None:
+    """Return ``fraction`` (0..1) as a percentage with ``places`` decimals; a dash for ``None`` and NaN."""
+    if fraction is None or isnan(fraction):
         return MISSING_VALUE
     return localise_number(f"{100 * fraction:,.{places}f}%")
 

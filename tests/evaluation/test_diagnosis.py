@@ -12,11 +12,13 @@ import pytest
 from lince.annotations import Classes
 from lince.config import TrainConfig
 from lince.evaluation.classification.metrics import compute_classification_metrics
+from lince.evaluation.confidence import compute_binomial_tail
 from lince.evaluation.diagnosis.classification.diagnosis import RULES, diagnose_classification
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
 from lince.findings import Severity
 from lince.tasks import get_task
 
+scipy_stats = pytest.importorskip("scipy.stats")
 NAMES = Classes(("daisy", "roses", "tulips"))
 
 
@@ -92,6 +94,10 @@ CASES = {
     "few_examples": (
         {"train_counts": {"daisy": 200, "roses": 29, "tulips": 150}},
         {"train_counts": {"daisy": 40, "roses": 30, "tulips": 31}},
+    ),
+    "untrained_classes": (
+        {"train_counts": {"daisy": 200, "roses": 0, "tulips": 150}},
+        {"train_counts": {"daisy": 200, "roses": 1, "tulips": 150}},
     ),
     "imbalance": (
         {"train_counts": {"daisy": 500, "roses": 90, "tulips": 300}},
@@ -183,3 +189,24 @@ def test_advice_names_only_what_the_recipe_uses_or_the_recipe_that_does(code, re
             assert all(task.uses_option(other, flag) for flag in flags for other in named or [recipe])
             if recipe == "transfer" and not named:
                 assert not re.search("augmentation|epochs|dropout|mixup|longer", sentence)
+
+
+@pytest.mark.parametrize(
+    ("right", "count", "severity"),
+    [(0.43, 99, None), (0.43, 30, Severity.WARNING), (0.32, 99, Severity.SERIOUS), (1 / 3, 99, Severity.SERIOUS)],
+)
+def test_better_than_the_commonest_class_is_judged_by_an_exact_test(right, count, severity):
+    inputs = ClassificationDiagnosisInput(metrics(right=right, count=count))
+    found = {finding.code: finding for finding in diagnose_classification(inputs)}.get("no_better_than_commonest")
+    assert (found and found.severity) == severity
+    if severity is Severity.WARNING:
+        assert "better" in found.text
+        assert "too few test images" in found.title.lower()
+        accuracy, share = inputs.metrics.accuracy.value, inputs.metrics.majority_class[1]
+        exact = scipy_stats.binomtest(round(accuracy * count), count, share, alternative="greater").pvalue
+        assert found.figures["p_value"] == pytest.approx(exact)
+
+
+@pytest.mark.parametrize(("hits", "total", "share"), [(0, 5, 0.3), (5, 5, 0.3), (4200, 10_000, 0.4), (7, 20, 0.05)])
+def test_the_binomial_tail_is_that_of_scipy(hits, total, share):
+    assert compute_binomial_tail(hits, total, share) == pytest.approx(scipy_stats.binom.sf(hits - 1, total, share))

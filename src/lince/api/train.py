@@ -75,12 +75,8 @@ def train(  # noqa: PLR0913
         origin = {**origin, "path": make_path_absolute(data)}
     task = resolve_task(dataset, config.task)
     config = config.with_changes(task=task.name)
-    if config.monitor is not None:
-        require_choice("monitor", config.monitor, task.monitors)
-    given = [name for name, value in choices.items() if value is not None]
-    require_used_options(task, config, given)
     given_splits = _count_given_splits(task, dataset)
-    require_drawn_splits(config, given, given_splits)
+    _require_fitting_choices(task, config, [name for name in choices if choices[name] is not None], given_splits)
     origin |= {"allow_unusable": allow_unusable, "given_splits": given_splits}
     with require_training_extra():
         task.load_part("train")
@@ -146,6 +142,16 @@ def _require_possible_start(config: TrainConfig, out: str | Path | None) -> None
             from lince.training import hardware  # noqa: PLC0415
 
             hardware.choose_device(config.device)
+
+
+def _require_fitting_choices(
+    task: Task, config: TrainConfig, given: Sequence[str], given_splits: Mapping[str, int]
+) -> None:
+    """Raise ``UsageError`` for a choice in ``given``, a list of fields, that task, recipe or data have no use for."""
+    if config.monitor is not None:
+        require_choice("monitor", config.monitor, task.monitors)
+    require_used_options(task, config, given)
+    require_drawn_splits(config, given, given_splits)
 
 
 def _count_given_splits(task: Task, dataset: Dataset) -> dict[str, int]:

@@ -14,6 +14,7 @@ from lince.i18n import _
 from lince.tasks import get_task
 from lince.training.run_folder import PREDICTIONS_FILE
 from lince.training.seen_images import find_seen_images, save_evaluation
+from lince.training.split_warnings import describe_small_test
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     result = lince.evaluate(arguments.model, dataset, include_seen=arguments.include_seen, progress=console)
     document = {"part": result.split, "used": result.summary, "seen": result.seen.to_dict()}
     document |= result.metrics.to_dict()
-    lines = [result.summary, *filter(None, [result.seen.note, paint_warning(result.seen.warning)])]
+    warnings = [result.seen.warning, describe_small_test(len(result.predictions.keys))]
+    lines = [result.summary, *filter(None, [result.seen.note, *map(paint_warning, warnings)])]
     lines += get_task(result.task).load_part("cli").list_metric_lines(result.metrics)
     if arguments.out:
         path = Path(arguments.out) / PREDICTIONS_FILE

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lince.cli.console import paint_warning
 from lince.i18n import _
 from lince.tasks import get_task
+from lince.training.split_warnings import describe_small_test
 
 if TYPE_CHECKING:
     from lince.training.run_folder import TrainingRun
@@ -20,6 +22,7 @@ def describe_run(run: TrainingRun, photos: str = "") -> tuple[dict[str, Any], li
     task = get_task(report["task"])
     lines = [
         task.load_part("cli").describe_test_result(report["test"], task.headline),
+        *filter(None, [paint_warning(describe_small_test(report["data"]["splits"].get("test", 0)))]),
         _("Report: {path}").format(path=run.report_page),
         _("Model: {path}").format(path=run.model_folder),
         _("Try it: lince predict {run} {photos}").format(run=run, photos=photos or _("PHOTO")),

@@ -8,6 +8,7 @@ which has the same distribution as resampling indices and takes microseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp, fsum, lgamma, log, log1p
 from typing import Any
 
 import numpy as np
@@ -57,3 +58,15 @@ def compute_proportion_interval(successes: int, total: int, rng: np.random.Gener
 def compute_all_success_bound(total: int) -> float:
     """Return the lower 95 % bound of a proportion with ``total`` successes of ``total``: 0.025 ** (1 / total)."""
     return float(_TAIL_PROBABILITY ** (1 / total))
+
+
+def compute_binomial_tail(successes: int, total: int, share: float) -> float:
+    """Return the probability of at least ``successes`` among ``total`` independent trials that succeed with ``share``.
+
+    ``share`` is above 0 and below 1. The terms are computed as logarithms, so that they do not underflow.
+    """
+    terms = (
+        lgamma(total + 1) - lgamma(k + 1) - lgamma(total - k + 1) + k * log(share) + (total - k) * log1p(-share)
+        for k in range(successes, total + 1)
+    )
+    return min(1.0, fsum(map(exp, terms)))

@@ -42,6 +42,12 @@ def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun
             recipe, report.val_primary_metric, report.primary_metric, time.perf_counter() - started_at
         )
     rows = [results_by_recipe[recipe] for recipe in RECIPES]
+    if all(row.val is None for row in rows):
+        request.progress.show_message(
+            _("Warning: without validation figures no recipe can be chosen; {name} is kept as the first.").format(
+                name=rows[0].name
+            )
+        )
     best = max(rows, key=lambda row: row.val or 0.0)
     results = tuple(replace(row, chosen=row is best) for row in rows)
     _copy_best_run(TrainingRun(run.folder / best.name), run)
@@ -52,7 +58,7 @@ def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun
 def _recipe_config(request: TrainingRequest, recipe: str, left: int) -> TrainConfig:
     """Return the configuration for one recipe of the task, with its part of what is left of the budget.
 
-    ``left`` recipes are not trained yet, with this one. Options that only the other recipes use are left out, and named.
+    ``left`` recipes are not trained yet, with this one. Options that only other recipes use are left out, and named.
     """
     config, budget = request.config, None
     if config.budget is not None:

@@ -16,7 +16,7 @@ from lince.cli.task_commands import TaskCommands
 from lince.cli.text_table import format_table
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.confidence import ConfidenceInterval
-from lince.i18n import _
+from lince.i18n import _, translate_plural
 from lince.inference.classification import results_file
 from lince.inference.classification.predictor import ClassificationPredictor
 from lince.inference.classification.result import ClassificationResult
@@ -115,7 +115,11 @@ class ClassificationCommands(TaskCommands):
             )
             for score in metrics.scores
         ]
-        accuracy = _("Accuracy: {accuracy} ({range}) on {count} images").format(
+        accuracy = translate_plural(
+            "Accuracy: {accuracy} ({range}) on {count} image",
+            "Accuracy: {accuracy} ({range}) on {count} images",
+            metrics.count,
+        ).format(
             accuracy=format_percent(metrics.accuracy.value),
             range=format_percent_range(metrics.accuracy.low, metrics.accuracy.high),
             count=format_count(metrics.count),
@@ -125,7 +129,11 @@ class ClassificationCommands(TaskCommands):
     def describe_test_result(self, test: Mapping[str, Any], headline: str) -> str:
         """Return the test accuracy with its interval."""
         accuracy = ConfidenceInterval(**test[headline])
-        return _("Test accuracy: {accuracy} ({range}) on {count:,} images").format(
+        return translate_plural(
+            "Test accuracy: {accuracy} ({range}) on {count:,} image",
+            "Test accuracy: {accuracy} ({range}) on {count:,} images",
+            test["count"],
+        ).format(
             accuracy=format_percent(accuracy.value),
             range=format_percent_range(accuracy.low, accuracy.high),
             count=test["count"],

@@ -13,7 +13,7 @@ from lince.cli.text_table import format_table
 from lince.errors import UsageError
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.metrics import DetectionMetrics
-from lince.i18n import _
+from lince.i18n import _, translate_plural
 from lince.inference.detection.predictor import DetectionPredictor
 from lince.inference.detection.result import DetectionResult
 from lince.inference.video.frames import is_video
@@ -75,7 +75,11 @@ class DetectionCommands(TaskCommands):
             )
             for score in metrics.scores
         ]
-        headline = _("mAP50: {found} ({range}), mAP50-95: {strict}, on {count} images").format(
+        headline = translate_plural(
+            "mAP50: {found} ({range}), mAP50-95: {strict}, on {count} image",
+            "mAP50: {found} ({range}), mAP50-95: {strict}, on {count} images",
+            metrics.count,
+        ).format(
             found=format_percent(metrics.map50.value),
             range=format_percent_range(metrics.map50.low, metrics.map50.high),
             strict=format_percent(metrics.map50_95.value),
@@ -86,7 +90,11 @@ class DetectionCommands(TaskCommands):
     def describe_test_result(self, test: Mapping[str, Any], headline: str) -> str:
         """Return mAP50 and mAP50-95 of the test images, the former with its interval."""
         map50, map50_95 = ConfidenceInterval(**test["map50"]), ConfidenceInterval(**test[headline])
-        return _("Test mAP50: {found} ({range}), mAP50-95: {strict}, on {count:,} images").format(
+        return translate_plural(
+            "Test mAP50: {found} ({range}), mAP50-95: {strict}, on {count:,} image",
+            "Test mAP50: {found} ({range}), mAP50-95: {strict}, on {count:,} images",
+            test["count"],
+        ).format(
             found=format_percent(map50.value),
             range=format_percent_range(map50.low, map50.high),
             strict=format_percent(map50_95.value),

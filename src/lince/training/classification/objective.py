@@ -46,7 +46,9 @@ class ClassificationObjective:
         return {"val_loss": loss, "val_accuracy": accuracy}
 
     def describe_epoch(self, entry: dict[str, Any]) -> str:
-        """Return the log line of an epoch: losses and accuracies."""
+        """Return the log line of an epoch: losses and accuracies, those of validation where they were measured."""
+        if math.isnan(entry["val_loss"]):
+            return _("loss {train_loss:.3f}, accuracy {train_accuracy:.1%}; no validation images").format(**entry)
         return _(
             "loss {train_loss:.3f}, accuracy {train_accuracy:.1%}; validation loss {val_loss:.3f}, "
             "accuracy {val_accuracy:.1%}"

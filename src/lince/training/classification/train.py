@@ -25,6 +25,7 @@ from lince.training.classification.recipes.transfer import train_transfer_head
 from lince.training.recipe import RecipeContext, TrainedClassifier
 from lince.training.request import StageTimer, TrainingRequest, assign_splits
 from lince.training.run_folder import TrainingRun
+from lince.training.split_warnings import list_split_warnings
 
 PRETRAINED_RECIPES = ("transfer", "finetune")
 
@@ -118,6 +119,8 @@ def _prepare_data(
     require_usable_dataset(dataset, request.allow_unusable)
     dataset = assign_splits(request, run, dataset, context.keys)
     _require_splits(dataset)
+    for warning in list_split_warnings(dataset):
+        progress.show_message(warning)
     spec = add_dataset_statistics(dataset, context.spec)
     return replace(context, dataset=dataset, folder=run.folder, spec=spec, started_at=request.started_at)
 

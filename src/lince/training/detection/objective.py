@@ -68,7 +68,9 @@ def compute_validation_metrics(val_loader: DetectionLoader, detections: Sequence
 
 
 def describe_epoch(entry: dict[str, Any]) -> str:
-    """Return the log line for one record of the history: the training loss and the validation mAP."""
+    """Return the log line for one record of the history: the training loss, and the validation mAP where measured."""
+    if math.isnan(entry["val_map50_95"]):
+        return _("loss {train_loss:.3f}; no mAP without validation boxes").format(**entry)
     return _("loss {train_loss:.3f}; validation mAP50 {val_map50:.1%}, mAP50-95 {val_map50_95:.1%}").format(**entry)
 
 

@@ -24,6 +24,7 @@ from lince.training.detection.recipes.transfer import train_transfer_head
 from lince.training.recipe import RecipeContext
 from lince.training.request import StageTimer, TrainingRequest, assign_splits
 from lince.training.run_folder import TrainingRun
+from lince.training.split_warnings import list_split_warnings
 
 DEFAULT_MODEL = "nano"
 RECIPES: dict[str, Callable[[RecipeContext, WeightsSource], TrainedDetector]] = {
@@ -56,6 +57,8 @@ def train_detector(request: TrainingRequest, run: TrainingRun) -> DetectionRepor
     keys = compute_content_keys(dataset, progress)
     dataset = assign_splits(request, run, dataset, keys)
     _require_objects(dataset)
+    for warning in list_split_warnings(dataset):
+        progress.show_message(warning)
     context = RecipeContext.create(dataset, config, source.entry, spec, progress)
     context = replace(context, keys=keys, folder=run.folder, started_at=request.started_at)
     timer.record_stage("images")

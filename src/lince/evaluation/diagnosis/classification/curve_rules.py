@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import isfinite, sqrt
 
+from lince.evaluation.confidence import compute_binomial_tail
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
 from lince.findings import Finding, Severity
 from lince.i18n import _
-from lince.number_format import format_decimal, format_percent
+from lince.number_format import format_count, format_decimal, format_percent
 
 OVERFITTING_GAP = 0.05  # training accuracy minus test accuracy from which a note is made
 LARGE_OVERFITTING_GAP = 0.1  # and from which it is a warning
@@ -15,6 +16,7 @@ LOW_TRAIN_ACCURACY = 0.8  # below this the model underfits
 MIN_LOSS_RISE = 1.15  # last validation loss over the lowest one
 MIN_VAL_TEST_GAP = 0.03  # validation accuracy minus test accuracy
 MIN_STANDARD_ERRORS = 2.0  # by which validation and test accuracy must differ: chance is then unlikely
+SIGNIFICANCE_LEVEL = 0.05  # of being better than the majority-class baseline
 _MIN_EPOCHS = 4  # of a history that can be judged
 _LATE_EPOCHS = 3  # epochs after the best one that are not yet a trend
 
@@ -22,29 +24,51 @@ _LATE_EPOCHS = 3  # epochs after the best one that are not yet a trend
 def check_majority_baseline(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``no_better_than_commonest`` when the accuracy is not significantly above the majority-class baseline.
 
-    That is, when the share of the most frequent class lies within or above the confidence interval of the accuracy. Not
-    reported when there is only one class, or the test images show only one.
+    The baseline is the share of the most frequent class. Serious when the accuracy does not exceed it, and a warning
+    when it does but chance alone would do as well with a probability of ``SIGNIFICANCE_LEVEL`` or more (exact binomial
+    test, one-sided). Not reported when there is only one class, or the test images show only one.
 
-    Figures: ``commonest`` class, its ``share`` of the test images, and ``accuracy``, 0..1.
+    Figures: ``commonest`` class, its ``share`` of the test images, ``accuracy``, 0..1, and the ``p_value``.
     """
     name, share = inputs.metrics.majority_class
-    accuracy = inputs.metrics.accuracy
-    if len(inputs.metrics.classes) < 2 or share == 1 or accuracy.low > share:
+    accuracy, count = inputs.metrics.accuracy.value, inputs.metrics.count
+    if len(inputs.metrics.classes) < 2 or share == 1:
         return None
+    p_value = compute_binomial_tail(round(accuracy * count), count, share)
+    is_better = accuracy > share
+    if is_better and p_value < SIGNIFICANCE_LEVEL:
+        return None
+    text = (
+        _(
+            "Correct on {accuracy} of {count} test images, where always predicting “{name}” is correct on {share}: "
+            "better, but on so few images chance alone could do that (p = {p})."
+        )
+        if is_better
+        else _(
+            "Always predicting “{name}” would be correct on {share} of the {count} test images; "
+            "the model is correct on {accuracy}."
+        )
+    )
     return Finding(
         "no_better_than_commonest",
-        Severity.SERIOUS,
-        _("Not significantly better than the majority-class baseline"),
-        _(
-            "Always predicting “{name}” would be correct on {share} of the test images; the model is correct "
-            "on {accuracy}, and the difference may be chance."
-        ).format(name=name, share=format_percent(share), accuracy=format_percent(accuracy.value)),
+        Severity.WARNING if is_better else Severity.SERIOUS,
+        _("Too few test images to tell the model from the majority-class baseline")
+        if is_better
+        else _("No better than the majority-class baseline"),
+        text.format(
+            name=name,
+            share=format_percent(share),
+            accuracy=format_percent(accuracy),
+            count=format_count(count),
+            p=format_decimal(p_value),
+        ),
         inputs.list_advice(
+            *([("", _("Add test photos, or use a larger test fraction (--test)."))] if is_better else []),
             ("", _("Check that the photos have the correct classes.")),
             *_suggest_pretraining(inputs),
             ("epochs", _("Train for longer (--epochs), or lower the learning rate (--lr).")),
         ),
-        {"commonest": name, "share": share, "accuracy": accuracy.value},
+        {"commonest": name, "share": share, "accuracy": accuracy, "p_value": p_value},
     )
 
 

@@ -47,6 +47,30 @@ def check_few_examples(inputs: ClassificationDiagnosisInput) -> Finding | None:
     )
 
 
+def check_untrained_classes(inputs: ClassificationDiagnosisInput) -> Finding | None:
+    """Return ``untrained_classes`` with the classes that have test images but no training image.
+
+    Figures: ``classes``, the number of their test images by class.
+    """
+    untrained = {
+        score.name: score.support
+        for score in inputs.metrics.scores
+        if score.support and inputs.train_counts.get(score.name) == 0
+    }
+    if not untrained:
+        return None
+    return Finding(
+        "untrained_classes",
+        Severity.SERIOUS,
+        _("Classes without a training image"),
+        _("The model could not learn {names}; their test images ({count}) count as errors.").format(
+            names=join_names(list(untrained)), count=format_count(sum(untrained.values()))
+        ),
+        (_("Move some of their photos to the training photos, or remove these classes."),),
+        {"classes": untrained},
+    )
+
+
 def check_class_imbalance(inputs: ClassificationDiagnosisInput) -> Finding | None:
     """Return ``imbalance`` when the largest class has ``IMBALANCE_RATIO`` times the training images of the smallest.
 

@@ -18,6 +18,7 @@ RULES = (
     prediction_rules.check_never_predicted,
     prediction_rules.check_confused_pairs,
     prediction_rules.check_calibration,
+    data_rules.check_untrained_classes,
     data_rules.check_few_examples,
     data_rules.check_class_imbalance,
     data_rules.check_untested_classes,
