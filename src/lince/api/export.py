@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,9 @@ def contain(
     """Write the model of a run as one self-contained ONNX file, and return its path and how close it is.
 
     ``out`` is a file ending in ``.onnx`` (by default ``exports/self-contained.onnx`` in the run). It is compared with
-    the run's model on ``count`` images of the run's test split, or of ``data``. Raises ``ModelError``, and keeps no
-    file, when it differs too much; ``UsageError`` for another suffix, and for a file that lince did not write so,
-    unless ``overwrite`` is given.
+    the run's model on ``count`` images of the run or of ``data``, those of the test split first. Raises ``ModelError``,
+    and keeps no file, when it differs too much; ``UsageError`` for another suffix, and for a file that lince did not
+    write so, unless ``overwrite`` is given.
     """
     target = Path(out) if out is not None else Path(model) / EXPORTS_FOLDER / SELF_CONTAINED_NAME
     if target.suffix.lower() != ".onnx":
@@ -90,16 +91,29 @@ def contain(
         )
     outputs.require_output_file(target, outputs.SELF_CONTAINED_MODEL, overwrite=overwrite, sources=[data])
     folder = model_folder.find_model_folder(Path(model))
-    test_images = _build_export_input(Path(model), folder, data, count, progress).test
-    with progress.open_stage(_("Comparing with lince"), len(test_images)) as stage:
+    test_images = _add_seen_images(_build_export_input(Path(model), folder, data, count, progress), count)
+    with progress.open_stage(_("Comparing with lince"), sum(map(len, test_images))) as stage:
         report = standalone.export_standalone(model, target, _iter_images(test_images, stage))
     outputs.record_output(target, outputs.SELF_CONTAINED_MODEL)
     return target, report
 
 
-def _iter_images(images_to_read: EvaluationImages, stage: ProgressStage) -> Iterator[NDArray[np.uint8]]:
+def _add_seen_images(export_input: ExportInput, count: int) -> list[EvaluationImages]:
+    """Return the test images of ``export_input`` and, up to ``count`` in all, its validation and training images.
+
+    Whether two networks give the same results may be compared on images that trained them.
+    """
+    chosen = [export_input.test]
+    for part, name in ((export_input.val, "val"), (export_input.train, "train")):
+        missing = count - sum(map(len, chosen))
+        if part is not None and missing > 0:
+            chosen.append(EvaluationImages(part.select(sample_evenly(len(part), missing)), name))
+    return chosen
+
+
+def _iter_images(images_to_read: Sequence[EvaluationImages], stage: ProgressStage) -> Iterator[NDArray[np.uint8]]:
     """Yield the pixels of each image as uint8 RGB (H, W, 3), and advance ``stage``."""
-    for encoded in images_to_read.iter_encoded():
+    for encoded in chain.from_iterable(part.iter_encoded() for part in images_to_read):
         yield images.decode_image(encoded)
         stage.advance()
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 import lince
-from lince.cli.console import Console
+from lince.cli.console import Console, paint_warning
 from lince.cli.options import parse_positive
 from lince.cli.output_options import add_overwrite_option
 from lince.cli.text_table import format_table
@@ -112,7 +112,8 @@ def _export_standalone(arguments: argparse.Namespace, console: Console) -> None:
         count=report.count, score=localise_number(f"{report.score:.2g}"), agreement=format_percent(report.agreement)
     )
     written = _("Written: {path}").format(path=path)
-    console.print_result({"path": str(path), "self_contained": True, **report.to_dict()}, [line, written])
+    notes = filter(None, [paint_warning(report.note)])
+    console.print_result({"path": str(path), "self_contained": True, **report.to_dict()}, [line, *notes, written])
 
 
 def _document(result: ExportResult) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from lince.export.int8 import QuantisationResult, quantise_network
 from lince.export.model_outputs import BATCH, EvaluationImages, ModelOutputs
 from lince.export.targets import get_target
 from lince.export.targets.target import ExportTarget
-from lince.export.validator import ExportValidator, ValidationReport
+from lince.export.validator import ExportValidator, ValidationReport, describe_coarse_validation
 from lince.i18n import _
 from lince.inference import packed_model
 from lince.inference.backends.backend import Backend, open_network
@@ -32,6 +32,7 @@ from lince.tasks import get_task
 from lince.version import __version__
 
 INT8 = "int8"
+MIN_CALIBRATION_IMAGES = 32  # below, int8 value ranges are called uncertain
 MAX_CALIBRATION_IMAGES = 128  # training images from which int8 value ranges are taken
 MAX_VALIDATION_IMAGES = 200  # validation images on which the choice of int8 layers is tested
 
@@ -123,6 +124,9 @@ def export_model(
             validation = replace(
                 validator.validate(_build_predictor(written_card, target.open(path)), size), extra=extra_records
             )
+            coarse = describe_coarse_validation(validation.count, options.max_drop)
+            if coarse and options.precision == INT8:
+                progress.show_message(coarse)
         record = {"checked": False, "why": target.unverifiable_reason()} if validation is None else validation.to_dict()
         card = replace(card, exported=record)
         card.save(folder)
@@ -219,6 +223,10 @@ def _quantise_int8(
     fixed_size = reference.backend.input_shape[0]
     batch_size = fixed_size if isinstance(fixed_size, int) else BATCH
 
+    prepared *= max(1, -(-batch_size // len(prepared)))  # fewer photos than a batch are repeated, which adds no values
+    for text in _list_small_sample_warnings(len(train_images), len(val_images), options.max_drop):
+        progress.show_message(text)
+
     def iter_batches() -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(prepared) - batch_size + 1, batch_size):
             yield normalise_images(prepared[start : start + batch_size], spec)
@@ -233,6 +241,19 @@ def _quantise_int8(
     source = export_input.folder / reference.card.network
     min_quality = compute_quality(source) - options.max_drop / 100
     return quantise_network(source, out, iter_batches, compute_quality, min_quality, progress)
+
+
+def _list_small_sample_warnings(train_count: int, val_count: int, max_drop: float) -> list[str]:
+    """Return what ``train_count`` photos for calibration and ``val_count`` for validation cannot tell, and remedies."""
+    warnings = []
+    if train_count < MIN_CALIBRATION_IMAGES:
+        warnings.append(
+            _(
+                "Warning: the value ranges for INT8 come from only {count} photos; others may fall outside of them. "
+                "Give at least {enough} training photos (--data)."
+            ).format(count=train_count, enough=MIN_CALIBRATION_IMAGES)
+        )
+    return [*warnings, *filter(None, [describe_coarse_validation(val_count, max_drop)])]
 
 
 def _sample_rows(dataset: Dataset, count: int) -> Dataset:

@@ -19,6 +19,7 @@ from onnx import TensorProto, compose, helper
 
 from lince import fileio
 from lince.errors import ModelError
+from lince.evaluation.confidence import compute_binomial_tail
 from lince.export import onnx_graph, onnx_preprocess
 from lince.export.onnx_builder import NAME_PREFIX, GraphBuilder, GraphValue
 from lince.i18n import _
@@ -31,6 +32,8 @@ from lince.tasks import get_task
 
 IMAGE_INPUT = "image"
 MIN_AGREEMENT = 0.98  # fraction of the results that must be those of lince
+_MIN_UNDECIDED_AGREEMENT = 0.9  # below, a result is refused even on photos that are too few to decide
+_SIGNIFICANCE_LEVEL = 0.05  # of an agreement below ``MIN_AGREEMENT``
 _NETWORK_PREFIX = "network/"
 _MIN_OPSET = 13
 _OUTPUT_TYPES: dict[str, tuple[int, list[Any]]] = {
@@ -52,16 +55,41 @@ class StandaloneReport:
         score: largest difference of a probability or score.
         box: largest difference of a side of a box, in pixels of the image.
         agreement: fraction of images with the same predicted class, or of detections that the other has, too.
+        results: number of images or detections that ``agreement`` is a fraction of.
     """
 
     count: int
     score: float
     box: float
     agreement: float
+    results: int = 0
 
-    def to_dict(self) -> dict[str, float]:
+    @property
+    def differing(self) -> int:
+        """The number of results that differ."""
+        return round((1 - self.agreement) * self.results)
+
+    @property
+    def is_sufficient(self) -> bool:
+        """Whether the agreement is high enough, or not significantly too low (exact binomial test, one-sided)."""
+        if self.agreement >= MIN_AGREEMENT:
+            return True
+        chance = compute_binomial_tail(self.differing, self.results, 1 - MIN_AGREEMENT)
+        return self.agreement >= _MIN_UNDECIDED_AGREEMENT and chance >= _SIGNIFICANCE_LEVEL
+
+    @property
+    def note(self) -> str:
+        """The sentence about an agreement that is too low but may be so by chance; empty elsewhere."""
+        if self.agreement >= MIN_AGREEMENT or not self.is_sufficient:
+            return ""
+        return _(
+            "Warning: {differing} of {results} results differ from those of lince. That is more than {most:.0%}, but "
+            "on so few it may be chance. Compare on more photos: --data FOLDER --count 500"
+        ).format(differing=self.differing, results=self.results, most=1 - MIN_AGREEMENT)
+
+    def to_dict(self) -> dict[str, Any]:
         """Return the report as a JSON object."""
-        return asdict(self)
+        return {**asdict(self), "note": self.note or None}
 
 
 def export_standalone(folder: str | Path, path: str | Path, images: Iterable[ImageArray] = ()) -> StandaloneReport:
@@ -90,14 +118,19 @@ def compare_standalone(path: Path, model: Predictor, images: Iterable[ImageArray
 
 
 def _require_agreement(report: StandaloneReport) -> StandaloneReport:
-    """Return ``report``; raise ``ModelError`` when the agreement is too low."""
-    if report.agreement < MIN_AGREEMENT:
+    """Return ``report``; raise ``ModelError`` when the agreement is too low, and not only by chance."""
+    if not report.is_sufficient:
         raise ModelError(
-            _("The self-contained network gives different results: {share:.1%} of them agree with lince.").format(
-                share=report.agreement
+            _(
+                "The self-contained network gives different results: {differing} of {results} differ from lince's."
+            ).format(differing=report.differing, results=report.results),
+            _("Expected at most {most:.0%} of them to differ, on {count} photos.").format(
+                most=1 - MIN_AGREEMENT, count=report.count
             ),
-            _("Expected {least:.0%} on {count} photos.").format(least=MIN_AGREEMENT, count=report.count),
-            _("Please report this with the model's name, and use the model folder."),
+            _(
+                "Compare on more photos (--data FOLDER). If they differ there too, please report this with the model's "
+                "name, and use the model folder."
+            ),
         )
     return report
 

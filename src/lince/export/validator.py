@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,19 @@ def _pair_or_none(before: float | None, after: float | None) -> tuple[float, flo
     return None if before is None or after is None else (before, after)
 
 
+def describe_coarse_validation(count: int, max_drop: float) -> str:
+    """Return the warning that on ``count`` photos a drop of ``max_drop`` percentage points cannot be seen.
+
+    Empty where one photo is no more than that, or no drop is allowed.
+    """
+    if not max_drop or count * max_drop >= 100:
+        return ""
+    return _(
+        "Warning: one of {count} photos is {points:.1f} percentage points, so a drop of {allowed:g} cannot be told "
+        "there. Give at least {enough:,} labelled photos (--data)."
+    ).format(count=count, points=100 / count, allowed=max_drop, enough=ceil(100 / max_drop))
+
+
 def _outputs_differ_error(agreement: OutputAgreement, tolerance: OutputTolerance) -> ModelError:
     """Return the error for outputs beyond ``tolerance``."""
     differences = ", ".join(
@@ -207,5 +221,6 @@ def _quality_loss_error(drop: float, allowed: float, quality: tuple[float, float
             drop=drop, count=count, figures=figures
         ),
         _("Expected at most {allowed:g}.").format(allowed=allowed),
-        _("Nothing was saved. Choose a higher precision, or allow more with --max-drop."),
+        _("Nothing was saved. Choose a higher precision, or allow more with --max-drop.")
+        + (" " + coarse if (coarse := describe_coarse_validation(count, allowed)) else ""),
     )

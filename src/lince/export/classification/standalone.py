@@ -41,4 +41,4 @@ def compare_graph(
         differences.append(float(np.abs(probabilities - expected).max()))
         agreeing += int(class_id) == int(expected.argmax())
     count = len(differences)
-    return StandaloneReport(count, max(differences, default=0.0), 0.0, agreeing / count if count else 1.0)
+    return StandaloneReport(count, max(differences, default=0.0), 0.0, agreeing / count if count else 1.0, count)

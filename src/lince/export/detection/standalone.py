@@ -51,7 +51,7 @@ def compare_graph(
                 if score <= SCORE_TOLERANCE and box <= BOX_TOLERANCE:
                     scores.append(score)
                     boxes.append(box)
-    return StandaloneReport(count, max(scores), max(boxes), (len(scores) - 1) / total if total else 1.0)
+    return StandaloneReport(count, max(scores), max(boxes), (len(scores) - 1) / total if total else 1.0, total)
 
 
 def _run_graph(backend: OnnxRuntimeBackend, image: NDArray[np.uint8]) -> Detections:
