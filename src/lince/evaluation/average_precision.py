@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lince.evaluation.confidence import draw_weights
 from lince.evaluation.detection.matcher import IOU_THRESHOLDS, IntArray, MatchInput, MatchResult
 
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
@@ -100,20 +101,25 @@ def choose_resample_count(match_input: MatchInput, matching: MatchResult) -> int
 
 
 def bootstrap_average_precisions(
-    match_input: MatchInput, matching: MatchResult, classes: int, seed: int, resample_count: int | None = None
+    match_input: MatchInput,
+    matching: MatchResult,
+    classes: int,
+    seed: int,
+    resample_count: int | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> FloatArray:
     """Return the average precision (R, T, C) on R test sets drawn from the images with replacement.
 
     The matching within an image does not depend on the other images, so an image drawn twice simply counts twice: a
     resample is a vector of integer weights, drawn from a multinomial. R is ``resample_count``, by default that of
     ``choose_resample_count``. The same ``seed``, R and number of images give the same resamples, whatever the
-    detections, so that two models can be compared on them.
+    detections, so that two models can be compared on them. Images with the same number in ``groups`` (N,) are drawn
+    together.
     """
     resample_count = choose_resample_count(match_input, matching) if resample_count is None else resample_count
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(
-        match_input.image_count, np.full(match_input.image_count, 1 / match_input.image_count), resample_count
-    ).astype(np.int32)
+    units = np.arange(match_input.image_count) if groups is None else np.unique(groups, return_inverse=True)[1]
+    weights = draw_weights(int(units.max()) + 1, resample_count, rng).astype(np.int32)[:, units]
     result = np.empty((resample_count, len(IOU_THRESHOLDS), classes))
     for class_id, class_slice in enumerate(get_class_slices(match_input, classes)):
         class_truths = matching.positives & (match_input.truth_class_ids == class_id)

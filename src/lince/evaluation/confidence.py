@@ -55,6 +55,32 @@ def compute_proportion_interval(successes: int, total: int, rng: np.random.Gener
     return compute_percentile_interval(value, rng.binomial(total, value, RESAMPLES) / total)
 
 
+def compute_grouped_interval(
+    hits: NDArray[Any], counts: NDArray[Any], groups: NDArray[np.int64] | None, rng: np.random.Generator
+) -> ConfidenceInterval:
+    """Return the proportion of ``hits`` (N,) among ``counts`` (N,), with its interval; both are 0 or 1 an image.
+
+    Images with the same number in ``groups`` (N,) are resampled together, because copies of one scene tell no more than
+    one of them; without such images, or without ``groups``, this is ``compute_proportion_interval``.
+    """
+    successes, total = int(hits.sum()), int(counts.sum())
+    units = None if groups is None else np.unique(groups[counts > 0], return_inverse=True)[1]
+    if units is None or len(units) == 0 or int(units.max()) + 1 == len(units):
+        return compute_proportion_interval(successes, total, rng)
+    sizes = np.bincount(units)
+    if successes in (0, total):
+        bound = compute_all_success_bound(len(sizes))
+        return ConfidenceInterval(1.0, bound, 1.0) if successes else ConfidenceInterval(0.0, 0.0, 1.0 - bound)
+    hit_counts = np.bincount(units, weights=hits[counts > 0])
+    weights = draw_weights(len(sizes), RESAMPLES, rng)
+    return compute_percentile_interval(successes / total, (weights @ hit_counts) / (weights @ sizes))
+
+
+def draw_weights(count: int, resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return how often each of ``count`` units is drawn in each resample, int64 (``resamples``, ``count``)."""
+    return rng.multinomial(count, np.full(count, 1 / count), resamples)
+
+
 def compute_all_success_bound(total: int) -> float:
     """Return the lower 95 % bound of a proportion with ``total`` successes of ``total``: 0.025 ** (1 / total)."""
     return float(_TAIL_PROBABILITY ** (1 / total))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lince.annotations import Classes
 from lince.errors import DataError
 from lince.evaluation.calibration import CalibrationResult, compute_calibration
-from lince.evaluation.confidence import ConfidenceInterval, compute_proportion_interval
+from lince.evaluation.confidence import ConfidenceInterval, compute_grouped_interval
 from lince.i18n import _
 
 TOP_K = (2, 3, 5)
@@ -115,28 +115,35 @@ class ClassificationMetrics:
 
 
 def compute_classification_metrics(
-    truth: NDArray[Any], probabilities: NDArray[Any], classes: Classes, seed: int = 0
+    truth: NDArray[Any],
+    probabilities: NDArray[Any],
+    classes: Classes,
+    seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
 ) -> ClassificationMetrics:
     """Return the metrics of ``probabilities`` (N, C), rows summing to 1, against the class ids ``truth`` (N,).
 
     The prediction for an image is its most probable class, the first one among equals. Intervals are percentile
-    bootstraps over images (2,000 resamples, with ``seed``). Raises ``DataError`` when there are no images,
+    bootstraps over images (2,000 resamples, with ``seed``); images with the same number in ``groups`` (N,), such as
+    altered copies of one photo, are drawn together. Raises ``DataError`` when there are no images,
     ``ValueError`` for inconsistent arguments.
     """
     truth, probabilities = _validate_inputs(truth, probabilities, classes)
     rng = np.random.default_rng(seed)
-    confusion = compute_confusion_matrix(truth, probabilities.argmax(axis=1), len(classes))
-    scores = tuple(_compute_class_score(name, confusion, i, rng) for i, name in enumerate(classes.names))
+    predicted = probabilities.argmax(axis=1)
+    scores = tuple(
+        _compute_class_score(name, truth == i, predicted == i, groups, rng) for i, name in enumerate(classes.names)
+    )
     return ClassificationMetrics(
         classes=classes,
         count=len(truth),
-        accuracy=compute_proportion_interval(int(confusion.trace()), len(truth), np.random.default_rng(seed)),
+        accuracy=compute_grouped_interval(truth == predicted, np.ones(len(truth)), groups, np.random.default_rng(seed)),
         scores=scores,
         macro=_compute_averages(scores),
         top_k_accuracy=_compute_top_k_accuracy(truth, probabilities),
         log_loss=_compute_log_loss(truth, probabilities),
         calibration=compute_calibration(truth, probabilities),
-        confusion=confusion,
+        confusion=compute_confusion_matrix(truth, predicted, len(classes)),
     )
 
 
@@ -169,32 +176,27 @@ def _validate_inputs(
     return class_ids, rows
 
 
-def _compute_class_score(name: str, confusion: NDArray[np.int64], index: int, rng: np.random.Generator) -> ClassScore:
-    """Return the metrics of the class ``index``, with intervals drawn from ``rng``."""
-    correct = int(confusion[index, index])
-    support, predicted = int(confusion[index].sum()), int(confusion[:, index].sum())
-    union = support + predicted - correct
-    return ClassScore(
-        name,
-        support,
-        predicted,
-        correct,
-        precision=compute_proportion_interval(correct, predicted, rng) if predicted else None,
-        recall=compute_proportion_interval(correct, support, rng) if support else None,
-        f1=_compute_f1(correct, union, rng) if union else None,
-    )
-
-
-def _compute_f1(correct: int, union: int, rng: np.random.Generator) -> ConfidenceInterval:
-    """Return F1 with its interval, from ``correct`` images and the ``union`` of true and predicted ones.
+def _compute_class_score(
+    name: str,
+    is_true: NDArray[np.bool_],
+    is_predicted: NDArray[np.bool_],
+    groups: NDArray[np.int64] | None,
+    rng: np.random.Generator,
+) -> ClassScore:
+    """Return the metrics of a class, with intervals drawn from ``rng``, from which images (N,) are and were called it.
 
     F1 = 2 j / (1 + j), where j = correct / union is a proportion (the Jaccard index), whose interval is transformed.
     """
-    jaccard = compute_proportion_interval(correct, union, rng)
-    value, low, high = (
-        2 * jaccard_value / (1 + jaccard_value) for jaccard_value in (jaccard.value, jaccard.low, jaccard.high)
+    is_correct = is_true & is_predicted
+    precision, recall, jaccard = (
+        compute_grouped_interval(is_correct, counted, groups, rng) if counted.any() else None
+        for counted in (is_predicted, is_true, is_true | is_predicted)
     )
-    return ConfidenceInterval(value, low, high)
+    f1 = None
+    if jaccard is not None:
+        f1 = ConfidenceInterval(*(2 * bound / (1 + bound) for bound in (jaccard.value, jaccard.low, jaccard.high)))
+    support, predicted, correct = (int(images.sum()) for images in (is_true, is_predicted, is_correct))
+    return ClassScore(name, support, predicted, correct, precision, recall, f1)
 
 
 def _compute_averages(scores: tuple[ClassScore, ...]) -> MacroAverages:

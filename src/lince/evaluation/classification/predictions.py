@@ -56,13 +56,20 @@ class ClassificationPredictions:
         """The predicted class ids, int64 (N,)."""
         return np.asarray(self.probabilities.argmax(axis=1), np.int64)
 
-    def compute_metrics(self, seed: int = 0) -> ClassificationMetrics:
+    def compute_metrics(self, seed: int = 0, groups: NDArray[np.int64] | None = None) -> ClassificationMetrics:
         """Return the metrics on the labelled images; ``seed`` is for the bootstrap.
 
-        Raises ``DataError`` when no image is labelled.
+        Images with the same number in ``groups`` (N,) are drawn together. Raises ``DataError`` when no image is
+        labelled.
         """
         labelled = self.truth != UNLABELLED
-        return compute_classification_metrics(self.truth[labelled], self.probabilities[labelled], self.classes, seed)
+        return compute_classification_metrics(
+            self.truth[labelled],
+            self.probabilities[labelled],
+            self.classes,
+            seed,
+            None if groups is None else groups[labelled],
+        )
 
     def select(self, rows: Sequence[int] | NDArray[Any]) -> ClassificationPredictions:
         """Return the predictions at ``rows``, in that order."""

@@ -199,12 +199,14 @@ def compute_detection_metrics(
     classes: Classes,
     seed: int = 0,
     thresholds: Sequence[float] | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> DetectionMetrics:
     """Return the metrics of ``detections``, one item per image, against the labelled objects ``truth`` of these images.
 
     Objects marked as crowds or difficult are ignored regions, as in COCO: detections of their class there count neither
     as right nor as wrong. Pass detections of low score too, since the precision-recall curves need them; at most 100 of
-    a class on an image are used. Intervals are bias-corrected bootstraps over images, with ``seed``. ``thresholds``
+    a class on an image are used. Intervals are bias-corrected bootstraps over images, with ``seed``; images with the
+    same number in ``groups`` (N,), such as altered copies of one photo, are drawn together. ``thresholds``
     (C,) are the score thresholds at which errors are counted, chosen on other images; without them, those of highest F1
     on these images. Raises ``DataError`` when there is no object to detect, ``ValueError`` for inconsistent arguments.
     """
@@ -212,7 +214,7 @@ def compute_detection_metrics(
     match_input = build_match_input(truth, detections)
     matching = match_detections(match_input)
     average_precisions = compute_average_precisions(match_input, matching, len(classes))
-    resampled = bootstrap_average_precisions(match_input, matching, len(classes), seed)
+    resampled = bootstrap_average_precisions(match_input, matching, len(classes), seed, groups=groups)
     given_thresholds = [None] * len(classes) if thresholds is None else list(thresholds)
     scores = tuple(
         _compute_class_score(

@@ -48,12 +48,12 @@ class DetectionPredictions:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def compute_metrics(self, seed: int = 0) -> DetectionMetrics:
-        """Return the metrics; ``seed`` is for the bootstrap.
+    def compute_metrics(self, seed: int = 0, groups: NDArray[np.int64] | None = None) -> DetectionMetrics:
+        """Return the metrics; ``seed`` is for the bootstrap, which draws images of one of ``groups`` (N,) together.
 
         Raises ``DataError`` when there is no true object.
         """
-        return compute_detection_metrics(self.truth, self.detections, self.classes, seed)
+        return compute_detection_metrics(self.truth, self.detections, self.classes, seed, groups=groups)
 
     def select(self, images: Sequence[int] | NDArray[Any]) -> DetectionPredictions:
         """Return the predictions of ``images``, in that order."""

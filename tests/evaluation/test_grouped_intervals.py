@@ -1,0 +1,54 @@
+"""Intervals of figures on test sets with copies: images of one scene are drawn together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.evaluation.test_detection_metrics import found_of, truth_of
+
+from lince.annotations import Classes
+from lince.evaluation.classification.metrics import compute_classification_metrics
+from lince.evaluation.confidence import compute_grouped_interval, compute_proportion_interval
+from lince.evaluation.detection.metrics import compute_detection_metrics
+
+
+def test_three_copies_of_each_image_tell_no_more_than_one() -> None:
+    hits = np.random.default_rng(0).random(40) < 0.6
+    rng = lambda: np.random.default_rng(1)  # noqa: E731
+    alone = compute_proportion_interval(int(hits.sum()), 40, rng())
+    copied = compute_grouped_interval(hits.repeat(3), np.ones(120), np.arange(40).repeat(3), rng())
+    naive = compute_proportion_interval(int(hits.sum()) * 3, 120, rng())
+    assert copied.value == alone.value
+    assert copied.high - copied.low == pytest.approx(alone.high - alone.low, rel=0.1)
+    assert naive.high - naive.low < 0.7 * (alone.high - alone.low)
+    assert compute_grouped_interval(hits, np.ones(40), np.arange(40), rng()) == alone
+    assert compute_grouped_interval(hits, np.ones(40), None, rng()) == alone
+    right = np.ones(120)
+    assert compute_grouped_interval(right, right, np.arange(40).repeat(3), rng()) == compute_proportion_interval(
+        40, 40, rng()
+    )
+
+
+def test_the_intervals_of_a_classifier_hold_the_truth_as_often_as_they_say() -> None:
+    classes, held = Classes(("a", "b")), 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        hits, truth = rng.random(40) < 0.7, rng.integers(0, 2, 40)
+        predicted = np.where(hits, truth, 1 - truth).repeat(3)
+        metrics = compute_classification_metrics(
+            truth.repeat(3), np.eye(2)[predicted], classes, seed, np.arange(40).repeat(3)
+        )
+        held += metrics.accuracy.low <= 0.7 <= metrics.accuracy.high
+    assert held >= 180
+
+
+def test_the_interval_of_a_detector_counts_copies_once() -> None:
+    is_right = (np.random.default_rng(0).random(30) < 0.6).repeat(3)
+    truth = truth_of([[(0, (0, 0, 10, 10), 0)]] * 90)
+    found = found_of([[(0, (0, 0, 10, 10) if right else (50, 50, 60, 60), 0.9)] for right in is_right])
+    together, apart = (
+        compute_detection_metrics(truth, found, Classes(("x",)), 1, groups=groups).map50
+        for groups in (np.arange(30).repeat(3), None)
+    )
+    assert together.value == apart.value
+    assert together.high - together.low > 1.4 * (apart.high - apart.low)
