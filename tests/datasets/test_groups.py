@@ -58,10 +58,12 @@ def test_copies_frames_and_versions_are_grouped_and_numbers_alone_are_not(awkwar
     copies = {"a/otra.png": ALTERED["darker"](picture(2))}
     versions = {
         "b/casa_jpg.rf.0123456789abcdef.png": picture(20),
-        "b/casa_jpg.rf.fedcba9876543210.png": picture(21),
+        "b/casa_jpg.rf.fedcba9876543210.png": picture(20).rotate(25),
+        "b/casa_jpg.rf.00000000000000aa.png": picture(21),
         "b/perro.png": picture(30),
         "b/perro (1).png": picture(31),
-        "b/perro_aug2.png": picture(32),
+        "b/perro_aug2.png": picture(30).rotate(90, expand=True),
+        "b/perro_flip.png": picture(32),
         "b/lone_flip.png": picture(33),
     }
     root = pictures(awkward / "fotos", film | others | copies | versions)
@@ -75,9 +77,9 @@ def test_copies_frames_and_versions_are_grouped_and_numbers_alone_are_not(awkwar
         sorted(film),
         ["a/otra.png", "b/gato_2.png"],
         ["b/casa_jpg.rf.0123456789abcdef.png", "b/casa_jpg.rf.fedcba9876543210.png"],
-        ["b/perro (1).png", "b/perro.png", "b/perro_aug2.png"],
+        ["b/perro.png", "b/perro_aug2.png"],
     ]
-    assert found.grouped_count == 13
+    assert found.grouped_count == 12
 
 
 def test_a_pattern_names_the_group(awkward: Path) -> None:
@@ -89,6 +91,17 @@ def test_a_pattern_names_the_group(awkward: Path) -> None:
     assert find_groups(dataset, pattern="{group}-{n}").ids.tolist() == [0, 0, 1, 1]
     with pytest.raises(UsageError, match="does not contain"):
         find_groups(dataset, pattern="{n}")
+    with pytest.raises(UsageError, match="fits none of the 4 file names"):
+        find_groups(dataset, pattern="{group}_{n}")
+
+
+def test_a_pattern_alone_decides_where_nothing_else_is_asked(awkward: Path) -> None:
+    same = picture(1)
+    root = pictures(
+        awkward / "fotos", {f"{c}/{i}-{c}{n}.png": same for i, c, n in ((1, "a", 1), (1, "b", 2), (2, "b", 3))}
+    )
+    found = lince.split(root, awkward / "t.csv", val=0, together=False, group="{group}-{who}", test=0.4)
+    assert found.groups.ids.tolist() == [0, 0, 1]
 
 
 def test_groups_from_pairs_and_from_contents() -> None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from lince import outputs
 from lince.api.data_source import DataSource, open_data
-from lince.datasets import Dataset, split_file, stratified_split
-from lince.datasets.groups import ImageGroups, find_groups
+from lince.datasets import Dataset, split_file
+from lince.datasets.division import Division, DivisionOptions, divide_dataset
+from lince.datasets.groups import ImageGroups
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.progress import SILENT, Progress
@@ -20,16 +21,25 @@ from lince.splits import SPLITS, UNASSIGNED
 
 @dataclass(frozen=True, eq=False)
 class SplitResult:
-    """A dataset with its splits, and the split file that was written to ``path``.
+    """A division of a dataset, and the split file that was written to ``path``."""
 
-    ``groups`` are the images that were kept together, ``None`` where nothing was looked for. ``leak_count`` counts the
-    images outside of a test split that came with the data that are in one group with an image inside it.
-    """
-
-    dataset: Dataset
+    division: Division
     path: Path
-    groups: ImageGroups | None
-    leak_count: int
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset with its splits."""
+        return self.division.dataset
+
+    @property
+    def groups(self) -> ImageGroups:
+        """The images that were kept together, and the groups that held too much and were cut."""
+        return self.division.groups
+
+    @property
+    def leak_count(self) -> int:
+        """The images outside of a given test split that are in one group with an image inside it."""
+        return self.division.leak_count
 
     @property
     def split_sizes(self) -> dict[str, int]:
@@ -59,8 +69,9 @@ def split(  # noqa: PLR0913
     """Split ``data`` at random and write the split file, which every other command then applies.
 
     ``val`` and ``test`` are fractions. A split that the data brings is kept unless ``anew``. Images that show the same
-    scene (copies, near duplicates, bursts) stay in one split unless ``together`` is false; ``group`` is a pattern of
-    file names whose ``{group}`` names what belongs together, too. ``folds`` also deals the images outside the test
+    scene (copies, altered copies, films, near duplicates) stay in one split unless ``together`` is false; ``group`` is
+    a pattern of file names whose ``{group}`` names what belongs together, in either case. ``train`` with the same
+    fractions and seed draws the same split. ``folds`` also deals the images outside the test
     split into that many folds for cross-validation. The table is written to ``out``, by default ``splits.csv`` in the
     folder of the data; a table there that lince did not write, or that was changed since, is only replaced with
     ``overwrite``. ``format``, ``pattern``, ``merge`` and ``fix`` are those of ``lince.open``.
@@ -73,14 +84,11 @@ def split(  # noqa: PLR0913
         dataset = replace(dataset, splits=np.full(len(dataset), UNASSIGNED, np.int8))
     target = _resolve_table_path(dataset, out)
     outputs.require_output_file(target, outputs.SPLIT_TABLE, overwrite=overwrite, sources=[data])
-    groups = find_groups(dataset, progress, group) if together else None
-    group_ids = groups.ids if groups is not None and groups.grouped_count else None
-    dataset = stratified_split.split_dataset(dataset, val, test, seed, group_ids)
-    fold_numbers = None if folds is None else stratified_split.assign_folds(dataset, folds, seed, group_ids)
-    split_file.write_split_file(target, dataset, fold_numbers)
+    options = DivisionOptions(val, test, seed, together=together, pattern=group, folds=folds)
+    division = divide_dataset(dataset, options, progress)
+    split_file.write_split_file(target, division.dataset, division.folds)
     outputs.record_output(target, outputs.SPLIT_TABLE)
-    leak_count = 0 if group_ids is None else len(stratified_split.find_split_leaks(dataset, group_ids))
-    return SplitResult(dataset, target, groups, leak_count)
+    return SplitResult(division, target)
 
 
 def _resolve_table_path(dataset: Dataset, out: str | Path | None) -> Path:

@@ -57,8 +57,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Split the dataset, write the table, and print the sizes of the splits.
 
     The JSON document has ``path`` of the table, ``sizes`` by split, ``groups`` (how many images were kept together, by
-    reason), ``leaks`` (images that share a group with one of a given test split), and ``used``, the sentence of
-    ``Dataset.summarise``.
+    reason), ``cuts`` (groups that held too much: images, groups made of them, and by what), ``leaks`` (images that
+    share a group with one of a given test split), ``unreadable`` (images that cannot be read), and ``used``, the
+    sentence of ``Dataset.summarise``.
     """
     result = lince.split(
         arguments.data,
@@ -77,8 +78,10 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     record = {
         "path": str(result.path),
         "sizes": {name or "unassigned": size for name, size in result.split_sizes.items()},
-        "groups": result.groups.reasons if result.groups else {},
+        "groups": result.groups.reasons,
+        "cuts": [cut.to_dict() for cut in result.groups.cuts],
         "leaks": result.leak_count,
+        "unreadable": len(result.groups.unreadable_rows),
         "used": result.dataset.summarise(),
     }
     console.print_result(record, list(_result_lines(result)))
@@ -92,13 +95,12 @@ def _result_lines(result: SplitResult) -> list[str]:
     sizes = result.split_sizes
     lines = [result.dataset.summarise()]
     lines.append(_("training {train:,}, validation {val:,}, test {test:,}").format(**{k: sizes[k] for k in sizes if k}))
-    if sizes[""]:
-        lines.append(_("{count:,} images have no label and are in no split").format(count=sizes[""]))
-    if result.groups and result.groups.grouped_count:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.groups.reasons.items())
-        lines.append(
-            _("{count:,} images grouped: {reasons}").format(count=result.groups.grouped_count, reasons=reasons)
-        )
+    unreadable = len(result.groups.unreadable_rows)
+    if unreadable:
+        lines.append(_("{count:,} images cannot be read: lince check names them").format(count=unreadable))
+    if sizes[""] > unreadable:
+        lines.append(_("{count:,} images have no label and are in no split").format(count=sizes[""] - unreadable))
+    lines += result.division.describe()
     if result.leak_count:
         lines.append(
             _(

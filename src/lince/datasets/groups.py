@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lince.datasets.dataset import Dataset
+from lince.datasets.duplicates.alignment import THUMBNAIL_SIDE, compute_similarity
+from lince.datasets.duplicates.pose import MIN_VERSION_SIMILARITY, are_versions, find_turned_pairs
 from lince.datasets.duplicates.search import (
+    MIN_IMAGE_SIDE,
     DuplicatePair,
     ImageFingerprints,
     compute_fingerprints,
@@ -19,23 +21,19 @@ from lince.datasets.duplicates.search import (
     compute_perceptual_hashes,
     find_duplicates,
 )
+from lince.datasets.group_cuts import CutInput, GroupCut, cut_groups
+from lince.datasets.image_source import PixelImages
+from lince.datasets.name_evidence import EVERYWHERE, SCOPES, SPLITS, get_stem, list_series, list_version_families
+from lince.datasets.stratified_split import compute_class_presence
 from lince.datasets.union_find import UnionFind
+from lince.datasets.verification import compute_content_keys
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 
+MIN_GROUPS = 3  # that can be divided into training, validation and test
 MAX_FRAME_BIT_DISTANCE = 18  # of 64 bits, between the perceptual hashes of two successive frames
-# clip_0041: a video and the number of a frame.
-_FRAME_PATTERN = re.compile(r"(?P<film>.*?)(?P<number>\d+)$")
-# beach_jpg.rf.0a1b2c3d: a version made by Roboflow from beach.jpg.
-_EXPORT_PATTERN = re.compile(r"(?P<original>.+)[._](?:jpe?g|png|bmp|webp)\.rf\.[0-9a-f]{8,}$", re.IGNORECASE)
-# beach (1), beach-copy, beach_flip2: a version made by hand or by an augmentation program.
-_VERSION_PATTERN = re.compile(
-    r"(?P<original>.+?)(?:[ _-]?\((?:\d+|copy|copia|cópia)\)"
-    r"|[ _-](?:copy|copia|cópia|aug|augmented|alt|flip|flipped|hflip|vflip|mirror|rot|rotated|crop|cropped|bright|dark"
-    r"|blur|noise|resized|small)[ _-]?\d*)$",
-    re.IGNORECASE,
-)
+_MAX_VERSIONS_COMPARED = 8  # images of one name that each other one of that name is compared with
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,15 @@ class ImageGroups:
     """A partition of N images.
 
     ``ids`` int64 (N,) numbers the group of each image, from 0. ``reasons`` counts, by reason in the current language,
-    how many merges of two groups each reason caused; reasons that caused none are left out.
+    how many merges of two groups each reason caused; reasons that caused none are left out. ``cuts`` are the groups
+    that held too much to be divided and were cut. ``unreadable_rows`` are the images that cannot be read, each a group
+    of its own; only those whose content was looked at are known.
     """
 
     ids: NDArray[np.int64]
     reasons: dict[str, int]
+    cuts: tuple[GroupCut, ...] = ()
+    unreadable_rows: tuple[int, ...] = ()
 
     @property
     def grouped_count(self) -> int:
@@ -68,31 +70,157 @@ def find_groups(
     progress: Progress = SILENT,
     pattern: str | None = None,
     pairs: Iterable[DuplicatePair] | None = None,
+    *,
+    by_content: bool = True,
+    min_groups: int = MIN_GROUPS,
 ) -> ImageGroups:
-    """Return the groups of ``dataset``: by duplicate content, by video frames, by file names, and by ``pattern``.
+    """Return the groups of ``dataset``: by duplicate content, by video frames, by altered copies, and by ``pattern``.
 
-    Numbered file names alone do not make frames of one video: successive frames must also look alike. ``pattern``
-    matches the file name without its suffix; the part of ``{group}`` names the group, any other ``{word}`` matches
-    anything. ``pairs`` are the results of ``find_duplicates`` where they are known already.
+    Names alone make neither frames of one video nor versions of one photo: the images must also look alike. Groups that
+    hold too much to be divided into ``min_groups`` are cut (``group_cuts.py``), those of ``pattern`` and of equal files
+    excepted. ``pattern`` matches the file name without its suffix; the part of ``{group}`` names the group, any other
+    ``{word}`` matches anything. Without ``by_content`` it alone decides. ``pairs`` are the results of
+    ``find_duplicates`` where they are known already. The order of the images does not matter.
 
-    Raise ``UsageError`` when ``pattern`` does not contain ``{group}`` exactly once.
+    Raise ``UsageError`` when ``pattern`` does not contain ``{group}`` exactly once, or fits no name.
     """
-    fingerprints = compute_fingerprints(dataset, progress)
-    stems = [PurePosixPath(dataset.images.get_name(row)).stem for row in range(len(dataset))]
-    duplicates = find_duplicates(dataset, progress, fingerprints) if pairs is None else pairs
-    links_by_reason = {
-        _("copies"): [(pair.first, pair.second) for pair in duplicates],
-        _("frames of the same video"): list(_frame_pairs(stems, dataset, fingerprints)),
-        _("versions of the same photo"): list(_version_pairs(stems)),
-        _("grouped by the pattern"): list(_pattern_pairs(stems, pattern)) if pattern else [],
-    }
-    forest = UnionFind(len(dataset))
+    names = [dataset.images.get_name(row) for row in range(len(dataset))]
+    pattern_links = list(_pattern_pairs(names, pattern)) if pattern else []
+    if not by_content:
+        return _join_links(len(dataset), {_("grouped by the pattern"): pattern_links})
+    order = np.array(sorted(range(len(dataset)), key=names.__getitem__), np.int64)
+    places = np.argsort(order)
+    ordered, place_of = dataset.select(order), places.tolist()
+    fingerprints = _read_fingerprints(ordered, progress)
+    duplicates = find_duplicates(ordered, progress, fingerprints) if pairs is None else pairs
+    if pairs is not None:
+        duplicates = [replace(pair, first=place_of[pair.first], second=place_of[pair.second]) for pair in pairs]
+    evidence = _GroupEvidence(ordered, fingerprints, tuple(duplicates))
+    found = evidence.find_groups([(place_of[i], place_of[j]) for i, j in pattern_links], min_groups)
+    unreadable = np.sort(order[[i for i, key in enumerate(fingerprints.keys) if not key]])
+    return replace(found, ids=_renumber(found.ids[places]), unreadable_rows=tuple(unreadable.tolist()))
+
+
+@dataclass(frozen=True, eq=False)
+class _GroupEvidence:
+    """What the grouping of ``dataset``, in the order of the names, is based on."""
+
+    dataset: Dataset
+    fingerprints: ImageFingerprints
+    duplicates: tuple[DuplicatePair, ...]
+
+    def find_groups(self, pattern_links: list[tuple[int, int]], min_groups: int) -> ImageGroups:
+        """Return the groups, where images of ``pattern_links`` belong together whatever they show."""
+        names = [self.dataset.images.get_name(row) for row in range(len(self.dataset))]
+        equal_links, near_links = (
+            [(pair.first, pair.second) for pair in self.duplicates if pair.is_near_duplicate == is_near]
+            for is_near in (False, True)
+        )
+        is_large = self.fingerprints.short_sides >= MIN_IMAGE_SIDE
+        near_links += find_turned_pairs(self.fingerprints.thumbnails, np.flatnonzero(is_large))
+        forest = UnionFind(len(names))
+        for first, second in (*equal_links, *near_links, *pattern_links):
+            forest.merge(first, second)
+        version_links = list(self._link_versions(names, forest))
+        frame_links = list(self._link_frames(names, forest))
+        reasons = {
+            _("copies"): equal_links + near_links,
+            _("versions of the same photo"): version_links,
+            _("frames of the same video"): frame_links,
+            _("grouped by the pattern"): pattern_links,
+        }
+        joined = _join_links(len(names), reasons)
+        inputs = CutInput(
+            group_pairs(len(names), (*equal_links, *version_links, *pattern_links)),
+            np.stack([_order_in_time(names, scope) for scope in (SPLITS, EVERYWHERE)]),
+            self.fingerprints.thumbnails,
+            compute_class_presence(self.dataset)[:, :-1],
+        )
+        ids, cuts = cut_groups(inputs, joined.ids, min_groups)
+        kept = {
+            reason: [(first, second) for first, second in links if ids[first] == ids[second]]
+            for reason, links in reasons.items()
+        }
+        return ImageGroups(ids, _join_links(len(names), kept).reasons, cuts)
+
+    def _link_versions(self, names: Sequence[str], forest: UnionFind) -> Iterator[tuple[int, int]]:
+        """Yield pairs of images that are named as versions of one original and look like it; ``forest`` joins them.
+
+        Pairs that ``forest`` holds together already are yielded without being compared.
+        """
+        for family in list_version_families(names):
+            members = [row for row in family.tolist() if self.fingerprints.keys[row]]
+            for place, row in enumerate(members):
+                earlier = members[:place]
+                linked = next((other for other in earlier if forest.is_connected(other, row)), None)
+                if linked is None:
+                    linked = next((o for o in earlier[:_MAX_VERSIONS_COMPARED] if self._are_versions(o, row)), None)
+                if linked is not None:
+                    forest.merge(linked, row)
+                    yield linked, row
+
+    def _are_versions(self, first: int, second: int) -> bool:
+        """Whether two images look like versions of one original."""
+        return are_versions(self.fingerprints.thumbnails[first], self.fingerprints.thumbnails[second])
+
+    def _link_frames(self, names: Sequence[str], forest: UnionFind) -> Iterator[tuple[int, int]]:
+        """Yield successive images of one series that look alike, as the frames of a film; ``forest`` joins them.
+
+        Small images, such as digits, look alike too easily.
+        """
+        thumbnails = self.fingerprints.thumbnails
+        is_large = self.fingerprints.short_sides >= MIN_IMAGE_SIDE
+        if not is_large.any():
+            return
+        hashes = compute_perceptual_hashes(thumbnails)
+        for rows in (rows for scope in SCOPES for rows in list_series(names, scope)):
+            large = rows[is_large[rows]]
+            is_near = compute_hamming_distances(hashes[large[:-1]], hashes[large[1:]]) <= MAX_FRAME_BIT_DISTANCE
+            for first, second in zip(large[:-1][is_near].tolist(), large[1:][is_near].tolist(), strict=True):
+                if forest.is_connected(first, second) or (
+                    compute_similarity(thumbnails[first], thumbnails[second]) >= MIN_VERSION_SIMILARITY
+                ):
+                    forest.merge(first, second)
+                    yield first, second
+
+
+def _read_fingerprints(dataset: Dataset, progress: Progress) -> ImageFingerprints:
+    """Return the fingerprints of the images; without thumbnails for pixel arrays of small images, such as digits."""
+    if isinstance(dataset.images, PixelImages) and all(
+        min(dataset.images.read_size(row)) < MIN_IMAGE_SIDE for row in range(len(dataset))
+    ):
+        keys = compute_content_keys(dataset, progress)
+        thumbnails = np.zeros((len(dataset), THUMBNAIL_SIDE, THUMBNAIL_SIDE), np.uint8)
+        return ImageFingerprints(keys, thumbnails, np.ones(len(dataset), np.int32))
+    return compute_fingerprints(dataset, progress)
+
+
+def _join_links(count: int, links_by_reason: dict[str, list[tuple[int, int]]]) -> ImageGroups:
+    """Return the groups of ``count`` images that the links join, and how many merges each reason caused."""
+    forest = UnionFind(count)
     reasons = {}
     for reason, links in links_by_reason.items():
         joined = sum(forest.merge(first, second) for first, second in links)
         if joined:
             reasons[reason] = joined
     return ImageGroups(forest.get_group_ids(), reasons)
+
+
+def _order_in_time(names: Sequence[str], scope: str) -> NDArray[np.int64]:
+    """Return the place of each image in time, int64 (N,), -1 where its name does not count it: series by series.
+
+    ``scope`` is that of ``list_series``.
+    """
+    order = np.full(len(names), -1, np.int64)
+    rows = [row for series in list_series(names, scope) if len(series) > 2 for row in series.tolist()]
+    order[rows] = np.arange(len(rows))
+    return order
+
+
+def _renumber(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return ``ids`` (N,) numbered from 0 in the order of their first images."""
+    _numbers, firsts, places = np.unique(ids, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(firsts))[places], np.int64)
 
 
 def group_by_content(keys: Sequence[str]) -> NDArray[np.int64]:
@@ -104,49 +232,27 @@ def group_by_content(keys: Sequence[str]) -> NDArray[np.int64]:
     return np.asarray(group_ids, np.int64)
 
 
-def _frame_pairs(stems: Sequence[str], dataset: Dataset, fingerprints: ImageFingerprints) -> Iterator[tuple[int, int]]:
-    """Yield the rows of successive frames: same folder, same name but for the number at its end, similar hashes."""
-    frames_by_video: dict[tuple[str, str], list[tuple[int, int]]] = {}  # (folder, video) -> (frame number, row)
-    for row, stem in enumerate(stems):
-        match = _FRAME_PATTERN.fullmatch(_original_stem(stem))
-        if match and fingerprints.keys[row]:
-            folder = str(PurePosixPath(dataset.images.get_name(row)).parent)
-            frames_by_video.setdefault((folder, match["film"]), []).append((int(match["number"][-15:]), row))
-    hashes = compute_perceptual_hashes(fingerprints.thumbnails) if frames_by_video else np.empty(0, np.uint64)
-    for frames in frames_by_video.values():
-        rows = [row for _number, row in sorted(frames)]
-        is_similar = compute_hamming_distances(hashes[rows[:-1]], hashes[rows[1:]]) <= MAX_FRAME_BIT_DISTANCE
-        yield from ((rows[i], rows[i + 1]) for i in np.flatnonzero(is_similar).tolist())
+def _pattern_pairs(names: Sequence[str], pattern: str) -> Iterator[tuple[int, int]]:
+    """Yield each image whose name fits ``pattern`` with the first one of the same group.
 
-
-def _version_pairs(stems: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield each image with the first one of the same original, judging by file names.
-
-    Two names are not enough when neither carries the mark of a version.
+    Raise ``UsageError`` when it fits none.
     """
-    first_rows: dict[str, int] = {}
-    for row, stem in enumerate(stems):
-        first = first_rows.setdefault(_original_stem(stem).casefold(), row)
-        if first != row and (_original_stem(stem) != stem or _original_stem(stems[first]) != stems[first]):
-            yield first, row
-
-
-def _original_stem(stem: str) -> str:
-    """Return the file stem of the original that ``stem`` is a version of; ``stem`` itself when it is none."""
-    match = _EXPORT_PATTERN.fullmatch(stem) or _VERSION_PATTERN.fullmatch(stem)
-    return match["original"] if match else stem
-
-
-def _pattern_pairs(stems: Sequence[str], pattern: str) -> Iterator[tuple[int, int]]:
-    """Yield each image whose name matches ``pattern`` with the first one of the same group."""
     expression = _compile_pattern(pattern)
     first_rows: dict[str, int] = {}
-    for row, stem in enumerate(stems):
-        match = expression.fullmatch(stem)
+    for row, name in enumerate(names):
+        match = expression.fullmatch(get_stem(name))
         if match:
             first = first_rows.setdefault(match["group"], row)
             if first != row:
                 yield first, row
+    if names and not first_rows:
+        raise UsageError(
+            _("'{pattern}' fits none of the {count:,} file names.").format(pattern=pattern, count=len(names)),
+            _("Expected a pattern for names without folder and ending, such as {name}.").format(
+                name=get_stem(names[0])
+            ),
+            _("Correct --group; {n} stands for digits, any other {word} for anything.").format(n="{n}", word="{word}"),
+        )
 
 
 def _compile_pattern(pattern: str) -> re.Pattern[str]:

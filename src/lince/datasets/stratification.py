@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_REFINED = 5000  # units; more are even enough as they are assigned
+_PASSES = 4  # over all units, in which each may move to a split that needs it more
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -20,7 +22,8 @@ def stratify_units(labels: IntArray, sizes: IntArray, shares: FloatArray, rng: n
     ``labels`` (U, L) counts the labels of each unit, ``sizes`` (U,) its images; ``shares`` (S,) are the fractions of
     the splits and sum to 1. Every split gets at least one unit of a label that has as many units as there are splits,
     if possible. Units with many of a label are assigned first; ties are broken by ``rng``. Units without labels come
-    last and fill the splits up to their share of the images.
+    last and fill the splits up to their share of the images. Units of several images are then moved one by one as long
+    as that brings the counts nearer to the shares.
     """
     wanted = _wanted_counts(labels, shares)
     room = shares * float(sizes.sum())
@@ -40,7 +43,41 @@ def stratify_units(labels: IntArray, sizes: IntArray, shares: FloatArray, rng: n
     for unit in unlabelled[np.lexsort((tie_breaks[unlabelled], -sizes[unlabelled]))].tolist():
         splits[unit] = int(room.argmax())
         room[splits[unit]] -= sizes[unit]
+    if len(sizes) <= MAX_REFINED and sizes.max(initial=0) > 1:
+        _move_units(splits, np.column_stack([labels, sizes]), shares, np.argsort(tie_breaks))
     return splits
+
+
+def _move_units(splits: IntArray, counts: IntArray, shares: FloatArray, order: IntArray) -> None:
+    """Move units between ``splits`` (U,), in place, in ``order``, to bring the counts nearer to what is wanted.
+
+    ``counts`` (U, L + 1) are the labels and the images of each unit. A split keeps the last unit of a label that it
+    wants, and its last unit at all.
+    """
+    wanted = _wanted_counts(counts, shares)
+    held = np.stack([counts[splits == split].sum(axis=0) for split in range(len(shares))]).astype(np.float64)
+    units_held = np.bincount(splits, minlength=len(shares))
+    weights = np.where(shares[:, None] > 0, 1 / (np.maximum(wanted, 0) + 1), np.inf)
+    for _pass in range(_PASSES):
+        moved = False
+        for unit in order.tolist():
+            source, count = int(splits[unit]), counts[unit].astype(np.float64)
+            is_last = (held[source] == count) & (count > 0) & (wanted[source] >= 1)
+            if is_last.any() or units_held[source] == 1:
+                continue
+            excess = held - wanted
+            gains = (weights * (count**2 + 2 * excess * count))[:, count > 0].sum(axis=1)
+            gains += (weights[source] * (count**2 - 2 * excess[source] * count))[count > 0].sum()
+            gains[source] = 0.0
+            target = int(gains.argmin())
+            if gains[target] < -1e-9:
+                splits[unit], moved = target, True
+                held[source] -= count
+                held[target] += count
+                units_held[source] -= 1
+                units_held[target] += 1
+        if not moved:
+            return
 
 
 def _wanted_counts(labels: IntArray, shares: FloatArray) -> FloatArray:

@@ -16,6 +16,8 @@ from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
 from lince.tasks import find_usable_rows
 from lince.validation import require_in_range
 
+MAX_REUNITED_SHARE = 0.2  # of the images; with more in groups, groups are drawn instead of images
+
 
 def split_dataset(
     dataset: Dataset, val: float, test: float, seed: int, groups: NDArray[np.int64] | None = None
@@ -30,7 +32,7 @@ def split_dataset(
 
     Images with the same number in ``groups``, int64 (N,), stay together. With groups, and where the dataset has
     objects, the fractions are kept for every class as nearly as that allows (``stratify_units``); an image counts for
-    each class that it shows.
+    each class that it shows. A few groups change the split of a few images only.
 
     Raises ``UsageError`` when the fractions leave nothing to train on, and ``DataError`` when a split would stay empty
     because too many images belong together.
@@ -39,15 +41,61 @@ def split_dataset(
     require_in_range("test", test, 0.0, 0.9)
     if val + test >= 1:
         raise UsageError(_("val {val} and test {test} leave no images for training.").format(val=val, test=test))
+    if groups is None or _count_grouped(dataset, groups) > MAX_REUNITED_SHARE * len(dataset):
+        return replace(dataset, splits=_draw_splits(dataset, val, test, seed, groups))
+    splits = _draw_splits(dataset, val, test, seed, None)
+    parts = set(splits.tolist())
+    _reunite_groups(dataset, splits, groups)
+    if set(splits.tolist()) != parts:  # a small split had nothing but members of groups
+        splits = _draw_splits(dataset, val, test, seed, groups)
+    return replace(dataset, splits=splits)
+
+
+def _draw_splits(
+    dataset: Dataset, val: float, test: float, seed: int, groups: NDArray[np.int64] | None
+) -> NDArray[np.int8]:
+    """Return the splits, int8 (N,), that ``split_dataset`` draws; ``groups`` stay together where they are given."""
     splits = dataset.splits.copy()
     has_unclassified = (dataset.class_ids[_pool_mask(dataset, splits)] == UNLABELLED).any()
     if groups is not None or dataset.objects is not None or has_unclassified:
         _assign_splits(dataset, splits, _split_fractions(dataset, val, test), seed, groups)
-        return replace(dataset, splits=splits)
+        return splits
     for split, fraction in _splits_to_draw(dataset, val, test):
         _draw_split(dataset, splits, split, fraction, seed)
     splits[_pool_mask(dataset, splits)] = TRAIN
-    return replace(dataset, splits=splits)
+    return splits
+
+
+def _count_grouped(dataset: Dataset, groups: NDArray[np.int64]) -> int:
+    """Return how many images of the pool share their group with another one of the pool."""
+    numbers = groups[_pool_mask(dataset, dataset.splits)]
+    return int((np.bincount(numbers)[numbers] > 1).sum()) if len(numbers) else 0
+
+
+def _reunite_groups(dataset: Dataset, splits: NDArray[np.int8], groups: NDArray[np.int64]) -> None:
+    """Move images, in place, so that every group of the pool of ``dataset`` is in one split of the drawn ``splits``.
+
+    A group goes to the split that holds most of it, the first of several by name. For each image that is moved, one
+    without a group that shows the same classes goes the other way, if there is one: every class keeps its share.
+    """
+    rows = np.flatnonzero(_pool_mask(dataset, dataset.splits))
+    rows = np.array(sorted(rows.tolist(), key=dataset.images.get_name), np.int64)
+    sizes = np.bincount(groups[rows])
+    shown = [row.tobytes() for row in compute_class_presence(dataset)]
+    singles: dict[tuple[int, bytes], list[int]] = {}
+    for row in rows[sizes[groups[rows]] == 1].tolist():
+        singles.setdefault((int(splits[row]), shown[row]), []).append(row)
+    members_of: dict[int, list[int]] = {}
+    for row in rows[sizes[groups[rows]] > 1].tolist():
+        members_of.setdefault(int(groups[row]), []).append(row)
+    for members in members_of.values():
+        held = splits[members].tolist()
+        target = max(held, key=held.count)
+        for row in [row for row in members if splits[row] != target]:
+            source, splits[row] = int(splits[row]), target
+            others = singles.get((target, shown[row]))
+            if others:
+                splits[others.pop()] = source
 
 
 def assign_folds(dataset: Dataset, count: int, seed: int, groups: NDArray[np.int64] | None = None) -> NDArray[np.int8]:
@@ -69,8 +117,20 @@ def find_split_leaks(dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.
 
     They are leaks only where the test split came with the data; ``split_dataset`` never separates a group.
     """
-    test_groups = np.unique(groups[dataset.splits == TEST])
-    return np.flatnonzero(np.isin(groups, test_groups) & (dataset.splits != TEST)).astype(np.int64)
+    return _find_rows_like(groups, dataset.splits != TEST, dataset.splits == TEST)
+
+
+def find_leaking_test_rows(dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows, ascending, of the test split that share a group with a training or validation image."""
+    is_seen = (dataset.splits == TRAIN) | (dataset.splits == VAL)
+    return _find_rows_like(groups, dataset.splits == TEST, is_seen)
+
+
+def _find_rows_like(
+    groups: NDArray[np.int64], candidates: NDArray[np.bool_], others: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the rows of ``candidates`` (N,) that share a group with one of ``others`` (N,)."""
+    return np.flatnonzero(candidates & np.isin(groups, np.unique(groups[others]))).astype(np.int64)
 
 
 def _splits_to_draw(dataset: Dataset, val: float, test: float) -> list[tuple[int, float]]:
@@ -125,15 +185,17 @@ def _assign_grouped_rows(
     units = np.argsort(np.argsort(first_positions))[units]  # units in the order of the name of their first image
     count = len(first_positions)
     labels = np.zeros((count, len(dataset.classes) + 1), np.int64)
-    np.add.at(labels, units, _class_presence(dataset)[rows[order]])
-    parts = stratify_units(labels, np.bincount(units, minlength=count), fractions, np.random.default_rng(seed))
+    np.add.at(labels, units, compute_class_presence(dataset)[rows[order]])
+    sizes = np.bincount(units, minlength=count)
+    parts = stratify_units(labels, sizes, fractions, np.random.default_rng(seed))
+    _fill_empty_parts(parts, sizes, fractions)
     _require_all_splits(parts, fractions, len(rows))
     row_parts = np.empty(len(rows), np.int64)
     row_parts[order] = parts[units]
     return row_parts
 
 
-def _class_presence(dataset: Dataset) -> NDArray[np.int64]:
+def compute_class_presence(dataset: Dataset) -> NDArray[np.int64]:
     """Return int64 (N, K + 1): 1 for each class that an image shows; the last column is for images without any."""
     presence = np.zeros((len(dataset), len(dataset.classes) + 1), np.int64)
     labelled = np.flatnonzero(dataset.class_ids != UNLABELLED)
@@ -142,6 +204,22 @@ def _class_presence(dataset: Dataset) -> NDArray[np.int64]:
         presence[dataset.objects.image_ids, dataset.objects.class_ids] = 1
     presence[:, -1] = ~presence.any(axis=1)
     return presence
+
+
+def _fill_empty_parts(parts: NDArray[np.int64], sizes: NDArray[np.int64], fractions: NDArray[np.float64]) -> None:
+    """Give every part with a fraction above 0 a group, where there are enough, by changing ``parts`` (G,) in place.
+
+    The part with most images for its fraction gives its smallest group; ``sizes`` (G,) are the images of the groups.
+    """
+    for part in np.flatnonzero(fractions > 0).tolist():
+        counts = np.bincount(parts, minlength=len(fractions))
+        givers = np.flatnonzero((counts > 1) & (fractions > 0))
+        if counts[part] or not len(givers):
+            continue
+        images = np.bincount(parts, weights=sizes, minlength=len(fractions))
+        giver = givers[int((images[givers] / fractions[givers]).argmax())]
+        members = np.flatnonzero(parts == giver)
+        parts[members[int(sizes[members].argmin())]] = part
 
 
 def _require_all_splits(parts: NDArray[np.int64], fractions: NDArray[np.float64], image_count: int) -> None:

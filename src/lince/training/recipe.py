@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lince.config import TrainConfig
 from lince.datasets import Dataset
+from lince.datasets.division import Division
 from lince.models.classification.registry import ModelEntry
 from lince.preprocess import PreprocessSpec
 from lince.progress import Progress
@@ -39,8 +40,8 @@ class RecipeContext:
 
     ``dataset`` has only usable images, every one in a split; ``keys`` are their content digests, by row. ``spec``
     describes the network's input, ``folder`` is the run's folder. ``features`` (of all rows) and ``backbone`` are set
-    for the recipes that start from a frozen network. ``started_at`` is the ``time.monotonic()`` at which the run began,
-    from which a time budget counts.
+    for the recipes that start from a frozen network. ``division`` tells which images were kept together. ``started_at``
+    is the ``time.monotonic()`` at which the run began, from which a time budget counts.
     """
 
     dataset: Dataset
@@ -52,6 +53,7 @@ class RecipeContext:
     progress: Progress
     backbone: FrozenBackbone | None = None
     features: ImageFeatures | None = None
+    division: Division | None = None
     started_at: float = field(default_factory=time.monotonic)
 
     def estimate_training_seconds(self) -> float:
@@ -84,6 +86,11 @@ class RecipeContext:
     def val_rows(self) -> NDArray[np.int64]:
         """The rows by which epochs, thresholds and recipes are chosen."""
         return self.get_split_rows(VAL)
+
+    @property
+    def test_groups(self) -> NDArray[np.int64] | None:
+        """The group, (N,), of each test image: those of one group show the same; ``None`` where it is not known."""
+        return None if self.division is None else self.division.groups.ids[self.test_rows]
 
     @property
     def test_rows(self) -> NDArray[np.int64]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, field, replace
 
 from lince.config import TrainConfig
-from lince.datasets import Dataset, split_dataset
-from lince.datasets.groups import group_by_content
-from lince.datasets.stratified_split import find_split_leaks
+from lince.datasets import Dataset
+from lince.datasets.division import Division, DivisionOptions, divide_dataset
 from lince.i18n import _
 from lince.progress import SILENT, Progress
+from lince.splits import TEST
 from lince.tasks import Task
 from lince.training import run_folder
 from lince.training.run_folder import TrainingRun
@@ -37,31 +33,32 @@ class TrainingRequest:
     started_at: float = field(default_factory=time.monotonic)
 
 
-def assign_splits(request: TrainingRequest, run: TrainingRun, dataset: Dataset, keys: list[str]) -> Dataset:
+def assign_splits(request: TrainingRequest, run: TrainingRun, dataset: Dataset, keys: list[str]) -> Division:
     """Return ``dataset`` with every image in a split, and write ``split.csv`` into ``run``.
 
-    ``keys`` are the content digests of the images, all usable, in row order. Copies of one file stay together; copies
-    that a given split has separated are reported. Raises ``DataError`` when a split would be empty, and
-    ``TrainingError`` when a resumed run finds other images than it started with.
+    ``keys`` are the content digests of the images, all usable, in row order. The split is that of ``lince split``; what
+    was kept together, and images that a given split has separated, are reported. A resumed run keeps the split that it
+    started with. Raises ``DataError`` when a split would be empty, and ``TrainingError`` when a resumed run finds other
+    images than it started with.
     """
     config, progress = request.config, request.progress
     progress.show_message(dataset.summarise())
-    groups = _group_copies(keys)
-    dataset = split_dataset(dataset, config.val, config.test, config.seed, groups)
-    leak_count = 0 if groups is None else len(find_split_leaks(dataset, groups))
+    division = divide_dataset(dataset, DivisionOptions(config.val, config.test, config.seed), progress)
+    started_splits = run_folder.read_split(run, division.dataset)
+    if started_splits is not None:
+        division = replace(division, dataset=replace(division.dataset, splits=started_splits))
+    for line in division.describe():
+        progress.show_message(line)
+    leak_count = len(division.leaking_test_rows)
     if leak_count:
         progress.show_message(
-            _("{count:,} training images are also in the test split (identical files): lince check lists them.").format(
-                count=leak_count
-            )
+            _(
+                "{count:,} of {total:,} test images are copies or near copies of training or validation images; the "
+                "report measures without them."
+            ).format(count=leak_count, total=len(division.dataset.get_split_indices(TEST)))
         )
-    run_folder.write_split(run, dataset, keys)
-    return dataset
-
-
-def _group_copies(keys: Sequence[str]) -> NDArray[np.int64] | None:
-    """Return the group, int64 (N,), of images with the same content; ``None`` when no file occurs twice."""
-    return group_by_content(keys) if len(set(keys)) < len(keys) else None
+    run_folder.write_split(run, division.dataset, keys)
+    return division
 
 
 class StageTimer:

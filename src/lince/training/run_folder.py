@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lince import fileio
 from lince.config import TrainConfig
 from lince.datasets import Dataset
@@ -127,6 +130,22 @@ def open_run(folder: Path | str) -> TrainingRun:
             _("Expected a folder that lince train wrote, with {name} in it.").format(name=CONFIG_FILE),
         )
     return run
+
+
+def read_split(run: TrainingRun, dataset: Dataset) -> NDArray[np.int8] | None:
+    """Return the splits, int8 (N,), that ``split.csv`` of a run that was started before gives the images.
+
+    ``None`` for a new run, and when the file does not name every image of ``dataset``.
+    """
+    path = run.folder / SPLIT_FILE
+    if not path.exists():
+        return None
+    rows = csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8", "surrogateescape"), newline=""))
+    split_of_name = {row["name"]: SPLITS.get(row["split"], UNASSIGNED) for row in rows}
+    names = [dataset.images.get_name(row) for row in range(len(dataset))]
+    if not all(name in split_of_name for name in names):
+        return None
+    return np.array([split_of_name[name] for name in names], np.int8)
 
 
 def write_split(run: TrainingRun, dataset: Dataset, keys: list[str]) -> None:

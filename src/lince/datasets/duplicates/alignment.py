@@ -21,14 +21,16 @@ _MIN_CHANGE = 1e-3  # of a coefficient of the map, below which the iteration has
 _DAMPING = 1e-5  # relative to the trace of the normal matrix; keeps images without texture from drifting
 
 
-def compute_similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+def compute_similarity(first: NDArray[np.uint8], second: NDArray[np.uint8], start: Array | None = None) -> float:
     """Return how well the fine structure of two thumbnails, uint8 (64, 64), agrees after alignment: -1 to 1.
+
+    ``start`` (2, 3) is the map of coordinates, centred and 1 wide, that the alignment starts from: by default none.
 
     This is the correlation of the differences between neighbouring pixels where ``second``, mapped onto ``first``,
     covers it. It is -1 when the alignment fails, overlaps too little, or is poor at the coarsest level already.
     """
     references, moving_images = _pyramid(first), _pyramid(second)
-    matrix: Array = np.eye(3)[:2]
+    matrix: Array = np.eye(3)[:2] if start is None else start
     for side, max_steps in _PYRAMID_LEVELS:
         aligned = _align(references[side], moving_images[side], matrix, max_steps)
         if aligned is None:
@@ -45,6 +47,11 @@ def compute_similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> f
         values.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE),
         covered.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE),
     )
+
+
+def compute_gradient_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Return how well the fine structure of two thumbnails, uint8 (64, 64), agrees as they are: -1 to 1."""
+    return _gradient_correlation(first.astype(np.float64), second.astype(np.float64), np.ones(first.shape, np.bool_))
 
 
 def _align(reference: Array, moving: Array, matrix: Array, max_steps: int) -> Array | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from lince.evaluation.confidence import ConfidenceInterval
+from lince.evaluation.diagnosis.leak import LeakSummary
 from lince.evaluation.report import markdown
 from lince.evaluation.report.facts import DataSummary, HistoryRow, ModelFacts, RecipeResult
 from lince.findings import Finding
@@ -26,6 +27,7 @@ class Report:
         config: the options of the run.
         environment: versions and hardware.
         recipes: one row per recipe where several were compared.
+        leak: what test images do that are copies of training images; ``None`` where there are none.
         notes: lines for the reader.
         run: path of the run for the commands shown; empty where unknown.
     """
@@ -43,6 +45,7 @@ class Report:
     config: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     recipes: tuple[RecipeResult, ...] = ()
+    leak: LeakSummary | None = None
     notes: tuple[str, ...] = ()
     run: str = ""
     created_at: datetime = field(default_factory=datetime.now)

@@ -21,6 +21,7 @@ from lince.sampling import sample_evenly
 from lince.tasks import get_task
 from lince.training import run_folder
 from lince.training.classification.report_images import select_report_images
+from lince.training.leak_measurement import describe_division, measure_leak, show_leak
 from lince.training.recipe import RecipeContext, TrainedClassifier
 from lince.training.run_folder import TrainingRun
 from lince.training.run_report import RunFacts, collect_data_facts, collect_settings, write_report_files
@@ -42,7 +43,14 @@ def finalise_run(
     predictions = _make_test_predictions(context, outcome)
     predictions.save(run.folder / run_folder.PREDICTIONS_FILE)
     run_folder.write_metrics(run, outcome.history)
-    metrics = predictions.compute_metrics(context.config.seed)
+    seed = context.config.seed
+    metrics = predictions.compute_metrics(seed, context.test_groups)
+    leak = measure_leak(
+        context,
+        _("Test accuracy"),
+        metrics.accuracy,
+        lambda rows, groups: predictions.select(rows).compute_metrics(seed, groups).accuracy,
+    )
     data = collect_data_facts(context.dataset, context.keys)
     settings = collect_settings(run, get_task("classify"), context.config, outcome.policy)
     facts = RunFacts("classify", context.dataset, context.config, context.spec, outcome.facts, data, settings)
@@ -60,9 +68,11 @@ def finalise_run(
         val_accuracy=None if np.isnan(outcome.val_accuracy) else outcome.val_accuracy,
         timings=timings,
         images=report_images,
-        notes=tuple(outcome.notes),
+        leak=leak,
+        notes=(*describe_division(context), *outcome.notes),
     )
     write_report_files(run, report)
+    show_leak(report, context.progress)
     return report
 
 

@@ -117,12 +117,14 @@ def _prepare_data(
         dataset = verify_images(context.dataset, progress)
         context = replace(context, keys=compute_content_keys(dataset, progress))
     require_usable_dataset(dataset, request.allow_unusable)
-    dataset = assign_splits(request, run, dataset, context.keys)
+    division = assign_splits(request, run, dataset, context.keys)
+    dataset = division.dataset
     _require_splits(dataset)
     for warning in list_split_warnings(dataset):
         progress.show_message(warning)
     spec = add_dataset_statistics(dataset, context.spec)
-    return replace(context, dataset=dataset, folder=run.folder, spec=spec, started_at=request.started_at)
+    started_at = request.started_at
+    return replace(context, dataset=dataset, division=division, folder=run.folder, spec=spec, started_at=started_at)
 
 
 def _require_splits(dataset: Dataset) -> None:

@@ -33,6 +33,7 @@ from lince.training.detection.network_outputs import predict_with_backend, selec
 from lince.training.detection.network_recipe import TrainedDetector
 from lince.training.detection.objective import predict_detections
 from lince.training.detection.report_images import select_report_images
+from lince.training.leak_measurement import describe_division, measure_leak, show_leak
 from lince.training.recipe import RecipeContext
 from lince.training.run_folder import TrainingRun
 from lince.training.run_report import RunFacts, collect_data_facts, collect_settings, write_report_files
@@ -66,7 +67,13 @@ def finalise_run(
     )
     predictions = _make_test_predictions(context, test_loader, predict_with_backend(backend, decoder, test_loader))
     metrics = compute_detection_metrics(
-        predictions.truth, predictions.detections, classes, context.config.seed, thresholds
+        predictions.truth, predictions.detections, classes, context.config.seed, thresholds, context.test_groups
+    )
+    leak = measure_leak(
+        context,
+        _("Test mAP50-95"),
+        metrics.map50_95,
+        lambda rows, groups: predictions.select(rows).compute_metrics(context.config.seed, groups).map50_95,
     )
     predictions.save(run.folder / run_folder.PREDICTIONS_FILE)
     run_folder.write_metrics(run, trained.state.history)
@@ -93,10 +100,12 @@ def finalise_run(
         history=tuple(trained.state.history),
         timings=timings,
         images=select_report_images(trained, test_loader, predictions.detections, metrics),
-        notes=trained.notes,
+        leak=leak,
+        notes=(*describe_division(context), *trained.notes),
         run=str(run.folder),
     )
     write_report_files(run, report)
+    show_leak(report, context.progress)
     return report
 
 

@@ -55,12 +55,12 @@ def train_detector(request: TrainingRequest, run: TrainingRun) -> DetectionRepor
     dataset = verify_images(request.dataset, progress)
     require_usable_dataset(dataset, request.allow_unusable)
     keys = compute_content_keys(dataset, progress)
-    dataset = assign_splits(request, run, dataset, keys)
-    _require_objects(dataset)
-    for warning in list_split_warnings(dataset):
+    division = assign_splits(request, run, dataset, keys)
+    _require_objects(division.dataset)
+    for warning in list_split_warnings(division.dataset):
         progress.show_message(warning)
-    context = RecipeContext.create(dataset, config, source.entry, spec, progress)
-    context = replace(context, keys=keys, folder=run.folder, started_at=request.started_at)
+    context = RecipeContext.create(division.dataset, config, source.entry, spec, progress)
+    context = replace(context, keys=keys, folder=run.folder, division=division, started_at=request.started_at)
     timer.record_stage("images")
     # Training, then evaluation, model card and report.
     trained = RECIPES[config.recipe](context, source)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from lince.evaluation.diagnosis.classification import curve_rules, data_rules, prediction_rules
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.leak import check_leak
 from lince.evaluation.diagnosis.rule_runner import apply_rules
 from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_percent, format_percent_range
 
 RULES = (
+    check_leak,
     curve_rules.check_majority_baseline,
     curve_rules.check_underfitting,
     curve_rules.check_overfitting,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from lince.evaluation.diagnosis.detection import rules
 from lince.evaluation.diagnosis.detection.diagnosis_input import DetectionDiagnosisInput
+from lince.evaluation.diagnosis.leak import check_leak
 from lince.evaluation.diagnosis.rule_runner import apply_rules
 from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_percent
 
 RULES = (
+    check_leak,
     rules.check_few_boxes,
     rules.check_untested_classes,
     rules.check_test_set_size,

@@ -81,6 +81,7 @@ class ClassificationReport(Report):
                 val_size=self.data.splits.get("val", 0),
                 history=self.history,
                 recipe=self.recipe,
+                leak=self.leak,
             )
         )
 

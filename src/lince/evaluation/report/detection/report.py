@@ -71,7 +71,7 @@ class DetectionReport(Report):
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The diagnosis in sentences, the most severe finding first."""
-        return diagnose_detection(DetectionDiagnosisInput(self.metrics, self.train_boxes, self.history))
+        return diagnose_detection(DetectionDiagnosisInput(self.metrics, self.train_boxes, self.history, self.leak))
 
     def summarise_train_val(self) -> dict[str, Any]:
         """Return the training boxes of each class, and the best mAP50-95 on the validation images."""

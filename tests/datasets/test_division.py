@@ -1,0 +1,290 @@
+"""One division: what belongs together is in one split, look-alikes divide, ``split`` and ``train`` draw the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance
+from tests.datasets.test_split import made
+from tests.support.look_alike_sets import (
+    ALTERATIONS,
+    draw_scene,
+    name_export,
+    save_photos,
+    shoot_fixed_camera,
+    shoot_slow_camera,
+)
+
+import lince
+from lince.cli.main import main
+from lince.config import TrainConfig
+from lince.datasets import open_dataset
+from lince.datasets.division import DivisionOptions, divide_dataset
+from lince.datasets.duplicates.pose import are_versions
+from lince.datasets.group_cuts import BY_BACKGROUND, BY_LIKENESS, BY_TIME, CutInput, cut_groups
+from lince.datasets.groups import find_groups
+from lince.datasets.stratified_split import split_dataset
+from lince.splits import TEST, TRAIN, VAL
+from lince.tasks import get_task
+from lince.training.request import TrainingRequest, assign_splits
+from lince.training.run_folder import TrainingRun
+
+
+def in_classes(photos: Iterable[Image.Image], naming: str = "IMG_{:04}.jpg") -> Iterator[tuple[str, Image.Image]]:
+    """Yield the photos with names, in the class folders ``a`` and ``b`` in no order."""
+    chosen = np.random.default_rng(3)
+    for number, photo in enumerate(photos):
+        yield f"{'ab'[int(chosen.integers(2))]}/{naming.format(number)}", photo
+
+
+def without_order(number: int) -> str:
+    """Return a name that does not count."""
+    return f"{number * 2654435761 % 2**32:08x}x.jpg"
+
+
+def shares(root: Path) -> list[int]:
+    """Divide the photos by the default fractions and return how many are in training, validation and test."""
+    dataset = lince.split(root, root.parent / "table.csv").dataset
+    return [len(dataset.get_split_indices(part)) for part in (TRAIN, VAL, TEST)]
+
+
+# Names and likeness
+
+
+def test_names_of_explorer_are_no_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = ((f"{kind}/photo ({n}).jpg", draw_scene(n + 50 * (kind == "b"))) for kind in "ab" for n in range(1, 21))
+    root = save_photos(tmp_path / "fotos", photos)
+    assert find_groups(open_dataset(root)).grouped_count == 0
+    assert main(["split", str(root), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sizes"] == {"train": 28, "val": 4, "test": 8, "unassigned": 0}
+
+
+def test_altered_copies_of_an_export_stay_together_and_equal_names_alone_do_not(tmp_path: Path) -> None:
+    copies = (
+        (f"{'ab'[n % 2]}/{name_export(f'photo{n}', k)}", alter(draw_scene(n)))
+        for n in range(12)
+        for k, alter in enumerate(ALTERATIONS.values())
+    )
+    unrelated = ((f"a/{name_export('frame', 100 + n)}", draw_scene(500 + n)) for n in range(6))
+    dataset = open_dataset(save_photos(tmp_path / "fotos", [*copies, *unrelated]))
+    found = find_groups(dataset)
+    originals = [dataset.images.get_name(row).split("/")[1].split("_jpg")[0] for row in range(len(dataset))]
+    for number in range(12):
+        assert len({int(i) for i, name in zip(found.ids, originals, strict=True) if name == f"photo{number}"}) == 1
+    assert len(np.unique(found.ids)) == 12 + 6
+
+
+@pytest.mark.parametrize("alter", ALTERATIONS.values(), ids=ALTERATIONS)
+def test_versions_are_told_from_other_photos(alter) -> None:
+    thumbnails = [np.asarray(draw_scene(n).convert("L").resize((64, 64))) for n in range(8)]
+    altered = [np.asarray(alter(draw_scene(n)).convert("L").resize((64, 64))) for n in range(8)]
+    assert all(are_versions(thumbnails[n], altered[n]) for n in range(8))
+    assert not any(are_versions(thumbnails[n], altered[n - 1]) for n in range(8))
+
+
+def test_turned_copies_are_found_without_their_names(tmp_path: Path) -> None:
+    turned = [
+        photo for n in range(10) for photo in (draw_scene(n), draw_scene(n).transpose(Image.Transpose.ROTATE_270))
+    ]
+    photos = [(f"{'ab'[n // 2 % 2]}/{without_order(n)}", photo) for n, photo in enumerate(turned)]
+    found = find_groups(open_dataset(save_photos(tmp_path / "fotos", photos)))
+    assert len(np.unique(found.ids)) == 10
+
+
+@pytest.mark.parametrize("side", [8, 28])
+def test_digits_do_not_chain(tmp_path: Path, side: int) -> None:
+    digits = open_dataset("lince:digits")
+    photos = (
+        (
+            f"{digits.class_ids[row]}/digit_{row}.png",
+            Image.fromarray(digits.images.read_image(row)).resize((side, side)),
+        )
+        for row in range(300)
+    )
+    dataset = open_dataset(save_photos(tmp_path / "digits", photos))
+    assert find_groups(dataset).grouped_count == find_groups(digits.select(range(300))).grouped_count == 0
+
+
+# Look-alikes
+
+
+@pytest.mark.parametrize("naming", [None, "IMG_{:04}.jpg"])
+def test_a_fixed_camera_is_divided_by_what_differs(tmp_path: Path, naming: str | None) -> None:
+    photos = shoot_fixed_camera(60)
+    named = list(in_classes(photos, naming) if naming else ((f"a/{without_order(n)}", p) for n, p in enumerate(photos)))
+    copies = [(f"b/{without_order(900 + n)}", ImageEnhance.Brightness(photos[n]).enhance(0.8)) for n in range(12)]
+    root = save_photos(tmp_path / "fotos", [*named, *copies])
+    dataset = open_dataset(root)
+    found = find_groups(dataset)
+    assert [cut.method for cut in found.cuts] == [BY_BACKGROUND]
+    assert np.bincount(found.ids).max() <= 12
+    rows = {dataset.images.get_name(row): row for row in range(len(dataset))}
+    for n in range(12):
+        assert found.ids[rows[named[n][0]]] == found.ids[rows[copies[n][0]]]
+    assert np.abs(np.array(shares(root)) - 72 * np.array([0.7, 0.1, 0.2])).max() <= 3
+
+
+@pytest.mark.parametrize(
+    "photos", [shoot_slow_camera(80), shoot_fixed_camera(80, moves="slowly")], ids=["slow", "film"]
+)
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_chain_of_near_copies_is_cut_into_blocks(tmp_path: Path, photos: list[Image.Image], counted: bool) -> None:
+    named = [
+        (name if counted else f"{name[0]}/{without_order(n)}", p) for n, (name, p) in enumerate(in_classes(photos))
+    ]
+    root = save_photos(tmp_path / "fotos", named)
+    dataset = open_dataset(root)
+    found = find_groups(dataset)
+    assert [cut.method for cut in found.cuts] == [BY_TIME if counted else BY_LIKENESS]
+    assert 8 <= len(np.unique(found.ids)) <= 20
+    assert np.abs(np.array(shares(root)) - 80 * np.array([0.7, 0.1, 0.2])).max() <= 8
+    if counted:  # neighbours are parted at the ends of the blocks only
+        times = np.array([int(dataset.images.get_name(row)[-8:-4]) for row in range(len(dataset))])
+        assert (np.diff(found.ids[np.argsort(times)]) != 0).sum() <= 20
+
+
+def test_films_stay_whole_where_there_are_enough(tmp_path: Path) -> None:
+    films = (
+        (f"{'ab'[film % 2]}/film{film}_{n:03}.jpg", photo)
+        for film in range(6)
+        for n, photo in enumerate(shoot_slow_camera(12, film))
+    )
+    dataset = open_dataset(save_photos(tmp_path / "fotos", films))
+    divided = lince.split(dataset, tmp_path / "t.csv").dataset
+    by_film: dict[str, set[int]] = {}
+    for row in range(len(dataset)):
+        by_film.setdefault(dataset.images.get_name(row).split("_")[0], set()).add(int(divided.splits[row]))
+    assert all(len(parts) == 1 for parts in by_film.values())
+    assert set.union(*by_film.values()) == {TRAIN, VAL, TEST}
+
+
+def test_one_film_for_each_class_is_cut_so_that_every_split_has_every_class(tmp_path: Path) -> None:
+    films = ((f"{kind}/v_{n:03}.jpg", p) for k, kind in enumerate("ab") for n, p in enumerate(shoot_slow_camera(40, k)))
+    divided = lince.split(save_photos(tmp_path / "fotos", films), tmp_path / "t.csv").dataset
+    for part in (TRAIN, VAL, TEST):
+        assert set(divided.class_ids[divided.splits == part].tolist()) == {0, 1}
+
+
+def test_what_was_cut_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = save_photos(tmp_path / "fotos", in_classes(shoot_slow_camera(40)))
+    assert main(["split", str(root)]) == 0
+    assert "cut into 8 blocks in the order of their numbers" in capsys.readouterr().out
+    assert main(["split", str(root), "--ignore-existing-split", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cuts"] == [{"images": 40, "groups": 8, "by": "time"}]
+
+
+def test_grouping_does_not_depend_on_the_order_of_the_files_or_the_name_of_the_folder(tmp_path: Path) -> None:
+    photos = [*in_classes(shoot_fixed_camera(30)), *in_classes(shoot_slow_camera(30, 4), "drift{:03}.jpg")]
+    dataset, moved = (open_dataset(save_photos(tmp_path / name, photos)) for name in ("x", "otra carpeta"))
+    order = np.random.default_rng(0).permutation(len(dataset))
+    options = DivisionOptions(0.1, 0.2, 4)
+    expected = divide_dataset(dataset, options).dataset.splits
+    assert divide_dataset(moved, options).dataset.splits.tolist() == expected.tolist()
+    assert divide_dataset(dataset.select(order), options).dataset.splits.tolist() == expected[order].tolist()
+
+
+# Invariants
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_any_groups_stay_whole_and_every_split_gets_some(data: st.DataObject) -> None:
+    count = data.draw(st.integers(6, 120))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9999)))
+    class_ids = rng.integers(0, data.draw(st.integers(1, 4)), count).tolist()
+    ids = rng.integers(0, data.draw(st.integers(3, count)), count)
+    ids[:3] = [0, 1, 2]
+    dataset = made(class_ids)
+    found = split_dataset(dataset, 0.1, 0.2, 5, ids)
+    assert all(len(np.unique(found.splits[ids == number])) == 1 for number in ids)
+    assert set(found.splits.tolist()) == {TRAIN, VAL, TEST}
+    for class_id in set(class_ids):
+        held = [ids[(found.splits == part) & (found.class_ids == class_id)] for part in (TRAIN, VAL, TEST)]
+        of_class = ids[found.class_ids == class_id]
+        single = np.array([(ids == number).sum() == 1 for number in of_class])
+        if single.sum() >= max(12, 0.8 * len(of_class)):
+            assert all(len(rows) for rows in held)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_group_that_can_be_cut_is_cut_and_units_stay_whole(data: st.DataObject) -> None:
+    count = data.draw(st.integers(3, 80))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9999)))
+    units = rng.integers(0, data.draw(st.integers(1, count)), count)
+    inputs = CutInput(
+        units,
+        np.where(rng.random((2, count)) < data.draw(st.floats(0, 1)), np.arange(count), -1),
+        rng.integers(0, 256, (count, 64, 64), dtype=np.uint8),
+        np.eye(2, dtype=np.int64)[rng.integers(0, 2, count)],
+    )
+    ids, cuts = cut_groups(inputs, np.zeros(count, np.int64), 3)
+    assert all(len(np.unique(ids[units == unit])) == 1 for unit in units)
+    assert len(np.unique(ids)) >= min(3, len(np.unique(units)))
+    assert bool(cuts) == (len(np.unique(units)) > 1)
+    again, _cuts = cut_groups(inputs, np.zeros(count, np.int64), 3)
+    assert again.tolist() == ids.tolist()
+
+
+# The division of train
+
+
+@pytest.mark.parametrize("task", ["classify", "detect"])
+def test_train_draws_the_split_of_split(tmp_path: Path, task: str) -> None:
+    photos = [
+        (f"{'ab'[n % 2]}/{name_export(f'p{n}', k)}", alter(draw_scene(n)))
+        for n in range(20)
+        for k, alter in enumerate(list(ALTERATIONS.values())[:3])
+    ]
+    root = save_photos(tmp_path / "fotos", photos)
+    (root / "a" / "broken.jpg").write_bytes((root / photos[0][0]).read_bytes()[:700])
+    if task == "detect":
+        rows = "".join(f"{name},{name[0]},10,10,40,50\n" for name, _photo in [*photos, ("a/broken.jpg", None)])
+        (root / "boxes.csv").write_text("file,class,left,top,right,bottom\n" + rows, "utf-8")
+        root = root / "boxes.csv"
+    dataset = lince.open(root)
+    expected = lince.split(dataset, tmp_path / "t.csv", seed=3)
+    names = [dataset.images.get_name(row) for row in range(len(dataset))]
+    usable = dataset.select([row for row, name in enumerate(names) if name != "a/broken.jpg"])
+    run = TrainingRun(tmp_path)
+    request = TrainingRequest(usable, TrainConfig(seed=3), get_task(task))
+    drawn = assign_splits(request, run, usable, [f"{row:032x}" for row in range(len(usable))])
+    split_of_name = dict(zip(names, expected.dataset.splits.tolist(), strict=True))
+    assert split_of_name.pop("a/broken.jpg") == -1
+    assert drawn.dataset.splits.tolist() == [split_of_name[name] for name in map(usable.images.get_name, range(60))]
+    for number in range(20):
+        parts = {part for name, part in split_of_name.items() if name[2:].startswith(f"p{number}_")}
+        assert len(parts) == 1
+
+
+def test_a_started_run_keeps_its_split(tmp_path: Path) -> None:
+    dataset = open_dataset(save_photos(tmp_path / "fotos", in_classes(draw_scene(n) for n in range(20))))
+    run, keys = TrainingRun(tmp_path), [f"{row:032x}" for row in range(20)]
+    started = assign_splits(TrainingRequest(dataset, TrainConfig(seed=1), get_task("classify")), run, dataset, keys)
+    resumed = assign_splits(TrainingRequest(dataset, TrainConfig(seed=2), get_task("classify")), run, dataset, keys)
+    assert resumed.dataset.splits.tolist() == started.dataset.splits.tolist()
+
+
+def test_leaking_test_images_are_those_with_a_copy_outside(tmp_path: Path) -> None:
+    photos = [(f"train/{'ab'[n % 2]}/{n}.jpg", draw_scene(n)) for n in range(20)]
+    photos += [(f"test/{'ab'[n % 2]}/t{n}.jpg", ImageEnhance.Brightness(draw_scene(n)).enhance(0.8)) for n in (2, 5)]
+    photos += [(f"test/{'ab'[n % 2]}/t{n}.jpg", draw_scene(n)) for n in range(40, 46)]
+    dataset = open_dataset(save_photos(tmp_path / "fotos", photos))
+    division = divide_dataset(dataset, DivisionOptions(0.1, 0.2, 0))
+    names = sorted(dataset.images.get_name(int(row)) for row in division.leaking_test_rows)
+    assert names == ["test/a/t2.jpg", "test/b/t5.jpg"]
+    assert not len(
+        divide_dataset(replace(dataset, splits=dataset.splits * 0 - 1), division_options()).leaking_test_rows
+    )
+
+
+def division_options() -> DivisionOptions:
+    """Return the defaults."""
+    return DivisionOptions(0.1, 0.2, 0)
