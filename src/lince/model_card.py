@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lince.errors import LinceError, ModelError
 from lince.i18n import _
 from lince.postprocess import DEFAULT_FILTER, DetectionFilter
 from lince.preprocess import PreprocessSpec
+from lince.validation import require_choice
 
 # 2 added colours, component versions, the network's file name, its target and its precision; 3 renamed some keys.
 FORMAT_VERSION = 3
@@ -21,6 +23,50 @@ _FILTER_RENAMED_IN_3 = {"threshold": "score_threshold", "overlap": "iou_threshol
 COMPONENT_VERSIONS = {"preprocess": preprocess.VERSION, "decode": postprocess.VERSION}
 NETWORK_FILE = "model.onnx"
 CARD_FILE = "card.json"
+DRAWING_CENTRES = ("mass", "box")
+_MAX_DRAWING_SIDE = 256  # pixels
+
+
+@dataclass(frozen=True)
+class DrawingSpec:
+    """How pen strokes become an image like those that a model was trained on.
+
+    Lengths are in pixels of the image, places from its left and top edges. Raises ``UsageError`` or ``ValueError`` for
+    values that are not allowed.
+
+    Attributes:
+        width, height: of the image.
+        paper, ink: levels of the background and of full ink, 0 to 255.
+        box: width and height of the drawing, with the pen's.
+        stretch: whether both sides are fitted to ``box``; otherwise the longer one, and the aspect ratio is kept.
+        centre: what lies at ``position``, the centre of mass of the ink or the middle of its box.
+        position: x and y.
+        pen: width of the strokes.
+        ink_area: sum of the ink (1 for a pixel that is full of it) where all images have about the same, so that short
+            digits have thick strokes; ``None`` where the strokes are equally wide instead.
+        slant: mean and standard deviation of the lean, a shift to the right per pixel upwards; a drawing that is
+            further from the mean is sheared until it is not. ``None`` leaves all as they are.
+    """
+
+    width: int
+    height: int
+    paper: int
+    ink: int
+    box: tuple[float, float]
+    stretch: bool
+    centre: str
+    position: tuple[float, float]
+    pen: float
+    ink_area: float | None = None
+    slant: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        require_choice("centre", self.centre, DRAWING_CENTRES)
+        numbers = [*self.box, *self.position, self.pen, self.ink_area or 1.0, *(self.slant or (0.0, 0.0))]
+        inside = 1 <= min(self.width, self.height) <= max(self.width, self.height) <= _MAX_DRAWING_SIDE
+        inside = inside and 0 <= min(self.paper, self.ink) <= max(self.paper, self.ink) <= 255
+        if not (inside and all(map(math.isfinite, numbers)) and min(*self.box, self.pen, self.ink_area or 1.0) > 0):
+            raise ValueError(_("drawings cannot be prepared like this: {values}").format(values=asdict(self)))
 
 
 @dataclass(frozen=True)
@@ -46,6 +92,8 @@ class ModelCard:
         target: inference backend that opens the file.
         precision: of the weights and activations, such as ``fp32``, ``fp16`` or ``int8``.
         exported: what was measured at export.
+        drawing: of a classifier of small grey drawings, how pen strokes are prepared like its training images; ``None``
+            where it was not measured, and then MNIST's way is used.
     """
 
     task: str
@@ -64,6 +112,7 @@ class ModelCard:
     target: str = "onnx"
     precision: str = "fp32"
     exported: dict[str, Any] = field(default_factory=dict)
+    drawing: DrawingSpec | None = None
 
     def save(self, folder: Path) -> None:
         """Write the card as ``card.json`` into ``folder``, atomically."""
@@ -72,7 +121,8 @@ class ModelCard:
     def to_dict(self) -> dict[str, Any]:
         """Return the card as the JSON object of ``card.json``."""
         classes = {"classes": list(self.classes.names), "colours": list(self.classes.colours)}
-        return {"format": FORMAT_VERSION, **asdict(self), **classes, "versions": COMPONENT_VERSIONS}
+        record = {"format": FORMAT_VERSION, **asdict(self), **classes, "versions": COMPONENT_VERSIONS}
+        return {key: value for key, value in record.items() if key != "drawing" or value is not None}
 
     @classmethod
     def load(cls, folder: Path) -> ModelCard:
@@ -121,7 +171,13 @@ class ModelCard:
         classes = Classes(tuple(map(str, record["classes"])))
         filter_options = _rename_keys(record.get("detection_filter", {}), _FILTER_RENAMED_IN_3)
         detection_filter = DetectionFilter(**{key: _list_to_tuple(value) for key, value in filter_options.items()})
-        parts = {"classes": classes, "preprocess": PreprocessSpec(**spec), "detection_filter": detection_filter}
+        parts: dict[str, Any] = {
+            "classes": classes,
+            "preprocess": PreprocessSpec(**spec),
+            "detection_filter": detection_filter,
+        }
+        if record.get("drawing") is not None:
+            parts["drawing"] = DrawingSpec(**{key: _list_to_tuple(value) for key, value in record["drawing"].items()})
         return cls(**{**values, **parts})
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.support import digit_model
 from tests.support.handwritten_digits import first_of_each, strokes
+from tests.support.plain_digits import HANDS, Hand, draw_digit
 
+import lince
+from lince.inference.classification.predictor import ClassificationPredictor
+from lince.model_card import DrawingSpec, ModelCard
 from lince.serving import digit_image
 from lince.serving.http_errors import ApiError
 
 SHARE = st.floats(0, 1, width=16)
+BUILT_IN = DrawingSpec(  # as the built-in digits: both sides fitted, straightened, an equal amount of ink
+    width=8, height=8, paper=0, ink=255, box=(5.8, 8.0), stretch=True, centre="box", position=(4.1, 4.0), pen=1.5,
+    ink_area=19.5, slant=(0.0, 0.1),
+)  # fmt: skip
 LINES = st.lists(st.lists(st.tuples(SHARE, SHARE), min_size=1, max_size=8), min_size=1, max_size=4)
 
 
@@ -75,3 +86,70 @@ def test_a_digit_drawn_again_looks_like_the_scanned_one(shared):
         drawn = ink(strokes(scanned))
         alike = float(np.corrcoef(drawn.ravel(), scanned.astype(float).ravel())[0, 1])
         assert alike > 0.65, digit  # line thickness differs
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_a_card_says_how_a_drawing_is_prepared(digit):
+    found = []
+    for hand in HANDS.values():
+        lines = [np.array(line) for line in draw_digit(digit, hand)]
+        picture = digit_image.render_digit(lines, BUILT_IN)
+        again = digit_image.render_digit([0.4 * line + 0.3 for line in lines], BUILT_IN)
+        assert picture.shape == (8, 8, 3)
+        assert np.abs(picture.astype(int) - again).max() <= 1  # where and how large it is drawn changes nothing
+        grey = picture[:, :, 0] / 255
+        assert grey[0].max() > 0.3 < grey[-1].max()  # both edges are reached, which MNIST's digits never do
+        found.append(grey.sum())
+    assert found == pytest.approx([19.5] * len(HANDS), rel=0.05)
+
+
+def test_dark_ink_is_drawn_where_the_training_images_have_it():
+    lines = [np.array(line) for line in draw_digit(5, Hand())]
+    light = digit_image.render_digit(lines).astype(int)
+    dark = digit_image.render_digit(lines, replace(digit_image.MNIST, paper=240, ink=10)).astype(int)
+    assert np.abs(dark - (240 - light * 230 / 255)).max() <= 0.5
+
+
+@given(LINES)
+@example([[(0.5, 0.5)]])
+@example([[(0.1, 0.5), (0.9, 0.5)]])
+def test_any_strokes_become_an_image_under_any_card(lines):
+    strokes = digit_image.parse_strokes([[list(point) for point in line] for line in lines])
+    for spec in (BUILT_IN, replace(BUILT_IN, width=20, height=12, box=(1.0, 30.0), centre="mass", stretch=False)):
+        picture = digit_image.render_digit(strokes, spec)
+        assert picture.shape == (spec.height, spec.width, 3)
+        assert picture.any()
+
+
+def read_drawings(model: ClassificationPredictor, hand: Hand, seed: int) -> int:
+    """Return how many of the ten digits ``model`` recognises, drawn in ``hand`` and prepared as its card says."""
+    spec = model.card.drawing
+    assert spec is not None
+    drawn = (digit_image.render_digit([np.array(line) for line in draw_digit(d, hand, seed)], spec) for d in range(10))
+    return sum(result.class_name == str(d) for d, result in enumerate(model.predict_many(drawn)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nine_of_ten_plain_digits_are_read_by_the_model_of_the_demo(tmp_path):
+    pytest.importorskip("torch")
+    model = lince.load(lince.demo(out=tmp_path / "demo").folder)
+    assert {
+        name: read_drawings(model, hand, 0) for name, hand in HANDS.items() if read_drawings(model, hand, 0) < 9
+    } == {}
+
+
+@pytest.mark.slow
+def test_nine_of_ten_plain_digits_are_read_by_a_model_of_mnist(shared, tmp_path):
+    pytest.importorskip("torch")
+    from lince.training.classification.drawing_style import measure_drawing_style
+
+    mnist = shared / "data" / "mnist"
+    folder = digit_model.model_folder(tmp_path / "digits", digit_model.weights(1000, mnist, 30_000))
+    data = lince.open(mnist)
+    images = np.stack([data.images.read_image(row)[:, :, 0] for row in range(500)])
+    replace(ModelCard.load(folder), drawing=measure_drawing_style(images)).save(folder)
+    model = lince.load(folder)
+    assert {
+        name: read_drawings(model, hand, 0) for name, hand in HANDS.items() if read_drawings(model, hand, 0) < 9
+    } == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ from tests.support.server_process import Running, server
 import lince
 from lince import images
 from lince.i18n import use_language
+from lince.model_card import ModelCard
+from lince.serving.digit_image import MNIST
 from lince.serving.routes import try_page
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -353,6 +356,27 @@ def test_behind_a_prefix_and_with_a_token(shown: Page, folder: Path) -> None:
             f"{one.url}/lince/v1/corrections", headers={"Authorization": "Bearer sesame"}, trust_env=False
         )
         assert keeping.status_code == 404
+
+
+def test_a_drawing_is_prepared_anew_when_another_model_is_chosen(shown: Page, folder: Path, tmp_path: Path) -> None:
+    digit_model.model_folder(tmp_path / "small", digit_model.weights(32))
+    card = ModelCard.load(tmp_path / "small")
+    replace(card, drawing=replace(MNIST, width=12, height=12, box=(10.0, 10.0), position=(6.0, 6.0))).save(
+        tmp_path / "small"
+    )
+    side = "document.getElementById('model-view-canvas').width"
+    with server(folder / "digits", tmp_path / "small") as one:
+        shown.window(1100, 850)
+        opened(shown, one.url + "/?lang=en")
+        shown.stroke("#pad", SEVEN, "mouse")
+        shown.until(f"/^\\d · /.test({SAID})")
+        large = shown.run(side)
+        ask(shown, "small")
+        shown.until(f"{side} !== {large}")
+        said(shown, "")
+        assert shown.run(side) * 28 == large * 12
+        ask(shown, "digits")
+        shown.until(f"{side} === {large}")
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.support.server_process import server
 
 from lince import images
 from lince.inference import load
+from lince.model_card import ModelCard
+from lince.serving.digit_image import MNIST
 from lince.tasks import list_tasks
 
 LINE = [[[0.2, 0.1], [0.5, 0.9]], [[0.1, 0.5], [0.9, 0.5]]]
@@ -28,12 +31,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_classifier.model_folder(folder / "colours")
     tiny_detector.model_folder(folder / "squares")
     digit_model.model_folder(folder / "digits", digit_model.weights(32))
+    digit_model.model_folder(folder / "small", digit_model.weights(32))
+    drawing = replace(MNIST, width=12, height=12, paper=255, ink=0, box=(10.0, 10.0), position=(6.0, 6.0), pen=1.5)
+    replace(ModelCard.load(folder / "small"), drawing=drawing).save(folder / "small")
     return folder
 
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[httpx.Client]:
-    models = (folder / name for name in ("colours", "squares", "digits"))
+    models = (folder / name for name in ("colours", "squares", "digits", "small"))
     with (
         server(*models, "--corrections", folder / "kept") as one,
         httpx.Client(base_url=one.url, trust_env=False, timeout=20) as client,
@@ -85,6 +91,24 @@ def test_a_drawing_becomes_the_picture_that_every_client_can_ask_about(client: h
         for one, other in zip(told["classes"], here["classes"], strict=True):
             assert one["name"] == other["name"]
             assert one["probability"] == pytest.approx(other["probability"], abs=1e-6)
+
+
+def test_a_drawing_is_prepared_as_the_card_of_the_named_model_says(client: httpx.Client, folder: Path) -> None:
+    def draw(query: str) -> httpx.Response:
+        return client.post(f"/v1/drawing{query}", json={"strokes": LINE})
+
+    small = images.decode_image(draw("?model=small").content)
+    assert small.shape == (12, 12, 3)
+    assert small[0, 0, 0] == 255 > small.min() == 0  # dark on light
+    for query in ("?model=digits", "?model=colours", ""):  # their cards do not say how, and none is named
+        assert images.decode_image(draw(query).content).shape == (28, 28, 3)
+    refused = draw("?model=none")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "unknown-model")
+    with (
+        server(folder / "small") as one,
+        httpx.Client(base_url=one.url, trust_env=False, timeout=20) as only,
+    ):
+        assert images.decode_image(only.post("/v1/drawing", json={"strokes": LINE}).content).shape == (12, 12, 3)
 
 
 @pytest.mark.parametrize(

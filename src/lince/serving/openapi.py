@@ -78,7 +78,15 @@ _STROKES_SCHEMA = {
     "items": {"type": "array", "items": _POINT_SCHEMA, "minItems": 1},
     "description": f"Points x, y in fractions of the area, y downwards; {digit_image.MAX_POINTS} in all at most.",
 }
+_MODEL_PARAMETER = {
+    "name": "model",
+    "in": "query",
+    "required": False,
+    "description": "Name of the model; the drawing is prepared as its training images.",
+    "schema": {"type": "string"},
+}
 DRAWING_REQUEST: dict[str, Any] = {
+    "parameters": [_MODEL_PARAMETER],
     "requestBody": {
         "required": True,
         "content": {
@@ -91,8 +99,9 @@ DRAWING_REQUEST: dict[str, Any] = {
 DRAWING_RESPONSES: _Responses = {
     200: {
         "content": {"image/png": {"schema": _BINARY_SCHEMA}},
-        "description": "28 x 28 pixels, white on black, as MNIST's.",
+        "description": "As the model's training images, else 28 x 28 pixels, white on black, as MNIST's.",
     },
+    404: {"model": ErrorResponse, "description": "There is no model of that name."},
     **BODY_ERRORS,
 }
 _CORRECTION_FIELDS: dict[str, Any] = {  # of all tasks

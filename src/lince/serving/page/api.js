@@ -26,10 +26,11 @@ export async function predict(blob, model, options, signal) {
   return (await response.json()).predictions[0];
 }
 
-/** Return the PNG of a drawn digit; `strokes` [[[x, y], ...], ...] are in fractions of the pad's side. */
-export async function renderDrawing(strokes, signal) {
+/** Return the PNG of a drawn digit as `model` knows them; `strokes` [[[x, y], ...], ...] in fractions of the pad's side. */
+export async function renderDrawing(strokes, model, signal) {
+  const query = new URLSearchParams({ model: model.name });
   const headers = { "Content-Type": "application/json" };
-  const response = await request("v1/drawing", { method: "POST", headers, body: JSON.stringify({ strokes }), signal });
+  const response = await request(`v1/drawing?${query}`, { method: "POST", headers, body: JSON.stringify({ strokes }), signal });
   return response.blob();
 }
 

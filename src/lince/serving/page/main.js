@@ -51,7 +51,8 @@ function chooseModel(model) {
   byId("input-modes").hidden = !renderer.acceptsDrawing(model);
   setMode(byId("input-modes").hidden ? "photo" : document.querySelector("#input-modes input:checked").value);
   showModelFacts(model, renderer.metricNames);
-  if (getCurrent()) predictEntry(getCurrent());
+  if (state.mode === "draw") pad.changed(); // prepared anew, as this model's training images
+  else if (getCurrent()) predictEntry(getCurrent());
 }
 
 function setMode(mode) {
@@ -85,7 +86,7 @@ async function predictDrawing(signal) {
     return;
   }
   try {
-    const blob = await renderDrawing(pad.strokes, signal);
+    const blob = await renderDrawing(pad.strokes, state.model, signal);
     state.entries.draw = { blob, signal, bitmap: await decodeImage(blob) };
     await predictEntry(state.entries.draw);
   } catch (error) {
@@ -156,7 +157,9 @@ byId("model").addEventListener("change", ({ target }) =>
 byId("input-modes").addEventListener("change", (event) => {
   setMode(event.target.value);
   const entry = getCurrent();
-  if (entry && entry.model !== state.model) predictEntry(entry); // another model was chosen meanwhile
+  if (!entry || entry.model === state.model) return;
+  if (state.mode === "draw") pad.changed(); // another model was chosen meanwhile
+  else predictEntry(entry);
 });
 byId("undo").addEventListener("click", () => pad.undo());
 byId("clear").addEventListener("click", () => pad.clear());

@@ -20,8 +20,10 @@ from starlette.responses import Response
 from lince import images
 from lince.fileio import compute_digest
 from lince.i18n import LANGUAGES, _, get_language
+from lince.model_card import DrawingSpec
 from lince.serving import digit_image, openapi, request_reader, state
 from lince.serving.http_errors import client_error
+from lince.serving.model_registry import ModelRegistry
 
 router = APIRouter()
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -72,13 +74,16 @@ async def get_page_asset(request: Request, name: str) -> Response:
     "/v1/drawing", response_class=Response, responses=openapi.DRAWING_RESPONSES, openapi_extra=openapi.DRAWING_REQUEST
 )
 async def render_drawing(request: Request) -> Response:
-    """Return a drawn digit as a PNG like MNIST's digits, for a prediction request.
+    """Return a drawn digit as a PNG like those that a model was trained on, for a prediction request.
 
     The body is {"strokes": [[[x, y], ...], ...]}: the points of each stroke in fractions of the drawing area, y
-    downwards. The digit is scaled to 20 pixels and centred in 28 x 28 pixels, white on black, as those of MNIST.
+    downwards. ``model`` in the query string names the model, as for a prediction; the only one is the default. For a
+    model whose card does not say how, and where several are served and none is named, the digit is prepared as those of
+    MNIST: scaled to 20 pixels and centred in 28 x 28 pixels, white on black.
     """
+    spec = _find_drawing_spec(state.get_server_state(request).models, request.query_params.get("model"))
     limits = replace(state.get_server_state(request).settings.limits, request_bytes=_MAX_DRAWING_BYTES)
-    png = await asyncio.to_thread(_render_digit, await request_reader.receive_body(request, limits))
+    png = await asyncio.to_thread(_render_digit, await request_reader.receive_body(request, limits), spec)
     return Response(png, media_type="image/png")
 
 
@@ -140,14 +145,21 @@ def _fact_texts() -> dict[str, str]:
     }
 
 
-def _render_digit(body: bytes) -> bytes:
-    """Return the PNG for a JSON body of strokes; raise ``ApiError`` (400 or 422) for another one."""
+def _find_drawing_spec(models: ModelRegistry, name: str | None) -> DrawingSpec:
+    """Return how drawings are prepared for the model ``name``; raise ``ApiError`` (404) where there is none."""
+    if name is None and len(models) != 1:
+        return digit_image.MNIST
+    return models.find(name).version.predictor.card.drawing or digit_image.MNIST
+
+
+def _render_digit(body: bytes, spec: DrawingSpec) -> bytes:
+    """Return the PNG for a JSON body of strokes, prepared by ``spec``; raise ``ApiError`` (400, 422) for another."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         raise client_error("bad-json", _("The body is not JSON.")) from None
     strokes = digit_image.parse_strokes(document.get("strokes") if isinstance(document, dict) else None)
-    return images.encode_png(digit_image.render_digit(strokes))
+    return images.encode_png(digit_image.render_digit(strokes, spec))
 
 
 @cache

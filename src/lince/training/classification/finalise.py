@@ -20,6 +20,7 @@ from lince.preprocess import PreprocessSpec, preprocess_images
 from lince.sampling import sample_evenly
 from lince.tasks import get_task
 from lince.training import run_folder
+from lince.training.classification.drawing_style import measure_drawings
 from lince.training.classification.report_images import select_report_images
 from lince.training.leak_measurement import describe_division, measure_leak, show_leak
 from lince.training.recipe import RecipeContext, TrainedClassifier
@@ -54,7 +55,9 @@ def finalise_run(
     data = collect_data_facts(context.dataset, context.keys)
     settings = collect_settings(run, get_task("classify"), context.config, outcome.policy)
     facts = RunFacts("classify", context.dataset, context.config, context.spec, outcome.facts, data, settings)
-    facts.build_card({"accuracy": metrics.accuracy}, parity_report.to_dict()).save(run.model_folder)
+    drawing = measure_drawings(context.dataset, context.train_rows, context.spec)
+    card = facts.build_card({"accuracy": metrics.accuracy}, parity_report.to_dict(), drawing=drawing)
+    card.save(run.model_folder)
     report_images = select_report_images(context, outcome, predictions)
     fit_seconds = stage_seconds["train"] - sum(outcome.timings.values())
     timings = {**stage_seconds, "train": fit_seconds, **outcome.timings, "report": time.perf_counter() - started_at}
