@@ -21,6 +21,7 @@ from lince.evaluation.detection.metrics import DetectionMetrics, SizeScore, comp
 from lince.evaluation.detection.tide import BACKGROUND, ERROR_KINDS, LOCALISATION, ErrorStats, format_error_count
 from lince.evaluation.diagnosis.detection.diagnosis import RULES, diagnose_detection
 from lince.evaluation.diagnosis.detection.diagnosis_input import DetectionDiagnosisInput
+from lince.evaluation.diagnosis.leak import LeakSummary
 from lince.evaluation.report import (
     DataSummary,
     DetectionReport,
@@ -164,7 +165,12 @@ def lacking() -> DetectionMetrics:
     return compute_detection_metrics(truth, answers(truth, 2, 0.0), Classes(NAMES))
 
 
+LEAK = LeakSummary("mAP50-95", 5, 60, ConfidenceInterval(0.6, 0.5, 0.7), ConfidenceInterval(0.55, 0.45, 0.65))
 CASES = {
+    "leak": (
+        DetectionDiagnosisInput(metrics(0.0), MANY, leak=LEAK),
+        DetectionDiagnosisInput(metrics(0.0), MANY),
+    ),
     "few_boxes": (
         DetectionDiagnosisInput(metrics(0.0), {**MANY, "person": 26}),
         DetectionDiagnosisInput(metrics(0.0), MANY),

@@ -12,9 +12,10 @@ import pytest
 from lince.annotations import Classes
 from lince.config import TrainConfig
 from lince.evaluation.classification.metrics import compute_classification_metrics
-from lince.evaluation.confidence import compute_binomial_tail
+from lince.evaluation.confidence import ConfidenceInterval, compute_binomial_tail
 from lince.evaluation.diagnosis.classification.diagnosis import RULES, diagnose_classification
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.leak import LeakSummary
 from lince.findings import Severity
 from lince.tasks import get_task
 
@@ -63,7 +64,9 @@ GOOD = {
     "val_size": 300,
 }
 FALLING = [1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2]
+LEAK = LeakSummary("Accuracy", 9, 90, ConfidenceInterval(0.9, 0.8, 0.95), ConfidenceInterval(0.89, 0.8, 0.95))
 CASES = {
+    "leak": ({"leak": LEAK}, {"leak": None}),
     "no_better_than_commonest": (
         {"metrics": metrics(right=0.5, share=0.52, sure=0.5)},
         {"metrics": metrics(right=0.8, share=0.52, sure=0.8)},
