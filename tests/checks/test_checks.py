@@ -220,6 +220,8 @@ def test_altered_copies_of_one_original_in_two_parts(awkward):
     ):
         (awkward / names[number]).rename(awkward / copy)
         names[number] = copy
+    with Image.open(awkward / names[3]) as original:
+        original.rotate(90, expand=True).save(awkward / names[20])
     splits = np.array([0] * 15 + [2] * 15, np.int8)
     found = run_checks(dataset(awkward, names, splits=splits))
     assert pairs_of(found, "group-leak") == [(3, 20)]

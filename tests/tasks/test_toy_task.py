@@ -175,7 +175,7 @@ def evaluate_counter(
 def train_counter(request: TrainingRequest, target: TrainingRun) -> CountReport:
     dataset = verify_images(request.dataset, request.progress)
     keys = compute_content_keys(dataset)
-    dataset = assign_splits(request, target, dataset, keys)
+    dataset = assign_splits(request, target, dataset, keys).dataset
     rows = dataset.get_split_indices(TRAIN)
     means = [normalise_images([dataset.images.read_image(int(row), (16, 16))[:16, :16]], SPEC).mean() for row in rows]
     slope, bias = np.polyfit(means, true_counts(dataset)[rows], 1)

@@ -226,7 +226,7 @@ def test_an_export_is_validated_on_labelled_photos_alone(tmp_path: Path) -> None
     pytest.importorskip("torch")
     rows = [("", ("rojo", "azul")[number % 2], 0) for number in range(24)]
     run = lince.train(write_cvat(tmp_path / "datos", rows), out=tmp_path / "run", **SCRATCH)
-    mixed = write_cvat(tmp_path / "otros", [*rows[:8], *[("", None, 0)] * 8])
+    mixed = write_cvat(tmp_path / "otros", [*rows[:8], *[("", None, 0)] * 8], seed=1)
     done = lince.export(run.folder, data=mixed, out=tmp_path / "export")
     assert done.validation is not None
     assert done.validation.count == 8

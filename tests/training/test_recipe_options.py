@@ -83,9 +83,11 @@ def test_an_option_that_a_recipe_does_not_use_is_refused_with_what_does(
     flag = f"--{option.replace('_', '-')}"
     with pytest.raises(UsageError) as caught:
         lince.train(photos if task == "classify" else boxes, task=task, recipe=recipe, **{option: VALUES[option]})
+    assert not (tmp_path / "runs").exists()
+    if option == "device" and "no device" in caught.value.problem:  # what this machine lacks is said first
+        return
     assert f"does not use {flag}." in caught.value.problem
     assert re.search(rf"{flag} (with --recipe|for )", caught.value.remedy)
-    assert not (tmp_path / "runs").exists()
 
 
 def test_the_default_recipe_refuses_what_it_would_ignore(photos, tmp_path, capsys):

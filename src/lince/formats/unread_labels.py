@@ -24,7 +24,7 @@ _SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _LABEL_FOLDER = re.compile(r"(?:.*[-_ ])?(?:ann|annotations?|annots?|labels?|labeltxt|masks?|gt)(?:[-_ ]?\d+)?", re.I)
 _KITTI_ROW = re.compile(r"[A-Za-z_]\w*(?:\s+-?[\d.]+){14,15}\s*")
 _DOTA_ROW = re.compile(r"(?:-?[\d.]+\s+){8}[^\d\s]\S*\s+[012]\s*", re.MULTILINE)
-_KERAS_YOLO_ROW = re.compile(r"\S.*\.\w+(?:\s+\d+,\d+,\d+,\d+,\d+)+\s*")
+_KERAS_ROW = re.compile(r"\S.*\.\w+(?:\s+\d+,\d+,\d+,\d+,\d+)+\s*")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class _Search:
 
     def find_texts(self) -> Iterator[UnreadLabels]:
         """Yield the first text file of each kind of labels."""
-        kinds = {"KITTI": _KITTI_ROW.match, "DOTA": _DOTA_ROW.search, "Keras YOLO": _KERAS_YOLO_ROW.match}
+        kinds = {"KITTI": _KITTI_ROW.match, "DOTA": _DOTA_ROW.search, "Keras YOLO": _KERAS_ROW.match}
         for name in self._tree.listing.find_by_suffix(".txt")[:_MAX_PROBES]:
             try:
                 text = self._tree.head(name, _HEAD_BYTES).decode("utf-8", "replace")
