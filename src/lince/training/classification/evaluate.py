@@ -6,6 +6,7 @@ import numpy as np
 
 from lince.datasets import Dataset, compute_content_keys
 from lince.datasets.class_mapping import map_classes
+from lince.datasets.groups import find_groups
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.classification.predictions import ClassificationPredictions
 from lince.i18n import _
@@ -22,7 +23,8 @@ def evaluate_classifier(
 ) -> tuple[ClassificationPredictions, ClassificationMetrics]:
     """Return the predictions of ``predictor`` for every image of ``dataset``, and their metrics.
 
-    Images are prepared as for training and prediction; classes are matched by name. Raises ``DataError`` when the data
+    Images are prepared as for training and prediction; classes are matched by name. Images that show the same are drawn
+    together for the intervals, as in the report of a training. Raises ``DataError`` when the data
     has a class that the model does not know, and ``ImageError`` for an unreadable image (see ``verify_images``).
     """
     class_ids = map_classes(dataset, predictor.classes)
@@ -42,4 +44,4 @@ def evaluate_classifier(
         probabilities=np.concatenate(probabilities),
         classes=predictor.classes,
     )
-    return predictions, predictions.compute_metrics()
+    return predictions, predictions.compute_metrics(groups=find_groups(dataset, progress, min_groups=1).ids)

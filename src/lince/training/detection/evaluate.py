@@ -9,6 +9,7 @@ import numpy as np
 from lince.annotations import ObjectTable
 from lince.datasets import Dataset, compute_content_keys
 from lince.datasets.class_mapping import map_classes
+from lince.datasets.groups import find_groups
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
 from lince.evaluation.detection.predictions import DetectionPredictions
 from lince.inference.backends.onnxruntime import count_cores
@@ -27,7 +28,8 @@ def evaluate_detector(
     """Return the detections of ``predictor`` on every image of ``dataset``, and their metrics.
 
     Average precision uses all detections from a low score on; precision and recall use the thresholds of the model
-    card. Classes are matched by name. Raises ``DataError`` when the data has a class that the model does not know, or
+    card. Classes are matched by name. Images that show the same are drawn together for the intervals, as in the report
+    of a training. Raises ``DataError`` when the data has a class that the model does not know, or
     no object.
     """
     classes = predictor.classes
@@ -45,6 +47,10 @@ def evaluate_detector(
     )
     thresholds = predictor.card.detection_filter.get_thresholds(np.arange(len(classes), dtype=np.int32))
     metrics = compute_detection_metrics(
-        predictions.truth, predictions.detections, classes, thresholds=[float(value) for value in thresholds]
+        predictions.truth,
+        predictions.detections,
+        classes,
+        thresholds=[float(value) for value in thresholds],
+        groups=find_groups(dataset, progress, min_groups=1).ids,
     )
     return predictions, metrics
