@@ -116,6 +116,7 @@ def test_dark_ink_is_drawn_where_the_training_images_have_it():
 @given(LINES)
 @example([[(0.5, 0.5)]])
 @example([[(0.1, 0.5), (0.9, 0.5)]])
+@example([[(0.0, 0.0)], [(0.0, 1.0)]])
 def test_any_strokes_become_an_image_under_any_card(lines):
     strokes = digit_image.parse_strokes([[list(point) for point in line] for line in lines])
     for spec in (BUILT_IN, replace(BUILT_IN, width=20, height=12, box=(1.0, 30.0), centre="mass", stretch=False)):

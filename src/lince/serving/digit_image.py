@@ -116,12 +116,15 @@ def _limit_slant(strokes: Sequence[Stroke], spec: DrawingSpec) -> Sequence[Strok
 
 
 def _fit_strokes(strokes: Sequence[Stroke], spec: DrawingSpec, pen: float) -> list[Stroke]:
-    """Return ``strokes`` in pixels, fitted to the box of ``spec`` with a pen of that width and placed in the image."""
+    """Return ``strokes`` in pixels, fitted to the box of ``spec`` with a pen of that width and placed in the image.
+
+    The box is taken to be no larger than the image, whatever the card says, so that nothing is drawn beside it.
+    """
     points = np.concatenate(strokes)
     low, high = points.min(axis=0), points.max(axis=0)
     longest = float((high - low).max())
     least = longest * _MIN_EXTENT if longest > _MIN_EXTENT else _MIN_EXTENT  # of a side, for its scale
-    scales = np.maximum(np.array(spec.box) - pen, 1.0) / np.maximum(high - low, least)
+    scales = np.maximum(np.minimum(spec.box, (spec.width, spec.height)) - pen, 1.0) / np.maximum(high - low, least)
     scale = np.minimum(scales, scales.min() * (_MOST_STRETCH if spec.stretch else 1.0))
     extent = scale * (high - low)
     if spec.centre == "mass":  # whole pixels, so that the edges are where those of the training images are
