@@ -169,6 +169,14 @@ def read_orientation(data: bytes) -> int:
         return 1
 
 
+def read_geometry(data: bytes) -> tuple[tuple[int, int], int]:
+    """Return what ``read_size`` and ``read_orientation`` give; the header of a JPEG is parsed once."""
+    header = parse_jpeg_header(data) if detect_format(data) == "jpeg" else None
+    if header is not None:
+        return header.upright_size, header.orientation
+    return read_size(data), read_orientation(data)
+
+
 def from_pillow(image: Image.Image) -> Array:
     """Return an image of Pillow as ``decode_image`` would decode its file: upright uint8 RGB (H, W, 3), on white.
 

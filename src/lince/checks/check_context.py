@@ -12,9 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import ObjectTable
-from lince.checks.image_stats import ImageStats
 from lince.datasets import Dataset
-from lince.datasets.duplicates.search import DuplicatePair, find_duplicates
+from lince.datasets.duplicates.search import (
+    DuplicatePair,
+    DuplicateSearch,
+    ImageFingerprints,
+    find_duplicates,
+    get_fingerprints,
+)
+from lince.datasets.groups import ImageGroups, find_groups
+from lince.datasets.image_stats import ImageStats
 from lince.findings import Finding, Severity
 from lince.progress import SILENT, Progress
 from lince.splits import SPLITS
@@ -125,7 +132,18 @@ class CheckContext:
     @cached_property
     def duplicate_pairs(self) -> tuple[DuplicatePair, ...]:
         """The pairs of images that are exact or near duplicates, ordered by row."""
-        return find_duplicates(self.dataset, self.progress)
+        return find_duplicates(self.dataset, self.progress, self.fingerprints)
+
+    @property
+    def fingerprints(self) -> ImageFingerprints:
+        """What the search for duplicates compares of each image."""
+        return get_fingerprints(self.image_stats)
+
+    @cached_property
+    def groups(self) -> ImageGroups:
+        """The images that ``lince split`` keeps together."""
+        search = DuplicateSearch(self.fingerprints, self.duplicate_pairs)
+        return find_groups(self.dataset, self.progress, search=search)
 
     def make_example(
         self, row: int, text: str = "", objects: Sequence[int] = (), other_row: int | None = None

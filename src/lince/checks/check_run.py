@@ -12,14 +12,13 @@ from lince.checks import (
     dataset_stats,
     duplicate_checks,
     image_checks,
-    image_stats,
     label_errors,
     rejected_labels,
     split_shift,
 )
 from lince.checks.check_context import CheckContext, CheckFinding, FeatureModel
 from lince.checks.dataset_stats import DatasetStats
-from lince.datasets import Dataset
+from lince.datasets import Dataset, image_stats
 from lince.findings import Severity
 from lince.i18n import _
 from lince.progress import SILENT, Progress

@@ -11,35 +11,55 @@ import numpy as np
 
 from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
 from lince.datasets.duplicates.search import DuplicatePair
-from lince.datasets.groups import find_groups
 from lince.findings import Severity
 from lince.i18n import _
 from lince.splits import SPLITS
 
 
 def check_duplicates(context: CheckContext) -> list[CheckFinding]:
-    """Return the findings on duplicate images (``contradiction``, ``leak``, ``copies``, ``near-copies``).
+    """Return the findings on duplicate images.
 
-    Each pair is reported once: as a contradiction when its labels differ, else as a leak when its images are in
-    different splits, else as an exact or a near copy.
+    Codes: ``contradiction``, ``leak``, ``copies``, ``near-copies``, ``look-alikes``. Each pair is reported once.
     """
-    contradicting: list[DuplicatePair] = []
-    leaking: list[DuplicatePair] = []
-    exact: list[DuplicatePair] = []
-    near: list[DuplicatePair] = []
+    pairs: dict[str, list[DuplicatePair]] = {}
     for pair in context.duplicate_pairs:
-        if have_conflicting_labels(context, pair):
-            contradicting.append(pair)
-        elif _split_names(context, pair):
-            leaking.append(pair)
-        else:
-            (near if pair.is_near_duplicate else exact).append(pair)
+        pairs.setdefault(_classify_pair(context, pair), []).append(pair)
+    findings = {
+        "contradiction": (_contradiction_text(), _format_contradiction),
+        "leak": (_leak_text(), _format_leak),
+        "copies": (_copies_text(), _format_similarity),
+        "near-copies": (_near_copies_text(), _format_similarity),
+        "look-alikes": (_look_alikes_text(), _format_look_alikes),
+    }
     return [
-        *_pair_findings(context, "contradiction", _contradiction_text(), contradicting, _format_labels),
-        *_pair_findings(context, "leak", _leak_text(), leaking, _format_leak),
-        *_pair_findings(context, "copies", _copies_text(), exact, _format_similarity),
-        *_pair_findings(context, "near-copies", _near_copies_text(), near, _format_similarity),
+        finding
+        for code, (finding_text, format_pair) in findings.items()
+        for finding in _pair_findings(context, code, finding_text, pairs.get(code, []), format_pair)
     ]
+
+
+def _classify_pair(context: CheckContext, pair: DuplicatePair) -> str:
+    """Return the code of the finding on a pair; an empty string where there is nothing to say.
+
+    Labels that differ are evidence that two photos differ, so only photos that are equal but for noise are said to
+    contradict each other. A turned or mirrored photo with another label, such as a keep-left sign of a keep-right
+    sign, is no copy.
+    """
+    has_conflict = have_conflicting_labels(context, pair)
+    if pair.is_turned and (has_conflict or _show_other_classes(context, pair)):
+        return ""
+    if has_conflict:
+        return "contradiction" if pair.is_certain else "look-alikes"
+    if not pair.is_same_photo:
+        return "look-alikes"
+    if _split_names(context, pair) and (not pair.is_near_duplicate or _are_kept_together(context, pair)):
+        return "leak"
+    return "near-copies" if pair.is_near_duplicate else "copies"
+
+
+def _are_kept_together(context: CheckContext, pair: DuplicatePair) -> bool:
+    """Whether ``lince split`` would keep the images of a pair in one split."""
+    return bool(context.groups.ids[pair.first] == context.groups.ids[pair.second])
 
 
 def check_group_leaks(context: CheckContext) -> list[CheckFinding]:
@@ -51,9 +71,9 @@ def check_group_leaks(context: CheckContext) -> list[CheckFinding]:
     """
     if len(context.get_split_rows()) < 2:
         return []
-    pairs = context.duplicate_pairs
-    group_ids = find_groups(context.dataset, context.progress, pairs=pairs).ids
-    reported_rows = {row for pair in pairs if _split_names(context, pair) for row in (pair.first, pair.second)}
+    told = (pair for pair in context.duplicate_pairs if _classify_pair(context, pair) in ("contradiction", "leak"))
+    reported_rows = {row for pair in told if _split_names(context, pair) for row in (pair.first, pair.second)}
+    group_ids = context.groups.related_ids
     splits, first_rows, leaks = context.dataset.splits, dict[int, int](), []
     for row in np.flatnonzero((splits >= 0) & (np.bincount(group_ids)[group_ids] > 1)).tolist():
         first_row = first_rows.setdefault(int(group_ids[row]), row)
@@ -81,6 +101,15 @@ def have_conflicting_labels(context: CheckContext, pair: DuplicatePair) -> bool:
     return bool((counts[0] != counts[1]).any())
 
 
+def _show_other_classes(context: CheckContext, pair: DuplicatePair) -> bool:
+    """Whether the objects of a pair are of different classes; ``False`` without objects."""
+    objects = context.dataset.objects
+    if objects is None:
+        return False
+    first, second = (set(objects.class_ids[objects.slice_of_image(row)].tolist()) for row in (pair.first, pair.second))
+    return first != second
+
+
 def _pair_findings(
     context: CheckContext,
     code: str,
@@ -105,8 +134,11 @@ def _contradiction_text() -> FindingText:
     return FindingText(
         Severity.ERROR,
         _("One photo, two labels"),
-        _("The same or nearly the same photo appears twice with contradictory labels."),
-        _("Decide which label is correct, and remove the other copy."),
+        _("The same photo, or a version of it, appears twice with contradictory labels."),
+        _(
+            "Look at both photos of each pair and correct the label that is wrong. "
+            "Remove one only if both are one photo."
+        ),
     )
 
 
@@ -116,7 +148,7 @@ def _leak_text() -> FindingText:
         Severity.ERROR,
         _("Data leakage: the same photos in two splits"),
         _("The same or nearly the same photo is in two splits, so the test results are too optimistic."),
-        _("Remove one copy of each, or split again with lince split, which keeps copies together."),
+        _("Split again with lince split, which keeps copies together. No photo needs to be removed."),
     )
 
 
@@ -148,9 +180,33 @@ def _near_copies_text() -> FindingText:
     return FindingText(
         Severity.NOTE,
         _("Near-duplicate photos"),
-        _("Resized, cropped, edited or taken a moment later: they add little information."),
+        _("The same photo, resized, cropped or edited: such copies add little information."),
         _("Keep them in the same split, as lince split does."),
     )
+
+
+def _look_alikes_text() -> FindingText:
+    """Return the wording of ``look-alikes``."""
+    return FindingText(
+        Severity.NOTE,
+        _("Photos that look alike"),
+        _(
+            "They differ in detail: taken a moment apart, edited, or of things that look alike. "
+            "Only a person can tell. Where they show the same thing in two splits, the test results are too optimistic."
+        ),
+        _("Look at the pairs in two splits. If they show the same thing, keep them in one split. Remove nothing."),
+    )
+
+
+def _format_contradiction(context: CheckContext, pair: DuplicatePair) -> str:
+    """Return the two labels of a pair, and whether its images are the same file."""
+    return f"{_format_labels(context, pair)}, {_format_similarity(context, pair)}"
+
+
+def _format_look_alikes(context: CheckContext, pair: DuplicatePair) -> str:
+    """Return the two labels of a pair and its two splits, where they differ."""
+    labels = _format_labels(context, pair) if have_conflicting_labels(context, pair) else ""
+    return ", ".join(filter(None, (labels, _format_splits(context, pair))))
 
 
 def _format_labels(context: CheckContext, pair: DuplicatePair) -> str:

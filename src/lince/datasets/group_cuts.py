@@ -23,6 +23,9 @@ _BLOCK_SIZE = 5  # units in a block at least, if there are enough
 _MAX_BLOCKS = 20
 _MIN_NUMBERED_SHARE = 0.8  # of the images of a group whose names must count them to cut it by time
 _MAX_SUCCESSIVE_DISTANCE = 0.8  # of that of any two images; above it, the numbers in the names tell nothing of time
+_MIN_SERIES = 6  # images that may be told for a film
+_MAX_SERIES_SAMPLE = 256  # images of a series that are compared in orders drawn by chance
+_RANDOM_ORDERS = 199
 _COARSE_SIDE = 16  # pixels of the thumbnails that are compared to cut by likeness
 BY_TIME, BY_BACKGROUND, BY_LIKENESS = "time", "background", "likeness"
 IntArray = NDArray[np.int64]
@@ -72,7 +75,7 @@ def cut_groups(inputs: CutInput, group_ids: IntArray, min_groups: int) -> tuple[
     while (count := len(np.unique(ids))) < min_groups:
         sizes = np.bincount(ids)
         rows = np.flatnonzero(ids == int(sizes.argmax()))
-        features = _coarsen(inputs.thumbnails[rows])
+        features = coarsen_thumbnails(inputs.thumbnails[rows])
         times = _find_times(inputs.orders[:, rows], features)
         blocks, method = _cut_blocks(inputs.unit_ids[rows], features, times, min_groups - count + 1)
         applied = _apply_cut(ids, rows, blocks, method)
@@ -90,7 +93,7 @@ def _cut_group(inputs: CutInput, rows: IntArray, is_too_large: bool, min_groups:
     thumbnails = inputs.thumbnails[rows]
     foreground = extract_foreground(thumbnails) if len(rows) <= MAX_IMAGES else None
     is_static = foreground is not None and foreground.is_static
-    features = foreground.pixels if foreground is not None and is_static else _coarsen(thumbnails)
+    features = foreground.pixels if foreground is not None and is_static else coarsen_thumbnails(thumbnails)
     times = _find_times(inputs.orders[:, rows], features)
     if foreground is not None and is_static and times is None:
         blocks = _join_same(inputs.unit_ids[rows], foreground.find_same())
@@ -137,13 +140,29 @@ def _find_times(orders: IntArray, features: FloatArray) -> IntArray | None:
         rows = np.argsort(order, kind="stable")[(order < 0).sum() :]
         if len(rows) < max(3, _MIN_NUMBERED_SHARE * len(order)):
             continue
-        successive = np.abs(features[rows[1:]] - features[rows[:-1]]).mean()
-        others = np.mean(
-            [np.abs(features[rows] - features[np.roll(rows, len(rows) // part)]).mean() for part in (2, 3)]
-        )
-        if successive <= lowest * others:
-            found, lowest = order, float(successive / max(others, 1e-6))
+        distance = _measure_succession(features[rows])
+        if distance <= lowest:
+            found, lowest = order, distance
     return found
+
+
+def are_in_time(features: FloatArray) -> bool:
+    """Whether successive ``features`` (R, F) are more alike than others, and more than in any order drawn by chance."""
+    if len(features) < _MIN_SERIES or _measure_succession(features) > _MAX_SUCCESSIVE_DISTANCE:
+        return False
+    sample = features[:_MAX_SERIES_SAMPLE]
+    distances = np.stack([np.abs(sample - one).mean(axis=1) for one in sample])
+    rng = np.random.default_rng(0)
+    orders = (rng.permutation(len(sample)) for _order in range(_RANDOM_ORDERS))
+    lowest = min(float(distances[order[1:], order[:-1]].mean()) for order in orders)
+    return float(np.diagonal(distances, 1).mean()) < lowest
+
+
+def _measure_succession(features: FloatArray) -> float:
+    """Return the distance of successive ``features`` (R, ...), R > 2, as a share of that of others; 1 for chance."""
+    successive = np.abs(features[1:] - features[:-1]).mean()
+    others = [np.abs(features - np.roll(features, len(features) // part, axis=0)).mean() for part in (2, 3)]
+    return float(successive / max(float(np.mean(others)), 1e-6))
 
 
 def _cut_blocks(
@@ -199,7 +218,7 @@ def _halve(features: FloatArray, block: IntArray) -> list[IntArray]:
     return [np.sort(block[order[: len(block) // 2]]), np.sort(block[order[len(block) // 2 :]])]
 
 
-def _coarsen(thumbnails: NDArray[np.uint8]) -> FloatArray:
+def coarsen_thumbnails(thumbnails: NDArray[np.uint8]) -> FloatArray:
     """Return ``thumbnails``, uint8 (N, 64, 64), at 16 x 16 pixels as rows, float32 (N, 256)."""
     step = thumbnails.shape[1] // _COARSE_SIDE
     coarse = thumbnails.astype(np.float32).reshape(len(thumbnails), _COARSE_SIDE, step, _COARSE_SIDE, step)

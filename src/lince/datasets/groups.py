@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lince.datasets.dataset import Dataset
-from lince.datasets.duplicates.alignment import THUMBNAIL_SIDE, compute_similarity
-from lince.datasets.duplicates.pose import MIN_VERSION_SIMILARITY, are_versions, find_turned_pairs
+from lince.datasets.duplicates.alignment import compute_similarity
+from lince.datasets.duplicates.hashes import HashArray, compute_hamming_distances, compute_perceptual_hashes
+from lince.datasets.duplicates.pose import MIN_VERSION_SIMILARITY, are_versions
 from lince.datasets.duplicates.search import (
     MIN_IMAGE_SIDE,
     DuplicatePair,
+    DuplicateSearch,
     ImageFingerprints,
     compute_fingerprints,
-    compute_hamming_distances,
-    compute_perceptual_hashes,
     find_duplicates,
 )
-from lince.datasets.group_cuts import CutInput, GroupCut, cut_groups
+from lince.datasets.group_cuts import (
+    CutInput,
+    GroupCut,
+    are_in_time,
+    coarsen_thumbnails,
+    cut_groups,
+)
 from lince.datasets.image_source import PixelImages
+from lince.datasets.image_stats import THUMBNAIL_SIDE
 from lince.datasets.name_evidence import EVERYWHERE, SCOPES, SPLITS, get_stem, list_series, list_version_families
 from lince.datasets.stratified_split import compute_class_presence
 from lince.datasets.union_find import UnionFind
@@ -33,7 +40,9 @@ from lince.progress import SILENT, Progress
 
 MIN_GROUPS = 3  # that can be divided into training, validation and test
 MAX_FRAME_BIT_DISTANCE = 18  # of 64 bits, between the perceptual hashes of two successive frames
+_MAX_VERSIONS = 8  # of one photo that no cut separates
 _MAX_VERSIONS_COMPARED = 8  # images of one name that each other one of that name is compared with
+Link = tuple[int, int]  # the rows of two images
 
 
 @dataclass(frozen=True)
@@ -43,13 +52,15 @@ class ImageGroups:
     ``ids`` int64 (N,) numbers the group of each image, from 0. ``reasons`` counts, by reason in the current language,
     how many merges of two groups each reason caused; reasons that caused none are left out. ``cuts`` are the groups
     that held too much to be divided and were cut. ``unreadable_rows`` are the images that cannot be read, each a group
-    of its own; only those whose content was looked at are known.
+    of its own; only those whose content was looked at are known. ``related_ids`` int64 (N,) divides these groups
+    further, into images that surely come from one photo or film, without those that only look alike.
     """
 
     ids: NDArray[np.int64]
     reasons: dict[str, int]
     cuts: tuple[GroupCut, ...] = ()
     unreadable_rows: tuple[int, ...] = ()
+    related_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def grouped_count(self) -> int:
@@ -69,7 +80,7 @@ def find_groups(
     dataset: Dataset,
     progress: Progress = SILENT,
     pattern: str | None = None,
-    pairs: Iterable[DuplicatePair] | None = None,
+    search: DuplicateSearch | None = None,
     *,
     by_content: bool = True,
     min_groups: int = MIN_GROUPS,
@@ -79,8 +90,8 @@ def find_groups(
     Names alone make neither frames of one video nor versions of one photo: the images must also look alike. Groups that
     hold too much to be divided into ``min_groups`` are cut (``group_cuts.py``), those of ``pattern`` and of equal files
     excepted. ``pattern`` matches the file name without its suffix; the part of ``{group}`` names the group, any other
-    ``{word}`` matches anything. Without ``by_content`` it alone decides. ``pairs`` are the results of
-    ``find_duplicates`` where they are known already. The order of the images does not matter.
+    ``{word}`` matches anything. Without ``by_content`` it alone decides. ``search`` is what a search for duplicates
+    found, where it is known already. The order of the images does not matter.
 
     Raise ``UsageError`` when ``pattern`` does not contain ``{group}`` exactly once, or fits no name.
     """
@@ -91,14 +102,17 @@ def find_groups(
     order = np.array(sorted(range(len(dataset)), key=names.__getitem__), np.int64)
     places = np.argsort(order)
     ordered, place_of = dataset.select(order), places.tolist()
-    fingerprints = _read_fingerprints(ordered, progress)
-    duplicates = find_duplicates(ordered, progress, fingerprints) if pairs is None else pairs
-    if pairs is not None:
-        duplicates = [replace(pair, first=place_of[pair.first], second=place_of[pair.second]) for pair in pairs]
-    evidence = _GroupEvidence(ordered, fingerprints, tuple(duplicates))
+    search = _search_duplicates(ordered, progress) if search is None else search.reorder(order)
+    evidence = _GroupEvidence(ordered, search.fingerprints, search.pairs)
     found = evidence.find_groups([(place_of[i], place_of[j]) for i, j in pattern_links], min_groups)
-    unreadable = np.sort(order[[i for i, key in enumerate(fingerprints.keys) if not key]])
-    return replace(found, ids=_renumber(found.ids[places]), unreadable_rows=tuple(unreadable.tolist()))
+    unreadable = np.sort(order[[i for i, key in enumerate(search.fingerprints.keys) if not key]])
+    return ImageGroups(
+        _renumber(found.ids[places]),
+        found.reasons,
+        found.cuts,
+        tuple(unreadable.tolist()),
+        _renumber(found.related_ids[places]),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,36 +126,56 @@ class _GroupEvidence:
     def find_groups(self, pattern_links: list[tuple[int, int]], min_groups: int) -> ImageGroups:
         """Return the groups, where images of ``pattern_links`` belong together whatever they show."""
         names = [self.dataset.images.get_name(row) for row in range(len(self.dataset))]
-        equal_links, near_links = (
-            [(pair.first, pair.second) for pair in self.duplicates if pair.is_near_duplicate == is_near]
-            for is_near in (False, True)
-        )
-        is_large = self.fingerprints.short_sides >= MIN_IMAGE_SIDE
-        near_links += find_turned_pairs(self.fingerprints.thumbnails, np.flatnonzero(is_large))
+        presence = compute_class_presence(self.dataset)[:, :-1]
+        equal_links, same_links, alike_links = self._list_links(presence)
         forest = UnionFind(len(names))
-        for first, second in (*equal_links, *near_links, *pattern_links):
+        for first, second in (*equal_links, *same_links, *alike_links, *pattern_links):
             forest.merge(first, second)
         version_links = list(self._link_versions(names, forest))
-        frame_links = list(self._link_frames(names, forest))
+        film_links, burst_links = self._link_frames(names, forest)
         reasons = {
-            _("copies"): equal_links + near_links,
+            _("copies"): equal_links + same_links + alike_links,
             _("versions of the same photo"): version_links,
-            _("frames of the same video"): frame_links,
+            _("frames of the same video"): film_links + burst_links,
             _("grouped by the pattern"): pattern_links,
         }
         joined = _join_links(len(names), reasons)
         inputs = CutInput(
-            group_pairs(len(names), (*equal_links, *version_links, *pattern_links)),
+            self._join_units([*equal_links, *version_links, *pattern_links], same_links),
             np.stack([_order_in_time(names, scope) for scope in (SPLITS, EVERYWHERE)]),
             self.fingerprints.thumbnails,
-            compute_class_presence(self.dataset)[:, :-1],
+            presence,
         )
         ids, cuts = cut_groups(inputs, joined.ids, min_groups)
-        kept = {
-            reason: [(first, second) for first, second in links if ids[first] == ids[second]]
-            for reason, links in reasons.items()
-        }
-        return ImageGroups(ids, _join_links(len(names), kept).reasons, cuts)
+        kept = {reason: _keep_links(links, ids) for reason, links in reasons.items()}
+        related_links = _keep_links([*equal_links, *same_links, *version_links, *film_links, *pattern_links], ids)
+        related_ids = group_pairs(len(names), related_links)
+        return ImageGroups(ids, _join_links(len(names), kept).reasons, cuts, related_ids=related_ids)
+
+    def _list_links(self, presence: NDArray[np.int64]) -> tuple[list[Link], list[Link], list[Link]]:
+        """Return the pairs of equal files, of versions of one photo, and of photos that look alike.
+
+        A photo turned or mirrored only looks like one that does not show the same classes; ``presence`` (N, C) is 1 for
+        each class that an image shows.
+        """
+        equal_links, same_links, alike_links = list[Link](), list[Link](), list[Link]()
+        for pair in self.duplicates:
+            is_other = pair.is_turned and bool((presence[pair.first] != presence[pair.second]).any())
+            is_same = pair.is_same_photo and not is_other
+            links = equal_links if not pair.is_near_duplicate else same_links if is_same else alike_links
+            links.append((pair.first, pair.second))
+        return equal_links, same_links, alike_links
+
+    def _join_units(self, links: list[Link], same_links: list[Link]) -> NDArray[np.int64]:
+        """Return the units, (N,), that no cut separates: images joined by ``links``, and versions of one photo.
+
+        More versions than there are of a photo are the frames of a film, which may be cut.
+        """
+        count = len(self.dataset)
+        versions = group_pairs(count, same_links)
+        sizes = np.bincount(versions, minlength=count)
+        few = [(first, second) for first, second in same_links if sizes[versions[first]] <= _MAX_VERSIONS]
+        return group_pairs(count, [*links, *few])
 
     def _link_versions(self, names: Sequence[str], forest: UnionFind) -> Iterator[tuple[int, int]]:
         """Yield pairs of images that are named as versions of one original and look like it; ``forest`` joins them.
@@ -163,25 +197,48 @@ class _GroupEvidence:
         """Whether two images look like versions of one original."""
         return are_versions(self.fingerprints.thumbnails[first], self.fingerprints.thumbnails[second])
 
-    def _link_frames(self, names: Sequence[str], forest: UnionFind) -> Iterator[tuple[int, int]]:
-        """Yield successive images of one series that look alike, as the frames of a film; ``forest`` joins them.
+    def _link_frames(self, names: Sequence[str], forest: UnionFind) -> tuple[list[Link], list[Link]]:
+        """Return successive images of one series that look alike, as the frames of a film do; ``forest`` joins them.
 
-        Small images, such as digits, look alike too easily.
+        The first list is from series in which successive images are more alike than others, as time makes them; in
+        those of the second, all images may be alike. Small images, such as digits, look alike too easily.
         """
-        thumbnails = self.fingerprints.thumbnails
         is_large = self.fingerprints.short_sides >= MIN_IMAGE_SIDE
+        film_links, burst_links = list[Link](), list[Link]()
         if not is_large.any():
-            return
-        hashes = compute_perceptual_hashes(thumbnails)
+            return film_links, burst_links
+        hashes = compute_perceptual_hashes(self.fingerprints.thumbnails)
         for rows in (rows for scope in SCOPES for rows in list_series(names, scope)):
             large = rows[is_large[rows]]
-            is_near = compute_hamming_distances(hashes[large[:-1]], hashes[large[1:]]) <= MAX_FRAME_BIT_DISTANCE
-            for first, second in zip(large[:-1][is_near].tolist(), large[1:][is_near].tolist(), strict=True):
-                if forest.is_connected(first, second) or (
-                    compute_similarity(thumbnails[first], thumbnails[second]) >= MIN_VERSION_SIMILARITY
-                ):
-                    forest.merge(first, second)
-                    yield first, second
+            links = list(self._link_successive(large, hashes, forest))
+            (film_links if links and self._are_in_time(large) else burst_links).extend(links)
+        return film_links, burst_links
+
+    def _are_in_time(self, rows: NDArray[np.int64]) -> bool:
+        """Whether successive images among ``rows`` are more alike than others."""
+        return are_in_time(coarsen_thumbnails(self.fingerprints.thumbnails[rows]))
+
+    def _link_successive(self, rows: NDArray[np.int64], hashes: HashArray, forest: UnionFind) -> Iterator[Link]:
+        """Yield the neighbours among ``rows`` that look alike."""
+        thumbnails = self.fingerprints.thumbnails
+        is_near = compute_hamming_distances(hashes[rows[:-1]], hashes[rows[1:]]) <= MAX_FRAME_BIT_DISTANCE
+        for first, second in zip(rows[:-1][is_near].tolist(), rows[1:][is_near].tolist(), strict=True):
+            if forest.is_connected(first, second) or (
+                compute_similarity(thumbnails[first], thumbnails[second]) >= MIN_VERSION_SIMILARITY
+            ):
+                forest.merge(first, second)
+                yield first, second
+
+
+def _keep_links(links: Iterable[Link], ids: NDArray[np.int64]) -> list[Link]:
+    """Return the links within one of the groups ``ids`` (N,)."""
+    return [(first, second) for first, second in links if ids[first] == ids[second]]
+
+
+def _search_duplicates(dataset: Dataset, progress: Progress) -> DuplicateSearch:
+    """Return the fingerprints and the duplicates of the images."""
+    fingerprints = _read_fingerprints(dataset, progress)
+    return DuplicateSearch(fingerprints, find_duplicates(dataset, progress, fingerprints))
 
 
 def _read_fingerprints(dataset: Dataset, progress: Progress) -> ImageFingerprints:

@@ -1,4 +1,4 @@
-"""Compares two grey thumbnails after aligning them, so that crops, rotations and changes of brightness do not matter.
+"""Aligns two grey pictures, so that crops, rotations and changes of brightness do not matter when they are compared.
 
 The alignment is that of Lucas and Kanade (1981) with an affine map and a linear change of brightness, from coarse to
 fine (Baker and Matthews 2004, "Lucas-Kanade 20 Years On").
@@ -6,76 +6,112 @@ fine (Baker and Matthews 2004, "Lucas-Kanade 20 Years On").
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-THUMBNAIL_SIDE = 64
-Array = NDArray[np.float64]
+from lince.datasets.image_stats import THUMBNAIL_SIDE
+
+Array = NDArray[np.float32]
+Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 _PYRAMID_LEVELS = ((16, 12), (32, 8), (64, 4))  # (side in pixels, maximum number of iterations)
 _MIN_COARSE_CORRELATION = 0.6  # at the coarsest level; pairs below it are not aligned any further
+_MIN_SIMILARITY = 0.35  # at the next levels; pairs below it are not aligned any further
 _MIN_OVERLAP = 0.5  # fraction of the thumbnail that the other one must cover
 _MIN_CHANGE = 1e-3  # of a coefficient of the map, below which the iteration has converged
 _DAMPING = 1e-5  # relative to the trace of the normal matrix; keeps images without texture from drifting
+_SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
-def compute_similarity(first: NDArray[np.uint8], second: NDArray[np.uint8], start: Array | None = None) -> float:
-    """Return how well the fine structure of two thumbnails, uint8 (64, 64), agrees after alignment: -1 to 1.
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """How a picture lies on another one.
 
-    ``start`` (2, 3) is the map of coordinates, centred and 1 wide, that the alignment starts from: by default none.
-
-    This is the correlation of the differences between neighbouring pixels where ``second``, mapped onto ``first``,
-    covers it. It is -1 when the alignment fails, overlaps too little, or is poor at the coarsest level already.
+    ``matrix`` float64 (2, 3) maps places of the first picture to those of the second; both span -0.5..0.5 each way.
+    ``similarity`` is the correlation of the differences between neighbouring pixels, -1 to 1, where the second covers
+    the first.
     """
-    references, moving_images = _pyramid(first), _pyramid(second)
-    matrix: Array = np.eye(3)[:2] if start is None else start
+
+    matrix: Matrix
+    similarity: float
+
+
+def align_thumbnails(first: NDArray[np.uint8], second: NDArray[np.uint8], start: Matrix | None = None) -> Alignment:
+    """Return how ``second`` lies on ``first``, both uint8 (64, 64).
+
+    ``start`` is the map of places that the alignment starts from: by default that of a picture on itself.
+    The similarity is -1 when the alignment fails, overlaps too little, or is poor at the coarsest level already.
+    """
+    references, moving_pictures = _make_pyramid(first), _make_pyramid(second)
+    matrix: Matrix = np.eye(3)[:2] if start is None else start
+    similarity = -1.0
     for side, max_steps in _PYRAMID_LEVELS:
-        aligned = _align(references[side], moving_images[side], matrix, max_steps)
+        aligned = align(references[side], moving_pictures[side], matrix, max_steps)
         if aligned is None:
-            return -1.0
+            return Alignment(matrix, -1.0)
         matrix = aligned
-        (values,), covered = _sample_bilinear(moving_images[side].reshape(1, -1), side, matrix)
+        moved, covered = move_picture(moving_pictures[side], matrix)
         if (
             side == _PYRAMID_LEVELS[0][0]
-            and _masked_correlation(references[side].ravel(), values, covered) < _MIN_COARSE_CORRELATION
+            and correlate(references[side][covered], moved[covered]) < _MIN_COARSE_CORRELATION
         ):
-            return -1.0
-    return _gradient_correlation(
-        references[THUMBNAIL_SIDE],
-        values.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE),
-        covered.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE),
-    )
+            return Alignment(matrix, -1.0)
+        similarity = _correlate_gradients(references[side], moved, covered)
+        if side > _PYRAMID_LEVELS[0][0] and similarity < _MIN_SIMILARITY:
+            break
+    return Alignment(matrix, similarity)
+
+
+def compute_similarity(first: NDArray[np.uint8], second: NDArray[np.uint8], start: Matrix | None = None) -> float:
+    """Return how well the fine structure of two thumbnails, uint8 (64, 64), agrees after alignment: -1 to 1.
+
+    ``start`` is as in ``align_thumbnails``.
+    """
+    return align_thumbnails(first, second, start).similarity
 
 
 def compute_gradient_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     """Return how well the fine structure of two thumbnails, uint8 (64, 64), agrees as they are: -1 to 1."""
-    return _gradient_correlation(first.astype(np.float64), second.astype(np.float64), np.ones(first.shape, np.bool_))
+    covered = np.ones(first.shape, np.bool_)
+    return _correlate_gradients(first.astype(np.float32), second.astype(np.float32), covered)
 
 
-def _align(reference: Array, moving: Array, matrix: Array, max_steps: int) -> Array | None:
-    """Return the affine map (2, 3) from ``reference`` to ``moving`` after up to ``max_steps`` Gauss-Newton iterations.
+def align(reference: Array, moving: Array, matrix: Matrix, max_steps: int) -> Matrix | None:
+    """Return the map from ``reference`` to ``moving`` (side, side) after up to ``max_steps`` Gauss-Newton iterations.
 
     The iteration starts from ``matrix``. ``None`` when less than half of the reference is covered, or the equations
     have no solution.
     """
     side = len(reference)
-    gradient_y, gradient_x = np.gradient(moving)
-    images = np.stack([moving, gradient_x * side, gradient_y * side]).reshape(3, -1)
+    slopes = (cv2.Sobel(moving, cv2.CV_32F, *axis, ksize=1, scale=side / 2) for axis in ((1, 0), (0, 1)))
+    pictures = cv2.merge([moving, *slopes])
     target = reference.ravel()
+    x, y = _make_grid(side)
+    system = np.empty((8, side * side), np.float32)
     for _step in range(max_steps):
-        (values, dx, dy), covered = _sample_bilinear(images, side, matrix)
-        if covered.mean() < _MIN_OVERLAP:
+        sampled, covered = move_picture(pictures, matrix)
+        if np.count_nonzero(covered) < _MIN_OVERLAP * covered.size:
             return None
+        values, dx, dy = (cv2.extractChannel(sampled, channel).ravel() for channel in range(3))
         # Unknowns: the six coefficients of the map, and a factor and an offset of the brightness. Pixels that are not
         # covered have weight 0.
-        x, y, unit = _grid(side)
-        system = np.stack([dx * x, dx * y, dx, dy * x, dy * y, dy, -target, -unit]) * covered
-        normal = system @ system.T
+        weights = covered.ravel().astype(np.float32)
+        np.multiply(dx, weights, out=system[2])
+        np.multiply(dy, weights, out=system[5])
+        for row, place in ((0, x), (1, y)):
+            np.multiply(system[2], place, out=system[row])
+            np.multiply(system[5], place, out=system[row + 3])
+        np.multiply(target, -weights, out=system[6])
+        np.negative(weights, out=system[7])
+        normal = (system @ system.T).astype(np.float64)
         normal[np.arange(6), np.arange(6)] += _DAMPING * np.trace(normal)
         try:
-            change = np.linalg.solve(normal + 1e-9 * np.eye(8), -(system @ values))
+            change = np.linalg.solve(normal + 1e-9 * np.eye(8), -(system @ values).astype(np.float64))
         except np.linalg.LinAlgError:
             return None
         matrix = matrix + change[:6].reshape(2, 3)
@@ -84,55 +120,60 @@ def _align(reference: Array, moving: Array, matrix: Array, max_steps: int) -> Ar
     return matrix
 
 
-def _sample_bilinear(images: Array, side: int, matrix: Array) -> tuple[Array, Mask]:
-    """Return ``images`` (K, side * side) sampled where ``matrix`` maps each pixel, and which points are inside.
+def move_picture(picture: NDArray[Any], matrix: Matrix) -> tuple[NDArray[Any], Mask]:
+    """Return ``picture``, float32 (side, side) or with channels, sampled where ``matrix`` maps each pixel.
 
-    ``matrix`` (2, 3) maps the coordinates of ``_grid``. The samples are bilinear, float64 (K, side * side); points
-    outside are sampled at the border.
+    The second result says which of the pixels are inside of the picture; those outside are sampled at its border.
     """
-    x, y = (matrix @ _grid(side) + 0.5) * side - 0.5
-    covered = (x >= 0) & (x <= side - 1) & (y >= 0) & (y <= side - 1)
-    x, y = np.minimum(np.maximum(x, 0), side - 1.001), np.minimum(np.maximum(y, 0), side - 1.001)
-    left, top = x.astype(np.int64), y.astype(np.int64)
-    x_weight, y_weight = x - left, y - top
-    corner = top * side + left
-    upper = images[:, corner] * (1 - x_weight) + images[:, corner + 1] * x_weight
-    lower = images[:, corner + side] * (1 - x_weight) + images[:, corner + side + 1] * x_weight
-    return upper * (1 - y_weight) + lower * y_weight, covered
+    side = len(picture)
+    centre = (side - 1) / 2
+    shift = side * matrix[:, 2] + centre - matrix[:, :2].sum(axis=1) * centre
+    in_pixels = np.column_stack([matrix[:, :2], shift])
+    moved = cv2.warpAffine(picture, in_pixels, (side, side), flags=_SAMPLING, borderMode=cv2.BORDER_REPLICATE)
+    inside = cv2.warpAffine(_make_ones(side), in_pixels, (side, side), flags=_SAMPLING)
+    return np.asarray(moved), np.asarray(inside > 0.999)
 
 
-def _gradient_correlation(first: Array, second: Array, covered: Mask) -> float:
-    """Return the correlation of the gradients of two images (side, side) where ``second`` covers; -1 below half."""
+def correlate(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Return the Pearson correlation of two vectors; 0 when either is constant."""
+    if not first.size:
+        return 0.0
+    first, second = first - first.mean(), second - second.mean()
+    norm = float(np.sqrt(float(first @ first) * float(second @ second)))
+    return float(first @ second) / norm if norm > 1e-6 else 0.0
+
+
+def _correlate_gradients(first: Array, second: Array, covered: Mask) -> float:
+    """Return the correlation of the gradients of two pictures where ``second`` covers; -1 below half."""
     mask = covered[:-1, :-1] & covered[1:, :-1] & covered[:-1, 1:]
     if mask.mean() < _MIN_OVERLAP:
         return -1.0
-    return _masked_correlation(_gradients(first), _gradients(second), np.tile(mask.ravel(), 2))
+    return correlate(_compute_gradients(first, mask), _compute_gradients(second, mask))
 
 
-def _gradients(image: Array) -> Array:
+def _compute_gradients(picture: Array, mask: Mask) -> Array:
     """Return the differences between neighbouring pixels, downwards and then to the right, as one vector."""
-    return np.concatenate([np.diff(image, axis=0)[:, :-1].ravel(), np.diff(image, axis=1)[:-1].ravel()])
+    down, right = np.diff(picture, axis=0)[:, :-1], np.diff(picture, axis=1)[:-1]
+    return np.concatenate([down[mask], right[mask]])
 
 
-def _masked_correlation(first: Array, second: Array, mask: Mask) -> float:
-    """Return the Pearson correlation of two vectors where ``mask`` holds; 0 when either is constant there."""
-    first, second = first[mask], second[mask]
-    first, second = first - first.mean(), second - second.mean()
-    norm = np.sqrt((first @ first) * (second @ second))
-    return float(first @ second / norm) if norm > 1e-6 else 0.0
-
-
-def _pyramid(thumbnail: NDArray[np.uint8]) -> dict[int, Array]:
+def _make_pyramid(thumbnail: NDArray[np.uint8]) -> dict[int, Array]:
     """Return the thumbnail at each side of the pyramid, averaged over 2 x 2 pixels."""
-    levels = {THUMBNAIL_SIDE: thumbnail.astype(np.float64)}
+    levels = {THUMBNAIL_SIDE: thumbnail.astype(np.float32)}
     for side in (32, 16):
-        levels[side] = levels[side * 2].reshape(side, 2, side, 2).mean(axis=(1, 3))
+        levels[side] = np.asarray(cv2.resize(levels[side * 2], (side, side), interpolation=cv2.INTER_AREA), np.float32)
     return levels
 
 
 @cache
-def _grid(side: int) -> Array:
-    """Return x, y and 1 of the pixel centres, float64 (3, side * side): the image spans -0.5..0.5 both ways."""
-    centres = (np.arange(side) + 0.5) / side - 0.5
+def _make_grid(side: int) -> tuple[Array, Array]:
+    """Return x and y of the pixel centres, float32 (side * side,) each: the picture spans -0.5..0.5 both ways."""
+    centres = ((np.arange(side) + 0.5) / side - 0.5).astype(np.float32)
     x, y = np.meshgrid(centres, centres)
-    return np.stack([x.ravel(), y.ravel(), np.ones(side * side)])
+    return x.ravel(), y.ravel()
+
+
+@cache
+def _make_ones(side: int) -> Array:
+    """Return a white picture, float32 (side, side)."""
+    return np.ones((side, side), np.float32)

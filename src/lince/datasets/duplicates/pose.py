@@ -1,6 +1,7 @@
 """Compares two thumbnails of which one may be turned by any angle, mirrored, or cut: versions of one original.
 
-The search is coarse: the middle of one thumbnail is compared with that of the other in every pose of a grid, and the
+A pose by right angles is a number: 1 for a mirror image, and 2 for each quarter turn after that. The search for other
+poses is coarse: the middle of one thumbnail is compared with that of the other in every pose of a grid, and the
 alignment (``alignment.py``) starts from the best ones.
 """
 
@@ -12,11 +13,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.datasets.duplicates.alignment import THUMBNAIL_SIDE, compute_gradient_correlation, compute_similarity
-from lince.datasets.duplicates.search import HashArray, compute_hamming_distances, compute_perceptual_hashes
+from lince.datasets.duplicates.alignment import compute_gradient_correlation, compute_similarity
+from lince.datasets.duplicates.hashes import HashArray, compute_hamming_distances, compute_perceptual_hashes
+from lince.datasets.image_stats import THUMBNAIL_SIDE
 
 MIN_VERSION_SIMILARITY = 0.45  # of two versions; among 480 pairs of unrelated photos none was above 0.25
 _MIN_COARSE_LIKENESS = 0.4  # correlation of the middles in the best pose; below it the alignment hardly ever succeeds
+_POSES = 8  # by right angles
 _SIDE = 16  # pixels of the thumbnails that the search compares
 _RADIUS = 0.38  # of the middle that is compared, as a fraction of the side
 _ANGLE_STEP = 15  # degrees between two poses; the alignment bridges the rest
@@ -39,23 +42,32 @@ def are_versions(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
     )
 
 
-def find_turned_pairs(thumbnails: NDArray[np.uint8], rows: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return pairs of ``rows``, (R,), that show one picture turned by right angles, mirrored, or both.
+def turn_picture(picture: NDArray[np.uint8], pose: int) -> NDArray[np.uint8]:
+    """Return a picture, uint8 (side, side) or with channels, in one of the eight poses by right angles."""
+    mirrored = picture[:, ::-1] if pose & 1 else picture
+    return np.ascontiguousarray(np.rot90(mirrored, pose >> 1)) if pose else picture
 
-    ``thumbnails`` are uint8 (N, 64, 64). Nothing is aligned, so a picture that was also cut is not found.
+
+def invert_pose(pose: int) -> int:
+    """Return the pose that takes a picture in ``pose`` back."""
+    return pose if pose & 1 else (-pose) % _POSES
+
+
+def find_turned_pairs(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
+    """Return pairs of ``thumbnails``, uint8 (N, 64, 64), that may show one picture turned by right angles.
+
+    A pair is two rows in ascending order, and the pose in which the first looks like the second. Nothing is aligned, so
+    a picture that was also cut is not found; mirror images alone are left to ``candidates.find_candidates``.
     """
-    if not 2 <= len(rows) <= _MAX_EXHAUSTIVE:
+    if not 2 <= len(thumbnails) <= _MAX_EXHAUSTIVE:
         return []
-    images, pairs = thumbnails[rows], []
-    hashes = compute_perceptual_hashes(images)
-    for quarters in range(4):
-        for mirrored in (False, True):
-            if quarters == 0 and not mirrored:
-                continue
-            turned = np.rot90(images[:, :, ::-1] if mirrored else images, quarters, axes=(1, 2))
-            for i, j in _near_hashes(compute_perceptual_hashes(turned), hashes):
-                if i < j and compute_gradient_correlation(turned[i], images[j]) >= _MIN_TURNED_SIMILARITY:
-                    pairs.append((int(rows[i]), int(rows[j])))
+    hashes, pairs = compute_perceptual_hashes(thumbnails), []
+    for pose in range(2, _POSES):
+        mirrored = thumbnails[:, :, ::-1] if pose & 1 else thumbnails
+        turned = np.rot90(mirrored, pose >> 1, axes=(1, 2))
+        for i, j in _near_hashes(compute_perceptual_hashes(turned), hashes):
+            if i < j and compute_gradient_correlation(turned[i], thumbnails[j]) >= _MIN_TURNED_SIMILARITY:
+                pairs.append((i, j, pose))
     return pairs
 
 
