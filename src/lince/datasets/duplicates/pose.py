@@ -29,7 +29,7 @@ _MIN_TURNED_SIMILARITY = 0.8  # of images without a telling name, one of which i
 _MAX_TURNED_BITS = 6  # of 64, between the perceptual hashes of the two
 _MAX_TURNED_PARTNERS = 4  # of one image in one turn, the nearest by hash
 _MAX_EXHAUSTIVE = 20_000  # images; in larger sets turned copies are found by their names only
-_BLOCK_SIZE = 2**24  # hash distances computed at once
+_BLOCK_SIZE = 2**18  # hash distances computed at once; they stay in the processor's cache
 FloatArray = NDArray[np.float64]
 
 
