@@ -1,6 +1,9 @@
-"""Server throughput against a bare network loop and LitServe, under overload, and after a kill.
+"""Server throughput against bare network loops and LitServe, under overload, and after a kill.
 
-Server, load and peers share the machine's cores; each is a process of its own, and they are measured in one run.
+Server, load and peers share the machine's cores; each is a process of its own, and they are measured in one run. A bare
+loop decodes the same photos and calls the same network, without HTTP and without a second process that sends: one photo
+at a time on all cores, which is what one client can get, and a loop on each core, which is what many can. Each is
+measured before and after the server; what is printed is what the server's figures are divided by.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,14 +42,17 @@ def run() -> None:
         place = Path(name)
         model_in(place / "model")
         print(f"500 x 375 JPEGs, model {MODEL}; server and load share {count_cores()} cores")
-        bare = bare_loop(place / "model", SECONDS)
-        print(f"  bare loop: decode, call ONNX Runtime           {bare:7.1f} photos/s")
         asked = _plans(place)
+        bare = [_bare(place / "model")]
         with Server.ours(place / "model", place / "log.txt") as ours:
-            found = [*_table("bare JPEG", ours, asked["jpeg"]), *_table("JSON", ours, asked["json"])]
-            bare = max(bare, bare_loop(place / "model", SECONDS))
-            best = max(figures.rate for figures in found)
-            print(f"  lince serve / bare loop                        {best / bare:7.2f}      at least {FLOOR}")
+            found = {name: _table(name, ours, asked[kind]) for name, kind in (("bare JPEG", "jpeg"), ("JSON", "json"))}
+        bare.append(_bare(place / "model"))
+        single, each = (max(rates) for rates in zip(*bare, strict=True))
+        alone = max(table[0].rate for table in found.values())
+        best = max(figures.rate for table in found.values() for figures in table)
+        print(f"  one client: lince serve / one bare loop        {alone:7.1f} / {single:.1f} = {alone / single:.2f}")
+        print(f"  best: lince serve / a bare loop on each core   {best:7.1f} / {each:.1f} = {best / each:.2f}"
+              f"      at least {FLOOR}")  # fmt: skip
         for workers, batch in ((1, 16), (count_cores(), 1)):
             with _litserve(place, workers, batch) as peer:
                 print(f"LitServe, {workers} workers, batches of {batch}")
@@ -54,11 +61,21 @@ def run() -> None:
         _overload(place, replace(asked["jpeg"], rate=2 * best, seconds=OVERLOAD, connections=CROWD))
 
 
-def bare_loop(folder: Path, seconds: float) -> float:
-    """Return the photos per second of a loop that decodes photos and calls the network in this process."""
+def _bare(folder: Path) -> tuple[float, float]:
+    """Print and return the photos per second of one bare loop on all cores, and of one on each core together."""
+    cores = count_cores()
+    single = bare_loop(folder, SECONDS, cores)
+    with ThreadPoolExecutor(cores) as pool:
+        each = sum(pool.map(lambda _core: bare_loop(folder, SECONDS, 1), range(cores)))
+    print(f"  one bare loop on all cores {single:7.1f} photos/s, a bare loop on each core {each:7.1f} photos/s")
+    return single, each
+
+
+def bare_loop(folder: Path, seconds: float, threads: int) -> float:
+    """Return the photos per second of a loop that decodes photos and calls the network on ``threads`` cores."""
     spec = ModelCard.load(folder).preprocess
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = count_cores()
+    options.intra_op_num_threads = threads
     network = onnxruntime.InferenceSession(str(folder / NETWORK_FILE), options, providers=["CPUExecutionProvider"])
     data = [photo(seed) for seed in range(PHOTOS)]
 
