@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageOps
 
 pytest.importorskip("torch")
 
@@ -44,6 +46,31 @@ def test_validation_without_boxes_is_said_before_and_no_figure_is_made_up(tmp_pa
     assert "the 2 validation images have no boxes" in before
     assert "no mAP without validation boxes" in said
     assert "nan%" not in said
+
+
+def test_boxes_of_a_photo_before_its_rotation_or_of_another_size_are_said_before(tmp_path, capsys):
+    photos = yolo(tmp_path / "fotos", {"train": 8})
+    assert main(["convert", str(photos), str(tmp_path / "coco"), "--to", "coco"]) == 0
+    (path,) = (tmp_path / "coco").rglob("*.json")
+    labels = json.loads(path.read_text("utf-8"))
+    turned, resized, other = labels["images"][:3]
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    (file,) = (tmp_path / "coco").rglob(Path(turned["file_name"]).name)
+    with Image.open(file) as photo:
+        ImageOps.pad(photo.convert("RGB"), (128, 96), centering=(0, 0)).save(file, "JPEG", exif=exif)
+    turned["width"], turned["height"] = 128, 96
+    for entry in (resized, other):
+        entry["width"] = entry["height"] = 192
+    path.write_text(json.dumps(labels), "utf-8")
+    capsys.readouterr()
+    before, _said = train(tmp_path / "coco", tmp_path / "run", [*DETECTOR, "--val", "0.25", "--test", "0.25"], capsys)
+    assert "1 photo has boxes that ignore its Exif orientation" in before
+    assert "2 photos have another size than their labels say" in before
+    assert main(["check", str(tmp_path / "coco"), "--out", str(tmp_path / "check.html")]) in (0, 1)
+    said = capsys.readouterr().out
+    assert turned["file_name"] in said
+    assert resized["file_name"] in said
 
 
 def test_a_test_on_one_photo_is_said_to_say_nothing_before_and_after(tmp_path, capsys):

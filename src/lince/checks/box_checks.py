@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from lince import geometry
 from lince.annotations import CROWD, GROUP
 from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
-from lince.checks.image_checks import find_labelled_before_rotation, get_readable_mask
+from lince.checks.image_checks import get_readable_mask
+from lince.datasets.label_sizes import find_labelled_before_rotation
 from lince.findings import Severity
 from lince.formats.builders.object_table import EDGE_TOLERANCE
 from lince.i18n import _, localise_number
@@ -57,7 +58,7 @@ def _boxes_outside_image(context: CheckContext) -> list[CheckFinding]:
     Images whose labels ignore the Exif orientation are left out; they have a finding of their own.
     """
     excess = compute_pixels_outside(context)
-    outside = (excess > EDGE_TOLERANCE) & ~find_labelled_before_rotation(context)[context.objects.image_ids]
+    outside = (excess > EDGE_TOLERANCE) & ~_is_turned(context)[context.objects.image_ids]
     finding_text = FindingText(
         Severity.ERROR,
         _("Boxes outside the image"),
@@ -99,10 +100,7 @@ def _unusual_sizes(context: CheckContext) -> list[CheckFinding]:
     boxes = context.objects.boxes
     height, width = _image_sizes_of_boxes(context)
     sides = boxes[:, 2:] - boxes[:, :2]
-    is_measurable = (
-        get_readable_mask(context)[context.objects.image_ids]
-        & ~find_labelled_before_rotation(context)[context.objects.image_ids]
-    )
+    is_measurable = (get_readable_mask(context) & ~_is_turned(context))[context.objects.image_ids]
     is_tiny = sides.min(axis=1, initial=np.inf) < TINY_SIDE
     area_share = sides.prod(axis=1) / np.maximum(height * width, 1)
     is_small = is_measurable & ~is_tiny & (area_share < SMALL_AREA_SHARE)
@@ -246,6 +244,11 @@ def _object_findings(
         for index in indices.tolist()
     )
     return make_findings(code, finding_text, examples, len(indices))
+
+
+def _is_turned(context: CheckContext) -> NDArray[np.bool_]:
+    """Return which images were labelled without applying their Exif orientation: bool (N,)."""
+    return find_labelled_before_rotation(context.dataset, context.image_stats)
 
 
 def _image_sizes_of_boxes(context: CheckContext) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
+from lince.datasets.label_sizes import find_labelled_before_rotation, find_other_sizes, get_labelled_sizes
 from lince.findings import Severity
-from lince.formats.builders.object_table import EDGE_TOLERANCE
 from lince.i18n import _
 
 SUFFIX_FORMATS = {
@@ -27,7 +27,6 @@ DARK_LEVEL = 0.16  # 99th percentile of brightness, 0..1
 BLANK_CONTRAST = 0.012  # standard deviation of brightness, 0..1
 # An image is blurred when its sharpness, in grey levels, is below both this and this share of the dataset's median.
 BLUR_SHARPNESS, BLUR_SHARE = 4.5, 0.25
-_FIRST_SIDEWAYS_ORIENTATION = 5  # Exif orientations from 5 on swap width and height
 
 
 def check_images(context: CheckContext) -> list[CheckFinding]:
@@ -47,21 +46,6 @@ def check_images(context: CheckContext) -> list[CheckFinding]:
         _blurred_images,
     )
     return [finding for check in checks for finding in check(context)]
-
-
-def find_labelled_before_rotation(context: CheckContext) -> NDArray[np.bool_]:
-    """Return which images were labelled without applying their Exif orientation: bool (N,).
-
-    Cameras store many photos sideways, with a note (Exif) on how to turn them. Some annotation tools ignore the note,
-    so their boxes belong to the stored image. Such images have labels that state width and height swapped, or, where
-    the labels state no size, boxes that only fit the image as it is stored.
-    """
-    columns, labelled_sizes = context.image_stats.columns, _labelled_sizes(context)
-    sideways = columns["orientation"] >= _FIRST_SIDEWAYS_ORIENTATION
-    sizes = context.image_stats.sizes
-    has_size = (labelled_sizes > 0).all(axis=1)
-    swapped = sideways & has_size & (labelled_sizes == sizes[:, ::-1]).all(axis=1) & (sizes[:, 0] != sizes[:, 1])
-    return np.asarray(swapped | (sideways & ~has_size & _fits_only_unrotated(context)))
 
 
 def get_readable_mask(context: CheckContext) -> NDArray[np.bool_]:
@@ -105,7 +89,7 @@ def _misnamed_files(context: CheckContext) -> list[CheckFinding]:
 
 def _labelled_before_rotation(context: CheckContext) -> list[CheckFinding]:
     """Return the finding ``turned``: images labelled without applying their Exif orientation."""
-    rows = np.flatnonzero(find_labelled_before_rotation(context))
+    rows = np.flatnonzero(find_labelled_before_rotation(context.dataset, context.image_stats))
     finding_text = FindingText(
         Severity.ERROR,
         _("Labels that ignore the Exif orientation"),
@@ -119,13 +103,8 @@ def _labelled_before_rotation(context: CheckContext) -> list[CheckFinding]:
 
 def _size_mismatches(context: CheckContext) -> list[CheckFinding]:
     """Return the finding ``size``: images whose labels state another size than the image has."""
-    labelled_sizes, sizes = _labelled_sizes(context), context.image_stats.sizes
-    differs = (
-        (labelled_sizes > 0).all(axis=1)
-        & get_readable_mask(context)
-        & (labelled_sizes != sizes).any(axis=1)
-        & ~find_labelled_before_rotation(context)
-    )
+    labelled_sizes, sizes = get_labelled_sizes(context.dataset), context.image_stats.sizes
+    differs = find_other_sizes(context.dataset, context.image_stats)
     texts = {
         row: _("labels say {width} x {height}, the photo has {w} x {h}").format(
             height=int(labelled_sizes[row, 0]),
@@ -236,23 +215,6 @@ def _blank_mask(context: CheckContext) -> NDArray[np.bool_]:
     # A dark image has little contrast because it has little light, so its threshold is lower.
     light = np.clip(2 * context.image_stats.columns["brightness"], 0.1, 1.0)
     return np.asarray(get_readable_mask(context) & (context.image_stats.columns["contrast"] < BLANK_CONTRAST * light))
-
-
-def _labelled_sizes(context: CheckContext) -> NDArray[np.int32]:
-    """Return (height, width) as the labels state them: int32 (N, 2), 0 where they do not."""
-    sizes = context.dataset.sizes
-    return np.zeros((len(context.dataset), 2), np.int32) if sizes is None else sizes
-
-
-def _fits_only_unrotated(context: CheckContext) -> NDArray[np.bool_]:
-    """Return which images (N,) have a box outside the upright image while all their boxes fit the image as stored."""
-    objects, sizes = context.objects, context.image_stats.sizes
-    height, width = sizes[objects.image_ids].T
-    outside_upright = (objects.boxes[:, 2] > width + EDGE_TOLERANCE) | (objects.boxes[:, 3] > height + EDGE_TOLERANCE)
-    outside_stored = (objects.boxes[:, 2] > height + EDGE_TOLERANCE) | (objects.boxes[:, 3] > width + EDGE_TOLERANCE)
-    count = len(context.dataset)
-    has_outside = np.bincount(objects.image_ids[outside_upright], minlength=count) > 0
-    return np.asarray(has_outside & (np.bincount(objects.image_ids[outside_stored], minlength=count) == 0))
 
 
 def _object_range(context: CheckContext, row: int) -> range:

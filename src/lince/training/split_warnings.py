@@ -1,10 +1,13 @@
-"""What the figures of a run will not be able to say, found in its split before it trains."""
+"""What a run cannot learn or its figures cannot say, found in its photos and their split before it trains."""
 
 from __future__ import annotations
 
 from lince.datasets import Dataset
+from lince.datasets.image_stats import compute_image_stats
+from lince.datasets.label_sizes import find_labelled_before_rotation, find_other_sizes
 from lince.evaluation.diagnosis.name_list import join_names
 from lince.i18n import _, translate_plural
+from lince.progress import SILENT, Progress
 from lince.splits import TEST, TRAIN, VAL
 
 MIN_TEST_IMAGES = 10  # below, the 95 % interval of an accuracy spans more than half of the scale
@@ -35,6 +38,34 @@ def describe_small_test(count: int) -> str:
         "add photos until there are at least {enough} test images, better 100.",
         count,
     ).format(count=count, enough=MIN_TEST_IMAGES)
+
+
+def list_box_warnings(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
+    """Return a sentence for each reason why boxes of ``dataset`` lie beside what they mark, with what to do."""
+    stats = compute_image_stats(dataset, progress)
+    turned = int(find_labelled_before_rotation(dataset, stats).sum())
+    resized = int(find_other_sizes(dataset, stats).sum())
+    warnings = [
+        translate_plural(
+            "Warning: {count} photo has boxes that ignore its Exif orientation, so they lie in the wrong place. "
+            "lince check names it. Label it again, or leave it out.",
+            "Warning: {count} photos have boxes that ignore their Exif orientation, so they lie in the wrong place. "
+            "lince check names them. Label them again, or leave them out.",
+            turned,
+        ).format(count=turned)
+        if turned
+        else "",
+        translate_plural(
+            "Warning: {count} photo has another size than its labels say, so its boxes lie in the wrong place. "
+            "lince check names it. Use the photo that was labelled, or leave it out.",
+            "Warning: {count} photos have another size than their labels say, so their boxes lie in the wrong place. "
+            "lince check names them. Use the photos that were labelled, or leave them out.",
+            resized,
+        ).format(count=resized)
+        if resized
+        else "",
+    ]
+    return [text for text in warnings if text]
 
 
 def find_untrained_classes(dataset: Dataset) -> dict[str, int]:

@@ -51,14 +51,14 @@ def align_thumbnails(first: NDArray[np.uint8], second: NDArray[np.uint8], start:
     matrix: Matrix = np.eye(3)[:2] if start is None else start
     similarity = -1.0
     for side, max_steps in _PYRAMID_LEVELS:
-        aligned = align(references[side], moving_pictures[side], matrix, max_steps)
+        aligned = align_pictures(references[side], moving_pictures[side], matrix, max_steps)
         if aligned is None:
             return Alignment(matrix, -1.0)
         matrix = aligned
         moved, covered = move_picture(moving_pictures[side], matrix)
         if (
             side == _PYRAMID_LEVELS[0][0]
-            and correlate(references[side][covered], moved[covered]) < _MIN_COARSE_CORRELATION
+            and compute_correlation(references[side][covered], moved[covered]) < _MIN_COARSE_CORRELATION
         ):
             return Alignment(matrix, -1.0)
         similarity = _correlate_gradients(references[side], moved, covered)
@@ -81,7 +81,7 @@ def compute_gradient_correlation(first: NDArray[np.uint8], second: NDArray[np.ui
     return _correlate_gradients(first.astype(np.float32), second.astype(np.float32), covered)
 
 
-def align(reference: Array, moving: Array, matrix: Matrix, max_steps: int) -> Matrix | None:
+def align_pictures(reference: Array, moving: Array, matrix: Matrix, max_steps: int) -> Matrix | None:
     """Return the map from ``reference`` to ``moving`` (side, side) after up to ``max_steps`` Gauss-Newton iterations.
 
     The iteration starts from ``matrix``. ``None`` when less than half of the reference is covered, or the equations
@@ -134,7 +134,7 @@ def move_picture(picture: NDArray[Any], matrix: Matrix) -> tuple[NDArray[Any], M
     return np.asarray(moved), np.asarray(inside > 0.999)
 
 
-def correlate(first: NDArray[Any], second: NDArray[Any]) -> float:
+def compute_correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
     """Return the Pearson correlation of two vectors; 0 when either is constant."""
     if not first.size:
         return 0.0
@@ -148,7 +148,7 @@ def _correlate_gradients(first: Array, second: Array, covered: Mask) -> float:
     mask = covered[:-1, :-1] & covered[1:, :-1] & covered[:-1, 1:]
     if mask.mean() < _MIN_OVERLAP:
         return -1.0
-    return correlate(_compute_gradients(first, mask), _compute_gradients(second, mask))
+    return compute_correlation(_compute_gradients(first, mask), _compute_gradients(second, mask))
 
 
 def _compute_gradients(picture: Array, mask: Mask) -> Array:

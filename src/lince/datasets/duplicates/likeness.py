@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.datasets.duplicates.alignment import Array, Mask, Matrix, align, correlate, move_picture
+from lince.datasets.duplicates.alignment import Array, Mask, Matrix, align_pictures, compute_correlation, move_picture
 from lince.preprocess import LUMA_WEIGHTS
 
 Photo = NDArray[np.uint8]
@@ -117,7 +117,7 @@ def compute_likeness(first: Photo, second: Photo, matrix: Matrix, short_side: in
     lumas = [cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) for photo in (first, second)]
     size = (_ALIGNED_SIDE, _ALIGNED_SIDE)
     small = [cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.float32) for luma in lumas]
-    aligned = align(small[0], small[1], matrix, _MAX_STEPS)
+    aligned = align_pictures(small[0], small[1], matrix, _MAX_STEPS)
     matrix = matrix if aligned is None else aligned
     moved, covered = move_picture(second, matrix)
     covered = cv2.erode(covered.astype(np.uint8), np.ones((_BLOCK, _BLOCK)), borderValue=0) > 0
@@ -153,7 +153,9 @@ def _compare(one: Photo, other: Photo, covered: Mask, softness: float) -> Likene
     if grains[0].size < _MIN_FLAT:
         return Likeness(structure, colour, 0.0, 0.0, tint)
     weak, strong = sorted(float(grain.std()) for grain in grains)
-    return Likeness(structure, colour, correlate(*grains), 0.0 if weak < _MIN_GRAIN_LEVEL else weak / strong, tint)
+    return Likeness(
+        structure, colour, compute_correlation(*grains), 0.0 if weak < _MIN_GRAIN_LEVEL else weak / strong, tint
+    )
 
 
 def _adapt_tones(one: Photo, other: Photo, mask: Mask) -> tuple[Array, float]:

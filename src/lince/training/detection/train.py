@@ -24,7 +24,7 @@ from lince.training.detection.recipes.transfer import train_transfer_head
 from lince.training.recipe import RecipeContext
 from lince.training.request import StageTimer, TrainingRequest, assign_splits
 from lince.training.run_folder import TrainingRun
-from lince.training.split_warnings import list_split_warnings
+from lince.training.split_warnings import list_box_warnings, list_split_warnings
 
 DEFAULT_MODEL = "nano"
 RECIPES: dict[str, Callable[[RecipeContext, WeightsSource], TrainedDetector]] = {
@@ -57,7 +57,7 @@ def train_detector(request: TrainingRequest, run: TrainingRun) -> DetectionRepor
     keys = compute_content_keys(dataset, progress)
     division = assign_splits(request, run, dataset, keys)
     _require_objects(division.dataset)
-    for warning in list_split_warnings(division.dataset):
+    for warning in (*list_split_warnings(division.dataset), *list_box_warnings(division.dataset, progress)):
         progress.show_message(warning)
     context = RecipeContext.create(division.dataset, config, source.entry, spec, progress)
     context = replace(context, keys=keys, folder=run.folder, division=division, started_at=request.started_at)
