@@ -44,7 +44,9 @@ def test_numbers_as_each_language_writes_them(monkeypatch, code: str, number: st
 
 def test_numbers_within_texts_follow_the_language(monkeypatch) -> None:
     monkeypatch.setenv("LINCE_LANG", "pt")
-    assert _("used {used:,} of {total:,}").format(used=3667, total=3670) == "usadas 3.667 de 3.670"
+    assert _("used {photos}; left out: {count:,}").format(photos="7 fotos", count=3670) == (
+        "usadas: 7 fotos; deixadas de fora: 3.670"
+    )
     assert _("loss {loss:.3f}").format(loss=0.5) == "perda 0,500"
 
 
@@ -61,4 +63,4 @@ def test_a_text_without_translation_comes_back(monkeypatch) -> None:
 
 def test_a_missing_value_is_an_error_and_not_a_hole() -> None:
     with pytest.raises(KeyError):
-        _("used {used:,} of {total:,}").format(used=1)
+        _("used {photos}; left out: {count:,}").format(count=1)

@@ -414,7 +414,7 @@ def test_images_and_boxes_that_cannot_be_used_are_listed(photos: FileImages, awk
     done = convert_dataset(plan, awkward / "out", "voc", ConvertOptions(allow_unusable=True))
     assert {refusal.kind for refusal in done.rejected} == {"unusable", "outside"}
     assert "by 9 px" in next(refusal.reason for refusal in done.rejected if refusal.kind == "outside")
-    assert (done.images, done.objects, done.summary) == (2, 3, "used 5 of 7")
+    assert (done.images, done.objects, done.summary) == (2, 3, "used 2 photos with 3 objects; left out: 2")
 
 
 def test_sizes_are_those_of_the_photos_whatever_the_labels_state(photos: FileImages, awkward: Path) -> None:
@@ -499,7 +499,7 @@ def test_the_command_tells_classes_and_losses(
         ["1", "zorro", "0"],
         ["2", "gato", "2"],
     ]
-    assert "used 7 of 7" in out
+    assert "used 3 photos with 4 objects; left out: 0" in out
     assert out.splitlines()[-1].endswith("(voc): 3 images, 4 objects")
     code, out, said = ask("convert", awkward / "one", awkward / "three", "--to", "csv")
     assert (code, out) == (2, "")

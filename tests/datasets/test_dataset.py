@@ -43,7 +43,7 @@ def pets(awkward: Path) -> Path:
 
 def test_rows_stay_together(pets: Path) -> None:
     dataset = open_dataset(str(pets))
-    assert (len(dataset), dataset.total_count, dataset.summarise()) == (12, 12, "used 12 of 12")
+    assert (len(dataset), dataset.total_count, dataset.summarise()) == (12, 12, "used 12 photos; left out: 0")
     assert dataset.classes.names == ("boxer", "galgo", "persa", "siamés")
     assert dataset.class_ids.dtype == np.int32
     assert dataset.splits.dtype == np.int8
@@ -71,7 +71,7 @@ def test_rows_are_chosen_by_number(pets: Path) -> None:
 def test_without_moves_rows_to_rejected(pets: Path) -> None:
     dataset = open_dataset(pets)
     left = dataset.reject_rows({2: RejectedItem("boxer/2.jpg", "blurred"), 0: RejectedItem("boxer/0.jpg", "dark")})
-    assert (len(left), left.total_count, left.summarise()) == (10, 12, "used 10 of 12")
+    assert (len(left), left.total_count, left.summarise()) == (10, 12, "used 10 photos; left out: 2")
     assert [refusal.reason for refusal in left.rejected] == ["dark", "blurred"]
     assert left.images.get_name(0) == "boxer/1.jpg"
     assert left.count_per_class()["boxer"] == 1
@@ -84,7 +84,7 @@ def digits() -> Dataset:
 
 
 def test_summary_groups_thousands(digits: Dataset) -> None:
-    assert digits.reject_rows({1: RejectedItem("digit-0001", "x")}).summarise() == "used 1,796 of 1,797"
+    assert digits.reject_rows({1: RejectedItem("digit-0001", "x")}).summarise() == "used 1,796 photos; left out: 1"
 
 
 def test_merging_classes(pets: Path) -> None:
@@ -136,7 +136,7 @@ def test_verify_sets_aside_what_cannot_be_decoded(pets: Path) -> None:
     assert (len(dataset), dataset.rejected) == (14, ())
     for _again in range(2):
         checked = verify_images(dataset)
-        assert checked.summarise() == "used 12 of 14"
+        assert checked.summarise() == "used 12 photos; left out: 2"
         assert [refusal.path for refusal in checked.rejected] == ["boxer/cut é.jpg", "persa/damaged.png"]
         assert "truncated or damaged" in checked.rejected[0].reason
         assert str(pets) not in checked.rejected[0].reason
@@ -199,7 +199,7 @@ def test_flowers(shared: Path) -> None:
     dataset = open_dataset(shared / "data" / "flowers")
     assert dataset.classes.names == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
     assert (len(dataset.get_split_indices(TRAIN)), len(dataset.get_split_indices(TEST))) == (2934, 736)
-    assert dataset.summarise() == "used 3,670 of 3,670"
+    assert dataset.summarise() == "used 3,670 photos; left out: 0"
     split = split_dataset(dataset, 0.1, 0.2, 0)
     assert np.array_equal(split.get_split_indices(TEST), dataset.get_split_indices(TEST))
     assert (len(split.get_split_indices(TRAIN)), len(split.get_split_indices(VAL))) == (2641, 293)
@@ -229,7 +229,9 @@ def test_pets(shared: Path) -> None:
 
 
 def test_pets_are_all_decoded(shared: Path) -> None:
-    assert verify_images(open_dataset(shared / "data" / "pets" / "images")).summarise() == "used 600 of 603"
+    assert (
+        verify_images(open_dataset(shared / "data" / "pets" / "images")).summarise() == "used 600 photos; left out: 3"
+    )
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,6 @@ def test_what_is_used_in_part_is_no_loss(awkward: Path) -> None:
     row = "0 0.5 0.5 0.2 0.2 0.4 0.4 2\n"
     yaml = "train: images\nval: images\nkpt_shape: [1, 3]\nnames: [x]\n"
     dataset = open_dataset(put(awkward, {"images/a.png": PHOTO, "labels/a.txt": row, "data.yaml": yaml}))
-    assert dataset.summarise() == "used 2 of 2"
+    assert dataset.summarise() == "used 1 photo with 1 object; left out: 0"
     assert findings(dataset) == {"reduced": (1, WARNING), "overlap": (1, WARNING)}
     require_usable_dataset(dataset)

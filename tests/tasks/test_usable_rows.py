@@ -142,7 +142,7 @@ def test_untagged_photos_of_a_classifier_are_left_out_and_named(
     assert main(["train", str(data), "--out", str(tmp_path / "run"), *options]) == 0
     said = capsys.readouterr()
     assert "28 images without a label" in said.out + said.err
-    assert "used 32 of 60" in said.out + said.err
+    assert "used 32 photos; left out: 28" in said.out + said.err
     report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
     assert report["data"]["splits"] == {"train": 20, "val": 4, "test": 8}
     assert report["data"]["left_out"] == 28
@@ -178,7 +178,7 @@ def test_evaluating_leaves_unlabelled_photos_out(tmp_path: Path) -> None:
     mixed = write_cvat(tmp_path / "otros", [*rows[:8], *[("", None, 0)] * 4], seed=5)
     result = lince.evaluate(run.folder, mixed)
     assert result.metrics.count == 8
-    assert result.summary == "used 8 of 12"
+    assert result.summary == "used 8 photos; left out: 4"
     tested = write_cvat(
         tmp_path / "más", [*[("Test", tag, 0) for _s, tag, _n in rows[:8]], *[("Test", None, 0)] * 4], seed=9
     )
@@ -207,7 +207,7 @@ def test_labels_of_the_other_task_leave_the_dataset_too(tmp_path: Path) -> None:
     assert classified.classes.names == ("rojo", "azul")
     assert classified.objects is None
     assert classified.count_per_class() == {"azul": 3, "rojo": 3}
-    assert classified.summarise() == "used 6 of 8"
+    assert classified.summarise() == "used 6 photos; left out: 2"
     detected = get_task("detect").select_usable(dataset)
     assert detected.classes.names == ("cosa",)
     assert (detected.class_ids == UNLABELLED).all()

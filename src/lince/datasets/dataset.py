@@ -16,7 +16,7 @@ from lince.errors import UsageError
 from lince.fileio import compute_digest
 from lince.formats import LabelTable
 from lince.formats.builders.classification_table import sort_class_names
-from lince.i18n import _
+from lince.i18n import _, translate_plural
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,16 @@ class Dataset:
         return dict(zip(self.classes.names, counts.tolist(), strict=True))
 
     def summarise(self) -> str:
-        """Return a sentence such as "used 3,667 of 3,670", which counts images and objects."""
-        return _("used {used:,} of {total:,}").format(used=self.used_count, total=self.total_count)
+        """Return what was used and what was left out, such as "used 200 photos with 217 objects; left out: 3"."""
+        photos = translate_plural("{count:,} photo", "{count:,} photos", len(self)).format(count=len(self))
+        left_out = self.total_count - self.used_count
+        if self.objects is None:
+            return _("used {photos}; left out: {count:,}").format(photos=photos, count=left_out)
+        count = len(self.objects)
+        objects = translate_plural("{count:,} object", "{count:,} objects", count).format(count=count)
+        return _("used {photos} with {objects}; left out: {count:,}").format(
+            photos=photos, objects=objects, count=left_out
+        )
 
     def compute_fingerprint(self, keys: Iterable[str]) -> str:
         """Return 32 hexadecimal digits that identify the data: image contents, classes, objects and splits.
