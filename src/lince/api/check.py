@@ -8,6 +8,7 @@ from lince import outputs
 from lince.api.data_source import DataSource, open_data
 from lince.api.extras import require_training_extra
 from lince.checks import CheckResult, FeatureModel, check_page, run_checks
+from lince.models.classification.registry import DEFAULT_MODEL
 from lince.progress import SILENT, Progress
 
 
@@ -16,7 +17,7 @@ def check(  # noqa: PLR0913
     *,
     out: str | Path | None = None,
     labels: bool = False,
-    model: str = "small",
+    model: str = DEFAULT_MODEL,
     weights: str = "auto",
     size: int | None = None,
     overwrite: bool = False,

@@ -23,6 +23,7 @@ from lince.datasets.duplicates.search import (
 from lince.datasets.groups import ImageGroups, find_groups
 from lince.datasets.image_stats import ImageStats
 from lince.findings import Finding, Severity
+from lince.models.classification.registry import DEFAULT_MODEL
 from lince.progress import SILENT, Progress
 from lince.splits import SPLITS
 
@@ -106,7 +107,7 @@ class FeatureModel:
     ``size`` the side of its input in pixels (``None``: the network's own).
     """
 
-    model: str = "small"
+    model: str = DEFAULT_MODEL
     weights: str = "auto"
     size: int | None = None
 

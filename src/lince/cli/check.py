@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--labels", action="store_true", help=_("also look for probable label errors (uses a network)"))
     parser.add_argument(
-        "--model", metavar=_("NAME"), default="small", help=_("network that extracts the features (default: small)")
+        "--model", metavar=_("NAME"), default="lite", help=_("network that extracts the features (default: lite)")
     )
     parser.add_argument(
         "--weights",

@@ -146,7 +146,7 @@ def _model_options() -> tuple[_Option, ...]:
             "model",
             str,
             _("NAME"),
-            _("{presets}, cnn, 'cnn: LAYERS', or a timm name (default: small)").format(presets=", ".join(PRESETS)),
+            _("{presets}, cnn, 'cnn: LAYERS', or a timm name (default: lite)").format(presets=", ".join(PRESETS)),
         ),
         (
             "weights",

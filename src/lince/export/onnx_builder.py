@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from onnx import helper, numpy_helper
 
-NAME_PREFIX = "lince/"  # of all generated names, so that they never clash with those of a network
+NAME_PREFIX = "lince/"  # of what is built around a network, so that names never clash with those of the network
 
 
 @dataclass
 class GraphBuilder:
-    """Collects the nodes and constants of a graph that is being built."""
+    """Collects the nodes and constants of a graph that is being built; ``prefix`` begins all generated names."""
 
+    prefix: str = NAME_PREFIX
     nodes: list[Any] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
 
@@ -41,7 +42,7 @@ class GraphBuilder:
 
     def _next_name(self, position: int = 0) -> str:
         """Return a name that is unique in this builder, for output ``position`` of the next node."""
-        return f"{NAME_PREFIX}{len(self.nodes)}.{len(self.constants)}.{position}"
+        return f"{self.prefix}{len(self.nodes)}.{len(self.constants)}.{position}"
 
 
 @dataclass(frozen=True, eq=False)

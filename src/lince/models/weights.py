@@ -9,8 +9,8 @@ import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from lince import fileio
 from lince.errors import WeightsError
 from lince.i18n import _
-from lince.model_card import translate_licence
 from lince.models.classification import timm_backbone
 from lince.models.classification.classifier import Classifier
 from lince.models.classification.cnn import CustomCnn
+from lince.models.classification.efficientnet_names import map_timm_names
 from lince.models.detection.detector import Detector
+from lince.models.weights_report import WeightsReport
 from lince.models.weights_source import WeightsSource
 
 StateDict = dict[str, Tensor]
@@ -75,79 +76,12 @@ def _stub_items(module: _ModuleStub, kind: str) -> list[tuple[Any, Any]]:
     return list(items.items()) if isinstance(items, dict) else []
 
 
-@dataclass(frozen=True)
-class WeightsReport:
-    """Which tensors of a network a weight file filled.
-
-    ``fitted_count`` of the network's ``total_count`` tensors were loaded from ``provenance``. ``missing`` are in the
-    network alone, ``unexpected`` in the file alone; ``wrong_shape`` holds (name, shape in the file, shape in the
-    network). ``class_layers`` are the classification layers that were left out because they belong to other classes.
-    ``notes`` are further sentences for the user.
-    """
-
-    provenance: str
-    licence: str
-    fitted_count: int
-    total_count: int
-    missing: tuple[str, ...] = ()
-    unexpected: tuple[str, ...] = ()
-    wrong_shape: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
-    class_layers: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def format_lines(self) -> list[str]:
-        """Return the report as sentences that name every tensor that did not fit."""
-        if self.fitted_count == 0:
-            return [_("Weights: random.")]
-        lines = [
-            _("Weights: {origin} (licence: {licence}), {fitted} of {total} tensors loaded.").format(
-                origin=self.provenance,
-                licence=translate_licence(self.licence),
-                fitted=self.fitted_count,
-                total=self.total_count,
-            ),
-            *self.notes,
-        ]
-        if self.class_layers:
-            lines.append(_("Classifier head replaced; not loaded: {names}.").format(names=", ".join(self.class_layers)))
-        return lines + self.describe_misfits()
-
-    def describe_misfits(self, max_names: int | None = None) -> list[str]:
-        """Return a sentence for each way in which tensors did not fit.
-
-        Each lists up to ``max_names`` names, all of them for ``None``.
-        """
-        lines = []
-        if self.missing:
-            lines.append(
-                _("Not in the file, initialised at random: {names}.").format(names=_join_names(self.missing, max_names))
-            )
-        if self.unexpected:
-            lines.append(
-                _("In the file, not in the network: {names}.").format(names=_join_names(self.unexpected, max_names))
-            )
-        if self.wrong_shape:
-            shapes = _join_names(
-                [f"{name} {file_shape} / {network_shape}" for name, file_shape, network_shape in self.wrong_shape],
-                max_names,
-            )
-            lines.append(_("Different shape (file / network), initialised at random: {shapes}.").format(shapes=shapes))
-        return lines
-
-
-def _join_names(names: Sequence[str], max_names: int | None) -> str:
-    """Return ``names`` separated by commas, up to ``max_names`` of them and the number of the rest."""
-    if max_names is None or len(names) <= max_names:
-        return ", ".join(names)
-    return _("{names} and {count} more").format(names=", ".join(names[:max_names]), count=len(names) - max_names)
-
-
 def load_classifier_weights(network: Classifier, source: WeightsSource) -> WeightsReport:
     """Load the backbone of ``network`` from ``source`` and return what was loaded; the head keeps its weights.
 
-    Files in timm's older layouts, or made for another input size, are converted by timm. Raises ``WeightsError`` when
-    the file is missing, truncated, contains more than tensors, or has fewer than 90 % of the backbone's tensors; the
-    network is then unchanged.
+    Files in timm's older layouts, or made for another input size, are converted by timm; those of EfficientNet-Lite0
+    may have the names of the package efficientnet_pytorch. Raises ``WeightsError`` when the file is missing, truncated,
+    contains more than tensors, or has fewer than 90 % of the backbone's tensors; the network is then unchanged.
     """
     body = network.body
     target = body if isinstance(body, CustomCnn) else body.get_submodule("network")
@@ -156,11 +90,17 @@ def load_classifier_weights(network: Classifier, source: WeightsSource) -> Weigh
     state = _strip_wrapper_and_prefixes(read_weights(source.path))
     fitting, report = _match_tensors(state, target, source)
     if report.fitted_count < MIN_FITTED_SHARE * report.total_count and not isinstance(body, CustomCnn):
-        fitting, report = _match_tensors(timm_backbone.adapt_checkpoint(state, target), target, source)
+        fitting, report = _match_tensors(_adapt_names(state, target), target, source)
     if report.fitted_count < MIN_FITTED_SHARE * report.total_count:
         raise _too_few_error(source, report)
     target.load_state_dict(fitting, strict=False)
     return report
+
+
+def _adapt_names(state: StateDict, network: nn.Module) -> StateDict:
+    """Return ``state`` with the names and shapes of timm's ``network``, where it is of a layout that is known."""
+    names = map_timm_names(state)
+    return timm_backbone.adapt_checkpoint({names[name]: value for name, value in state.items()}, network)
 
 
 def load_detector_weights(network: Detector, source: WeightsSource) -> WeightsReport:
@@ -193,7 +133,7 @@ def _load_backbone_weights(backbone: nn.Module, state: StateDict, source: Weight
     state = _strip_wrapper_and_prefixes(dict(state))
     fitting, report = _match_tensors(state, backbone, source)
     if report.fitted_count < MIN_FITTED_SHARE * report.total_count:
-        fitting, report = _match_tensors(timm_backbone.adapt_checkpoint(state, backbone), backbone, source)
+        fitting, report = _match_tensors(_adapt_names(state, backbone), backbone, source)
     if report.fitted_count < MIN_FITTED_SHARE * report.total_count:
         raise _too_few_error(source, report)
     backbone.load_state_dict(fitting, strict=False)

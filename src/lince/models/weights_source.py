@@ -13,6 +13,7 @@ from lince.errors import UsageError, WeightsError
 from lince.i18n import _
 from lince.models import hub
 from lince.models.classification.registry import CNN, ChannelValues, ModelEntry
+from lince.models.packaged_weights import PACKAGED_WEIGHTS, PackagedWeights, locate_packaged_weights
 from lince.preprocess import PreprocessSpec
 from lince.progress import SILENT, Progress
 
@@ -26,8 +27,9 @@ class WeightsSource:
     """The weights that a network starts from.
 
     ``entry`` is the network as these weights need it: its padding and normalisation may differ from the published ones.
-    ``kind`` is ``none`` (random weights), ``file`` or ``hub``; ``path`` is the weight file, ``None`` for random
-    weights. ``licence`` and ``provenance`` are for the model card, ``notes`` are sentences for the user.
+    ``kind`` is ``none`` (random weights), ``file``, ``package`` (installed with lince) or ``hub``; ``path`` is the
+    weight file, ``None`` for random weights. ``licence`` and ``provenance`` are for the model card, ``notes`` are
+    sentences for the user.
     """
 
     entry: ModelEntry
@@ -46,8 +48,9 @@ def resolve_weights(entry: ModelEntry, weights: str = "auto", progress: Progress
     """Return the source of the weights of ``entry``, downloading them if necessary.
 
     ``weights`` is ``none`` for random weights; a file; a folder with a file named after the model; or ``auto``: the
-    folder in ``LINCE_WEIGHTS``, then the caches, then a download. A ``cnn``, declared layer by layer, has no published
-    weights, so ``auto`` means random there. Raises ``WeightsError`` when the weights are not found.
+    folder in ``LINCE_WEIGHTS``, then a package that is installed with lince, then the caches, then a download. A
+    ``cnn``, declared layer by layer, has no published weights, so ``auto`` means random there. Raises ``WeightsError``
+    when the weights are not found.
     """
     if weights == "none" or (weights == "auto" and entry.architecture == CNN):
         return WeightsSource(entry, "none", licence="none", provenance=_("random weights"))
@@ -57,6 +60,8 @@ def resolve_weights(entry: ModelEntry, weights: str = "auto", progress: Progress
     path = _find_in_folder(entry, Path(folder).expanduser()) if folder else None
     if path is not None:
         return _source_from_file(entry, path)
+    if entry.pretrained_name in PACKAGED_WEIGHTS:
+        return _source_from_package(entry, PACKAGED_WEIGHTS[entry.pretrained_name])
     path = hub.download_weights(entry, progress)
     return WeightsSource(entry, "hub", path, entry.licence, entry.repository, _licence_notes(entry))
 
@@ -80,6 +85,13 @@ def make_preprocess_spec(
     return PreprocessSpec(
         side, side, resize or entry.resize, "grey" if is_grey else entry.channels, mean, std, standardise
     )
+
+
+def _source_from_package(entry: ModelEntry, packaged: PackagedWeights) -> WeightsSource:
+    """Return the source for weights that are installed with lince; they come from TensorFlow."""
+    path = locate_packaged_weights(packaged)
+    notes = (_("Convolutions pad as in TensorFlow ('same'), and pixel values range from -1 to 1."),)
+    return WeightsSource(entry.with_same_padding(), "package", path, packaged.licence, packaged.provenance, notes)
 
 
 def _source_from_path(entry: ModelEntry, path: Path) -> WeightsSource:

@@ -50,7 +50,9 @@ def choose_model(dataset: Dataset, config: TrainConfig) -> ModelChoice:
     reasons: list[str] = []
     model_name = config.model
     if model_name is None:
-        model_name = classification_registry.CNN if config.recipe == "scratch" else "small"
+        model_name = (
+            classification_registry.CNN if config.recipe == "scratch" else classification_registry.DEFAULT_MODEL
+        )
         reasons.append(
             _("Model: {name} (default of the recipe {recipe})").format(name=model_name, recipe=config.recipe)
         )

@@ -1,4 +1,4 @@
-"""Exports frozen backbones to ONNX once and caches them, so that later runs need not load torch."""
+"""Exports frozen backbones to ONNX once and caches them; torch is needed only where weights are not lince's own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from lince import fileio, number_format
+from lince.export import efficientnet_lite
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
+from lince.models import torch_file
+from lince.models.classification.efficientnet_names import map_timm_names
 from lince.models.classification.registry import ModelEntry
+from lince.models.weights_report import WeightsReport
 from lince.models.weights_source import WeightsSource
 from lince.preprocess import PreprocessSpec
 from lince.progress import Progress
 from lince.training.recipe import FrozenBackbone
+from lince.training.run_report import collect_network_facts
 
 CACHE_VERSION = 1  # of the embedding: a backbone exported by another version is exported again
 _NETWORK_FILE, _FACTS_FILE = "backbone.onnx", "facts.json"
@@ -60,14 +65,42 @@ def describe_cost(facts: dict[str, Any], entry: ModelEntry) -> str:
 
 def _export_frozen(source: WeightsSource, spec: PreprocessSpec, seed: int, folder: Path) -> dict[str, Any]:
     """Export the backbone and its facts into ``folder``, with its latency in ms per image, and return the facts."""
+    network = folder / _NETWORK_FILE
+    if source.kind == "package" and source.path is not None:
+        facts = _write_packaged(source, source.path, spec, network)
+    else:
+        facts = _export_with_torch(source, spec, seed, network)
+    facts["ms"] = OnnxRuntimeBackend(network).measure((1, *spec.shape), seconds=0.2)
+    fileio.write_json(folder / _FACTS_FILE, facts)
+    return facts
+
+
+def _write_packaged(source: WeightsSource, weights: Path, spec: PreprocessSpec, path: Path) -> dict[str, Any]:
+    """Write the network of the installed file ``weights`` to ``path`` without torch, and return its facts.
+
+    They are those that ``_export_with_torch`` would return, which builds it with a head for one class.
+    """
+    tensors = torch_file.read_tensors(weights)
+    names = map_timm_names(tensors)
+    cost = efficientnet_lite.write_backbone({names[name]: tensor for name, tensor in tensors.items()}, spec, path)
+    params = cost.params + cost.width + 1
+    class_layers = tuple(name for name in names.values() if name.startswith("classifier."))
+    count = sum(not name.endswith("num_batches_tracked") for name in tensors) - len(class_layers)  # those in use
+    report = WeightsReport(
+        source.provenance, source.licence, count, count, class_layers=class_layers, notes=source.notes
+    )
+    facts = collect_network_facts(source, params, params, cost.macs + cost.width)
+    return {**facts, "weights": report.format_lines()}
+
+
+def _export_with_torch(source: WeightsSource, spec: PreprocessSpec, seed: int, path: Path) -> dict[str, Any]:
+    """Build the network of ``source`` with torch, write it to ``path``, and return its facts."""
     # torch takes seconds to import, so only a run that exports imports it.
     from lince.export.torch_to_onnx import export_backbone  # noqa: PLC0415
     from lince.training.classification.build import build_with_weights  # noqa: PLC0415
 
     network, facts = build_with_weights(source, spec, classes=1, seed=seed)
-    export_backbone(network, spec, folder / _NETWORK_FILE)
-    facts["ms"] = OnnxRuntimeBackend(folder / _NETWORK_FILE).measure((1, *spec.shape), seconds=0.2)
-    fileio.write_json(folder / _FACTS_FILE, facts)
+    export_backbone(network, spec, path)
     return facts
 
 

@@ -65,7 +65,7 @@ def adapt_config(config: TrainConfig, recipe: str) -> TrainConfig:
 
     From scratch, the small default CNN is trained unless the model is one that is declared layer by layer.
     """
-    entry = classification_registry.get_model_entry(config.model or "small")
+    entry = classification_registry.get_model_entry(config.model or classification_registry.DEFAULT_MODEL)
     if recipe == "scratch" and entry.architecture != classification_registry.CNN:
         return config.with_changes(recipe=recipe, model=classification_registry.CNN, from_layer=None)
     return config.with_changes(recipe=recipe)

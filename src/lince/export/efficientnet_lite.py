@@ -1,0 +1,145 @@
+"""Writes the backbone of an EfficientNet-Lite as ONNX from its tensors alone: the same graph without torch and timm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from lince.export import onnx_graph
+from lince.export.onnx_builder import GraphBuilder, GraphValue, concat_values
+from lince.preprocess import PreprocessSpec
+
+NORM_EPSILON = 1e-3  # of batch norms in TensorFlow's EfficientNets
+IR_VERSION = 8  # the one that belongs to opset 17
+_STRIDING_STAGES = (1, 2, 3, 5)  # whose first block halves the map
+_EMBEDDED_STAGES = (2, 4, 6)  # whose last map is averaged into the embedding: the ends of the last three sizes
+_NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class _FeatureMap:
+    """A map in the graph: its value (N, ``channels``, ``height``, ``width``)."""
+
+    value: GraphValue
+    channels: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class BackboneCost:
+    """What a backbone costs: its parameters, multiply-accumulates for one image, and the values of its embedding."""
+
+    params: int
+    macs: int
+    width: int
+
+
+class _LiteGraph:
+    """Builds the graph from ``tensors`` by timm's names; ``macs`` and ``used_params`` count what it has so far."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        self.builder = GraphBuilder(prefix="backbone/")
+        self.macs = 0
+        self.used_params = 0
+        self._tensors = tensors
+        self._limits = self.builder.add_constant(0, np.float32), self.builder.add_constant(6, np.float32)
+
+    def add_conv(
+        self, source: _FeatureMap, layer: str, norm: str, stride: int = 1, clipped: bool = True
+    ) -> _FeatureMap:
+        """Return the convolution ``layer`` of ``source`` with its batch norm folded in, then ReLU6 where ``clipped``.
+
+        It pads as TensorFlow does, for inputs of this size.
+        """
+        weight = self._tensors[f"{layer}.weight"].astype(np.float64)
+        scale, bias, mean, variance = (self._tensors[f"{norm}.{part}"].astype(np.float64) for part in _NORM_PARTS)
+        factor = scale / np.sqrt(variance + NORM_EPSILON)
+        constants = weight * factor[:, None, None, None], bias - mean * factor
+        kernel, sides = weight.shape[2], [source.height, source.width]
+        pads = np.array([_compute_same_pads(side, kernel, stride) for side in sides])
+        value = source.value.apply(
+            "Conv",
+            *constants,
+            kernel_shape=[kernel, kernel],
+            strides=[stride, stride],
+            pads=pads.T.ravel().tolist(),
+            group=source.channels // weight.shape[1],
+        )
+        height, width = (-(-side // stride) for side in sides)
+        self.macs += height * width * weight.size
+        self.used_params += weight.size + scale.size + bias.size
+        if clipped:
+            value = value.apply("Clip", *self._limits)
+        return _FeatureMap(value, len(weight), height, width)
+
+    def add_block(self, source: _FeatureMap, name: str, stride: int) -> _FeatureMap:
+        """Return the inverted residual block ``name`` of ``source``, or the first one, which widens nothing."""
+        if f"{name}.conv_pwl.weight" in self._tensors:
+            inner = self.add_conv(source, f"{name}.conv_pw", f"{name}.bn1")
+            inner = self.add_conv(inner, f"{name}.conv_dw", f"{name}.bn2", stride)
+            result = self.add_conv(inner, f"{name}.conv_pwl", f"{name}.bn3", clipped=False)
+        else:
+            inner = self.add_conv(source, f"{name}.conv_dw", f"{name}.bn1", stride)
+            result = self.add_conv(inner, f"{name}.conv_pw", f"{name}.bn2", clipped=False)
+        if stride > 1 or source.channels != result.channels:
+            return result
+        return _FeatureMap(result.value + source.value, result.channels, result.height, result.width)
+
+    def add_stages(self, source: _FeatureMap) -> list[_FeatureMap]:
+        """Return the last map of each stage."""
+        ends: list[_FeatureMap] = []
+        for stage in count():
+            if f"blocks.{stage}.0.conv_dw.weight" not in self._tensors:
+                return ends
+            for block in count():
+                name = f"blocks.{stage}.{block}"
+                if f"{name}.conv_dw.weight" not in self._tensors:
+                    break
+                source = self.add_block(source, name, 2 if stage in _STRIDING_STAGES and not block else 1)
+            ends.append(source)
+        return ends
+
+
+def write_backbone(tensors: Mapping[str, NDArray[Any]], spec: PreprocessSpec, path: Path) -> BackboneCost:
+    """Write to ``path`` the network of ``tensors`` without its classifier, for inputs of ``spec``, and return its cost.
+
+    ``tensors`` are by timm's names. The outputs are those of ``torch_to_onnx.export_backbone``: ``embedding`` (N, D) is
+    the mean and the maximum of the last map and the means of three earlier ones, ``map`` is the last map.
+    Raises ``KeyError`` for a tensor that is missing.
+    """
+    graph = _LiteGraph(tensors)
+    images = GraphValue(graph.builder, onnx_graph.IMAGES, np.dtype(np.float32))
+    stem = graph.add_conv(_FeatureMap(images, 3, spec.height, spec.width), "conv_stem", "bn1", stride=2)
+    ends = graph.add_stages(stem)
+    last = graph.add_conv(ends[-1], "conv_head", "bn2")
+    pooled = [(last, "ReduceMean"), (last, "ReduceMax"), *((ends[stage], "ReduceMean") for stage in _EMBEDDED_STAGES)]
+    embedding = concat_values([part.value.apply(name, axes=[2, 3], keepdims=0) for part, name in pooled], axis=1)
+    width = sum(part.channels for part, _name in pooled)
+    shapes = {onnx_graph.EMBEDDING: ["N", width], onnx_graph.MAP: ["N", last.channels, last.height, last.width]}
+    for name, value in zip(shapes, (embedding, last.value), strict=True):
+        graph.builder.nodes.append(helper.make_node("Identity", [value.name], [name], name=f"{name}_output"))
+    _write_graph(graph.builder, spec, shapes, path)
+    return BackboneCost(graph.used_params, graph.macs, width)
+
+
+def _write_graph(builder: GraphBuilder, spec: PreprocessSpec, outputs: Mapping[str, list[Any]], path: Path) -> None:
+    """Write the nodes of ``builder`` as a model whose number of images N is free."""
+    inputs = [helper.make_tensor_value_info(onnx_graph.IMAGES, TensorProto.FLOAT, ["N", *spec.shape])]
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
+    graph = helper.make_graph(builder.nodes, "backbone", inputs, infos, builder.constants)
+    opset = helper.make_opsetid("", onnx_graph.OPSET)
+    onnx_graph.write_onnx(helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION), path)
+
+
+def _compute_same_pads(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return TensorFlow's padding before and after an axis of ``side`` pixels; an odd total is larger at the end."""
+    total = max(0, (-(-side // stride) - 1) * stride + kernel - side)
+    return total // 2, total - total // 2
