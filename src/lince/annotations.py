@@ -40,10 +40,11 @@ REJECTION_KINDS = (
     "reduced",  # labels that are used without a part of them, such as key points beside a box
     "overlap",  # images that are declared for two splits, and used in one
     "other-labels",  # a file of labels of another kind, such as captions
+    "assumed",  # what a label file leaves open, and what it was taken for, such as another spelling of a photo's name
     "unlabelled",  # an image without a label that the task can learn from
     "double",  # a duplicate of another object
 )
-NOTICE_KINDS = frozenset({"reduced", "overlap", "other-labels"})  # no image and no object is lost by these
+NOTICE_KINDS = frozenset({"reduced", "overlap", "other-labels", "assumed"})  # no image and no object is lost by these
 Colour = tuple[int, int, int]
 # Okabe and Ito's (2008) palette for colour-blind readers, without black, and with a darker yellow.
 _PALETTE: tuple[Colour, ...] = (

@@ -73,6 +73,17 @@ def faults(table: LabelTable) -> list[tuple[str, int | None, str]]:
         ("casco,30,10,20,20,a.png,80,40",),
         ("/home/ana/images/a.png,30,10,50,30,casco",),
         ('"filename","class","xmin","ymin","xmax","ymax"', '"a.png","casco","30","10","50","30"'),
+        ("sep=;", "archivo;clase;xmin;ymin;xmax;ymax", "a.png;casco;30,0;10,00;50;30,0"),
+        ("imagem\tclasse\tesquerda\ttopo\tlargura\taltura", "a.png\tcasco\t30,0\t10\t20\t20"),
+        ("foto;categoría;izquierda;arriba;derecha;abajo", "a.png;casco;30;10;50;30"),
+        (",filename,class,xmin,ymin,xmax,ymax", "0,a.png,casco,30,10,50,30"),
+        ("0,a.png,30,10,50,30,casco",),
+        ("a.png,casco,30,10,50,30",),
+        ("7,a.png,80,40,casco,30,10,50,30",),
+        ("image_id,class,bbox", 'a,casco,"[30, 10, 20, 20]"'),
+        ("image_id;clase;caja", "a;casco;30 10 20.0 20"),
+        ("image_id,class,bbox,width,height", 'a,casco,"(30.0, 10.0, 20.0, 20.0)",80,40'),
+        ("image_id,class,bbox", 'a,casco,"[0.375, 0.25, 0.25, 0.5]"'),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -84,6 +95,51 @@ def test_columns(lines: tuple[str, ...], encoding: str, awkward: Path) -> None:
         assert table.format == "csv-boxes"
         assert found(table) == {"images/a.png": [("casco", BOX)]}
         assert table.rejected == ()
+
+
+@pytest.mark.parametrize(
+    ("cells", "boxes", "told"),
+    [
+        (["[30, 10, 20, 20]"], [BOX], False),  # right of left, but below nothing: sides alone
+        (["[1, 2, 30, 20]"], [[1, 2, 31, 22]], True),
+        (["[1, 2, 30, 20]", "[40, 10, 50, 30]"], [[1, 2, 30, 20], [40, 10, 50, 30]], False),
+        (["[1, 2, 30, 20]", "[30, 10, 20, 20]"], [[1, 2, 31, 22], BOX], False),
+        (
+            ["[1, 2, 30, 20]", "[40, 10, 50, 30]", "[2, 2, 2, 2]"],
+            [[1, 2, 31, 22], [40, 10, 90, 40], [2, 2, 4, 4]],
+            True,
+        ),
+    ],
+)
+@pytest.mark.parametrize("size", ["", ",80,40"])
+def test_four_numbers_in_one_cell(
+    cells: list[str], boxes: list[list[float]], told: bool, size: str, awkward: Path
+) -> None:
+    photos(awkward, "a.png")
+    rows = [f'a.png,"{cell}"{size}' for cell in cells]
+    table = open_table(
+        table_of(awkward / "x.csv", "file,bbox" + (",width,height" if size else ""), *rows, f'a.png,""{size}')
+    )
+    assert table.objects is not None
+    fitting = [box for box in boxes if not size or box[2] <= WIDTH]  # others are refused where the size is stated
+    assert table.objects.boxes.tolist() == fitting
+    assert table.classes.names == ("object",)
+    notices = [item.reason for item in table.rejected if item.kind == "assumed"]
+    assert any("left, top, width and height" in reason for reason in notices) == told
+    assert any("class object" in reason for reason in notices)
+
+
+def test_a_cell_that_is_no_box_is_named(awkward: Path) -> None:
+    photos(awkward, "a.png")
+    cells = ['"[30, 10, 20, 20]"', '"[1, 2, 3]"', '"[1, 2, 3, 4, 5]"', "x", '"[1e999, 2, 3, 4]"']
+    table = open_table(table_of(awkward / "x.csv", "file,class,bbox", *(f"a.png,x,{cell}" for cell in cells)))
+    assert [(line, kind) for _path, line, kind in faults(table)] == [
+        (3, "number"),
+        (4, "number"),
+        (5, "number"),
+        (6, "number"),
+    ]
+    assert found(table) == {"a.png": [("x", BOX)]}
 
 
 def test_stated_sizes_are_used(awkward: Path) -> None:

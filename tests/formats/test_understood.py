@@ -59,16 +59,20 @@ def test_a_table_with_a_part_of_a_box_is_no_table_of_classes(awkward: Path, colu
 
 
 @pytest.mark.parametrize(
-    ("header", "cell"),
+    ("header", "cell", "told"),
     [
-        ("archivo;clase", "a.png"), ("arquivo;categoria", "A.PNG"), ("image_id;label", "a"), ("image;level", "a"),
-        ("id;target", "a"), ("Nombre de archivo;Categoría", "C:\\fotos\\a.png"), ("name;label", "otro/a.png"),
+        ("archivo;clase", "a.png", ""), ("arquivo;categoria", "A.PNG", "spelling"), ("image_id;label", "a", ""),
+        ("image;level", "a", ""), ("id;target", "a", ""), ("name;label", "otro/a.png", "folder"),
+        ("Nombre de archivo;Categoría", "C:\\fotos\\a.png", "folder"), ("file;class", "a.jpg", "extension"),
+        ("file;class", "/content/drive/MyDrive/train/a.png", ""), ("file;class", "0fdb2623-a.png", "upload"),
+        ("foto;raza", "a.png", ""), ("id;breed", "a", ""),
     ],
 )  # fmt: skip
-def test_tables_as_people_write_them(awkward: Path, header: str, cell: str) -> None:
+def test_tables_as_people_write_them(awkward: Path, header: str, cell: str, told: str) -> None:
     table = open_table(put(awkward, {"train/a.png": PHOTO, "t.csv": f"{header}\n{cell};gato\n"}))
     assert (table.format, list(table.names), table.classes.names) == ("csv", ["train/a.png"], ("gato",))
-    assert table.rejected == ()
+    assert [item.kind for item in table.rejected] == (["assumed"] if told else [])
+    assert all(told in item.reason and "train/a.png" in item.reason for item in table.rejected)
 
 
 def test_photos_of_two_parts_keep_them(awkward: Path) -> None:

@@ -17,6 +17,7 @@ _SEVERITIES = {
     "reduced": Severity.WARNING,
     "overlap": Severity.WARNING,
     "other-labels": Severity.NOTE,
+    "assumed": Severity.NOTE,
 }
 
 
@@ -186,6 +187,11 @@ def _notice_texts() -> dict[str, tuple[str, str, str]]:
             _("Label files of another kind"),
             _("They hold no boxes, polygons or masks. The labels are read from the other files."),
             _("Nothing needs to be done."),
+        ),
+        "assumed": (
+            _("What the labels leave open"),
+            _("Such as a photo's name in another spelling. lince took what is likely, and used the labels."),
+            _("Look at an example of each. Where one is wrong, correct the labels."),
         ),
     }
 

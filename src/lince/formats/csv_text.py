@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from lince.i18n import _
 
 CSV_SUFFIXES = (".csv", ".tsv")
 _DELIMITERS = ",;\t|"
+_DELIMITER_LINE = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # by which spreadsheets are told the delimiter
 _MAX_OPEN_QUOTES = 100  # lines that open a quotation mark for good; each has the rest of the table read again
 
 
@@ -33,9 +35,13 @@ def decode_text(data: bytes) -> str:
 def find_first_line(text: str) -> tuple[str, str]:
     """Return (line, delimiter) of the first line of ``text`` that is not blank, the empty string where there is none.
 
-    The delimiter is the one of comma, semicolon, tab and bar that occurs most often in it; a comma in a tie.
+    The delimiter is the one of comma, semicolon, tab and bar that occurs most often in it; a comma in a tie. A line
+    before it such as ``sep=;`` says which one it is.
     """
-    line = next((line for line in text.splitlines() if line.strip()), "")
+    lines = (line for line in text.splitlines() if line.strip())
+    line = next(lines, "")
+    if declared := _DELIMITER_LINE.fullmatch(line):
+        return next(lines, ""), declared[1]
     return line, max(_DELIMITERS, key=line.count)
 
 
@@ -52,14 +58,15 @@ def read_records(
 ) -> Iterator[tuple[int, list[str] | None]]:
     """Yield (line, cells) of each record of ``text`` that is not blank, by the line where it begins, from 1.
 
-    A record of several lines began with a quotation mark that nobody closed where it has not ``column_count`` cells,
-    ends with the text, or has delimiters beside line breaks in one of the columns ``keys``: its first line comes with
-    ``None``, and the lines that the mark would swallow are read as records of their own.
+    A first line that only declares the delimiter is no record. A record of several lines began with a quotation mark
+    that nobody closed where it has not ``column_count`` cells, ends with the text, or has delimiters beside line breaks
+    in one of the columns ``keys``: its first line comes with ``None``, and the lines that the mark would swallow are
+    read as records of their own.
 
     Raise ``DataError`` with ``path`` and line where the text cannot be parsed as CSV.
     """
     table = _CsvLines(path, list(io.StringIO(text, newline="")), delimiter, column_count, keys)
-    start, open_count = 0, 0
+    start, open_count = _count_declaring_lines(table.lines), 0
     while start < len(table.lines):
         start = yield from table.read_until_open_quote(start)
         open_count += 1
@@ -106,6 +113,12 @@ class _CsvLines:
             len(cells) != self.column_count
             or any(self.delimiter in cells[i] and len(cells[i].splitlines()) > 1 for i in self.keys)
         )
+
+
+def _count_declaring_lines(lines: list[str]) -> int:
+    """Return how many lines at the beginning are blank or declare the delimiter, where one does; else 0."""
+    first = next((i for i, line in enumerate(lines) if line.strip()), 0)
+    return first + 1 if lines and _DELIMITER_LINE.fullmatch(lines[first]) else 0
 
 
 def _is_unfinished(lines: list[str], delimiter: str) -> bool:

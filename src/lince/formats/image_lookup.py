@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import images
+from lince.annotations import RejectedItem
 from lince.errors import DataError
 from lince.i18n import _
 from lince.progress import SILENT, Progress
@@ -29,6 +31,9 @@ _HEADER_BYTES = 65_536  # enough for nearly every header
 _BATCH = 1024
 _MAX_IMAGE_BYTES = 2**31
 _MIN_SHARE = 0.25  # of the images in a match's folder; a folder with fewer holds pictures of another kind, as a logo
+_UPLOAD_PREFIX = re.compile(
+    r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}[-_]|[0-9a-f]{32}[-_]|[0-9a-f]{8}-)(?=[^.])"
+)  # what labelling programs put before the name of a photo
 
 
 class ImageLookup:
@@ -41,6 +46,8 @@ class ImageLookup:
     def __init__(self, tree: FileTree, excluded_folders: frozenset[str] = frozenset()) -> None:
         self.tree = tree
         self._excluded_folders = excluded_folders
+        self._guess_counts: Counter[str] = Counter()
+        self._guess_examples: dict[str, tuple[str, str]] = {}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -70,14 +77,92 @@ class ImageLookup:
         match = _closest_match(path, same_names)
         if match is None or self._is_elsewhere(match, posixpath.dirname(path), label_folder, sidecar):
             return None
+        self._record_guess(image_reference, path, match)
         return match
 
-    def find_by_name_or_stem(self, image_reference: str) -> str | None:
-        """Return the image that ``find`` gives, else the one called ``image_reference`` apart from its suffix."""
-        name = self.find(image_reference)
-        if name is not None or scan.looks_like_image(image_reference):
+    def find_by_name_or_stem(self, image_reference: str, label_folder: str = "") -> str | None:
+        """Return the image that a table calls ``image_reference``; ``None`` when there is no single best one.
+
+        It is the one that ``find`` gives, else the one of that name apart from the suffix, else the one of that name
+        apart from what an upload puts before it.
+        """
+        path = self._relative_to_root(normalise_path(image_reference))
+        name = self.find(image_reference, label_folder)
+        if name is not None or not path or "\0" in path:
             return name
-        return self.find_by_stem(f"{normalise_path(image_reference)}.jpg")
+        has_suffix = scan.looks_like_image(path)
+        name = self.find_by_stem(posixpath.join(label_folder, path if has_suffix else f"{path}.jpg"))
+        if name is not None:
+            stem = posixpath.splitext(path)[0] if has_suffix else path
+            if has_suffix and _fold(stem) == _fold(posixpath.splitext(name)[0]):
+                self._count_guess("ending", image_reference, name)
+            else:
+                self._record_guess(image_reference, stem, posixpath.splitext(name)[0], name)
+            return name
+        name = self._find_upload(path, label_folder)
+        if name is not None:
+            self._count_guess("upload", image_reference, name)
+        return name
+
+    def pop_guesses(self, label_file: str) -> list[RejectedItem]:
+        """Return a notice about ``label_file`` for each way in which it calls images otherwise than they are called.
+
+        They are about the images found since the last call.
+        """
+        texts = {
+            "case": _("{count} photos are found in another spelling: {reference} is not there, {name} is"),
+            "ending": _("{count} photos are found with another extension: {reference} is not there, {name} is"),
+            "folder": _("{count} photos are found in another folder: {reference} is not there, {name} is"),
+            "upload": _("{count} photos are found without the code of an upload: {reference} is not there, {name} is"),
+        }
+        notices = []
+        for kind, (reference, name) in self._guess_examples.items():
+            reason = texts[kind].format(count=self._guess_counts[kind], reference=reference[:200], name=name)
+            remedy = _("correct the names where another photo is meant")
+            notices.append(RejectedItem(label_file, reason, remedy, kind="assumed"))
+        self._guess_counts.clear()
+        self._guess_examples.clear()
+        return notices
+
+    def describe_near_misses(self, image_reference: str, label_folder: str = "") -> str:
+        """Return what is there instead of an image that was not found, as a part of a sentence; '' for nothing."""
+        path = normalise_path(image_reference)
+        file_name = posixpath.basename(path)
+        stem = posixpath.splitext(file_name)[0] if scan.looks_like_image(file_name) else file_name
+        same_names = self._by_name.get(file_name) or self._by_folded_name.get(_fold(path)) or ()
+        same_names = same_names or self._by_folded_stem.get(_fold(stem)) or ()
+        if len(same_names) > 1:
+            return _("several photos have that name: {names}").format(names=", ".join(same_names[:3]))
+        if same_names:
+            return _("{name} has that name, but is in another place").format(name=same_names[0])
+        alike = self._by_loose_stem.get(_loosen(stem)) if _loosen(stem) else None
+        return _("{name} is called almost so").format(name=alike[0]) if alike else ""
+
+    def _record_guess(self, image_reference: str, path: str, match: str, name: str = "") -> None:
+        """Count an image found by its name alone, where its case or its folders are not those of ``path``.
+
+        ``match`` is what was found for ``path``; ``name`` is the image where that is no whole name.
+        """
+        found, meant = (unicodedata.normalize("NFC", text) for text in (match, posixpath.normpath(path)))
+        if posixpath.basename(found) != posixpath.basename(meant):
+            self._count_guess("case", image_reference, name or match)
+        elif "/" in meant and not (f"/{meant}".endswith(f"/{found}") or f"/{found}".endswith(f"/{meant}")):
+            self._count_guess("folder", image_reference, name or match)
+
+    def _count_guess(self, kind: str, image_reference: str, name: str) -> None:
+        self._guess_counts[kind] += 1
+        self._guess_examples.setdefault(kind, (image_reference.strip(), name))
+
+    def _find_upload(self, path: str, label_folder: str) -> str | None:
+        """Return the image called ``path`` apart from an upload's code before one of the two names."""
+        folder, file_name = posixpath.split(path)
+        bare = _strip_upload_code(file_name)
+        if bare != file_name:
+            same_names: Sequence[str] = self._by_name.get(bare) or self._by_folded_name.get(_fold(bare)) or ()
+        else:
+            same_names = self._by_bare_name.get(_fold(file_name)) or ()
+        match = _closest_match(path, same_names)
+        return None if match is None or self._is_elsewhere(match, folder, label_folder, False) else match
 
     def find_by_stem(self, label_file: str) -> str | None:
         """Return the image whose name is that of ``label_file`` apart from the suffix; ``None`` as in ``find``.
@@ -151,6 +236,24 @@ class ImageLookup:
         """Image names by their file name without suffix, as ``_fold`` gives it."""
         return _join_by_fold(self._by_stem)
 
+    @cached_property
+    def _by_bare_name(self) -> dict[str, list[str]]:
+        """Names of images that begin with an upload's code, by their folded file name without it."""
+        names_by_text: dict[str, list[str]] = {}
+        for file_name, names in self._by_name.items():
+            bare = _strip_upload_code(file_name)
+            if bare != file_name:
+                names_by_text.setdefault(bare, []).extend(names)
+        return _join_by_fold(names_by_text)
+
+    @cached_property
+    def _by_loose_stem(self) -> dict[str, list[str]]:
+        """Image names by their file name as ``_loosen`` gives it."""
+        names_by_text: dict[str, list[str]] = {}
+        for stem, names in self._by_stem.items():
+            names_by_text.setdefault(_loosen(stem), []).extend(names)
+        return names_by_text
+
     def _relative_to_root(self, path: str) -> str:
         """Return a full path below the root relative to it; any other path unchanged."""
         root = os.path.abspath(self.tree.root) if isinstance(self.tree, LocalFolder) else ""
@@ -215,6 +318,25 @@ def _join_by_fold(names_by_text: dict[str, list[str]]) -> dict[str, list[str]]:
 def _fold(path: str) -> str:
     """Return the file name in ``path`` without case, and in Unicode form NFC."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", posixpath.basename(path)).casefold())
+
+
+def _strip_upload_code(file_name: str) -> str:
+    """Return a file name without the code that an upload put before it.
+
+    >>> _strip_upload_code("0fdb2623-cat.jpg")
+    'cat.jpg'
+    """
+    found = _UPLOAD_PREFIX.match(file_name)
+    return file_name[found.end() :] if found else file_name
+
+
+def _loosen(stem: str) -> str:
+    """Return a file name without suffix in lower case, its letters alone, and its numbers without leading zeros.
+
+    >>> _loosen("IMG_0012 (copy)")
+    'img12copy'
+    """
+    return "".join(re.findall(r"[^\W\d_]+|[1-9]\d*|0(?!\d)", unicodedata.normalize("NFC", stem).casefold()))
 
 
 def _closest_match(path: str, candidates: Sequence[str]) -> str | None:

@@ -6,7 +6,10 @@ Layouts that are read:
 - OpenImages V4 to V7 (``ImageID,...,LabelName,...,XMin,XMax,YMin,YMax``, fractions of the image's sides), with the
   names of classes in ``class-descriptions.csv``
 - without header, makesense.ai's (``class,left,top,width,height,image,width,height``)
-- without header, RetinaNet's (``image,left,top,right,bottom,class``)
+- without header, RetinaNet's (``image,left,top,right,bottom,class``), the same with the class before the box, and the
+  tutorials', all also after a column of row numbers
+- Kaggle's, with ``[left, top, width, height]`` or ``[left, top, right, bottom]`` in one cell; without a class, all are
+  of the class ``object``
 
 A row with an empty box and class says that the image shows no object. A table whose numbers are all within 0 and 1, not
 all whole, holds fractions of the image's sides.
@@ -17,14 +20,17 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lince.errors import AmbiguousError, DataError
 from lince.formats.builders.class_index import ClassIndex
-from lince.formats.builders.object_table import ObjectTableBuilder, RawObject
+from lince.formats.builders.object_table import EDGE_TOLERANCE, Box, ObjectTableBuilder, RawObject
 from lince.formats.csv_boxes import columns as csv_boxes_columns
-from lince.formats.csv_boxes.columns import BoxColumns
-from lince.formats.csv_boxes.rows import BoxRow, read_rows
+from lince.formats.csv_boxes.columns import CELL, BoxColumns
+from lince.formats.csv_boxes.rows import SINGLE_CLASS, BoxRow, read_rows
 from lince.formats.csv_boxes.writer import HEADER, image_path, write
 from lince.formats.csv_text import CSV_SUFFIXES, decode_text, split_cells
 from lince.formats.format import Capability, Format
@@ -101,7 +107,14 @@ class _TableReader:
     def read_tables(self, tables: Mapping[str, tuple[BoxColumns, list[BoxRow]]], progress: Progress) -> LabelTable:
         """Return the table of all images; ``tables`` gives columns and rows by file name."""
         for name, (columns, rows) in tables.items():
-            self._group_by_image(name, rows, columns.normalised or _are_normalised(rows))
+            normalised = columns.normalised or _are_normalised(rows)
+            self._group_by_image(name, rows, normalised)
+            if columns.box_format == CELL:
+                self._resolve_cells(name, normalised, progress)
+            if columns.label is None:
+                reason = _("no column for the class: all objects are of the class {name}").format(name=SINGLE_CLASS)
+                self._builder.reject(name, reason, _("add a column class where there are several"), kind="assumed")
+            self._builder.rejected += self._image_lookup.pop_guesses(name)
         tree = self._image_lookup.tree
         normalised_images = [image_name for image_name, image in self._images.items() if image.normalised]
         sizes = read_sizes_by_name(tree, normalised_images, progress)
@@ -126,6 +139,8 @@ class _TableReader:
                 reason = _("no such file: {name} ({count} rows)").format(
                     name=image_reference[:200], count=len(image_rows)
                 )
+                if near := self._image_lookup.describe_near_misses(image_reference, label_folder):
+                    reason += f"; {near}"
                 remedy = _("add it, or remove the rows")
                 self._builder.reject(name, reason, remedy, image_rows[0].line, "no-image")
                 continue
@@ -137,6 +152,28 @@ class _TableReader:
                 photo=image_name, other=image.table_name, count=len(image_rows)
             )
             self._builder.reject(name, reason, _("remove it from one of the two"), image_rows[0].line, "double")
+
+    def _resolve_cells(self, name: str, normalised: bool, progress: Progress) -> None:
+        """Give the images of a table their boxes: the numbers in its cells are corners, or left, top and sides.
+
+        Where only one of the two fits into the images, it is that one; else it is the latter, and told.
+        """
+        table_images = {key: image for key, image in self._images.items() if image.table_name == name}
+        unknown = [key for key, image in table_images.items() if not (normalised or all(image.size))]
+        sizes = read_sizes_by_name(self._image_lookup.tree, unknown, progress)
+        boxes, limits = [], []
+        for key, image in table_images.items():
+            height, width = (1, 1) if normalised else sizes.get(key, image.size)
+            own = [row.box for row in image.rows if row.box is not None]
+            boxes += own
+            limits += [(width, height) if width and height else (np.inf, np.inf)] * len(own)
+        are_corners = _tell_corners(np.array(boxes).reshape(-1, 4), np.array(limits).reshape(-1, 2), normalised)
+        if boxes and are_corners is None:
+            reason = _("boxes are read as left, top, width and height, though they could be left, top, right, bottom")
+            remedy = _("if they are, divide them into the columns xmin, ymin, xmax, ymax")
+            self._builder.reject(name, reason, remedy, kind="assumed")
+        for image in table_images.values() if not are_corners else ():
+            image.rows = [row if row.box is None else replace(row, box=_join_sides(row.box)) for row in image.rows]
 
     def _add_image(self, image_name: str, image: _ImageRows, size: tuple[int, int] | None) -> None:
         """Add an image and its objects; rows of another split than its first row are rejected.
@@ -172,7 +209,7 @@ def find_image(image_lookup: ImageLookup, image_reference: str, label_folder: st
 
     OpenImages writes the file name without suffix; the image of that stem is taken then.
     """
-    image_name = image_lookup.find(image_reference, label_folder) or image_lookup.find_by_stem(f"{image_reference}.jpg")
+    image_name = image_lookup.find_by_name_or_stem(image_reference, label_folder)
     return image_name if image_name is not None and is_encodable_text(image_name) else None
 
 
@@ -249,6 +286,24 @@ def _are_normalised(rows: list[BoxRow]) -> bool:
     """Whether boxes are fractions of the image's sides: all numbers are within 0 and 1, not all whole."""
     values = list(_iterate_coordinates(rows))
     return all(0 <= value <= 1 for value in values) and any(0 < value < 1 for value in values)
+
+
+def _tell_corners(boxes: NDArray[np.float64], limits: NDArray[np.float64], normalised: bool) -> bool | None:
+    """Return whether boxes (M, 4) in images of ``limits`` (M, 2), width and height, are corners or left, top and sides.
+
+    ``None`` when they can be both, or neither: a box that fits as one only decides, unless another fits as the other.
+    """
+    tolerance = 1e-6 if normalised else EDGE_TOLERANCE
+    fit_as_corners = ((boxes[:, 2:] > boxes[:, :2]) & (boxes[:, 2:] <= limits + tolerance)).all(axis=1)
+    fit_as_sides = ((boxes[:, 2:] > 0) & (boxes[:, :2] + boxes[:, 2:] <= limits + tolerance)).all(axis=1)
+    corners_only, sides_only = int((fit_as_corners & ~fit_as_sides).sum()), int((fit_as_sides & ~fit_as_corners).sum())
+    return None if (corners_only > 0) == (sides_only > 0) else corners_only > 0
+
+
+def _join_sides(box: Box) -> Box:
+    """Return (left, top, right, bottom) of (left, top, width, height)."""
+    left, top, width, height = box
+    return left, top, left + width, top + height
 
 
 def _iterate_coordinates(rows: list[BoxRow]) -> Iterator[float]:

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lince.formats.builders.object_table import Box, ObjectTableBuilder
-from lince.formats.csv_boxes.columns import CENTRE, XYXY, BoxColumns
+from lince.formats.csv_boxes.columns import CELL, CENTRE, XYXY, BoxColumns, parse_box_cell
 from lince.formats.csv_text import decode_text, read_records
 from lince.i18n import _
 from lince.parsing.json_reader import is_encodable_text
 from lince.splits import SPLIT_WORDS, UNASSIGNED, find_split_words, infer_split_from_folders
 from lince.storage.tree import FileTree
 
+SINGLE_CLASS = "object"  # of tables without a column for the class
 _MAX_SIDE = 2**31 - 1
+_NO_VALUE_WORDS = {"nan", "none", "null", "[]"}  # in a cell for a whole box
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class BoxRow:
     """One row of a table of boxes.
 
     ``line`` is its line in the file, from 1; ``image_reference`` what it calls its image. ``box`` is (left, top, right,
-    bottom) in pixels, or in fractions of the image's sides; ``None`` for an image that shows no object. ``size`` is
+    bottom) in pixels, or in fractions of the image's sides; ``None`` for an image that shows no object. Where the
+    columns' ``box_format`` is ``CELL``, its last two numbers are as they stand there. ``size`` is
     (height, width) of the image in pixels, zeros when unknown.
     """
 
@@ -77,7 +80,7 @@ def _read_lines(tree: FileTree, name: str, columns: BoxColumns) -> Iterator[tupl
 
     Raise ``DataError`` where the text cannot be parsed as CSV.
     """
-    keys = (columns.file, columns.label, *columns.box)
+    keys = (columns.file, *columns.box) if columns.label is None else (columns.file, columns.label, *columns.box)
     rows = read_records(tree.root / name, decode_text(tree.read(name)), columns.delimiter, columns.column_count, keys)
     if columns.has_header:
         next(rows, None)
@@ -90,13 +93,17 @@ def _parse_row(line: int, cells: Sequence[str], columns: BoxColumns, split: int)
         raise _RowError(
             _("{found} columns instead of {expected}").format(found=len(cells), expected=columns.column_count)
         )
-    image_reference, class_name = cells[columns.file].strip(), cells[columns.label].strip()
+    image_reference = cells[columns.file].strip()
+    class_name = SINGLE_CLASS if columns.label is None else cells[columns.label].strip()
     if not image_reference or not is_encodable_text(image_reference + class_name):
         raise _RowError(_("no file"))
-    box = _parse_box([cells[i].strip() for i in columns.box], columns)
+    if columns.box_format == CELL:
+        box = _parse_cell(cells[columns.box[0]].strip())
+    else:
+        box = _parse_box([cells[i].strip() for i in columns.box], columns)
     if box is not None and not class_name:
         raise _RowError(_("no class"), "no-class")
-    if box is None and class_name:
+    if box is None and class_name and columns.label is not None:
         raise _RowError(_("a class without a box"))
     flags = sum({flag for i, flag in columns.flags.items() if cells[i].strip().lower() in ("1", "true", "yes")})
     size = (0, 0)
@@ -114,6 +121,17 @@ def _parse_box(cells: Sequence[str], columns: BoxColumns) -> Box | None:
     if columns.box_format == CENTRE:
         left, top = left - third / 2, top - fourth / 2
     return (left, top, third, fourth) if columns.box_format == XYXY else (left, top, left + third, top + fourth)
+
+
+def _parse_cell(cell: str) -> Box | None:
+    """Return the four numbers in a cell; ``None`` when it is empty. Raise ``_RowError`` where it holds other things."""
+    if not cell or cell.lower() in _NO_VALUE_WORDS:
+        return None
+    numbers = [float(text) for text in parse_box_cell(cell)]
+    if not numbers:
+        raise _RowError(_("not the four numbers of a box: {text}").format(text=cell[:40]), "number")
+    first, second, third, fourth = numbers
+    return first, second, third, fourth
 
 
 def _parse_number(cell: str, columns: BoxColumns) -> float:

@@ -1,77 +1,59 @@
-"""Reads a CSV table of image files and classes, as a spreadsheet or a program writes it."""
+"""Reads CSV tables of image files and classes, as a spreadsheet or a program writes them."""
 
 from __future__ import annotations
 
 import os
-import re
-import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import posixpath
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from lince.annotations import RejectedItem
 from lince.errors import AmbiguousError, DataError, UsageError
-from lince.formats.builders.classification_table import ClassificationTableBuilder
-from lince.formats.csv_boxes import columns as csv_boxes_columns
+from lince.formats.builders.classification_table import ClassificationTableBuilder, shorten_list
+from lince.formats.csv_boxes.rows import infer_split
+from lince.formats.csv_classes.class_cells import parse_class_list
+from lince.formats.csv_classes.columns import ClassColumns, detect_columns, names_photos
+from lince.formats.csv_classes.rows import ClassTable, RowReader, relative_name
 from lince.formats.csv_classes.writer import image_path, write
-from lince.formats.csv_text import CSV_SUFFIXES, decode_text, find_first_line, read_records, split_cells
+from lince.formats.csv_text import CSV_SUFFIXES, decode_text, read_records, split_cells
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup
 from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.progress import SILENT, Progress
-from lince.splits import SPLIT_WORDS, UNASSIGNED, infer_split_from_folders
+from lince.splits import UNASSIGNED, infer_split_from_folders
 from lince.storage.tree import DataLocation, FileTree, LocalFolder
 
 NAME = "csv"
-# English, Spanish and Portuguese, in the form that ``_normalise_header`` gives.
-_HEADERS_BY_ROLE = {
-    "file": (
-        "path", "file_path", "filepath", "filename", "file_name", "file", "image", "image_path", "image_name", "img",
-        "archivo", "fichero", "nombre_archivo", "nombre_de_archivo", "imagen", "foto", "ruta", "arquivo",
-        "nome_arquivo", "nome_do_arquivo", "imagem", "caminho",
-    ),
-    "class": (
-        "class", "class_name", "label", "category", "species", "clase", "etiqueta", "categoria", "especie", "classe",
-        "rotulo",
-    ),
-    "split": ("split", "set", "subset", "partition", "conjunto", "particion", "particao"),
-}  # fmt: skip
-# Headers that others have too: they count where no other column names the file, and the first rows name photos.
-_OTHER_FILE_HEADERS = ("image_id", "imageid", "id_code", "photo", "name", "id")
-_OTHER_CLASS_HEADERS = ("level", "target", "diagnosis")  # where no other column names the class
-_NO_CLASS_WORDS = {"", "nan", "#n/a"}  # what pandas and Excel write for an empty cell
-_SEPARATORS = re.compile(r"\s*[|;,/\s]\s*")  # between several classes in one cell
-_MAX_PROBES = 20
-
-
-@dataclass(frozen=True)
-class _HeaderColumns:
-    """The columns of a table, as indices from 0, their number, and the delimiter.
-
-    ``file`` names the image, ``label`` its class; ``split`` is ``None`` when there is no such column. ``is_guess``: the
-    header of ``file`` alone does not say that it names a file.
-    """
-
-    delimiter: str
-    column_count: int
-    file: int
-    label: int
-    split: int | None
-    is_guess: bool = False
+_HEAD_BYTES = 16_384
+_MAX_PROBES = 20  # rows in which photos are looked for
+_MAX_TABLES = 64  # in the folders of splits
+_TEMPLATE_WORD = "submission"  # in the name of a table to fill in, such as Kaggle's
 
 
 def detect(location: DataLocation) -> str | None:
     """Return the names of the tables of classes, ``None`` when there are none.
 
-    Of a folder, the CSV files directly in it are looked at.
+    Of a folder, the CSV files directly in it are looked at, else those in folders named after splits.
     """
-    tables = [name for name in _find_tables(location) if _is_table(location.tree, name)]
-    return _("tables: {names}").format(names=", ".join(tables)) if tables else None
+    tables = _find_tables(location)
+    if not tables:
+        return None
+    names, columns = ", ".join(list(tables)[:4]), next(iter(tables.values()))
+    if columns is not None and columns.indicators:
+        return _("tables with a column of 0 and 1 for each class: {names}; {classes}").format(
+            names=names, classes=shorten_list(list(columns.indicators.values()))
+        )
+    if columns is not None and columns.label_name:
+        return _("tables: {names}; the column {column} is taken for the class").format(
+            names=names, column=columns.label_name
+        )
+    return _("tables: {names}").format(names=names)
 
 
 def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
-    """Read a table with one row per image; its columns are found by their names in the header.
+    """Read a table with one row per image, or one for each split; columns are found by their names in the header.
 
     Image files are looked for beside the table, in ``images`` beside it, and the same one folder up; else by their
     names alone, with or without suffix. Rows that cannot be used are rejected with their lines, and all rows of an
@@ -79,225 +61,127 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
     several tables or columns fit, ``UsageError`` when a column is missing, ``DataError`` when the file cannot be
     parsed.
     """
-    tree, tables = location.tree, _find_tables(location)
-    if len(tables) != 1:
-        tables = [name for name in tables if _is_table(tree, name)]
-    if len(tables) != 1:
+    tree = location.tree
+    names, templates = _choose_tables(location)
+    tables = [_load_table(tree, name) for name in names]
+    image_tree, prefix = _find_image_root(tree, tables[0], only_here=len(tables) > 1)
+    builder = ClassificationTableBuilder()
+    reader = RowReader(image_tree, builder)
+    for table in tables:
+        if len(tables) == 1:
+            reader.read_table(table, prefix, None)
+        else:
+            reader.read_table(table, _find_image_root(tree, table, only_here=True)[1], infer_split(table.name))
+    for name in templates:
+        reason, remedy = _("a table to fill in, not one of labels"), _("give it as the data if it is one")
+        builder.reject(RejectedItem(name, reason, remedy, kind="other-labels"))
+    if image_tree.root.is_relative_to(tree.root) and not tree.is_remote:  # a parent folder holds other things too
+        reader.reject_unnamed(names)
+    return builder.build_table(image_tree, NAME, progress)
+
+
+def _find_tables(location: DataLocation) -> dict[str, ClassColumns | None]:
+    """Return the columns of the file named, or of the tables in the folder itself, else in the folders of splits.
+
+    They are ``None`` where they are ambiguous, so that ``read`` can say so.
+    """
+    tree = location.tree
+    names = [location.file] if location.file else tree.listing.list_files()
+    names = [name for name in names if name.lower().endswith(CSV_SUFFIXES)]
+    tables = _probe_tables(tree, names)
+    if tables or location.file:
+        return tables
+    inner = tree.listing.find_by_suffix(*CSV_SUFFIXES)
+    return _probe_tables(tree, [name for name in inner if infer_split_from_folders(name) != UNASSIGNED][:_MAX_TABLES])
+
+
+def _choose_tables(location: DataLocation) -> tuple[list[str], list[str]]:
+    """Return the tables to read, and those beside them that are to be filled in.
+
+    Several must be one for each split. Raise ``AmbiguousError`` when they are not, or there is none.
+    """
+    if location.file:
+        return [location.file], []
+    found = list(_find_tables(location))
+    if not found:
+        found = [name for name in location.tree.listing.list_files() if name.lower().endswith(CSV_SUFFIXES)]
+        names, templates = (found, []) if len(found) == 1 else ([], [])
+    else:
+        templates = [name for name in found if _TEMPLATE_WORD in posixpath.basename(name).lower()]
+        names = [name for name in found if name not in templates] or found
+    splits = {split for name in names if (split := infer_split(name)) != UNASSIGNED}
+    if len(names) != 1 and (not names or len(splits) < len(names)):
         raise AmbiguousError(
             _("{path} contains {count} tables: {names}.").format(
-                path=location.path, count=len(tables), names=", ".join(tables) or _("none")
+                path=location.path, count=len(names), names=", ".join(names) or _("none")
             ),
             _("Expected one, with a column for the file and one for the class."),
             _("Give one table as the data."),
         )
-    path = tree.root / tables[0]
-    text = decode_text(tree.read(tables[0]))
-    header = _parse_header(path, text)
-    rows = list(_read_rows(path, text, header))
-    whole_rows = [row for _line, row in rows if row is not None and len(row) == header.column_count]
-    _require_class_names(path, whole_rows, header)
-    image_tree, prefix = _find_image_root(tree, whole_rows, header)
-    reader = _RowReader(tables[0], image_tree, prefix, header)
-    builder = reader.read_rows(rows)
-    if image_tree.root.is_relative_to(tree.root) and not tree.is_remote:  # a parent folder holds other things too
-        reader.reject_unnamed()
-    return builder.build_table(image_tree, NAME, progress)
+    return names, [name for name in templates if name not in names]
 
 
-class _RowReader:
-    """Adds the rows of a table to a ``ClassificationTableBuilder``; each image counts once.
+def _probe_tables(tree: FileTree, names: Sequence[str]) -> dict[str, ClassColumns | None]:
+    """Return the columns of those of the files ``names`` that begin as tables of classes, ``None`` for ambiguous ones.
 
-    ``tree`` holds the images; ``prefix`` comes before the file names in the table to give names in it.
+    Where the header alone does not say what the columns are, one of the first rows must name a photo.
     """
-
-    def __init__(self, table_name: str, tree: FileTree, prefix: str, header: _HeaderColumns) -> None:
-        self.table_name = table_name
-        self.tree = tree
-        self.prefix = prefix
-        self.header = header
-        self.builder = ClassificationTableBuilder()
-        self._image_lookup = ImageLookup(tree)
-        self._names: dict[str, str | None] = {}
-
-    def read_rows(self, rows: Sequence[tuple[int, list[str] | None]]) -> ClassificationTableBuilder:
-        """Return the builder with all usable ``rows``, given as (line, cells)."""
-        usable_rows = [(line, cells) for line, cells in rows if self._check_row(line, cells) and cells is not None]
-        classes_by_image: dict[str, set[str]] = {}
-        for _line, cells in usable_rows:
-            classes_by_image.setdefault(self._image_name(cells), set()).add(self._class_name(cells))
-        known = {name for _line, cells in usable_rows if not _SEPARATORS.search(name := self._class_name(cells))}
-        folder_splits = {name: infer_split_from_folders(name) for name in classes_by_image}
-        if len(set(folder_splits.values()) - {UNASSIGNED}) < 2:
-            folder_splits = {}  # a single part is no division
-        added_images: set[str] = set()
-        for line, cells in usable_rows:
-            name, class_name = self._image_name(cells), self._class_name(cells)
-            several = sorted(classes_by_image[name]) if len(classes_by_image[name]) > 1 else []
-            several = several or _split_classes(class_name, known)
-            if several:
-                reason = _("{name} has several classes: {classes}").format(name=name, classes=", ".join(several))
-                self._reject_row(line, reason, "several-classes", _("keep one"))
-            elif name in added_images:
-                self._reject_row(line, _("{name} appears twice").format(name=name), "double")
-            else:
-                added_images.add(name)
-                split = (
-                    self._parse_split(cells) if self.header.split is not None else folder_splits.get(name, UNASSIGNED)
-                )
-                self.builder.add_images([name], class_name, split)
-        return self.builder
-
-    def reject_unnamed(self) -> None:
-        """Reject the images of the tree that no row names."""
-        named = {name for name in self._names.values() if name is not None}
-        for name in self._image_lookup.names:
-            if name not in named:
-                reason = _("no row of {table} names it").format(table=self.table_name)
-                self.builder.reject(RejectedItem(name, reason, _("add a row for it"), kind="unlabelled"))
-
-    def _check_row(self, line: int, cells: list[str] | None) -> bool:
-        """Whether the row can be used by itself; if not, it is rejected."""
-        if cells is None:
-            reason = _("a quotation mark opens here and is not closed")
-            self._reject_row(line, reason, "row", _("close it or remove it"))
-            return False
-        reason, kind = self._find_problem(cells)
-        if reason:
-            self._reject_row(line, reason, kind)
-        return not reason
-
-    def _find_problem(self, cells: list[str]) -> tuple[str, str]:
-        """Return why the row cannot be used by itself, and the kind of the rejection; empty when it can."""
-        header = self.header
-        if len(cells) != header.column_count:
-            reason = _("{found} columns instead of {expected}").format(found=len(cells), expected=header.column_count)
-            return reason, "row"
-        if not cells[header.file].strip():
-            return _("no file"), "row"
-        word = self._split_word(cells)
-        if header.split is not None and word not in {"", *SPLIT_WORDS}:
-            return _("unknown split '{word}'").format(word=word), "split"
-        if self._find_image(cells) is None:
-            return _("no such file: {name}").format(name=cells[header.file].strip()), "no-image"
-        if self._class_name(cells).lower() in _NO_CLASS_WORDS:
-            return _("no class"), "no-class"
-        return "", ""
-
-    def _reject_row(self, line: int, reason: str, kind: str, remedy: str = "") -> None:
-        remedy = remedy or _("correct the line or remove it")
-        self.builder.reject(RejectedItem(self.table_name, reason, remedy, line, kind))
-
-    def _find_image(self, cells: list[str]) -> str | None:
-        """Return the image file of a row, as the tree calls it; ``None`` when there is no single one."""
-        cell = cells[self.header.file]
-        if cell not in self._names:
-            name = _relative_name(self.tree.root, cell, self.prefix)
-            is_file = self.tree.has(name)
-            can_search = not is_file and not self.tree.is_remote
-            self._names[cell] = (
-                name if is_file else self._image_lookup.find_by_name_or_stem(cell) if can_search else None
-            )
-        return self._names[cell]
-
-    def _image_name(self, cells: list[str]) -> str:
-        """Return the image file of a usable row, as the tree calls it."""
-        return self._find_image(cells) or ""
-
-    def _class_name(self, cells: list[str]) -> str:
-        return cells[self.header.label].strip()
-
-    def _split_word(self, cells: list[str]) -> str:
-        """Return what a row has in the split column, in lower case; empty without such a column."""
-        return cells[self.header.split].strip().lower() if self.header.split is not None else ""
-
-    def _parse_split(self, cells: list[str]) -> int:
-        return SPLIT_WORDS.get(self._split_word(cells), UNASSIGNED)
+    is_photo = _make_photo_test(tree)
+    tables: dict[str, ClassColumns | None] = {}
+    for name in names:
+        try:
+            text = _read_head(tree, name)
+            columns = detect_columns(tree.root / name, text, is_photo)
+        except AmbiguousError:
+            tables[name] = None
+            continue
+        except (UsageError, DataError):
+            continue
+        rows = [split_cells(line, columns.delimiter) for line in text.splitlines()[:_MAX_PROBES]]
+        is_sure = not columns.is_guess or names_photos(text, columns, is_photo)
+        if is_sure and not _find_record_cell(rows[columns.has_header :], columns):
+            tables[name] = columns
+    return tables
 
 
-def _find_tables(location: DataLocation) -> list[str]:
-    """Return the CSV file named, or those in the folder itself."""
-    names = [location.file] if location.file else location.tree.listing.list_files()
-    return [name for name in names if name.lower().endswith(CSV_SUFFIXES)]
+def _read_head(tree: FileTree, name: str) -> str:
+    """Return the first lines of a table, without one that is cut off; raise ``DataError`` when it cannot be read."""
+    data = tree.head(name, _HEAD_BYTES)
+    text = decode_text(data)
+    return text[: text.rfind("\n") + 1] or text if len(data) == _HEAD_BYTES else text
 
 
-def _is_table(tree: FileTree, name: str) -> bool:
-    """Whether a file begins with a header of this format; an ambiguous one counts, so that ``read`` can say so.
-
-    Where only a header in ``_OTHER_FILE_HEADERS`` may name the file, one of the first rows must name a photo.
-    """
-    try:
-        text = decode_text(tree.head(name, 4096))
-        header = _parse_header(tree.root / name, text)
-    except AmbiguousError:
-        return True
-    except (UsageError, DataError):
-        return False
-    return not header.is_guess or _names_photos(tree, text, header)
-
-
-def _names_photos(tree: FileTree, text: str, header: _HeaderColumns) -> bool:
-    """Whether one of the first rows of ``text`` names a photo in the tree."""
-    rows = [split_cells(line, header.delimiter) for line in text.splitlines()[1:_MAX_PROBES]]
-    cells = [row[header.file] for row in rows if len(row) == header.column_count]
+def _make_photo_test(tree: FileTree) -> Callable[[str], bool]:
+    """Return a function that says whether a table that calls an image so means one in ``tree``."""
     image_lookup = ImageLookup(tree)
-    return any(image_lookup.find_by_name_or_stem(cell) is not None for cell in cells)
+    return cache(lambda reference: image_lookup.find_by_name_or_stem(reference) is not None)
 
 
-def _parse_header(path: Path, text: str) -> _HeaderColumns:
-    """Return the columns in the first line of ``text``; ``path`` is that of the file, for messages.
-
-    Raise ``UsageError`` for a table of boxes or without file or class, ``AmbiguousError`` when two columns could be one
-    of these.
-    """
-    header_line, delimiter = find_first_line(text)
-    names = [_normalise_header(name) for name in header_line.split(delimiter)]
-    box_columns = csv_boxes_columns.find_shape_columns(names)
-    if box_columns:
-        raise UsageError(
-            _("{path} is a table of boxes (columns {names}).").format(path=path, names=", ".join(box_columns)),
-            _("Expected one class for each image: a column for the file and one for the class."),
-        )
-    positions = {
-        role: [i for i, name in enumerate(names) if name in headers] for role, headers in _HEADERS_BY_ROLE.items()
-    }
-    is_guess = not positions["file"]
-    for role, headers in (("file", _OTHER_FILE_HEADERS), ("class", _OTHER_CLASS_HEADERS)):
-        positions[role] = positions[role] or [names.index(header) for header in headers if header in names][:1]
-    ambiguous_names = [names[i] for indices in positions.values() if len(indices) > 1 for i in indices]
-    if ambiguous_names:
-        raise AmbiguousError(
-            _("{path} has ambiguous columns: {names}.").format(path=path, names=", ".join(ambiguous_names)),
-            _("Expected one column for the file, one for the class, at most one for the split."),
-            _("Remove or rename the others."),
-        )
-    if not positions["file"] or not positions["class"]:
-        raise UsageError(
-            _("{path} has the columns {names}.").format(path=path, names=", ".join(names)),
-            _("Expected one of {files} and one of {classes}.").format(
-                files=", ".join(_HEADERS_BY_ROLE["file"]), classes=", ".join(_HEADERS_BY_ROLE["class"])
-            ),
-            _("Put the column names in the first line."),
-        )
-    split = positions["split"][0] if positions["split"] else None
-    return _HeaderColumns(delimiter, len(names), positions["file"][0], positions["class"][0], split, is_guess)
+def _load_table(tree: FileTree, name: str) -> ClassTable:
+    """Return a table; raise ``UsageError``, ``AmbiguousError`` or ``DataError`` as ``read`` does."""
+    path = tree.root / name
+    text = decode_text(tree.read(name))
+    columns = detect_columns(path, text, _make_photo_test(tree))
+    records = read_records(path, text, columns.delimiter, columns.column_count, columns.keys)
+    if columns.has_header:
+        next(records, None)
+    table = ClassTable(name, columns, list(records))
+    _require_class_names(path, table)
+    return table
 
 
-def _normalise_header(name: str) -> str:
-    """Return a column name in lower case, without accents, with ``_`` for spaces and ``-``."""
-    decomposed = unicodedata.normalize("NFKD", csv_boxes_columns.normalise_header(name))
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
+def _find_record_cell(rows: Sequence[list[str]], columns: ClassColumns) -> str:
+    """Return the first class that is a list of records in JSON, as in Label Studio's CSV; empty for none."""
+    if columns.label is None:
+        return ""
+    cells = (row[columns.label].strip() for row in rows if len(row) == columns.column_count)
+    cell = next((cell for cell in cells if cell), "")
+    return cell if cell.startswith(("[{", "{", "[[")) and parse_class_list(cell) is None else ""
 
 
-def _split_classes(cell: str, known: set[str]) -> list[str]:
-    """Return the classes that a cell lists, where all of them are ``known`` from other rows; else none."""
-    parts = _SEPARATORS.split(cell)
-    return parts if len(parts) > 1 and cell not in known and known.issuperset(parts) else []
-
-
-def _require_class_names(path: Path, rows: Sequence[list[str]], header: _HeaderColumns) -> None:
+def _require_class_names(path: Path, table: ClassTable) -> None:
     """Raise ``UsageError`` when the classes are lists or records in JSON, as in Label Studio's CSV."""
-    cell = next((row[header.label].strip() for row in rows if row[header.label].strip()), "")
-    if cell.startswith(("[{", "{", "[[")):
+    if cell := _find_record_cell(table.whole_rows, table.columns):
         raise UsageError(
             _("{path} holds annotations of another program in its column of classes: {text}.").format(
                 path=path, text=cell[:60] + "..."
@@ -307,40 +191,24 @@ def _require_class_names(path: Path, rows: Sequence[list[str]], header: _HeaderC
         )
 
 
-def _read_rows(path: Path, text: str, header: _HeaderColumns) -> Iterator[tuple[int, list[str] | None]]:
-    """Yield (line, cells) of each row below the header as ``read_records`` does.
-
-    Raise ``DataError`` where the text cannot be parsed as CSV.
-    """
-    rows = read_records(path, text, header.delimiter, header.column_count, (header.file, header.label))
-    next(rows, None)
-    return rows
-
-
-def _find_image_root(tree: FileTree, rows: Sequence[list[str]], header: _HeaderColumns) -> tuple[FileTree, str]:
+def _find_image_root(tree: FileTree, table: ClassTable, only_here: bool) -> tuple[FileTree, str]:
     """Return the tree in which one of the first images is found, and the prefix of the table's file names in it.
 
-    Full paths do not count. Without any image found it is ``tree`` itself.
+    With ``only_here`` it is always ``tree``. Full paths do not count. Without any image found it is ``tree`` itself,
+    and the prefix that of the table.
     """
-    cells = [row[header.file] for row in rows[:_MAX_PROBES] if not os.path.isabs(row[header.file].strip())]
-    candidates: list[tuple[FileTree, str]] = [(tree, ""), (tree, "images/")]
-    if isinstance(tree, LocalFolder):
+    cells = [row[table.columns.file] for row in table.whole_rows[:_MAX_PROBES]]
+    cells = [cell for cell in cells if not os.path.isabs(cell.strip())]
+    folder = posixpath.join(posixpath.dirname(table.name), "")
+    candidates: list[tuple[FileTree, str]] = [(tree, folder), (tree, ""), (tree, f"{folder}images/")]
+    if isinstance(tree, LocalFolder) and not (only_here or folder):
         parent = tree.root.absolute().parent
         folders = (tree.root / "images", parent, parent / "images")
         candidates = [(tree, ""), *((LocalFolder(folder), "") for folder in folders)]
     for candidate, prefix in candidates:
-        if any(candidate.has(_relative_name(candidate.root, cell, prefix)) for cell in cells):
+        if any(candidate.has(relative_name(candidate.root, cell, prefix)) for cell in cells):
             return candidate, prefix
-    return tree, ""
-
-
-def _relative_name(root: Path, cell: str, prefix: str) -> str:
-    """Return the file in ``cell`` relative to ``root`` with '/'; one outside of it keeps its full path."""
-    name = cell.strip().replace("\\", "/")
-    if not os.path.isabs(name):
-        return prefix + name.removeprefix("./")
-    path = Path(name)
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+    return tree, folder
 
 
 FORMAT = Format(

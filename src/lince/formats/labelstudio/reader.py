@@ -1,4 +1,4 @@
-"""Reads Label Studio's JSON and JSON_MIN exports: lists of tasks, each an image with its annotations (labelstud.io).
+"""Reads Label Studio's JSON, JSON_MIN and CSV exports: tasks, each an image with its annotations (labelstud.io).
 
 Of several annotations of one task, the first that was not cancelled counts; the others are
 rejected. Texts and ratings given to single regions are ignored. A labelling configuration (XML with
@@ -18,8 +18,10 @@ from lince.annotations import UNLABELLED, RejectedItem
 from lince.errors import DataError
 from lince.formats.builders.class_index import ClassIndex
 from lince.formats.builders.object_table import ObjectTableBuilder
+from lince.formats.csv_text import CSV_SUFFIXES
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, read_image_size
+from lince.formats.labelstudio.csv_tasks import is_task_table, read_tasks
 from lince.formats.labelstudio.shapes import AnnotationRegion, get_image_classes, get_region_labels, parse_region
 from lince.formats.labelstudio.writer import image_path, write
 from lince.formats.table import LabelTable, ReadOptions
@@ -47,11 +49,13 @@ def detect(location: DataLocation) -> str | None:
     """Return the evidence that ``location`` holds Label Studio tasks, ``None`` when it does not."""
     names = location.find_by_suffix(".json")
     matches = [name for name in names[:: max(1, len(names) // _PROBE_COUNT)] if _is_task_list(location.tree, name)]
+    tables = location.find_by_suffix(*CSV_SUFFIXES)[:_PROBE_COUNT]
+    matches = matches or [name for name in tables if is_task_table(location.tree, name)]
     return _("Label Studio's tasks: {names}").format(names=", ".join(matches[:2])) if matches else None
 
 
 def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
-    """Read every task of the JSON files at ``location``.
+    """Read every task of the JSON files at ``location``, or of its tables where none of those holds tasks.
 
     The split is ``split`` or ``subset`` in the data of the task, else the name of a folder of its
     image. Tasks without image or annotation, and results that are not boxes, polygons, ellipses,
@@ -62,6 +66,10 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
     reader = _LabelStudioReader(image_lookup, options)
     reader.reject_files(other_files)
     for name in names:
+        if name.lower().endswith(CSV_SUFFIXES):
+            for node in read_tasks(image_lookup.tree, name):
+                reader.add(node, posixpath.dirname(name))
+            continue
         root = JsonNode(json_reader.load_json(image_lookup.tree, name), name)
         if not isinstance(root.value, list):
             raise root.make_error(_("a list of tasks"))
@@ -86,9 +94,11 @@ class _LabelStudioReader:
         for name in names:
             self._builder.reject(name, _("not the tasks of Label Studio"), _("export it again, or move it elsewhere"))
 
-    def add(self, task: JsonNode, folder: str) -> None:
-        """Add a task of a file in ``folder``, or its rejection."""
+    def add(self, task: JsonNode | JsonValueError, folder: str) -> None:
+        """Add a task of a file in ``folder``, or its rejection, or that of an error."""
         try:
+            if isinstance(task, JsonValueError):
+                raise task
             self._add_task(task, folder)
         except JsonValueError as error:
             self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
@@ -309,7 +319,7 @@ def _is_task_list(tree: FileTree, name: str) -> bool:
 
 
 def _locate_files(location: DataLocation) -> tuple[ImageLookup, list[str], list[str]]:
-    """Return the images, the files with tasks, and the other JSON files.
+    """Return the images, the files or else tables with tasks, and the other JSON files.
 
     The images are those of the location itself or of a parent folder, whichever has some first; the
     files are relative to the same root.
@@ -317,6 +327,9 @@ def _locate_files(location: DataLocation) -> tuple[ImageLookup, list[str], list[
     json_files = location.find_by_suffix(".json")
     task_files = [name for name in json_files if location.file or _is_task_list(location.tree, name)]
     other_files = sorted(set(json_files) - set(task_files))
+    if not task_files:
+        tables = location.find_by_suffix(*CSV_SUFFIXES)
+        task_files = [name for name in tables if is_task_table(location.tree, name)]
     first: tuple[ImageLookup, list[str], list[str]] | None = None
     for tree, prefix in iterate_parent_trees(location):
         candidate = ImageLookup(tree), [prefix + name for name in task_files], [prefix + name for name in other_files]

@@ -1,0 +1,204 @@
+"""Reads the rows of CSV tables of classes, and finds the image and the class of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lince.annotations import RejectedItem
+from lince.formats.builders.classification_table import ClassificationTableBuilder
+from lince.formats.csv_classes.class_cells import find_class_names, split_classes
+from lince.formats.csv_classes.columns import NO_WORDS, YES_WORDS, ClassColumns
+from lince.formats.image_lookup import ImageLookup
+from lince.i18n import _
+from lince.splits import SPLIT_WORDS, UNASSIGNED, infer_split_from_folders
+from lince.storage.tree import FileTree
+
+_NO_CLASS_WORDS = {"", "nan", "#n/a"}  # what pandas and Excel write for an empty cell
+Rows = Sequence[tuple[int, list[str] | None]]
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """A table of classes: its file ``name``, ``columns``, and ``rows`` as ``read_records`` gives them."""
+
+    name: str
+    columns: ClassColumns
+    rows: Rows
+
+    @property
+    def whole_rows(self) -> list[list[str]]:
+        """The cells of the rows that have as many as the table has columns."""
+        return [row for _line, row in self.rows if row is not None and len(row) == self.columns.column_count]
+
+
+class RowReader:
+    """Adds the rows of tables to ``builder``; each image in ``tree`` counts once."""
+
+    def __init__(self, tree: FileTree, builder: ClassificationTableBuilder) -> None:
+        self._tree = tree
+        self._builder = builder
+        self._image_lookup = ImageLookup(tree)
+        self._table_by_image: dict[str, str] = {}
+
+    def read_table(self, table: ClassTable, prefix: str, split: int | None) -> None:
+        """Add all usable rows of ``table``, and reject the others.
+
+        ``prefix`` comes before its file names to give names in the tree; ``split`` is that of the table, ``None`` where
+        only a column or the folders of the images can say so.
+        """
+        parser = _RowParser(table, self._tree, self._image_lookup, prefix, self._builder)
+        rows = [(line, cells) for line, cells in table.rows if parser.check_row(line, cells) and cells is not None]
+        known = parser.find_known_classes([cells for _line, cells in rows])
+        classes_by_image: dict[str, set[str]] = {}
+        for _line, cells in rows:
+            classes_by_image.setdefault(parser.image_name(cells), set()).update(parser.list_classes(cells, known))
+        splits = _divide_by_folders(classes_by_image) if split is None else dict.fromkeys(classes_by_image, split)
+        for line, cells in rows:
+            name = parser.image_name(cells)
+            classes, other = classes_by_image[name], self._table_by_image.get(name)
+            if len(classes) > 1:
+                names = ", ".join(sorted(classes))
+                reason = _("{name} has several classes: {classes}").format(name=name, classes=names)
+                parser.reject_row(line, reason, "several-classes", _("keep one"))
+            elif other is not None:
+                reason = _("{name} appears twice").format(name=name)
+                if other != table.name:
+                    reason = _("{photo} is in {other} too").format(photo=name, other=other)
+                parser.reject_row(line, reason, "double")
+            else:
+                self._table_by_image[name] = table.name
+                own_split = splits.get(name, UNASSIGNED) if table.columns.split is None else parser.parse_split(cells)
+                self._builder.add_images([name], next(iter(classes)), own_split)
+        self._table_by_image.update(dict.fromkeys(parser.named_images - self._table_by_image.keys(), table.name))
+        for notice in self._image_lookup.pop_guesses(table.name):
+            self._builder.reject(notice)
+
+    def reject_unnamed(self, tables: Sequence[str]) -> None:
+        """Reject the images of the tree that no row of ``tables``, which were read, names."""
+        for name in self._image_lookup.names:
+            if name not in self._table_by_image:
+                reason = _("no row of {table} names it").format(table=", ".join(tables[:4]))
+                self._builder.reject(RejectedItem(name, reason, _("add a row for it"), kind="unlabelled"))
+
+
+class _RowParser:
+    """Finds image, classes and split of the rows of one table; arguments as in ``RowReader``."""
+
+    def __init__(
+        self,
+        table: ClassTable,
+        tree: FileTree,
+        image_lookup: ImageLookup,
+        prefix: str,
+        builder: ClassificationTableBuilder,
+    ) -> None:
+        self._table = table
+        self._columns = table.columns
+        self._tree = tree
+        self._image_lookup = image_lookup
+        self._prefix = prefix
+        self._builder = builder
+        self._names: dict[str, str | None] = {}
+
+    @property
+    def named_images(self) -> set[str]:
+        """The images that any row looked at so far names."""
+        return {name for name in self._names.values() if name is not None}
+
+    def check_row(self, line: int, cells: list[str] | None) -> bool:
+        """Whether the row can be used by itself; if not, it is rejected."""
+        if cells is None:
+            reason = _("a quotation mark opens here and is not closed")
+            self.reject_row(line, reason, "row", _("close it or remove it"))
+            return False
+        reason, kind = self._find_problem(cells)
+        if reason:
+            self.reject_row(line, reason, kind)
+        return not reason
+
+    def reject_row(self, line: int, reason: str, kind: str, remedy: str = "") -> None:
+        """Reject the row at ``line``."""
+        remedy = remedy or _("correct the line or remove it")
+        self._builder.reject(RejectedItem(self._table.name, reason, remedy, line, kind))
+
+    def image_name(self, cells: list[str]) -> str:
+        """Return the image file of a usable row, as the tree calls it."""
+        return self._find_image(cells) or ""
+
+    def parse_split(self, cells: list[str]) -> int:
+        """Return the split that a row names in the column for it."""
+        return SPLIT_WORDS.get(self._split_word(cells), UNASSIGNED)
+
+    def find_known_classes(self, rows: Sequence[list[str]]) -> set[str]:
+        """Return the names of single classes in the class column of all usable ``rows``."""
+        label = self._columns.label
+        return set() if label is None else find_class_names(row[label] for row in rows)
+
+    def list_classes(self, cells: list[str], known: set[str]) -> list[str]:
+        """Return the classes that a row gives its image; ``known`` are names of single classes."""
+        if self._columns.label is not None:
+            return split_classes(cells[self._columns.label], known)
+        indicators = self._columns.indicators.items()
+        return [name for i, name in indicators if cells[i].strip().lower() in YES_WORDS]
+
+    def _find_problem(self, cells: list[str]) -> tuple[str, str]:
+        """Return why the row cannot be used by itself, and the kind of the rejection; empty when it can."""
+        columns = self._columns
+        if len(cells) != columns.column_count:
+            reason = _("{found} columns instead of {expected}").format(found=len(cells), expected=columns.column_count)
+            return reason, "row"
+        reference = cells[columns.file].strip()
+        if not reference:
+            return _("no file"), "row"
+        word = self._split_word(cells)
+        if columns.split is not None and word not in {"", *SPLIT_WORDS}:
+            return _("unknown split '{word}'").format(word=word), "split"
+        if self._find_image(cells) is None:
+            reason = _("no such file: {name}").format(name=reference)
+            near = self._image_lookup.describe_near_misses(reference) if not self._tree.is_remote else ""
+            return f"{reason}; {near}" if near else reason, "no-image"
+        return self._find_class_problem(cells)
+
+    def _find_class_problem(self, cells: list[str]) -> tuple[str, str]:
+        """Return why the row gives its image no class, and the kind of the rejection; empty when it gives one."""
+        label = self._columns.label
+        values = (cells[i].strip() for i in self._columns.indicators)
+        strange = next((value for value in values if value.lower() not in YES_WORDS | NO_WORDS), "")
+        if strange:
+            return _("'{text}' is neither 0 nor 1").format(text=strange[:40]), "row"
+        is_empty = label is not None and cells[label].strip().lower() in _NO_CLASS_WORDS
+        return (_("no class"), "no-class") if is_empty or not self.list_classes(cells, set()) else ("", "")
+
+    def _find_image(self, cells: list[str]) -> str | None:
+        """Return the image file of a row, as the tree calls it; ``None`` when there is no single one."""
+        cell = cells[self._columns.file]
+        if cell not in self._names:
+            name = relative_name(self._tree.root, cell, self._prefix)
+            is_file = self._tree.has(name)
+            can_search = not is_file and not self._tree.is_remote
+            folder = self._prefix.rstrip("/")
+            found = self._image_lookup.find_by_name_or_stem(cell, folder) if can_search else None
+            self._names[cell] = name if is_file else found
+        return self._names[cell]
+
+    def _split_word(self, cells: list[str]) -> str:
+        """Return what a row has in the split column, in lower case; empty without such a column."""
+        return cells[self._columns.split].strip().lower() if self._columns.split is not None else ""
+
+
+def relative_name(root: Path, cell: str, prefix: str) -> str:
+    """Return the file in ``cell`` relative to ``root`` with '/'; one outside of it keeps its full path."""
+    name = cell.strip().replace("\\", "/")
+    if not os.path.isabs(name):
+        return prefix + name.removeprefix("./")
+    path = Path(name)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _divide_by_folders(names: Sequence[str] | dict[str, set[str]]) -> dict[str, int]:
+    """Return the split of each image by its folders; none where a single part is named, which is no division."""
+    splits = {name: infer_split_from_folders(name) for name in names}
+    return splits if len(set(splits.values()) - {UNASSIGNED}) > 1 else {}

@@ -1,0 +1,33 @@
+"""Names of columns in tables, in English, Spanish and Portuguese, for all formats that are tables."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection
+
+# In the form that ``normalise_header`` gives.
+FILE_HEADERS = (
+    "path", "file_path", "filepath", "filename", "file_name", "file", "image", "image_path", "image_name", "imagename",
+    "img", "img_path", "archivo", "fichero", "nombre_archivo", "nombre_de_archivo", "nombre_imagen", "imagen", "foto",
+    "ruta", "arquivo", "nome_arquivo", "nome_do_arquivo", "nome_imagem", "imagem", "caminho",
+)  # fmt: skip
+CLASS_HEADERS = (
+    "class", "class_name", "label", "label_name", "labelname", "category", "species", "clase", "etiqueta", "categoria",
+    "especie", "classe", "rotulo",
+)  # fmt: skip
+SPLIT_HEADERS = ("split", "set", "subset", "partition", "conjunto", "particion", "particao")
+INDEX_HEADERS = ("", "index", "unnamed:_0", "indice", "nr", "no", "#")  # row numbers, as pandas and R write them
+
+_LABEL_STUDIO_HEADERS = frozenset({"id", "annotator", "annotation_id", "lead_time", "created_at", "updated_at"})
+
+
+def normalise_header(name: str) -> str:
+    """Return a column name in lower case, without quotes and accents, with ``_`` for spaces and ``-``."""
+    folded = name.strip().strip('"').lower().replace(" ", "_").replace("-", "_")
+    decomposed = unicodedata.normalize("NFKD", folded)
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def is_label_studio_header(names: Collection[str]) -> bool:
+    """Whether normalised column names are those of Label Studio's CSV export."""
+    return "id" in names and len(_LABEL_STUDIO_HEADERS.intersection(names)) > 2
