@@ -39,6 +39,8 @@ _ROWS = (
     RegistryRow("labelstudio", "labelstudio.reader"),
     RegistryRow("yolo", "yolo.reader"),
     RegistryRow("createml", "createml.reader"),
+    RegistryRow("huggingface", "huggingface.reader"),
+    RegistryRow("keras-yolo", "keras_yolo.reader", writable=False),
     RegistryRow("csv-boxes", "csv_boxes.reader"),
 )
 

@@ -22,9 +22,9 @@ _HEAD_BYTES = 8192
 _MAX_ROWS = 20  # of a table, compared with the names of the photos
 _SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _LABEL_FOLDER = re.compile(r"(?:.*[-_ ])?(?:ann|annotations?|annots?|labels?|labeltxt|masks?|gt)(?:[-_ ]?\d+)?", re.I)
+_METADATA = "Hugging Face (metadata.jsonl)"  # without classes and objects, such as captions
 _KITTI_ROW = re.compile(r"[A-Za-z_]\w*(?:\s+-?[\d.]+){14,15}\s*")
 _DOTA_ROW = re.compile(r"(?:-?[\d.]+\s+){8}[^\d\s]\S*\s+[012]\s*", re.MULTILINE)
-_KERAS_ROW = re.compile(r"\S.*\.\w+(?:\s+\d+,\d+,\d+,\d+,\d+)+\s*")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class _Search:
             kind = _name_json_kind(json_reader.peek_json(self._tree, name, _HEAD_BYTES))
             problem = "" if kind or not name.lower().endswith(".json") else self._find_json_problem(name)
             if kind and kind not in kinds:
-                yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), _export_remedy())
+                remedy = _("give its records label or objects") if kind == _METADATA else _export_remedy()
+                yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), remedy)
             elif problem and "" not in kinds:
                 yield UnreadLabels(name, problem, _("correct it there, or export it again"))
             kinds |= {kind} if kind else {""} if problem else set()
@@ -112,7 +113,7 @@ class _Search:
 
     def find_texts(self) -> Iterator[UnreadLabels]:
         """Yield the first text file of each kind of labels."""
-        kinds = {"KITTI": _KITTI_ROW.match, "DOTA": _DOTA_ROW.search, "Keras YOLO": _KERAS_ROW.match}
+        kinds = {"KITTI": _KITTI_ROW.match, "DOTA": _DOTA_ROW.search}
         for name in self._tree.listing.find_by_suffix(".txt")[:_MAX_PROBES]:
             try:
                 text = self._tree.head(name, _HEAD_BYTES).decode("utf-8", "replace")
@@ -155,7 +156,7 @@ def _name_json_kind(value: Any) -> str:
         return "Supervisely"
     if isinstance(value.get("categories"), dict) and isinstance(value.get("items"), list):
         return "Datumaro"
-    return "Hugging Face (metadata.jsonl)" if "file_name" in value else ""
+    return _METADATA if "file_name" in value else ""
 
 
 def _first_record(value: Any) -> dict[str, Any]:

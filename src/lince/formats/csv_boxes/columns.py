@@ -48,7 +48,7 @@ _SHAPE_HEADERS = frozenset([
     "y1", "x2", "y2", "xtl", "ytl", "xbr", "ybr", "bbox", "bboxes", "bounding_box", "boundingbox", "box", "boxes",
     "caja", "cajas", "caixa", "caixas", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "bbox_width", "bbox_height", "polygon",
     "polygons", "points", "segmentation", "rle", "encodedpixels", "encoded_pixels", "region_shape_attributes",
-    "predictionstring",
+    "predictionstring", "objects",
 ])  # fmt: skip
 _FLAGS_BY_HEADER = {
     "isoccluded": OCCLUDED,

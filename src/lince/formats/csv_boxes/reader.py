@@ -19,15 +19,13 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lince.errors import AmbiguousError, DataError
+from lince.formats.builders.box_numbers import are_fractions, join_sides, tell_corners
 from lince.formats.builders.class_index import ClassIndex
-from lince.formats.builders.object_table import EDGE_TOLERANCE, Box, ObjectTableBuilder, RawObject
+from lince.formats.builders.object_table import Box, ObjectTableBuilder, RawObject
 from lince.formats.csv_boxes import columns as csv_boxes_columns
 from lince.formats.csv_boxes.columns import CELL, BoxColumns
 from lince.formats.csv_boxes.rows import SINGLE_CLASS, BoxRow, read_rows
@@ -107,7 +105,7 @@ class _TableReader:
     def read_tables(self, tables: Mapping[str, tuple[BoxColumns, list[BoxRow]]], progress: Progress) -> LabelTable:
         """Return the table of all images; ``tables`` gives columns and rows by file name."""
         for name, (columns, rows) in tables.items():
-            normalised = columns.normalised or _are_normalised(rows)
+            normalised = columns.normalised or are_fractions([row.box for row in rows if row.box is not None])
             self._group_by_image(name, rows, normalised)
             if columns.box_format == CELL:
                 self._resolve_cells(name, normalised, progress)
@@ -161,19 +159,19 @@ class _TableReader:
         table_images = {key: image for key, image in self._images.items() if image.table_name == name}
         unknown = [key for key, image in table_images.items() if not (normalised or all(image.size))]
         sizes = read_sizes_by_name(self._image_lookup.tree, unknown, progress)
-        boxes, limits = [], []
+        boxes: list[Box] = []
+        box_sizes: list[tuple[int, int]] = []
         for key, image in table_images.items():
-            height, width = (1, 1) if normalised else sizes.get(key, image.size)
             own = [row.box for row in image.rows if row.box is not None]
             boxes += own
-            limits += [(width, height) if width and height else (np.inf, np.inf)] * len(own)
-        are_corners = _tell_corners(np.array(boxes).reshape(-1, 4), np.array(limits).reshape(-1, 2), normalised)
+            box_sizes += [sizes.get(key, image.size)] * len(own)
+        are_corners = tell_corners(boxes, box_sizes, normalised)
         if boxes and are_corners is None:
             reason = _("boxes are read as left, top, width and height, though they could be left, top, right, bottom")
             remedy = _("if they are, divide them into the columns xmin, ymin, xmax, ymax")
             self._builder.reject(name, reason, remedy, kind="assumed")
         for image in table_images.values() if not are_corners else ():
-            image.rows = [row if row.box is None else replace(row, box=_join_sides(row.box)) for row in image.rows]
+            image.rows = [row if row.box is None else replace(row, box=join_sides(row.box)) for row in image.rows]
 
     def _add_image(self, image_name: str, image: _ImageRows, size: tuple[int, int] | None) -> None:
         """Add an image and its objects; rows of another split than its first row are rejected.
@@ -280,35 +278,6 @@ def _read_class_descriptions(tree: FileTree) -> dict[str, str]:
             pairs = (split_cells(line, ",") for line in lines)
             class_names.update({cells[0].strip(): cells[1].strip() for cells in pairs if len(cells) == 2})
     return class_names
-
-
-def _are_normalised(rows: list[BoxRow]) -> bool:
-    """Whether boxes are fractions of the image's sides: all numbers are within 0 and 1, not all whole."""
-    values = list(_iterate_coordinates(rows))
-    return all(0 <= value <= 1 for value in values) and any(0 < value < 1 for value in values)
-
-
-def _tell_corners(boxes: NDArray[np.float64], limits: NDArray[np.float64], normalised: bool) -> bool | None:
-    """Return whether boxes (M, 4) in images of ``limits`` (M, 2), width and height, are corners or left, top and sides.
-
-    ``None`` when they can be both, or neither: a box that fits as one only decides, unless another fits as the other.
-    """
-    tolerance = 1e-6 if normalised else EDGE_TOLERANCE
-    fit_as_corners = ((boxes[:, 2:] > boxes[:, :2]) & (boxes[:, 2:] <= limits + tolerance)).all(axis=1)
-    fit_as_sides = ((boxes[:, 2:] > 0) & (boxes[:, :2] + boxes[:, 2:] <= limits + tolerance)).all(axis=1)
-    corners_only, sides_only = int((fit_as_corners & ~fit_as_sides).sum()), int((fit_as_sides & ~fit_as_corners).sum())
-    return None if (corners_only > 0) == (sides_only > 0) else corners_only > 0
-
-
-def _join_sides(box: Box) -> Box:
-    """Return (left, top, right, bottom) of (left, top, width, height)."""
-    left, top, width, height = box
-    return left, top, left + width, top + height
-
-
-def _iterate_coordinates(rows: list[BoxRow]) -> Iterator[float]:
-    """Yield the coordinates of all boxes."""
-    return (value for row in rows if row.box is not None for value in row.box)
 
 
 FORMAT = Format(

@@ -118,7 +118,7 @@ def read_yaml_config(tree: FileTree, name: str) -> YoloDatasetConfig:
     ``nc``, or when the paths of a split are neither a string nor a list of strings.
     """
     path = f"{tree.root / name}"
-    value = _load_yaml(path, read_small_text(tree, name))
+    value = load_yaml(path, read_small_text(tree, name))
     if not isinstance(value, dict):
         raise _config_error(_("{path} does not contain keys and values.").format(path=path))
     entries = [
@@ -220,7 +220,7 @@ def _head_matches(tree: FileTree, name: str, pattern: re.Pattern[str]) -> bool:
     return pattern.search(head) is not None
 
 
-def _load_yaml(path: str, text: str) -> Any:
+def load_yaml(path: str, text: str) -> Any:
     """Return the value in a YAML text; raise ``DataError`` when it is invalid or nested too deeply."""
     try:
         depth = 0

@@ -1,0 +1,1 @@
+"""Hugging Face image folders: metadata.jsonl with classes or boxes."""
