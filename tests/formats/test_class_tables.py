@@ -143,6 +143,15 @@ def test_tables_of_parts_beside_each_other(awkward: Path) -> None:
         open_table(awkward)
 
 
+@pytest.mark.parametrize("folder", ["annotations", "labels", "datos/v2"])
+def test_a_table_in_a_folder_of_its_own(folder: str, awkward: Path) -> None:
+    put(awkward, {**photos("images/a.png", "images/b.png"), f"{folder}/x.csv": "file,class\na.png,x\nb.png,y\n"})
+    assert found(open_table(awkward)) == {"images/a.png": "x", "images/b.png": "y"}
+    put(awkward, {f"{folder}/x.csv": "file,class\nc.png,x\n"})
+    with pytest.raises(UsageError, match="labels"):
+        open_table(awkward)
+
+
 def test_a_table_to_fill_in_is_no_second_one(awkward: Path) -> None:
     put(awkward, {**photos("train/a.png", "test/b.png"), "train.csv": "id,label\na,x\n"})
     table = open_table(put(awkward, {"sample_submission.csv": "id,label\nb,x\n"}))
@@ -258,7 +267,8 @@ def test_any_bytes_as_a_table(head: bytes, data: bytes, tmp_path_factory: pytest
         ("A", ["a.jpg"], "spelling"),
         ("C:\\fotos\\a.jpg", ["fotos/a.jpg"], ""),
         ("C:\\mis fotos\\a.jpg", ["fotos/a.jpg"], "folder"),
-        ("/content/drive/MyDrive/a.jpg", ["a.jpg"], ""),
+        ("/content/drive/MyDrive/a.jpg", ["a.jpg"], "folder"),
+        ("/content/drive/MyDrive/train/a.jpg", ["train/a.jpg"], ""),
         ("/content/drive/MyDrive/x/a.jpg", ["train/a.jpg"], "folder"),
         ("a.jpg", ["train/a.jpg"], ""),
         ("/data/upload/1/0fdb2620-a.jpg", ["a.jpg"], "upload"),

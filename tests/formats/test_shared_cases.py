@@ -29,7 +29,7 @@ READ: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "k25_2017": (2, 2, ("other-labels",)),
     "l02_kinds": (3, 15, ("empty", "no-class", "row")),
     "n01_yolo_nfd": (3, 3, ()),
-    "n04_coco_case": (3, 3, ()),
+    "n04_coco_case": (3, 3, ("assumed",)),
     "n06_emptylabel": (2, 2, ("lost", "no-class")),
     "n07_utf16y": (3, 3, ()),
     "n10_kp": (3, 3, ("reduced",)),

@@ -110,10 +110,14 @@ class ImageLookup:
         They are about the images found since the last call.
         """
         texts = {
-            "case": _("{count} photos are found in another spelling: {reference} is not there, {name} is"),
-            "ending": _("{count} photos are found with another extension: {reference} is not there, {name} is"),
-            "folder": _("{count} photos are found in another folder: {reference} is not there, {name} is"),
-            "upload": _("{count} photos are found without the code of an upload: {reference} is not there, {name} is"),
+            "case": _("photos found in another spelling: {count}, such as {reference}, which is not there; {name} is"),
+            "ending": _(
+                "photos found with another extension: {count}, such as {reference}, which is not there; {name} is"
+            ),
+            "folder": _("photos found in another folder: {count}, such as {reference}, which is not there; {name} is"),
+            "upload": _(
+                "photos found but for an upload's code: {count}, such as {reference}, which is not there; {name} is"
+            ),
         }
         notices = []
         for kind, (reference, name) in self._guess_examples.items():
@@ -146,7 +150,7 @@ class ImageLookup:
         found, meant = (unicodedata.normalize("NFC", text) for text in (match, posixpath.normpath(path)))
         if posixpath.basename(found) != posixpath.basename(meant):
             self._count_guess("case", image_reference, name or match)
-        elif "/" in meant and not (f"/{meant}".endswith(f"/{found}") or f"/{found}".endswith(f"/{meant}")):
+        elif "/" in meant and not (_is_end_of(meant, found) or _is_end_of(found, meant)):
             self._count_guess("folder", image_reference, name or match)
 
     def _count_guess(self, kind: str, image_reference: str, name: str) -> None:
@@ -318,6 +322,15 @@ def _join_by_fold(names_by_text: dict[str, list[str]]) -> dict[str, list[str]]:
 def _fold(path: str) -> str:
     """Return the file name in ``path`` without case, and in Unicode form NFC."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", posixpath.basename(path)).casefold())
+
+
+def _is_end_of(path: str, end: str) -> bool:
+    """Whether ``path`` ends with ``end``, which has a folder at least.
+
+    >>> _is_end_of("/home/ana/photos/a.jpg", "photos/a.jpg"), _is_end_of("/home/ana/photos/a.jpg", "a.jpg")
+    (True, False)
+    """
+    return "/" in end and f"/{path}".endswith(f"/{end}")
 
 
 def _strip_upload_code(file_name: str) -> str:

@@ -35,7 +35,7 @@ _TEMPLATE_WORD = "submission"  # in the name of a table to fill in, such as Kagg
 def detect(location: DataLocation) -> str | None:
     """Return the names of the tables of classes, ``None`` when there are none.
 
-    Of a folder, the CSV files directly in it are looked at, else those in folders named after splits.
+    Of a folder, the CSV files directly in it are looked at, else those in folders named after splits, else all.
     """
     tables = _find_tables(location)
     if not tables:
@@ -83,7 +83,8 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
 def _find_tables(location: DataLocation) -> dict[str, ClassColumns | None]:
     """Return the columns of the file named, or of the tables in the folder itself, else in the folders of splits.
 
-    They are ``None`` where they are ambiguous, so that ``read`` can say so.
+    Without these, tables in other folders count where they name photos. The columns are ``None`` where they are
+    ambiguous, so that ``read`` can say so.
     """
     tree = location.tree
     names = [location.file] if location.file else tree.listing.list_files()
@@ -92,7 +93,9 @@ def _find_tables(location: DataLocation) -> dict[str, ClassColumns | None]:
     if tables or location.file:
         return tables
     inner = tree.listing.find_by_suffix(*CSV_SUFFIXES)
-    return _probe_tables(tree, [name for name in inner if infer_split_from_folders(name) != UNASSIGNED][:_MAX_TABLES])
+    parts = [name for name in inner if infer_split_from_folders(name) != UNASSIGNED]
+    tables = _probe_tables(tree, parts[:_MAX_TABLES])
+    return tables or _probe_tables(tree, [name for name in inner if name not in parts][:_MAX_TABLES], must_name=True)
 
 
 def _choose_tables(location: DataLocation) -> tuple[list[str], list[str]]:
@@ -121,10 +124,11 @@ def _choose_tables(location: DataLocation) -> tuple[list[str], list[str]]:
     return names, [name for name in templates if name not in names]
 
 
-def _probe_tables(tree: FileTree, names: Sequence[str]) -> dict[str, ClassColumns | None]:
+def _probe_tables(tree: FileTree, names: Sequence[str], must_name: bool = False) -> dict[str, ClassColumns | None]:
     """Return the columns of those of the files ``names`` that begin as tables of classes, ``None`` for ambiguous ones.
 
-    Where the header alone does not say what the columns are, one of the first rows must name a photo.
+    With ``must_name``, and where the header alone does not say what the columns are, one of the first rows must name a
+    photo.
     """
     is_photo = _make_photo_test(tree)
     tables: dict[str, ClassColumns | None] = {}
@@ -133,12 +137,13 @@ def _probe_tables(tree: FileTree, names: Sequence[str]) -> dict[str, ClassColumn
             text = _read_head(tree, name)
             columns = detect_columns(tree.root / name, text, is_photo)
         except AmbiguousError:
-            tables[name] = None
+            if not must_name:
+                tables[name] = None
             continue
         except (UsageError, DataError):
             continue
         rows = [split_cells(line, columns.delimiter) for line in text.splitlines()[:_MAX_PROBES]]
-        is_sure = not columns.is_guess or names_photos(text, columns, is_photo)
+        is_sure = not (columns.is_guess or must_name) or names_photos(text, columns, is_photo)
         if is_sure and not _find_record_cell(rows[columns.has_header :], columns):
             tables[name] = columns
     return tables
