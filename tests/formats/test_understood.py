@@ -115,6 +115,20 @@ def test_ids_as_texts_and_as_numbers_are_one(awkward: Path) -> None:
     assert len(boxes(table)) == 1
 
 
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("A.PNG", "spelling"), ("a.jpg", "extension"), ("images/0fdb2623-a.png", "upload"), ("otra/a.png", "folder"),
+        ("a.png", ""), ("C:\\x\\fotos\\a.png", ""),
+    ],
+)  # fmt: skip
+def test_photos_that_a_coco_file_calls_otherwise_are_told(awkward: Path, reference: str, told: str) -> None:
+    table = open_table(put(awkward, {"fotos/a.png": PHOTO, "l.json": coco([{"id": 1}], file_name=reference)}))
+    assert list(table.names) == ["fotos/a.png"]
+    assert [item.kind for item in table.rejected] == (["assumed"] if told else [])
+    assert all(told in item.reason and ": 1, such as" in item.reason for item in table.rejected)
+
+
 def test_two_categories_of_one_name_are_one_class(awkward: Path) -> None:
     categories = [{"id": 1, "name": "x"}, {"id": 2, "name": "y"}, {"id": 3, "name": "x"}]
     table = open_table(

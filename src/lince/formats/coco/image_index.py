@@ -223,13 +223,14 @@ def _folder_hints(label_file: str) -> tuple[str, str]:
 def _find_image(image_lookup: ImageLookup, image_reference: str, label_folder: str, subset: str) -> str | None:
     """Return the image file that an entry refers to, ``None`` for none.
 
-    Splits may hold files of the same name; the folder ``subset`` named as the label file decides then.
+    Splits may hold files of the same name; the folder ``subset`` named as the label file decides then. Without a file
+    of that name, one with another suffix is taken, or one without the code of an upload.
     """
-    for path in (image_reference, f"{subset}/{image_reference}", f"images/{image_reference}"):
-        image_name = image_lookup.find(path, label_folder)
-        if image_name is not None:
-            return image_name if is_encodable_text(image_name) else None
-    return None
+    paths = (image_reference, f"{subset}/{image_reference}", f"images/{image_reference}")
+    found = (image_lookup.find(path, label_folder) for path in paths)
+    image_name = next((name for name in found if name is not None), None)
+    image_name = image_name or image_lookup.find_by_name_or_stem(image_reference, label_folder)
+    return image_name if image_name is not None and is_encodable_text(image_name) else None
 
 
 def read_id(node: JsonNode) -> CocoId:
