@@ -192,6 +192,15 @@ def test_which_cells_name_several_classes(cells: list[str], cell: str, classes: 
     assert split_classes(cell, find_class_names(cells)) == classes
 
 
+def test_a_column_of_tags_lists_them(awkward: Path) -> None:
+    text = "image_name,tags\np0,haze primary\np1,clear primary\np2,cloudy\n"
+    table = open_table(put(awkward, {**photos("p0.png", "p1.png", "p2.png"), "train.csv": text}))
+    assert found(table) == {"p2.png": "cloudy"}
+    assert kinds(table) == [(2, "several-classes"), (3, "several-classes")]
+    put(awkward, {"train.csv": text.replace("tags", "label")})
+    assert set(open_table(awkward).classes.names) == {"haze primary", "clear primary", "cloudy"}
+
+
 @given(st.lists(st.text(max_size=12), max_size=8))
 def test_cells_of_any_text(cells: list[str]) -> None:
     known = find_class_names(cells)

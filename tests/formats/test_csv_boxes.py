@@ -82,6 +82,7 @@ def faults(table: LabelTable) -> list[tuple[str, int | None, str]]:
         ("7,a.png,80,40,casco,30,10,50,30",),
         ("image_id,class,bbox", 'a,casco,"[30, 10, 20, 20]"'),
         ("image_id;clase;caja", "a;casco;30 10 20.0 20"),
+        ("imagem\tclasse\tcaixa", "a\tcasco\t[30,0; 10,0; 20,0; 20,0]"),
         ("image_id,class,bbox,width,height", 'a,casco,"(30.0, 10.0, 20.0, 20.0)",80,40'),
         ("image_id,class,bbox", 'a,casco,"[0.375, 0.25, 0.25, 0.5]"'),
     ],

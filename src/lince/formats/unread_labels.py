@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from lince.errors import DataError
+from lince.formats.csv_boxes.columns import find_shape_columns
 from lince.formats.csv_text import CSV_SUFFIXES, decode_text, find_first_line, split_cells
 from lince.formats.folder_layout import is_class_name, join_path
 from lince.i18n import _
@@ -92,11 +93,17 @@ class _Search:
                 continue
             header, delimiter = find_first_line(text)
             if self._names_photos(text, delimiter):
-                columns = ", ".join(cell.strip() for cell in split_cells(header, delimiter)[:12])
+                cells = [cell.strip() for cell in split_cells(header, delimiter)]
+                columns, remedy = (
+                    ", ".join(cells[:12]),
+                    _("call its columns file and class, with one class for each photo"),
+                )
+                if find_shape_columns(cells):
+                    remedy = _("give each box a row, with the columns file, class, xmin, ymin, xmax, ymax")
                 yield UnreadLabels(
                     name,
                     _("a table that names photos, with the columns {names}").format(names=columns),
-                    _("call its columns file and class, with one class for each photo"),
+                    remedy,
                 )
         for name in self._tree.listing.find_by_suffix(*_SPREADSHEETS)[:3]:
             yield UnreadLabels(name, _("a spreadsheet"), _("save it as CSV"), is_certain=False)

@@ -48,7 +48,7 @@ _SHAPE_HEADERS = frozenset([
     "y1", "x2", "y2", "xtl", "ytl", "xbr", "ybr", "bbox", "bboxes", "bounding_box", "boundingbox", "box", "boxes",
     "caja", "cajas", "caixa", "caixas", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "bbox_width", "bbox_height", "polygon",
     "polygons", "points", "segmentation", "rle", "encodedpixels", "encoded_pixels", "region_shape_attributes",
-    "predictionstring", "objects",
+    "predictionstring", "boxesstring", "objects",
 ])  # fmt: skip
 _FLAGS_BY_HEADER = {
     "isoccluded": OCCLUDED,
@@ -109,7 +109,8 @@ def detect_columns(text: str) -> BoxColumns | None:
 
 def parse_box_cell(cell: str) -> list[str]:
     """Return the four numbers, as texts, in a cell such as ``[10.5, 20, 30, 40]``; none where it holds other things."""
-    return _NUMBER.findall(cell) if _CELL.fullmatch(cell.strip()) else []
+    text = cell.strip().replace(",", ".") if ";" in cell else cell.strip()  # as in [10,5; 20,0; 30,5; 40,0]
+    return _NUMBER.findall(text) if _CELL.fullmatch(text) else []
 
 
 def find_box_columns(names: Sequence[str]) -> list[str]:

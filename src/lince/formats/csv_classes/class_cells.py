@@ -36,28 +36,30 @@ def parse_class_list(cell: str) -> list[str] | None:
     return [name.strip() for name in names if name.strip()]
 
 
-def find_class_names(cells: Iterable[str]) -> set[str]:
+def find_class_names(cells: Iterable[str], in_lists: bool = False) -> set[str]:
     """Return the texts that are names of single classes, judged by all ``cells`` of a column.
 
     They are the cells without anything that could stand between two names, and what stands between bars or semicolons
-    in two different ones.
+    in two different ones; with ``in_lists``, where the column is called so, between commas, slashes or spaces too.
     """
+    bars = _SEPARATORS if in_lists else _BARS
     distinct = {cell.strip() for cell in cells}
     known = {cell for cell in distinct if not _SEPARATORS.search(cell)}
-    counts = Counter(part for cell in distinct if _BARS.search(cell) for part in set(_BARS.split(cell)))
+    counts = Counter(part for cell in distinct if bars.search(cell) for part in set(bars.split(cell)))
     return known | {part for part, count in counts.items() if count > 1 and part}
 
 
-def split_classes(cell: str, known: set[str]) -> list[str]:
+def split_classes(cell: str, known: set[str], in_lists: bool = False) -> list[str]:
     """Return the classes that a cell names: one, or several where they are ``known`` as those of other cells.
 
-    Between bars and semicolons one of them suffices; with commas, slashes or spaces, which names may have, all must be.
+    Between bars and semicolons one of them suffices; with commas, slashes or spaces, which names may have, all must be,
+    unless the column is one of lists (``in_lists``).
     """
     listed = parse_class_list(cell)
     if listed is not None:
         return listed
     name = cell.strip()
-    parts = [part for part in _BARS.split(name) if part]
+    parts = [part for part in (_SEPARATORS if in_lists else _BARS).split(name) if part]
     if len(parts) > 1 and name not in known and not known.isdisjoint(parts):
         return parts
     parts = _SEPARATORS.split(name)

@@ -31,6 +31,7 @@ _NO_CLASS_HEADERS = frozenset({
     "legenda", "url", "date", "width", "height", "size", "md5", "hash", "license",
 })  # fmt: skip
 YES_WORDS, NO_WORDS = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false", ""})  # of columns of 0 and 1
+_LIST_HEADERS = frozenset({"labels", "tags", "classes", "categories", "etiquetas", "clases", "categorias", "rotulos"})
 _MAX_ROWS = 100  # that are looked at
 _MAX_PROBES = 20  # rows in which photos are looked for
 _MAX_WORDS = 4  # in the name of a class
@@ -55,6 +56,11 @@ class ClassColumns:
     indicators: Mapping[int, str] = field(default_factory=dict)
     is_guess: bool = False
     label_name: str = ""
+
+    @property
+    def in_lists(self) -> bool:
+        """Whether the header of the class column says that a cell lists several."""
+        return normalise_header(self.label_name) in _LIST_HEADERS
 
     @property
     def keys(self) -> tuple[int, ...]:

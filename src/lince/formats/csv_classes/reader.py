@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lince.annotations import RejectedItem
 from lince.errors import AmbiguousError, DataError, UsageError
+from lince.formats import class_folders
 from lince.formats.builders.classification_table import ClassificationTableBuilder, shorten_list
 from lince.formats.csv_boxes.rows import infer_split
 from lince.formats.csv_classes.class_cells import parse_class_list
@@ -46,6 +47,8 @@ def detect(location: DataLocation) -> str | None:
             names=names, classes=shorten_list(list(columns.indicators.values()))
         )
     if columns is not None and columns.label_name:
+        if class_folders.detect(location):
+            return None  # folders that may be classes are the surer sign
         return _("tables: {names}; the column {column} is taken for the class").format(
             names=names, column=columns.label_name
         )

@@ -135,12 +135,12 @@ class _RowParser:
     def find_known_classes(self, rows: Sequence[list[str]]) -> set[str]:
         """Return the names of single classes in the class column of all usable ``rows``."""
         label = self._columns.label
-        return set() if label is None else find_class_names(row[label] for row in rows)
+        return set() if label is None else find_class_names((row[label] for row in rows), self._columns.in_lists)
 
     def list_classes(self, cells: list[str], known: set[str]) -> list[str]:
         """Return the classes that a row gives its image; ``known`` are names of single classes."""
         if self._columns.label is not None:
-            return split_classes(cells[self._columns.label], known)
+            return split_classes(cells[self._columns.label], known, self._columns.in_lists)
         indicators = self._columns.indicators.items()
         return [name for i, name in indicators if cells[i].strip().lower() in YES_WORDS]
 
