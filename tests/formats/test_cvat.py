@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.mutated_bytes import draw_mutated
 
 from lince import images, rle
 from lince.annotations import OCCLUDED, UNLABELLED
 from lince.datasets import open_dataset
 from lince.datasets.conversion import convert_dataset
-from lince.errors import DataError
+from lince.errors import DataError, LinceError, UsageError
 from lince.formats import FORMATS, LabelTable, ReadOptions, open_table, row_rle
 from lince.progress import SILENT
 from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
@@ -163,13 +164,13 @@ def test_what_is_not_used_is_listed_with_its_line(awkward: Path) -> None:
     table = open_table(made(awkward, text, "1.png", "2.png"))
     assert boxes(table) == []
     assert list(table.names) == ["2.png"]  # what 1.png shows is not known; 2.png shows nothing
-    *rows, gone, again, video, lost = table.rejected
+    *rows, gone, again, film, lost = table.rejected
     assert (lost.path, lost.kind) == ("1.png", "lost")
     for line, (refusal, (fault, said)) in enumerate(zip(rows, wrong.values(), strict=True), 10):
         assert (refusal.path, refusal.line, refusal.kind) == ("annotations.xml", line, fault)
         assert said in str(refusal)
-    assert [refusal.kind for refusal in (gone, again, video)] == ["no-image", "double", "row"]
-    assert "images 1.1" in video.remedy
+    assert [refusal.kind for refusal in (gone, again, film)] == ["no-image", "double", "no-image"]
+    assert "images 1.1" in film.remedy
 
 
 def test_photos_lie_beside_the_file_or_in_the_next_folder(awkward: Path) -> None:
@@ -264,3 +265,89 @@ def test_what_is_written_reads_back_in_cvat_s_own_terms(shared: Path, awkward: P
     assert all((awkward / "out/images" / str(item.get("subset")) / str(item.get("name"))).is_file() for item in found)
     first = found[0].findall("box")[0]
     assert [float(first.get(side, "")) for side in ("xtl", "ytl", "xbr", "ybr")] == [357, 116, 404, 175]
+
+
+# Tracks of a video
+
+
+def video(*tracks: str, size: int = 6, start: int = 0) -> str:
+    meta = f"<meta><task><size>{size}</size><start_frame>{start}</start_frame><labels><label><name>árbol</name></label>"
+    sides = "<original_size><width>8</width><height>6</height></original_size>"
+    return f"<annotations><version>1.1</version>{meta}</labels>{sides}</task></meta>{''.join(tracks)}</annotations>"
+
+
+def shown(frame: int, left: float = 1, outside: int = 0, tag: str = "box", more: str = "") -> str:
+    sides = f'xtl="{left}" ytl="1" xbr="{left + 2}" ybr="3"' if tag == "box" else 'points="1,1;5,1;3,4"'
+    return f'<{tag} frame="{frame}" outside="{outside}" occluded="{frame % 2}" keyframe="1" {sides} {more}/>'
+
+
+def frames(*numbers: int, prefix: str = "images/frame_") -> list[str]:
+    return [f"{prefix}{number:06d}.png" for number in numbers]
+
+
+def test_tracks_are_shapes_of_the_frames_that_are_there(awkward: Path) -> None:
+    tracks = [
+        '<track id="0" label="zorro">' + shown(0, 1) + shown(4, 5) + shown(5, 5, 1) + "</track>",
+        '<track id="1" label="árbol">'
+        + shown(1, tag="polygon")
+        + shown(2, tag="polygon")
+        + shown(9, 1, 1)
+        + "</track>",
+    ]
+    table = open_table(made(awkward, video(*tracks, size=8), *frames(0, 1, 2, 3, 5, 6, 20), "images/logo.png"))
+    assert list(table.names) == frames(0, 1, 2, 3, 5, 6)
+    assert table.classes.names == ("árbol", "zorro")
+    assert table.objects is not None
+    found = [boxes(table)[table.objects.slice_of_image(row)] for row in range(6)]
+    assert found[:2] == [[[1, 1, 3, 3]], [[2, 1, 4, 3], [1, 1, 5, 4]]]
+    assert found[2:] == [[[3, 1, 5, 3], [1, 1, 5, 4]], [[4, 1, 6, 3]], [], []]
+    assert table.objects.flags[table.objects.slice_of_image(0)].tolist() == [0]
+    assert [(item.kind, "frame_000004" in item.reason) for item in table.rejected] == [("no-image", True)]
+
+
+def test_frames_may_be_called_otherwise_and_videos_alone_are_told(awkward: Path) -> None:
+    text = video('<track id="0" label="zorro">' + shown(3) + shown(4) + shown(5, 1, 1) + "</track>", start=3, size=2)
+    table = open_table(made(awkward / "a", text, "otra/b 3.png", *frames(3, 4, 5, prefix="clip ñ-")))
+    assert list(table.names) == frames(3, 4, prefix="clip ñ-")
+    made(awkward / "b", text)
+    (awkward / "b" / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    with pytest.raises(UsageError, match=r"2 frames of the video .*\(2 shapes\)"):
+        open_table(awkward / "b")
+
+
+def test_damaged_shapes_of_a_track_are_named_and_their_frame_is_no_background(awkward: Path) -> None:
+    bad = shown(1).replace('xtl="1"', 'xtl="x"') + shown(2).replace('frame="2"', 'frame="-2"')
+    track = (
+        '<track id="0" label="zorro">' + shown(0) + bad + shown(0, 9, 1).replace('frame="0"', 'frame="1"') + "</track>"
+    )
+    table = open_table(made(awkward, video(track, size=2), *frames(0, 1)))
+    assert list(table.names) == frames(0)
+    assert [item.kind for item in table.rejected] == ["row", "row", "lost"]
+
+
+def test_counts_of_tracks_are_those_of_the_elements(awkward: Path) -> None:
+    rng = np.random.default_rng(3)
+    tracks = []
+    for number in range(5):
+        first = int(rng.integers(0, 20))
+        shapes = [shown(frame, float(rng.uniform(0, 5))) for frame in range(first, first + 8)]
+        tracks.append(f'<track id="{number}" label="zorro">' + "".join(shapes) + shown(first + 8, 1, 1) + "</track>")
+    text = video(*tracks, size=30)
+    table = open_table(made(awkward, text, *frames(*range(30))))
+    inside = [one for one in ElementTree.fromstring(text).iter("box") if one.get("outside") == "0"]
+    assert table.objects is not None
+    assert (len(table.names), len(table.objects)) == (30, len(inside))
+    named = {int(one.attrib["frame"]) for one in inside}
+    assert (np.diff(table.objects.starts) > 0).nonzero()[0].tolist() == sorted(named)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.data())
+def test_damaged_tracks_are_refused_or_named(seed: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    whole = video('<track id="0" label="zorro">' + "".join(map(shown, range(4))) + "</track>", size=4).encode()
+    root = made(tmp_path_factory.getbasetemp() / "tracks", seed.draw(draw_mutated(whole)), *frames(0, 1, 2, 3))
+    try:
+        table = FORMATS["cvat"].read(resolve_location(root), ReadOptions(), SILENT)
+    except LinceError:
+        return
+    assert table.objects is None or len(table.objects) >= 4 or table.rejected

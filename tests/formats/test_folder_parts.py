@@ -107,9 +107,8 @@ def test_folders_that_all_hold_the_same_folders_are_asked_about(awkward: Path) -
     ("path", "content", "said"),
     [
         ("notes.csv", "foto,observacion\n1.png,sano\n2.png,enfermo\n", "notes.csv: a table"),
-        ("ds0/ann/1.png.json", '{"objects": [{"classTitle": "cat"}]}', "Supervisely"),
-        ("ds0/label_2/1.txt", "Car 0.00 0 -1.57 10.00 20.00 40.00 60.00 1.5 1.6 3.9 1.0 1.5 20.0 -1.5\n", "KITTI"),
-        ("via.json", '{"1.png6501": {"filename": "1.png", "regions": []}}', "VIA"),
+        ("det.json", '[{"name": "1.png", "labels": []}]', "BDD100K"),
+        ("out.manifest", '{"source-ref": "s3://bucket/1.png"}', "SageMaker"),
     ],
 )
 def test_labels_beside_folders_are_asked_about(awkward: Path, path: str, content: str, said: str) -> None:
@@ -120,6 +119,28 @@ def test_labels_beside_folders_are_asked_about(awkward: Path, path: str, content
         open_table(awkward)
     assert "--format folders" in caught.value.remedy
     assert open_table(awkward, "folders").classes.names == ("ds0", "ds1")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "format_name"),
+    [
+        (
+            "ds0/ann/1.png.json",
+            '{"objects": [{"classTitle": "cat", "points": {"exterior": [[0, 0], [1, 0], [1, 1]]}}]}',
+            "supervisely",
+        ),
+        ("ds0/label_2/1.txt", f"Car 0.00 0 -1.57 0.00 0.00 1.00 2.00{' 1.5' * 7}\n", "kitti"),
+        ("via.json", '{"1.png6501": {"filename": "1.png", "regions": []}}', "via"),
+    ],
+)
+def test_labels_of_tools_win_over_the_folders_beside_them(
+    awkward: Path, path: str, content: str, format_name: str
+) -> None:
+    photos(awkward, "ds0/img/1.png", "ds1/img/2.png")
+    (awkward / path).parent.mkdir(exist_ok=True)
+    (awkward / path).write_text(content, encoding="utf-8")
+    table = open_table(awkward)
+    assert (table.format, list(table.names)) == (format_name, ["ds0/img/1.png"])
 
 
 def test_written_labels_win_over_folders(awkward: Path) -> None:

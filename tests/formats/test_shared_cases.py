@@ -13,6 +13,10 @@ from lince.errors import LinceError
 READ: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "b06_wheat": (4, 4, ("assumed",)),
     "b08_center": (4, 4, ()),
+    "f01_via": (3, 3, ()),
+    "f03_sly": (3, 3, ()),
+    "f04_datum": (3, 3, ()),
+    "f05_kitti": (3, 3, ()),
     "f08_hf": (3, 3, ()),
     "f12_rfclasses": (8, 0, ()),
     "g01_fastai": (6, 0, ("unlabelled",)),
@@ -51,6 +55,7 @@ READ: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "t22_nan": (4, 0, ("no-class",)),
     "w01_cassava": (6, 0, ("other-labels", "unlabelled")),
     "w01_cassava/train.csv": (6, 0, ("unlabelled",)),
+    "w03_kitti2": (3, 3, ("unlabelled",)),
     "w05_intel": (12, 0, ("unlabelled",)),
     "w08_csvmissing": (6, 0, ("no-image",)),
     "w09_csvextra": (4, 0, ("unlabelled",)),
@@ -59,6 +64,7 @@ READ: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "x14_splits": (6, 0, ()),
     "x15_stray": (3, 3, ("other-labels",)),
     "y10_pose": (3, 3, ("overlap", "reduced")),
+    "y13_dota": (3, 3, ()),
     "y25_sameval": (4, 8, ("overlap",)),
     "z03_sjis/j.zip": (8, 0, ()),
 }
@@ -79,10 +85,6 @@ CLASSES = {
 }
 # Of formats that lince does not read: where readers are added, a case moves to the dictionary above.
 REFUSED = {
-    "f01_via": r"via_region_data\.json: .*VIA",
-    "f03_sly": r"ds0/ann/a\.jpg\.json: .*Supervisely",
-    "f04_datum": r"annotations/default\.json: .*Datumaro",
-    "f05_kitti": r"label_2/000000\.txt: .*KITTI",
     "f10_bdd": r"det_train\.json: .*BDD100K",
     "k02_viacoco": r"annotations\.json#/annotations/0/category_id",
     "k09_nan": r"annotations\.json#/annotations/0: a coordinate is not a number",
@@ -90,11 +92,9 @@ REFUSED = {
     "n17_lsnoimg": r"its photo is missing",
     "t25_xlsx": r"labels\.xlsx: a spreadsheet \(save it as CSV\)",
     "v02_comma": r"a0\.xml:2: a coordinate is not a number: 10,5",
-    "w03_kitti2": r"training/label_2/training000000\.txt: .*KITTI",
     "x05_deep": r"a\.json: is nested too deeply",
     "x17_ls": r"t\.json#/0/annotations/0/result/1: nothing instead of a result",
     "y01_commas": r"labels/a0\.txt:1: numbers separated by commas",
-    "y13_dota": r"labelTxt/P0\.txt: .*DOTA",
     "z05_zipin": r"images\.zip: an archive \(unpack it there\)",
 }
 

@@ -41,6 +41,12 @@ _ROWS = (
     RegistryRow("createml", "createml.reader"),
     RegistryRow("huggingface", "huggingface.reader"),
     RegistryRow("keras-yolo", "keras_yolo.reader", writable=False),
+    RegistryRow("via", "via.reader"),
+    RegistryRow("supervisely", "supervisely", writable=False),
+    RegistryRow("vott", "vott", writable=False),
+    RegistryRow("datumaro", "datumaro", writable=False),
+    RegistryRow("kitti", "kitti", writable=False),
+    RegistryRow("dota", "dota", writable=False),
     RegistryRow("csv-boxes", "csv_boxes.reader"),
 )
 

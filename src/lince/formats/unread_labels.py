@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,9 +23,13 @@ _HEAD_BYTES = 8192
 _MAX_ROWS = 20  # of a table, compared with the names of the photos
 _SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _LABEL_FOLDER = re.compile(r"(?:.*[-_ ])?(?:ann|annotations?|annots?|labels?|labeltxt|masks?|gt)(?:[-_ ]?\d+)?", re.I)
+_BDD, _VOTT_1 = "BDD100K", "VoTT 1"
 _METADATA = "Hugging Face (metadata.jsonl)"  # without classes and objects, such as captions
-_KITTI_ROW = re.compile(r"[A-Za-z_]\w*(?:\s+-?[\d.]+){14,15}\s*")
-_DOTA_ROW = re.compile(r"(?:-?[\d.]+\s+){8}[^\d\s]\S*\s+[012]\s*", re.MULTILINE)
+# Kinds of labels by suffix and by bytes near their beginning.
+_MARKED_KINDS = (
+    ("Amazon SageMaker", ".manifest", b'"source-ref"'),
+    ("Pascal (key points)", ".xml", b"<keypoints>"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class UnreadLabels:
 def find_unread_labels(tree: FileTree) -> list[UnreadLabels]:
     """Return what looks like labels in ``tree`` and is not read by the format that is about to be used."""
     search = _Search(tree)
-    found = [*search.find_json(), *search.find_tables(), *search.find_texts(), *search.find_others()]
+    found = [*search.find_json(), *search.find_tables(), *search.find_others()]
     return found or list(search.find_folders())
 
 
@@ -71,8 +75,7 @@ class _Search:
             kind = _name_json_kind(json_reader.peek_json(self._tree, name, _HEAD_BYTES))
             problem = "" if kind or not name.lower().endswith(".json") else self._find_json_problem(name)
             if kind and kind not in kinds:
-                remedy = _("give its records label or objects") if kind == _METADATA else _export_remedy()
-                yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), remedy)
+                yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), _find_remedy(kind, name))
             elif problem and "" not in kinds:
                 yield UnreadLabels(name, problem, _("correct it there, or export it again"))
             kinds |= {kind} if kind else {""} if problem else set()
@@ -92,8 +95,10 @@ class _Search:
             except DataError:
                 continue
             header, delimiter = find_first_line(text)
-            if self._names_photos(text, delimiter):
-                cells = [cell.strip() for cell in split_cells(header, delimiter)]
+            cells = [cell.strip() for cell in split_cells(header, delimiter)]
+            if kind := _name_table_kind(cells):
+                yield UnreadLabels(name, kind, _("give lince the table of boxes: ...-annotations-bbox.csv"))
+            elif self._names_photos(text, delimiter):
                 columns, remedy = (
                     ", ".join(cells[:12]),
                     _("call its columns file and class, with one class for each photo"),
@@ -118,23 +123,22 @@ class _Search:
         ]
         return 2 * sum(hits) > len(hits)
 
-    def find_texts(self) -> Iterator[UnreadLabels]:
-        """Yield the first text file of each kind of labels."""
-        kinds = {"KITTI": _KITTI_ROW.match, "DOTA": _DOTA_ROW.search}
-        for name in self._tree.listing.find_by_suffix(".txt")[:_MAX_PROBES]:
-            try:
-                text = self._tree.head(name, _HEAD_BYTES).decode("utf-8", "replace")
-            except DataError:
-                continue
-            for kind in [kind for kind, matches in kinds.items() if matches(text)]:
-                kinds.pop(kind)
-                yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), _export_remedy())
-
     def find_others(self) -> Iterator[UnreadLabels]:
-        """Yield archives, which are not opened inside a folder."""
+        """Yield files that other programs keep for themselves, and archives, which are not opened inside a folder."""
+        for kind, suffix, mark in _MARKED_KINDS:
+            for name in self._tree.listing.find_by_suffix(suffix)[:_MAX_PROBES]:
+                if mark in self._read_head(name):
+                    yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), _table_remedy())
+                    break
         for name in self._tree.listing.list_files():
             if name.lower().endswith((".zip", ".rar", ".7z", ".tar", ".tgz", ".gz")):
                 yield UnreadLabels(name, _("an archive"), _("unpack it there"), is_certain=False)
+
+    def _read_head(self, name: str) -> bytes:
+        try:
+            return self._tree.head(name, _HEAD_BYTES)
+        except DataError:
+            return b""
 
     def find_folders(self) -> Iterator[UnreadLabels]:
         """Yield the first folder beside photos that is named as one of labels or masks and holds files."""
@@ -156,14 +160,24 @@ def _name_json_kind(value: Any) -> str:
     """Return the name of the format of a JSON file that no format reads, by its keys; empty for any other."""
     first = _first_record(value)
     if isinstance(value, list):
-        return "BDD100K" if {"name", "labels"} <= first.keys() else ""
-    if "_via_img_metadata" in value or {"filename", "regions"} <= first.keys():
-        return "VGG Image Annotator (VIA)"
-    if isinstance(value.get("objects"), list) and "classTitle" in _first_record(value["objects"]):
-        return "Supervisely"
-    if isinstance(value.get("categories"), dict) and isinstance(value.get("items"), list):
-        return "Datumaro"
+        return _BDD if {"name", "labels"} <= first.keys() else ""
+    if {"name", "frames"} <= value.keys() and isinstance(value["frames"], list):
+        return _BDD
+    if {"project", "metadata", "file", "view"} <= value.keys():
+        return "VIA 3"
+    if "frames" in value and {"inputTags", "scd"} & value.keys():
+        return _VOTT_1
     return _METADATA if "file_name" in value else ""
+
+
+def _name_table_kind(columns: Sequence[str]) -> str:
+    """Return what a table of OpenImages without boxes holds, by its columns; empty for any other table."""
+    names = {column.strip().lower() for column in columns}
+    if {"imageid", "labelname", "confidence"} <= names and len(names) < 6:
+        return _("classes of whole images, of OpenImages")
+    if {"maskpath", "imageid", "labelname"} <= names:
+        return _("masks of OpenImages")
+    return _("pairs of objects, of OpenImages") if {"imageid", "labelname1", "labelname2"} <= names else ""
 
 
 def _first_record(value: Any) -> dict[str, Any]:
@@ -171,6 +185,22 @@ def _first_record(value: Any) -> dict[str, Any]:
     values = iter(value.values() if isinstance(value, dict) else value)
     first = next(values, None)
     return first if isinstance(first, dict) else {}
+
+
+def _find_remedy(kind: str, name: str) -> str:
+    """Return how the labels of ``kind`` in the file ``name`` become ones that lince reads."""
+    if kind == _BDD:
+        command = f"python -m bdd100k.label.to_coco -m det -i {name} -o coco.json"
+        return _("turn it into COCO with BDD100K's own program: {command}").format(command=command)
+    if kind == _METADATA:
+        return _("give its records label or objects")
+    if kind == _VOTT_1:
+        return _("export it from VoTT as Pascal VOC")
+    return _table_remedy() if kind == "VIA 3" else _export_remedy()
+
+
+def _table_remedy() -> str:
+    return _("write its boxes into a CSV table with the columns filename, class, xmin, ymin, xmax, ymax")
 
 
 def _export_remedy() -> str:

@@ -1,4 +1,5 @@
-"""Reads "CVAT for images 1.1": one XML file describes all images (docs.cvat.ai, "XML annotation format").
+"""Reads "CVAT for images 1.1" and "for video 1.1": one XML file describes all images (docs.cvat.ai, "XML annotation
+format").
 
 Coordinates are continuous pixels, as in lince. A mask is drawn row by row within a rectangle; ``rotation`` turns a box
 or ellipse clockwise around its centre, in degrees. Rotated boxes and ellipses become polygons.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from math import radians
 
@@ -20,6 +22,14 @@ from lince.errors import DataError
 from lince.formats import row_rle
 from lince.formats.builders.class_index import ClassIndex
 from lince.formats.builders.object_table import Box, ObjectTableBuilder, RawObject, compute_bounding_box
+from lince.formats.cvat.tracks import (
+    CORNERS,
+    find_frame_images,
+    list_shapes,
+    read_extent,
+    read_frame,
+    read_frame_side,
+)
 from lince.formats.cvat.writer import image_path, write
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup
@@ -36,8 +46,7 @@ from lince.storage.tree import DataLocation
 NAME = "cvat"
 _HEAD_BYTES = 4096
 _MAX_PROBES = 8
-_SIGNATURE = re.compile(rb"<(?:version|meta|image)[\s>]")
-_CORNER_ATTRIBUTES = ("xtl", "ytl", "xbr", "ybr")
+_SIGNATURE = re.compile(rb"<(?:version|meta|image|track)[\s>]")
 _ELLIPSE_POINTS = 64
 ParsedShape = tuple[Box, list[NDArray[np.float64]], str]  # box, rings, mask as COCO text
 
@@ -54,8 +63,9 @@ def detect(location: DataLocation) -> str | None:
 def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read every image in the XML files, classes in the order of ``<labels>``, splits from the subsets.
 
-    Shapes other than box, polygon, ellipse and mask are rejected with their lines, and so are tracks. An image without
-    shapes shows no object. Raise ``DataError`` when a file is damaged.
+    The shapes of a track belong to the frames that are there as images. Shapes other than box, polygon, ellipse and
+    mask are rejected with their lines. An image without shapes shows no object. Raise ``DataError`` when a file is
+    damaged.
     """
     image_lookup, label_files, other_files = _locate_files(location)
     reader = _CvatReader(image_lookup, options)
@@ -79,16 +89,19 @@ class _CvatReader:
     def read_file(self, label_file: str) -> None:
         """Read one file, by its name in the tree of the images; raise ``DataError`` when it is damaged."""
         subsets: dict[str, str] = {}
+        meta: XmlElement | None = None
+        tracks: list[XmlElement] = []
         for element in self._read_elements(label_file):
             if element.tag == "meta":
                 self._class_index.declare_classes(_read_class_names(element))
-                subsets = _read_subsets(element)
+                subsets, meta = _read_subsets(element), element
             elif element.tag == "image":
                 subset = element.attributes.get("subset", subsets.get(element.attributes.get("task_id", ""), ""))
                 self._add_image(label_file, element, subset or subsets.get("", ""))
             elif element.tag == "track":
-                reason = _("a track over the frames of a video")
-                self._builder.reject(label_file, reason, _("export it as 'CVAT for images 1.1'"), element.line, "row")
+                tracks.append(element)
+        if tracks:
+            self._add_tracks(label_file, meta, tracks, SPLIT_WORDS.get(subsets.get("", "").lower(), UNASSIGNED))
 
     def reject_files(self, names: list[str]) -> None:
         """Reject XML files that are not CVAT's."""
@@ -137,6 +150,57 @@ class _CvatReader:
             if element.tag != "tag":
                 self._add_shape(row, label_file, element, size)
 
+    def _add_tracks(self, label_file: str, meta: XmlElement | None, tracks: list[XmlElement], split: int) -> None:
+        """Add the frames of a video that are there as images, and on them the shapes of its ``tracks``."""
+        damaged = [frame for track in tracks for frame in self._drop_damaged_shapes(label_file, track)]
+        named = Counter(read_frame(shape) for track in tracks for shape in track.children if _is_inside(shape))
+        if not named:
+            return
+        size = _parse_side(read_frame_side(meta, "height")), _parse_side(read_frame_side(meta, "width"))
+        images = find_frame_images(self._image_lookup, label_file, named)
+        first, last = read_extent(meta, named)
+        rows: dict[int, int] = {}
+        for frame in sorted(images):
+            if first <= frame <= last and images[frame] not in self._image_names:
+                self._image_names.add(images[frame])
+                rows[frame] = self._builder.add_image(images[frame], split, size if all(size) else (0, 0))
+        self._reject_missing_frames(label_file, named, rows, tracks[0].line)
+        for frame in damaged:
+            if frame in rows:
+                self._builder.count_refused(rows[frame], 1)
+        for track in tracks:
+            for frame, shape in list_shapes(track, rows):
+                shape.attributes["label"] = track.attributes.get("label", "")
+                self._add_shape(rows[frame], label_file, shape, size)
+
+    def _drop_damaged_shapes(self, label_file: str, track: XmlElement) -> list[int]:
+        """Reject the shapes of a track that do not give their frame or a corner; return their frames where known."""
+        kept, frames = [], []
+        for shape in track.children:
+            try:
+                frame = read_frame(shape)
+                frames.append(frame)
+                for corner in CORNERS if shape.tag == "box" else ():
+                    parse_number(shape.attributes[corner])
+            except (KeyError, ValueError) as error:
+                reason = _("a shape of a track without its frame or a corner: {text}").format(text=str(error)[:80])
+                self._builder.reject(label_file, reason, _("correct or remove it"), shape.line, "row")
+                continue
+            frames.pop()
+            kept.append(shape)
+        track.children = kept
+        return frames
+
+    def _reject_missing_frames(self, label_file: str, named: Counter[int], rows: dict[int, int], line: int) -> None:
+        """Reject the frames that tracks name, with the number of their shapes, and that are not in ``rows``."""
+        missing = sorted(named.keys() - rows.keys())
+        if missing:
+            reason = _("{count} frames of the video are missing as photos, such as {name} ({shapes} shapes)").format(
+                count=len(missing), name=f"frame_{missing[0]:06d}", shapes=sum(named[frame] for frame in missing)
+            )
+            remedy = _("export it from CVAT with its images, or as 'CVAT for images 1.1' with them")
+            self._builder.reject(label_file, reason, remedy, line, "no-image")
+
     def _add_shape(self, row: int, label_file: str, element: XmlElement, size: tuple[int, int]) -> None:
         """Add a shape to the image in ``row``, or reject it with the line of ``element``."""
         reason, kind = "", "row"
@@ -180,9 +244,13 @@ class _CvatReader:
         return image_name if image_name is not None and is_encodable_text(image_name) else None
 
 
+def _is_inside(shape: XmlElement) -> bool:
+    return shape.attributes.get("outside") != "1"
+
+
 def _parse_box(attributes: dict[str, str], size: tuple[int, int]) -> ParsedShape:
     """Return a box; with a rotation, the polygon of its corners and the box around them."""
-    left, top, right, bottom = (parse_number(attributes[side]) for side in _CORNER_ATTRIBUTES)
+    left, top, right, bottom = (parse_number(attributes[side]) for side in CORNERS)
     rotation = parse_number(attributes.get("rotation", "0"))
     if not rotation:
         return (left, top, right, bottom), [], ""

@@ -30,8 +30,10 @@ class MaskPixels:
     palette: NDArray[np.uint8] | None = None
 
 
-def decode_mask_png(data: bytes) -> MaskPixels:
-    """Return the pixels of the PNG in ``data`` without conversion; transparency is ignored.
+def decode_mask_png(data: bytes, *, as_alpha: bool = False) -> MaskPixels:
+    """Return the pixels of the PNG in ``data`` without conversion.
+
+    Transparency is ignored; with ``as_alpha`` it is what is returned, uint8 (H, W), where the PNG has a channel of it.
 
     Raise ``ImageError`` when it is not a PNG, is damaged, or has more pixels than
     ``LINCE_MAX_PIXELS``, and ``DataError`` for a pixel format that masks do not have.
@@ -43,6 +45,8 @@ def decode_mask_png(data: bytes) -> MaskPixels:
     try:
         with PngImagePlugin.PngImageFile(io.BytesIO(data), "") as image:
             image.load()
+            if as_alpha and image.mode in ("RGBA", "LA"):
+                return MaskPixels(np.asarray(image.getchannel("A")))
             return _extract_pixels(image)
     except images.DECODE_ERRORS as error:
         raise ImageError(

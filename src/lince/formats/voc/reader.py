@@ -235,9 +235,10 @@ class _VocReader:
 
 
 def _is_voc(location: DataLocation, name: str) -> bool:
-    """Whether the root element of the XML file ``name`` is ``<annotation>``."""
+    """Whether the root element of the XML file ``name`` is ``<annotation>``, and holds no key points alone."""
     try:
-        return xml_reader.read_root_tag(location.tree.head(name, _HEAD_BYTES)) == "annotation"
+        head = location.tree.head(name, _HEAD_BYTES)
+        return xml_reader.read_root_tag(head) == "annotation" and (b"<keypoints>" not in head or b"<object>" in head)
     except DataError:
         return False
 
