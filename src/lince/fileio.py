@@ -7,16 +7,18 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lince.errors import FileInUseError, UsageError
 from lince.i18n import _
 
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 _RETRY_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # between two attempts to replace a file that another program holds
 
 
@@ -188,10 +190,23 @@ def _current_umask() -> int:
     return mask
 
 
+def open_plain_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Return the file at ``path`` opened for reading bytes, without a buffer.
+
+    Raise ``OSError`` as ``open`` does, and for pipes, sockets and devices, which would be waited for without end.
+    """
+    # With the flag the opening of a pipe does not wait for somebody who writes into it; Windows has no such pipes.
+    stream = open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | _NO_WAITING))  # noqa: SIM115
+    if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        return stream
+    stream.close()
+    raise OSError(errno.EINVAL, _("it is a pipe, a socket or a device"), os.fspath(path))
+
+
 def read_first_line(path: Path) -> str:
     """Return the first line of the text file ``path`` without its end; empty where it cannot be read."""
     try:
-        with Path(path).open("rb") as file:
+        with open_plain_file(path) as file:
             return file.readline(1 << 20).decode("utf-8", "replace").rstrip("\r\n")
     except OSError:
         return ""

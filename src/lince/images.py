@@ -12,7 +12,6 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -31,6 +30,7 @@ from PIL import (
 
 from lince import exif
 from lince.errors import ImageError, UsageError
+from lince.fileio import open_plain_file
 from lince.i18n import _
 from lince.jpeg_header import JpegHeader, parse_jpeg_header
 
@@ -122,7 +122,8 @@ def read_image(path: str | os.PathLike[str], min_size: tuple[int, int] | None = 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """Return the content of the file at ``path``; raise ``ImageError`` when it cannot be read."""
     try:
-        return Path(path).read_bytes()
+        with open_plain_file(path) as stream:
+            return stream.read()
     except FileNotFoundError as error:
         raise ImageError(_("{path} does not exist.").format(path=path)) from error
     except IsADirectoryError as error:

@@ -67,6 +67,7 @@ READ: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "y13_dota": (3, 3, ()),
     "y25_sameval": (4, 8, ("overlap",)),
     "z03_sjis/j.zip": (8, 0, ()),
+    "z05_zipin": (3, 3, ()),
 }
 CLASSES = {
     "i12_es": ("gato", "perro"),
@@ -95,7 +96,6 @@ REFUSED = {
     "x05_deep": r"a\.json: is nested too deeply",
     "x17_ls": r"t\.json#/0/annotations/0/result/1: nothing instead of a result",
     "y01_commas": r"labels/a0\.txt:1: numbers separated by commas",
-    "z05_zipin": r"images\.zip: an archive \(unpack it there\)",
 }
 
 

@@ -22,6 +22,7 @@ from lince.formats.table import LabelTable, ReadOptions
 from lince.formats.unread_labels import find_unread_labels
 from lince.i18n import _
 from lince.progress import SILENT, Progress
+from lince.storage.archives import open_inner_archives
 from lince.storage.resolve import resolve_location
 from lince.storage.tree import DataLocation
 from lince.validation import require_choice
@@ -49,6 +50,7 @@ def read_table(
     location: DataLocation, format_name: str | None, options: ReadOptions, progress: Progress = SILENT
 ) -> LabelTable:
     """Return the labels at ``location``, as ``open_table`` does."""
+    location = open_inner_archives(location, progress)
     detected = (
         require_choice("format", format_name, FORMATS) if format_name else _detect_format(location, options, progress)
     )

@@ -17,7 +17,9 @@ from PIL.Image import Image as PillowImage
 from lince.annotations import Classes
 from lince.errors import DataError
 from lince.i18n import _
+from lince.storage.archives import ARCHIVE_SUFFIXES, open_archive, unpack_archive
 from lince.storage.scan import natural_sort_key, walk_files
+from lince.storage.tree import FileTree
 from lince.storage.url import is_web_url
 from lince.validation import require_choice
 
@@ -88,8 +90,8 @@ def find_images(sources: str | Path | Sequence[str | Path]) -> list[ImageItem]:
     """Return the files of ``sources`` (files, folders, patterns such as ``*.jpg``, URLs), without duplicates.
 
     The sources keep their order; the files within one are in natural order ("photo2" before "photo10"). Folders are
-    searched recursively, links followed, without hidden and system files, as in datasets; any other file counts,
-    whatever its suffix. The files of a
+    searched recursively, links followed, without hidden and system files, as in datasets; so are archives. Any other
+    file counts, whatever its suffix. The files of a
     single folder are named relative to it, others by the path given. Raises ``DataError`` when a source does not exist
     or all of them are empty.
     """
@@ -160,7 +162,17 @@ def _expand_source(source: str, is_single: bool) -> list[ImageItem]:
         paths = sorted((os.path.join(source, name) for name in walk_files(Path(source))), key=natural_sort_key)
         return [ImageItem(path, _display_name(os.path.relpath(path, source) if is_single else path)) for path in paths]
     if os.path.isfile(source):
+        is_named_so = source.lower().endswith(ARCHIVE_SUFFIXES) and os.access(source, os.R_OK)
+        archive = open_archive(Path(source)) if is_named_so else None
+        if archive is not None:
+            return _list_archived_images(archive, source, is_single)
         return [ImageItem(source, _display_name(source))]
+    if os.path.exists(source):
+        raise DataError(
+            _("{path} is a pipe, a socket or a device.").format(path=to_printable(source)),
+            _("Expected a photo, a folder of photos, or a pattern such as '*.jpg'."),
+            _("Save what it gives as a file, and name that."),
+        )
     matches = sorted(glob.glob(source, recursive=True), key=natural_sort_key)
     if not matches:
         raise DataError(
@@ -168,7 +180,18 @@ def _expand_source(source: str, is_single: bool) -> list[ImageItem]:
             _("Expected a photo, a folder of photos, or a pattern such as '*.jpg'."),
             _("Check the spelling, and the folder that you are in: {folder}.").format(folder=to_printable(os.getcwd())),
         )
-    return [item for match in matches for item in _expand_source(match, is_single=False)]
+    usable = [match for match in matches if os.path.isdir(match) or os.path.isfile(match)]
+    return [item for match in usable for item in _expand_source(match, is_single=False)]
+
+
+def _list_archived_images(archive: FileTree, source: str, is_single: bool) -> list[ImageItem]:
+    """Return the files of an archive, unpacked for as long as the program runs, named by their place in it."""
+    folder = unpack_archive(archive)
+    names = sorted(archive.names, key=natural_sort_key)
+    return [
+        ImageItem(os.path.join(folder, name), to_printable(name if is_single else f"{_display_name(source)}/{name}"))
+        for name in names
+    ]
 
 
 def _display_name(path: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from lince.errors import DataError
+from lince.fileio import open_plain_file
 from lince.i18n import _
 from lince.storage import scan
 from lince.storage.file_list import FileListing
@@ -91,7 +92,7 @@ class LocalFolder:
         """Return the content of the file ``name``; raise ``DataError`` as ``FileTree.read`` does."""
         path = os.path.join(self.root, name)
         try:
-            with open(path, "rb") as stream:
+            with open_plain_file(path) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 if size > max_bytes:
                     raise make_too_large_error(path, size, max_bytes)
@@ -103,7 +104,7 @@ class LocalFolder:
         """Return up to ``count`` first bytes of the file ``name``, read without a buffer."""
         path = os.path.join(self.root, name)
         try:
-            with open(path, "rb", buffering=0) as stream:
+            with open_plain_file(path) as stream:
                 return stream.read(count)
         except OSError as error:
             raise make_unreadable_error(path, error.strerror or str(error)) from error

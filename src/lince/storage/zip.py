@@ -103,12 +103,12 @@ class ZipTree:
         infos = _read_directory(root, source)
         _check_safety(root, infos, source.size)
         infos_by_name = _index_by_name(root, infos)
-        prefix_length = len(_common_root_folder(infos_by_name))
+        prefix_length = len(find_common_root_folder(infos_by_name))
         self._entries = {
             name[prefix_length:]: _make_entry(info) for name, info in infos_by_name.items() if not name.endswith("/")
         }
         self.listing = FileListing(
-            sort_entries(_with_empty_folders(name[prefix_length:] for name in infos_by_name if name[prefix_length:]))
+            sort_entries(keep_empty_folders(name[prefix_length:] for name in infos_by_name if name[prefix_length:]))
         )
 
     @property
@@ -345,7 +345,7 @@ def _get_raw_name(info: zipfile.ZipInfo) -> bytes | None:
     return None
 
 
-def _common_root_folder(names: Iterable[str]) -> str:
+def find_common_root_folder(names: Iterable[str]) -> str:
     """Return the only top folder, ending in '/'.
 
     Return '' where there are several top entries, or where the folder's name has a meaning (a
@@ -356,7 +356,7 @@ def _common_root_folder(names: Iterable[str]) -> str:
     return top if top.endswith("/") and top[:-1].lower() not in _MEANINGFUL_FOLDERS else ""
 
 
-def _with_empty_folders(names: Iterable[str]) -> Iterable[str]:
+def keep_empty_folders(names: Iterable[str]) -> Iterable[str]:
     """Return the files of ``names``, and those of its folders without files of their own."""
     all_names = list(names)
     folders_with_files = {name.rpartition("/")[0] + "/" for name in all_names if not name.endswith("/")}
