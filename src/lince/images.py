@@ -12,6 +12,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import cv2
@@ -33,6 +34,7 @@ from lince.errors import ImageError, UsageError
 from lince.fileio import open_plain_file
 from lince.i18n import _
 from lince.jpeg_header import JpegHeader, parse_jpeg_header
+from lince.phone_photos import READS_PHONE_PHOTOS, detect_phone_format, get_phone_photo_remedy
 
 Array = NDArray[np.uint8]
 JPEG_SUFFIXES = (".jpg", ".jpeg")
@@ -47,6 +49,22 @@ _PILLOW_READERS: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
     "bmp": BmpImagePlugin.BmpImageFile,
     "tiff": TiffImagePlugin.TiffImageFile,
 }
+
+
+def _open_heif(stream: io.BytesIO, name: str) -> ImageFile.ImageFile:
+    """Return a HEIC photo opened by pillow-heif, upright."""
+    image: ImageFile.ImageFile = import_module("pillow_heif.as_plugin").HeifImageFile(stream, name)
+    return image
+
+
+def _open_avif(stream: io.BytesIO, name: str) -> ImageFile.ImageFile:
+    """Return an AVIF photo opened by Pillow."""
+    image: ImageFile.ImageFile = import_module("PIL.AvifImagePlugin").AvifImageFile(stream, name)
+    return image
+
+
+if READS_PHONE_PHOTOS:  # an extra of its own; both kinds come from phones and their programs
+    _PILLOW_READERS |= {"heif": _open_heif, "avif": _open_avif}
 IMAGE_FORMATS = tuple(_PILLOW_READERS)
 _MAGIC_BYTES = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -86,6 +104,9 @@ def detect_format(data: bytes) -> str | None:
     """
     if data[:4] == b"RIFF":
         return "webp" if data[8:12] == b"WEBP" else None
+    if data[4:8] == b"ftyp":
+        name = detect_phone_format(data)
+        return name if name in _PILLOW_READERS else None
     if data[:2] == b"BM":
         return "bmp" if data[14:18] in _BMP_HEADERS else None
     return next((name for start, name in _MAGIC_BYTES if data.startswith(start)), None)
@@ -243,6 +264,12 @@ def _require_known_format(data: bytes) -> str:
     image_format = detect_format(data)
     if image_format is not None:
         return image_format
+    if name := detect_phone_format(data):
+        raise ImageError(
+            _("This is a photo in the format {name}.").format(name={"heif": "HEIC", "avif": "AVIF"}[name]),
+            _("Expected the content of one of: {kinds}.").format(kinds=", ".join(IMAGE_FORMATS)),
+            get_phone_photo_remedy(),
+        )
     problem = _("The file is empty.") if not data else _("This is not an image.")
     raise ImageError(problem, _("Expected the content of one of: {kinds}.").format(kinds=", ".join(IMAGE_FORMATS)))
 

@@ -10,9 +10,13 @@ from pathlib import Path
 from lince.annotations import RejectedItem
 from lince.errors import DataError
 from lince.i18n import _
+from lince.phone_photos import PHONE_SUFFIXES, READS_PHONE_PHOTOS, get_phone_photo_remedy
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff")
-_UNSUPPORTED_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+    *(PHONE_SUFFIXES if READS_PHONE_PHOTOS else ()),
+)
+_UNSUPPORTED_SUFFIXES = (*(() if READS_PHONE_PHOTOS else PHONE_SUFFIXES), ".jxl", ".jp2", ".svg", ".psd")
 SPLIT_FILE = "splits.csv"  # written by lince beside the data; neither image nor label file
 # In lower case: what Windows, macOS, Synology, Python and Linux leave in folders, and lince's own file.
 _SYSTEM_NAMES = {
@@ -50,7 +54,9 @@ def reject_non_image(name: str) -> RejectedItem:
     suffix = os.path.splitext(name)[1]
     if suffix.lower() in _UNSUPPORTED_SUFFIXES:
         reason = _("lince does not read {ending}").format(ending=suffix)
-        return RejectedItem(name, reason, _("save it as JPEG or PNG"), kind="unsupported")
+        is_of_phone = suffix.lower() in PHONE_SUFFIXES
+        remedy = get_phone_photo_remedy() if is_of_phone else _("save it as JPEG or PNG")
+        return RejectedItem(name, reason, remedy, kind="unsupported")
     return RejectedItem(
         name, _("not an image: {ending}").format(ending=suffix or _("no extension")), _("move it elsewhere")
     )
