@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+
+from lince.i18n import _
 
 # In the form that ``normalise_header`` gives.
 FILE_HEADERS = (
@@ -31,3 +33,18 @@ def normalise_header(name: str) -> str:
 def is_label_studio_header(names: Collection[str]) -> bool:
     """Whether normalised column names are those of Label Studio's CSV export."""
     return "id" in names and len(_LABEL_STUDIO_HEADERS.intersection(names)) > 2
+
+
+def name_open_images_table(columns: Iterable[str]) -> str:
+    """Return what a table of OpenImages without boxes holds, by its columns; empty for any other table."""
+    names = {normalise_header(column) for column in columns}
+    if {"imageid", "labelname", "confidence"} <= names and len(names) < 6:
+        return _("classes of whole images, of OpenImages")
+    if {"maskpath", "imageid", "labelname"} <= names:
+        return _("masks of OpenImages")
+    return _("pairs of objects, of OpenImages") if {"imageid", "labelname1", "labelname2"} <= names else ""
+
+
+def make_open_images_remedy() -> str:
+    """Return what to do about such a table."""
+    return _("give lince the table of boxes: ...-annotations-bbox.csv")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from lince.errors import DataError
 from lince.formats.csv_boxes.columns import find_shape_columns
+from lince.formats.csv_headers import make_open_images_remedy, name_open_images_table
 from lince.formats.csv_text import CSV_SUFFIXES, decode_text, find_first_line, split_cells
 from lince.formats.folder_layout import is_class_name, join_path
 from lince.i18n import _
@@ -96,8 +97,8 @@ class _Search:
                 continue
             header, delimiter = find_first_line(text)
             cells = [cell.strip() for cell in split_cells(header, delimiter)]
-            if kind := _name_table_kind(cells):
-                yield UnreadLabels(name, kind, _("give lince the table of boxes: ...-annotations-bbox.csv"))
+            if kind := name_open_images_table(cells):
+                yield UnreadLabels(name, kind, make_open_images_remedy())
             elif self._names_photos(text, delimiter):
                 columns, remedy = (
                     ", ".join(cells[:12]),
@@ -168,16 +169,6 @@ def _name_json_kind(value: Any) -> str:
     if "frames" in value and {"inputTags", "scd"} & value.keys():
         return _VOTT_1
     return _METADATA if "file_name" in value else ""
-
-
-def _name_table_kind(columns: Sequence[str]) -> str:
-    """Return what a table of OpenImages without boxes holds, by its columns; empty for any other table."""
-    names = {column.strip().lower() for column in columns}
-    if {"imageid", "labelname", "confidence"} <= names and len(names) < 6:
-        return _("classes of whole images, of OpenImages")
-    if {"maskpath", "imageid", "labelname"} <= names:
-        return _("masks of OpenImages")
-    return _("pairs of objects, of OpenImages") if {"imageid", "labelname1", "labelname2"} <= names else ""
 
 
 def _first_record(value: Any) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from lince.formats.csv_headers import (
     INDEX_HEADERS,
     SPLIT_HEADERS,
     is_label_studio_header,
+    make_open_images_remedy,
+    name_open_images_table,
     normalise_header,
 )
 from lince.formats.csv_text import find_first_line, split_cells
@@ -82,6 +84,12 @@ def detect_columns(path: Path, text: str, is_photo: Callable[[str], bool]) -> Cl
         raise UsageError(
             _("{path} is a table of boxes (columns {names}).").format(path=path, names=", ".join(box_columns)),
             _("Expected one class for each image: a column for the file and one for the class."),
+        )
+    if kind := name_open_images_table(cells):
+        raise UsageError(
+            _("{path} holds {kind}.").format(path=path, kind=kind),
+            _("Expected one class for each image: a column for the file and one for the class."),
+            make_open_images_remedy()[0].upper() + make_open_images_remedy()[1:] + ".",
         )
     lines = text.splitlines()
     rows = [split_cells(line, delimiter) for line in lines[lines.index(header_line) + 1 :][:_MAX_ROWS]] if cells else []
