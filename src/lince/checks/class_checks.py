@@ -161,7 +161,7 @@ def _classes_missing_in_split(context: CheckContext) -> list[CheckFinding]:
             "A class that is missing from the training split cannot be learned; one that is missing from the "
             "test split cannot be evaluated: {names}."
         ),
-        _("Split the data again with lince split, which stratifies by class."),
+        _("Split the data again with lince split --ignore-existing-split, which stratifies by class."),
     )
     names = _join_names([_("{name} in {part}").format(name=name, part=split) for name, split in missing])
     examples = (FindingExample(name, split) for name, split in missing)

@@ -8,22 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lince import geometry
 from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
 from lince.datasets.duplicates.search import DuplicatePair
 from lince.findings import Severity
 from lince.i18n import _
 from lince.splits import SPLITS
 
+_SAME_PLACE = 0.8  # IoU of two boxes of versions of one photo, as fractions of it
+
 
 def check_duplicates(context: CheckContext) -> list[CheckFinding]:
     """Return the findings on duplicate images.
 
-    Codes: ``contradiction``, ``leak``, ``copies``, ``near-copies``, ``look-alikes``. Each pair is reported once.
+    Codes: ``contradiction``, ``leak``, ``copies``, ``near-copies``, ``look-alikes``. Each pair is reported once,
+    but for a contradiction in two splits, which is a leak too.
     """
     pairs: dict[str, list[DuplicatePair]] = {}
     for pair in context.duplicate_pairs:
-        pairs.setdefault(_classify_pair(context, pair), []).append(pair)
+        for code in _classify_pair(context, pair):
+            pairs.setdefault(code, []).append(pair)
     findings = {
         "contradiction": (_contradiction_text(), _format_contradiction),
         "leak": (_leak_text(), _format_leak),
@@ -38,8 +44,8 @@ def check_duplicates(context: CheckContext) -> list[CheckFinding]:
     ]
 
 
-def _classify_pair(context: CheckContext, pair: DuplicatePair) -> str:
-    """Return the code of the finding on a pair; an empty string where there is nothing to say.
+def _classify_pair(context: CheckContext, pair: DuplicatePair) -> tuple[str, ...]:
+    """Return the codes of the findings on a pair; none where there is nothing to say.
 
     Labels that differ are evidence that two photos differ, so only photos that are equal but for noise are said to
     contradict each other. A turned or mirrored photo with another label, such as a keep-left sign of a keep-right
@@ -47,14 +53,15 @@ def _classify_pair(context: CheckContext, pair: DuplicatePair) -> str:
     """
     has_conflict = have_conflicting_labels(context, pair)
     if pair.is_turned and (has_conflict or _show_other_classes(context, pair)):
-        return ""
+        return ()
+    if not pair.is_same_photo or (has_conflict and not pair.is_certain):
+        return ("look-alikes",)
+    is_leak = bool(_split_names(context, pair)) and (not pair.is_near_duplicate or _are_kept_together(context, pair))
     if has_conflict:
-        return "contradiction" if pair.is_certain else "look-alikes"
-    if not pair.is_same_photo:
-        return "look-alikes"
-    if _split_names(context, pair) and (not pair.is_near_duplicate or _are_kept_together(context, pair)):
-        return "leak"
-    return "near-copies" if pair.is_near_duplicate else "copies"
+        return ("contradiction", "leak") if is_leak else ("contradiction",)
+    if is_leak:
+        return ("leak",)
+    return ("near-copies",) if pair.is_near_duplicate else ("copies",)
 
 
 def _are_kept_together(context: CheckContext, pair: DuplicatePair) -> bool:
@@ -71,8 +78,8 @@ def check_group_leaks(context: CheckContext) -> list[CheckFinding]:
     """
     if len(context.get_split_rows()) < 2:
         return []
-    told = (pair for pair in context.duplicate_pairs if _classify_pair(context, pair) in ("contradiction", "leak"))
-    reported_rows = {row for pair in told if _split_names(context, pair) for row in (pair.first, pair.second)}
+    told = (pair for pair in context.duplicate_pairs if "leak" in _classify_pair(context, pair))
+    reported_rows = {row for pair in told for row in (pair.first, pair.second)}
     group_ids = context.groups.related_ids
     splits, first_rows, leaks = context.dataset.splits, dict[int, int](), []
     for row in np.flatnonzero((splits >= 0) & (np.bincount(group_ids)[group_ids] > 1)).tolist():
@@ -85,20 +92,41 @@ def check_group_leaks(context: CheckContext) -> list[CheckFinding]:
 def have_conflicting_labels(context: CheckContext, pair: DuplicatePair) -> bool:
     """Whether the labels of a pair differ: the class of the image, or the number of objects of some class.
 
-    Unlabelled images conflict with nothing. Near duplicates with objects are not compared, because a crop may have
-    removed some of the objects.
+    Unlabelled images conflict with nothing. Of near duplicates with objects, a crop may have removed some, so that only
+    boxes in the same places with other classes conflict.
     """
     dataset = context.dataset
     if dataset.objects is None:
         first, second = (int(dataset.class_ids[row]) for row in (pair.first, pair.second))
         return first != second and min(first, second) >= 0
     if pair.is_near_duplicate:
-        return False
+        return _have_other_classes_in_place(context, pair)
     counts = [
         np.bincount(dataset.objects.class_ids[dataset.objects.slice_of_image(row)], minlength=len(dataset.classes))
         for row in (pair.first, pair.second)
     ]
     return bool((counts[0] != counts[1]).any())
+
+
+def _have_other_classes_in_place(context: CheckContext, pair: DuplicatePair) -> bool:
+    """Whether two images have as many boxes, in the same places of the photo, with other classes."""
+    objects = context.objects
+    slices = [objects.slice_of_image(row) for row in (pair.first, pair.second)]
+    scales = (_get_box_scale(context, row) for row in (pair.first, pair.second))
+    first, second = (objects.boxes[one] / scale for one, scale in zip(slices, scales, strict=True))
+    if len(first) != len(second) or not len(first):
+        return False
+    overlaps = geometry.compute_iou(first, second)
+    partners = overlaps.argmax(axis=1)
+    in_place = (overlaps.max(axis=1) >= _SAME_PLACE).all() and len(set(partners.tolist())) == len(first)
+    first_ids, second_ids = (objects.class_ids[one] for one in slices)
+    return bool(in_place and (first_ids != second_ids[partners]).any())
+
+
+def _get_box_scale(context: CheckContext, row: int) -> NDArray[np.float64]:
+    """Return the width, height, width and height of an image, to make its boxes fractions of it: (4,)."""
+    height, width = context.image_stats.sizes[row].tolist()
+    return np.array([width, height, width, height], np.float64).clip(min=1)
 
 
 def _show_other_classes(context: CheckContext, pair: DuplicatePair) -> bool:
@@ -148,7 +176,7 @@ def _leak_text() -> FindingText:
         Severity.ERROR,
         _("Data leakage: the same photos in two splits"),
         _("The same or nearly the same photo is in two splits, so the test results are too optimistic."),
-        _("Split again with lince split, which keeps copies together. No photo needs to be removed."),
+        _("Split again with lince split --ignore-existing-split, which keeps copies together. No photo needs to go."),
     )
 
 
@@ -161,7 +189,7 @@ def _group_leak_text() -> FindingText:
             "Frames of the same video, or augmented copies of the same photo, are in two splits, so the test "
             "photos are not really new."
         ),
-        _("Split again with lince split, which keeps groups together."),
+        _("Split again with lince split --ignore-existing-split, which keeps groups together."),
     )
 
 

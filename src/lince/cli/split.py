@@ -104,9 +104,16 @@ def _result_lines(result: SplitResult) -> list[str]:
     if result.leak_count:
         lines.append(
             _(
-                "{count:,} training images are near-duplicates of images in the test split that came with the "
-                "data; --ignore-existing-split makes a split without this leakage"
+                "{count:,} training or validation images are copies or frames of what the test split that came with "
+                "the data shows; --ignore-existing-split makes a split without this leakage"
             ).format(count=result.leak_count)
+        )
+    if result.division.val_leak_count:
+        lines.append(
+            _(
+                "{count:,} training images are copies or frames of what the validation split that came with the data "
+                "shows; --ignore-existing-split makes a split without this leakage"
+            ).format(count=result.division.val_leak_count)
         )
     lines.append(_("Written: {path}").format(path=result.path))
     return lines

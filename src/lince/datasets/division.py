@@ -10,9 +10,17 @@ from numpy.typing import NDArray
 from lince.datasets.dataset import Dataset
 from lince.datasets.group_cuts import BY_BACKGROUND, BY_TIME, GroupCut
 from lince.datasets.groups import MIN_GROUPS, ImageGroups, find_groups
-from lince.datasets.stratified_split import assign_folds, find_leaking_test_rows, find_split_leaks, split_dataset
+from lince.datasets.stratified_split import (
+    assign_folds,
+    find_bound_rows,
+    find_leaking_test_rows,
+    find_split_leaks,
+    find_validation_leaks,
+    split_dataset,
+)
 from lince.i18n import _
 from lince.progress import SILENT, Progress
+from lince.splits import TEST, UNASSIGNED, VAL
 from lince.tasks import find_usable_rows
 
 
@@ -46,13 +54,18 @@ class Division:
 
     @property
     def leak_count(self) -> int:
-        """The number of images outside of the test split that are in one group with an image inside it."""
-        return len(find_split_leaks(self.dataset, self.groups.ids))
+        """The number of images outside of the test split that surely show the same as an image inside it."""
+        return len(find_split_leaks(self.dataset, self.groups.related_ids))
+
+    @property
+    def val_leak_count(self) -> int:
+        """The number of training images that surely show the same as a validation image."""
+        return len(find_validation_leaks(self.dataset, self.groups.related_ids))
 
     @property
     def leaking_test_rows(self) -> NDArray[np.int64]:
-        """The rows, ascending, of the test split that are in one group with a training or validation image."""
-        return find_leaking_test_rows(self.dataset, self.groups.ids)
+        """The rows, ascending, of the test split that surely show the same as a training or validation image."""
+        return find_leaking_test_rows(self.dataset, self.groups.related_ids)
 
     def describe(self) -> list[str]:
         """Return the sentences that tell what was kept together, and which groups were cut."""
@@ -63,28 +76,51 @@ class Division:
             lines.append(
                 grouped.format(count=self.groups.grouped_count, reasons=reasons or _("blocks of a long group"))
             )
-        return lines + [describe_cut(cut) for cut in self.groups.cuts]
+        lines += [describe_cut(cut) for cut in self.groups.cuts]
+        unlike = self.groups.unlike_rows
+        if unlike:
+            lines.append(
+                _(
+                    "{count:,} photos, such as {name}, are named as altered copies of the same photos, but do not look "
+                    "like them. If they are, as mosaics are, keep them together: lince split DATA --group '{pattern}'"
+                ).format(count=len(unlike), name=self.dataset.images.get_name(unlike[0]), pattern="{group}.rf.{id}")
+            )
+        return lines
 
 
 def divide_dataset(dataset: Dataset, options: DivisionOptions, progress: Progress = SILENT) -> Division:
     """Return ``dataset`` with every usable image in a split, as ``split_dataset`` draws it.
 
     The same images, options and seed give the same division, whichever command asks for it: images that no task can use
-    or that cannot be read take no part in it. Raises as ``find_groups``, ``split_dataset`` and ``assign_folds`` do.
+    or that cannot be read take no part in it. Nor do those in one group with an image of a validation or test split
+    that came with the data: they stay in the training split, or join that split where they are in none. Raises as
+    ``find_groups``, ``split_dataset`` and ``assign_folds`` do.
     """
     groups = _find_usable_groups(dataset, options, progress)
     readable = np.setdiff1d(np.arange(len(dataset)), groups.unreadable_rows)
-    usable = dataset.select(readable)
-    ids = groups.ids[readable] if groups.grouped_count or groups.cuts else None
-    drawn = split_dataset(usable, options.val, options.test, options.seed, ids)
-    splits = dataset.splits.copy()
-    splits[readable] = drawn.splits
+    is_grouped = bool(groups.grouped_count or groups.cuts)
+    splits = _follow_given_splits(dataset, groups.ids) if is_grouped else dataset.splits.copy()
+    free = np.setdiff1d(readable, find_bound_rows(dataset, groups.ids)) if is_grouped else readable
+    drawn = split_dataset(
+        dataset.select(free), options.val, options.test, options.seed, groups.ids[free] if is_grouped else None
+    )
+    splits[free] = drawn.splits
     divided = replace(dataset, splits=splits)
     if options.folds is None:
         return Division(divided, groups)
     folds = np.full(len(dataset), -1, np.int8)
-    folds[readable] = assign_folds(drawn, options.folds, options.seed, ids)
+    ids = groups.ids[readable] if is_grouped else None
+    folds[readable] = assign_folds(divided.select(readable), options.folds, options.seed, ids)
     return Division(divided, groups, folds)
+
+
+def _follow_given_splits(dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Return the splits of ``dataset``, (N,), where images without one follow those of their group that have one."""
+    splits = dataset.splits.copy()
+    for given in (VAL, TEST):  # the test split, where a group is in both
+        follows = (dataset.splits == UNASSIGNED) & np.isin(groups, np.unique(groups[dataset.splits == given]))
+        splits[follows] = given
+    return splits
 
 
 def describe_cut(cut: GroupCut) -> str:
@@ -112,7 +148,7 @@ def _find_usable_groups(dataset: Dataset, options: DivisionOptions, progress: Pr
     """Return the groups of the usable images of ``dataset``; every other image is a group of its own."""
     ids = np.arange(len(dataset))
     if not options.together and options.pattern is None:
-        return ImageGroups(ids, {})
+        return ImageGroups(ids, {}, related_ids=ids)
     rows = np.flatnonzero(find_usable_rows(dataset))
     found = find_groups(
         dataset.select(rows),
@@ -121,6 +157,14 @@ def _find_usable_groups(dataset: Dataset, options: DivisionOptions, progress: Pr
         by_content=options.together,
         min_groups=max(MIN_GROUPS, options.folds or 0),
     )
-    ids[rows] = rows[np.unique(found.ids, return_index=True)[1]][found.ids]
     unreadable = tuple(rows[list(found.unreadable_rows)].tolist())
-    return replace(found, ids=np.unique(ids, return_inverse=True)[1].astype(np.int64), unreadable_rows=unreadable)
+    ids, related_ids = (_spread_ids(part, rows, len(dataset)) for part in (found.ids, found.related_ids))
+    unlike = tuple(rows[list(found.unlike_rows)].tolist())
+    return replace(found, ids=ids, related_ids=related_ids, unreadable_rows=unreadable, unlike_rows=unlike)
+
+
+def _spread_ids(ids: NDArray[np.int64], rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return the groups, (N,), of ``count`` images of which those at ``rows`` have ``ids``; the others are alone."""
+    spread = np.arange(count)
+    spread[rows] = rows[np.unique(ids, return_index=True)[1]][ids]
+    return np.asarray(np.unique(spread, return_inverse=True)[1], np.int64)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.datasets.duplicates.background import MAX_IMAGES, extract_foreground
+from lince.datasets.film import MAX_SUCCESSIVE_DISTANCE, coarsen_thumbnails, measure_succession
 from lince.datasets.union_find import UnionFind
 
 MAX_SHARE = 2 / 3  # of all images, or of those of a class, that a group may hold before it is cut
@@ -22,11 +23,6 @@ _MIN_STATIC_SHARE = 0.1  # of all images; smaller groups of near copies are not 
 _BLOCK_SIZE = 5  # units in a block at least, if there are enough
 _MAX_BLOCKS = 20
 _MIN_NUMBERED_SHARE = 0.8  # of the images of a group whose names must count them to cut it by time
-_MAX_SUCCESSIVE_DISTANCE = 0.8  # of that of any two images; above it, the numbers in the names tell nothing of time
-_MIN_SERIES = 6  # images that may be told for a film
-_MAX_SERIES_SAMPLE = 256  # images of a series that are compared in orders drawn by chance
-_RANDOM_ORDERS = 199
-_COARSE_SIDE = 16  # pixels of the thumbnails that are compared to cut by likeness
 BY_TIME, BY_BACKGROUND, BY_LIKENESS = "time", "background", "likeness"
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
@@ -135,34 +131,15 @@ def _find_times(orders: IntArray, features: FloatArray) -> IntArray | None:
 
     ``None`` where names do not count most of the images, or successive ones are hardly more alike than others.
     """
-    found, lowest = None, _MAX_SUCCESSIVE_DISTANCE
+    found, lowest = None, MAX_SUCCESSIVE_DISTANCE
     for order in orders:
         rows = np.argsort(order, kind="stable")[(order < 0).sum() :]
         if len(rows) < max(3, _MIN_NUMBERED_SHARE * len(order)):
             continue
-        distance = _measure_succession(features[rows])
+        distance = measure_succession(features[rows])
         if distance <= lowest:
             found, lowest = order, distance
     return found
-
-
-def are_in_time(features: FloatArray) -> bool:
-    """Whether successive ``features`` (R, F) are more alike than others, and more than in any order drawn by chance."""
-    if len(features) < _MIN_SERIES or _measure_succession(features) > _MAX_SUCCESSIVE_DISTANCE:
-        return False
-    sample = features[:_MAX_SERIES_SAMPLE]
-    distances = np.stack([np.abs(sample - one).mean(axis=1) for one in sample])
-    rng = np.random.default_rng(0)
-    orders = (rng.permutation(len(sample)) for _order in range(_RANDOM_ORDERS))
-    lowest = min(float(distances[order[1:], order[:-1]].mean()) for order in orders)
-    return float(np.diagonal(distances, 1).mean()) < lowest
-
-
-def _measure_succession(features: FloatArray) -> float:
-    """Return the distance of successive ``features`` (R, ...), R > 2, as a share of that of others; 1 for chance."""
-    successive = np.abs(features[1:] - features[:-1]).mean()
-    others = [np.abs(features - np.roll(features, len(features) // part, axis=0)).mean() for part in (2, 3)]
-    return float(successive / max(float(np.mean(others)), 1e-6))
 
 
 def _cut_blocks(
@@ -216,10 +193,3 @@ def _halve(features: FloatArray, block: IntArray) -> list[IntArray]:
     second = points[int(np.square(points - first).sum(axis=1).argmax())]
     order = np.argsort(points @ (second - first), kind="stable")
     return [np.sort(block[order[: len(block) // 2]]), np.sort(block[order[len(block) // 2 :]])]
-
-
-def coarsen_thumbnails(thumbnails: NDArray[np.uint8]) -> FloatArray:
-    """Return ``thumbnails``, uint8 (N, 64, 64), at 16 x 16 pixels as rows, float32 (N, 256)."""
-    step = thumbnails.shape[1] // _COARSE_SIDE
-    coarse = thumbnails.astype(np.float32).reshape(len(thumbnails), _COARSE_SIDE, step, _COARSE_SIDE, step)
-    return np.asarray(coarse.mean(axis=(2, 4)).reshape(len(thumbnails), -1), np.float32)

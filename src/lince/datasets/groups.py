@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from lince.datasets.dataset import Dataset
 from lince.datasets.duplicates.alignment import compute_similarity
+from lince.datasets.duplicates.comparisons import VersionComparer
 from lince.datasets.duplicates.hashes import HashArray, compute_hamming_distances, compute_perceptual_hashes
-from lince.datasets.duplicates.pose import MIN_VERSION_SIMILARITY, are_versions
+from lince.datasets.duplicates.pose import MIN_VERSION_SIMILARITY
 from lince.datasets.duplicates.search import (
     MIN_IMAGE_SIDE,
     DuplicatePair,
@@ -21,16 +22,19 @@ from lince.datasets.duplicates.search import (
     compute_fingerprints,
     find_duplicates,
 )
-from lince.datasets.group_cuts import (
-    CutInput,
-    GroupCut,
-    are_in_time,
-    coarsen_thumbnails,
-    cut_groups,
-)
+from lince.datasets.film import are_in_time, coarsen_thumbnails, find_scenes
+from lince.datasets.group_cuts import CutInput, GroupCut, cut_groups
 from lince.datasets.image_source import PixelImages
 from lince.datasets.image_stats import THUMBNAIL_SIDE
-from lince.datasets.name_evidence import EVERYWHERE, SCOPES, SPLITS, get_stem, list_series, list_version_families
+from lince.datasets.name_evidence import (
+    EVERYWHERE,
+    SCOPES,
+    SPLITS,
+    get_stem,
+    list_export_families,
+    list_series,
+    list_version_families,
+)
 from lince.datasets.stratified_split import compute_class_presence
 from lince.datasets.union_find import UnionFind
 from lince.datasets.verification import compute_content_keys
@@ -52,7 +56,8 @@ class ImageGroups:
     ``ids`` int64 (N,) numbers the group of each image, from 0. ``reasons`` counts, by reason in the current language,
     how many merges of two groups each reason caused; reasons that caused none are left out. ``cuts`` are the groups
     that held too much to be divided and were cut. ``unreadable_rows`` are the images that cannot be read, each a group
-    of its own; only those whose content was looked at are known. ``related_ids`` int64 (N,) divides these groups
+    of its own; only those whose content was looked at are known. ``unlike_rows`` are those that are named as
+    versions of one original, of which some do not look like the others. ``related_ids`` int64 (N,) divides these groups
     further, into images that surely come from one photo or film, without those that only look alike.
     """
 
@@ -61,6 +66,7 @@ class ImageGroups:
     cuts: tuple[GroupCut, ...] = ()
     unreadable_rows: tuple[int, ...] = ()
     related_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    unlike_rows: tuple[int, ...] = ()
 
     @property
     def grouped_count(self) -> int:
@@ -105,13 +111,14 @@ def find_groups(
     search = _search_duplicates(ordered, progress) if search is None else search.reorder(order)
     evidence = _GroupEvidence(ordered, search.fingerprints, search.pairs)
     found = evidence.find_groups([(place_of[i], place_of[j]) for i, j in pattern_links], min_groups)
-    unreadable = np.sort(order[[i for i, key in enumerate(search.fingerprints.keys) if not key]])
+    unreadable = [i for i, key in enumerate(search.fingerprints.keys) if not key]
     return ImageGroups(
         _renumber(found.ids[places]),
         found.reasons,
         found.cuts,
-        tuple(unreadable.tolist()),
+        tuple(np.sort(order[unreadable]).tolist()),
         _renumber(found.related_ids[places]),
+        () if pattern else tuple(np.sort(order[list(found.unlike_rows)]).tolist()),
     )
 
 
@@ -134,7 +141,8 @@ class _GroupEvidence:
         version_links = list(self._link_versions(names, forest))
         film_links, burst_links = self._link_frames(names, forest)
         reasons = {
-            _("copies"): equal_links + same_links + alike_links,
+            _("copies"): equal_links + same_links,
+            _("photos that look alike"): alike_links,
             _("versions of the same photo"): version_links,
             _("frames of the same video"): film_links + burst_links,
             _("grouped by the pattern"): pattern_links,
@@ -150,7 +158,9 @@ class _GroupEvidence:
         kept = {reason: _keep_links(links, ids) for reason, links in reasons.items()}
         related_links = _keep_links([*equal_links, *same_links, *version_links, *film_links, *pattern_links], ids)
         related_ids = group_pairs(len(names), related_links)
-        return ImageGroups(ids, _join_links(len(names), kept).reasons, cuts, related_ids=related_ids)
+        apart = (rows.tolist() for rows in list_export_families(names) if len(set(ids[rows].tolist())) > 1)
+        unlike = tuple(row for rows in apart for row in rows)
+        return ImageGroups(ids, _join_links(len(names), kept).reasons, cuts, (), related_ids, unlike)
 
     def _list_links(self, presence: NDArray[np.int64]) -> tuple[list[Link], list[Link], list[Link]]:
         """Return the pairs of equal files, of versions of one photo, and of photos that look alike.
@@ -182,20 +192,18 @@ class _GroupEvidence:
 
         Pairs that ``forest`` holds together already are yielded without being compared.
         """
+        comparer = VersionComparer(self.fingerprints.keys, self.fingerprints.thumbnails)
         for family in list_version_families(names):
             members = [row for row in family.tolist() if self.fingerprints.keys[row]]
             for place, row in enumerate(members):
                 earlier = members[:place]
                 linked = next((other for other in earlier if forest.is_connected(other, row)), None)
                 if linked is None:
-                    linked = next((o for o in earlier[:_MAX_VERSIONS_COMPARED] if self._are_versions(o, row)), None)
+                    linked = next((o for o in earlier[:_MAX_VERSIONS_COMPARED] if comparer.are_versions(o, row)), None)
                 if linked is not None:
                     forest.merge(linked, row)
                     yield linked, row
-
-    def _are_versions(self, first: int, second: int) -> bool:
-        """Whether two images look like versions of one original."""
-        return are_versions(self.fingerprints.thumbnails[first], self.fingerprints.thumbnails[second])
+        comparer.close()
 
     def _link_frames(self, names: Sequence[str], forest: UnionFind) -> tuple[list[Link], list[Link]]:
         """Return successive images of one series that look alike, as the frames of a film do; ``forest`` joins them.
@@ -208,23 +216,28 @@ class _GroupEvidence:
         if not is_large.any():
             return film_links, burst_links
         hashes = compute_perceptual_hashes(self.fingerprints.thumbnails)
-        for rows in (rows for scope in SCOPES for rows in list_series(names, scope)):
+        series = {rows.tobytes(): rows for scope in SCOPES for rows in list_series(names, scope)}
+        for rows in series.values():
             large = rows[is_large[rows]]
-            links = list(self._link_successive(large, hashes, forest))
-            (film_links if links and self._are_in_time(large) else burst_links).extend(links)
+            features = coarsen_thumbnails(self.fingerprints.thumbnails[large])
+            is_film = are_in_time(features)
+            goes_on = find_scenes(features) if is_film else np.zeros(max(len(large) - 1, 0), bool)
+            links = self._link_successive(large, hashes, goes_on, forest)
+            (film_links if is_film else burst_links).extend(links)
         return film_links, burst_links
 
-    def _are_in_time(self, rows: NDArray[np.int64]) -> bool:
-        """Whether successive images among ``rows`` are more alike than others."""
-        return are_in_time(coarsen_thumbnails(self.fingerprints.thumbnails[rows]))
-
-    def _link_successive(self, rows: NDArray[np.int64], hashes: HashArray, forest: UnionFind) -> Iterator[Link]:
-        """Yield the neighbours among ``rows`` that look alike."""
+    def _link_successive(
+        self, rows: NDArray[np.int64], hashes: HashArray, goes_on: NDArray[np.bool_], forest: UnionFind
+    ) -> Iterator[Link]:
+        """Yield the neighbours among ``rows`` (R,) that look alike or, where ``goes_on`` (R - 1,), show one scene."""
         thumbnails = self.fingerprints.thumbnails
         is_near = compute_hamming_distances(hashes[rows[:-1]], hashes[rows[1:]]) <= MAX_FRAME_BIT_DISTANCE
-        for first, second in zip(rows[:-1][is_near].tolist(), rows[1:][is_near].tolist(), strict=True):
-            if forest.is_connected(first, second) or (
-                compute_similarity(thumbnails[first], thumbnails[second]) >= MIN_VERSION_SIMILARITY
+        for place in np.flatnonzero(is_near | goes_on).tolist():
+            first, second = int(rows[place]), int(rows[place + 1])
+            if (
+                goes_on[place]
+                or forest.is_connected(first, second)
+                or compute_similarity(thumbnails[first], thumbnails[second]) >= MIN_VERSION_SIMILARITY
             ):
                 forest.merge(first, second)
                 yield first, second
@@ -260,7 +273,8 @@ def _join_links(count: int, links_by_reason: dict[str, list[tuple[int, int]]]) -
         joined = sum(forest.merge(first, second) for first, second in links)
         if joined:
             reasons[reason] = joined
-    return ImageGroups(forest.get_group_ids(), reasons)
+    ids = forest.get_group_ids()
+    return ImageGroups(ids, reasons, related_ids=ids)
 
 
 def _order_in_time(names: Sequence[str], scope: str) -> NDArray[np.int64]:

@@ -59,6 +59,19 @@ def list_version_families(names: Sequence[str]) -> list[NDArray[np.int64]]:
     return [np.array(families[key], np.int64) for key in families if key in marked and len(families[key]) > 1]
 
 
+def list_export_families(names: Sequence[str]) -> list[NDArray[np.int64]]:
+    """Return the rows, ascending, of each set of ``names`` that Roboflow made from one file name.
+
+    Such versions may be mosaics, which do not look alike; or photos of one name that do not belong together.
+    """
+    families: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        match = _EXPORT_PATTERN.fullmatch(get_stem(name))
+        if match:
+            families.setdefault(match["original"].casefold(), []).append(row)
+    return [np.array(rows, np.int64) for rows in families.values() if len(rows) > 1]
+
+
 def list_series(names: Sequence[str], scope: str) -> list[NDArray[np.int64]]:
     """Return the rows of each series of ``names``, in the order of their numbers.
 

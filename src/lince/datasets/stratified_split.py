@@ -120,6 +120,20 @@ def find_split_leaks(dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.
     return _find_rows_like(groups, dataset.splits != TEST, dataset.splits == TEST)
 
 
+def find_validation_leaks(dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows, ascending, of the training split that share a group with a validation image."""
+    return _find_rows_like(groups, dataset.splits == TRAIN, dataset.splits == VAL)
+
+
+def find_bound_rows(dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows, ascending, of no or the training split that share a group with one of a given other split.
+
+    They cannot be drawn for another split without a leak.
+    """
+    is_given = (dataset.splits == VAL) | (dataset.splits == TEST)
+    return _find_rows_like(groups, ~is_given, is_given)
+
+
 def find_leaking_test_rows(dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the rows, ascending, of the test split that share a group with a training or validation image."""
     is_seen = (dataset.splits == TRAIN) | (dataset.splits == VAL)

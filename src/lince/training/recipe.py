@@ -90,7 +90,7 @@ class RecipeContext:
     @property
     def test_groups(self) -> NDArray[np.int64] | None:
         """The group, (N,), of each test image: those of one group show the same; ``None`` where it is not known."""
-        return None if self.division is None else self.division.groups.ids[self.test_rows]
+        return None if self.division is None else self.division.groups.related_ids[self.test_rows]
 
     @property
     def test_rows(self) -> NDArray[np.int64]:

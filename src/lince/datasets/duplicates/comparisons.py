@@ -18,7 +18,7 @@ from lince.datasets.content_cache import KEY_BYTES, ContentCache
 from lince.datasets.dataset import Dataset
 from lince.datasets.duplicates.alignment import Alignment, align_thumbnails
 from lince.datasets.duplicates.likeness import PHOTO_SIDE, Likeness, compute_likeness, differ_clearly
-from lince.datasets.duplicates.pose import invert_pose, turn_picture
+from lince.datasets.duplicates.pose import are_versions, invert_pose, turn_picture
 from lince.errors import ImageError
 
 CACHE_VERSION = 1  # to be raised when the comparisons change; caches of other versions are deleted
@@ -119,6 +119,30 @@ class PairComparer:
         image = self.dataset.images.read_image(row, (PHOTO_SIDE, PHOTO_SIDE))
         photo = cv2.resize(image, (PHOTO_SIDE, PHOTO_SIDE), interpolation=cv2.INTER_AREA)
         return np.asarray(photo, np.uint8), min(image.shape[:2])
+
+
+class VersionComparer:
+    """Says which thumbnails, uint8 (N, 64, 64), of images with content ``keys`` show one picture in any pose."""
+
+    def __init__(self, keys: Sequence[str], thumbnails: NDArray[np.uint8]) -> None:
+        self._keys, self._thumbnails = keys, thumbnails
+        self._cache = ContentCache(fileio.get_cache_folder() / "versions", CACHE_VERSION, _MAX_CACHE_BYTES)
+        self._new: dict[bytes, bool] = {}
+
+    def are_versions(self, first: int, second: int) -> bool:
+        """Whether two images look like versions of one original, altered, turned or mirrored."""
+        text = "".join(sorted((self._keys[first], self._keys[second])))
+        key = bytes.fromhex(fileio.compute_digest(text.encode()))[:KEY_BYTES]
+        known = self._cache.find(key)
+        if known is not None:
+            return bool(known["values"])
+        if key not in self._new:
+            self._new[key] = are_versions(self._thumbnails[first], self._thumbnails[second])
+        return self._new[key]
+
+    def close(self) -> None:
+        """Keep what was compared."""
+        self._cache.add(list(self._new), {"values": np.array(list(self._new.values()), np.uint8)})
 
 
 def _take_values(row: dict[str, Any] | None) -> NDArray[np.float64]:

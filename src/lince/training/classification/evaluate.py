@@ -44,4 +44,4 @@ def evaluate_classifier(
         probabilities=np.concatenate(probabilities),
         classes=predictor.classes,
     )
-    return predictions, predictions.compute_metrics(groups=find_groups(dataset, progress, min_groups=1).ids)
+    return predictions, predictions.compute_metrics(groups=find_groups(dataset, progress, min_groups=1).related_ids)

@@ -51,6 +51,6 @@ def evaluate_detector(
         predictions.detections,
         classes,
         thresholds=[float(value) for value in thresholds],
-        groups=find_groups(dataset, progress, min_groups=1).ids,
+        groups=find_groups(dataset, progress, min_groups=1).related_ids,
     )
     return predictions, metrics
