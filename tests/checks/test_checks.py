@@ -233,6 +233,27 @@ def test_altered_copies_of_one_original_in_two_parts(awkward, first, angle, code
     assert found.find_by_code(other) is None
 
 
+def test_one_photo_with_two_labels_in_two_parts_is_a_leak_too(awkward):
+    names = photos(awkward, 12)
+    (awkward / names[7]).write_bytes((awkward / names[0]).read_bytes())
+    found = run_checks(dataset(awkward, names, splits=np.array([0] * 6 + [2] * 6, np.int8)))
+    assert pairs_of(found, "contradiction") == pairs_of(found, "leak") == [(0, 7)]
+    assert "--ignore-existing-split" in " ".join(found.find_by_code("leak").advice)
+
+
+def test_a_version_with_the_same_box_of_another_class_contradicts(awkward):
+    rows = [[(0, (10, 10, 50, 50))], [(1, (10, 10, 50, 50))], [(0, (10, 10, 50, 50))], [(1, (40, 40, 90, 90))]]
+    data = boxed(awkward, rows)
+    for copy, original in ((1, 0), (3, 2)):
+        pixels = np.asarray(Image.open(awkward / f"foto 0{original}.png"))
+        (awkward / f"foto 0{copy}.png").write_bytes(
+            images.encode_png(np.clip(pixels.astype(int) + 1, 0, 255).astype(np.uint8))
+        )
+    found = run_checks(data)
+    assert pairs_of(found, "contradiction") == [(0, 1)]
+    assert found.find_by_code("contradiction").examples[0].text == "a / b, nearly the same"
+
+
 def test_copies_with_other_boxes_contradict_each_other(awkward):
     one, two = (0, (10, 10, 50, 50)), (1, (20, 60, 90, 90))
     data = boxed(awkward, [[one], [one, two], [two], [two]])

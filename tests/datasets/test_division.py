@@ -19,6 +19,7 @@ from tests.support.look_alike_sets import (
     name_export,
     save_photos,
     shoot_fixed_camera,
+    shoot_moving_camera,
     shoot_slow_camera,
 )
 
@@ -170,6 +171,79 @@ def test_one_film_for_each_class_is_cut_so_that_every_split_has_every_class(tmp_
     divided = lince.split(save_photos(tmp_path / "fotos", films), tmp_path / "t.csv").dataset
     for part in (TRAIN, VAL, TEST):
         assert set(divided.class_ids[divided.splits == part].tolist()) == {0, 1}
+
+
+def count_separated(dataset: lince.Dataset, splits: np.ndarray) -> int:
+    """Return how many successive frames, by the numbers at the ends of their names, are in two splits."""
+    rows = sorted(range(len(dataset)), key=lambda row: dataset.images.get_name(row).rpartition("/")[2])
+    return int(np.count_nonzero(np.diff(splits[rows])))
+
+
+def test_frames_of_a_moving_camera_stay_with_their_neighbours(tmp_path: Path) -> None:
+    """No two of them look alike when they are laid on each other, but time orders them."""
+    photos = shoot_moving_camera(120)
+    dataset = open_dataset(save_photos(tmp_path / "film", in_classes(photos, "frame_{:04}.jpg")))
+    division = divide_dataset(dataset, division_options())
+    apart = count_separated(dataset, division.dataset.splits)
+    assert 2 <= apart <= 25  # 55 or so by chance
+    assert main(["check", str(tmp_path / "film"), "--out", str(tmp_path / "page.html")]) in (0, 1)
+
+
+def test_a_moving_camera_without_order_in_the_names_is_no_film(tmp_path: Path) -> None:
+    photos = shoot_moving_camera(60)
+    order = np.random.default_rng(2).permutation(60)
+    dataset = open_dataset(save_photos(tmp_path / "x", in_classes([photos[i] for i in order], "frame_{:04}.jpg")))
+    assert find_groups(dataset).grouped_count <= 10
+
+
+def test_photos_sorted_by_what_they_show_are_no_film(tmp_path: Path) -> None:
+    """Ten photos of each of six scenes of other colours: near to each other, but not nearer to the next one."""
+    photos = [
+        Image.blend(draw_scene(seed), draw_scene(1000 + 10 * seed + n), 0.6) for seed in range(6) for n in range(10)
+    ]
+    dataset = open_dataset(save_photos(tmp_path / "x", in_classes(photos, "frame_{:04}.jpg")))
+    found = find_groups(dataset)
+    assert np.bincount(found.ids).max() <= 10
+
+
+def test_no_leak_is_drawn_beside_a_given_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Copies of given validation photos stay in training, where they were: they are in no test that is drawn."""
+    photos = [(f"train/{'ab'[n % 2]}/{n}.jpg", draw_scene(n)) for n in range(30)]
+    photos += [(f"val/{'ab'[n % 2]}/c{n}.jpg", ImageEnhance.Brightness(draw_scene(n)).enhance(0.8)) for n in range(12)]
+    root = save_photos(tmp_path / "fotos", photos)
+    assert main(["split", str(root), str(tmp_path / "t.csv")]) == 0
+    said = capsys.readouterr().out
+    assert "12 training images are copies or frames of what the validation split that came with the data shows" in said
+    assert "test split that came" not in said
+    division = divide_dataset(open_dataset(root), division_options())
+    names = [division.dataset.images.get_name(row) for row in np.flatnonzero(division.dataset.splits == TEST)]
+    assert names
+    assert not {int(name.rpartition("/")[2].removesuffix(".jpg")) for name in names} & set(range(12))
+    assert not len(division.leaking_test_rows)
+
+
+def test_photos_of_no_split_follow_their_copies_in_a_given_one(tmp_path: Path) -> None:
+    root = save_photos(tmp_path / "fotos", in_classes(draw_scene(n % 30) for n in range(60)))
+    dataset = open_dataset(root)
+    numbers = np.array([int(dataset.images.get_name(row)[-8:-4]) for row in range(60)])
+    splits = np.where(numbers < 6, TEST, np.where(numbers < 12, VAL, -1)).astype(np.int8)
+    drawn = divide_dataset(replace(dataset, splits=splits), division_options()).dataset.splits
+    assert all(drawn[numbers == number + 30] == drawn[numbers == number] for number in range(30))
+
+
+def test_versions_of_an_export_that_do_not_look_alike_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = [
+        (f"{'ab'[n % 2]}/{name_export(f'photo{n}', k)}", draw_scene(100 * n + k)) for n in range(10) for k in (0, 1)
+    ]
+    root = save_photos(tmp_path / "fotos", photos)
+    assert main(["split", str(root), str(tmp_path / "t.csv")]) == 0
+    said = capsys.readouterr().out
+    assert "20 photos, such as a/photo0_jpg.rf." in said
+    assert "--group '{group}.rf.{id}'" in said
+    assert main(["split", str(root), str(tmp_path / "u.csv"), "--group", "{group}.rf.{id}"]) == 0
+    assert "not all of these look alike" not in capsys.readouterr().out
 
 
 def test_what_was_cut_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

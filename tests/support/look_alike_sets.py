@@ -52,6 +52,22 @@ def shoot_slow_camera(count: int, seed: int = 0, step: int = 3) -> list[Image.Im
     return [scene.crop((step * i, 0, step * i + width, height)) for i in range(count)]
 
 
+def shoot_moving_camera(count: int, seed: int = 0) -> list[Image.Image]:
+    """Return ``count`` photos of a fast camera: light and colours change slowly, all that is sharp is new."""
+    rng = np.random.default_rng([seed, 73])
+    width, height = SIDES
+    light = rng.uniform(0, 255, (4, 5, 3))
+    photos = []
+    for _number in range(count):
+        light = np.clip(light + rng.normal(0, 14, light.shape), 0, 255)
+        canvas = np.asarray(Image.fromarray(light.astype(np.uint8)).resize(SIDES, Image.Resampling.BICUBIC)).copy()
+        for _shape in range(12):
+            y, x = rng.integers(0, height - 8), rng.integers(0, width - 8)
+            canvas[y : y + rng.integers(4, 20), x : x + rng.integers(4, 20)] = rng.integers(0, 256, 3)
+        photos.append(Image.fromarray(canvas))
+    return photos
+
+
 ALTERATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "darker": lambda photo: ImageEnhance.Brightness(photo).enhance(0.7),
     "mirrored": ImageOps.mirror,

@@ -238,13 +238,16 @@ def _format_look_alikes(context: CheckContext, pair: DuplicatePair) -> str:
 
 
 def _format_labels(context: CheckContext, pair: DuplicatePair) -> str:
-    """Return the two classes, or the two numbers of objects, of a pair with contradicting labels."""
+    """Return the two classes, or the objects' numbers or else classes, of a pair with contradicting labels."""
     dataset = context.dataset
     if dataset.objects is None:
         return " / ".join(context.get_class_name(int(dataset.class_ids[row])) for row in (pair.first, pair.second))
-    slices = (dataset.objects.slice_of_image(row) for row in (pair.first, pair.second))
+    slices = [dataset.objects.slice_of_image(row) for row in (pair.first, pair.second)]
     first, second = (objects.stop - objects.start for objects in slices)
-    return _("{first} and {second} objects").format(first=first, second=second)
+    if first != second:
+        return _("{first} and {second} objects").format(first=first, second=second)
+    names = (sorted({context.get_class_name(int(kind)) for kind in dataset.objects.class_ids[one]}) for one in slices)
+    return " / ".join(", ".join(listed) for listed in names)
 
 
 def _split_names(context: CheckContext, pair: DuplicatePair) -> tuple[str, ...]:

@@ -81,8 +81,9 @@ class Division:
         if unlike:
             lines.append(
                 _(
-                    "{count:,} photos, such as {name}, are named as altered copies of the same photos, but do not look "
-                    "like them. If they are, as mosaics are, keep them together: lince split DATA --group '{pattern}'"
+                    "{count:,} photos, such as {name}, are named as altered copies of the same photos, but not all of "
+                    "these look alike. If they are, as mosaics are, keep them together: lince split DATA --group "
+                    "'{pattern}'"
                 ).format(count=len(unlike), name=self.dataset.images.get_name(unlike[0]), pattern="{group}.rf.{id}")
             )
         return lines
