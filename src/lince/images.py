@@ -12,7 +12,6 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import cv2
@@ -34,7 +33,13 @@ from lince.errors import ImageError, UsageError
 from lince.fileio import open_plain_file
 from lince.i18n import _
 from lince.jpeg_header import JpegHeader, parse_jpeg_header
-from lince.phone_photos import READS_PHONE_PHOTOS, detect_phone_format, get_phone_photo_remedy
+from lince.phone_photos import (
+    READS_PHONE_PHOTOS,
+    detect_phone_format,
+    get_phone_photo_remedy,
+    open_avif,
+    open_heif,
+)
 
 Array = NDArray[np.uint8]
 JPEG_SUFFIXES = (".jpg", ".jpeg")
@@ -49,22 +54,8 @@ _PILLOW_READERS: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
     "bmp": BmpImagePlugin.BmpImageFile,
     "tiff": TiffImagePlugin.TiffImageFile,
 }
-
-
-def _open_heif(stream: io.BytesIO, name: str) -> ImageFile.ImageFile:
-    """Return a HEIC photo opened by pillow-heif, upright."""
-    image: ImageFile.ImageFile = import_module("pillow_heif.as_plugin").HeifImageFile(stream, name)
-    return image
-
-
-def _open_avif(stream: io.BytesIO, name: str) -> ImageFile.ImageFile:
-    """Return an AVIF photo opened by Pillow."""
-    image: ImageFile.ImageFile = import_module("PIL.AvifImagePlugin").AvifImageFile(stream, name)
-    return image
-
-
 if READS_PHONE_PHOTOS:  # an extra of its own; both kinds come from phones and their programs
-    _PILLOW_READERS |= {"heif": _open_heif, "avif": _open_avif}
+    _PILLOW_READERS |= {"heif": open_heif, "avif": open_avif}
 IMAGE_FORMATS = tuple(_PILLOW_READERS)
 _MAGIC_BYTES = (
     (b"\xff\xd8\xff", "jpeg"),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+from importlib import import_module
 from importlib.util import find_spec
+
+from PIL import ImageFile
 
 from lince.i18n import _
 
@@ -29,3 +33,15 @@ def get_phone_photo_remedy() -> str:
         "save it as JPEG: on an iPhone choose Settings > Camera > Formats > Most Compatible for new photos, "
         "on a computer open it and export it; or let lince read it: pip install pillow-heif"
     )
+
+
+def open_heif(stream: io.BytesIO, name: str) -> ImageFile.ImageFile:
+    """Return a HEIC photo opened by pillow-heif, upright."""
+    image: ImageFile.ImageFile = import_module("pillow_heif.as_plugin").HeifImageFile(stream, name)
+    return image
+
+
+def open_avif(stream: io.BytesIO, name: str) -> ImageFile.ImageFile:
+    """Return an AVIF photo opened by Pillow."""
+    image: ImageFile.ImageFile = import_module("PIL.AvifImagePlugin").AvifImageFile(stream, name)
+    return image
