@@ -172,9 +172,9 @@ def test_what_is_not_used_is_named_and_what_the_system_left_is_passed_over(awkwa
 
 def test_photos_of_other_kinds_say_what_to_do(awkward: Path) -> None:
     photos(awkward, "a/1.png", "b/1.png")
-    photos(awkward, "a/2.HEIC", data=b"\0\0\0\x18ftypheic")
+    photos(awkward, "a/2.jxl", data=b"\xff\x0a")
     (refusal,) = open_table(awkward).rejected
-    assert (refusal.reason, refusal.remedy) == ("lince does not read .HEIC", "save it as JPEG or PNG")
+    assert (refusal.reason, refusal.remedy) == ("lince does not read .jxl", "save it as JPEG or PNG")
 
 
 def test_links_are_followed_but_not_in_circles(awkward: Path) -> None:
