@@ -16,7 +16,7 @@ from lince.cli.main import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-LIMIT_MB = 400
+LIMIT_MB = 460
 FILES = ("Dockerfile", "lince.service", "nginx.conf", "Caddyfile")
 
 
