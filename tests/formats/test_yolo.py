@@ -103,6 +103,19 @@ def test_parts_are_found_however_the_set_was_moved(parts: str, awkward: Path) ->
         assert {found.path for found in table.rejected} <= strays
 
 
+@pytest.mark.parametrize("base", ["", "path: ./\n", "path: fotos\n"])
+def test_a_file_in_a_folder_of_its_own_counts_from_the_folder_above(base: str, awkward: Path) -> None:
+    root = awkward / "fotos" if "fotos" in base else awkward
+    pair(root, "train/images/a (1).png", "valid/images/a (1).png")
+    declared = f"{base}train: train/images\nval: valid/images\nnc: 1\nnames: ['perno']\n"
+    texts(awkward, {"data/perno.yaml": declared, "data/other.yaml": declared.replace("train/", "coco/")})
+    with pytest.raises(AmbiguousError, match=r"data/other\.yaml, data/perno\.yaml"):
+        open_table(awkward)
+    table = open_table(awkward / "data" / "perno.yaml")
+    assert (table.splits.tolist(), boxes(table), table.rejected) == ([TRAIN, VAL], [BOX] * 2, ())
+    assert all((table.root / name).read_bytes() == PHOTO for name in table.names)
+
+
 def test_an_absolute_path_leads_anywhere(awkward: Path) -> None:
     pair(awkward / "set", "images/train/a.png", "images/val/b.png")
     texts(awkward, {"set/labels/val/gone.txt": ROW})

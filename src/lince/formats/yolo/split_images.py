@@ -84,8 +84,9 @@ class SplitImages:
     def _candidate_paths(self, path: str) -> Iterator[str]:
         """Yield the paths that the declared ``path`` may stand for.
 
-        It is taken relative to ``path`` of the declaration, to the declaring file and to the root;
-        then its leading folders are dropped one by one, for datasets that have been moved.
+        It is taken relative to ``path`` of the declaration, to the declaring file and to the root; then its leading
+        folders are dropped one by one, for datasets that have been moved. Last, it is taken relative to the folder
+        above the declaring file: YOLOv5 and YOLOv7 keep that in ``data``, with paths from where they are started.
         """
         clean_path = normalise_path(path)
         for base in (posixpath.join(self._base_folder, self._config.path), self._base_folder, ""):
@@ -93,6 +94,9 @@ class SplitImages:
         parts = [part for part in clean_path.split("/") if part not in ("", ".", "..")]
         for first in range(len(parts)):
             yield self._relocate(posixpath.normpath(posixpath.join(self._base_folder, *parts[first:])))
+        above = posixpath.join(self._base_folder, "..")
+        for base in (posixpath.join(above, self._config.path), above) if self._config.files else ():
+            yield self._relocate(posixpath.normpath(posixpath.join(base, clean_path)))
 
     def _relocate(self, path: str) -> str:
         """Return an absolute path below the root relative to it, any other path unchanged."""
