@@ -36,15 +36,18 @@ REJECTION_KINDS = (
     "several-classes",  # an image with several classes where one is expected
     "split",  # a row of an unknown split
     "lost",  # an image whose labels were all refused, so that nothing is known of it
+    "other-file",  # a file in a folder to predict that is no image by its name, such as a licence
     "unsupported",  # an image in a format that is not read, such as HEIC
     "reduced",  # labels that are used without a part of them, such as key points beside a box
     "overlap",  # images that are declared for two splits, and used in one
     "other-labels",  # a file of labels of another kind, such as captions
+    "unread-labels",  # a file of labels that the chosen format does not read, such as a table beside class folders
     "assumed",  # what a label file leaves open, and what it was taken for, such as another spelling of a photo's name
     "unlabelled",  # an image without a label that the task can learn from
     "double",  # a duplicate of another object
 )
-NOTICE_KINDS = frozenset({"reduced", "overlap", "other-labels", "assumed"})  # no image and no object is lost by these
+# No image and no object is lost by these.
+NOTICE_KINDS = frozenset({"reduced", "overlap", "other-labels", "unread-labels", "assumed"})
 Colour = tuple[int, int, int]
 # Okabe and Ito's (2008) palette for colour-blind readers, without black, and with a darker yellow.
 _PALETTE: tuple[Colour, ...] = (

@@ -292,6 +292,14 @@ def test_boxes_of_every_bad_kind(awkward):
     assert found.find_by_code("doubled").examples[0].objects == (0, 1)
 
 
+def test_the_sides_of_a_tiny_box_are_shown_below_the_limit(awkward):
+    rows = [[(0, (5, 5, 8.9996, 25))], [(0, (5, 5, 8.5, 25))], [(0, (80, 20, 97.0004, 40))]]
+    found = run_checks(boxed(awkward, rows))
+    shown = {example.text for example in found.find_by_code("speck").examples}
+    assert shown == {"a: 3.9996 x 20.0 px", "a: 3.5 x 20.0 px"}
+    assert found.find_by_code("beyond").examples[0].text == "a: by 1.0004 px"
+
+
 def test_very_small_objects_are_reported_by_their_share(awkward):
     names = photos(awkward, 1)
     (awkward / names[0]).write_bytes(images.encode_png(scene(0, 600, 600)))

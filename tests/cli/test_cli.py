@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -77,6 +78,20 @@ def test_predict_prints_a_line_for_each_photo(place: Path) -> None:
     assert "red/red 2.png  green" in lines[8]
     assert "(wrong, actual: red)" in lines[8]
     assert lines[12] == "12 of 12 photos classified; 11 of 12 correct (91.7%)"
+
+
+def test_predict_counts_no_licence_as_a_photo_and_still_knows_the_classes(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "fotos", tmp_path / "fotos")
+    for name in ("LICENSE", "labels.csv", "red/README.md", "red/tool.py"):
+        (tmp_path / "fotos" / name).write_text("words")
+    shutil.copy(place / "broken" / "half.png", tmp_path / "fotos" / "blue")
+    done = start("predict", place / "runs" / "train", "fotos", "--csv", "x.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = "12 of 13 photos classified (files that are no photos: 4); 11 of 12 correct (91.7%)"
+    assert summary in done.stdout.splitlines()
+    assert "LICENSE: This is not an image" in done.stderr
+    rows = csv.DictReader((tmp_path / "x.csv").read_text("utf-8").splitlines())
+    assert {row["truth"] for row in rows} == {"blue", "red"}
 
 
 def test_predict_writes_what_it_says(ask: Callable[..., CommandResult], place: Path, tmp_path: Path) -> None:

@@ -82,6 +82,13 @@ def test_photos_that_no_row_names_are_told_and_do_not_stop(awkward: Path) -> Non
     assert "c.png, d.png" in task.describe_unlabelled(task.select_usable(dataset))
 
 
+def test_photos_in_another_folder_that_no_row_names_are_told(awkward: Path) -> None:
+    names = [f"set/used/{name}.png" for name in "ab"] + [f"set/imagens/x{number}.png" for number in range(3)]
+    put(awkward, dict.fromkeys(names, PHOTO) | {"set/labels.csv": "image,breed\nused/a.png,uno\nused/b.png,dos\n"})
+    dataset = open_dataset(awkward, format="csv")
+    assert (len(dataset), findings(dataset)) == (2, {"unlabelled": (3, WARNING)})
+
+
 def test_photos_that_no_entry_of_a_coco_file_names_are_told(awkward: Path) -> None:
     document = {
         "images": [{"id": 1, "file_name": "a.png", "width": 80, "height": 40}],
@@ -98,6 +105,20 @@ def test_photos_in_other_formats_are_no_note(awkward: Path) -> None:
     put(awkward, {f"y/IMG_{i}.HEIC": b"heic" for i in range(3)} | {"x/c.avif": b"avif"})
     dataset = open_dataset(awkward)
     assert findings(dataset) == {"unsupported": (4, ERROR), "other-file": (1, NOTE)}
+
+
+def test_files_that_are_no_photos_by_name_stop_nothing(awkward: Path) -> None:
+    put(awkward, {f"{name}/{number}.png": PHOTO for name in "xy" for number in range(10)})
+    put(awkward, {"x/README.md": b"x", "y/LICENSE": b"y", "y/notes.txt": b"z", "scripts/a.py": b"1"})
+    dataset = open_dataset(awkward)
+    assert findings(dataset) == {"other-file": (4, NOTE)}
+    require_usable_dataset(dataset)
+    put(awkward, {"y/scan.dcm": b"DICM"})
+    with pytest.raises(DataError, match=r"1 of 25 .*\n  y/scan\.dcm"):
+        require_usable_dataset(open_dataset(awkward))
+    (awkward / "y" / "scan.dcm").rename(awkward / "y" / "broken.jpg")
+    with pytest.raises(DataError, match=r"broken\.jpg"):
+        require_usable_dataset(open_dataset(awkward))
 
 
 @pytest.mark.parametrize("place", ["first", "in the middle", "last"])

@@ -108,7 +108,7 @@ def test_images_in_no_class_folder_are_named(awkward: Path) -> None:
     photos(awkward, "train/a/1.png", "train/b/1.png", "train/masks/1.png", "images/1.png", "x.png", "val/a/1.png")
     table = open_table(awkward, "folders")
     assert len(table.names) == 3
-    assert set(reasons(table)) == {"train/masks", "images", "x.png"}
+    assert set(reasons(table)) == {"train/masks/1.png", "images/1.png", "x.png"}
     assert all(refusal.remedy for refusal in table.rejected)
 
 

@@ -47,3 +47,75 @@ def test_known_formats_are_named_with_a_remedy(name: str, awkward: Path) -> None
         open_table(awkward)
     (awkward / "boxes.csv").write_text("filename,class,xmin,ymin,xmax,ymax\na.png,x,1,2,3,4\n")
     assert list(open_table(awkward).names) == ["images/a.png"]
+
+
+def put_numbers(root: Path, *folders: str) -> None:
+    for folder in folders:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for number in range(12):
+            (root / folder / f"{number:03}.png").write_bytes(PHOTO)
+
+
+IDS = "id, blood\n" + "".join(f"{number},{number % 2}\n" for number in range(12))
+BLANKS = "".join(f"fotos/{number:03}.png  {number / 12:.2f}    kind{number % 2}\n" for number in range(12))
+
+
+def test_ids_without_the_zeros_of_the_names_are_read_and_it_is_said(awkward: Path) -> None:
+    put_numbers(awkward, "slices")
+    (awkward / "labels.csv").write_text(IDS)
+    table = open_table(awkward)
+    assert (table.format, table.classes.names, table.class_ids.tolist()) == ("csv", ("0", "1"), [0, 1] * 6)
+    assert list(table.names) == [f"slices/{number:03}.png" for number in range(12)]
+    (notice,) = table.rejected
+    assert (notice.path, notice.kind) == ("labels.csv", "assumed")
+    assert "by their number: 12, such as 0, which is not there; slices/000.png is" in notice.reason
+
+
+def test_a_short_list_of_numbered_classes_is_no_table_of_numbered_photos(awkward: Path) -> None:
+    put_numbers(awkward, "x", "y")
+    (awkward / "classes.csv").write_text("id,class\n0,cat\n1,dog\n")
+    assert open_table(awkward).format == "folders"
+
+
+@pytest.mark.parametrize("text", [IDS, "a table without"])
+def test_a_table_beside_folders_that_are_called_classes_is_named(text: str, awkward: Path) -> None:
+    put_numbers(awkward, "set/fotos_todas", "examples")
+    (awkward / "set" / "labels.csv").write_text(IDS if text == IDS else BLANKS.replace("fotos/", "fotos_todas/"))
+    remedy = "--format csv reads it" if text == IDS else "write file,class into a first line"
+    with pytest.raises(LinceError, match=rf"set/labels\.csv: a table .*\({remedy}"):
+        open_table(awkward)
+    for path in (awkward, awkward / "set"):
+        (notice,) = [item for item in open_table(path, "folders").rejected if item.kind == "unread-labels"]
+        assert notice.path.endswith("labels.csv")
+        assert remedy in notice.reason
+    if text == IDS:
+        assert open_table(awkward, "csv").format == "csv"
+
+
+def test_tables_that_cannot_be_read_as_classes_are_counted_with_what_they_lack(awkward: Path) -> None:
+    put_numbers(awkward, "set/fotos", "doc")
+    (awkward / "set" / "labels.csv").write_text(BLANKS)
+    (awkward / "set" / "sizes.csv").write_text("width,height\n3,4\n5,6\n")
+    (awkward / "set" / "gone.csv").write_text("file,class\nzebra.png,x\n")
+    with pytest.raises(LinceError) as caught:
+        open_table(awkward, "csv")
+    said = str(caught.value)
+    assert "contains 3 CSV files" in said
+    assert "set/labels.csv: no comma, semicolon, tab or bar separates columns in its first line: fotos/000.png" in said
+    assert "set/sizes.csv: no column for the file, such as filename, among width, height" in said
+    assert "set/gone.csv: no such file: zebra.png" in said
+    with pytest.raises(LinceError, match="commas between the columns"):
+        open_table(awkward / "set" / "labels.csv")
+
+
+def test_photos_of_a_folder_that_is_no_class_are_counted_one_by_one(awkward: Path) -> None:
+    put_numbers(awkward, "cat", "dog", "images")
+    left_out = [item for item in open_table(awkward, "folders").rejected if item.kind == "unlabelled"]
+    assert [item.path for item in left_out] == [f"images/{number:03}.png" for number in range(12)]
+
+
+def test_a_table_in_a_folder_names_the_photos_beside_it_first(awkward: Path) -> None:
+    put_numbers(awkward, "set/images", "copy/part/images")
+    rows = "".join(f"images/{number:03}.png,{'ab'[number % 2]}\n" for number in range(12))
+    (awkward / "set" / "labels.csv").write_text("file,class\n" + rows)
+    assert list(open_table(awkward).names) == [f"set/images/{number:03}.png" for number in range(12)]

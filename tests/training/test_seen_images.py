@@ -113,6 +113,18 @@ def test_a_test_split_of_the_data_loses_what_the_run_has_seen(run, photos, tmp_p
     assert set(result.predictions.names) == drawn & new
 
 
+def test_that_seen_photos_of_other_splits_are_not_added_is_said(run, photos, tmp_path, capsys):
+    shutil.copytree(photos, tmp_path / "datos")
+    lince.split(tmp_path / "datos", val=0.1, test=0.5, seed=7)
+    count = len(lince.open(tmp_path / "datos").get_split_indices(TEST))
+    for extra, is_said in (["--include-seen"], True), ([], False):
+        assert main(["evaluate", str(run.folder), str(tmp_path / "datos"), *extra]) == 0
+        said = capsys.readouterr().err
+        assert (f"only its {count} photos are measured" in said) is is_said
+    assert main(["evaluate", str(run.folder), str(photos), "--include-seen"]) == 0
+    assert "adds nothing" not in capsys.readouterr().err
+
+
 def test_predictions_on_seen_photos_do_not_count_as_right_or_wrong(run, photos, capsys, tmp_path):
     document = ask(capsys, "predict", run.folder, photos, "--save", tmp_path / "answers")
     correct = round(run.report["test"]["accuracy"]["value"] * run.report["test"]["count"])

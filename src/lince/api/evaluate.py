@@ -44,6 +44,7 @@ def evaluate(
 
     All images are used where the data has no test split, but for those that the run has seen: its training and its
     validation images, whatever their names are now. ``include_seen`` uses these, too; the result then has a warning.
+    It adds no photos of other splits to a test split, which ``progress`` is told.
     Classes are matched by name. Images that the task cannot use, such as unlabelled ones, are left out and reported to
     ``progress``.
 
@@ -64,6 +65,13 @@ def evaluate(
             _("None of the {count:,} test images can be used.").format(count=test_count),
             _("Expected labelled images in the test split: the others may have trained the model."),
             _("Label them, or give the images to evaluate on in a folder of their own."),
+        )
+    if include_seen and len(rows) < len(dataset):
+        progress.show_message(
+            _(
+                "--include-seen adds nothing from the other splits: the data has a test split, and only its "
+                "{count:,} photos are measured. To measure on other photos, give these in a folder of their own."
+            ).format(count=len(rows))
         )
     summary = dataset.summarise()
     dataset, counts = _leave_out_seen(dataset.select(rows), find_seen_images(model), include_seen, progress)

@@ -15,11 +15,13 @@ from lince.datasets.label_sizes import find_labelled_before_rotation
 from lince.findings import Severity
 from lince.formats.builders.object_table import EDGE_TOLERANCE
 from lince.i18n import _, localise_number
+from lince.number_format import format_decimal
 
 TINY_SIDE = 4.0  # pixels; a box with a shorter side is probably a drawing error
 SMALL_AREA_SHARE = 0.001  # of the image area
 FULL_SIDE_SHARE = 0.98  # of both sides of the image
 SAME_OBJECT_IOU = 0.9  # two boxes with a higher IoU probably mark the same object
+_MAX_DIGITS = 17  # that tell two numbers apart
 _ROUNDING = 0.01  # pixels: what fractions of six digits and binary numbers do to a side
 
 
@@ -109,7 +111,8 @@ def _unusual_sizes(context: CheckContext) -> list[CheckFinding]:
 
     def format_size(index: int) -> str:
         """Return the size of the box at ``index`` in words."""
-        return _("{width:.1f} x {height:.1f} px").format(width=float(sides[index, 0]), height=float(sides[index, 1]))
+        width, height = map(_format_side, sides[index].tolist())
+        return _("{width} x {height} px").format(width=width, height=height)
 
     return [
         *_object_findings(context, "speck", _tiny_text(), np.flatnonzero(is_tiny), format_size),
@@ -258,5 +261,13 @@ def _image_sizes_of_boxes(context: CheckContext) -> tuple[NDArray[np.int32], NDA
 
 
 def _format_excess(value: float) -> str:
-    """Return by how many pixels a box sticks out, in words."""
-    return _("by {excess} px").format(excess=localise_number(f"{value:.2g}"))
+    """Return by how many pixels a box sticks out, in words; never as ``EDGE_TOLERANCE`` where it is more."""
+    texts = (f"{value:.{digits}g}" for digits in range(2, _MAX_DIGITS))
+    text = next((text for text in texts if (float(text) > EDGE_TOLERANCE) == (value > EDGE_TOLERANCE)), str(value))
+    return _("by {excess} px").format(excess=localise_number(text))
+
+
+def _format_side(value: float) -> str:
+    """Return a side in pixels with one decimal, or with as many as show that it is below ``TINY_SIDE``."""
+    places = (places for places in range(1, _MAX_DIGITS) if (round(value, places) < TINY_SIDE) == (value < TINY_SIDE))
+    return format_decimal(value, next(places, _MAX_DIGITS))

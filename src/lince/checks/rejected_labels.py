@@ -17,6 +17,7 @@ _SEVERITIES = {
     "reduced": Severity.WARNING,
     "overlap": Severity.WARNING,
     "other-labels": Severity.NOTE,
+    "unread-labels": Severity.WARNING,
     "assumed": Severity.NOTE,
 }
 
@@ -187,6 +188,11 @@ def _notice_texts() -> dict[str, tuple[str, str, str]]:
             _("Label files of another kind"),
             _("They hold no boxes, polygons or masks. The labels are read from the other files."),
             _("Nothing needs to be done."),
+        ),
+        "unread-labels": (
+            _("Labels that are not read"),
+            _("They look like labels of the photos. The format that is read here takes the classes from elsewhere."),
+            _("If they are the labels, read them instead, as each line says; otherwise move them elsewhere."),
         ),
         "assumed": (
             _("What the labels leave open"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,16 @@ class TaskCommands:
         """Return the table of ``lince models``; ``latencies`` are milliseconds by name, empty where not measured."""
         del latencies
         return list(entries)
+
+
+def describe_count(text: str, outcomes: Sequence[Any]) -> str:
+    """Return ``text`` with ``used`` and ``total``, the predicted photos and all photos, and how many files are none."""
+    others = sum(isinstance(outcome, RejectedItem) and outcome.kind == "other-file" for outcome in outcomes)
+    used = sum(not isinstance(outcome, RejectedItem) for outcome in outcomes)
+    line = text.format(used=used, total=len(outcomes) - others)
+    if not others:
+        return line
+    return f"{line} (" + _("files that are no photos: {count:,}").format(count=others) + ")"
 
 
 def list_given_options(

@@ -15,8 +15,10 @@ from lince.annotations import NOTICE_KINDS, RejectedItem
 from lince.datasets.dataset import Dataset
 from lince.datasets.image_source import PixelImages
 from lince.errors import DataError, ImageError
+from lince.formats import class_folders, file_names
 from lince.i18n import _
 from lince.progress import SILENT, Progress
+from lince.storage import scan
 
 MAX_UNUSABLE_FRACTION = 0.01  # of all images and labels, unless the user allows more
 _MAX_LISTED = 10  # unusable items in the error message
@@ -50,9 +52,12 @@ def verify_images(dataset: Dataset, progress: Progress = SILENT) -> Dataset:
 def require_usable_dataset(dataset: Dataset, allow_unusable: bool = False) -> None:
     """Raise ``DataError`` when more than 1 % of the images and labels are not usable, unless ``allow_unusable``.
 
-    Unlabelled images do not count, nor rejections by which nothing is lost.
+    Unlabelled images do not count, nor rejections by which nothing is lost, nor files among the photos that are none by
+    their names, such as a README in a class folder: no label speaks of them.
     """
     unusable = [item for item in dataset.rejected if item.kind not in {"unlabelled", *NOTICE_KINDS}]
+    if {*dataset.format.split(" + ")} <= {class_folders.NAME, file_names.NAME}:
+        unusable = [item for item in unusable if item.kind != "unusable" or scan.may_hold_pixels(item.path)]
     count = len(unusable)
     if allow_unusable or count <= MAX_UNUSABLE_FRACTION * dataset.total_count:
         return

@@ -154,8 +154,10 @@ def _reject_strays(tree: FileTree, folder: str, used: set[str]) -> Iterator[Reje
         if name in used:
             continue
         if not is_class_name(name) and image_files.contains_images(tree, join_path(folder, name)):
-            reason = _("a folder with this name is not treated as a class")
-            yield RejectedItem(join_path(folder, name), reason, _("rename it if it is one, or move it elsewhere"))
+            reason = _("a folder named {name} is not treated as a class").format(name=name)
+            remedy = _("rename it if it is one, or move it elsewhere")
+            for file in filter(looks_like_image, tree.listing.iterate_files(join_path(folder, name))):
+                yield RejectedItem(join_path(folder, f"{name}/{file}"), reason, remedy, kind="unlabelled")
         else:
             reason, remedy = _("a folder without images"), _("add images, or move it elsewhere")
             yield RejectedItem(join_path(folder, name), reason, remedy)

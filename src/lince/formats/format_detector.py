@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from lince.annotations import NOTICE_KINDS
+from lince.annotations import NOTICE_KINDS, RejectedItem
 from lince.errors import AmbiguousError, UsageError
 from lince.formats import class_folders, file_names
 from lince.formats.builders.classification_table import shorten_list
@@ -19,7 +20,7 @@ from lince.formats.csv_classes import reader as csv_classes_reader
 from lince.formats.csv_text import CSV_SUFFIXES
 from lince.formats.registry import FORMATS
 from lince.formats.table import LabelTable, ReadOptions
-from lince.formats.unread_labels import find_unread_labels
+from lince.formats.unread_labels import UnreadLabels, find_unread_labels
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.storage.archives import open_inner_archives
@@ -65,7 +66,29 @@ def read_table(
             if skipped
             else _describe_contents(location),
         )
-    return table
+    return _tell_unread_labels(table, location) if detected in _NAME_FORMATS else table
+
+
+def _tell_unread_labels(table: LabelTable, location: DataLocation) -> LabelTable:
+    """Return a table whose classes are names of folders or files, with notices of the label files it passes over."""
+    found = [] if location.file else find_unread_labels(location.tree)
+    unread = [item for item in found if item.is_certain and item.path in location.tree.listing.name_set]
+    readable = csv_classes_reader.list_tables(location) if unread else []
+    notices = tuple(
+        RejectedItem(
+            item.path,
+            _("not read: {what}; {remedy}").format(what=item.what, remedy=_choose_remedy(item, readable)),
+            kind="unread-labels",
+        )
+        for item in unread
+    )
+    return replace(table, rejected=table.rejected + notices)
+
+
+def _choose_remedy(item: UnreadLabels, readable: Sequence[str]) -> str:
+    """Return what to do about ``item``; the tables ``readable`` only have to be asked for."""
+    option = f"--format {csv_classes_reader.NAME}"
+    return _("{option} reads it").format(option=option) if item.path in readable else item.remedy
 
 
 def _detect_format(location: DataLocation, options: ReadOptions, progress: Progress) -> str:
@@ -122,6 +145,8 @@ def _require_clear_folders(location: DataLocation) -> None:
             _("If they are parts, rename them to train, val and test, or give one of them as the data.") + " " + remedy,
         )
     unread = [item for item in find_unread_labels(location.tree) if item.is_certain]
+    readable = csv_classes_reader.list_tables(location) if unread else []
+    unread = [replace(item, remedy=_choose_remedy(item, readable)) for item in unread]
     if unread:
         raise AmbiguousError(
             _("{path} contains folders that may be classes, and labels beside them:").format(path=location.path)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from lince.errors import DataError
 from lince.formats.csv_boxes.columns import find_shape_columns
-from lince.formats.csv_headers import make_open_images_remedy, name_open_images_table
+from lince.formats.csv_headers import (
+    CLASS_HEADERS,
+    FILE_HEADERS,
+    make_open_images_remedy,
+    name_open_images_table,
+    normalise_header,
+)
 from lince.formats.csv_text import CSV_SUFFIXES, decode_text, find_first_line, split_cells
 from lince.formats.folder_layout import is_class_name, join_path
+from lince.formats.photo_numbers import PhotoNumbers
 from lince.i18n import _
 from lince.parsing import json_reader
 from lince.storage.scan import looks_like_image
@@ -22,6 +29,8 @@ from lince.storage.tree import FileTree
 _MAX_PROBES = 64  # files of one kind that are looked at
 _HEAD_BYTES = 8192
 _MAX_ROWS = 20  # of a table, compared with the names of the photos
+_MAX_SHOWN = 80  # characters of a line
+_ID_HEADERS = frozenset({*FILE_HEADERS, "id", "image_id", "imageid", "img_id", "photo_id", "id_code"})
 _SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _LABEL_FOLDER = re.compile(r"(?:.*[-_ ])?(?:ann|annotations?|annots?|labels?|labeltxt|masks?|gt)(?:[-_ ]?\d+)?", re.I)
 _BDD, _VOTT_1 = "BDD100K", "VoTT 1"
@@ -69,6 +78,10 @@ class _Search:
         names = (posixpath.basename(name).lower() for name in self._tree.names if looks_like_image(name))
         return {text for name in names for text in (name, posixpath.splitext(name)[0])}
 
+    @cached_property
+    def _numbers(self) -> PhotoNumbers:
+        return PhotoNumbers(self._tree.names)
+
     def find_json(self) -> Iterator[UnreadLabels]:
         """Yield the first file of each kind of JSON labels, and the first that is broken."""
         kinds: set[str] = set()
@@ -99,29 +112,44 @@ class _Search:
             cells = [cell.strip() for cell in split_cells(header, delimiter)]
             if kind := name_open_images_table(cells):
                 yield UnreadLabels(name, kind, make_open_images_remedy())
-            elif self._names_photos(text, delimiter):
-                columns, remedy = (
-                    ", ".join(cells[:12]),
-                    _("call its columns file and class, with one class for each photo"),
-                )
-                if find_shape_columns(cells):
-                    remedy = _("give each box a row, with the columns file, class, xmin, ymin, xmax, ymax")
-                yield UnreadLabels(
-                    name,
-                    _("a table that names photos, with the columns {names}").format(names=columns),
-                    remedy,
-                )
+            elif self._names_photos(text, delimiter) or self._names_numbers(name, text, delimiter):
+                yield self._describe_table(name, header, delimiter)
         for name in self._tree.listing.find_by_suffix(*_SPREADSHEETS)[:3]:
             yield UnreadLabels(name, _("a spreadsheet"), _("save it as CSV"), is_certain=False)
 
+    def _describe_table(self, name: str, header: str, delimiter: str) -> UnreadLabels:
+        """Return the table ``name`` that names photos, by its first line, with what to do."""
+        cells = _split_row(header, delimiter)
+        remedy = _("call its columns file and class, with one class for each photo")
+        if self._has_photo(cells) and not {*map(normalise_header, cells)} & (_ID_HEADERS | {*CLASS_HEADERS}):
+            what = _("a table without a header that names photos, beginning with {line}").format(
+                line=" ".join(header.split())[:_MAX_SHOWN]
+            )
+            return UnreadLabels(
+                name, what, _("write file,class into a first line, and a photo and its class, with a comma, into each")
+            )
+        if find_shape_columns(cells):
+            remedy = _("give each box a row, with the columns file, class, xmin, ymin, xmax, ymax")
+        what = _("a table that names photos, with the columns {names}").format(names=", ".join(cells[:12]))
+        return UnreadLabels(name, what, remedy)
+
+    def _has_photo(self, cells: Sequence[str]) -> bool:
+        """Whether one of the first cells of a row is the name of a photo."""
+        return any(re.split(r"[/\\]", cell.strip().lower())[-1] in self._photo_names for cell in cells[:4])
+
+    def _names_numbers(self, name: str, text: str, delimiter: str) -> bool:
+        """Whether a column of ids in a table holds the numbers of photos: ``7`` for ``007.png``."""
+        header, *lines = text.splitlines()[: _MAX_ROWS + 1] or [""]
+        headers = [normalise_header(cell) for cell in split_cells(header, delimiter)]
+        column = next((i for i, one in enumerate(headers) if one in _ID_HEADERS), None)
+        rows = [split_cells(line, delimiter) for line in lines]
+        cells = [row[column] for row in rows if column is not None and len(row) == len(headers)]
+        return bool(cells) and all(self._numbers.find(cell, posixpath.dirname(name)) for cell in cells)
+
     def _names_photos(self, text: str, delimiter: str) -> bool:
         """Whether most of the first rows of a table have a cell that is the name of a photo."""
-        rows = [split_cells(line, delimiter) for line in text.splitlines()[1 : _MAX_ROWS + 1]]
-        hits = [
-            any(re.split(r"[/\\]", cell.strip().lower())[-1] in self._photo_names for cell in cells[:4])
-            for cells in rows
-            if any(cells)
-        ]
+        rows = [_split_row(line, delimiter) for line in text.splitlines()[1 : _MAX_ROWS + 1]]
+        hits = [self._has_photo(cells) for cells in rows if any(cells)]
         return 2 * sum(hits) > len(hits)
 
     def find_others(self) -> Iterator[UnreadLabels]:
@@ -155,6 +183,11 @@ class _Search:
 
     def _holds_photos(self, folder: str) -> bool:
         return any(map(looks_like_image, self._tree.listing.iterate_files(folder)))
+
+
+def _split_row(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line of a table, stripped; those between blanks where it has no delimiter."""
+    return line.split() if delimiter not in line else [cell.strip() for cell in split_cells(line, delimiter)]
 
 
 def _name_json_kind(value: Any) -> str:

@@ -42,7 +42,8 @@ def prepare_or_reject(item: ImageItem, spec: PreprocessSpec, allow_urls: bool = 
         source = item.source
         return prepare_image(images.read_bytes(source) if source is item.path else source, spec, allow_urls)
     except ImageError as error:
-        return RejectedItem(item.name, error.problem, error.remedy or error.expected)
+        kind = "other-file" if item.is_other_file else "unusable"
+        return RejectedItem(item.name, error.problem, error.remedy or error.expected, kind=kind)
 
 
 def prepare_image(source: ImageInput, spec: PreprocessSpec, allow_urls: bool = False) -> PreparedImage:

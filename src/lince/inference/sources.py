@@ -18,7 +18,7 @@ from lince.annotations import Classes
 from lince.errors import DataError
 from lince.i18n import _
 from lince.storage.archives import ARCHIVE_SUFFIXES, open_archive, unpack_archive
-from lince.storage.scan import natural_sort_key, walk_files
+from lince.storage.scan import may_hold_pixels, natural_sort_key, walk_files
 from lince.storage.tree import FileTree
 from lince.storage.url import is_web_url
 from lince.validation import require_choice
@@ -43,12 +43,14 @@ class ImageItem:
     """One image to predict.
 
     ``path`` opens its file and is empty where it is none; then ``data`` is the image itself (any ``ImageInput``).
-    ``name`` identifies it in messages and results and can always be printed and encoded.
+    ``name`` identifies it in messages and results and can always be printed and encoded. ``is_other_file`` says that
+    the file was found in a folder and is no photo by its name, such as a licence; its content may still be one.
     """
 
     path: str
     name: str
     data: Any = field(default=None, repr=False, compare=False)
+    is_other_file: bool = field(default=False, compare=False)
 
     @property
     def source(self) -> ImageInput:
@@ -118,13 +120,15 @@ def infer_true_classes(items: Sequence[ImageItem], classes: Classes, mode: str =
 
     ``mode`` is ``folders`` (the parent folder is named like a class), ``names`` (the file name starts with the class
     name, as in ``Abyssinian_12.jpg``; the longest match wins), ``none``, or ``auto``: as ``folders`` if that gives
-    every item a class, else as ``none``. Raises ``UsageError`` for another mode.
+    every item a class but for files that are no photos by their names, else as ``none``. Raises ``UsageError`` for
+    another mode.
     """
     require_choice("truth", mode, TRUTH_MODES)
     if mode == "names":
         return [_class_from_file_name(item, classes) for item in items]
     class_ids = [_class_from_folder(item, classes) for item in items]
-    if mode == "none" or (mode == "auto" and None in class_ids):
+    photo_ids = [class_id for item, class_id in zip(items, class_ids, strict=True) if not item.is_other_file]
+    if mode == "none" or (mode == "auto" and (None in photo_ids or not photo_ids)):
         return [None] * len(items)
     return class_ids
 
@@ -136,8 +140,8 @@ def resolve_truth_mode(items: Iterable[ImageItem], classes: Classes, mode: str) 
     """
     if require_choice("truth", mode, TRUTH_MODES) != "auto":
         return mode
-    has_class_folders = isinstance(items, Sequence) and None not in infer_true_classes(items, classes, "folders")
-    return "folders" if has_class_folders else "none"
+    is_known = isinstance(items, Sequence) and any(one is not None for one in infer_true_classes(items, classes))
+    return "folders" if is_known else "none"
 
 
 def _is_single_image(source: object) -> bool:
@@ -160,7 +164,8 @@ def _expand_source(source: str, is_single: bool) -> list[ImageItem]:
         return [to_image_item(source)]
     if os.path.isdir(source):
         paths = sorted((os.path.join(source, name) for name in walk_files(Path(source))), key=natural_sort_key)
-        return [ImageItem(path, _display_name(os.path.relpath(path, source) if is_single else path)) for path in paths]
+        names = (_display_name(os.path.relpath(path, source) if is_single else path) for path in paths)
+        return [_make_listed_item(path, name) for path, name in zip(paths, names, strict=True)]
     if os.path.isfile(source):
         is_named_so = source.lower().endswith(ARCHIVE_SUFFIXES) and os.access(source, os.R_OK)
         archive = open_archive(Path(source)) if is_named_so else None
@@ -189,9 +194,16 @@ def _list_archived_images(archive: FileTree, source: str, is_single: bool) -> li
     folder = unpack_archive(archive)
     names = sorted(archive.names, key=natural_sort_key)
     return [
-        ImageItem(os.path.join(folder, name), to_printable(name if is_single else f"{_display_name(source)}/{name}"))
+        _make_listed_item(
+            os.path.join(folder, name), to_printable(name if is_single else f"{_display_name(source)}/{name}")
+        )
         for name in names
     ]
+
+
+def _make_listed_item(path: str, name: str) -> ImageItem:
+    """Return a file that was found in a folder or an archive."""
+    return ImageItem(path, name, is_other_file=not may_hold_pixels(path))
 
 
 def _display_name(path: str) -> str:

@@ -17,6 +17,11 @@ IMAGE_SUFFIXES = (
     *(PHONE_SUFFIXES if READS_PHONE_PHOTOS else ()),
 )
 _UNSUPPORTED_SUFFIXES = (*(() if READS_PHONE_PHOTOS else PHONE_SUFFIXES), ".jxl", ".jp2", ".svg", ".psd")
+# Of files that hold pixels in a format of cameras, hospitals or programs; they may well be photos of the data.
+_PIXEL_SUFFIXES = (
+    ".raw", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".dcm", ".nii", ".npy", ".npz", ".mat", ".tga",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".exr", ".hdr", ".fits", ".eps", ".ico",
+)  # fmt: skip
 SPLIT_FILE = "splits.csv"  # written by lince beside the data; neither image nor label file
 # In lower case: what Windows, macOS, Synology, Python and Linux leave in folders, and lince's own file.
 _SYSTEM_NAMES = {
@@ -44,6 +49,11 @@ def looks_like_image(name: str) -> bool:
 def is_unsupported_image(name: str) -> bool:
     """Whether ``name`` has the suffix of an image format that is known, but that lince does not read."""
     return name.lower().endswith(_UNSUPPORTED_SUFFIXES)
+
+
+def may_hold_pixels(name: str) -> bool:
+    """Whether ``name`` has the suffix of a format of images, read or not."""
+    return name.lower().endswith((*IMAGE_SUFFIXES, *_UNSUPPORTED_SUFFIXES, *_PIXEL_SUFFIXES))
 
 
 def reject_non_image(name: str) -> RejectedItem:

@@ -12,7 +12,7 @@ from typing import Any
 from lince import fileio
 from lince.cli.console import Console
 from lince.cli.options import parse_positive
-from lince.cli.task_commands import TaskCommands
+from lince.cli.task_commands import TaskCommands, describe_count
 from lince.cli.text_table import format_table
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.confidence import ConfidenceInterval
@@ -165,8 +165,7 @@ class ClassificationCommands(TaskCommands):
 def _summary_line(results: list[ClassificationOutcome]) -> str:
     """Return the number of predicted images and, where true classes are known, of correct ones."""
     record = results_file.build_json_record(results)
-    count = _("{used:,} of {total:,} photos classified").format(used=len(record["predictions"]), total=len(results))
-    parts = [count]
+    parts = [describe_count(_("{used:,} of {total:,} photos classified"), results)]
     if "known" in record:
         parts.append(_describe_correct(record))
     if record.get("seen"):

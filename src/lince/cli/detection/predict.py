@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lince import fileio, outputs
 from lince.cli.console import Console
+from lince.cli.task_commands import describe_count
 from lince.errors import UsageError
 from lince.formats.registry import FORMATS
 from lince.i18n import _
@@ -145,7 +146,7 @@ def format_detections(result: DetectionResult) -> str:
 def summarise_detections(outcomes: Sequence[DetectionOutcome]) -> list[str]:
     """Return the number of images and of objects by class, and the number of images without objects."""
     results = [result for result in outcomes if isinstance(result, DetectionResult)]
-    processed = _("{used:,} of {total:,} photos processed").format(used=len(results), total=len(outcomes))
+    processed = describe_count(_("{used:,} of {total:,} photos processed"), outcomes)
     empty_count = sum(not len(result.detections) for result in results)
     counts = ", ".join(f"{format_count(count)} {name}" for name, count in tables.count_by_class(results).items())
     lines = [f"{processed}: {counts or _('no objects')}"]

@@ -36,6 +36,7 @@ YES_WORDS, NO_WORDS = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "f
 _LIST_HEADERS = frozenset({"labels", "tags", "classes", "categories", "etiquetas", "clases", "categorias", "rotulos"})
 _MAX_ROWS = 100  # that are looked at
 _MAX_PROBES = 20  # rows in which photos are looked for
+_MAX_NAMES, _MAX_SHOWN = 12, 80  # columns, and characters of a line, that a message shows
 _MAX_WORDS = 4  # in the name of a class
 
 
@@ -99,6 +100,23 @@ def detect_columns(path: Path, text: str, is_photo: Callable[[str], bool]) -> Cl
     if columns is None:
         raise _make_missing_error(path, names)
     return columns
+
+
+def describe_missing(text: str) -> str:
+    """Return which columns the header of a table of classes that begins with ``text`` lacks; empty for none."""
+    header_line, delimiter = find_first_line(text)
+    names = [normalise_header(cell) for cell in split_cells(header_line, delimiter)]
+    if len(names) < 2:
+        first = header_line.strip()[:_MAX_SHOWN]
+        return _("no comma, semicolon, tab or bar separates columns in its first line: {line}").format(line=first)
+    if csv_boxes_columns.find_shape_columns(names) or name_open_images_table(names):
+        return ""
+    shown = ", ".join(names[:_MAX_NAMES])
+    if not {*FILE_HEADERS, *_OTHER_FILE_HEADERS} & {*names}:
+        return _("no column for the file, such as {name}, among {names}").format(name="filename", names=shown)
+    if not {*CLASS_HEADERS, *_OTHER_CLASS_HEADERS} & {*names}:
+        return _("no column for the class, such as {name}, among {names}").format(name="class", names=shown)
+    return ""
 
 
 def names_photos(text: str, columns: ClassColumns, is_photo: Callable[[str], bool]) -> bool:
@@ -197,5 +215,7 @@ def _make_missing_error(path: Path, names: Sequence[str]) -> UsageError:
         _("Expected one of {files} and one of {classes}.").format(
             files=", ".join(FILE_HEADERS), classes=", ".join(CLASS_HEADERS)
         ),
-        _("Put the column names in the first line."),
+        _("Put the column names in the first line.")
+        if len(names) > 1
+        else _("Put the column names in the first line, and commas between the columns of each."),
     )

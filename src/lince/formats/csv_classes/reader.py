@@ -14,12 +14,13 @@ from lince.formats import class_folders
 from lince.formats.builders.classification_table import ClassificationTableBuilder, shorten_list
 from lince.formats.csv_boxes.rows import infer_split
 from lince.formats.csv_classes.class_cells import parse_class_list
-from lince.formats.csv_classes.columns import ClassColumns, detect_columns, names_photos
+from lince.formats.csv_classes.columns import ClassColumns, describe_missing, detect_columns, names_photos
 from lince.formats.csv_classes.rows import ClassTable, RowReader, relative_name
 from lince.formats.csv_classes.writer import image_path, write
 from lince.formats.csv_text import CSV_SUFFIXES, decode_text, read_records, split_cells
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup
+from lince.formats.photo_numbers import PhotoNumbers
 from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.progress import SILENT, Progress
@@ -29,7 +30,9 @@ from lince.storage.tree import DataLocation, FileTree, LocalFolder
 NAME = "csv"
 _HEAD_BYTES = 16_384
 _MAX_PROBES = 20  # rows in which photos are looked for
+_MIN_SHARE = 0.5  # of the photos that a table of their numbers must name: one of a few rows is a list of classes
 _MAX_TABLES = 64  # in the folders of splits
+_MAX_NAMED = 5  # tables, in an error
 _TEMPLATE_WORD = "submission"  # in the name of a table to fill in, such as Kaggle's
 
 
@@ -53,6 +56,11 @@ def detect(location: DataLocation) -> str | None:
             names=names, column=columns.label_name
         )
     return _("tables: {names}").format(names=names)
+
+
+def list_tables(location: DataLocation) -> list[str]:
+    """Return the tables of classes that ``read`` could read, by name; several may be ambiguous."""
+    return [name for name, columns in _find_tables(location).items() if columns is not None]
 
 
 def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
@@ -115,6 +123,8 @@ def _choose_tables(location: DataLocation) -> tuple[list[str], list[str]]:
     else:
         templates = [name for name in found if _TEMPLATE_WORD in posixpath.basename(name).lower()]
         names = [name for name in found if name not in templates] or found
+    if not names:
+        _require_no_table(location)
     splits = {split for name in names if (split := infer_split(name)) != UNASSIGNED}
     if len(names) != 1 and (not names or len(splits) < len(names)):
         raise AmbiguousError(
@@ -127,15 +137,54 @@ def _choose_tables(location: DataLocation) -> tuple[list[str], list[str]]:
     return names, [name for name in templates if name not in names]
 
 
+def _require_no_table(location: DataLocation) -> None:
+    """Raise ``UsageError`` that names the CSV files, none of which is a table of classes, and what each lacks."""
+    tree = location.tree
+    names = tree.listing.find_by_suffix(*CSV_SUFFIXES)
+    if not names:
+        return
+    image_lookup = ImageLookup(tree)
+    lines = [f"\n  {name}: {_find_lack(tree, name, image_lookup)}" for name in names[:_MAX_NAMED]]
+    if len(names) > _MAX_NAMED:
+        lines.append(_("\n  and {more} more").format(more=len(names) - _MAX_NAMED))
+    raise UsageError(
+        _("{path} contains {count} CSV files, and none is a table of one class for each photo:").format(
+            path=location.path, count=len(names)
+        )
+        + "".join(lines),
+        _("Expected one, with a column for the file and one for the class."),
+        _("Correct one as its line says, and give it as the data."),
+    )
+
+
+def _find_lack(tree: FileTree, name: str, image_lookup: ImageLookup) -> str:
+    """Return what the file ``name`` lacks to be a table of classes, as a part of a sentence."""
+    try:
+        text = _read_head(tree, name)
+        columns = detect_columns(tree.root / name, text, _make_photo_test(image_lookup, name))
+    except AmbiguousError as error:
+        return error.problem.removeprefix(f"{tree.root / name} ").rstrip(".")
+    except UsageError as error:
+        return describe_missing(text) or error.problem.removeprefix(f"{tree.root / name} ").rstrip(".")
+    except DataError as error:
+        return error.problem.rstrip(".")
+    rows = [split_cells(line, columns.delimiter) for line in text.splitlines()[: columns.has_header + 1]]
+    reference = rows[-1][columns.file].strip() if rows and len(rows[-1]) == columns.column_count else ""
+    reason = _("no such file: {name}").format(name=reference)
+    near = image_lookup.describe_near_misses(reference, posixpath.dirname(name))
+    return f"{reason}; {near}" if near else reason
+
+
 def _probe_tables(tree: FileTree, names: Sequence[str], must_name: bool = False) -> dict[str, ClassColumns | None]:
     """Return the columns of those of the files ``names`` that begin as tables of classes, ``None`` for ambiguous ones.
 
     With ``must_name``, and where the header alone does not say what the columns are, one of the first rows must name a
     photo.
     """
-    is_photo = _make_photo_test(tree)
+    image_lookup, numbers = ImageLookup(tree), PhotoNumbers(tree.names if names else ())
     tables: dict[str, ClassColumns | None] = {}
     for name in names:
+        is_photo = _make_photo_test(image_lookup, name)
         try:
             text = _read_head(tree, name)
             columns = detect_columns(tree.root / name, text, is_photo)
@@ -147,9 +196,18 @@ def _probe_tables(tree: FileTree, names: Sequence[str], must_name: bool = False)
             continue
         rows = [split_cells(line, columns.delimiter) for line in text.splitlines()[:_MAX_PROBES]]
         is_sure = not (columns.is_guess or must_name) or names_photos(text, columns, is_photo)
+        is_long = len(text.splitlines()) >= min(_MAX_PROBES * 10, _MIN_SHARE * len(numbers))
+        is_sure = is_sure or (is_long and _holds_numbers(name, rows[columns.has_header :], columns, numbers))
         if is_sure and not _find_record_cell(rows[columns.has_header :], columns):
             tables[name] = columns
     return tables
+
+
+def _holds_numbers(name: str, rows: Sequence[list[str]], columns: ClassColumns, numbers: PhotoNumbers) -> bool:
+    """Whether every one of the first rows of the table ``name`` names a photo by its number, and none of them twice."""
+    cells = [row[columns.file] for row in rows if len(row) == columns.column_count]
+    found = {numbers.find(cell, posixpath.dirname(name)) for cell in cells}
+    return bool(cells) and None not in found and len(found) == len(cells)
 
 
 def _read_head(tree: FileTree, name: str) -> str:
@@ -159,17 +217,17 @@ def _read_head(tree: FileTree, name: str) -> str:
     return text[: text.rfind("\n") + 1] or text if len(data) == _HEAD_BYTES else text
 
 
-def _make_photo_test(tree: FileTree) -> Callable[[str], bool]:
-    """Return a function that says whether a table that calls an image so means one in ``tree``."""
-    image_lookup = ImageLookup(tree)
-    return cache(lambda reference: image_lookup.find_by_name_or_stem(reference) is not None)
+def _make_photo_test(image_lookup: ImageLookup, table: str) -> Callable[[str], bool]:
+    """Return a function that says whether ``table`` means a photo that is there where it calls one so."""
+    folder = posixpath.dirname(table)
+    return cache(lambda reference: image_lookup.find_by_name_or_stem(reference, folder) is not None)
 
 
 def _load_table(tree: FileTree, name: str) -> ClassTable:
     """Return a table; raise ``UsageError``, ``AmbiguousError`` or ``DataError`` as ``read`` does."""
     path = tree.root / name
     text = decode_text(tree.read(name))
-    columns = detect_columns(path, text, _make_photo_test(tree))
+    columns = detect_columns(path, text, _make_photo_test(ImageLookup(tree), name))
     records = read_records(path, text, columns.delimiter, columns.column_count, columns.keys)
     if columns.has_header:
         next(records, None)

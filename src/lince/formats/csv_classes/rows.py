@@ -12,6 +12,7 @@ from lince.formats.builders.classification_table import ClassificationTableBuild
 from lince.formats.csv_classes.class_cells import find_class_names, split_classes
 from lince.formats.csv_classes.columns import NO_WORDS, YES_WORDS, ClassColumns
 from lince.formats.image_lookup import ImageLookup
+from lince.formats.photo_numbers import PhotoNumbers
 from lince.i18n import _
 from lince.splits import SPLIT_WORDS, UNASSIGNED, infer_split_from_folders
 from lince.storage.tree import FileTree
@@ -41,6 +42,7 @@ class RowReader:
         self._tree = tree
         self._builder = builder
         self._image_lookup = ImageLookup(tree)
+        self._numbers = PhotoNumbers(self._image_lookup.names)
         self._table_by_image: dict[str, str] = {}
 
     def read_table(self, table: ClassTable, prefix: str, split: int | None) -> None:
@@ -49,7 +51,7 @@ class RowReader:
         ``prefix`` comes before its file names to give names in the tree; ``split`` is that of the table, ``None`` where
         only a column or the folders of the images can say so.
         """
-        parser = _RowParser(table, self._tree, self._image_lookup, prefix, self._builder)
+        parser = _RowParser(table, self._tree, (self._image_lookup, self._numbers), prefix, self._builder)
         rows = [(line, cells) for line, cells in table.rows if parser.check_row(line, cells) and cells is not None]
         known = parser.find_known_classes([cells for _line, cells in rows])
         classes_by_image: dict[str, set[str]] = {}
@@ -73,7 +75,7 @@ class RowReader:
                 own_split = splits.get(name, UNASSIGNED) if table.columns.split is None else parser.parse_split(cells)
                 self._builder.add_images([name], next(iter(classes)), own_split)
         self._table_by_image.update(dict.fromkeys(parser.named_images - self._table_by_image.keys(), table.name))
-        for notice in self._image_lookup.pop_guesses(table.name):
+        for notice in (*self._image_lookup.pop_guesses(table.name), *parser.list_number_guesses()):
             self._builder.reject(notice)
 
     def reject_unnamed(self, tables: Sequence[str]) -> None:
@@ -91,22 +93,34 @@ class _RowParser:
         self,
         table: ClassTable,
         tree: FileTree,
-        image_lookup: ImageLookup,
+        lookups: tuple[ImageLookup, PhotoNumbers],
         prefix: str,
         builder: ClassificationTableBuilder,
     ) -> None:
         self._table = table
         self._columns = table.columns
         self._tree = tree
-        self._image_lookup = image_lookup
+        self._image_lookup, self._numbers = lookups
         self._prefix = prefix
         self._builder = builder
         self._names: dict[str, str | None] = {}
+        self._number_guesses: list[tuple[str, str]] = []
 
     @property
     def named_images(self) -> set[str]:
         """The images that any row looked at so far names."""
         return {name for name in self._names.values() if name is not None}
+
+    def list_number_guesses(self) -> list[RejectedItem]:
+        """Return the notice about the photos that the table calls by their numbers without leading zeros."""
+        if not self._number_guesses:
+            return []
+        reference, name = self._number_guesses[0]
+        reason = _("photos found by their number: {count}, such as {reference}, which is not there; {name} is").format(
+            count=len(self._number_guesses), reference=reference.strip(), name=name
+        )
+        remedy = _("correct the names where another photo is meant")
+        return [RejectedItem(self._table.name, reason, remedy, kind="assumed")]
 
     def check_row(self, line: int, cells: list[str] | None) -> bool:
         """Whether the row can be used by itself; if not, it is rejected."""
@@ -181,6 +195,8 @@ class _RowParser:
             can_search = not is_file and not self._tree.is_remote
             folder = self._prefix.rstrip("/")
             found = self._image_lookup.find_by_name_or_stem(cell, folder) if can_search else None
+            if can_search and found is None and (found := self._numbers.find(cell, folder)):
+                self._number_guesses.append((cell, found))
             self._names[cell] = name if is_file else found
         return self._names[cell]
 
