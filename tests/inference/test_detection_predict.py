@@ -491,7 +491,8 @@ def test_the_command_says_what_is_on_each_photo(
         "día 1/nada.png  no objects",
         "día 2/calle.png  1 azul 100%",
     ]
-    assert lines[4:] == ["4 of 6 photos processed: 2 rojo ñ, 2 azul", "no objects in 1 of them"]
+    counted = "4 of 5 photos processed (files that are no photos: 1): 2 rojo ñ, 2 azul"
+    assert lines[4:] == [counted, "no objects in 1 of them"]
     assert said.err.count("Skipped") == 2
     assert main(["predict", str(folder), f"{photos.name}/día 2/notes.txt"]) == 1
 
