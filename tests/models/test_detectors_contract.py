@@ -158,11 +158,12 @@ def test_every_parameter_stands_in_one_block_and_the_last_block_is_all_that_read
 def test_the_loss_falls_on_eight_photos(name: str) -> None:
     network = _built(name).train()
     images, targets = _images(name, 8), _targets([1] * 8)
-    optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
-    torch.manual_seed(0)
+    # With 1e-3 the loss of the largest D-FINE jumps by a fifth from step to step.
+    optimiser = torch.optim.AdamW(network.parameters(), 3e-4 if name == "dfine-x" else 1e-3)
     sums = []
     # RF-DETR is ten times as large as the others here: a step takes a second.
     for _step in range(6 if name.startswith("rfdetr") else 8):
+        torch.manual_seed(0)  # the noise that a network adds to its queries is the same in every step
         total = torch.stack(list(network.compute_losses(images, targets).values())).sum()
         optimiser.zero_grad()
         total.backward()
