@@ -212,6 +212,14 @@ def test_every_verb_has_help(ask: Callable[..., CommandResult], verb: str, place
     assert "--json" in done.stdout
 
 
+def test_lince_alone_shows_its_commands(ask: Callable[..., CommandResult], place: Path) -> None:
+    done = ask(cwd=place)
+    assert done.returncode == 2
+    for verb, line in main.list_commands().items():
+        assert re.search(rf"^ +{verb} +{line.split(',')[0][:30]}", done.stderr, re.MULTILINE), verb
+    assert "error" not in done.stderr.lower()
+
+
 @pytest.mark.parametrize(("code", "word"), [("en", "usage"), ("es", "uso"), ("pt", "uso")])
 def test_help_speaks_three_languages(
     ask: Callable[..., CommandResult], code: str, word: str, place: Path, monkeypatch: pytest.MonkeyPatch

@@ -20,7 +20,7 @@ from lince.errors import LinceError
 from lince.i18n import LANGUAGES, _
 from lince.version import __version__
 
-EXIT_INTERRUPTED, EXIT_OUTPUT_CLOSED = 130, 141
+EXIT_USAGE, EXIT_INTERRUPTED, EXIT_OUTPUT_CLOSED = 2, 130, 141
 DEBUG_VARIABLE = "LINCE_DEBUG"
 
 
@@ -114,7 +114,10 @@ def _parse_words(words: list[str]) -> argparse.Namespace:
 
 
 def _run_command(words: list[str], console: Console) -> int:
-    """Parse ``words`` and run the command; return the exit code."""
+    """Parse ``words`` and run the command; return the exit code. Without words, show the commands on stderr."""
+    if not words:
+        build_parser(words).print_help(sys.stderr)
+        return EXIT_USAGE
     try:
         arguments = _parse_words(words)
     except SystemExit as end:  # argparse has shown the help, or what is wrong with the words
