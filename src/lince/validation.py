@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from lince.errors import UsageError
 from lince.i18n import _
@@ -18,8 +19,20 @@ def require_choice(field: str, value: str, allowed: Iterable[str]) -> str:
         raise UsageError(
             _("{field} cannot be '{value}'.").format(field=field, value=value),
             _("Expected one of: {names}.").format(names=", ".join(names)),
+            suggest_names(value, names),
         )
     return value
+
+
+def suggest_names(typed: str, names: Iterable[str], prefix: str = "") -> str:
+    """Return a question whether one of the two ``names`` closest to ``typed`` was meant, ``""`` if none resembles it.
+
+    ``prefix``, such as ``--`` of options, stands before each name; hyphens before ``typed`` do not count.
+    """
+    spellings = {name.lower(): prefix + name for name in names}
+    close = [spellings[name] for name in get_close_matches(str(typed).lstrip("-").lower(), spellings, n=2)]
+    text = _("Did you mean {names} instead of {typed}?")
+    return text.format(names=_(" or ").join(close), typed=typed) if close else ""
 
 
 def require_in_range(field: str, value: float | None, low: float, high: float) -> None:

@@ -271,6 +271,38 @@ def test_usage_errors_have_exit_code_2_and_a_message(
 
 
 @pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("predcit", "runs/train", "fotos"), "predict instead of predcit"),
+        (("--verson",), "--version instead of --verson"),
+        (("train", "fotos", "--epoch=3"), "--epochs instead of --epoch"),
+        (("predict", "runs/train", "-save"), "--save instead of -save"),
+        (("export", "runs/train", "--to", "onx"), "onnx instead of onx"),
+        (("train", "fotos", "--recipe", "Fintune"), "finetune instead of Fintune"),
+        (("check", "fotos", "--format", "foldes"), "folders instead of foldes"),
+    ],
+)
+def test_a_misspelt_word_is_answered_with_the_one_that_was_meant(
+    ask: Callable[..., CommandResult], words: tuple[str, ...], meant: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, typed = meant.split(" instead of ")
+    for code, question in (
+        ("en", f"Did you mean {meant}?"),
+        ("es", f"¿Quiso decir {found} en lugar de {typed}?"),
+        ("pt", f"Você quis dizer {found} em vez de {typed}?"),
+    ):
+        monkeypatch.setenv("LINCE_LANG", code)
+        done = ask(*words, cwd=place)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1] == question
+
+
+def test_a_word_that_resembles_none_is_answered_without_a_guess(ask: Callable[..., CommandResult], place: Path) -> None:
+    for words in (("xyzzy",), ("train", "fotos", "--xyzzy"), ("train", "fotos", "--recipe", "xyzzy")):
+        assert "instead" not in ask(*words, cwd=place).stderr
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ("predict", "nowhere", "fotos"),

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from lince.cli.command_parser import CommandParser
 from lince.cli.console import Console
 from lince.cli.options import localise_argparse
 from lince.errors import LinceError
@@ -74,29 +75,30 @@ def list_commands() -> dict[str, str]:
     }
 
 
-def build_parser(given: Sequence[str]) -> argparse.ArgumentParser:
+def build_parser(given: Sequence[str]) -> CommandParser:
     """Return the parser of the whole command line, with the options of the command that ``given`` names.
 
     Only the module of that command is imported: the libraries behind the others take longer to load than a help page.
     """
-    parser = argparse.ArgumentParser(
+    requested = next((word for word in given if not word.startswith("-")), None)
+    parser = CommandParser(
         "lince",
         description=_("From your own photos to a working image classifier or object detector, on your own machine."),
         epilog=_("lince COMMAND --help shows the options of a command. LINCE_LANG={codes} sets the language.").format(
             codes="|".join(LANGUAGES)
         ),
         allow_abbrev=False,
+        words=() if requested else given,
     )
     parser.add_argument("--version", action="version", version=f"lince {__version__}", help=_("show the version"))
     branches = parser.add_subparsers(dest="verb", metavar=_("COMMAND"), required=True, title=_("commands"))
-    requested = next((word for word in given if not word.startswith("-")), None)
     for name, line in list_commands().items():
         description = line[:1].upper() + line[1:] + "."
-        branch = branches.add_parser(name, help=line, description=description, allow_abbrev=False)
+        branch = branches.add_parser(name, help=line, description=description, allow_abbrev=False, words=given)
         if name == requested:
             command = import_module(f"lince.cli.{name}")
             command.configure(branch)
-            branch.set_defaults(do=command.run)
+            branch.set_defaults(do=command.run, parser=branch)
             branch.add_argument("--json", action="store_true", help=_("print the result as JSON"))
     return parser
 
@@ -109,7 +111,7 @@ def _parse_words(words: list[str]) -> argparse.Namespace:
     if rest and isinstance(paths, list) and not any(word.startswith("-") for word in rest):
         paths += rest
     elif rest:
-        parser.error(_("unrecognized arguments: %s") % " ".join(rest))
+        arguments.parser.error(_("unrecognized arguments: %s") % " ".join(rest))
     return arguments
 
 
