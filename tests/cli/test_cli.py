@@ -7,10 +7,12 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +23,11 @@ import lince
 from lince import images
 from lince.cli import main
 from lince.cli import options as cli_options
+from lince.cli.examples import EXAMPLES
 from lince.cli.task_commands import list_given_options
+from lince.config import TrainConfig
 from lince.errors import UsageError
+from lince.i18n import LANGUAGES
 
 VERBS = tuple(main.list_commands())
 
@@ -218,6 +223,33 @@ def test_lince_alone_shows_its_commands(ask: Callable[..., CommandResult], place
     for verb, line in main.list_commands().items():
         assert re.search(rf"^ +{verb} +{line.split(',')[0][:30]}", done.stderr, re.MULTILINE), verb
     assert "error" not in done.stderr.lower()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_ends_with_examples_that_can_be_typed(ask: Callable[..., CommandResult], verb: str, place: Path) -> None:
+    shown = ask(verb, "--help", cwd=place).stdout.rstrip().splitlines()
+    examples = EXAMPLES[verb]
+    assert len(examples) >= 2
+    assert shown[-len(examples) - 1 :] == ["examples:", *(f"  {line}" for line in examples)]
+    for line in examples:
+        program, *words = shlex.split(line)
+        assert program == "lince"
+        assert main._parse_words(words).verb == verb
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_help_tells_every_default(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINCE_LANG", code)
+    of_training = {field.name: field.default for field in fields(TrainConfig)}
+    for verb in VERBS:
+        parser = main.build_parser([verb])._subparsers._group_actions[0].choices[verb]
+        for action in parser._actions:
+            default = of_training.get(action.dest) if verb == "train" else action.default
+            if action.option_strings and action.nargs != 0 and isinstance(default, (str, int, float)) and default != "":
+                value = f"{default:g}" if isinstance(default, float) else str(default)
+                told = action.help.replace("0,", "0.")
+                assert re.search(r"default|por defecto|predeterminad|padrão", told), (verb, action.dest, told)
+                assert re.search(rf"(?<![\w.]){re.escape(value)}(?![\d.])", told), (verb, action.dest, told)
 
 
 @pytest.mark.parametrize(("code", "word"), [("en", "usage"), ("es", "uso"), ("pt", "uso")])
@@ -432,10 +464,6 @@ def test_choices_from_words() -> None:
 
 
 def test_every_choice_of_training_is_an_option() -> None:
-    from dataclasses import fields
-
-    from lince.config import TrainConfig
-
     listed = main.build_parser(["train"])._subparsers._group_actions[0].choices["train"].format_help()
     options = set(re.findall(r"--([a-z-]+)", listed))
     assert {item.name.replace("_", "-") for item in fields(TrainConfig)} <= options

@@ -16,6 +16,7 @@ from importlib import import_module
 
 from lince.cli.command_parser import CommandParser
 from lince.cli.console import Console
+from lince.cli.examples import format_examples
 from lince.cli.options import localise_argparse
 from lince.errors import LinceError
 from lince.i18n import LANGUAGES, _
@@ -98,6 +99,7 @@ def build_parser(given: Sequence[str]) -> CommandParser:
         if name == requested:
             command = import_module(f"lince.cli.{name}")
             command.configure(branch)
+            branch.formatter_class, branch.epilog = argparse.RawDescriptionHelpFormatter, format_examples(name)
             branch.set_defaults(do=command.run, parser=branch)
             branch.add_argument("--json", action="store_true", help=_("print the result as JSON"))
     return parser

@@ -65,7 +65,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         metavar=_("LIST"),
         type=parse_list,
         default=(),
-        help=_("what to fix while reading: clip, order, duplicates; files are not changed"),
+        help=_("what to fix while reading: clip, order, duplicates (default: nothing); files are not changed"),
     )
 
 

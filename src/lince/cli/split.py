@@ -31,7 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--test", type=float, default=0.2, metavar=_("FRACTION"), help=_("test fraction (default: 0.2)")
     )
     parser.add_argument(
-        "--folds", type=parse_positive, metavar="K", help=_("also divide the rest into K cross-validation folds")
+        "--folds",
+        type=parse_positive,
+        metavar="K",
+        help=_("also divide the rest into K cross-validation folds (default: none)"),
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("random seed (default: 0)"))
     parser.add_argument(
