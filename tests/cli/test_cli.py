@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -365,6 +366,25 @@ def test_an_interruption_says_how_to_resume(
     done = ask("train", "fotos", "--out", "ours", cwd=place)
     assert done.returncode == 130
     assert done.stderr.splitlines()[-2:] == ["Continue with: lince train --resume ours", "Interrupted."]
+
+
+def test_an_interruption_is_none_of_the_errors_that_libraries_make_of_it(
+    ask: Callable[..., CommandResult], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def doctor() -> None:  # as a library in C does that is interrupted while it is loaded
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+
+    monkeypatch.setattr(lince, "doctor", doctor)
+    monkeypatch.setenv("LINCE_LANG", "en")
+    done = ask("doctor", cwd=place)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.setattr(lince, "doctor", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # without Ctrl+C, a fault of the program stays one
+        ask("doctor", cwd=place)
 
 
 def test_the_traceback_is_shown_on_request(place: Path) -> None:

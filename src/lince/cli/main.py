@@ -17,6 +17,7 @@ from importlib import import_module
 from lince.cli.command_parser import CommandParser
 from lince.cli.console import Console
 from lince.cli.examples import format_examples
+from lince.cli.interruption import InterruptWatch
 from lince.cli.options import localise_argparse
 from lince.errors import LinceError
 from lince.i18n import LANGUAGES, _
@@ -36,7 +37,8 @@ def main(words: Sequence[str] | None = None) -> int:
     localise_argparse()
     console = Console(as_json="--json" in arguments)
     try:
-        return _run_command(arguments, console)
+        with InterruptWatch():
+            return _run_command(arguments, console)
     except LinceError as error:
         return _report_error(console, error)
     except BrokenPipeError:
