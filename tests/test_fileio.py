@@ -1,8 +1,10 @@
-"""Files that another program holds: tried again, then said; nothing of the old file is lost, nothing half-written."""
+"""Files that another program holds: tried again, then said, and nothing lost or half-written; paths in commands."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,21 @@ def test_the_command_says_who_may_hold_the_file(tmp_path: Path, hold, monkeypatc
     assert main(["predict", "run", "photo.png", "--csv", "answers.csv"]) == 1
     assert "Excel" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path)) == ["photo.png", "run"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="bash")
+@pytest.mark.parametrize("path", ["runs/train", "fotos niño", "it's $HOME & more", "niño.jpg", "~/a", "a;b", ""])
+def test_a_quoted_path_is_one_word_to_the_shell(path: str) -> None:
+    typed = fileio.quote_path(path)
+    shown = subprocess.run(["bash", "-c", f"printf %s {typed}"], capture_output=True, check=True, encoding="utf-8")
+    assert shown.stdout == path
+    assert shlex.split(typed) == [path]
+
+
+def test_a_path_is_only_quoted_where_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fileio.quote_path("runs/niño-2") == "runs/niño-2"
+    assert fileio.quote_path("my runs") == "'my runs'"
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "name", "nt")  # cmd knows double quotes alone
+        assert fileio.quote_path(r"C:\runs\train") == r"C:\runs\train"
+        assert fileio.quote_path(r"C:\My runs") == r'"C:\My runs"'

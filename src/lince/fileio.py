@@ -1,4 +1,4 @@
-"""Writes files and folders atomically, computes digests, and finds the cache folder."""
+"""Writes files and folders atomically, computes digests, quotes paths, and finds the cache folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import stat
 import tempfile
@@ -132,6 +134,17 @@ def get_cache_folder() -> Path:
         return Path(folder)
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "lince"
+
+
+def quote_path(path: str | os.PathLike[str]) -> str:
+    """Return ``path`` as it is typed in a command: in quotes where it has spaces or signs that a shell would read.
+
+    The quotes are double on Windows, where ``cmd`` knows no others, and single elsewhere.
+    """
+    text = os.fspath(path)
+    if os.name == "nt":
+        return text if re.fullmatch(r"[\w@+=:,./\\-]+", text) else f'"{text}"'
+    return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else shlex.quote(text)
 
 
 def require_empty_folder(path: Path) -> None:

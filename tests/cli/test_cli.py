@@ -363,9 +363,12 @@ def test_an_interruption_says_how_to_resume(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lince.training.classification.train.train_classifier", interrupted)
-    done = ask("train", "fotos", "--out", "ours", cwd=place)
-    assert done.returncode == 130
-    assert done.stderr.splitlines()[-2:] == ["Continue with: lince train --resume ours", "Interrupted."]
+    for name, typed in (("ours", "ours"), ("our run", "'our run'")):
+        done = ask("train", "fotos", "--out", name, cwd=place)
+        assert done.returncode == 130
+        assert done.stderr.splitlines()[-2:] == [f"Continue with: lince train --resume {typed}", "Interrupted."]
+    done = ask("predict", "our run", "fotos", cwd=place)
+    assert done.stderr.splitlines()[-1].endswith("lince train --resume 'our run'")
 
 
 def test_an_interruption_is_none_of_the_errors_that_libraries_make_of_it(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lince.errors import ModelError
+from lince.fileio import quote_path
 from lince.i18n import _
 from lince.inference import model_folder
 from lince.inference.backends.backend import RUNTIMES, Backend, open_network
@@ -55,7 +56,8 @@ class BenchmarkResult:
     def line(self) -> str:
         """The command to type next: predict where ONNX Runtime is fastest, else export to the fastest runtime."""
         best = self.fastest.runtime
-        return f"lince predict {self.model} PHOTO" if best == "onnx" else f"lince export {self.model} --to {best}"
+        model = quote_path(self.model)
+        return f"lince predict {model} PHOTO" if best == "onnx" else f"lince export {model} --to {best}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a JSON object."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lince.errors import DataError, UsageError
+from lince.fileio import quote_path
 from lince.i18n import _
 from lince.tasks import load_predictions
 from lince.training.run_folder import PREDICTIONS_FILE
@@ -69,7 +70,7 @@ def _find_predictions_file(run: Path) -> Path:
         raise UsageError(
             _("There is no {name} in {run}.").format(name=PREDICTIONS_FILE, run=run),
             _("Expected a finished run."),
-            _("If it was interrupted, continue it with: lince train --resume {run}").format(run=run),
+            _("If it was interrupted, continue it with: lince train --resume {run}").format(run=quote_path(run)),
         )
     return path
 

@@ -187,6 +187,8 @@ def _run_training(request: TrainingRequest, run: TrainingRun) -> TrainingRun:
             else:
                 request.task.load_part("train")(request, run)
     except (KeyboardInterrupt, OSError):
-        request.progress.show_message(_("Continue with: lince train --resume {run}").format(run=run))
+        request.progress.show_message(
+            _("Continue with: lince train --resume {run}").format(run=fileio.quote_path(run.folder))
+        )
         raise
     return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lince.cli.console import paint_warning
+from lince.fileio import quote_path
 from lince.i18n import _
 from lince.tasks import get_task
 from lince.training.split_warnings import describe_small_test
@@ -25,7 +26,9 @@ def describe_run(run: TrainingRun, photos: str = "") -> tuple[dict[str, Any], li
         *filter(None, [paint_warning(describe_small_test(report["data"]["splits"].get("test", 0)))]),
         _("Report: {path}").format(path=run.report_page),
         _("Model: {path}").format(path=run.model_folder),
-        _("Try it: lince predict {run} {photos}").format(run=run, photos=photos or _("PHOTO")),
+        _("Try it: lince predict {run} {photos}").format(
+            run=quote_path(run.folder), photos=quote_path(photos) if photos else _("PHOTO")
+        ),
     ]
     paths = {"run": str(run), "report": str(run.report_page), "model_folder": str(run.model_folder)}
     return {**report, **paths}, lines

@@ -11,6 +11,7 @@ import lince
 from lince.cli.console import Console
 from lince.cli.options import parse_duration, parse_positive
 from lince.errors import UsageError
+from lince.fileio import quote_path
 from lince.i18n import _
 from lince.serving.model_registry import derive_model_name
 from lince.serving.settings import DEFAULT_PORT, MIB, BatchingSettings, RequestLimits, ServerSettings
@@ -233,7 +234,7 @@ def _parse_model_names(words: list[str]) -> dict[str, str]:
             raise UsageError(
                 _("Two models have the name '{name}'.").format(name=name),
                 _("Expected different names."),
-                _("Give one of them another name: {line}").format(line=f"{name}-2={path}"),
+                _("Give one of them another name: {line}").format(line=quote_path(f"{name}-2={path}")),
             )
         paths[name] = path
     return paths

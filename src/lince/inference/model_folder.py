@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lince.errors import ModelError
+from lince.fileio import quote_path
 from lince.i18n import _
 from lince.model_card import CARD_FILE, NETWORK_FILE, ModelCard
 
@@ -27,7 +28,7 @@ def find_model_folder(path: Path) -> Path:
         _("Expected a finished training run, or a model folder: {network} with {card} next to it.").format(
             network=NETWORK_FILE, card=CARD_FILE
         ),
-        _("This run has not finished. Continue it with:  lince train --resume {path}").format(path=path)
+        _("This run has not finished. Continue it with:  lince train --resume {path}").format(path=quote_path(path))
         if is_unfinished_run
         else _("Runs are in the folder 'runs' unless you chose another with --out."),
     )

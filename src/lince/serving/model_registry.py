@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from lince.errors import LinceError, ModelError, UsageError
+from lince.fileio import quote_path
 from lince.i18n import _
 from lince.inference import load, model_folder
 from lince.inference.backends.onnxruntime import count_cores, split_cores
@@ -255,7 +256,7 @@ class ModelRegistry:
             raise UsageError(
                 _("Two models have the name '{name}'.").format(name=model_name),
                 _("Expected different names."),
-                _("Give one of them another name: {line}").format(line=f"{model_name}-2={path}"),
+                _("Give one of them another name: {line}").format(line=quote_path(f"{model_name}-2={path}")),
             )
         served = ServedModel(model_name, Path(path), *self._load_version(model_name, Path(path)))
         self._served[model_name] = served

@@ -94,7 +94,9 @@ def write_tensor_file(path: Path, tensors: TensorDict, record: dict[str, Any]) -
         raise TrainingError(
             _("The checkpoint {path} cannot be written: {error}.").format(path=path, error=error),
             _("Expected enough free disk space; the previous checkpoint is intact."),
-            _("Free some disk space, then continue with: lince train --resume {run}").format(run=path.parents[1]),
+            _("Free some disk space, then continue with: lince train --resume {run}").format(
+                run=fileio.quote_path(path.parents[1])
+            ),
         ) from error
 
 

@@ -117,7 +117,9 @@ def require_new_run_folder(folder: Path) -> None:
         raise UsageError(
             _("{folder} is not empty, and runs are never overwritten.").format(folder=folder),
             _("Expected a new or empty folder."),
-            _("Choose another --out, or continue that run: lince train --resume {folder}").format(folder=folder),
+            _("Choose another --out, or continue that run: lince train --resume {folder}").format(
+                folder=fileio.quote_path(folder)
+            ),
         )
 
 
@@ -253,6 +255,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise TrainingError(
             _("{path} cannot be read: {error}.").format(path=path, error=error),
             _("Expected a file that lince train writes when it ends."),
-            _("If the run was interrupted, continue it with: lince train --resume {run}").format(run=path.parent),
+            _("If the run was interrupted, continue it with: lince train --resume {run}").format(
+                run=fileio.quote_path(path.parent)
+            ),
         ) from error
     return record

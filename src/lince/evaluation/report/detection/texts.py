@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from lince.evaluation.detection.metrics import AREA_RANGES
 from lince.evaluation.detection.tide import translate_error_kind
 from lince.evaluation.report.texts import NamedTexts, TextTable, compute_total_seconds
+from lince.fileio import quote_path
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_duration, format_percent, format_percent_range
 
@@ -142,7 +142,7 @@ def build_confusion_table(report: DetectionReport) -> TextTable:
 
 def list_next_commands(report: DetectionReport) -> NamedTexts:
     """Return the next commands as (purpose, command); the path of the run is quoted for the shell."""
-    run = shlex.quote(report.run) if report.run else "RUN"
+    run = quote_path(report.run) if report.run else "RUN"
     return [
         (_("Detect objects in photos"), f"lince predict {run} PHOTOS --save found"),
         (_("Evaluate it on other labelled photos"), f"lince evaluate {run} DATA"),
