@@ -16,7 +16,9 @@ from tests.support.class_photos import SHAPES, folders  # noqa: E402
 import lince  # noqa: E402
 from lince import images  # noqa: E402
 from lince.augmentation import Policy  # noqa: E402
+from lince.cli.run_summary import describe_run  # noqa: E402
 from lince.errors import DataError, ModelError, UsageError  # noqa: E402
+from lince.evaluation.report.texts import translate_recipe  # noqa: E402
 from lince.training import run_folder  # noqa: E402
 from lince.training.classification import defaults  # noqa: E402
 from lince.training.classification.recipes import finetune  # noqa: E402
@@ -136,6 +138,14 @@ def test_recipe_all_trains_every_recipe_and_keeps_the_best(photos, tmp_path):
     assert (done.model_folder / "model.onnx").read_bytes() == (
         done.folder / best["name"] / "model" / "model.onnx"
     ).read_bytes()
+    lines = describe_run(done)[1]  # the table that lince train prints
+    for row in table:
+        (line,) = [line for line in lines if line.startswith(translate_recipe(row["name"]) + " ")]
+        assert f"{row['val']:.1%}" in line.replace("\N{NARROW NO-BREAK SPACE}", "")
+    assert f"Kept: {translate_recipe(best['name'])}" in lines
+    assert not any(
+        line.startswith("Kept: ") for line in describe_run(run_folder.TrainingRun(done.folder / "scratch"))[1]
+    )
 
 
 def test_fine_tuning_that_does_not_improve_is_discarded(photos, tmp_path, monkeypatch):

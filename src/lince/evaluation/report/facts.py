@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from lince.annotations import RejectedItem
 from lince.evaluation.confidence import ConfidenceInterval
@@ -36,6 +36,12 @@ class RecipeResult:
             "seconds": self.seconds,
             "chosen": self.chosen,
         }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Return the row of a JSON object that ``to_dict`` made."""
+        test = record["test"] and ConfidenceInterval(**record["test"])
+        return cls(record["name"], record["val"], test, record["seconds"], record["chosen"])
 
 
 @dataclass(frozen=True)
