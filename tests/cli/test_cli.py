@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import os
+import queue
 import re
 import shlex
 import shutil
@@ -388,6 +389,28 @@ def test_an_interruption_is_none_of_the_errors_that_libraries_make_of_it(
     monkeypatch.setattr(lince, "doctor", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # without Ctrl+C, a fault of the program stays one
         ask("doctor", cwd=place)
+
+
+def test_serve_opens_the_page_in_the_browser(
+    ask: Callable[..., CommandResult], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: queue.Queue[str] = queue.Queue()
+    addresses = iter(("http://127.0.0.1:8765/x", "http://[::]:1", "http://127.0.0.1:2"))
+
+    def serve(_models: object, _settings: object, on_started: Callable[[str], None], **_options: object) -> None:
+        on_started(next(addresses))
+
+    def visit(page: str) -> bool:
+        opened.put(page)
+        return False
+
+    monkeypatch.setattr(lince, "serve", serve)
+    monkeypatch.setattr("webbrowser.open", visit)
+    for page in ("http://127.0.0.1:8765/x", "http://localhost:1"):
+        assert ask("serve", "runs/train", "--open", cwd=place).returncode == 0
+        assert opened.get(timeout=60) == page
+    assert ask("serve", "runs/train", cwd=place).returncode == 0
+    assert opened.empty()
 
 
 def test_the_traceback_is_shown_on_request(place: Path) -> None:

@@ -39,7 +39,7 @@ EXAMPLES = {
         "lince export runs/train --to openvino --int8",
         "lince export runs/train --self-contained --out flowers",
     ),
-    "serve": ("lince serve runs/train", "lince serve flowers=runs/train hats=runs/train2 --port 8080"),
+    "serve": ("lince serve runs/train --open", "lince serve flowers=runs/train hats=runs/train2 --port 8080"),
     "augment": ("lince augment photos", "lince augment photos --augment 'rotation 15, zoom 0.1' --out copies.png"),
     "models": ("lince models", "lince models --task detect --measure", "lince models small"),
     "doctor": ("lince doctor", "lince doctor --model runs/train"),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import threading
+import webbrowser
 from pathlib import Path
 
 import lince
@@ -30,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_network_options(parser.add_argument_group(_("network and access")))
     _add_batching_options(parser.add_argument_group(_("batching (default: measured at start)")))
     _add_limit_options(parser.add_argument_group(_("request limits")))
+    parser.add_argument("--open", action="store_true", help=_("open the page in the browser as soon as it is there"))
     parser.add_argument(
         "--corrections", type=Path, metavar=_("DIR"), help=_("save photos with corrected answers there")
     )
@@ -181,8 +185,17 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         else:
             text = _("Serving {models} at {address}  (Ctrl-C to stop)")
             print(text.format(models=", ".join(paths), address=address), flush=True)
+        if arguments.open:  # aside, because some browsers answer only when they are closed
+            threading.Thread(target=_open_browser, args=(address, console), daemon=True).start()
 
     lince.serve(paths, _build_settings(arguments), on_started=print_address, progress=console)
+
+
+def _open_browser(address: str, console: Console) -> None:
+    """Open the page at ``address`` in the browser of this machine; say so where there is none."""
+    page = re.sub(r"//(0\.0\.0\.0|\[::\])", "//localhost", address)  # an address to listen on, not one to visit
+    if not webbrowser.open(page):
+        console.show_message(_("No browser was found here. Open this page yourself: {page}").format(page=page))
 
 
 def _build_settings(arguments: argparse.Namespace) -> ServerSettings:
