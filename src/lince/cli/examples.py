@@ -43,6 +43,12 @@ EXAMPLES = {
     "augment": ("lince augment photos", "lince augment photos --augment 'rotation 15, zoom 0.1' --out copies.png"),
     "models": ("lince models", "lince models --task detect --measure", "lince models small"),
     "doctor": ("lince doctor", "lince doctor --model runs/train"),
+    "completion": (
+        "lince completion bash >> ~/.bashrc",
+        "lince completion zsh >> ~/.zshrc",
+        "lince completion fish > ~/.config/fish/completions/lince.fish",
+        "lince completion powershell >> $PROFILE",
+    ),
 }
 
 

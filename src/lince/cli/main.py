@@ -25,6 +25,7 @@ from lince.version import __version__
 
 EXIT_USAGE, EXIT_INTERRUPTED, EXIT_OUTPUT_CLOSED = 2, 130, 141
 DEBUG_VARIABLE = "LINCE_DEBUG"
+COMPLETION_VARIABLE = "_ARGCOMPLETE"  # set by a shell that asks how a line may go on
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -75,6 +76,7 @@ def list_commands() -> dict[str, str]:
         "augment": _("preview data augmentation"),
         "models": _("list available models with their cost, or show one layer by layer"),
         "doctor": _("show the hardware and what is installed"),
+        "completion": _("let your shell complete commands and options with the Tab key"),
     }
 
 
@@ -120,7 +122,13 @@ def _parse_words(words: list[str]) -> argparse.Namespace:
 
 
 def _run_command(words: list[str], console: Console) -> int:
-    """Parse ``words`` and run the command; return the exit code. Without words, show the commands on stderr."""
+    """Parse ``words`` and run the command; return the exit code. Without words, show the commands on stderr.
+
+    Where a shell asks how a line may go on, only that is answered.
+    """
+    if COMPLETION_VARIABLE in os.environ:
+        completion = import_module("lince.cli.completion")
+        completion.show_completions(build_parser(completion.read_typed_words()))
     if not words:
         build_parser(words).print_help(sys.stderr)
         return EXIT_USAGE
