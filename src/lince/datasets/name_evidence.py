@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,13 @@ def get_original_stem(stem: str) -> str:
     while match := _EXPORT_PATTERN.fullmatch(stem) or _VERSION_PATTERN.fullmatch(stem):
         stem = match["original"]
     return stem
+
+
+@lru_cache(2**17)
+def _find_series(name: str) -> tuple[str, int] | None:
+    """Return the series and the number of the image called ``name``; ``None`` where its name has no number."""
+    match = _SERIES_PATTERN.fullmatch(get_original_stem(get_stem(name)))
+    return (match["series"], int((match["number"] or match["listed"])[-15:])) if match else None
 
 
 def list_version_families(names: Sequence[str]) -> list[NDArray[np.int64]]:
@@ -81,11 +89,11 @@ def list_series(names: Sequence[str], scope: str) -> list[NDArray[np.int64]]:
     """
     series: dict[tuple[str, str], list[tuple[int, str, int]]] = {}
     for row, name in enumerate(names):
-        match = _SERIES_PATTERN.fullmatch(get_original_stem(get_stem(name)))
-        if match:
-            number = int((match["number"] or match["listed"])[-15:])
+        found = _find_series(name)
+        if found:
+            family, number = found
             folders = [] if scope == EVERYWHERE else name.split("/")[:-1]
             if scope == SPLITS:
                 folders = [folder for folder in folders if folder.lower() not in SPLIT_WORDS]
-            series.setdefault(("/".join(folders), match["series"]), []).append((number, name, row))
+            series.setdefault(("/".join(folders), family), []).append((number, name, row))
     return [np.array([row for *_key, row in sorted(members)], np.int64) for members in series.values()]

@@ -24,12 +24,16 @@ def compute_perceptual_hashes(thumbnails: NDArray[np.uint8], scale: float = 1.0,
 
     The thumbnails are first turned by ``angle`` degrees.
     """
-    basis = _make_basis(scale, angle)
-    hashes = np.empty(len(thumbnails), np.uint64)
+    return np.asarray(compute_wave_hashes(thumbnails, _make_basis(scale, angle))[0], np.uint64)
+
+
+def compute_wave_hashes(thumbnails: NDArray[np.uint8], basis: NDArray[np.float32]) -> HashArray:
+    """Return K hashes of each of ``thumbnails`` (N, 64, 64), uint64 (K, N), by the waves of ``basis`` (4096, 64 K)."""
+    hashes = np.empty((basis.shape[1] // 64, len(thumbnails)), np.uint64)
     for start in range(0, len(thumbnails), _BATCH_SIZE):
         batch = thumbnails[start : start + _BATCH_SIZE].astype(np.float32)
         signs = np.packbits(batch.reshape(len(batch), -1) @ basis > 0, axis=1)
-        hashes[start : start + _BATCH_SIZE] = np.ascontiguousarray(signs).view(np.uint64)[:, 0]
+        hashes[:, start : start + _BATCH_SIZE] = np.ascontiguousarray(signs).view(np.uint64).T
     return hashes
 
 
@@ -53,10 +57,14 @@ def _make_basis(scale: float, angle: float) -> NDArray[np.float32]:
 
     Turning and cropping are part of it.
     """
-    basis = _cosine_basis() @ make_crop_matrix(scale)
-    waves = basis[_ROWS][:, :, None] * basis[_COLUMNS][:, None, :]
-    waves = turn_thumbnails(waves, -angle)  # to turn what is measured is to turn the measure back
+    waves = turn_thumbnails(make_waves(scale), -angle)  # to turn what is measured is to turn the measure back
     return np.ascontiguousarray(waves.reshape(len(waves), -1).T)
+
+
+def make_waves(scale: float = 1.0) -> NDArray[np.float32]:
+    """Return the frequencies of a hash as pictures, float32 (64, 64, 64), in the centre ``scale`` of a thumbnail."""
+    basis = _cosine_basis() @ make_crop_matrix(scale)
+    return np.asarray(basis[_ROWS][:, :, None] * basis[_COLUMNS][:, None, :], np.float32)
 
 
 def _cosine_basis() -> NDArray[np.float32]:

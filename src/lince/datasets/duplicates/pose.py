@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lince.datasets.duplicates.alignment import compute_gradient_correlation, compute_similarity
-from lince.datasets.duplicates.hashes import HashArray, compute_hamming_distances, compute_perceptual_hashes
+from lince.datasets.duplicates.hashes import (
+    HashArray,
+    compute_hamming_distances,
+    compute_perceptual_hashes,
+    compute_wave_hashes,
+    make_waves,
+)
 from lince.datasets.image_stats import THUMBNAIL_SIDE
 
 MIN_VERSION_SIMILARITY = 0.45  # of two versions; among 480 pairs of unrelated photos none was above 0.25
@@ -31,6 +38,7 @@ _MAX_TURNED_PARTNERS = 4  # of one image in one turn, the nearest by hash
 _MAX_EXHAUSTIVE = 20_000  # images; in larger sets turned copies are found by their names only
 _BLOCK_SIZE = 2**18  # hash distances computed at once; they stay in the processor's cache
 FloatArray = NDArray[np.float64]
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 def are_versions(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
@@ -42,8 +50,8 @@ def are_versions(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
     )
 
 
-def turn_picture(picture: NDArray[np.uint8], pose: int) -> NDArray[np.uint8]:
-    """Return a picture, uint8 (side, side) or with channels, in one of the eight poses by right angles."""
+def turn_picture(picture: NDArray[Pixel], pose: int) -> NDArray[Pixel]:
+    """Return a picture, (side, side) or with channels, in one of the eight poses by right angles."""
     mirrored = picture[:, ::-1] if pose & 1 else picture
     return np.ascontiguousarray(np.rot90(mirrored, pose >> 1)) if pose else picture
 
@@ -62,13 +70,19 @@ def find_turned_pairs(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, int
     if not 2 <= len(thumbnails) <= _MAX_EXHAUSTIVE:
         return []
     hashes, pairs = compute_perceptual_hashes(thumbnails), []
-    for pose in range(2, _POSES):
-        mirrored = thumbnails[:, :, ::-1] if pose & 1 else thumbnails
-        turned = np.rot90(mirrored, pose >> 1, axes=(1, 2))
-        for i, j in _near_hashes(compute_perceptual_hashes(turned), hashes):
-            if i < j and compute_gradient_correlation(turned[i], thumbnails[j]) >= _MIN_TURNED_SIMILARITY:
+    for pose, turned_hashes in enumerate(compute_wave_hashes(thumbnails, _make_turned_basis()), 2):
+        for i, j in _near_hashes(turned_hashes, hashes):
+            turned = turn_picture(thumbnails[i], pose)
+            if i < j and compute_gradient_correlation(turned, thumbnails[j]) >= _MIN_TURNED_SIMILARITY:
                 pairs.append((i, j, pose))
     return pairs
+
+
+@cache
+def _make_turned_basis() -> NDArray[np.float32]:
+    """Return the waves of a hash for the poses from 2 on, float32 (4096, 384): to turn these back turns a picture."""
+    turned = [turn_picture(wave, invert_pose(pose)) for pose in range(2, _POSES) for wave in make_waves()]
+    return np.ascontiguousarray(np.stack(turned).reshape(len(turned), -1).T)
 
 
 def _near_hashes(first: HashArray, second: HashArray) -> Iterator[tuple[int, int]]:
