@@ -30,7 +30,6 @@ from lince.models.classification import registry as classification_registry
 from lince.number_format import format_percent
 from lince.progress import SILENT, Progress
 from lince.training.classification import features
-from lince.training.classification.frozen_backbone import prepare_frozen_backbone
 from lince.training.classification.heads import logistic
 
 WRONG_LABEL_CODE = "wrong-label"
@@ -197,6 +196,9 @@ def _compute_features(
     dataset: Dataset, rows: NDArray[np.int64], feature_model: FeatureModel, progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return those of ``rows`` whose image can be opened, int64 (N,), and their features, float32 (N, D)."""
+    # Only here: a check that looks for no wrong labels starts without what trains networks.
+    from lince.training.classification.frozen_backbone import prepare_frozen_backbone  # noqa: PLC0415
+
     source = weights_source.resolve_weights(
         classification_registry.get_model_entry(feature_model.model), feature_model.weights, progress
     )
