@@ -20,7 +20,8 @@ from lince.formats.builders.box_numbers import are_fractions, join_sides, tell_c
 from lince.formats.builders.class_index import ClassIndex
 from lince.formats.builders.object_table import Box, ObjectTableBuilder, RawObject
 from lince.formats.csv_headers import CLASS_HEADERS
-from lince.formats.csv_text import decode_text, find_first_line, read_records, split_cells
+from lince.formats.csv_nodes import read_row_nodes
+from lince.formats.csv_text import decode_text, find_first_line, split_cells
 from lince.formats.format import Capability, Format
 from lince.formats.huggingface.card import read_class_names
 from lince.formats.huggingface.writer import FILE_NAME, image_path, write
@@ -100,7 +101,12 @@ class _MetadataReader:
 
     def read_file(self, name: str) -> None:
         """Collect the records of the file ``name``; those that cannot be used are rejected."""
-        nodes = _read_table(self._tree, name) if name.lower().endswith(".csv") else read_json_lines(self._tree, name)
+        is_table = name.lower().endswith(".csv")
+        nodes = (
+            read_row_nodes(self._tree, name, _parse_cell, with_empty=True)
+            if is_table
+            else read_json_lines(self._tree, name)
+        )
         for node in nodes:
             try:
                 if isinstance(node, JsonValueError):
@@ -281,29 +287,8 @@ def _has_labels(tree: FileTree, name: str) -> bool:
     return any(key.lower() in (*CLASS_HEADERS, "labels", _OBJECTS) for record in records for key in record)
 
 
-def _read_table(tree: FileTree, name: str) -> Iterator[JsonNode | JsonValueError]:
-    """Yield a record for each row of the table ``name``, or the error about a row that is none.
-
-    Lists and records in cells may be written as JSON or as Python does. Raise ``DataError`` when it is no CSV.
-    """
-    text = decode_text(tree.read(name))
-    line, delimiter = find_first_line(text)
-    keys = [cell.strip() for cell in split_cells(line, delimiter)]
-    records = read_records(tree.root / name, text, delimiter, len(keys), ())
-    next(records, None)
-    for number, cells in records:
-        path = f"{name}:{number}"
-        if cells is None:
-            yield JsonValueError(path, _("a quotation mark opens here and is not closed"))
-        elif len(cells) != len(keys):
-            reason = _("{found} columns instead of {expected}").format(found=len(cells), expected=len(keys))
-            yield JsonValueError(path, reason)
-        else:
-            yield JsonNode({key: _parse_cell(cell) for key, cell in zip(keys, cells, strict=True)}, path)
-
-
 def _parse_cell(cell: str) -> Any:
-    """Return the list or record in a cell, ``None`` for an empty one, else its text."""
+    """Return the list or record in a cell, as JSON or Python writes it, ``None`` for an empty one, else its text."""
     if not cell.lstrip().startswith(("[", "{")):
         return cell.strip() or None
     try:

@@ -8,8 +8,8 @@ from typing import Any
 
 from lince.errors import DataError
 from lince.formats.csv_headers import is_label_studio_header, normalise_header
-from lince.formats.csv_text import decode_text, find_first_line, read_records, split_cells
-from lince.i18n import _
+from lince.formats.csv_nodes import read_row_nodes
+from lince.formats.csv_text import decode_text, find_first_line, split_cells
 from lince.parsing.json_reader import JsonNode, JsonValueError
 from lince.storage.tree import FileTree
 
@@ -26,26 +26,12 @@ def is_task_table(tree: FileTree, name: str) -> bool:
 
 
 def read_tasks(tree: FileTree, name: str) -> Iterator[JsonNode | JsonValueError]:
-    """Yield a task for each row of the table ``name``, or the error about a row that is none.
+    """Return a task for each row of the table ``name``, or the error about a row that is none.
 
     Cells with a JSON list or record hold that; empty cells are left out. The path of a task is ``name`` with the line.
     Raise ``DataError`` when the file cannot be parsed as CSV.
     """
-    text = decode_text(tree.read(name))
-    line, delimiter = find_first_line(text)
-    keys = [cell.strip() for cell in split_cells(line, delimiter)]
-    records = read_records(tree.root / name, text, delimiter, len(keys), ())
-    next(records, None)
-    for line_number, cells in records:
-        path = f"{name}:{line_number}"
-        if cells is None:
-            yield JsonValueError(path, _("a quotation mark opens here and is not closed"))
-        elif len(cells) != len(keys):
-            reason = _("{found} columns instead of {expected}").format(found=len(cells), expected=len(keys))
-            yield JsonValueError(path, reason)
-        else:
-            pairs = zip(keys, cells, strict=True)
-            yield JsonNode({key: _parse_cell(cell) for key, cell in pairs if cell.strip()}, path)
+    return read_row_nodes(tree, name, _parse_cell, with_empty=False)
 
 
 def _parse_cell(cell: str) -> Any:
