@@ -48,9 +48,10 @@ class Observed:
     written: frozenset[Path]
 
     def written_outside(self, *folders: Path) -> list[Path]:
-        """Return what was written neither in ``folders`` nor to a device."""
+        """Return what was written neither in ``folders`` nor to a device; a folder above one of them had to be made."""
         allowed = (*folders, Path("/dev"), Path("/proc"))
-        return sorted(path for path in self.written if not any(path.is_relative_to(folder) for folder in allowed))
+        outside = (path for path in self.written if not any(path.is_relative_to(folder) for folder in allowed))
+        return sorted(path for path in outside if not any(folder.is_relative_to(path) for folder in folders))
 
 
 @cache
