@@ -8,7 +8,7 @@ from tests.evaluation.test_detection_metrics import found_of, truth_of
 
 from lince.annotations import Classes
 from lince.evaluation.classification.metrics import compute_classification_metrics
-from lince.evaluation.confidence import compute_grouped_interval, compute_proportion_interval
+from lince.evaluation.confidence import compute_expanded_tail, compute_grouped_interval, compute_proportion_interval
 from lince.evaluation.detection.metrics import compute_detection_metrics
 
 
@@ -27,6 +27,30 @@ def test_three_copies_of_each_image_tell_no_more_than_one() -> None:
     assert compute_grouped_interval(right, right, np.arange(40).repeat(3), rng()) == compute_proportion_interval(
         40, 40, rng()
     )
+
+
+@pytest.mark.parametrize(("units", "tail"), [(5, 0.000954), (8, 0.005738), (40, 0.020258)])
+def test_few_groups_leave_less_on_each_side(units: int, tail: float) -> None:
+    """Against ``scipy.stats``: norm.cdf(-sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))."""
+    assert compute_expanded_tail(units) == pytest.approx(tail, rel=0.05)
+
+
+def test_copies_of_one_scene_say_nothing_of_others() -> None:
+    interval = compute_grouped_interval(
+        np.array([1, 0, 1]), np.ones(3), np.zeros(3, np.int64), np.random.default_rng(0)
+    )
+    assert (interval.low, interval.high) == (0, 1)
+
+
+def test_the_interval_of_few_unlike_groups_holds_the_truth_as_often_as_it_says() -> None:
+    held = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        sizes = rng.integers(1, 6, 8)
+        hits = rng.random(sizes.sum()) < rng.beta(0.75, 0.75, 8).repeat(sizes)
+        interval = compute_grouped_interval(hits, np.ones(len(hits)), np.arange(8).repeat(sizes), rng)
+        held += interval.low <= 0.5 <= interval.high
+    assert 0.93 * 400 <= held <= 0.98 * 400
 
 
 def test_the_intervals_of_a_classifier_hold_the_truth_as_often_as_they_say() -> None:

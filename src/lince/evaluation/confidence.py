@@ -8,7 +8,8 @@ which has the same distribution as resampling indices and takes microseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, fsum, lgamma, log, log1p
+from math import exp, fsum, lgamma, log, log1p, sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,29 @@ class ConfidenceInterval:
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
-def compute_percentile_interval(value: float, draws: NDArray[Any]) -> ConfidenceInterval:
-    """Return ``value`` with the 2.5th and 97.5th percentiles of the resampled figures ``draws`` (R,).
+def compute_percentile_interval(
+    value: float, draws: NDArray[Any], tail: float = _TAIL_PROBABILITY
+) -> ConfidenceInterval:
+    """Return ``value`` with the percentiles of the resampled figures ``draws`` (R,) that leave ``tail`` on each side.
 
     The interval is widened to contain ``value``.
     """
-    low, high = np.percentile(draws, [100 * _TAIL_PROBABILITY, 100 * (1 - _TAIL_PROBABILITY)])
+    low, high = np.percentile(draws, [100 * tail, 100 * (1 - tail)])
     return ConfidenceInterval(value, min(float(low), value), max(float(high), value))
+
+
+def compute_expanded_tail(units: int) -> float:
+    """Return which share of the draws of ``units`` (at least 2) resampled units to leave on each side; below 0.025.
+
+    Resamples of few groups vary too little: by the factor sqrt((n - 1) / n), and as a normal quantity where Student's t
+    is right. With 8 groups an interval of 2.5 and 97.5 % held the truth 90 % of the time, with these tails 95 %.
+    Source: Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69 (2015), section
+    4.5 (expanded percentile interval); the quantile of t by Abramowitz and Stegun, 26.7.5.
+    """
+    z, freedom = NormalDist().inv_cdf(1 - _TAIL_PROBABILITY), units - 1
+    terms = (z, (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
+    quantile = sum(term / freedom**power for power, term in enumerate(terms))
+    return NormalDist().cdf(-sqrt(units / freedom) * quantile)
 
 
 def compute_proportion_interval(successes: int, total: int, rng: np.random.Generator) -> ConfidenceInterval:
@@ -71,9 +88,12 @@ def compute_grouped_interval(
     if successes in (0, total):
         bound = compute_all_success_bound(len(sizes))
         return ConfidenceInterval(1.0, bound, 1.0) if successes else ConfidenceInterval(0.0, 0.0, 1.0 - bound)
+    if len(sizes) == 1:
+        return ConfidenceInterval(successes / total, 0.0, 1.0)  # one scene says nothing of others
     hit_counts = np.bincount(units, weights=hits[counts > 0])
     weights = draw_weights(len(sizes), RESAMPLES, rng)
-    return compute_percentile_interval(successes / total, (weights @ hit_counts) / (weights @ sizes))
+    draws = (weights @ hit_counts) / (weights @ sizes)
+    return compute_percentile_interval(successes / total, draws, compute_expanded_tail(len(sizes)))
 
 
 def draw_weights(count: int, resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
