@@ -73,12 +73,13 @@ def test_a_minute_of_twice_what_it_can_do(awkward: Path, plan: Plan) -> None:
     model_in(awkward / "model")
     with Server.ours(awkward / "model", awkward / "log.txt") as server:
         plan = replace(plan, port=server.port)
-        capacity = load.load(replace(plan, seconds=5.0, connections=8)).rate
+        # The better of two: a machine that was busy for a moment would make "twice" what the server can do.
+        capacity = max(load.load(replace(plan, seconds=5.0, connections=8)).rate for _time in range(2))
         with Watch(server) as watch:
             figures = load.load(replace(plan, seconds=60.0, connections=256, rate=2 * capacity))
         judge(figures)
-    settled = watch.mb[len(watch.mb) // 4]
-    assert max(watch.mb) < 1.1 * settled
+    half = len(watch.mb) // 2
+    assert max(watch.mb[half:]) < 1.1 * max(watch.mb[:half])
 
 
 def test_killed_in_the_middle_it_starts_again_and_nothing_is_half_written(
