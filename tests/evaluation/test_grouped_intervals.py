@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.evaluation.test_detection_metrics import found_of, truth_of
 
 from lince.annotations import Classes
+from lince.evaluation.classification.comparison import compare_classifiers
 from lince.evaluation.classification.metrics import compute_classification_metrics
+from lince.evaluation.classification.predictions import ClassificationPredictions
 from lince.evaluation.confidence import compute_expanded_tail, compute_grouped_interval, compute_proportion_interval
 from lince.evaluation.detection.metrics import compute_detection_metrics
+from lince.evaluation.detection.predictions import DetectionPredictions
 
 
 def test_three_copies_of_each_image_tell_no_more_than_one() -> None:
@@ -76,3 +81,60 @@ def test_the_interval_of_a_detector_counts_copies_once() -> None:
     )
     assert together.value == apart.value
     assert together.high - together.low > 1.4 * (apart.high - apart.low)
+
+
+def classifier(truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray | None) -> ClassificationPredictions:
+    keys = tuple(f"{row:032x}" for row in range(len(truth)))
+    return ClassificationPredictions(
+        keys, keys, truth.astype(np.int32), np.eye(2, dtype=np.float32)[predicted], Classes(("a", "b")), groups
+    )
+
+
+def test_groups_are_kept_in_the_file_of_predictions(tmp_path: Path) -> None:
+    truth = np.array([0, 1, 0, 1])
+    for groups in (np.array([7, 7, 3, 9]), np.array([0, 1, 2, 3]), None):
+        classifier(truth, truth, groups).save(tmp_path / "p.csv")
+        found = ClassificationPredictions.load(tmp_path / "p.csv").groups
+        assert (found is None) == (groups is None or len(set(groups.tolist())) == 4)
+        if found is not None:
+            assert (found == found[0]).tolist() == [True, True, False, False]
+    detections = DetectionPredictions(
+        ("a", "b"), ("a", "b"), truth_of([[], []]), tuple(found_of([[], []])), Classes(("x",)), np.array([4, 4])
+    )
+    detections.save(tmp_path / "d.csv")
+    assert DetectionPredictions.load(tmp_path / "d.csv").groups.tolist() == [0, 0]
+
+
+def test_a_comparison_counts_copies_once() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 40).repeat(3)
+    before, after = (np.where((rng.random(40) < share).repeat(3), truth, 1 - truth) for share in (0.5, 0.8))
+    alone, copied = (
+        compare_classifiers(
+            {
+                "one": classifier(truth[::step], before[::step], groups),
+                "two": classifier(truth[::step], after[::step], None),
+            }
+        )
+        .runs[1]
+        .difference
+        for step, groups in ((3, None), (1, np.arange(40).repeat(3)))
+    )
+    naive = compare_classifiers({"one": classifier(truth, before, None), "two": classifier(truth, after, None)})
+    assert alone.accuracy.value == pytest.approx(copied.accuracy.value)
+    width = copied.accuracy.high - copied.accuracy.low
+    assert width == pytest.approx(alone.accuracy.high - alone.accuracy.low, rel=0.15)
+    assert copied.p_value == pytest.approx(alone.p_value, rel=0.2, abs=0.01)
+    assert naive.runs[1].difference.p_value < alone.p_value / 2
+
+
+def test_nothing_learnt_is_seldom_called_a_difference() -> None:
+    called = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        truth = rng.integers(0, 2, 30).repeat(4)
+        one, two = (np.where((rng.random(30) < 0.6).repeat(4), truth, 1 - truth) for _run in range(2))
+        groups = np.arange(30).repeat(4)
+        runs = {"one": classifier(truth, one, groups), "two": classifier(truth, two, groups)}
+        called += compare_classifiers(runs).runs[1].difference.p_value < 0.05
+    assert called <= 18

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lince.annotations import Classes
 from lince.errors import DataError, UsageError
 from lince.i18n import _
+
+
+def find_shared_groups(predictions: Iterable[Any]) -> NDArray[np.int64] | None:
+    """Return the groups (N,) of the first of ``predictions`` that has them; all are of the same images in one order."""
+    return next((item.groups for item in predictions if item.groups is not None), None)
 
 
 def require_multiple_runs(runs: Mapping[str, Any]) -> None:

@@ -8,6 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lince import fileio
 from lince.errors import DataError, UsageError
 from lince.i18n import _
@@ -28,6 +31,14 @@ def write_rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
             _("Expected a new file, or one of predictions."),
         )
     fileio.write_bytes(Path(path), text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def keep_shared_groups(groups: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    """Return ``groups`` (N,) numbered from 0, ``None`` where no two images share one, since nothing is told then."""
+    if groups is None:
+        return None
+    numbers = np.unique(groups, return_inverse=True)[1]
+    return None if not len(numbers) or int(numbers.max()) + 1 == len(numbers) else numbers.astype(np.int64)
 
 
 class PredictionsReader(ABC):
@@ -57,6 +68,12 @@ class PredictionsReader(ABC):
             yield from self._reader
         except csv.Error as error:
             raise self.make_error(str(error)) from error
+
+    def parse_group(self, cell: str) -> int:
+        """Return the number of an image's group; raise ``DataError`` when it is none."""
+        if not (cell.isascii() and cell.isdecimal() and len(cell) < 19):
+            raise self.make_error(_("'{cell}' is not the number of a group").format(cell=cell))
+        return int(cell)
 
     def make_error(self, reason: str) -> DataError:
         """Return the error for the row that was read last."""

@@ -14,7 +14,7 @@ from lince.evaluation.report import Report
 from lince.progress import Progress
 from lince.training.recipe import RecipeContext
 
-MetricFunction = Callable[[NDArray[np.int64], NDArray[np.int64]], ConfidenceInterval]
+MetricFunction = Callable[[NDArray[np.int64]], ConfidenceInterval]
 
 
 def measure_leak(
@@ -23,7 +23,7 @@ def measure_leak(
     """Return what the leaking test images do to the figure called ``name``; ``None`` where none leaks.
 
     ``measured`` is the figure on all test images. ``measure`` returns it for the test images at given places, int64
-    (K,), with their groups, and raises ``DataError`` where it cannot be measured on them.
+    (K,), and raises ``DataError`` where it cannot be measured on them.
     """
     if context.division is None or context.test_groups is None:
         return None
@@ -32,7 +32,7 @@ def measure_leak(
     if not len(leaking):
         return None
     try:
-        clean_figure = measure(clean, context.test_groups[clean]) if len(clean) else None
+        clean_figure = measure(clean) if len(clean) else None
     except DataError:
         clean_figure = None
     return LeakSummary(name, len(leaking), len(context.test_rows), measured, clean_figure)

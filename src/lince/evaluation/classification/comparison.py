@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,27 @@ from numpy.typing import NDArray
 from lince.annotations import UNLABELLED
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.classification.predictions import ClassificationPredictions
-from lince.evaluation.comparison_checks import require_multiple_runs, require_same_classes, require_same_images
+from lince.evaluation.comparison_checks import (
+    find_shared_groups,
+    require_multiple_runs,
+    require_same_classes,
+    require_same_images,
+)
 from lince.evaluation.confidence import (
     RESAMPLES,
     ConfidenceInterval,
     compute_all_success_bound,
+    compute_expanded_tail,
     compute_percentile_interval,
+    draw_weights,
 )
+from lince.evaluation.predictions_file import keep_shared_groups
 from lince.evaluation.report.classification.comparison_view import build_comparison_view
 from lince.evaluation.report.comparison_view import ComparisonView
 
 SIGNIFICANCE_LEVEL = 0.05
+
+_PERMUTATIONS = 10_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class ClassifierDifference:
 
     Attributes:
         accuracy: difference in accuracy with its paired bootstrap interval.
-        p_value: of McNemar's exact test.
+        p_value: of McNemar's exact test; where images are in groups, of a permutation test by groups.
         newly_correct: images that only this run classifies correctly.
         newly_wrong: images that only the first run classifies correctly.
         classes: recall class by class.
@@ -149,6 +159,8 @@ def compare_classifiers(
     left_out = {name: len(rows) - len(shared) for name, (_item, rows) in zip(names, indexed, strict=True)}
     require_same_images(left_out, len(shared), shared_only)
     aligned = [item.select([rows[identity] for identity in shared]) for item, rows in indexed]
+    groups = find_shared_groups(aligned)
+    aligned = [replace(item, groups=groups) for item in aligned]
     compared = tuple(
         ComparedClassifier(name, item.compute_metrics(seed), _compute_difference(aligned[0], item, seed) if i else None)
         for i, (name, item) in enumerate(zip(names, aligned, strict=True))
@@ -188,12 +200,36 @@ def _compute_difference(
         )
 
     return ClassifierDifference(
-        _compute_paired_interval(len(gained), len(lost), len(truth), seed),
-        mcnemar(len(gained), len(lost)),
+        *_compare_pairs(before == truth, after == truth, baseline.groups, seed),
         changes(gained),
         changes(lost),
         tuple(_compute_class_difference(name, truth == i, before, after, i) for i, name in enumerate(names)),
     )
+
+
+def _compare_pairs(
+    before: NDArray[np.bool_], after: NDArray[np.bool_], groups: NDArray[np.int64] | None, seed: int
+) -> tuple[ConfidenceInterval, float]:
+    """Return the difference in accuracy with its interval, and the p-value of no difference.
+
+    ``before`` and ``after`` (N,) say which answers are right. Images of one of ``groups`` (N,) are drawn together, and
+    their differences change sign together: a permutation test with 10,000 draws (Good, "Permutation, Parametric and
+    Bootstrap Tests of Hypotheses", 2005, chapter 3). Without groups both are exact.
+    """
+    gained, lost, total = int((after & ~before).sum()), int((before & ~after).sum()), len(before)
+    shared = keep_shared_groups(groups)
+    if shared is None or not (gained or lost):
+        return _compute_paired_interval(gained, lost, total, seed), mcnemar(gained, lost)
+    sizes = np.bincount(shared)
+    changes = np.bincount(shared, weights=after.astype(np.int64) - before)
+    rng = np.random.default_rng(seed)
+    weights = draw_weights(len(sizes), RESAMPLES, rng)
+    value, draws = (gained - lost) / total, (weights @ changes) / (weights @ sizes)
+    tail = compute_expanded_tail(len(sizes)) if len(sizes) > 1 else 0.0
+    interval = compute_percentile_interval(value, draws, tail) if tail else ConfidenceInterval(value, -1.0, 1.0)
+    signs = rng.choice(np.array([-1.0, 1.0]), (_PERMUTATIONS, int(np.count_nonzero(changes))))
+    extreme = np.abs(signs @ changes[changes != 0]) >= abs(changes.sum())
+    return interval, float((extreme.sum() + 1) / (_PERMUTATIONS + 1))
 
 
 def _compute_paired_interval(gained: int, lost: int, total: int, seed: int) -> ConfidenceInterval:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from lince import fileio
 from lince.annotations import UNLABELLED, Classes
 from lince.evaluation.classification.metrics import ClassificationMetrics, compute_classification_metrics
-from lince.evaluation.predictions_file import PredictionsReader, write_rows
+from lince.evaluation.predictions_file import PredictionsReader, keep_shared_groups, write_rows
 from lince.i18n import _
 
 FIRST_COLUMNS = ("key", "name", "truth", "predicted")
+GROUP_COLUMN = "group"  # after the first ones, where images are in groups
 _PROBABILITY_PREFIX = "p:"
 
 
@@ -32,6 +33,8 @@ class ClassificationPredictions:
         truth: int32 (N,), true class ids, ``UNLABELLED`` (-1) where unknown.
         probabilities: float32 (N, C) in 0..1.
         classes: the C classes; no name is empty.
+        groups: int64 (N,), the same number for images of one scene, such as altered copies; ``None`` where each
+            stands for itself.
     """
 
     keys: tuple[str, ...]
@@ -39,10 +42,13 @@ class ClassificationPredictions:
     truth: NDArray[np.int32]
     probabilities: NDArray[np.float32]
     classes: Classes
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         shapes = (len(self.names), self.truth.shape, self.probabilities.shape)
         count = len(self.keys)
+        if self.groups is not None and self.groups.shape != (count,):
+            raise ValueError(f"{count} keys do not fit groups {self.groups.shape}")
         if shapes != (count, (count,), (count, len(self.classes))):
             raise ValueError(f"{count} keys and {len(self.classes)} classes do not fit names and arrays {shapes}")
         if "" in self.classes.names:
@@ -56,11 +62,10 @@ class ClassificationPredictions:
         """The predicted class ids, int64 (N,)."""
         return np.asarray(self.probabilities.argmax(axis=1), np.int64)
 
-    def compute_metrics(self, seed: int = 0, groups: NDArray[np.int64] | None = None) -> ClassificationMetrics:
-        """Return the metrics on the labelled images; ``seed`` is for the bootstrap.
+    def compute_metrics(self, seed: int = 0) -> ClassificationMetrics:
+        """Return the metrics on the labelled images; ``seed`` is for the bootstrap, which draws groups together.
 
-        Images with the same number in ``groups`` (N,) are drawn together. Raises ``DataError`` when no image is
-        labelled.
+        Raises ``DataError`` when no image is labelled.
         """
         labelled = self.truth != UNLABELLED
         return compute_classification_metrics(
@@ -68,7 +73,7 @@ class ClassificationPredictions:
             self.probabilities[labelled],
             self.classes,
             seed,
-            None if groups is None else groups[labelled],
+            None if self.groups is None else self.groups[labelled],
         )
 
     def select(self, rows: Sequence[int] | NDArray[Any]) -> ClassificationPredictions:
@@ -80,6 +85,7 @@ class ClassificationPredictions:
             self.truth[indices],
             self.probabilities[indices],
             self.classes,
+            None if self.groups is None else self.groups[indices],
         )
 
     def reorder_classes(self, classes: Classes) -> ClassificationPredictions:
@@ -89,9 +95,7 @@ class ClassificationPredictions:
         order = np.array([self.classes.index(name) for name in classes.names], np.int64)
         new_ids = np.empty(len(order) + 1, np.int32)
         new_ids[order], new_ids[UNLABELLED] = np.arange(len(order)), UNLABELLED
-        return ClassificationPredictions(
-            self.keys, self.names, new_ids[self.truth], self.probabilities[:, order], classes
-        )
+        return replace(self, truth=new_ids[self.truth], probabilities=self.probabilities[:, order], classes=classes)
 
     def save(self, path: Path) -> None:
         """Write the predictions to ``path`` as CSV, atomically; ``load`` restores them exactly."""
@@ -109,11 +113,14 @@ class ClassificationPredictions:
 
     def _iter_rows(self) -> Iterator[list[str]]:
         """Yield the rows of the CSV file, the header first; nine digits restore a float32 exactly."""
-        yield [*FIRST_COLUMNS, *(_PROBABILITY_PREFIX + name for name in self.classes.names)]
+        groups = keep_shared_groups(self.groups)
+        group_column = [] if groups is None else [GROUP_COLUMN]
+        yield [*FIRST_COLUMNS, *group_column, *(_PROBABILITY_PREFIX + name for name in self.classes.names)]
         labels = (*self.classes.names, "")  # the last is for UNLABELLED, which is -1
         for i, predicted in enumerate(self.predicted_class_ids):
             probabilities = [f"{probability:.9g}" for probability in self.probabilities[i].tolist()]
-            yield [self.keys[i], self.names[i], labels[self.truth[i]], labels[predicted], *probabilities]
+            group = [] if groups is None else [str(groups[i])]
+            yield [self.keys[i], self.names[i], labels[self.truth[i]], labels[predicted], *group, *probabilities]
 
 
 class _Reader(PredictionsReader):
@@ -122,21 +129,26 @@ class _Reader(PredictionsReader):
     def read(self) -> ClassificationPredictions:
         """Return the predictions of the file."""
         rows = self.iter_rows()
-        classes = self._parse_classes(next(rows, []))
+        header = next(rows, [])
+        has_groups = header[len(FIRST_COLUMNS) : len(FIRST_COLUMNS) + 1] == [GROUP_COLUMN]
+        first = len(FIRST_COLUMNS) + has_groups  # column of probabilities
+        classes = self._parse_classes(header, first)
         class_ids = {"": UNLABELLED} | {name: i for i, name in enumerate(classes.names)}
-        keys, names, truth, probabilities = [], [], [], []
+        keys, names, truth, probabilities, groups = [], [], [], [], []
         for row in rows:
-            self._check_row(row, len(FIRST_COLUMNS) + len(classes), class_ids)
+            self._check_row(row, first + len(classes), class_ids)
             keys.append(row[0])
             names.append(row[1])
             truth.append(class_ids[row[2]])
-            probabilities.append(self._parse_probabilities(row[len(FIRST_COLUMNS) :]))
+            probabilities.append(self._parse_probabilities(row[first:]))
+            groups += [self.parse_group(row[len(FIRST_COLUMNS)])] if has_groups else []
         return ClassificationPredictions(
             tuple(keys),
             tuple(names),
             np.array(truth, np.int32),
             np.array(probabilities, np.float32).reshape(len(keys), len(classes)),
             classes,
+            np.array(groups, np.int64) if has_groups else None,
         )
 
     def describe_expected(self) -> str:
@@ -145,9 +157,9 @@ class _Reader(PredictionsReader):
             columns=", ".join(FIRST_COLUMNS)
         )
 
-    def _parse_classes(self, header: list[str]) -> Classes:
-        """Return the classes that the header names."""
-        columns = header[len(FIRST_COLUMNS) :]
+    def _parse_classes(self, header: list[str], first: int) -> Classes:
+        """Return the classes that the header names from its column ``first`` on."""
+        columns = header[first:]
         if tuple(header[: len(FIRST_COLUMNS)]) != FIRST_COLUMNS or not all(
             column.startswith(_PROBABILITY_PREFIX) for column in columns
         ):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lince.evaluation.average_precision import (
     FloatArray,
@@ -16,7 +17,12 @@ from lince.evaluation.average_precision import (
     choose_resample_count,
     compute_average_precisions,
 )
-from lince.evaluation.comparison_checks import require_multiple_runs, require_same_classes, require_same_images
+from lince.evaluation.comparison_checks import (
+    find_shared_groups,
+    require_multiple_runs,
+    require_same_classes,
+    require_same_images,
+)
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.matcher import MatchInput, MatchResult, build_match_input, match_detections
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_bias_corrected_interval
@@ -143,6 +149,8 @@ def compare_detectors(
     aligned = {
         name: item.select([rows_by_run[name][identity] for identity in shared]) for name, item in reordered.items()
     }
+    groups = find_shared_groups(list(aligned.values()))
+    aligned = {name: replace(item, groups=groups) for name, item in aligned.items()}
     metrics = {name: item.compute_metrics(seed) for name, item in aligned.items()}
     differences = _compute_differences(list(aligned.values()), list(metrics.values()), seed)
     compared = tuple(
@@ -182,7 +190,8 @@ def _compute_differences(
     inputs = [build_match_input(item.truth, item.detections) for item in items]
     pairs = [(match_input, match_detections(match_input)) for match_input in inputs]
     resample_count = min(choose_resample_count(*pair) for pair in pairs)
-    values = [_bootstrap_mean_ap(*pair, classes, seed, resample_count) for pair in pairs]
+    groups = find_shared_groups(items)
+    values = [_bootstrap_mean_ap(*pair, classes, seed, resample_count, groups) for pair in pairs]
     differences: list[DetectorDifference | None] = [None]
     for run_values, run_metrics in zip(values[1:], metrics[1:], strict=True):
         map50, map50_95 = (
@@ -194,11 +203,16 @@ def _compute_differences(
 
 
 def _bootstrap_mean_ap(
-    match_input: MatchInput, matches: MatchResult, classes: int, seed: int, resample_count: int
+    match_input: MatchInput,
+    matches: MatchResult,
+    classes: int,
+    seed: int,
+    resample_count: int,
+    groups: NDArray[np.int64] | None,
 ) -> tuple[FloatArray, FloatArray]:
     """Return mAP50 and mAP50-95, float (1 + R,) each: on the test set itself, then on each of R resampled sets."""
     observed = compute_average_precisions(match_input, matches, classes)[None]
-    resampled = bootstrap_average_precisions(match_input, matches, classes, seed, resample_count)
+    resampled = bootstrap_average_precisions(match_input, matches, classes, seed, resample_count, groups)
     levels = average_over_classes(np.concatenate([observed, resampled]))
     return levels[:, 0], levels.mean(axis=1)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lince import fileio
 from lince.annotations import Classes, Detections, ObjectTable
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
-from lince.evaluation.predictions_file import PredictionsReader, write_rows
+from lince.evaluation.predictions_file import PredictionsReader, keep_shared_groups, write_rows
 from lince.i18n import _
 
 COLUMNS = ("key", "name", "kind", "class", "score", "left", "top", "right", "bottom", "flags")
@@ -32,6 +32,8 @@ class DetectionPredictions:
         truth: the true objects.
         detections: of each image, all that the network found from a low score on.
         classes: of both.
+        groups: int64 (N,), the same number for images of one scene, such as altered copies; ``None`` where each
+            stands for itself.
     """
 
     keys: tuple[str, ...]
@@ -39,21 +41,23 @@ class DetectionPredictions:
     truth: ObjectTable
     detections: tuple[Detections, ...]
     classes: Classes
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         counts = {len(self.keys), len(self.names), len(self.truth.starts) - 1, len(self.detections)}
+        counts |= set() if self.groups is None else {len(self.groups)}
         if len(counts) != 1:
             raise ValueError(f"columns of {sorted(counts)} images do not fit")
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def compute_metrics(self, seed: int = 0, groups: NDArray[np.int64] | None = None) -> DetectionMetrics:
-        """Return the metrics; ``seed`` is for the bootstrap, which draws images of one of ``groups`` (N,) together.
+    def compute_metrics(self, seed: int = 0) -> DetectionMetrics:
+        """Return the metrics; ``seed`` is for the bootstrap, which draws groups of images together.
 
         Raises ``DataError`` when there is no true object.
         """
-        return compute_detection_metrics(self.truth, self.detections, self.classes, seed, groups=groups)
+        return compute_detection_metrics(self.truth, self.detections, self.classes, seed, groups=self.groups)
 
     def select(self, images: Sequence[int] | NDArray[Any]) -> DetectionPredictions:
         """Return the predictions of ``images``, in that order."""
@@ -61,7 +65,8 @@ class DetectionPredictions:
         keys, names, detections = (
             tuple(column[i] for i in rows) for column in (self.keys, self.names, self.detections)
         )
-        return DetectionPredictions(keys, names, self.truth.select_images(rows), detections, self.classes)
+        groups = None if self.groups is None else self.groups[rows]
+        return DetectionPredictions(keys, names, self.truth.select_images(rows), detections, self.classes, groups)
 
     def reorder_classes(self, classes: Classes) -> DetectionPredictions:
         """Return the predictions with the class ids of ``classes``, which has the same names in another order."""
@@ -70,12 +75,13 @@ class DetectionPredictions:
         new_ids = np.array([classes.index(name) for name in self.classes.names], np.int32)
         truth = replace(self.truth, class_ids=new_ids[self.truth.class_ids])
         detections = tuple(replace(item, class_ids=new_ids[item.class_ids]) for item in self.detections)
-        return DetectionPredictions(self.keys, self.names, truth, detections, classes)
+        return replace(self, truth=truth, detections=detections, classes=classes)
 
     def save(self, path: Path) -> None:
         """Write the predictions to ``path`` as CSV, atomically; ``load`` restores them exactly.
 
         The column ``kind`` says what a row is: a class, an image, or a true or detected object of the image before it.
+        Where images are in groups, the column ``flags`` of an image is the number of its group.
         """
         write_rows(path, self._iter_rows())
 
@@ -92,11 +98,12 @@ class DetectionPredictions:
     def _iter_rows(self) -> Iterator[_Cells]:
         """Yield the rows of the CSV file, the header first; float64 boxes and float32 scores are written exactly."""
         yield list(COLUMNS)
-        names = self.classes.names
+        names, groups = self.classes.names, keep_shared_groups(self.groups)
         for name in names:
             yield ["", "", CLASS_ROW, name, "", "", "", "", "", ""]
         for image, (key, name) in enumerate(zip(self.keys, self.names, strict=True)):
-            yield [key, name, IMAGE_ROW, "", "", "", "", "", "", ""]
+            group = "" if groups is None else str(groups[image])
+            yield [key, name, IMAGE_ROW, "", "", "", "", "", "", group]
             span, detections = self.truth.slice_of_image(image), self.detections[image]
             for i in range(span.start, span.stop):
                 box_cells = [repr(side) for side in self.truth.boxes[i].tolist()]
@@ -112,6 +119,7 @@ class _Reader(PredictionsReader):
         super().__init__(path)
         self._class_names: list[str] = []
         self._images: list[tuple[str, str]] = []
+        self._groups: list[int] = []
         self._truth: list[list[tuple[int, list[float], int]]] = []
         self._detections: list[list[tuple[int, list[float], float]]] = []
 
@@ -128,7 +136,8 @@ class _Reader(PredictionsReader):
             raise self.make_error(str(error)) from error
         keys, names = (tuple(column) for column in zip(*self._images, strict=True)) if self._images else ((), ())
         classes = Classes(tuple(self._class_names))
-        return DetectionPredictions(keys, names, _make_objects(self._truth), detections, classes)
+        groups = np.array(self._groups, np.int64) if self._groups else None
+        return DetectionPredictions(keys, names, _make_objects(self._truth), detections, classes, groups)
 
     def describe_expected(self) -> str:
         """Return the sentence that names the columns."""
@@ -146,9 +155,7 @@ class _Reader(PredictionsReader):
         if kind == CLASS_ROW:
             self._parse_class(class_name)
         elif kind == IMAGE_ROW:
-            self._images.append((key, name))
-            self._truth.append([])
-            self._detections.append([])
+            self._add_image(key, name, rest[4])
         elif kind == TRUTH_ROW:
             self._truth[-1].append((self._class_names.index(class_name), _parse_box(rest), _parse_flags(rest[4])))
         elif kind == DETECTION_ROW:
@@ -157,6 +164,16 @@ class _Reader(PredictionsReader):
             )
         else:
             raise self.make_error(_("'{kind}' is not a row type").format(kind=kind))
+
+    def _add_image(self, key: str, name: str, group: str) -> None:
+        """Add an image; raise ``DataError`` where only some images have a group."""
+        self._images.append((key, name))
+        self._truth.append([])
+        self._detections.append([])
+        if group:
+            self._groups.append(self.parse_group(group))
+        if len(self._groups) not in (0, len(self._images)):
+            raise self.make_error(_("only some images have the number of a group"))
 
     def _parse_class(self, name: str) -> None:
         """Add a class; raise ``DataError`` for one that is there already."""

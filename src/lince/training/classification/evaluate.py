@@ -43,5 +43,6 @@ def evaluate_classifier(
         truth=class_ids[dataset.class_ids],
         probabilities=np.concatenate(probabilities),
         classes=predictor.classes,
+        groups=find_groups(dataset, progress, min_groups=1).related_ids,
     )
-    return predictions, predictions.compute_metrics(groups=find_groups(dataset, progress, min_groups=1).related_ids)
+    return predictions, predictions.compute_metrics()

@@ -45,12 +45,12 @@ def finalise_run(
     predictions.save(run.folder / run_folder.PREDICTIONS_FILE)
     run_folder.write_metrics(run, outcome.history)
     seed = context.config.seed
-    metrics = predictions.compute_metrics(seed, context.test_groups)
+    metrics = predictions.compute_metrics(seed)
     leak = measure_leak(
         context,
         _("Test accuracy"),
         metrics.accuracy,
-        lambda rows, groups: predictions.select(rows).compute_metrics(seed, groups).accuracy,
+        lambda rows: predictions.select(rows).compute_metrics(seed).accuracy,
     )
     data = collect_data_facts(context.dataset, context.keys)
     settings = collect_settings(run, get_task("classify"), context.config, outcome.policy)
@@ -88,6 +88,7 @@ def _make_test_predictions(context: RecipeContext, outcome: TrainedClassifier) -
         truth=context.dataset.class_ids[context.test_rows],
         probabilities=postprocess.softmax(outcome.test_logits),
         classes=context.dataset.classes,
+        groups=context.test_groups,
     )
 
 

@@ -42,8 +42,9 @@ def evaluate_detector(
     )
     detections = predict_with_backend(predictor.backend, predictor.card.decoder, loader, progress)
     names = tuple(dataset.images.get_name(int(row)) for row in rows)
+    groups = find_groups(dataset, progress, min_groups=1).related_ids
     predictions = DetectionPredictions(
-        tuple(compute_content_keys(dataset)), names, select_ground_truth(loader), tuple(detections), classes
+        tuple(compute_content_keys(dataset)), names, select_ground_truth(loader), tuple(detections), classes, groups
     )
     thresholds = predictor.card.detection_filter.get_thresholds(np.arange(len(classes), dtype=np.int32))
     metrics = compute_detection_metrics(
@@ -51,6 +52,6 @@ def evaluate_detector(
         predictions.detections,
         classes,
         thresholds=[float(value) for value in thresholds],
-        groups=find_groups(dataset, progress, min_groups=1).related_ids,
+        groups=groups,
     )
     return predictions, metrics

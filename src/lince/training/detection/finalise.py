@@ -73,7 +73,7 @@ def finalise_run(
         context,
         _("Test mAP50-95"),
         metrics.map50_95,
-        lambda rows, groups: predictions.select(rows).compute_metrics(context.config.seed, groups).map50_95,
+        lambda rows: predictions.select(rows).compute_metrics(context.config.seed).map50_95,
     )
     predictions.save(run.folder / run_folder.PREDICTIONS_FILE)
     run_folder.write_metrics(run, trained.state.history)
@@ -165,4 +165,4 @@ def _make_test_predictions(
     names = tuple(context.dataset.images.get_name(int(row)) for row in test_loader.rows)
     keys = tuple(context.keys[row] for row in test_loader.rows.tolist())
     truth = select_ground_truth(test_loader)
-    return DetectionPredictions(keys, names, truth, tuple(detections), context.dataset.classes)
+    return DetectionPredictions(keys, names, truth, tuple(detections), context.dataset.classes, context.test_groups)
