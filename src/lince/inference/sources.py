@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from PIL.Image import Image as PillowImage
 from lince.annotations import Classes
 from lince.errors import DataError
 from lince.i18n import _
+from lince.inference import patterns
 from lince.storage.archives import ARCHIVE_SUFFIXES, open_archive, unpack_archive
 from lince.storage.scan import may_hold_pixels, natural_sort_key, walk_files
 from lince.storage.tree import FileTree
@@ -44,7 +44,7 @@ class ImageItem:
 
     ``path`` opens its file and is empty where it is none; then ``data`` is the image itself (any ``ImageInput``).
     ``name`` identifies it in messages and results and can always be printed and encoded. ``is_other_file`` says that
-    the file was found in a folder and is no photo by its name, such as a licence; its content may still be one.
+    the file is one of several, as in a folder, and no photo by its name, such as a licence; its content may still be.
     """
 
     path: str
@@ -171,20 +171,21 @@ def _expand_source(source: str, is_single: bool) -> list[ImageItem]:
         archive = open_archive(Path(source)) if is_named_so else None
         if archive is not None:
             return _list_archived_images(archive, source, is_single)
-        return [ImageItem(source, _display_name(source))]
+        item = ImageItem(source, _display_name(source))
+        return [item if is_single else _make_listed_item(source, item.name)]
     if os.path.exists(source):
         raise DataError(
             _("{path} is a pipe, a socket or a device.").format(path=to_printable(source)),
             _("Expected a photo, a folder of photos, or a pattern such as '*.jpg'."),
             _("Save what it gives as a file, and name that."),
         )
-    matches = sorted(glob.glob(source, recursive=True), key=natural_sort_key)
-    if not matches:
+    if not patterns.is_pattern(source):
         raise DataError(
             _("There is nothing at {path}.").format(path=to_printable(source)),
             _("Expected a photo, a folder of photos, or a pattern such as '*.jpg'."),
             _("Check the spelling, and the folder that you are in: {folder}.").format(folder=to_printable(os.getcwd())),
         )
+    matches = patterns.expand_pattern(source)
     usable = [match for match in matches if os.path.isdir(match) or os.path.isfile(match)]
     return [item for match in usable for item in _expand_source(match, is_single=False)]
 
@@ -202,7 +203,7 @@ def _list_archived_images(archive: FileTree, source: str, is_single: bool) -> li
 
 
 def _make_listed_item(path: str, name: str) -> ImageItem:
-    """Return a file that was found in a folder or an archive."""
+    """Return a file that was found in a folder or an archive, or is one of several."""
     return ImageItem(path, name, is_other_file=not may_hold_pixels(path))
 
 
