@@ -32,6 +32,7 @@ from lince.datasets.duplicates.pose import are_versions
 from lince.datasets.group_cuts import BY_BACKGROUND, BY_LIKENESS, BY_TIME, CutInput, cut_groups
 from lince.datasets.groups import find_groups
 from lince.datasets.stratified_split import split_dataset
+from lince.evaluation.diagnosis.leak import describe_leak_kinds
 from lince.splits import TEST, TRAIN, VAL
 from lince.tasks import get_task
 from lince.training.request import TrainingRequest, assign_splits
@@ -357,6 +358,21 @@ def test_leaking_test_images_are_those_with_a_copy_outside(tmp_path: Path) -> No
     assert not len(
         divide_dataset(replace(dataset, splits=dataset.splits * 0 - 1), division_options()).leaking_test_rows
     )
+
+
+def test_leaks_are_counted_by_what_they_are(tmp_path: Path) -> None:
+    photos = [(f"train/{'ab'[n % 2]}/{n}.jpg", draw_scene(n)) for n in range(20)]
+    photos += [(f"test/{'ab'[n % 2]}/same{n}.jpg", draw_scene(n)) for n in (1, 2, 3)]
+    photos += [(f"test/{'ab'[n % 2]}/dark{n}.jpg", ImageEnhance.Brightness(draw_scene(n)).enhance(0.8)) for n in (5, 6)]
+    photos += [(f"test/{'ab'[n % 2]}/new{n}.jpg", draw_scene(n)) for n in range(40, 46)]
+    film = list(shoot_moving_camera(16))
+    photos += [(f"{'train' if n % 2 else 'test'}/a/frame_{n:04}.jpg", photo) for n, photo in enumerate(film)]
+    dataset = open_dataset(save_photos(tmp_path / "fotos", photos))
+    division = divide_dataset(dataset, DivisionOptions(0.1, 0.2, 0))
+    counts = division.count_leaks()
+    assert sum(counts.values()) == len(division.leaking_test_rows) == 13
+    assert counts == {"copies": 3, "near_copies": 2, "frames": 8}
+    assert describe_leak_kinds(counts) == "3 copies, 2 near copies, 8 frames of the same film"
 
 
 def division_options() -> DivisionOptions:

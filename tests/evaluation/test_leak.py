@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lince.evaluation.confidence import ConfidenceInterval
@@ -17,6 +19,10 @@ def test_the_finding_names_both_figures() -> None:
     assert finding.severity == Severity.SERIOUS
     for part in ("30 of 100", "90.0%", "70.0%", "60.0%", "80.0%", "20.0 points"):
         assert part in finding.text
+    assert "(" not in finding.text.partition(".")[0], "without a count by kind none is told"
+    counted = check_leak(DetectionDiagnosisInput(metrics=None, leak=replace(leak, kinds={"copies": 1, "frames": 29})))  # type: ignore[arg-type]
+    assert counted is not None
+    assert "training or validation images (1 copy, 29 frames of the same film). Accuracy is" in counted.text
     assert finding.figures["inflation"] == pytest.approx(0.2)
 
 

@@ -24,6 +24,11 @@ from lince.splits import TEST, UNASSIGNED, VAL
 from lince.tasks import find_usable_rows
 
 
+# How a test image is related to an image outside of the test: equal files, versions of one photo, frames of one film, or
+# one group by the pattern of names.
+LEAK_KINDS = ("copies", "near_copies", "frames", "grouped")
+
+
 @dataclass(frozen=True)
 class DivisionOptions:
     """How a dataset is divided: the fractions ``val`` and ``test``, 0 to 0.9, and the ``seed``.
@@ -66,6 +71,17 @@ class Division:
     def leaking_test_rows(self) -> NDArray[np.int64]:
         """The rows, ascending, of the test split that surely show the same as a training or validation image."""
         return find_leaking_test_rows(self.dataset, self.groups.related_ids)
+
+    def count_leaks(self) -> dict[str, int]:
+        """Return how many of ``leaking_test_rows`` there are of each kind, by ``LEAK_KINDS``, without zeros.
+
+        An image counts for the closest kin that it has among the training and validation images.
+        """
+        partitions = (*self.groups.nested_ids, self.groups.related_ids)
+        kinds = LEAK_KINDS[-len(partitions) :]
+        totals = [len(find_leaking_test_rows(self.dataset, ids)) for ids in partitions]
+        counts = np.diff(totals, prepend=0).tolist()  # each partition joins what the one before it does, and more
+        return {kind: count for kind, count in zip(kinds, counts, strict=True) if count}
 
     def describe(self) -> list[str]:
         """Return the sentences that tell what was kept together, and which groups were cut."""
@@ -161,7 +177,15 @@ def _find_usable_groups(dataset: Dataset, options: DivisionOptions, progress: Pr
     unreadable = tuple(rows[list(found.unreadable_rows)].tolist())
     ids, related_ids = (_spread_ids(part, rows, len(dataset)) for part in (found.ids, found.related_ids))
     unlike = tuple(rows[list(found.unlike_rows)].tolist())
-    return replace(found, ids=ids, related_ids=related_ids, unreadable_rows=unreadable, unlike_rows=unlike)
+    nested_ids = tuple(_spread_ids(part, rows, len(dataset)) for part in found.nested_ids)
+    return replace(
+        found,
+        ids=ids,
+        related_ids=related_ids,
+        unreadable_rows=unreadable,
+        unlike_rows=unlike,
+        nested_ids=nested_ids,
+    )
 
 
 def _spread_ids(ids: NDArray[np.int64], rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -58,7 +58,9 @@ class ImageGroups:
     that held too much to be divided and were cut. ``unreadable_rows`` are the images that cannot be read, each a group
     of its own; only those whose content was looked at are known. ``unlike_rows`` are those that are named as
     versions of one original, of which some do not look like the others. ``related_ids`` int64 (N,) divides these groups
-    further, into images that surely come from one photo or film, without those that only look alike.
+    further, into images that surely come from one photo or film, without those that only look alike; ``nested_ids`` do
+    so in steps, (N,) each: equal files; versions of one photo with them; frames of one film with them. They are empty
+    where only a pattern was looked at.
     """
 
     ids: NDArray[np.int64]
@@ -67,6 +69,7 @@ class ImageGroups:
     unreadable_rows: tuple[int, ...] = ()
     related_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     unlike_rows: tuple[int, ...] = ()
+    nested_ids: tuple[NDArray[np.int64], ...] = ()
 
     @property
     def grouped_count(self) -> int:
@@ -119,6 +122,7 @@ def find_groups(
         tuple(np.sort(order[unreadable]).tolist()),
         _renumber(found.related_ids[places]),
         () if pattern else tuple(np.sort(order[list(found.unlike_rows)]).tolist()),
+        tuple(_renumber(ids[places]) for ids in found.nested_ids),
     )
 
 
@@ -156,11 +160,14 @@ class _GroupEvidence:
         )
         ids, cuts = cut_groups(inputs, joined.ids, min_groups)
         kept = {reason: _keep_links(links, ids) for reason, links in reasons.items()}
-        related_links = _keep_links([*equal_links, *same_links, *version_links, *film_links, *pattern_links], ids)
-        related_ids = group_pairs(len(names), related_links)
+        steps = [equal_links, [*same_links, *version_links], film_links, pattern_links]
+        *nested_ids, related_ids = (
+            group_pairs(len(names), _keep_links([link for links in steps[: end + 1] for link in links], ids))
+            for end in range(len(steps))
+        )
         apart = (rows.tolist() for rows in list_export_families(names) if len(set(ids[rows].tolist())) > 1)
         unlike = tuple(row for rows in apart for row in rows)
-        return ImageGroups(ids, _join_links(len(names), kept).reasons, cuts, (), related_ids, unlike)
+        return ImageGroups(ids, _join_links(len(names), kept).reasons, cuts, (), related_ids, unlike, tuple(nested_ids))
 
     def _list_links(self, presence: NDArray[np.int64]) -> tuple[list[Link], list[Link], list[Link]]:
         """Return the pairs of equal files, of versions of one photo, and of photos that look alike.

@@ -35,7 +35,8 @@ def measure_leak(
         clean_figure = measure(clean) if len(clean) else None
     except DataError:
         clean_figure = None
-    return LeakSummary(name, len(leaking), len(context.test_rows), measured, clean_figure)
+    counts = context.division.count_leaks()
+    return LeakSummary(name, len(leaking), len(context.test_rows), measured, clean_figure, counts)
 
 
 def describe_division(context: RecipeContext) -> list[str]:

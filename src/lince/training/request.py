@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from lince.config import TrainConfig
 from lince.datasets import Dataset
 from lince.datasets.division import Division, DivisionOptions, divide_dataset
+from lince.evaluation.diagnosis.leak import describe_leak_kinds
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.splits import TEST
@@ -49,13 +50,17 @@ def assign_splits(request: TrainingRequest, run: TrainingRun, dataset: Dataset, 
         division = replace(division, dataset=replace(division.dataset, splits=started_splits))
     for line in division.describe():
         progress.show_message(line)
-    leak_count = len(division.leaking_test_rows)
-    if leak_count:
+    leak_counts = division.count_leaks()
+    if leak_counts:
         progress.show_message(
             _(
-                "{count:,} of {total:,} test images are copies or near copies of training or validation images; the "
+                "{count:,} of {total:,} test images show the same as training or validation images ({kinds}); the "
                 "report measures without them."
-            ).format(count=leak_count, total=len(division.dataset.get_split_indices(TEST)))
+            ).format(
+                count=sum(leak_counts.values()),
+                total=len(division.dataset.get_split_indices(TEST)),
+                kinds=describe_leak_kinds(leak_counts),
+            )
         )
     run_folder.write_split(run, division.dataset, keys)
     return division

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.findings import Finding, Severity
-from lince.i18n import _
+from lince.i18n import _, translate_plural
 from lince.number_format import format_count, format_decimal, format_percent, format_percent_range
 
 SERIOUS_INFLATION = 0.02  # of the figure, from which the finding is serious
@@ -17,8 +18,9 @@ SERIOUS_INFLATION = 0.02  # of the figure, from which the finding is serious
 class LeakSummary:
     """What ``count`` of ``total`` test images do to the headline figure of a task, called ``name`` in its language.
 
-    They are copies or near copies of training or validation images. ``measured`` is the figure on all test images,
-    ``clean`` that without them, ``None`` where it cannot be measured on what is left.
+    They show the same as training or validation images. ``measured`` is the figure on all test images, ``clean`` that
+    without them, ``None`` where it cannot be measured on what is left. ``kinds`` counts them by how they are related to
+    those images (``Division.count_leaks``).
     """
 
     name: str
@@ -26,6 +28,7 @@ class LeakSummary:
     total: int
     measured: ConfidenceInterval
     clean: ConfidenceInterval | None
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
 
 class _HasLeak(Protocol):
@@ -36,10 +39,10 @@ class _HasLeak(Protocol):
 
 
 def check_leak(inputs: _HasLeak) -> Finding | None:
-    """Return ``leak`` where test images are copies of training or validation images.
+    """Return ``leak`` where test images show the same as training or validation images.
 
     Serious when the figure is inflated by ``SERIOUS_INFLATION``, or nothing else is left to measure it on. Figures:
-    ``count`` and ``total`` images, ``measured`` and ``clean`` with their intervals, ``inflation``, their difference.
+    ``count`` and ``total`` images, ``kinds`` of them, ``measured`` and ``clean`` with their intervals, ``inflation``, their difference.
     """
     leak = inputs.leak
     if leak is None:
@@ -53,11 +56,12 @@ def check_leak(inputs: _HasLeak) -> Finding | None:
         _describe_leak(leak),
         (
             _("Trust the figure without them."),
-            _("For a split that keeps copies together: lince split DATA --ignore-existing-split, then train again."),
+            _("For a split that keeps such images together: lince split DATA --ignore-existing-split, then train again."),
         ),
         {
             "count": leak.count,
             "total": leak.total,
+            "kinds": dict(leak.kinds),
             "measured": leak.measured.to_dict(),
             "clean": None if leak.clean is None else leak.clean.to_dict(),
             "inflation": inflation,
@@ -65,12 +69,28 @@ def check_leak(inputs: _HasLeak) -> Finding | None:
     )
 
 
+def describe_leak_kinds(counts: Mapping[str, int]) -> str:
+    """Return the numbers of ``Division.count_leaks`` in words: "3 copies, 12 near copies, 40 frames of a film"."""
+    texts = {
+        "copies": lambda count: translate_plural("{count:,} copy", "{count:,} copies", count),
+        "near_copies": lambda count: translate_plural("{count:,} near copy", "{count:,} near copies", count),
+        "frames": lambda count: translate_plural(
+            "{count:,} frame of the same film", "{count:,} frames of the same film", count
+        ),
+        "grouped": lambda count: translate_plural(
+            "{count:,} photo of the same group by name", "{count:,} photos of the same group by name", count
+        ),
+    }
+    return ", ".join(texts[kind](counts[kind]).format(count=counts[kind]) for kind in texts if counts.get(kind))
+
+
 def _describe_leak(leak: LeakSummary) -> str:
     """Return the sentences with both figures, and their difference in percentage points."""
     text = _(
-        "{count} of {total} test images are copies or near copies of training or validation images. {name} is {value} "
-        "on all test images"
+        "{count} of {total} test images show the same as training or validation images{kinds}. {name} is {value} on "
+        "all test images"
     ).format(
+        kinds=f" ({describe_leak_kinds(leak.kinds)})" if leak.kinds else "",
         count=format_count(leak.count),
         total=format_count(leak.total),
         name=leak.name,
