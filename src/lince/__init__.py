@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lince.api.evaluate import evaluate
     from lince.api.export import contain, export
     from lince.api.interop import to_pandas, to_torch
+    from lince.api.load import load
     from lince.api.models import measure, models, summary
     from lince.api.serve import serve
     from lince.api.show import show
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from lince.config import TrainConfig
     from lince.datasets import open_dataset as open  # noqa: A004
     from lince.errors import LinceError
-    from lince.inference.load import load
     from lince.inference.save import save_answers
 
 _LAZY_IMPORTS = {
@@ -50,7 +50,7 @@ _LAZY_IMPORTS = {
     "doctor": "lince.api.doctor:doctor",
     "evaluate": "lince.api.evaluate:evaluate",
     "export": "lince.api.export:export",
-    "load": "lince.inference.load:load",
+    "load": "lince.api.load:load",
     "measure": "lince.api.models:measure",
     "merge": "lince.api.convert:merge",
     "models": "lince.api.models:models",

@@ -136,6 +136,19 @@ def test_predictions_on_seen_photos_do_not_count_as_right_or_wrong(run, photos, 
     assert f"{document['seen']} that trained this model" in capsys.readouterr().out
 
 
+def test_python_marks_what_the_run_has_seen_as_the_command_line_does(run, photos, tmp_path):
+    results = list(lince.load(run.folder).predict_many(photos))
+    seen = {result.name for result in results if result.was_seen}
+    lines = (run.folder / "split.csv").read_text("utf-8").splitlines()[1:]
+    assert seen == {line.split(",")[0] for line in lines if line.rsplit(",", 1)[1] != "test"}
+    assert all(result.was_seen is not None for result in results)
+    for model in (lince.load(run.folder).with_threads(1), lince.load(run.folder / "model")):
+        assert {result.name for result in model.predict_many(photos) if result.was_seen} == seen
+    shutil.copytree(run.folder / "model", tmp_path / "alone")
+    assert {result.was_seen for result in lince.load(tmp_path / "alone").predict_many(photos)} == {None}
+    assert {result.was_seen for result in lince.load(run.folder).predict_many(photos, truth="none")} == {None}
+
+
 def test_a_comparison_leaves_out_what_one_of_the_runs_has_seen(run, photos, capsys, tmp_path):
     for name in ("one", "two"):
         assert main(["evaluate", str(run.folder), str(photos), "--include-seen", "--out", str(tmp_path / name)]) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -51,6 +51,14 @@ class Predictor(ABC):
         use, by default as many as now.
         """
         return type(self)(self.card, self.backend.with_threads(threads), self.allow_urls)
+
+    def with_seen_keys(self, read_keys: Callable[[], frozenset[str]]) -> Self:
+        """Return the same model with what it has seen in training, for tasks that mark such images.
+
+        ``read_keys`` returns the content digests (``fileio.compute_digest``); it is called when they are needed first.
+        """
+        del read_keys
+        return self
 
     def with_threshold(self, threshold: float | Mapping[str, float]) -> Self:
         """Return the same model with another score threshold, for all classes or by class name.

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lince import fileio
 from lince.cli.console import Console
 from lince.cli.options import parse_positive
 from lince.cli.task_commands import TaskCommands, describe_count
@@ -31,7 +29,6 @@ from lince.number_format import (
     format_percent_range,
     format_si_suffix,
 )
-from lince.training.seen_images import find_seen_images
 
 
 class ClassificationCommands(TaskCommands):
@@ -62,7 +59,7 @@ class ClassificationCommands(TaskCommands):
         """
         self.require_save_folder(arguments)
         predict_many = partial(model.predict_many, truth=arguments.truth or "auto")
-        results = _mark_seen_images(self.predict_images(predict_many, arguments, console), arguments.model)
+        results = self.predict_images(predict_many, arguments, console)
         written = self._write_files(arguments, results)
         if console.as_json:
             record = results_file.build_json_record(results, arguments.top or 1)
@@ -182,19 +179,6 @@ def _describe_correct(record: Mapping[str, Any]) -> str:
     return _("{right:,} of {known:,} correct ({share})").format(
         right=record["right"], known=record["known"], share=format_percent(record["right"] / record["known"])
     )
-
-
-def _mark_seen_images(results: list[ClassificationOutcome], model: str) -> list[ClassificationOutcome]:
-    """Return ``results`` with those marked whose true class is known and whose file ``model`` has seen in training."""
-    seen = find_seen_images(model).split_by_key
-    if not seen:
-        return results
-    return [
-        replace(result, was_seen=fileio.compute_digest(Path(result.path).read_bytes()) in seen)
-        if isinstance(result, ClassificationResult) and result.path and result.truth is not None
-        else result
-        for result in results
-    ]
 
 
 COMMANDS = ClassificationCommands()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import postprocess, preprocess
+from lince import fileio, images, postprocess, preprocess
 from lince.annotations import Label, RejectedItem
 from lince.errors import ImageError, ModelError
 from lince.i18n import _
@@ -35,6 +38,17 @@ class ClassificationPredictor(Predictor):
     def __init__(self, card: ModelCard, backend: Backend, allow_urls: bool = False) -> None:
         super().__init__(card, backend, allow_urls)
         _require_matching_card(card, backend)
+        self._read_seen_keys: Callable[[], frozenset[str]] = frozenset
+
+    def with_threads(self, threads: int | None = None) -> Self:
+        """Return the same model with an own network session, as ``Predictor.with_threads`` does."""
+        return super().with_threads(threads).with_seen_keys(self._read_seen_keys)
+
+    def with_seen_keys(self, read_keys: Callable[[], frozenset[str]]) -> Self:
+        """Return the same model, which marks the files that it has seen in training where their class is known."""
+        model = copy(self)
+        model._read_seen_keys = cache(read_keys)
+        return model
 
     def predict_prepared(
         self, prepared: Sequence[PreparedImage], names: Sequence[str] = ()
@@ -68,7 +82,10 @@ class ClassificationPredictor(Predictor):
     def predict_items(  # type: ignore[override]
         self, items: Iterable[ImageItem], truth: str = "none", batch: int = BATCH_SIZE, progress: Progress = SILENT
     ) -> Iterator[ClassificationResult | RejectedItem]:
-        """Yield a result or a ``RejectedItem`` for each of ``items``, as ``predict_many`` does."""
+        """Yield a result or a ``RejectedItem`` for each of ``items``, as ``predict_many`` does.
+
+        A file whose true class is known is marked where the model has seen it in training: it is no test of the model.
+        """
         mode = sources.resolve_truth_mode(items, self.classes, truth)
 
         def predict_batch(
@@ -77,9 +94,18 @@ class ClassificationPredictor(Predictor):
             true_ids = sources.infer_true_classes(batch_items, self.classes, mode)
             results = predictor.predict_prepared(prepared, [item.name for item in batch_items])
             for item, result, true_id in zip(batch_items, results, true_ids, strict=True):
-                yield replace(result, truth=true_id, path=item.path or None)
+                was_seen = self._was_seen(item) if true_id is not None else None
+                yield replace(result, truth=true_id, path=item.path or None, was_seen=was_seen)
 
         return BatchRunner(self, predict_batch, batch).run(items, progress)
+
+    def _was_seen(self, item: ImageItem) -> bool | None:
+        """Return whether the model has seen ``item`` in training; ``None`` where that is not known."""
+        keys = self._read_seen_keys() if item.path else frozenset()
+        try:
+            return fileio.compute_digest(images.read_bytes(item.path)) in keys if keys else None
+        except ImageError:  # it has gone since
+            return None
 
     def embed(self, source: ImageInput) -> NDArray[np.float32]:
         """Return the embedding of one image, float32 (D,); similar images have embeddings close to each other.
