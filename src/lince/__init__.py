@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lince.api.interop import to_pandas, to_torch
     from lince.api.load import load
     from lince.api.models import measure, models, summary
+    from lince.api.predict_videos import predict_videos
     from lince.api.serve import serve
     from lince.api.show import show
     from lince.api.similar import similar
@@ -55,6 +56,7 @@ _LAZY_IMPORTS = {
     "merge": "lince.api.convert:merge",
     "models": "lince.api.models:models",
     "open": "lince.datasets:open_dataset",
+    "predict_videos": "lince.api.predict_videos:predict_videos",
     "resume": "lince.api.train:resume",
     "save_answers": "lince.inference.save:save_answers",
     "serve": "lince.api.serve:serve",
@@ -86,6 +88,7 @@ __all__ = [
     "merge",
     "models",
     "open",
+    "predict_videos",
     "resume",
     "save_answers",
     "serve",

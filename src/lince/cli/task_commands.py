@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,15 @@ import lince
 from lince import outputs
 from lince.annotations import RejectedItem
 from lince.cli.console import Console
+from lince.errors import UsageError
 from lince.i18n import _
+from lince.inference.media import VideoItem
 from lince.inference.result import require_results
 from lince.models.classification.registry import ModelEntry
 from lince.progress import SILENT
+
+# Processes one video and writes into a folder, if one is given; returns its JSON document and its lines.
+VideoRunner = Callable[[VideoItem, Path | None], tuple[dict[str, Any], list[str]]]
 
 
 class TaskCommands:
@@ -27,14 +33,35 @@ class TaskCommands:
         Models of other tasks refuse each option added here whose value differs from its default.
         """
 
-    def run_predict(self, model: Any, arguments: argparse.Namespace, console: Console) -> None:
-        """Predict every image of ``arguments.source``, print a line for each, and write the files of ``--save``."""
+    def add_video_options(self, parser: argparse._ActionsContainer) -> None:
+        """Add the options that only videos support, of models of this task; ``add_predict_options`` adds them, too."""
+
+    def predict_photos(
+        self, model: Any, arguments: argparse.Namespace, console: Console
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Predict every image of ``arguments.images``, print a line for each, and write the files of ``--save``.
+
+        Returns the JSON document and the lines that are printed at the end.
+        """
         self.require_save_folder(arguments)
         results = self.predict_images(model.predict_many, arguments, console)
         written = [str(self.save_answers(results, arguments))] if arguments.save else []
         predictions = [result.to_dict() for result in results if not isinstance(result, RejectedItem)]
         lines = [_("Written: {path}").format(path=path) for path in written]
-        console.print_result({"predictions": predictions, "written": written}, lines)
+        return {"predictions": predictions, "written": written}, lines
+
+    def prepare_video(self, model: Any, arguments: argparse.Namespace, console: Console) -> VideoRunner:
+        """Return what processes one video by the options in ``arguments``; raise ``UsageError`` for wrong ones."""
+        del arguments, console
+        raise UsageError(
+            _("{model} cannot be used with videos.").format(model=model.card.model),
+            _("Expected photos, or a model that classifies or detects."),
+        )
+
+    def open_video_table(self, model: Any, arguments: argparse.Namespace) -> AbstractContextManager[Any]:
+        """Open what all videos of one command are listed in together; ``None`` where the task has no such table."""
+        del model, arguments
+        return nullcontext()
 
     def require_save_folder(self, arguments: argparse.Namespace) -> None:
         """Raise ``UsageError`` when the results may not be written into the folder of ``--save``."""
@@ -48,14 +75,14 @@ class TaskCommands:
         return lince.save_answers(results, arguments.save, overwrite=arguments.overwrite)
 
     def predict_images(self, predict_many: Any, arguments: argparse.Namespace, console: Console) -> list[Any]:
-        """Return the results of ``predict_many`` on ``arguments.source``, each printed as soon as it is there.
+        """Return the results of ``predict_many`` on ``arguments.images``, each printed as soon as it is there.
 
         Rejected images are among the results. Raises ``DataError`` when no image can be read.
         """
         # On a terminal, the lines themselves show the progress, and a bar would be in their way.
         prints_to_terminal = sys.stdout.isatty() and not console.as_json
         results: list[Any] = []
-        for result in predict_many(arguments.source, progress=SILENT if prints_to_terminal else console):
+        for result in predict_many(arguments.images, progress=SILENT if prints_to_terminal else console):
             results.append(result)
             if isinstance(result, RejectedItem):
                 console.show_message(_("Skipped: {what}").format(what=result))

@@ -23,9 +23,8 @@ from lince.progress import SILENT, Progress
 from lince.splits import TEST, UNASSIGNED, VAL
 from lince.tasks import find_usable_rows
 
-
-# How a test image is related to an image outside of the test: equal files, versions of one photo, frames of one film, or
-# one group by the pattern of names.
+# How a test image is related to an image outside of the test: equal files, versions of one photo, frames of one film,
+# or one group by the pattern of names.
 LEAK_KINDS = ("copies", "near_copies", "frames", "grouped")
 
 

@@ -104,6 +104,28 @@ def draw_detections(
     return canvas
 
 
+def draw_caption(image: Image, lines: Sequence[str]) -> Image:
+    """Return a copy of ``image`` (H, W, 3) at full size with ``lines`` in its upper left corner, the first one bold.
+
+    The font grows with the image; lines that are too long are cut, and those that do not fit are left out.
+    """
+    canvas = image.copy()
+    height, width = canvas.shape[:2]
+    text_height = int(np.clip(min(height, width) / 18, _SMALL_TEXT_HEIGHT, 80))
+    step = text_height * 3 // 2
+    for number, line in enumerate(lines):
+        bottom = (number + 1) * step
+        if bottom > height:
+            break
+        weight = _REGULAR_WEIGHT if number else _BOLD_WEIGHT
+        text = _truncate_text(line, width - text_height, text_height, weight)
+        right = measure_text_width(text, text_height, weight) + text_height
+        cv2.rectangle(canvas, (0, number * step), (right, bottom), _BORDER_COLOUR, cv2.FILLED)
+        origin = (text_height // 2, bottom - text_height // 2)
+        _put_text(canvas, text, origin, _contrasting_colour(_BORDER_COLOUR), text_height, weight)
+    return canvas
+
+
 def encode_thumbnail(image: Image, side: int) -> bytes:
     """Return ``image`` (H, W, 3) as a JPEG file, reduced to ``side`` pixels on its longer side; never enlarged."""
     return images.encode_jpeg(_resize_to_side(image, side))

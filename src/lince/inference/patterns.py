@@ -67,9 +67,7 @@ def _no_match_error(pattern: str, folders: list[str], part: str) -> DataError:
     where = folders[0] or os.getcwd()
     similar = [name for folder in folders for name in _list_similar(folder, part)]
     problem = (
-        _("There is nothing at {path}: {folder} has no {part}.").format(
-            path=pattern, folder=where, part=part
-        )
+        _("There is nothing at {path}: {folder} has no {part}.").format(path=pattern, folder=where, part=part)
         if len(folders) == 1
         else _("There is nothing at {path}: none of {count:,} folders, such as {folder}, has {part}.").format(
             path=pattern, count=len(folders), folder=where, part=part

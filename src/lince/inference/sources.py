@@ -20,7 +20,7 @@ from lince.inference import patterns
 from lince.storage.archives import ARCHIVE_SUFFIXES, open_archive, unpack_archive
 from lince.storage.scan import may_hold_pixels, natural_sort_key, walk_files
 from lince.storage.tree import FileTree
-from lince.storage.url import is_web_url
+from lince.storage.url import hide_secrets, is_web_url
 from lince.validation import require_choice
 
 TRUTH_MODES = ("auto", "folders", "names", "none")
@@ -59,20 +59,24 @@ class ImageItem:
         return source
 
 
-def to_image_item(source: ImageInput, name: str = "") -> ImageItem:
-    """Return ``source`` as an item. An image that is neither a file nor a URL gets ``name``.
+def to_image_item(source: ImageInput | ImageItem, name: str = "") -> ImageItem:
+    """Return ``source``, which may be one already, as an item. An image that is neither a file nor a URL gets ``name``.
 
-    The name of a URL is cut before its query, which may hold a key.
+    The name of a URL is without its query and password, which may be keys.
     """
+    if isinstance(source, ImageItem):
+        return source
     if isinstance(source, str) and is_web_url(source):
-        return ImageItem("", to_printable(source).partition("?")[0], source)
+        return ImageItem("", hide_secrets(to_printable(source)), source)
     if isinstance(source, (str, os.PathLike)):
         return ImageItem(os.fspath(source), to_printable(os.fspath(source)))
     return ImageItem("", name, source)
 
 
-def iter_image_items(where: ImageInput | Iterable[ImageInput]) -> Sequence[ImageItem] | Iterator[ImageItem]:
-    """Return the images of ``where``: what ``find_images`` takes, or one or several images of any other kind.
+def iter_image_items(
+    where: ImageInput | Iterable[ImageInput] | list[ImageItem],
+) -> Sequence[ImageItem] | Iterator[ImageItem]:
+    """Return the images of ``where``: what ``find_images`` takes or returns, or images of any other kind.
 
     A generator is read lazily, item by item; anything else gives a sequence. Images that are no files are named by
     their number, from ``#1`` on; folders among several inputs are expanded. Raises ``DataError`` when a path does not
@@ -83,6 +87,8 @@ def iter_image_items(where: ImageInput | Iterable[ImageInput]) -> Sequence[Image
     if _is_single_image(where):
         return [ImageItem("", "#1", where)]
     items: Any = where
+    if isinstance(items, list) and items and all(isinstance(item, ImageItem) for item in items):
+        return items
     if isinstance(items, Sequence) and all(isinstance(item, (str, os.PathLike)) for item in items):
         return find_images([os.fspath(item) for item in items])
     return list(_iter_items(items)) if isinstance(items, Sequence) else _iter_items(items)
@@ -99,7 +105,7 @@ def find_images(sources: str | Path | Sequence[str | Path]) -> list[ImageItem]:
     """
     paths = [sources] if isinstance(sources, (str, Path)) else list(sources)
     is_single = len(paths) == 1
-    items = [item for path in paths for item in _expand_source(os.fspath(path), is_single)]
+    items = [item for path in paths for item in expand_source(os.fspath(path), is_single)]
     if not items:
         raise DataError(
             _("There is no photo in {sources}.").format(
@@ -153,12 +159,12 @@ def _is_single_image(source: object) -> bool:
 def _iter_items(inputs: Iterable[ImageInput]) -> Iterator[ImageItem]:
     for number, source in enumerate(inputs, 1):
         if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
-            yield from _expand_source(os.fspath(source), is_single=False)
+            yield from expand_source(os.fspath(source), is_single=False)
         else:
             yield to_image_item(source, f"#{number}")
 
 
-def _expand_source(source: str, is_single: bool) -> list[ImageItem]:
+def expand_source(source: str, is_single: bool) -> list[ImageItem]:
     """Return the images of one path, pattern or URL; a file's own name is tried before it is read as a pattern."""
     if is_web_url(source):
         return [to_image_item(source)]
@@ -187,7 +193,7 @@ def _expand_source(source: str, is_single: bool) -> list[ImageItem]:
         )
     matches = patterns.expand_pattern(source)
     usable = [match for match in matches if os.path.isdir(match) or os.path.isfile(match)]
-    return [item for match in usable for item in _expand_source(match, is_single=False)]
+    return [item for match in usable for item in expand_source(match, is_single=False)]
 
 
 def _list_archived_images(archive: FileTree, source: str, is_single: bool) -> list[ImageItem]:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 _WEB_SCHEMES = ("http://", "https://")
+_STREAM_SCHEMES = ("rtsp://", "rtsps://")
 
 
 def is_url(text: str) -> bool:
@@ -17,6 +18,18 @@ def is_url(text: str) -> bool:
 def is_web_url(text: str) -> bool:
     """Whether ``text`` is a URL on a web server: ``http://`` or ``https://``, whatever its case."""
     return text.lower().startswith(_WEB_SCHEMES)
+
+
+def is_stream_url(text: str) -> bool:
+    """Whether ``text`` is a URL of a camera or a media server: ``rtsp://`` or ``rtsps://``, whatever its case."""
+    return text.lower().startswith(_STREAM_SCHEMES)
+
+
+def hide_secrets(url: str) -> str:
+    """Return ``url`` without user name, password and query, for messages and results."""
+    scheme, _colon, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}".partition("?")[0]
 
 
 def file_url_to_path(url: str) -> Path | None:

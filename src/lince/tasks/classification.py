@@ -44,6 +44,7 @@ class ClassificationTask(Task):
         "compare": "lince.evaluation.classification.comparison:compare_classifiers",
         "outputs": "lince.export.classification.outputs:collect_outputs",
         "standalone": "lince.export.classification.standalone",
+        "videos": "lince.inference.video.classified_video:prepare_videos",
         "save_results": "lince.inference.classification.results_file:save_classifications",
         "http": "lince.serving.classification.records",
         "cli": "lince.cli.classification.commands:COMMANDS",

@@ -42,6 +42,7 @@ class DetectionTask(Task):
         "compare": "lince.evaluation.detection.comparison:compare_detectors",
         "outputs": "lince.export.detection.outputs:collect_outputs",
         "standalone": "lince.export.detection.standalone",
+        "videos": "lince.inference.video.video_pipeline:prepare_videos",
         "save_results": "lince.inference.detection.results_folder:save_results",
         "http": "lince.serving.detection.records",
         "cli": "lince.cli.detection.commands:COMMANDS",

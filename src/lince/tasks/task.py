@@ -48,6 +48,8 @@ PartName = Literal[
     "outputs",
     # standalone: module with add_postprocess(...) and compare_graph(...), for one self-contained ONNX file.
     "standalone",
+    # videos(predictor, frame_range, progress, **options) -> function(video item, folder) -> the summary; optional.
+    "videos",
     # save_results(results, folder, to, progress) -> the folder.
     "save_results",
     # http: module with the response models and the request parsers of the task in the HTTP API.

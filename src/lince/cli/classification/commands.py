@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from lince.cli.classification import predict_video
 from lince.cli.console import Console
 from lince.cli.options import parse_positive
-from lince.cli.task_commands import TaskCommands, describe_count
+from lince.cli.task_commands import TaskCommands, VideoRunner, describe_count
 from lince.cli.text_table import format_table
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.confidence import ConfidenceInterval
@@ -51,7 +52,9 @@ class ClassificationCommands(TaskCommands):
             help=_("where the true labels come from: folders, names, none or auto (default: auto)"),
         )
 
-    def run_predict(self, model: ClassificationPredictor, arguments: argparse.Namespace, console: Console) -> None:
+    def predict_photos(
+        self, model: ClassificationPredictor, arguments: argparse.Namespace, console: Console
+    ) -> tuple[dict[str, Any], list[str]]:
         """Classify every image, print a line for each, and write the files of ``--csv`` and ``--save``.
 
         The JSON document is that of ``results_file.build_json_record`` with ``written``, the paths of the files.
@@ -62,11 +65,20 @@ class ClassificationCommands(TaskCommands):
         results = self.predict_images(predict_many, arguments, console)
         written = self._write_files(arguments, results)
         if console.as_json:
-            record = results_file.build_json_record(results, arguments.top or 1)
-            console.print_result({**record, "written": written}, [])
-        else:
-            lines = [_summary_line(results), *(_("Written: {path}").format(path=path) for path in written)]
-            console.print_result({}, lines)
+            return {**results_file.build_json_record(results, arguments.top or 1), "written": written}, []
+        return {}, [_summary_line(results), *(_("Written: {path}").format(path=path) for path in written)]
+
+    def prepare_video(
+        self, model: ClassificationPredictor, arguments: argparse.Namespace, console: Console
+    ) -> VideoRunner:
+        """Return what classifies the frames of one video; its JSON document is that of ``ClassifiedVideo.to_dict``."""
+        return predict_video.prepare_video(model, arguments, console)
+
+    def open_video_table(
+        self, model: ClassificationPredictor, arguments: argparse.Namespace
+    ) -> AbstractContextManager[Any]:
+        """Open the table of ``--csv`` for the frames of all videos; ``None`` without the option, and with photos."""
+        return predict_video.open_table(model, arguments)
 
     def _write_files(self, arguments: argparse.Namespace, results: list[ClassificationOutcome]) -> list[str]:
         """Write the files that were requested and return their paths."""

@@ -8,15 +8,13 @@ from typing import Any
 
 from lince.cli.console import Console
 from lince.cli.detection import predict, predict_video
-from lince.cli.task_commands import TaskCommands, list_given_options
+from lince.cli.task_commands import TaskCommands, VideoRunner
 from lince.cli.text_table import format_table
-from lince.errors import UsageError
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.i18n import _, translate_plural
 from lince.inference.detection.predictor import DetectionPredictor
 from lince.inference.detection.result import DetectionResult
-from lince.inference.video.frames import is_video
 from lince.model_card import translate_licence
 from lince.models.classification.registry import ModelEntry
 from lince.models.detection.registry import list_presets
@@ -34,26 +32,26 @@ class DetectionCommands(TaskCommands):
     """Options for thresholds, slicing, labels and videos; lines with objects and scores."""
 
     def add_predict_options(self, parser: argparse.ArgumentParser) -> None:
-        """Add the options of detectors, and those of videos and cameras."""
+        """Add the options of detectors, and theirs for videos and cameras."""
         predict.configure(parser.add_argument_group(_("detection models")))
-        predict_video.configure(parser.add_argument_group(_("videos and cameras (camera:0)")))
+        self.add_video_options(parser.add_argument_group(_("detection models on videos and cameras")))
 
-    def run_predict(self, model: DetectionPredictor, arguments: argparse.Namespace, console: Console) -> None:
-        """Detect objects on images, or on one video or camera; print and write the results.
+    def add_video_options(self, parser: argparse._ActionsContainer) -> None:
+        """Add the options of tracks, lines and zones."""
+        predict_video.configure(parser)
 
-        For images the JSON document is that of ``tables.build_json_record`` with ``written`` and ``lost``, for a video
-        that of ``VideoResult.to_dict``. Raises ``UsageError`` when options of videos are given for images.
+    def predict_photos(
+        self, model: DetectionPredictor, arguments: argparse.Namespace, console: Console
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Detect objects on images; print and write the results.
+
+        The JSON document is that of ``tables.build_json_record`` with ``written`` and ``lost``.
         """
-        if any(map(is_video, arguments.source)):
-            predict_video.run(model, arguments, console)
-            return
-        given = list_given_options(predict_video.configure, arguments)
-        if given:
-            raise UsageError(
-                _("{options} cannot be used with photos.").format(options=", ".join(given)),
-                _("Expected a video, such as video.mp4, or camera:0."),
-            )
-        predict.run(model, arguments, console, self.predict_images)
+        return predict.predict_photos(model, arguments, console, self.predict_images)
+
+    def prepare_video(self, model: DetectionPredictor, arguments: argparse.Namespace, console: Console) -> VideoRunner:
+        """Return what detects objects on one video; its JSON document is that of ``VideoResult.to_dict``."""
+        return predict_video.prepare_video(model, arguments, console)
 
     def format_result(self, result: DetectionResult, arguments: argparse.Namespace) -> str:
         """Return the image and its objects: "photo.jpg  2 helmet 91% 88%, 1 head 71%"."""

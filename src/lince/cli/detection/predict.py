@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from lince import fileio, outputs
 from lince.cli.console import Console
+from lince.cli.output_options import DEFAULT_FOLDER, resolve_output_folder
 from lince.cli.task_commands import describe_count
 from lince.errors import UsageError
 from lince.formats.registry import FORMATS
@@ -22,7 +22,6 @@ from lince.number_format import format_count, format_percent
 from lince.validation import require_choice
 
 PredictImages = Callable[..., list[DetectionOutcome]]
-DEFAULT_FOLDER = "answers"
 _MAX_SCORES = 5  # of one class in a line
 
 
@@ -50,10 +49,10 @@ def configure(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def run(
+def predict_photos(
     model: DetectionPredictor, arguments: argparse.Namespace, console: Console, predict_images: PredictImages
-) -> None:
-    """Detect objects on every image, print and write the results.
+) -> tuple[dict[str, Any], list[str]]:
+    """Detect objects on every image, print and write the results; return the JSON document and the last lines.
 
     ``predict_images`` is ``TaskCommands.predict_images``. Output folders are checked before the work starts.
     """
@@ -64,10 +63,9 @@ def run(
     if arguments.csv:
         written.insert(0, str(tables.save_csv(results, arguments.csv)))
     if console.as_json:
-        console.print_result({**tables.build_json_record(results), "written": written, "lost": losses}, [])
-    else:
-        lines = [*summarise_detections(results), *(_("Written: {path}").format(path=path) for path in written)]
-        console.print_result({}, [*lines, *(_("Lost in the conversion: {what}").format(what=loss) for loss in losses)])
+        return {**tables.build_json_record(results), "written": written, "lost": losses}, []
+    lines = [*summarise_detections(results), *(_("Written: {path}").format(path=path) for path in written)]
+    return {}, [*lines, *(_("Lost in the conversion: {what}").format(what=loss) for loss in losses)]
 
 
 def _save_results(
@@ -87,25 +85,6 @@ def _requested_folder(arguments: argparse.Namespace) -> Path | None:
         require_choice("--to", arguments.to, FORMATS.list_writable(boxes_only=True))
     save = DEFAULT_FOLDER if arguments.to and arguments.save is None else arguments.save
     return resolve_output_folder(save, arguments.source)
-
-
-def resolve_output_folder(path: str | None, sources: Sequence[str]) -> Path | None:
-    """Return the folder of ``--save``; ``None`` without that option.
-
-    Without a value it is the first free one of ``answers``, ``answers2``, ... Raises ``UsageError`` when the folder is
-    not empty, or in one of ``sources``.
-    """
-    if path is None:
-        return None
-    folder = _first_free_folder(Path(DEFAULT_FOLDER)) if path == DEFAULT_FOLDER else Path(path)
-    fileio.require_empty_folder(folder)
-    return outputs.require_output_folder(folder, outputs.ANSWERS, sources=sources)
-
-
-def _first_free_folder(folder: Path) -> Path:
-    """Return ``folder``, or the first of folder2, folder3, ... that does not exist."""
-    numbered = (folder.with_name(f"{folder.name}{number}") for number in itertools.count(2))
-    return next(candidate for candidate in itertools.chain([folder], numbered) if not candidate.exists())
 
 
 def apply_model_options(model: DetectionPredictor, arguments: argparse.Namespace) -> DetectionPredictor:

@@ -42,7 +42,8 @@ def check_leak(inputs: _HasLeak) -> Finding | None:
     """Return ``leak`` where test images show the same as training or validation images.
 
     Serious when the figure is inflated by ``SERIOUS_INFLATION``, or nothing else is left to measure it on. Figures:
-    ``count`` and ``total`` images, ``kinds`` of them, ``measured`` and ``clean`` with their intervals, ``inflation``, their difference.
+    ``count`` and ``total`` images, ``kinds`` of them, ``measured`` and ``clean`` with their intervals, ``inflation``,
+    their difference.
     """
     leak = inputs.leak
     if leak is None:
@@ -56,7 +57,7 @@ def check_leak(inputs: _HasLeak) -> Finding | None:
         _describe_leak(leak),
         (
             _("Trust the figure without them."),
-            _("For a split that keeps such images together: lince split DATA --ignore-existing-split, then train again."),
+            _("For a split that keeps them together: lince split DATA --ignore-existing-split, then train again."),
         ),
         {
             "count": leak.count,
@@ -71,17 +72,19 @@ def check_leak(inputs: _HasLeak) -> Finding | None:
 
 def describe_leak_kinds(counts: Mapping[str, int]) -> str:
     """Return the numbers of ``Division.count_leaks`` in words: "3 copies, 12 near copies, 40 frames of a film"."""
-    texts = {
-        "copies": lambda count: translate_plural("{count:,} copy", "{count:,} copies", count),
-        "near_copies": lambda count: translate_plural("{count:,} near copy", "{count:,} near copies", count),
-        "frames": lambda count: translate_plural(
-            "{count:,} frame of the same film", "{count:,} frames of the same film", count
+    copies, near, frames, grouped = (counts.get(kind, 0) for kind in ("copies", "near_copies", "frames", "grouped"))
+    texts = (
+        (copies, translate_plural("{count:,} copy", "{count:,} copies", copies)),
+        (near, translate_plural("{count:,} near copy", "{count:,} near copies", near)),
+        (frames, translate_plural("{count:,} frame of the same film", "{count:,} frames of the same film", frames)),
+        (
+            grouped,
+            translate_plural(
+                "{count:,} photo of the same group by name", "{count:,} photos of the same group by name", grouped
+            ),
         ),
-        "grouped": lambda count: translate_plural(
-            "{count:,} photo of the same group by name", "{count:,} photos of the same group by name", count
-        ),
-    }
-    return ", ".join(texts[kind](counts[kind]).format(count=counts[kind]) for kind in texts if counts.get(kind))
+    )
+    return ", ".join(text.format(count=count) for count, text in texts if count)
 
 
 def _describe_leak(leak: LeakSummary) -> str:

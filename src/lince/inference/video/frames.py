@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lince.errors import UsageError
 from lince.i18n import _
+from lince.storage.url import is_stream_url, is_web_url
 
 Image = NDArray[np.uint8]
 VIDEO_SUFFIXES = (
@@ -74,9 +75,14 @@ def is_camera(source: str | Path) -> bool:
     return str(source).startswith(CAMERA_PREFIX)
 
 
+def is_address(source: str | Path) -> bool:
+    """Return whether ``source`` is an address of the web or of a network camera: http, https, rtsp or rtsps."""
+    return is_web_url(str(source)) or is_stream_url(str(source))
+
+
 def is_video(source: str | Path) -> bool:
-    """Return whether ``source`` is a camera or has the suffix of a video file; no file is opened."""
-    return is_camera(source) or Path(source).suffix.lower() in VIDEO_SUFFIXES
+    """Return whether ``source`` is a camera, or has the suffix of a video file; nothing is opened."""
+    return is_camera(source) or is_stream_url(str(source)) or Path(source).suffix.lower() in VIDEO_SUFFIXES
 
 
 def find_camera_device(source: str) -> tuple[str, str]:

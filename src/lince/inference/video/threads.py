@@ -20,11 +20,13 @@ T = TypeVar("T")
 class _WorkerQueue(Generic[T]):
     """A bounded queue between two threads; ``None`` marks its end.
 
-    Setting ``stopped`` releases both sides: nothing more is put in, and iteration ends.
+    Setting ``stopped`` releases both sides: nothing more is put in, and iteration ends. ``stop_requested``, where it is
+    given, ends the iteration alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stop_requested: threading.Event | None = None) -> None:
         self._queue: queue.Queue[T | None] = queue.Queue(_QUEUE_SIZE)
+        self._stop_requested = stop_requested or threading.Event()
         self.stopped = threading.Event()
 
     def put(self, item: T | None) -> bool:
@@ -38,7 +40,7 @@ class _WorkerQueue(Generic[T]):
         return False
 
     def __iter__(self) -> Iterator[T]:
-        while True:
+        while not self._stop_requested.is_set():
             try:
                 item = self._queue.get(timeout=_POLL_SECONDS)
             except queue.Empty:
@@ -51,12 +53,13 @@ class _WorkerQueue(Generic[T]):
 
 
 @contextmanager
-def prefetch_items(source: Iterable[T]) -> Iterator[Iterator[T]]:
+def prefetch_items(source: Iterable[T], stop_requested: threading.Event | None = None) -> Iterator[Iterator[T]]:
     """Yield an iterator over ``source``, which is iterated a few items ahead in another thread.
 
-    At the end the thread is stopped, wherever it is, and an exception of ``source`` is raised.
+    It ends early where ``stop_requested`` is set, also while it waits. At the end the thread is stopped, wherever it
+    is, and an exception of ``source`` is raised.
     """
-    worker_queue: _WorkerQueue[T] = _WorkerQueue()
+    worker_queue: _WorkerQueue[T] = _WorkerQueue(stop_requested)
 
     def read_all() -> None:
         for item in source:

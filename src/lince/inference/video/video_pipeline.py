@@ -1,12 +1,11 @@
-"""Runs a detector on a video: one thread decodes, some run the network, one draws, encodes and writes the results."""
+"""Runs a detector on a video: frames are tracked and counted in order, drawn, encoded and listed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,19 @@ from lince.errors import UsageError
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import split_cores
 from lince.inference.detection.predictor import DetectionPredictor
-from lince.inference.ordered_map import iter_batches, ordered_map
+from lince.inference.media import VideoItem
 from lince.inference.video import sinks
 from lince.inference.video.byte_track import LOW_SCORE, NO_TRACK, ByteTracker, TrackedDetections
 from lince.inference.video.counters import LineCounter, LineCrossing, ZoneCounter, ZoneStay
-from lince.inference.video.frames import WHOLE_VIDEO, Frame, FrameRange, Image, is_camera
-from lince.inference.video.interrupt import stop_on_interrupt
+from lince.inference.video.frame_loop import FrameLoop
+from lince.inference.video.frames import WHOLE_VIDEO, Frame, FrameRange, Image, is_address, is_camera
+from lince.inference.video.open_source import open_source
 from lince.inference.video.overlay import FrameOverlay
-from lince.inference.video.regions import Region
-from lince.inference.video.threads import prefetch_items, run_in_background
-from lince.inference.video.video_reader import VideoReader, open_video
+from lince.inference.video.regions import Region, parse_line, parse_zone
+from lince.inference.video.video_reader import VideoReader
 from lince.inference.video.video_result import LEFT, RIGHT, VideoResult
 from lince.inference.video.video_writer import VideoWriter, open_video_writer
-from lince.progress import SILENT, Progress, ProgressStage
+from lince.progress import SILENT, Progress
 
 DetectFunction = Callable[[Sequence[Image]], list[Detections]]
 BATCH_SIZE = 4
@@ -52,6 +51,13 @@ class VideoPipeline:
     zones: tuple[Region, ...] = ()
     batch_size: int = BATCH_SIZE
     parallel_calls: int = 1
+    allow_urls: bool = False
+
+    def open_source(self, source: str | Path, name: str, progress: Progress) -> AbstractContextManager[VideoReader]:
+        """Open ``source`` for the frames that are wanted; an address only with ``allow_urls``."""
+        return open_source(
+            source, self.frame_range, name=name, allow_urls=self.allow_urls, notify=progress.show_message
+        )
 
     @classmethod
     def from_model(
@@ -69,16 +75,25 @@ class VideoPipeline:
         tracks. A camera gets one frame per call on all cores, for the lowest latency; files get several calls with
         batches at the same time, for throughput.
         """
-        batch_size, (calls, threads) = (1, (1, None)) if is_camera(source) else (BATCH_SIZE, split_cores())
+        batch_size, (calls, threads) = (
+            (1, (1, None)) if is_camera(source) or is_address(source) else (BATCH_SIZE, split_cores())
+        )
         model = model.with_threads(threads)
         if not (track or lines or zones):
-            return cls(model.detect, model.classes, frame_range, batch_size=batch_size, parallel_calls=calls)
+            return cls(
+                model.detect,
+                model.classes,
+                frame_range,
+                batch_size=batch_size,
+                parallel_calls=calls,
+                allow_urls=model.allow_urls,
+            )
         get_thresholds = model.card.detection_filter.get_thresholds
         thresholds = get_thresholds(np.arange(len(model.classes), dtype=np.int32)).tolist()
         low_thresholds = (min(LOW_SCORE, threshold) for threshold in thresholds)
         detect = model.with_threshold(dict(zip(model.classes.names, low_thresholds, strict=True))).detect
         tracker = ByteTracker(get_thresholds)
-        return cls(detect, model.classes, frame_range, tracker, lines, zones, batch_size, calls)
+        return cls(detect, model.classes, frame_range, tracker, lines, zones, batch_size, calls, model.allow_urls)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,30 +108,60 @@ class _ProcessedFrame:
 
 
 def run_video(
-    source: str | Path, pipeline: VideoPipeline, folder: str | Path | None = None, progress: Progress = SILENT
+    source: str | Path,
+    pipeline: VideoPipeline,
+    folder: str | Path | None = None,
+    progress: Progress = SILENT,
+    name: str = "",
 ) -> VideoResult:
-    """Process a video file or ``camera:N`` and return its summary; with ``folder``, also write the results.
+    """Process a video file, ``camera:N`` or an address, and return its summary; with ``folder``, write the results.
+
+    ``name`` is what messages and the summary call it.
 
     The new folder gets ``video.mp4`` with boxes drawn and the source's audio, ``detections.csv``, ``counts.csv``,
     ``crossings.csv`` (with lines), ``dwell.csv`` (with zones) and ``crops/``. It is complete or does not appear at all.
-    Memory does not grow with the length of the video. A camera is processed until Ctrl+C, or the end of the frame
-    range. Raises ``DataError`` when the source cannot be read, ``UsageError`` when the folder exists and is not empty,
-    or the frame range holds no frame.
+    Memory does not grow with the length of the video. A camera or a stream is processed until Ctrl+C, or the end of the
+    frame range. Raises ``DataError`` when the source cannot be read, ``UsageError`` when the folder exists and is not
+    empty, or the frame range holds no frame.
     """
     if folder is None:
-        with open_video(source, pipeline.frame_range) as reader:
-            _require_start(reader)
+        with pipeline.open_source(source, name, progress) as reader:
+            require_start(reader)
             return _VideoRun(pipeline, reader).run(_NullSink(), progress)
     target = Path(folder)
     fileio.require_empty_folder(target)
-    with open_video(source, pipeline.frame_range) as reader, fileio.atomic_folder(target) as temp_folder:
-        _require_start(reader)
+    with pipeline.open_source(source, name, progress) as reader, fileio.atomic_folder(target) as temp_folder:
+        require_start(reader)
         with _open_folder_sink(temp_folder, pipeline, reader) as sink:
             result = _VideoRun(pipeline, reader).run(sink, progress)
         result.dropped_audio = sink.writer.dropped_audio
         result.full_crop_classes = tuple(sorted(sink.crop_sink.full_classes))
     result.written_paths = tuple(sorted(target.iterdir()))
     return result
+
+
+def prepare_videos(
+    model: DetectionPredictor,
+    frame_range: FrameRange,
+    progress: Progress = SILENT,
+    *,
+    track: bool = False,
+    lines: Sequence[str] = (),
+    zones: Sequence[str] = (),
+) -> Callable[[VideoItem, Path | None], VideoResult]:
+    """Return what processes one video and writes into a folder, if one is given: the part ``videos`` of detection.
+
+    ``lines`` and ``zones`` are texts for ``regions.parse_line`` and ``regions.parse_zone``. Raises ``UsageError`` where
+    one cannot be read.
+    """
+    parsed_lines = tuple(parse_line(text, number) for number, text in enumerate(lines, 1))
+    parsed_zones = tuple(parse_zone(text, number) for number, text in enumerate(zones, 1))
+
+    def run_one(item: VideoItem, folder: Path | None) -> VideoResult:
+        pipeline = VideoPipeline.from_model(model, item.path, frame_range, track, parsed_lines, parsed_zones)
+        return run_video(item.path, pipeline, folder, progress, item.name)
+
+    return run_one
 
 
 class _VideoRun:
@@ -126,44 +171,27 @@ class _VideoRun:
         self.pipeline, self.reader = pipeline, reader
         self.line_counter = LineCounter(list(pipeline.lines), reader.size)
         self.zone_counter = ZoneCounter(list(pipeline.zones), reader.size)
-        self.result = VideoResult(reader.path)
+        self.result = VideoResult(reader.name)
         self._last_time = 0.0
 
     def run(self, sink: _FolderSink | _NullSink, progress: Progress) -> VideoResult:
         """Process all frames; ``sink`` is called in a thread of its own."""
         result = self.result
-        with (
-            progress.open_stage(_("Processing the video"), self.reader.expected_frames) as stage,
-            prefetch_items(self.reader.iter_frames()) as frames,
-            run_in_background(sink.add) as put,
-            stop_on_interrupt(self.reader.is_live) as stop_requested,
-        ):
-            self._run_frames(takewhile(lambda _frame: not stop_requested.is_set(), frames), put, stage)
+        pipeline = self.pipeline
+        FrameLoop(pipeline.detect, self._process_frame, sink.add, pipeline.batch_size, pipeline.parallel_calls).run(
+            self.reader, progress
+        )
         stays = self.zone_counter.finish()
         self._add_stays(stays)
         sink.add_stays(stays)
         result.broken_count, result.coverage = self.reader.broken_count, self.reader.coverage
+        result.loss = self.reader.loss
         if not result.frame_count:
-            raise _empty_part_error(self.reader)
+            raise make_empty_part_error(self.reader)
         result.crossing_counts = self.line_counter.counts
         return result
 
-    def _run_frames(
-        self, frames: Iterator[Frame], put: Callable[[_ProcessedFrame], None], stage: ProgressStage
-    ) -> None:
-        """Detect in parallel, then track and count frame by frame in order, and pass each frame to ``put``."""
-        pipeline = self.pipeline
-        batches = iter_batches(frames, pipeline.batch_size)
-        for results in ordered_map(self._detect_batch, batches, pipeline.parallel_calls, pipeline.parallel_calls):
-            for frame, detections in results:
-                processed = self._process_frame(frame, detections)
-                put(processed)
-                stage.advance(1, self._format_counts(processed))
-
-    def _detect_batch(self, batch: list[Frame]) -> list[tuple[Frame, Detections]]:
-        return list(zip(batch, self.pipeline.detect([frame.image for frame in batch]), strict=True))
-
-    def _process_frame(self, frame: Frame, detections: Detections) -> _ProcessedFrame:
+    def _process_frame(self, frame: Frame, detections: Detections) -> tuple[_ProcessedFrame, str]:
         """Track and count the detections of one frame and update the result."""
         result = self.result
         tracked = self._track(frame, detections)
@@ -173,7 +201,8 @@ class _VideoRun:
         result.max_counts |= Counter(tracked.detections.class_ids.tolist())
         self._count_new_tracks(tracked)
         self._add_stays(stays)
-        return _ProcessedFrame(frame, tracked, self._build_overlay(), crossings, stays)
+        processed = _ProcessedFrame(frame, tracked, self._build_overlay(), crossings, stays)
+        return processed, self._format_counts(processed)
 
     def _track(self, frame: Frame, detections: Detections) -> TrackedDetections:
         """Return the detections with track ids; the tracker gets the time since the last frame in frames."""
@@ -220,21 +249,21 @@ class _VideoRun:
         return ", ".join(f"{count} {names[class_id]}" for class_id, count in sorted(counts.items()))
 
 
-def _require_start(reader: VideoReader) -> None:
+def require_start(reader: VideoReader) -> None:
     """Raise ``UsageError`` where the file says that it ends before the part that is asked for, without reading it."""
     extent = reader.extent
     if extent.is_whole and 0 < extent.seconds < reader.frame_range.start - 1:
         raise _late_start_error(reader, extent.seconds)
 
 
-def _empty_part_error(reader: VideoReader) -> UsageError:
+def make_empty_part_error(reader: VideoReader) -> UsageError:
     """Return the error for a frame range in which the video has no frame."""
     part = reader.frame_range
     if part.end is None or reader.coverage.is_read_to_end:
         return _late_start_error(reader, reader.coverage.end_time)
     return UsageError(
         _("{path} has no frame between {start:g} s and {end:g} s.").format(
-            path=reader.path, start=part.start, end=part.end
+            path=reader.name, start=part.start, end=part.end
         ),
         _("Expected a part that is longer than the time between two frames, {seconds:.2f} s.").format(
             seconds=1 / float(reader.frame_rate)
@@ -246,7 +275,7 @@ def _late_start_error(reader: VideoReader, end: float) -> UsageError:
     """Return the error for a range that starts at or after ``end``, up to where the video can be read."""
     return UsageError(
         _("{path} has no frame from {start:g} s on: what can be read of it ends at {end:.2f} s.").format(
-            path=reader.path, start=reader.frame_range.start, end=end
+            path=reader.name, start=reader.frame_range.start, end=end
         ),
         _("Expected an earlier start."),
     )

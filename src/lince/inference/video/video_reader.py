@@ -1,7 +1,11 @@
-"""Reads videos and cameras with PyAV (FFmpeg): upright RGB frames with their timestamps; skips and counts damage."""
+"""Reads videos with PyAV (FFmpeg): upright RGB frames with their timestamps; skips and counts damage.
+
+FFmpeg opens a file alone: neither the addresses nor the other files that a playlist or a list of pieces names.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -15,29 +19,43 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lince.errors import DataError
+from lince.fileio import open_plain_file
 from lince.i18n import _
-from lince.inference.video.frames import WHOLE_VIDEO, Frame, FrameRange, Image, find_camera_device, is_camera
+from lince.inference.video.frames import WHOLE_VIDEO, Frame, FrameRange, Image
 from lince.inference.video.video_extent import VideoExtent, read_extent
-from lince.inference.video.video_result import FileCoverage
+from lince.inference.video.video_result import ConnectionLoss, FileCoverage
 
 _DURATION_UNIT = 1_000_000  # of PyAV's ``container.duration``, per second
 _TIME_TOLERANCE = 1e-6  # seconds
+_HEAD_BYTES = 64
+_PLAYLIST_HEADS = (b"#EXTM3U", b"\xef\xbb\xbf#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0")
+# Of FFmpeg's readers, those of files that hold their frames themselves.
+SELF_CONTAINED_FORMATS = (
+    "mov,matroska,avi,mpeg,mpegts,mpegtsraw,mpegvideo,asf,flv,h264,hevc,m4v,mjpeg,mpjpeg,ogg,rm,dv,mxf,gif,wtv,ivf,vc1,"
+    "vc1test,nut,yuv4mpegpipe,av1,obu,vvc,swf,mjpeg_2000,jpeg_pipe"
+)
+FILE_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": SELF_CONTAINED_FORMATS}
 
 
 class VideoReader:
-    """An open video or camera; use ``open_video`` to get one.
+    """An open video or camera; use ``open_source.open_source`` to get one.
 
-    The first frame is decoded at once, so that ``size`` is known; ``DataError`` is raised when there is none.
-    ``broken_count`` and ``coverage`` are final once ``iter_frames`` has ended; ``extent`` is what the file says of its
-    length.
+    ``path`` is its file, camera or address, ``name`` what it is called in messages and results. The first frame is
+    decoded at once, so that ``size`` is known; ``DataError`` is raised when there is none. ``broken_count`` and
+    ``coverage`` are final once ``iter_frames`` has ended; ``extent`` is what the file says of its length.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, path: str, frame_range: FrameRange) -> None:
-        self.path = path
+    is_live = False  # whether it does not end by itself
+
+    def __init__(self, container: InputContainer, path: str, frame_range: FrameRange, name: str = "") -> None:
+        self.path, self.name = path, name or path
         self.frame_range = frame_range
+        self.stopped = threading.Event()
+        self.loss = ConnectionLoss()
+        stream = find_video_stream(container, self.name)
         self.broken_count = 0  # packets and frames that could not be decoded or had to be left out
-        self.extent = extent = VideoExtent() if is_camera(path) else read_extent(container, stream, path)
-        is_known = extent.is_known or is_camera(path)
+        self.extent = extent = VideoExtent() if self.is_live else read_extent(container, stream, path)
+        is_known = extent.is_known or self.is_live
         self.coverage = FileCoverage(extent.frame_count, extent.is_exact, extent.hidden_count, is_known)
         self._corrupt_times: set[int | None] = set()  # timestamps of packets and frames that are not complete
         self._last_packet_time: int | None = None
@@ -47,10 +65,9 @@ class VideoReader:
         self._upright_frames = self._iter_upright()
         self._first_frame = self._read_first_frame()
 
-    @property
-    def is_live(self) -> bool:
-        """Whether this is a camera, which does not end by itself."""
-        return is_camera(self.path)
+    def stop(self) -> None:
+        """Let ``iter_frames``, in another thread, come to its end."""
+        self.stopped.set()
 
     @property
     def start_time(self) -> float:
@@ -106,7 +123,7 @@ class VideoReader:
     def _read_first_frame(self) -> Frame:
         first = next(self._upright_frames, None)
         if first is None:
-            raise _unreadable_video_error(self.path, _("no frame of it can be decoded"))
+            raise unreadable_video_error(self.name, _("no frame of it can be decoded"))
         return first
 
     def _iter_upright(self) -> Iterator[Frame]:
@@ -193,32 +210,45 @@ class VideoReader:
             self._packet_end = max(self._packet_end, (start + duration) * float(self.time_base))
 
 
-@contextmanager
-def open_video(source: str | Path, frame_range: FrameRange = WHOLE_VIDEO) -> Iterator[VideoReader]:
-    """Open the first video stream of a file, or a camera as ``camera:0``, and close it at the end.
+def find_video_stream(container: InputContainer, name: str) -> VideoStream:
+    """Return the first video stream of the file ``name``; raise ``DataError`` where it has none."""
+    if not container.streams.video:
+        raise unreadable_video_error(name, _("it has audio, but no video"))
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    return stream
 
-    Raises ``DataError`` when it cannot be opened, has no video stream, or no frame can be decoded, and ``UsageError``
-    for a camera that is not a number.
+
+@contextmanager
+def open_video(source: str | Path, frame_range: FrameRange = WHOLE_VIDEO, name: str = "") -> Iterator[VideoReader]:
+    """Open the first video stream of a file and close it at the end; ``name`` is what messages call it.
+
+    Raises ``DataError`` when it cannot be opened, has no video stream, or no frame can be decoded.
     """
     path = str(source)
-    with _open_container(path) as container:
-        if not container.streams.video:
-            raise _unreadable_video_error(path, _("it has audio, but no video"))
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        yield VideoReader(container, stream, path, frame_range)
-
-
-@contextmanager
-def _open_container(path: str) -> Iterator[InputContainer]:
-    """Open a file or camera with PyAV; every failure of FFmpeg becomes a ``DataError``."""
-    driver, name = find_camera_device(path) if is_camera(path) else (None, path)
+    shown = name or path
+    head = _read_head(path, shown)
+    if head.lstrip().startswith(_PLAYLIST_HEADS):
+        raise DataError(
+            _("{path} is a playlist: it names other files or addresses, which lince does not open.").format(path=shown),
+            _("Expected the video itself, such as MP4, MOV, MKV, WebM or AVI."),
+            _("Give the files that it names."),
+        )
     try:
-        container = av.open(name, format=driver)
+        container = av.open(path, options=FILE_OPTIONS)
     except (av.FFmpegError, ValueError) as error:
-        raise _open_error(path, name, error) from error
+        raise unreadable_video_error(shown, describe_ffmpeg_error(error)) from error
     with container:
-        yield container
+        yield VideoReader(container, path, frame_range, shown)
+
+
+def _read_head(path: str, name: str) -> bytes:
+    """Return the first bytes of a file; raise ``DataError`` where it cannot be read, as a pipe cannot."""
+    try:
+        with open_plain_file(path) as file:
+            return file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise unreadable_video_error(name, error.strerror or str(error)) from error
 
 
 def _rotate_upright(frame: VideoFrame) -> Image:
@@ -228,21 +258,15 @@ def _rotate_upright(frame: VideoFrame) -> Image:
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
 
 
-def _open_error(path: str, name: str, error: Exception) -> DataError:
-    """Return the error for a source that cannot be opened; ``name`` is the camera's device name."""
-    why = getattr(error, "strerror", None) or str(error)
-    if is_camera(path):
-        return DataError(
-            _("The camera {name} does not respond: {why}.").format(name=name, why=why),
-            _("Expected a camera that is plugged in and that no other program uses."),
-            _("Try another number, such as camera:1, and allow this program to use the camera."),
-        )
-    return _unreadable_video_error(path, why)
+def describe_ffmpeg_error(error: Exception) -> str:
+    """Return why FFmpeg could not open something."""
+    return getattr(error, "strerror", None) or str(error)
 
 
-def _unreadable_video_error(path: str, why: str) -> DataError:
+def unreadable_video_error(name: str, why: str) -> DataError:
+    """Return the error for a video that cannot be read."""
     return DataError(
-        _("{path} cannot be read as a video: {why}.").format(path=path, why=why),
+        _("{path} cannot be read as a video: {why}.").format(path=name, why=why),
         _("Expected a video such as MP4, MOV, MKV, WebM or AVI."),
         _("Check whether another program can play it; if the copy is incomplete, copy it again."),
     )

@@ -64,11 +64,24 @@ class FileCoverage:
 
 
 @dataclass(eq=False)
+class ConnectionLoss:
+    """What a stream from an address missed: how often its connection broke, for how long, and whether for good."""
+
+    count: int = 0
+    seconds: float = 0.0
+    is_final: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as a dict that ``json`` can write."""
+        return {"times": self.count, "seconds": round(self.seconds, 3), "for_good": self.is_final}
+
+
+@dataclass(eq=False)
 class VideoResult:
     """The summary of one video, filled while it is processed.
 
     ``seconds`` is the time of the last frame; ``broken_count`` the packets and frames left out as damaged; ``coverage``
-    what of the file could be read;
+    what of the file could be read; ``loss`` what of a stream was missed;
     ``dropped_audio`` the codec of an audio track that could not be copied. By class id: ``max_counts`` is the largest
     number on one frame, ``track_counts`` the number of tracks. ``crossing_counts`` is by line, class id and direction,
     ``stay_counts`` by zone and class id, ``zone_seconds`` the total length of all stays in a zone.
@@ -79,6 +92,7 @@ class VideoResult:
     frame_count: int = 0
     broken_count: int = 0
     coverage: FileCoverage = field(default_factory=FileCoverage)
+    loss: ConnectionLoss = field(default_factory=ConnectionLoss)
     seconds: float = 0.0
     dropped_audio: str = ""
     max_counts: Counter[int] = field(default_factory=Counter)
@@ -98,6 +112,7 @@ class VideoResult:
             "broken": self.broken_count,
             "cut": self.coverage.is_truncated and self.coverage.is_read_to_end,
             "file": self.coverage.to_dict(),
+            "disconnected": self.loss.to_dict(),
             "seconds": round(self.seconds, 3),
             "most": {names[class_id]: count for class_id, count in sorted(self.max_counts.items())},
             "tracks": {names[class_id]: count for class_id, count in sorted(self.track_counts.items())},

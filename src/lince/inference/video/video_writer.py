@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from lince import fileio
 from lince.inference.video.frames import Frame
-from lince.inference.video.video_reader import VideoReader
+from lince.inference.video.video_reader import FILE_OPTIONS, VideoReader
 
 _CODEC = "libx264"
 _CODEC_OPTIONS = {"preset": "veryfast", "crf": "23"}
@@ -135,7 +135,7 @@ def open_video_writer(path: Path, reader: VideoReader, with_audio: bool = True) 
         container = stack.enter_context(av.open(str(temp_path), "w", format="mp4", options={"movflags": "+faststart"}))
         writer = VideoWriter(container, reader)
         if with_audio and not reader.is_live:
-            source = stack.enter_context(av.open(reader.path))
+            source = stack.enter_context(av.open(reader.path, options=FILE_OPTIONS))
             if source.streams.audio:
                 writer.copy_audio(source, reader)
         yield writer
