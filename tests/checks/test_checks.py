@@ -473,7 +473,7 @@ def test_labels_cannot_be_compared_without_classes(awkward):
 def test_labels_are_compared_only_when_a_network_is_named(awkward, monkeypatch):
     asked = []
 
-    def doubt_the_third(data, feature_model, _progress):
+    def doubt_the_third(data, feature_model, *_others):
         asked.append(feature_model)
         one = np.array([1.0])
         return label_errors.LabelErrors(np.array([2]), np.array([1]), 1 - one, one)

@@ -31,6 +31,7 @@ from lince.number_format import format_percent
 from lince.progress import SILENT, Progress
 from lince.training.classification import features
 from lince.training.classification.heads import logistic
+from lince.training.classification.heads.folds import assign_grouped_folds
 
 WRONG_LABEL_CODE = "wrong-label"
 NUM_FOLDS = 5
@@ -62,7 +63,7 @@ def check_label_errors(context: CheckContext) -> list[CheckFinding]:
     if context.feature_model is None:
         return []
     dataset = context.dataset
-    errors = find_label_errors(dataset, context.feature_model, context.progress)
+    errors = find_label_errors(dataset, context.feature_model, context.progress, context.groups.related_ids)
     finding_text = FindingText(
         Severity.WARNING,
         _("Probable label errors"),
@@ -89,11 +90,17 @@ def check_label_errors(context: CheckContext) -> list[CheckFinding]:
     return make_findings(WRONG_LABEL_CODE, finding_text, examples, len(errors.rows))
 
 
-def find_label_errors(dataset: Dataset, feature_model: FeatureModel, progress: Progress = SILENT) -> LabelErrors:
+def find_label_errors(
+    dataset: Dataset,
+    feature_model: FeatureModel,
+    progress: Progress = SILENT,
+    groups: NDArray[np.int64] | None = None,
+) -> LabelErrors:
     """Return the suspected label errors among the images of ``dataset`` that have a class.
 
     Features are read from the cache of training where they are there already. Classes with fewer than
-    ``MIN_CLASS_IMAGES`` images and images that cannot be opened are left out. The result is the same each time.
+    ``MIN_CLASS_IMAGES`` images and images that cannot be opened are left out. Images with the same number in ``groups``
+    (N,), such as copies, are predicted by a head that was fitted on none of them. The result is the same each time.
 
     Raise ``UsageError`` when fewer than two classes have enough images, as in a dataset that only has objects.
     """
@@ -114,7 +121,14 @@ def find_label_errors(dataset: Dataset, feature_model: FeatureModel, progress: P
     trusted = np.ones(len(given), np.bool_)
     with progress.open_stage(_("Checking the labels"), 2 * NUM_FOLDS) as stage:
         for _round in range(2):
-            probabilities = predict_out_of_fold(features_of_rows, given, len(class_ids), trusted, stage.advance)
+            probabilities = predict_out_of_fold(
+                features_of_rows,
+                given,
+                len(class_ids),
+                trusted,
+                stage.advance,
+                None if groups is None else groups[rows],
+            )
             confident, _joint = compute_confident_joint(probabilities, given, trusted)
             trusted = _trust_small_classes(given, (confident < 0) | (confident == given), len(class_ids))
     return _rank_label_errors(rows, class_ids, given, probabilities, confident)
@@ -126,16 +140,20 @@ def predict_out_of_fold(
     class_count: int,
     trusted: NDArray[np.bool_],
     advance: Callable[[], None],
+    groups: NDArray[np.int64] | None = None,
 ) -> FloatArray:
     """Return class probabilities, float64 (N, C), of ``embeddings`` (N, D), each by a head not fitted on it.
 
     ``labels`` (N,) are class ids below ``class_count`` (C). There are ``NUM_FOLDS`` stratified folds; only rows that
-    are ``trusted`` (N,) are used for fitting, but all are predicted. ``advance`` is called after each fold.
+    are ``trusted`` (N,) are used for fitting, but all are predicted. ``advance`` is called after each fold. Rows with
+    the same number in ``groups`` (N,) are in one fold.
     """
     # The first fit only chooses the regularisation; its weights are cleared, because they have seen every fold.
-    first = logistic.fit(embeddings[trusted], labels[trusted], class_count, seed=0)
+    first = logistic.fit(
+        embeddings[trusted], labels[trusted], class_count, seed=0, groups=None if groups is None else groups[trusted]
+    )
     blank = replace(first, weight=np.zeros_like(first.weight), bias=np.zeros_like(first.bias))
-    folds = _assign_folds(labels)
+    folds = assign_grouped_folds(labels, NUM_FOLDS, 0, groups)
     probabilities = np.empty((len(labels), class_count))
     for fold in range(NUM_FOLDS):
         in_training = (folds != fold) & trusted
@@ -207,12 +225,3 @@ def _compute_features(
     computed = features.compute_features(dataset.select(rows), backbone.network_path, spec, progress)
     kept = np.array([i for i in range(len(rows)) if i not in computed.rejected], np.int64)
     return rows[kept], computed.embeddings
-
-
-def _assign_folds(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a fold number for each image, int64 (N,): stratified by class, random with a fixed seed."""
-    order = np.random.default_rng(0).permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    folds = np.empty(len(labels), np.int64)
-    folds[order] = np.arange(len(labels)) % NUM_FOLDS
-    return folds

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lince.training.classification.heads.folds import assign_grouped_folds
+
 Floats = NDArray[np.float32]
 ObjectiveFunction = Callable[[Floats], tuple[NDArray[np.float64], Floats]]
 Preconditioner = Callable[[Floats], Floats]
@@ -86,15 +88,17 @@ class FeatureScaler:
         return raw, np.asarray(bias - raw @ self.mean, np.float32)
 
 
-def fit(features: Floats, labels: NDArray[np.int64], classes: int, seed: int) -> LinearHead:
+def fit(
+    features: Floats, labels: NDArray[np.int64], classes: int, seed: int, groups: NDArray[np.int64] | None = None
+) -> LinearHead:
     """Return the head fitted on ``features`` float32 (N, D) and ``labels`` (N,), class ids in 0..``classes`` - 1.
 
     The penalty of least cross-validated log loss is chosen; the fit on all rows starts from its mean weights over the
-    folds. ``seed`` determines the folds.
+    folds. ``seed`` determines the folds; rows with the same number in ``groups`` (N,), such as copies, are in one fold.
     """
     scaler = FeatureScaler.fit(features)
     scaled = scaler.transform(features)
-    cv_losses, start_weights = cross_validate(scaled, labels, classes, seed)
+    cv_losses, start_weights = cross_validate(scaled, labels, classes, seed, groups)
     penalty = min(cv_losses, key=lambda key: cv_losses[key])
     flat = _solve(scaled, labels, classes, penalty, start_weights[penalty])
     return LinearHead(*_unfold_weights(flat, classes, scaler), penalty, cv_losses)
@@ -113,13 +117,13 @@ def refit_linear_head(features: Floats, labels: NDArray[np.int64], head: LinearH
 
 
 def cross_validate(
-    scaled: Floats, labels: NDArray[np.int64], classes: int, seed: int
+    scaled: Floats, labels: NDArray[np.int64], classes: int, seed: int, groups: NDArray[np.int64] | None = None
 ) -> tuple[dict[float, float], dict[float, Floats]]:
     """Return, by penalty, the mean held-out log loss over stratified folds and the mean weights (1, K * (D + 1)).
 
     The solutions are approximate (few iterations): enough to rank the penalties and to start the final fit.
     """
-    folds = _assign_folds(labels, seed)
+    folds = assign_grouped_folds(labels, CV_FOLDS, seed, groups)
     masks = np.repeat(folds[:, None] != np.arange(CV_FOLDS)[None, :], len(L2_PENALTIES), axis=1)
     problem = _PenalisedLosses(scaled, labels, classes, masks, np.tile(np.array(L2_PENALTIES), CV_FOLDS))
     flat = minimise_lbfgs(
@@ -317,15 +321,3 @@ def _unfold_weights(flat: Floats, classes: int, scaler: FeatureScaler) -> tuple[
     """Return the weight (K, D) and bias (K,) for raw features of a solution (1, K * (D + 1)) on scaled ones."""
     weights = flat.reshape(classes, -1)
     return scaler.unfold_weights(weights[:, :-1], weights[:, -1])
-
-
-def _assign_folds(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the fold (N,), 0 to ``CV_FOLDS`` - 1, of each row, stratified by class.
-
-    Rows are shuffled by ``seed``, then the rows of each class are dealt to the folds in turn.
-    """
-    order = np.random.default_rng(seed).permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    folds = np.empty(len(labels), np.int64)
-    folds[order] = np.arange(len(labels)) % CV_FOLDS
-    return folds

@@ -55,8 +55,11 @@ def fit_head(context: RecipeContext) -> ClassifierHead:
     """Return the head that the configuration requests (``linear`` or ``mlp``), fitted on the training images alone."""
     features, _backbone = _require_features(context)
     train_features, labels = features.embeddings[context.train_rows], context.get_labels(context.train_rows)
-    fit_function = mlp.fit if context.config.head == "mlp" else logistic.fit
-    return fit_function(train_features, labels, len(context.dataset.classes), context.config.seed)
+    arguments = train_features, labels, len(context.dataset.classes), context.config.seed
+    if context.config.head == "mlp":
+        return mlp.fit(*arguments)
+    groups = None if context.division is None else context.division.groups.related_ids[context.train_rows]
+    return logistic.fit(*arguments, groups)
 
 
 def refit_head(context: RecipeContext, head: ClassifierHead) -> ClassifierHead:
