@@ -373,7 +373,7 @@ def test_the_command_line_from_video_to_folder(awkward: Path, capsys: pytest.Cap
     assert main(arguments) == 2
     assert main(["predict", str(model), str(path), "--from", "0.4s", "--to", "0:00.8"]) == 0
     assert "10 frames processed" in capsys.readouterr().out
-    assert main(["predict", str(model), str(awkward), "--track"]) == 2
+    assert main(["predict", str(model), str(model), "--track"]) == 2, "a folder without videos"
     assert main(["predict", str(model), str(path), "--csv", "a.csv"]) == 2
 
 

@@ -6,7 +6,6 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any
 
-from lince.cli.options import parse_duration, parse_positive
 from lince.i18n import _
 from lince.inference.video.frames import FrameRange
 
@@ -32,6 +31,8 @@ def parse_frame_range(start: str | None, end: str | None, every: str | None) -> 
 
     ``every`` is a number of frames, or a duration such as ``0.5s``.
     """
+    from lince.cli.options import parse_duration, parse_positive  # noqa: PLC0415
+
     is_frame_count = every is None or every.isdecimal()
     return FrameRange(
         parse_timestamp(start) if start else 0.0,
@@ -43,6 +44,8 @@ def parse_frame_range(start: str | None, end: str | None, every: str | None) -> 
 
 def parse_timestamp(text: str) -> float:
     """Return the seconds in ``90s``, ``1:30`` or ``1:02:03.5``; raise ``UsageError`` for anything else."""
+    from lince.cli.options import parse_duration  # noqa: PLC0415
+
     match = re.fullmatch(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", text.strip(), re.ASCII)
     if not match:
         return parse_duration(text)

@@ -15,7 +15,6 @@ from lince.cli.task_commands import TaskCommands, VideoRunner
 from lince.errors import DataError, MissingExtraError, UsageError
 from lince.i18n import _
 from lince.inference.media import Media, VideoItem
-from lince.inference.video import video_folders
 
 VIDEOS_FOLDER = "videos"  # in the folder of ``--save``, where there are several videos, or photos too
 
@@ -68,6 +67,8 @@ def _run_all(
     missing: MissingExtraError | None,
 ) -> tuple[list[tuple[str, tuple[dict[str, Any], list[str]]]], list[RejectedItem]]:
     """Return the name, the document and the lines of each video, and those that could not be read, which are told."""
+    from lince.inference.video import video_folders  # noqa: PLC0415
+
     told, rejected = [], []
     folders = video_folders.name_folders(videos, folder and folder / VIDEOS_FOLDER)
     for item, target in zip(videos, folders, strict=True):

@@ -170,6 +170,7 @@ class VideoReader:
         """
         if self.is_live:  # nothing waits for the next packet
             yield from self._iter_demuxed()
+            yield self._make_flush_packet()
             return
         held: av.Packet[VideoStream] | None = None
         for packet in self._iter_demuxed():
@@ -181,9 +182,13 @@ class VideoReader:
             self.broken_count += 1
         elif held is not None:
             yield held
+        yield self._make_flush_packet()
+
+    def _make_flush_packet(self) -> av.Packet[VideoStream]:
+        """Return the packet with which the decoder gives the frames that it still holds."""
         flush = cast("av.Packet[VideoStream]", av.Packet())
         flush.stream, flush.time_base = self._stream, self.time_base
-        yield flush
+        return flush
 
     def _iter_demuxed(self) -> Iterator[av.Packet[VideoStream]]:
         """Yield the packets with content, up to the end or to where the file is damaged beyond reading."""
