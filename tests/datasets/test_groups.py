@@ -249,6 +249,9 @@ def test_a_table_that_cannot_be_used_is_refused(photos: Path, text: str, said: s
     (photos / "splits.csv").write_text(text, "utf-8")
     with pytest.raises(DataError, match=said):
         open_dataset(photos)
+    (photos / "splits.csv").unlink()  # as the message says: remove it, and split again
+    lince.split(photos)
+    assert (open_dataset(photos).splits >= 0).any()
 
 
 @settings(max_examples=60, deadline=None)

@@ -118,6 +118,35 @@ def test_a_file_of_supervisely_alone(awkward: Path) -> None:
     assert (found(table), table.rejected) == ({"img/a.png": [("gato", [1, 2, 3, 4])]}, ())
 
 
+def test_tags_of_whole_photos_are_classes_where_no_object_is_marked(awkward: Path) -> None:
+    value = {"description": "", "tags": [{"name": "raza", "value": "siamés"}], "size": {}, "objects": []}
+    files: dict[str, Any] = {f"ds/img/{name}.png": None for name in "abcde"}
+    documents = {"a": supervisely(tags=("gato", "train")), "b": supervisely(tags=("perro", "gato")), "c": value,
+                 "d": supervisely(tags=("perro", "perro")), "e": supervisely()}  # fmt: skip
+    put(awkward, {**files, **{f"ds/ann/{name}.png.json": one for name, one in documents.items()}})
+    table = open_table(awkward)
+    classes = [table.classes.names[i] for i in table.class_ids]
+    assert (table.objects, list(zip(table.names, classes, strict=True))) == (
+        None, [("ds/img/a.png", "gato"), ("ds/img/c.png", "siamés"), ("ds/img/d.png", "perro")],
+    )  # fmt: skip
+    assert table.splits.tolist() == [TRAIN, UNASSIGNED, UNASSIGNED]
+    assert [(one.path, one.kind) for one in table.rejected if one.kind != "unlabelled"] == [
+        ("ds/ann/b.png.json", "several-classes"), ("ds/ann/e.png.json", "no-class"),
+    ]  # fmt: skip
+
+
+def test_tags_of_whole_photos_beside_objects_are_told_once(awkward: Path) -> None:
+    files: dict[str, Any] = {f"ds/img/{name}.png": None for name in "abc"}
+    boxed = supervisely(shape("rectangle", [1, 1], [9, 9]), tags=("noche",))
+    documents = {"a": boxed, "b": supervisely(tags=("noche",)), "c": supervisely()}
+    put(awkward, {**files, **{f"ds/ann/{name}.png.json": one for name, one in documents.items()}})
+    table = open_table(awkward)
+    assert (sorted(table.names), table.class_ids.tolist()) == ([f"ds/img/{name}.png" for name in "abc"], [-1] * 3)
+    [item_] = table.rejected
+    assert (item_.path, item_.kind) == ("ds/ann/a.png.json", "reduced")
+    assert "2 files have one" in item_.reason
+
+
 # VoTT
 
 
@@ -211,6 +240,25 @@ def test_subsets_of_datumaro(awkward: Path) -> None:
     assert len(table.objects.get_polygons(1)) == 2
     assert table.objects.masks[2] == rle.encode(mask)
     assert kinds(table) == ["row", "class", "empty", "no-class", "row", "row", "no-image"]
+
+
+def test_a_box_around_polygons_of_its_group_is_no_object_of_its_own(awkward: Path) -> None:
+    part = [10, 10, 20, 10, 20, 20]
+    grouped = [
+        drawn("bbox", bbox=[10, 10, 10, 10], group=1), drawn("polygon", points=part, group=1),
+        drawn("bbox", bbox=[50, 10, 9, 9], group=1), drawn("bbox", 0, bbox=[10, 10, 10, 10], group=1),
+        drawn("bbox", bbox=[10, 10, 10, 10], group=2), drawn("bbox", bbox=[10, 10, 10, 10]),
+    ]  # fmt: skip
+    put(awkward, {"images/default/a.png": None, "annotations/default.json": datumaro(item("a", *grouped))})
+    table = open_table(awkward)
+    same = [10, 10, 20, 20]
+    outline, others = ("gato", same), [("gato", [50, 10, 59, 19]), ("zorro", same), ("gato", same), ("gato", same)]
+    assert found(table) == {"images/default/a.png": [outline, *others]}
+    assert table.objects is not None
+    assert [len(table.objects.get_polygons(i)) for i in range(5)] == [1, 0, 0, 0, 0]
+    assert [(one.path, one.kind, one.reason[:7]) for one in table.rejected] == [
+        ("annotations/default.json#/items/0/annotations/0", "reduced", "1 boxes")
+    ]
 
 
 def test_a_subset_of_classified_photos(awkward: Path) -> None:

@@ -18,7 +18,7 @@ from lince.errors import DataError, UsageError
 from lince.formats.format_detector import open_table
 from lince.formats.masks import png
 from lince.inference.sources import find_images
-from lince.splits import TRAIN, VAL
+from lince.splits import TRAIN, UNASSIGNED, VAL
 from lince.storage.archive_names import find_name_encoding
 
 PHOTO = images.encode_png(np.zeros((40, 80, 3), np.uint8))
@@ -127,6 +127,17 @@ def test_photos_that_a_coco_file_calls_otherwise_are_told(awkward: Path, referen
     assert list(table.names) == ["fotos/a.png"]
     assert [item.kind for item in table.rejected] == (["assumed"] if told else [])
     assert all(told in item.reason and ": 1, such as" in item.reason for item in table.rejected)
+
+
+def test_an_outline_in_one_list_is_one_ring(awkward: Path) -> None:
+    outline = [10, 5, 40, 5, 40, 25]
+    for segmentation in (outline, [outline]):
+        table = open_table(put(awkward, {"a.png": PHOTO, "l.json": coco([{"id": 1, "segmentation": segmentation}])}))
+        assert table.objects is not None
+        assert [ring.tolist() for ring in table.objects.get_polygons(0)] == [[[10, 5], [40, 5], [40, 25]]]
+    for wrong in ([1, 2, 3, 4], [1, 2, 3, 4, 5, "6"], [1, 2, 3, 4, 5]):
+        with pytest.raises(UsageError, match=r"l\.json#/annotations/0"):
+            open_table(put(awkward, {"l.json": coco([{"id": 1, "segmentation": wrong}])}))
 
 
 def test_two_categories_of_one_name_are_one_class(awkward: Path) -> None:
@@ -265,9 +276,17 @@ def test_a_table_called_as_a_split_file_is_not_taken_for_one(awkward: Path) -> N
     put(awkward, {"gato/1.png": PHOTO, "perro/1.png": PHOTO})
     put(awkward, {"splits.csv": "filename,class,fold\ngato/1.png,gato,0\n"})
     assert len(open_dataset(awkward)) == 2
-    put(awkward, {"splits.csv": "file;split\ngato/1.png;train\n"})  # lince's own, saved by a spreadsheet
-    with pytest.raises(DataError, match=r"splits\.csv:1"):
-        open_dataset(awkward)
+    for own in ("filename,split\ngato/1.png,train\n", "foto;raza\na;b\n", "file,split,class\na,train,x\n", "a,b,c\n"):
+        put(awkward, {"splits.csv": own})
+        dataset = open_dataset(awkward)
+        assert (len(dataset), dataset.splits.tolist()) == (2, [UNASSIGNED] * 2)
+        assert main(["split", str(awkward), "--test", "0.5", "--val", "0"]) == 2
+        assert (awkward / "splits.csv").read_text() == own
+    # Those of lince, saved by a spreadsheet or damaged, are not passed over.
+    for damaged in ("file;split\ngato/1.png;train\n", "gato/1.png,train\n", "file,split\ngato/1.png\n"):
+        put(awkward, {"splits.csv": damaged})
+        with pytest.raises(DataError, match=r"splits\.csv:\d"):
+            open_dataset(awkward)
 
 
 def test_paths_may_stand_around_options(awkward: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,8 @@ def test_known_formats_are_named_with_a_remedy(name: str, awkward: Path) -> None
         (awkward / path).write_bytes(data)
     with pytest.raises(LinceError, match=rf"{name}: .*{said}"):
         open_table(awkward)
+    with pytest.raises(LinceError, match=said.partition(r" \(")[0]):
+        open_table(awkward / name)
     (awkward / "boxes.csv").write_text("filename,class,xmin,ymin,xmax,ymax\na.png,x,1,2,3,4\n")
     assert list(open_table(awkward).names) == ["images/a.png"]
 
@@ -119,3 +121,20 @@ def test_a_table_in_a_folder_names_the_photos_beside_it_first(awkward: Path) -> 
     rows = "".join(f"images/{number:03}.png,{'ab'[number % 2]}\n" for number in range(12))
     (awkward / "set" / "labels.csv").write_text("file,class\n" + rows)
     assert list(open_table(awkward).names) == [f"set/images/{number:03}.png" for number in range(12)]
+
+
+def test_a_spreadsheet_named_alone_is_told_to_be_saved_as_csv(awkward: Path) -> None:
+    put_numbers(awkward, "fotos")
+    for name in ("labels.xlsx", "notas.xls", "otra.ods"):
+        (awkward / name).write_bytes(b"PK")
+        with pytest.raises(LinceError, match=rf"{name}: a spreadsheet \(save it as CSV\)"):
+            open_table(awkward / name)
+
+
+def test_a_table_of_ones_own_that_is_called_splits_is_named_and_read_under_the_name_that_is_told(awkward: Path) -> None:
+    (awkward / "a.png").write_bytes(PHOTO)
+    (awkward / "splits.csv").write_text("filename,class\na.png,cat\n")
+    with pytest.raises(LinceError, match=r"splits\.csv: a table called as .*\(rename it to labels\.csv to read it\)"):
+        open_table(awkward)
+    (awkward / "splits.csv").rename(awkward / "labels.csv")
+    assert open_table(awkward).classes.names == ("cat",)

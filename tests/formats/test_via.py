@@ -186,10 +186,18 @@ def test_the_class_is_in_the_attribute_whose_name_says_so(awkward: Path) -> None
 def test_unclear_attributes_are_asked_about_and_the_remedy_works(awkward: Path) -> None:
     photos(awkward, "a.png")
     path = save(awkward / "x.json", record("a.png", region(RECT, raza="siamés", color="gris")))
-    with pytest.raises(AmbiguousError, match=r"color, raza"):
+    with pytest.raises(AmbiguousError, match=r"color, raza"):  # they differ
         open_table(awkward)
     path.write_text(path.read_text("utf-8").replace("raza", "class"), "utf-8")
     assert found(open_table(awkward)) == {"a.png": [("siamés", [10, 5, 40, 25])]}
+
+
+def test_attributes_that_always_agree_are_one(awkward: Path) -> None:
+    photos(awkward, "a.png")
+    marks = [region(RECT, inseto="kudzu", insect="kudzu"), region(RECT), region(POLYGON, inseto="x", insect="x")]
+    table = open_table(save(awkward / "x.json", record("a.png", *marks)))
+    assert [name for name, _box in found(table)["a.png"]] == ["kudzu", "x"]
+    assert [kind for _path, _line, kind in faults(table)] == ["no-class"]
 
 
 def test_attributes_of_files_are_classes_of_images(awkward: Path) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lince import fileio, images, outputs
 from lince.api.data_source import DataSource, open_data
 from lince.augmentation import Policy, preview
+from lince.datasets import Dataset
+from lince.errors import DataError
+from lince.fileio import quote_path
+from lince.i18n import _
 from lince.preprocess import PreprocessSpec
 from lince.progress import SILENT, Progress
 from lince.training.classification.defaults import measure_native_side
@@ -28,22 +34,47 @@ def augment(  # noqa: PLR0913
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Path:
-    """Write a contact sheet of ``count`` images, each in a row with ``copies`` augmented copies, and return its path.
+    """Write a contact sheet of up to ``count`` images, each in a row with ``copies`` augmented copies; return its path.
 
     ``policy`` is the name of a policy or a list of operations, such as ``rotation 15, zoom 0.1``. ``size`` is the side
     of each picture in pixels; by default that of the images, 224 at most. The images are chosen, and altered, at random
-    with ``seed``. The suffix of ``out`` decides between PNG and JPEG.
+    with ``seed``; one that cannot be read is named to ``progress``, and another is taken. The suffix of ``out`` decides
+    between PNG and JPEG.
 
-    Raises ``UsageError`` for an unknown policy or operation and where a picture that lince did not write so is there
-    already, and what ``lince.open`` raises.
+    Raises ``DataError`` where no image can be read, ``UsageError`` for an unknown policy or operation and where a
+    picture that lince did not write so is there already, and what ``lince.open`` raises.
     """
     target = outputs.require_output_file(out, outputs.SHEET, overwrite=overwrite, sources=[data])
     parsed_policy = Policy.parse(policy)
     dataset = open_data(data, progress)
-    rows = np.random.default_rng(seed).permutation(len(dataset))[:count]
+    rows = np.random.default_rng(seed).permutation(len(dataset)).tolist()
     side = size or min(MAX_PREVIEW_SIDE, measure_native_side(dataset))
-    originals = [dataset.images.read_image(int(row), (side, side)) for row in rows]
+    originals = _read_images(dataset, rows, count, side, progress)
     sheet = preview.render_preview_sheet(originals, parsed_policy, seed, copies, PreprocessSpec(side, side))
     fileio.write_bytes(target, images.encode_by_suffix(sheet, target.suffix))
     outputs.record_output(target, outputs.SHEET)
     return target
+
+
+def _read_images(
+    dataset: Dataset, rows: Sequence[int], count: int, side: int, progress: Progress
+) -> list[NDArray[np.uint8]]:
+    """Return the first ``count`` images of ``rows`` that can be read, uint8 (H, W, 3), decoded for ``side`` pixels.
+
+    The others are named to ``progress``. Raise ``DataError`` where none can be read.
+    """
+    found: list[NDArray[np.uint8]] = []
+    for row in rows:
+        if len(found) == count:
+            break
+        try:
+            found.append(dataset.images.read_image(row, (side, side)))
+        except DataError as error:
+            progress.show_message(_("Left out: {problem}").format(problem=error.problem))
+    if not found:
+        raise DataError(
+            _("None of the {count:,} images of {root} can be read.").format(count=len(rows), root=dataset.root),
+            "",
+            _("{command} says what is wrong with each.").format(command=f"lince check {quote_path(dataset.root)}"),
+        )
+    return found

@@ -44,8 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Draw the preview and print its path.
 
-    The JSON document has ``picture``, the path of the image, and ``augment``, the policy as given. By default the
-    policy is ``medium`` on six images with six copies each. Raises what ``lince.augment`` raises.
+    The JSON document has ``picture``, the path of the image, ``augment``, the policy as given, and ``used``, the
+    sentence of ``Dataset.summarise``, which is printed where photos were left out. By default the policy is ``medium``
+    on six images with six copies each. Raises what ``lince.augment`` raises.
     """
     outputs.require_output_file(arguments.out, outputs.SHEET, overwrite=arguments.overwrite, sources=[arguments.data])
     dataset = lince.open(arguments.data, **get_data_options(arguments), progress=console)
@@ -60,4 +61,6 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         overwrite=arguments.overwrite,
         progress=console,
     )
-    console.print_result({"picture": str(path), "augment": arguments.augment}, [_("Written: {path}").format(path=path)])
+    used = dataset.summarise()
+    record = {"picture": str(path), "augment": arguments.augment, "used": used}
+    console.print_result(record, [*([used] if dataset.rejected else []), _("Written: {path}").format(path=path)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from lince import fileio
 from lince.datasets.dataset import Dataset
 from lince.errors import DataError
 from lince.formats.builders.classification_table import shorten_list
+from lince.formats.csv_headers import is_split_header
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.splits import SPLIT_WORDS, SPLITS, UNASSIGNED
@@ -25,7 +25,6 @@ FILE_NAME = SPLIT_FILE
 _MAX_BYTES = 2**30  # larger files are refused
 _HEADER = ["file", "split"]
 _MAX_HEADER_BYTES = 4096
-_CLASS_HEADERS = frozenset({"class", "label", "category", "clase", "etiqueta", "categoria", "categoría", "classe"})
 
 
 def write_split_file(path: Path, dataset: Dataset, folds: NDArray[np.int8] | None = None) -> None:
@@ -48,16 +47,19 @@ def write_split_file(path: Path, dataset: Dataset, folds: NDArray[np.int8] | Non
 def apply_split_file_if_present(dataset: Dataset, progress: Progress = SILENT) -> Dataset:
     """Return ``dataset`` with the split in the file beside it; unchanged when there is none.
 
-    A file of that name with a column of classes is somebody's own table: it is reported to ``progress`` and not used.
-    Raise ``DataError`` as ``apply_split_file`` does.
+    A file of that name whose columns are those of somebody's own table, such as classes, is
+    reported to ``progress`` and not used. Raise ``DataError`` as ``apply_split_file`` does.
     """
     path = dataset.root / FILE_NAME
     if not path.is_file():
         return dataset
     with path.open("rb") as stream:
         header = stream.readline(_MAX_HEADER_BYTES).decode("utf-8-sig", "replace")
-    if _CLASS_HEADERS.intersection(cell.strip().strip('"').lower() for cell in re.split(r"[,;\t]", header)):
-        text = _("{path} is not a file of lince split (no columns {names}): not used. Rename it if it holds labels.")
+    if not is_split_header(header):
+        text = _(
+            "{path} is not a file of lince split (no columns {names}): not used. Rename it if it holds labels; if it "
+            "holds splits, call its columns {names}."
+        )
         progress.show_message(text.format(path=path, names=",".join(_HEADER)))
         return dataset
     return apply_split_file(dataset, path, progress)
@@ -79,7 +81,7 @@ def apply_split_file(dataset: Dataset, path: Path, progress: Progress = SILENT) 
                 path=path, count=len(names), root=dataset.root
             ),
             _("Expected their names, such as {name}.").format(name=names[0] if names else ""),
-            _("Split the data again with lince split, or remove the file."),
+            _("Remove the file, and split the data again with lince split."),
         )
     progress.show_message(_("Split read from {path}.").format(path=path))
     for leftover_names, make_text in ((missing, _missing_text), (list(split_by_name), _unknown_text)):
@@ -117,7 +119,7 @@ def _split_file_error(path: Path, line: int, reason: str) -> DataError:
     return DataError(
         _("{path}:{line}: {reason}.").format(path=path, line=line, reason=reason),
         _("Expected a file and train, val or test on each line."),
-        _("Split the data again with lince split, or correct the line."),
+        _("Correct the line, or remove the file and split the data again with lince split."),
     )
 
 

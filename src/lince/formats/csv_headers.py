@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
@@ -28,6 +29,20 @@ def normalise_header(name: str) -> str:
     folded = name.strip().strip('"').lower().replace(" ", "_").replace("-", "_")
     decomposed = unicodedata.normalize("NFKD", folded)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def is_split_header(line: str) -> bool:
+    """Whether ``line``, the first of a file called ``splits.csv``, may be of one that ``lince split`` wrote.
+
+    A table of somebody's own has a column of classes, another word for the file, or more columns.
+
+    >>> is_split_header("file;split"), is_split_header("file,class"), is_split_header("filename,split")
+    (True, False, False)
+    """
+    names = [normalise_header(cell) for cell in re.split(r"[,;\t]", line)]
+    if names[0] == "file" and names[1:2] == ["split"]:
+        return {*names[2:]} <= {"fold", ""}
+    return len(names) < 3 and names[0] not in FILE_HEADERS and {*names}.isdisjoint(CLASS_HEADERS)
 
 
 def is_label_studio_header(names: Collection[str]) -> bool:

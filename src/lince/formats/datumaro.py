@@ -1,23 +1,27 @@
 """Reads Datumaro: ``annotations/SUBSET.json`` with all images of a subset, photos in ``images/SUBSET``.
 
-Polygons of one group and class are one object of several rings, as in Datumaro's own export to COCO. A subset is a
-split where it is called so. A label of an image as a whole is its class.
+Polygons of one group and class are one object of several rings, and a box in their group is theirs, as in Datumaro's
+own export to COCO. A subset is a split where it is called so. A label of an image as a whole is its class.
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from lince.annotations import CROWD, DIFFICULT, OCCLUDED, TRUNCATED
 from lince.errors import DataError
 from lince.formats.builders.entry_table import EntryTableBuilder, ImageEntry
-from lince.formats.builders.object_table import compute_bounding_box
+from lince.formats.builders.object_table import Box, compute_bounding_box
 from lince.formats.builders.shapes import Shape, are_coordinates, make_ellipse, make_polygon
 from lince.formats.coco.annotation import parse_mask
 from lince.formats.format import Capability, Format
 from lince.formats.table import LabelTable, ReadOptions
+from lince.geometry import compute_iou
 from lince.i18n import _
 from lince.parsing.json_reader import (
     JsonNode,
@@ -34,7 +38,19 @@ from lince.storage.tree import DataLocation, FileTree, get_file_stem
 
 NAME = "datumaro"
 _MAX_PROBES = 64
+_MIN_IOU = 0.5  # of a box and the outline of its group, for both to be one object
 _FLAGS = {"occluded": OCCLUDED, "truncated": TRUNCATED, "difficult": DIFFICULT, "is_crowd": CROWD}
+
+
+@dataclass(frozen=True)
+class _GroupedShape:
+    """A shape with its class, place, flags, and group, which is ``None`` for none."""
+
+    class_name: str
+    shape: Shape
+    path: str
+    flags: int
+    group: tuple[str, int | str] | None
 
 
 def detect(location: DataLocation) -> str | None:
@@ -130,8 +146,8 @@ def _are_records(nodes: Sequence[JsonNode]) -> bool:
 def _add_objects(
     table: EntryTableBuilder, row: int, nodes: Sequence[JsonNode], names: Sequence[str], size: tuple[int, int]
 ) -> None:
-    """Add the objects of an image; polygons of one group and class are joined."""
-    found: list[tuple[str, Shape, str, int]] = []
+    """Add the objects of an image; polygons of one group and class are joined, and boxes around them left out."""
+    found: list[_GroupedShape] = []
     places: dict[tuple[str, Any], int] = {}
     for node in nodes:
         try:
@@ -143,17 +159,41 @@ def _add_objects(
             table.reject_value(error, row)
             continue
         group = node.value.get("group")
-        key = (class_name, group) if group and isinstance(group, (int, str)) and shape.rings else None
-        if key is not None and key in places:
+        key = (class_name, group) if group and isinstance(group, (int, str)) and not shape.mask else None
+        if shape.rings and key is not None and key in places:
             first = found[places[key]]
-            rings = [*first[1].rings, *shape.rings]
-            found[places[key]] = class_name, Shape(compute_bounding_box(rings), rings), first[2], first[3]
+            rings = [*first.shape.rings, *shape.rings]
+            found[places[key]] = replace(first, shape=Shape(compute_bounding_box(rings), rings))
             continue
-        if key is not None:
+        if shape.rings and key is not None:
             places[key] = len(found)
-        found.append((class_name, shape, node.path, _parse_flags(node)))
-    for class_name, shape, path, flags in found:
-        table.add_object(row, class_name, shape, path, flags=flags)
+        found.append(_GroupedShape(class_name, shape, node.path, _parse_flags(node), key))
+    _add_grouped(table, row, found, {key: found[place] for key, place in places.items()})
+
+
+def _add_grouped(
+    table: EntryTableBuilder,
+    row: int,
+    found: Sequence[_GroupedShape],
+    outlines: Mapping[tuple[str, Any], _GroupedShape],
+) -> None:
+    """Add ``found`` without the boxes that stand around the outline of their group in ``outlines``, which are told."""
+    boxes = []
+    for one in found:
+        outline = outlines.get(one.group) if one.group is not None else None
+        if outline is None or one.shape.rings or not _coincide(one.shape.box, outline.shape.box):
+            table.add_object(row, one.class_name, one.shape, one.path, flags=one.flags)
+        else:
+            boxes.append(one)
+    if boxes:
+        reason = _("{count} boxes stand around polygons of their group, which are read").format(count=len(boxes))
+        table.builder.reject(boxes[0].path, reason, kind="reduced")
+
+
+def _coincide(box: Box, other: Box) -> bool:
+    """Whether two boxes are those of one object."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(compute_iou(np.array([box]), np.array([other]))[0, 0] >= _MIN_IOU)
 
 
 def _find_class_name(node: JsonNode, names: Sequence[str]) -> str:

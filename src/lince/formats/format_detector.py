@@ -157,7 +157,7 @@ def _require_clear_folders(location: DataLocation) -> None:
 
 
 def _unknown_format_error(location: DataLocation) -> UsageError:
-    unread = [] if location.file else find_unread_labels(location.tree)
+    unread = find_unread_labels(location.tree, location.file)
     if unread:
         return UsageError(
             _("{path} contains labels that lince cannot use as they are:").format(path=location.path)

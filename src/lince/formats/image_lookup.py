@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from lince import images
 from lince.annotations import RejectedItem
 from lince.errors import DataError
+from lince.formats.image_guesses import ImageGuesses, compare_names, fold_name, loosen_stem, strip_upload_code
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.splits import UNASSIGNED, infer_split_from_folders
@@ -31,9 +30,6 @@ _HEADER_BYTES = 65_536  # enough for nearly every header
 _BATCH = 1024
 _MAX_IMAGE_BYTES = 2**31
 _MIN_SHARE = 0.25  # of the images in a match's folder; a folder with fewer holds pictures of another kind, as a logo
-_UPLOAD_PREFIX = re.compile(
-    r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}[-_]|[0-9a-f]{32}[-_]|[0-9a-f]{8}-)(?=[^.])"
-)  # what labelling programs put before the name of a photo
 
 
 class ImageLookup:
@@ -46,8 +42,7 @@ class ImageLookup:
     def __init__(self, tree: FileTree, excluded_folders: frozenset[str] = frozenset()) -> None:
         self.tree = tree
         self._excluded_folders = excluded_folders
-        self._guess_counts: Counter[str] = Counter()
-        self._guess_examples: dict[str, tuple[str, str]] = {}
+        self._guesses = ImageGuesses()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -73,110 +68,93 @@ class ImageLookup:
         for name in dict.fromkeys((posixpath.normpath(posixpath.join(label_folder, path)), posixpath.normpath(path))):
             if (name in self._all_names or self._is_file_outside(name)) and self._is_image(name):
                 return name
-        same_names = self._by_name.get(posixpath.basename(path)) or self._by_folded_name.get(_fold(path)) or ()
+        same_names = self._by_name.get(posixpath.basename(path)) or self._by_folded_name.get(fold_name(path)) or ()
         match = _closest_match(path, same_names)
         if match is None or self._is_elsewhere(match, posixpath.dirname(path), label_folder, sidecar):
             return None
-        self._record_guess(image_reference, path, match)
         return match
 
-    def find_by_name_or_stem(self, image_reference: str, label_folder: str = "") -> str | None:
-        """Return the image that a table calls ``image_reference``; ``None`` when there is no single best one.
+    def find_by_name_or_stem(
+        self, image_reference: str, label_folder: str = "", *, sidecar: bool = False
+    ) -> str | None:
+        """Return the image that a label file calls ``image_reference``; ``None`` when there is no single best one.
 
         It is the one that ``find`` gives, else the one of that name apart from the suffix, else the one of that name
         apart from what an upload puts before it.
         """
         path = self._relative_to_root(normalise_path(image_reference))
-        name = self.find(image_reference, label_folder)
+        name = self.find(image_reference, label_folder, sidecar=sidecar)
         if name is not None or not path or "\0" in path:
             return name
-        has_suffix = scan.looks_like_image(path)
-        name = self.find_by_stem(posixpath.join(label_folder, path if has_suffix else f"{path}.jpg"))
-        if name is not None:
-            stem = posixpath.splitext(path)[0] if has_suffix else path
-            if has_suffix and _fold(stem) == _fold(posixpath.splitext(name)[0]):
-                self._count_guess("ending", image_reference, name)
-            else:
-                self._record_guess(image_reference, stem, posixpath.splitext(name)[0], name)
-            return name
-        name = self._find_upload(path, label_folder)
-        if name is not None:
-            self._count_guess("upload", image_reference, name)
-        return name
+        whole = path if scan.looks_like_image(path) else f"{path}.jpg"
+        return self.find_by_stem(posixpath.join(label_folder, whole)) or self._find_upload(path, label_folder)
 
-    def pop_guesses(self, label_file: str) -> list[RejectedItem]:
-        """Return a notice about ``label_file`` for each way in which it calls images otherwise than they are called.
+    def note_guess(self, image_reference: str, name: str, label_file: str = "", *, sidecar: bool = False) -> None:
+        """Remember the image ``name`` for ``pop_guesses`` where it is called otherwise than ``image_reference``.
 
-        They are about the images found since the last call.
+        ``sidecar`` says that ``label_file`` is of this image alone.
         """
-        texts = {
-            "case": _("photos found in another spelling: {count}, such as {reference}, which is not there; {name} is"),
-            "ending": _(
-                "photos found with another extension: {count}, such as {reference}, which is not there; {name} is"
-            ),
-            "folder": _("photos found in another folder: {count}, such as {reference}, which is not there; {name} is"),
-            "upload": _(
-                "photos found but for an upload's code: {count}, such as {reference}, which is not there; {name} is"
-            ),
-        }
-        notices = []
-        for kind, (reference, name) in self._guess_examples.items():
-            reason = texts[kind].format(count=self._guess_counts[kind], reference=reference[:200], name=name)
-            remedy = _("correct the names where another photo is meant")
-            notices.append(RejectedItem(label_file, reason, remedy, kind="assumed"))
-        self._guess_counts.clear()
-        self._guess_examples.clear()
-        return notices
+        if name == image_reference or ("/" not in image_reference and name.endswith(f"/{image_reference}")):
+            return
+        path = self._relative_to_root(normalise_path(image_reference))
+        kind = compare_names(path, name) if path and "\0" not in path else ""
+        is_there = kind != "folder" and posixpath.basename(path) in self._by_name  # so that the label file decided
+        if kind not in ("", "other") and not is_there:
+            self._guesses.add(kind, image_reference, name, label_file, sidecar)
+
+    def pop_guesses(self, label_file: str = "") -> list[RejectedItem]:
+        """Return a notice for each way in which label files call images otherwise than they are called.
+
+        They are about the images noted since the last call, and about ``label_file`` where it is given.
+        """
+        return self._guesses.pop_notices(label_file)
+
+    def explain_missing(self, reason: str, image_reference: str, label_folder: str = "") -> str:
+        """Return ``reason``, why an image is missing, with what is there instead of it."""
+        near = "" if self.tree.is_remote else self.describe_near_misses(image_reference, label_folder)
+        return f"{reason}; {near}" if near else reason
 
     def describe_near_misses(self, image_reference: str, label_folder: str = "") -> str:
         """Return what is there instead of an image that was not found, as a part of a sentence; '' for nothing."""
         path = normalise_path(image_reference)
         file_name = posixpath.basename(path)
         stem = posixpath.splitext(file_name)[0] if scan.looks_like_image(file_name) else file_name
-        same_names = self._by_name.get(file_name) or self._by_folded_name.get(_fold(path)) or ()
-        same_names = same_names or self._by_folded_stem.get(_fold(stem)) or ()
+        same_names = self._by_name.get(file_name) or self._by_folded_name.get(fold_name(path)) or ()
+        same_names = same_names or self._by_folded_stem.get(fold_name(stem)) or ()
         if len(same_names) > 1:
             return _("several photos have that name: {names}").format(names=", ".join(same_names[:3]))
         if same_names:
             return _("{name} has that name, but is in another place").format(name=same_names[0])
-        alike = self._by_loose_stem.get(_loosen(stem)) if _loosen(stem) else None
+        alike = self._by_loose_stem.get(loosen_stem(stem)) if loosen_stem(stem) else None
         return _("{name} is called almost so").format(name=alike[0]) if alike else ""
-
-    def _record_guess(self, image_reference: str, path: str, match: str, name: str = "") -> None:
-        """Count an image found by its name alone, where its case or its folders are not those of ``path``.
-
-        ``match`` is what was found for ``path``; ``name`` is the image where that is no whole name.
-        """
-        found, meant = (unicodedata.normalize("NFC", text) for text in (match, posixpath.normpath(path)))
-        if posixpath.basename(found) != posixpath.basename(meant):
-            self._count_guess("case", image_reference, name or match)
-        elif "/" in meant and not (_is_end_of(meant, found) or _is_end_of(found, meant)):
-            self._count_guess("folder", image_reference, name or match)
-
-    def _count_guess(self, kind: str, image_reference: str, name: str) -> None:
-        self._guess_counts[kind] += 1
-        self._guess_examples.setdefault(kind, (image_reference.strip(), name))
 
     def _find_upload(self, path: str, label_folder: str) -> str | None:
         """Return the image called ``path`` apart from an upload's code before one of the two names."""
         folder, file_name = posixpath.split(path)
-        bare = _strip_upload_code(file_name)
+        bare = strip_upload_code(file_name)
         if bare != file_name:
-            same_names: Sequence[str] = self._by_name.get(bare) or self._by_folded_name.get(_fold(bare)) or ()
+            same_names: Sequence[str] = self._by_name.get(bare) or self._by_folded_name.get(fold_name(bare)) or ()
         else:
-            same_names = self._by_bare_name.get(_fold(file_name)) or ()
+            same_names = self._by_bare_name.get(fold_name(file_name)) or ()
         match = _closest_match(path, same_names)
         return None if match is None or self._is_elsewhere(match, folder, label_folder, False) else match
+
+    def _list_upload_stems(self, stem: str) -> Sequence[str]:
+        """Return the images called ``stem`` apart from an upload's code before one of the two names."""
+        bare = strip_upload_code(stem)
+        if bare == stem:
+            return self._by_bare_stem.get(fold_name(stem)) or ()
+        return self._by_stem.get(bare) or self._by_folded_stem.get(fold_name(bare)) or ()
 
     def find_by_stem(self, label_file: str) -> str | None:
         """Return the image whose name is that of ``label_file`` apart from the suffix; ``None`` as in ``find``.
 
-        Several images of that name are told apart by their folders, and an image in another place is not taken, as in
-        ``find``.
+        Where there is none, one whose name differs by an upload's code is taken. Several images of that name are told
+        apart by their folders, and an image in another place is not taken, as in ``find``.
         """
         stem = posixpath.splitext(label_file)[0]
-        same_stems = self._by_stem.get(posixpath.basename(stem)) or self._by_folded_stem.get(_fold(stem)) or ()
-        match = _closest_match(stem, same_stems)
+        same_stems = self._by_stem.get(posixpath.basename(stem)) or self._by_folded_stem.get(fold_name(stem))
+        match = _closest_match(stem, same_stems or self._list_upload_stems(posixpath.basename(stem)))
         folder = posixpath.dirname(stem)
         return None if match is None or self._is_elsewhere(match, folder, folder, sidecar=True) else match
 
@@ -232,30 +210,30 @@ class ImageLookup:
 
     @cached_property
     def _by_folded_name(self) -> dict[str, list[str]]:
-        """Image names by their file name as ``_fold`` gives it."""
+        """Image names by their file name as ``fold_name`` gives it."""
         return _join_by_fold(self._by_name)
 
     @cached_property
     def _by_folded_stem(self) -> dict[str, list[str]]:
-        """Image names by their file name without suffix, as ``_fold`` gives it."""
+        """Image names by their file name without suffix, as ``fold_name`` gives it."""
         return _join_by_fold(self._by_stem)
 
     @cached_property
     def _by_bare_name(self) -> dict[str, list[str]]:
         """Names of images that begin with an upload's code, by their folded file name without it."""
-        names_by_text: dict[str, list[str]] = {}
-        for file_name, names in self._by_name.items():
-            bare = _strip_upload_code(file_name)
-            if bare != file_name:
-                names_by_text.setdefault(bare, []).extend(names)
-        return _join_by_fold(names_by_text)
+        return _join_without_code(self._by_name)
+
+    @cached_property
+    def _by_bare_stem(self) -> dict[str, list[str]]:
+        """Names of images that begin with an upload's code, by their folded file name without it and its suffix."""
+        return _join_without_code(self._by_stem)
 
     @cached_property
     def _by_loose_stem(self) -> dict[str, list[str]]:
-        """Image names by their file name as ``_loosen`` gives it."""
+        """Image names by their file name as ``loosen_stem`` gives it."""
         names_by_text: dict[str, list[str]] = {}
         for stem, names in self._by_stem.items():
-            names_by_text.setdefault(_loosen(stem), []).extend(names)
+            names_by_text.setdefault(loosen_stem(stem), []).extend(names)
         return names_by_text
 
     def _relative_to_root(self, path: str) -> str:
@@ -311,45 +289,22 @@ def normalise_path(image_reference: str) -> str:
     return path.removeprefix("file://").removeprefix("./")
 
 
+def _join_without_code(names_by_text: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the lists of ``names_by_text`` whose keys begin with an upload's code, by the folded key without it."""
+    bare_names: dict[str, list[str]] = {}
+    for text, names in names_by_text.items():
+        bare = strip_upload_code(text)
+        if bare != text:
+            bare_names.setdefault(bare, []).extend(names)
+    return _join_by_fold(bare_names)
+
+
 def _join_by_fold(names_by_text: dict[str, list[str]]) -> dict[str, list[str]]:
     """Return the lists of ``names_by_text`` joined by the folded form of their keys."""
     names_by_fold: dict[str, list[str]] = {}
     for text, names in names_by_text.items():
-        names_by_fold.setdefault(_fold(text), []).extend(names)
+        names_by_fold.setdefault(fold_name(text), []).extend(names)
     return names_by_fold
-
-
-def _fold(path: str) -> str:
-    """Return the file name in ``path`` without case, and in Unicode form NFC."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", posixpath.basename(path)).casefold())
-
-
-def _is_end_of(path: str, end: str) -> bool:
-    """Whether ``path`` ends with ``end``, which has a folder at least.
-
-    >>> _is_end_of("/home/ana/photos/a.jpg", "photos/a.jpg"), _is_end_of("/home/ana/photos/a.jpg", "a.jpg")
-    (True, False)
-    """
-    return "/" in end and f"/{path}".endswith(f"/{end}")
-
-
-def _strip_upload_code(file_name: str) -> str:
-    """Return a file name without the code that an upload put before it.
-
-    >>> _strip_upload_code("0fdb2623-cat.jpg")
-    'cat.jpg'
-    """
-    found = _UPLOAD_PREFIX.match(file_name)
-    return file_name[found.end() :] if found else file_name
-
-
-def _loosen(stem: str) -> str:
-    """Return a file name without suffix in lower case, its letters alone, and its numbers without leading zeros.
-
-    >>> _loosen("IMG_0012 (copy)")
-    'img12copy'
-    """
-    return "".join(re.findall(r"[^\W\d_]+|[1-9]\d*|0(?!\d)", unicodedata.normalize("NFC", stem).casefold()))
 
 
 def _closest_match(path: str, candidates: Sequence[str]) -> str | None:

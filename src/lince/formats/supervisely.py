@@ -2,7 +2,8 @@
 
 Corners are pixels from the top left corner of the image, as the file gives them: older versions name the last pixel of
 a box, newer ones its edge, and the file does not say which, so a box may be a pixel too small. A bitmap is a PNG,
-compressed once more, at its place in the image. A tag of the image that is called as a split puts it there.
+compressed once more, at its place in the image. A tag of the image that is called as a split puts it there; another
+one is the class of the image where the project marks no objects.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import binascii
 import posixpath
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from lince.parsing.json_reader import (
     JsonValueError,
     as_float,
     format_value,
+    is_encodable_text,
     is_number,
     load_json,
     parse_image_side,
@@ -54,25 +57,60 @@ def detect(location: DataLocation) -> str | None:
 def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
     """Read one image per annotation file; ``meta.json`` gives the order of the classes.
 
-    A file without objects says that its image shows none. Shapes without area, and holes of bitmaps, are named. Raise
-    ``DataError`` when a file that was named itself cannot be used.
+    A file without objects says that its image shows none. Shapes without area, and tags of whole images beside objects,
+    are named. Raise ``DataError`` when a file that was named itself cannot be used.
     """
     json_files = location.find_by_suffix(".json")
     others = [] if location.file else _list_other_files(json_files)
     label_files = [name for name in json_files if name not in set(others)]
     entries = [(name, _list_references(name)[0]) for name in label_files]
     table = EntryTableBuilder(location, entries, options)
+    tagged = _TaggedImages()
     for name in location.tree.listing.find_by_suffix(_META_FILE):
         if _is_meta(name):
             table.class_index.declare_classes(_read_classes(location.tree, name))
     with progress.open_stage(_("Reading the labels"), len(label_files)) as stage:
         for name in label_files:
-            _add_file(table, location, name)
+            _add_file(table, location, name, tagged)
             stage.advance()
+    tagged.add_to(table)
     for name in others:
         if not _is_meta(name):
             table.builder.reject(name, _("it is no annotation of an image"), kind="other-labels")
     return table.build_table(NAME)
+
+
+class _TaggedImages:
+    """The tags of images as a whole: classes where no file of the project marks an object, else only counted."""
+
+    def __init__(self) -> None:
+        self._plain_entries: list[tuple[ImageEntry, list[str]]] = []
+        self._tagged_files: list[str] = []
+        self._has_objects = False
+
+    def take(self, entry: ImageEntry, tags: list[str]) -> bool:
+        """Count an image with its tags; return whether it has no objects, so that it is added at the end."""
+        self._tagged_files += [entry.label_file] if tags else []
+        self._has_objects = self._has_objects or bool(entry.object_count)
+        if not entry.object_count:
+            self._plain_entries.append((entry, tags))
+        return not entry.object_count
+
+    def add_to(self, table: EntryTableBuilder) -> None:
+        """Add the images without objects, with their classes where tags are classes."""
+        are_classes = bool(self._tagged_files) and not self._has_objects
+        for entry, tags in self._plain_entries:
+            if are_classes and len(tags) > 1:
+                reason = _("it has several classes: {names}").format(names=", ".join(tags))
+                table.builder.reject(entry.path, reason, _("keep one"), kind="several-classes")
+            elif are_classes and not tags:
+                table.builder.reject(entry.path, _("no class"), _("give it a tag"), kind="no-class")
+            else:
+                table.add_image(replace(entry, class_name=tags[0]) if are_classes else entry)
+        if self._tagged_files and not are_classes:
+            reason = _("its tag of the whole image is not read ({count} files have one)")
+            reason = reason.format(count=len(self._tagged_files))
+            table.builder.reject(self._tagged_files[0], reason, kind="reduced")
 
 
 def _list_other_files(names: Sequence[str]) -> list[str]:
@@ -85,8 +123,8 @@ def _is_in_folder(name: str, folder: str) -> bool:
     return posixpath.basename(posixpath.dirname(name)) == folder
 
 
-def _add_file(table: EntryTableBuilder, location: DataLocation, name: str) -> None:
-    """Add the image and the objects of the file ``name``, or its rejection."""
+def _add_file(table: EntryTableBuilder, location: DataLocation, name: str, tagged: _TaggedImages) -> None:
+    """Add the image and the objects of the file ``name``, or its rejection; one without objects goes to ``tagged``."""
     try:
         root = JsonNode(load_json(location.tree, name), name)
         objects = list(root.get_child("objects").items())
@@ -98,6 +136,8 @@ def _add_file(table: EntryTableBuilder, location: DataLocation, name: str) -> No
         return
     size = _read_size(root)
     entry = ImageEntry(name, name, _list_references(name), None, size, _read_split(root), "", True, len(objects))
+    if tagged.take(entry, _read_image_tags(root)):
+        return
     row = table.add_image(entry)
     for node in objects if row is not None else ():
         try:
@@ -128,6 +168,18 @@ def _read_split(root: JsonNode) -> int | None:
     names = [tag.get("name") for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
     splits = {SPLIT_WORDS[name.lower()] for name in names if isinstance(name, str) and name.lower() in SPLIT_WORDS}
     return splits.pop() if len(splits) == 1 else None
+
+
+def _read_image_tags(root: JsonNode) -> list[str]:
+    """Return the tags of the image as a whole that are no splits: the text of each, else its name."""
+    tags = root.value.get("tags")
+    names = []
+    for tag in tags if isinstance(tags, list) else ():
+        texts = [tag.get(key) for key in ("value", "name")] if isinstance(tag, dict) else []
+        text = next((one for one in texts if isinstance(one, str) and one.strip() and is_encodable_text(one)), "")
+        if text and text.lower() not in SPLIT_WORDS:
+            names.append(text.strip())
+    return list(dict.fromkeys(names))
 
 
 def _parse_object(node: JsonNode, size: tuple[int, int]) -> tuple[str, Shape]:
@@ -216,7 +268,8 @@ FORMAT = Format(
     NAME,
     detect,
     read,
-    Capability.BOXES
+    Capability.LABELS
+    | Capability.BOXES
     | Capability.OUTLINES
     | Capability.MASKS
     | Capability.SPLITS

@@ -14,6 +14,7 @@ from lince.formats.csv_boxes.columns import find_shape_columns
 from lince.formats.csv_headers import (
     CLASS_HEADERS,
     FILE_HEADERS,
+    is_split_header,
     make_open_images_remedy,
     name_open_images_table,
     normalise_header,
@@ -23,7 +24,7 @@ from lince.formats.folder_layout import is_class_name, join_path
 from lince.formats.photo_numbers import PhotoNumbers
 from lince.i18n import _
 from lince.parsing import json_reader
-from lince.storage.scan import looks_like_image
+from lince.storage.scan import SPLIT_FILE, looks_like_image
 from lince.storage.tree import FileTree
 
 _MAX_PROBES = 64  # files of one kind that are looked at
@@ -59,18 +60,28 @@ class UnreadLabels:
         return f"{self.path}: {self.what} ({self.remedy})"
 
 
-def find_unread_labels(tree: FileTree) -> list[UnreadLabels]:
-    """Return what looks like labels in ``tree`` and is not read by the format that is about to be used."""
-    search = _Search(tree)
+def find_unread_labels(tree: FileTree, only: str = "") -> list[UnreadLabels]:
+    """Return what looks like labels in ``tree`` and is not read by the format that is about to be used.
+
+    With ``only``, the name of a file, nothing else is looked at.
+    """
+    search = _Search(tree, only)
     found = [*search.find_json(), *search.find_tables(), *search.find_others()]
-    return found or list(search.find_folders())
+    return found if found or only else list(search.find_folders())
 
 
 class _Search:
-    """Looks at the beginnings of the files of one tree."""
+    """Looks at the beginnings of the files of one tree, or at one file of it."""
 
-    def __init__(self, tree: FileTree) -> None:
+    def __init__(self, tree: FileTree, only: str) -> None:
         self._tree = tree
+        self._only = only
+
+    def _find_by_suffix(self, *suffixes: str) -> list[str]:
+        """Return the names of the files with one of ``suffixes``, which are in lower case; of 64 at most."""
+        if self._only:
+            return [self._only] if self._only.lower().endswith(suffixes) else []
+        return self._tree.listing.find_by_suffix(*suffixes)[:_MAX_PROBES]
 
     @cached_property
     def _photo_names(self) -> set[str]:
@@ -85,7 +96,7 @@ class _Search:
     def find_json(self) -> Iterator[UnreadLabels]:
         """Yield the first file of each kind of JSON labels, and the first that is broken."""
         kinds: set[str] = set()
-        for name in self._tree.listing.find_by_suffix(".json", ".jsonl", ".ndjson")[:_MAX_PROBES]:
+        for name in self._find_by_suffix(".json", ".jsonl", ".ndjson"):
             kind = _name_json_kind(json_reader.peek_json(self._tree, name, _HEAD_BYTES))
             problem = "" if kind or not name.lower().endswith(".json") else self._find_json_problem(name)
             if kind and kind not in kinds:
@@ -103,7 +114,7 @@ class _Search:
 
     def find_tables(self) -> Iterator[UnreadLabels]:
         """Yield the tables whose first rows name photos, with their columns, and spreadsheets."""
-        for name in self._tree.listing.find_by_suffix(*CSV_SUFFIXES)[:_MAX_PROBES]:
+        for name in self._find_by_suffix(*CSV_SUFFIXES):
             try:
                 text = decode_text(self._tree.head(name, _HEAD_BYTES))
             except DataError:
@@ -114,7 +125,11 @@ class _Search:
                 yield UnreadLabels(name, kind, make_open_images_remedy())
             elif self._names_photos(text, delimiter) or self._names_numbers(name, text, delimiter):
                 yield self._describe_table(name, header, delimiter)
-        for name in self._tree.listing.find_by_suffix(*_SPREADSHEETS)[:3]:
+        head = self._read_head(SPLIT_FILE) if not self._only and self._tree.has(SPLIT_FILE) else b""
+        if head and not is_split_header(head.decode("utf-8-sig", "replace").partition("\n")[0]):
+            what = _("a table called as the file that lince split writes")
+            yield UnreadLabels(SPLIT_FILE, what, _("rename it to labels.csv to read it"), is_certain=False)
+        for name in self._find_by_suffix(*_SPREADSHEETS)[:3]:
             yield UnreadLabels(name, _("a spreadsheet"), _("save it as CSV"), is_certain=False)
 
     def _describe_table(self, name: str, header: str, delimiter: str) -> UnreadLabels:
@@ -155,11 +170,11 @@ class _Search:
     def find_others(self) -> Iterator[UnreadLabels]:
         """Yield files that other programs keep for themselves, and archives, which are not opened inside a folder."""
         for kind, suffix, mark in _MARKED_KINDS:
-            for name in self._tree.listing.find_by_suffix(suffix)[:_MAX_PROBES]:
+            for name in self._find_by_suffix(suffix):
                 if mark in self._read_head(name):
                     yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), _table_remedy())
                     break
-        for name in self._tree.listing.list_files():
+        for name in self._tree.listing.list_files() if not self._only else ():
             if name.lower().endswith((".zip", ".rar", ".7z", ".tar", ".tgz", ".gz")):
                 yield UnreadLabels(name, _("an archive"), _("unpack it there"), is_certain=False)
 

@@ -6,20 +6,20 @@ For formats whose files say it entry by entry; what an object is checked for is 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lince.annotations import UNLABELLED
 from lince.formats.builders.class_index import ClassIndex
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject
 from lince.formats.builders.shapes import Shape
-from lince.formats.image_lookup import ImageLookup, read_image_size
+from lince.formats.image_guesses import compare_names
+from lince.formats.image_lookup import ImageLookup, normalise_path, read_image_size
 from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.parsing.json_reader import JsonValueError, is_encodable_text
 from lince.splits import UNASSIGNED, infer_split_from_folders
 from lince.storage.parent_tree import iterate_parent_trees
-from lince.storage.scan import looks_like_image
 from lince.storage.tree import DataLocation
 
 _MAX_REFERENCES = 60  # images that are looked for to find their folder
@@ -45,6 +45,12 @@ class ImageEntry:
     is_sidecar: bool = False
     object_count: int = 0
 
+    @property
+    def short_reference(self) -> str:
+        """The first reference, with as few folders as another of its file name has."""
+        file_name = posixpath.basename(self.references[0])
+        return min((one for one in self.references if posixpath.basename(one) == file_name), key=len)
+
 
 class EntryTableBuilder:
     """Adds images and their objects, by the names of their classes, and rejects what cannot be used.
@@ -68,7 +74,9 @@ class EntryTableBuilder:
         label_file = self.prefix + entry.label_file
         image_name = find_image(self.image_lookup, entry.references, label_file, entry.is_sidecar)
         if image_name is None:
-            reason = _("its photo {name} is missing").format(name=min(entry.references, key=len)[:200])
+            reference = entry.short_reference
+            reason = _("its photo {name} is missing").format(name=reference[:200])
+            reason = self.image_lookup.explain_missing(reason, reference, posixpath.dirname(label_file))
             self._reject_entry(entry, reason, _("add it, or remove the entry"), "no-image")
             return None
         if image_name in self._place_by_image:
@@ -77,6 +85,7 @@ class EntryTableBuilder:
             )
             self._reject_entry(entry, reason, _("remove one"), "double")
             return None
+        self._note_guess(entry, image_name, label_file)
         self._place_by_image[image_name] = entry.path if entry.line is None else f"{entry.path}:{entry.line}"
         split = entry.split
         if split is None:
@@ -86,6 +95,12 @@ class EntryTableBuilder:
         tree = self.image_lookup.tree
         size = entry.size if all(entry.size) or tree.is_remote else read_image_size(tree, image_name)
         return self.builder.add_image(image_name, split, size, class_id)
+
+    def _note_guess(self, entry: ImageEntry, image_name: str, label_file: str) -> None:
+        """Remember an image that none of the references of its entry names as it is called."""
+        paths = [normalise_path(reference) for reference in entry.references]
+        if all(compare_names(path, image_name) for path in paths if path):
+            self.image_lookup.note_guess(entry.short_reference, image_name, label_file, sidecar=entry.is_sidecar)
 
     def _reject_entry(self, entry: ImageEntry, reason: str, remedy: str, kind: str) -> None:
         if entry.object_count:
@@ -116,6 +131,7 @@ class EntryTableBuilder:
 
     def build_table(self, format_name: str) -> LabelTable:
         """Return the table of all images and objects."""
+        self.builder.rejected += self.image_lookup.pop_guesses()
         self.reject_unnamed()
         return self.class_index.finalise_table(
             self.builder.build_table(self.image_lookup.tree, format_name, self.class_index.names)
@@ -123,19 +139,18 @@ class EntryTableBuilder:
 
 
 def find_image(
-    image_lookup: ImageLookup, references: Iterable[str], label_file: str, is_sidecar: bool = False
+    image_lookup: ImageLookup, references: Sequence[str], label_file: str, is_sidecar: bool = False
 ) -> str | None:
     """Return the image that one of ``references`` names, as seen from ``label_file``; ``None`` for none.
 
-    A reference that has no image's suffix may be a name without its suffix.
+    Where none does, one that differs by its suffix or an upload's code is taken.
     """
     folder = posixpath.dirname(label_file)
-    for reference in references:
-        name = image_lookup.find(reference, folder, sidecar=is_sidecar)
-        if name is None and not looks_like_image(reference):
-            name = image_lookup.find_by_stem(posixpath.join(folder, f"{reference}.jpg"))
-        if name is not None and is_encodable_text(name):
-            return name
+    for find in (image_lookup.find, image_lookup.find_by_name_or_stem):
+        for reference in references:
+            name = find(reference, folder, sidecar=is_sidecar)
+            if name is not None and is_encodable_text(name):
+                return name
     return None
 
 

@@ -21,8 +21,9 @@ def parse_annotation(node: JsonNode, class_id: int, size: tuple[int, int]) -> Ra
     """Return the annotation at ``node``, a record, as an object of the class ``class_id``.
 
     ``size`` is (height, width) of its image, zeros when unknown; a mask of another size is an error. COCO's ``bbox`` is
-    left, top, width, height in pixels; without it the box is that of the outline or mask. ``iscrowd`` becomes the flag
-    ``CROWD``. Raise ``JsonValueError`` where the annotation is not as COCO defines it.
+    left, top, width, height in pixels; without it the box is that of the outline or mask. An outline may be one list of
+    numbers, as VIA writes it. ``iscrowd`` becomes the flag ``CROWD``. Raise ``JsonValueError`` where the annotation is
+    not as COCO defines it.
     """
     segmentation = node.value.get("segmentation")
     rings: list[NDArray[np.float64]] = []
@@ -30,7 +31,9 @@ def parse_annotation(node: JsonNode, class_id: int, size: tuple[int, int]) -> Ra
     if isinstance(segmentation, dict) and segmentation:
         mask, box = parse_mask(node.get_child("segmentation"), size)
     elif segmentation:
-        rings = [_parse_ring(ring) for ring in node.get_child("segmentation").items()]
+        outline = node.get_child("segmentation")
+        is_flat = isinstance(segmentation, list) and set(map(type, segmentation)) <= _NUMBER_TYPES
+        rings = [_parse_ring(ring) for ring in ([outline] if is_flat else outline.items())]
         box = compute_bounding_box(rings)
     if node.value.get("bbox") or box is None:
         left, top, width, height = node.get_numbers("bbox", 4)

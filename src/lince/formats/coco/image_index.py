@@ -110,11 +110,12 @@ class ImageIndex:
     def _read_entries(self, root: JsonNode) -> Iterator[_ImageEntry]:
         """Yield the image entries of a file with the image file found for each; reject malformed ones."""
         label_folder, subset = _folder_hints(root.path)
-        self.image_lookup.pop_guesses(root.path)  # those made while the folder of the images was looked for
         for node in root.get_child("images").items():
             try:
                 image_reference = _read_image_reference(node)
                 image_name = _find_image(self.image_lookup, image_reference, label_folder, subset)
+                if image_name is not None:
+                    self.image_lookup.note_guess(image_reference, image_name)
                 yield _ImageEntry(read_id(node), image_reference, image_name, _read_size(node), node.path)
             except JsonValueError as error:
                 self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
@@ -138,8 +139,7 @@ class ImageIndex:
             return _("{count} images have its id").format(count=len(names)), _("give each a unique id"), "row"
         if entry.image_name is None:
             reason = _("its photo {name} is missing").format(name=entry.image_reference)
-            near = self.image_lookup.describe_near_misses(entry.image_reference)
-            reason = f"{reason}; {near}" if near else reason
+            reason = self.image_lookup.explain_missing(reason, entry.image_reference)
             return reason, _("add it, or remove the entry"), "no-image"
         if entry.image_name in self._path_by_image:
             reason = _("{other} is the same photo, {name}").format(

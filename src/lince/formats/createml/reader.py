@@ -84,6 +84,7 @@ class _CreateMLReader:
             normalised = _are_normalised(nodes)
             for node in nodes:
                 self._add_entry(name, node, entries, normalised, len(entries_by_file) > 1)
+        self._builder.rejected += self._image_lookup.pop_guesses()
         tree = self._image_lookup.tree
         normalised_images = [entry.image_name for entry in entries.values() if entry.normalised]
         sizes = read_sizes_by_name(tree, normalised_images, progress)
@@ -106,14 +107,17 @@ class _CreateMLReader:
             self._builder.reject(node.path, reason, _("correct or remove it"))
             return
         path = self._prefix + name
-        image_name = self._image_lookup.find(image_reference, posixpath.dirname(path))
+        folder = posixpath.dirname(path)
+        image_name = self._image_lookup.find_by_name_or_stem(image_reference, folder)
         if image_name is None or not is_encodable_text(image_name):
             reason = _("its photo {name} is missing").format(name=image_reference[:200])
+            reason = self._image_lookup.explain_missing(reason, image_reference, folder)
             self._builder.reject(node.path, reason, _("add it, or remove the entry"), kind="no-image")
         elif image_name in entries:
             reason = _("{name} already has an entry").format(name=image_name)
             self._builder.reject(node.path, reason, _("merge the two, or remove one"), kind="double")
         else:
+            self._image_lookup.note_guess(image_reference, image_name, path)
             split = _infer_split(path, image_name, several_files)
             entries[image_name] = _ImageEntry(image_name, split, annotations, normalised)
 
@@ -232,7 +236,9 @@ def _find_image_root(location: DataLocation, entries_by_file: dict[str, list[Jso
     ]
     for tree, prefix in iterate_parent_trees(location):
         image_lookup = ImageLookup(tree)
-        if any(image_lookup.find(path, posixpath.dirname(prefix + name)) for name, path in references[:20]):
+        if any(
+            image_lookup.find_by_name_or_stem(path, posixpath.dirname(prefix + name)) for name, path in references[:20]
+        ):
             return tree, prefix
     return location.tree, ""
 

@@ -137,11 +137,11 @@ class _TableReader:
                 reason = _("no such file: {name} ({count} rows)").format(
                     name=image_reference[:200], count=len(image_rows)
                 )
-                if near := self._image_lookup.describe_near_misses(image_reference, label_folder):
-                    reason += f"; {near}"
+                reason = self._image_lookup.explain_missing(reason, image_reference, label_folder)
                 remedy = _("add it, or remove the rows")
                 self._builder.reject(name, reason, remedy, image_rows[0].line, "no-image")
                 continue
+            self._image_lookup.note_guess(image_reference, image_name)
             image = self._images.setdefault(image_name, _ImageRows(name, normalised))
             if image.table_name == name:
                 image.rows += image_rows

@@ -172,8 +172,7 @@ class _RowParser:
             return _("unknown split '{word}'").format(word=word), "split"
         if self._find_image(cells) is None:
             reason = _("no such file: {name}").format(name=reference)
-            near = self._image_lookup.describe_near_misses(reference) if not self._tree.is_remote else ""
-            return f"{reason}; {near}" if near else reason, "no-image"
+            return self._image_lookup.explain_missing(reason, reference), "no-image"
         return self._find_class_problem(cells)
 
     def _find_class_problem(self, cells: list[str]) -> tuple[str, str]:
@@ -195,6 +194,8 @@ class _RowParser:
             can_search = not is_file and not self._tree.is_remote
             folder = self._prefix.rstrip("/")
             found = self._image_lookup.find_by_name_or_stem(cell, folder) if can_search else None
+            if found is not None:
+                self._image_lookup.note_guess(cell, found)
             if can_search and found is None and (found := self._numbers.find(cell, folder)):
                 self._number_guesses.append((cell, found))
             self._names[cell] = name if is_file else found

@@ -110,6 +110,7 @@ class _CvatReader:
 
     def build_table(self) -> LabelTable:
         """Return the table of all images read."""
+        self._builder.rejected += self._image_lookup.pop_guesses()
         return self._class_index.finalise_table(
             self._builder.build_table(self._image_lookup.tree, NAME, self._class_index.names)
         )
@@ -129,6 +130,7 @@ class _CvatReader:
         image_name = self._find_image(label_file, name, subset)
         if image_name is None:
             reason = _("its photo {name} is missing").format(name=name or _("without a name"))
+            reason = self._image_lookup.explain_missing(reason, name, posixpath.dirname(label_file))
             self._builder.reject(label_file, reason, _("add it, or remove the label"), image.line, "no-image")
             return
         if image_name in self._image_names:
@@ -136,6 +138,7 @@ class _CvatReader:
             self._builder.reject(label_file, reason, _("remove one"), image.line, "double")
             return
         self._image_names.add(image_name)
+        self._image_lookup.note_guess(name, image_name, label_file)
         class_names = _read_tags(image)
         if len(class_names) > 1:
             reason = _("it has several classes: {names}").format(names=", ".join(class_names))
@@ -240,7 +243,7 @@ class _CvatReader:
         names = (posixpath.normpath(posixpath.join(label_folder, path)) for path in paths)
         name_set = self._image_lookup.tree.listing.name_set
         image_name = next((path for path in names if path in name_set), None) if name else None
-        image_name = image_name or self._image_lookup.find(name, label_folder)
+        image_name = image_name or self._image_lookup.find_by_name_or_stem(name, label_folder)
         return image_name if image_name is not None and is_encodable_text(image_name) else None
 
 

@@ -138,8 +138,9 @@ class _MetadataReader:
         image_name = self._image_lookup.find_by_name_or_stem(reference, folder)
         if image_name is None or not is_encodable_text(image_name):
             reason = _("no such file: {name}").format(name=reference[:200])
-            near = self._image_lookup.describe_near_misses(reference, folder)
-            raise JsonValueError(node.path, f"{reason}; {near}" if near else reason, "no-image")
+            reason = self._image_lookup.explain_missing(reason, reference, folder)
+            raise JsonValueError(node.path, reason, "no-image")
+        self._image_lookup.note_guess(reference, image_name)
         if image_name in self._records:
             raise JsonValueError(node.path, _("{name} appears twice").format(name=image_name), "double")
         has_objects = _OBJECTS in node.value

@@ -119,8 +119,7 @@ class _ListReader:
         image_name = self._image_lookup.find_by_name_or_stem(parts.image_reference, folder)
         if image_name is None or not is_encodable_text(image_name):
             reason = _("no such file: {name}").format(name=parts.image_reference[:200])
-            near = self._image_lookup.describe_near_misses(parts.image_reference, folder)
-            reason = f"{reason}; {near}" if near else reason
+            reason = self._image_lookup.explain_missing(reason, parts.image_reference, folder)
             self._builder.reject(name, reason, _("add it, or remove the line"), number, "no-image")
             return
         if image_name in self._list_by_image:
@@ -131,6 +130,7 @@ class _ListReader:
             self._builder.reject(name, reason, _("join the two lines"), number, "double")
             return
         self._list_by_image[image_name] = name
+        self._image_lookup.note_guess(parts.image_reference, image_name)
         row = self._builder.add_image(image_name, infer_split(name))
         for word in parts.words:
             self._add_object(row, name, number, word, classes)

@@ -108,6 +108,7 @@ class _LabelMeReader:
 
     def build_table(self, progress: Progress) -> LabelTable:
         """Return the table of all files added: one of objects, or of classified images."""
+        self._builder.rejected += self._image_lookup.pop_guesses()
         if not self._single_file:
             for image_name in self._image_lookup.names:
                 if image_name not in self._label_by_image and is_encodable_text(image_name):
@@ -134,10 +135,14 @@ class _LabelMeReader:
         reference = root.value.get("imagePath")
         image_name = _find_image(self._image_lookup, reference, root.path)
         if image_name is not None:
+            if isinstance(reference, str):
+                self._image_lookup.note_guess(reference, image_name, root.path, sidecar=True)
             return image_name
         image_format = images.detect_format(decode_embedded_image(root.value) or b"")
         if image_format is None:
             reason = _("its photo {name} is missing").format(name=json_reader.format_value(reference))
+            if isinstance(reference, str):
+                reason = self._image_lookup.explain_missing(reason, reference, posixpath.dirname(root.path))
             raise JsonValueError(root.path, reason, "no-image")
         embedded_name = f"{posixpath.splitext(root.path)[0]}.{image_format}"
         self._holder_files[embedded_name] = root.path
@@ -278,7 +283,7 @@ def _read_image_reference(tree: FileTree, label_file: str) -> object:
 def _find_image(image_lookup: ImageLookup, reference: object, label_file: str) -> str | None:
     """Return the image that ``reference`` names, else the one named as ``label_file``, else ``None``."""
     path = reference if isinstance(reference, str) and is_encodable_text(reference) else ""
-    image_name = image_lookup.find(path, posixpath.dirname(label_file), sidecar=True)
+    image_name = image_lookup.find_by_name_or_stem(path, posixpath.dirname(label_file), sidecar=True)
     image_name = image_name or image_lookup.find_by_stem(label_file)
     return image_name if image_name is not None and is_encodable_text(image_name) else None
 

@@ -68,14 +68,14 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
     for name in names:
         if name.lower().endswith(CSV_SUFFIXES):
             for node in read_tasks(image_lookup.tree, name):
-                reader.add(node, posixpath.dirname(name))
+                reader.add(node, name)
             continue
         root = JsonNode(json_reader.load_json(image_lookup.tree, name), name)
         if not isinstance(root.value, list):
             raise root.make_error(_("a list of tasks"))
         with progress.open_stage(_("Reading the labels"), len(root.value)) as stage:
             for task in root.items():
-                reader.add(task, posixpath.dirname(name))
+                reader.add(task, name)
                 stage.advance()
     return reader.build_table()
 
@@ -94,31 +94,34 @@ class _LabelStudioReader:
         for name in names:
             self._builder.reject(name, _("not the tasks of Label Studio"), _("export it again, or move it elsewhere"))
 
-    def add(self, task: JsonNode | JsonValueError, folder: str) -> None:
-        """Add a task of a file in ``folder``, or its rejection, or that of an error."""
+    def add(self, task: JsonNode | JsonValueError, label_file: str) -> None:
+        """Add a task of ``label_file``, or its rejection, or that of an error."""
         try:
             if isinstance(task, JsonValueError):
                 raise task
-            self._add_task(task, folder)
+            self._add_task(task, label_file)
         except JsonValueError as error:
             self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
 
     def build_table(self) -> LabelTable:
         """Return the table of all tasks added."""
+        self._builder.rejected += self._image_lookup.pop_guesses()
         return self._class_index.finalise_table(
             self._builder.build_table(self._image_lookup.tree, NAME, self._class_index.names)
         )
 
-    def _add_task(self, task: JsonNode, folder: str) -> None:
+    def _add_task(self, task: JsonNode, label_file: str) -> None:
         """Add the image and the objects of a task; raise ``JsonValueError`` when it cannot be used."""
         if not isinstance(task.value, dict):
             raise task.make_error(_("a task"))
         data = task.value["data"] if isinstance(task.value.get("data"), dict) else task.value
-        reference = _image_reference(data)
+        reference, folder = _image_reference(data), posixpath.dirname(label_file)
         image_name = self._find_image(reference, folder)
         if image_name is None:
             shown_reference = json_reader.format_value(reference)
-            raise JsonValueError(task.path, _("its photo {name} is missing").format(name=shown_reference), "no-image")
+            reason = _("its photo {name} is missing").format(name=shown_reference)
+            reason = self._image_lookup.explain_missing(reason, _read_file_name(reference), folder)
+            raise JsonValueError(task.path, reason, "no-image")
         if image_name in self._used_images:
             raise JsonValueError(task.path, _("{name} appears twice").format(name=image_name), "double")
         self._refused_results = 0
@@ -126,6 +129,8 @@ class _LabelStudioReader:
         if regions is None:
             raise JsonValueError(task.path, _("{name} has not been labelled yet").format(name=image_name), "no-label")
         self._used_images.add(image_name)
+        if posixpath.basename(image_name) not in map(posixpath.basename, _candidate_paths(reference)):
+            self._image_lookup.note_guess(_read_file_name(reference), image_name, label_file)
         class_names = list(dict.fromkeys(name for region in regions for name in get_image_classes(region)))
         if len(class_names) > 1:
             reason = _("it has several classes: {names}").format(names=", ".join(class_names))
@@ -208,10 +213,11 @@ class _LabelStudioReader:
         """Return the image that ``reference`` in a file in ``folder`` means, ``None`` if there is none."""
         if len(reference) > _MAX_REFERENCE_LENGTH or not is_encodable_text(reference):
             return None
-        for path in _candidate_paths(reference):
-            image_name = self._image_lookup.find(path, folder)
-            if image_name is not None and is_encodable_text(image_name):
-                return image_name
+        for find in (self._image_lookup.find, self._image_lookup.find_by_name_or_stem):
+            for path in _candidate_paths(reference):
+                image_name = find(path, folder)
+                if image_name is not None and is_encodable_text(image_name):
+                    return image_name
         return None
 
 
@@ -231,6 +237,11 @@ def _candidate_paths(reference: str) -> Iterator[str]:
         upload_match = _UPLOAD_NAME.fullmatch(candidate)
         if upload_match:
             yield upload_match[1] + upload_match[2]
+
+
+def _read_file_name(reference: str) -> str:
+    """Return the file name in the ``reference`` to an image, which is otherwise an address or a path of the server."""
+    return posixpath.basename(unquote(next(_candidate_paths(reference)).replace("\\", "/")))
 
 
 def _image_reference(data: dict[str, Any]) -> str:

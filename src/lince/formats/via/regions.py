@@ -32,9 +32,10 @@ _KEYS_BY_KIND = {
 def choose_class_attribute(records: Iterable[dict[str, Any]], place: str, *, is_file: bool = False) -> str | None:
     """Return the attribute of regions, or of files with ``is_file``, that holds the class; ``None`` where none does.
 
-    It is the only one that has values, else the one whose name says so. Raise ``AmbiguousError``, with ``place``, when
-    no name does.
+    It is the only one that has values, else the one whose name says so, else the first of those that always have the
+    same values. Raise ``AmbiguousError``, with ``place``, where they differ.
     """
+    records = list(records)
     counts = Counter(name for record in records for name, value in record.items() if has_value(value))
     if is_file:
         counts = Counter({name: count for name, count in counts.items() if name not in _DEFAULT_FILE_ATTRIBUTES})
@@ -42,6 +43,8 @@ def choose_class_attribute(records: Iterable[dict[str, Any]], place: str, *, is_
         return next(iter(counts), None)
     by_folded_name = {name.strip().casefold(): name for name in counts}
     chosen = next((by_folded_name[name] for name in _CLASS_NAMES if name in by_folded_name), None)
+    if chosen is None and all(len({repr(record.get(name)) for name in counts}) == 1 for record in records):
+        chosen = next(iter(counts))
     if chosen is None:
         raise AmbiguousError(
             _("{path}: the class may be in any of the attributes {names}.").format(

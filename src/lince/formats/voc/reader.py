@@ -92,6 +92,7 @@ class _VocReader:
                 if root is not None:
                     self._add_image(label_file, root)
                 stage.advance()
+        self._builder.rejected += self._image_lookup.pop_guesses()
         if not self._single_file:
             self._reject_unlabelled()
         return self._class_index.finalise_table(
@@ -137,10 +138,10 @@ class _VocReader:
     def _add_image(self, label_file: str, root: XmlElement) -> None:
         """Add the image of a label file and its objects, or a rejection of the file."""
         image_name = self._find_image(label_file, root)
+        reference = root.find_text("filename")
         if image_name is None:
-            reason = _("its photo {name} is missing").format(
-                name=root.find_text("filename") or posixpath.basename(label_file)
-            )
+            reason = _("its photo {name} is missing").format(name=reference or posixpath.basename(label_file))
+            reason = self._image_lookup.explain_missing(reason, reference or label_file, posixpath.dirname(label_file))
             self._builder.reject(label_file, reason, _("add it, or remove the label"), root.line, "no-image")
             return
         if image_name in self._label_by_image:
@@ -150,6 +151,7 @@ class _VocReader:
             self._builder.reject(label_file, reason, _("correct <filename>, or remove one"), root.line, "double")
             return
         self._label_by_image[image_name] = label_file
+        self._image_lookup.note_guess(reference, image_name, label_file, sidecar=True)
         row = self._builder.add_image(image_name, self._find_split(label_file, image_name), _parse_size(root))
         offset = _coordinate_base(root)
         for element in root.children:
@@ -196,7 +198,7 @@ class _VocReader:
         """Return the image that ``<filename>`` or ``<path>`` names, also in the usual folders for images."""
         name = normalise_path(root.find_text("filename"))
         folder = posixpath.dirname(label_file)
-        image_name = self._image_lookup.find(name, folder, sidecar=True)
+        image_name = self._image_lookup.find_by_name_or_stem(name, folder, sidecar=True)
         if image_name is None and name:
             parent = posixpath.dirname(folder)
             candidates = (

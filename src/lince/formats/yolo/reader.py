@@ -113,6 +113,7 @@ class _YoloReader:
             for image_name, size in zip(image_names, sizes, strict=True):
                 self._add_image(image_name, label_by_image[image_name], (size[0], size[1]))
                 stage.advance()
+        self._builder.rejected += self._image_lookup.pop_guesses()
         if self._config.has_keypoints:
             reason = _("its rows contain key points: only the box of each is read")
             self._builder.reject(self._config.files[0], reason, kind="reduced")
@@ -157,21 +158,24 @@ class _YoloReader:
 
     def _match_by_name(self, label_file: str, label_by_image: dict[str, str]) -> None:
         """Assign ``label_file``, which is in no usual place, to the image of the same name, or reject it."""
+        stem = posixpath.splitext(label_file)[0]
         image_name = self._image_lookup.find_by_stem(label_file)
         if image_name is None and self._is_other_text(label_file):
             self._builder.reject(label_file, _("no rows of labels"), _("move it elsewhere"), kind="other-labels")
         elif image_name is None:
             printable_name = label_file.encode("utf-8", "backslashreplace").decode()
+            reason = self._image_lookup.explain_missing(_("its photo is missing"), stem, posixpath.dirname(stem))
             unpack_remedy = _("unpack the archive next to the photos, and give the folder")
             is_local = isinstance(self._image_lookup.tree, LocalFolder)
             remedy = _("add it, or remove the label file") if is_local else unpack_remedy
-            self._builder.reject(printable_name, _("its photo is missing"), remedy, kind="no-image")
+            self._builder.reject(printable_name, reason, remedy, kind="no-image")
         elif image_name in label_by_image:
             reason = _("{photo} has its labels in {other}").format(photo=image_name, other=label_by_image[image_name])
             self._builder.reject(label_file, reason, _("remove the one that is wrong"), kind="double")
         elif image_name in self._split_images.splits:
             label_by_image[image_name] = label_file
             self._image_by_label[label_file] = image_name
+            self._image_lookup.note_guess(posixpath.basename(stem), image_name, label_file, sidecar=True)
 
     def _is_other_text(self, name: str) -> bool:
         """Whether a text file outside of the folders ``labels``, where others are in one, begins with no numbers."""

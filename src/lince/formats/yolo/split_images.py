@@ -133,15 +133,18 @@ class SplitImages:
         lines = tree.read(name, _MAX_LIST_BYTES).decode("utf-8-sig", "replace").splitlines()
         line_by_image: dict[str, int] = {}
         for number, line in enumerate(lines, 1):
-            image_name = self._image_lookup.find(line, posixpath.dirname(name)) if line.strip() else ""
+            find, folder = self._image_lookup.find_by_name_or_stem, posixpath.dirname(name)
+            image_name = find(line, folder) if line.strip() else ""
             if image_name is None:
                 reason = _("no such image: {name}").format(name=line.strip()[:200])
+                reason = self._image_lookup.explain_missing(reason, line, folder)
                 self._builder.reject(name, reason, _("add it, or remove the line"), number, "no-image")
             elif image_name in line_by_image:
                 reason = _("the same image as in line {line}").format(line=line_by_image[image_name])
                 self._builder.reject(name, reason, _("remove the line"), number, "double")
             elif image_name:
                 line_by_image[image_name] = number
+                self._image_lookup.note_guess(line, image_name, name)
         return list(line_by_image)
 
     def _reject_others(self) -> None:
