@@ -16,6 +16,7 @@ import pytest
 from tests.support.followed_remedies import PHOTO, follow_remedies, list_losses
 from tests.support.label_samples import make_coco
 
+from lince.cli.main import main
 from lince.datasets import Dataset, open_dataset
 from lince.errors import LinceError
 from lince.splits import SPLITS as SPLIT_NUMBERS
@@ -362,6 +363,25 @@ def test_a_case_is_refused_with_place_and_reason_and_opens_as_it_says(cases: Pat
     dataset = open_dataset(root)
     assert describe(dataset)[:2] == REFUSED[name].opened
     assert not list_losses(dataset.rejected)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_hang")
+@pytest.mark.parametrize("name", [*READ, *REFUSED])
+def test_every_command_answers(cases: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = {
+        "check": ["--out", "c.html"], "show": ["--out", "s.png"], "augment": ["--out", "a.png"],
+        "convert": [str(tmp_path / "out"), "--to", "folders", "--allow-unusable"], "split": [str(tmp_path / "s.csv")],
+    }  # fmt: skip
+    for verb, rest in commands.items():
+        words = [
+            verb,
+            str(cases / name),
+            *(str(tmp_path / word) if "." in word and "/" not in word else word for word in rest),
+        ]
+        code = main(words)
+        assert code in ((0, 1, 2) if name in READ else (2,)), (verb, capsys.readouterr().err)
+        assert "Traceback" not in capsys.readouterr().err
 
 
 def test_every_case_is_looked_at(cases: Path) -> None:

@@ -87,7 +87,13 @@ class JsonValueError(DataError):
     """
 
     def __init__(self, path: str, reason: str, kind: str = "row") -> None:
-        super().__init__(f"{path}: {reason}.", "", _("correct it, or export it again"))
+        remedies = {
+            "no-image": _("add it, or remove the entry"),
+            "double": _("remove one"),
+            "several-classes": _("keep one"),
+            "no-label": _("label it"),
+        }
+        super().__init__(f"{path}: {reason}.", "", remedies.get(kind) or _("correct it, or export it again"))
         self.path = path
         self.reason = reason
         self.kind = kind
