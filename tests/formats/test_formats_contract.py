@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -90,6 +92,58 @@ def written(dataset: Dataset, out: Path, name: str) -> Dataset:
     found = open_dataset(out)
     assert found.format == name
     return found
+
+
+# Written formats that other tools import, read by code that knows nothing of lince
+
+
+def read_huggingface(out: Path) -> list[tuple[str, list[str], list[list[float]]]]:
+    """Return (photo, classes, boxes as left, top, width, height) of every record, as ``datasets`` finds them."""
+    found = []
+    for path in out.rglob("metadata.jsonl"):
+        for line in path.read_text("utf-8").splitlines():
+            record = json.loads(line)
+            assert (path.parent / record["file_name"]).is_file()
+            objects = record.get("objects", {"bbox": [], "categories": []})
+            classes = objects["categories"] + ([record["label"]] if record.get("label") is not None else [])
+            found.append((Path(record["file_name"]).name, classes, objects["bbox"]))
+    return found
+
+
+def read_via(out: Path) -> list[tuple[str, list[str], list[list[float]]]]:
+    """Return (photo, classes, boxes) of every image of the projects, as VIA keeps them; a polygon has no box there."""
+    found = []
+    for path in out.rglob("via_project.json"):
+        for image in json.loads(path.read_text("utf-8"))["_via_img_metadata"].values():
+            shapes = [region["shape_attributes"] for region in image["regions"]]
+            classes = [region["region_attributes"]["class"] for region in image["regions"]]
+            classes += [name for name in [image["file_attributes"].get("class")] if name]
+            boxes = [[one[key] for key in ("x", "y", "width", "height")] for one in shapes if one["name"] == "rect"]
+            found.append((Path(image["filename"]).name, classes, boxes))
+    return found
+
+
+@pytest.mark.parametrize(("name", "read"), [("huggingface", read_huggingface), ("via", read_via)])
+def test_what_is_written_is_what_plain_code_finds(
+    name: str, read: Callable[[Path], list[tuple[str, list[str], list[list[float]]]]], photos: FileImages, new: Path
+) -> None:
+    form = FORMATS[name]
+
+    @settings(MADE, max_examples=5)
+    @given(sample_datasets.draw_plans(form.capabilities, form.supported_flags))
+    def is_found(plan: sample_datasets.DatasetPlan) -> None:
+        made = sample_datasets.build_dataset(plan, photos)
+        with tempfile.TemporaryDirectory(dir=new) as folder:
+            convert_dataset(made, Path(folder) / "out", name)
+            found = {photo: (sorted(classes), sorted(boxes)) for photo, classes, boxes in read(Path(folder) / "out")}
+        assert found.keys() == {Path(made.images.get_name(row)).name for row in range(len(made))}
+        for row, photo in enumerate(plan.photos):
+            classes, boxes = found[Path(made.images.get_name(row)).name]
+            assert classes == sorted([item.name for item in photo.objects] + [photo.name] * (photo.name is not None))
+            drawn = [(a, b, c - a, d - b) for a, b, c, d in (item.box for item in photo.objects if item.box)]
+            np.testing.assert_allclose(np.reshape(boxes, (-1, 4)), np.reshape(sorted(drawn), (-1, 4)), atol=1e-9)
+
+    is_found()
 
 
 # Real photos

@@ -122,3 +122,12 @@ def test_the_name_of_a_label_file_decides_where_two_give_one_photo(awkward: Path
     write_files(awkward, {"a.png": PHOTO, "A.png": PHOTO, "a.xml": xml, "A.xml": xml})
     table = open_table(awkward, "voc")
     assert (sorted(table.names), table.rejected) == (["A.png", "a.png"], ())
+
+
+@pytest.mark.parametrize("name", ["voc", "labelme"])
+def test_the_name_of_the_label_file_comes_before_a_name_that_is_only_almost_right(awkward: Path, name: str) -> None:
+    [(_path, text)] = NAMING[name]("a.jpg").items()
+    suffix = ".xml" if name == "voc" else ".json"
+    write_files(awkward, {"a.png": PHOTO, "b.png": PHOTO, f"b{suffix}": text})
+    table = open_table(awkward, name)
+    assert (list(table.names), [item.kind for item in table.rejected]) == (["b.png"], ["no-label"])

@@ -281,10 +281,11 @@ def _read_image_reference(tree: FileTree, label_file: str) -> object:
 
 
 def _find_image(image_lookup: ImageLookup, reference: object, label_file: str) -> str | None:
-    """Return the image that ``reference`` names, else the one named as ``label_file``, else ``None``."""
+    """Return the image that ``reference`` names, else the one named as ``label_file``, else one named almost so."""
     path = reference if isinstance(reference, str) and is_encodable_text(reference) else ""
-    image_name = image_lookup.find_by_name_or_stem(path, posixpath.dirname(label_file), sidecar=True)
-    image_name = image_name or image_lookup.find_by_stem(label_file)
+    folder = posixpath.dirname(label_file)
+    image_name = image_lookup.find(path, folder, sidecar=True) or image_lookup.find_by_stem(label_file)
+    image_name = image_name or image_lookup.find_by_name_or_stem(path, folder, sidecar=True)
     return image_name if image_name is not None and is_encodable_text(image_name) else None
 
 

@@ -186,19 +186,27 @@ class _VocReader:
         """Return the image of a label file, ``None`` if there is none.
 
         This is the referenced image, unless another label file has its name: then ``<filename>`` is
-        a copying mistake, and the image with the name of this label file is used.
+        a copying mistake, and the image with the name of this label file is used. Last comes one that
+        is called almost as it is referenced.
         """
         same_stem_image = self._same_stem_images[label_file]
         referenced_image = self._find_referenced_image(label_file, root)
         if referenced_image is None or (same_stem_image is not None and referenced_image in self._claimed_images):
-            return same_stem_image
+            return same_stem_image or self._find_similar_image(label_file, root)
         return referenced_image
+
+    def _find_similar_image(self, label_file: str, root: XmlElement) -> str | None:
+        """Return the image that ``<filename>`` names but for its suffix or an upload's code; none with an own label."""
+        name, folder = normalise_path(root.find_text("filename")), posixpath.dirname(label_file)
+        image_name = self._image_lookup.find_by_name_or_stem(name, folder, sidecar=True)
+        is_usable = image_name is not None and is_encodable_text(image_name)
+        return image_name if is_usable and image_name not in self._claimed_images else None
 
     def _find_referenced_image(self, label_file: str, root: XmlElement) -> str | None:
         """Return the image that ``<filename>`` or ``<path>`` names, also in the usual folders for images."""
         name = normalise_path(root.find_text("filename"))
         folder = posixpath.dirname(label_file)
-        image_name = self._image_lookup.find_by_name_or_stem(name, folder, sidecar=True)
+        image_name = self._image_lookup.find(name, folder, sidecar=True)
         if image_name is None and name:
             parent = posixpath.dirname(folder)
             candidates = (
