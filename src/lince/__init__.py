@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lince.api.interop import to_pandas, to_torch
     from lince.api.load import load
     from lince.api.models import measure, models, summary
+    from lince.api.predict import predict
     from lince.api.predict_videos import predict_videos
     from lince.api.serve import serve
     from lince.api.show import show
@@ -56,6 +57,7 @@ _LAZY_IMPORTS = {
     "merge": "lince.api.convert:merge",
     "models": "lince.api.models:models",
     "open": "lince.datasets:open_dataset",
+    "predict": "lince.api.predict:predict",
     "predict_videos": "lince.api.predict_videos:predict_videos",
     "resume": "lince.api.train:resume",
     "save_answers": "lince.inference.save:save_answers",
@@ -88,6 +90,7 @@ __all__ = [
     "merge",
     "models",
     "open",
+    "predict",
     "predict_videos",
     "resume",
     "save_answers",

@@ -12,6 +12,7 @@ import tomli_w
 from lince import fileio
 from lince.errors import UsageError
 from lince.i18n import _
+from lince.option_aliases import describe_option, resolve_aliases
 from lince.preprocess import RESIZE_MODES, STANDARDISE_MODES
 from lince.validation import require_choice, require_in_range
 
@@ -112,9 +113,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, allowed in _ALLOWED_VALUES.items():
             if getattr(self, name) is not None:
-                require_choice(name, getattr(self, name), allowed)
+                require_choice(describe_option(name), getattr(self, name), allowed)
         for name, (low, high) in _RANGES.items():
-            require_in_range(name, getattr(self, name), low, high)
+            require_in_range(describe_option(name), getattr(self, name), low, high)
         if self.val + self.test >= 1:
             raise UsageError(
                 _("val {val} and test {test} leave no images for training.").format(val=self.val, test=self.test),
@@ -122,8 +123,11 @@ class TrainConfig:
             )
 
     def with_changes(self, **changes: Any) -> TrainConfig:
-        """Return a copy with the fields named in ``changes`` replaced, validated again."""
-        return replace(self, **changes)
+        """Return a copy with the fields named in ``changes`` replaced, validated again.
+
+        Other names of a field, such as ``lr`` (``option_aliases.ALIASES``), count too; ``UsageError`` for two of one.
+        """
+        return replace(self, **resolve_aliases(changes))
 
     def save(self, path: Path) -> None:
         """Write the options to ``path`` as TOML, atomically; those that are ``None`` are left out.
@@ -148,6 +152,7 @@ class TrainConfig:
                 _("{path} cannot be read: {error}.").format(path=path, error=error),
                 _("Expected a TOML file with training settings."),
             ) from error
+        record = resolve_aliases(record)
         names = [item.name for item in fields(cls)]
         unknown = sorted(set(record) - set(names))
         if unknown:

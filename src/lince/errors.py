@@ -18,13 +18,15 @@ arrays of the wrong shape, are ``ValueError`` and the like.
 
 from __future__ import annotations
 
+from lince.option_phrases import reword_for_python
+
 
 class LinceError(Exception):
     """Base class of the errors whose message is meant for the user.
 
     ``problem`` says what is wrong, with the name or value that caused it; ``expected``, what would have been right;
-    ``remedy``, what to do next. The last two may be empty. ``exit_code`` is that of the command line when such an error
-    ends it.
+    ``remedy``, what to do next. The last two may be empty. They name options as the command line does; ``str``, which
+    Python shows, names the keywords instead. ``exit_code`` is that of the command line when such an error ends it.
     """
 
     exit_code = 1
@@ -36,7 +38,7 @@ class LinceError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return "\n".join(part for part in (self.problem, self.expected, self.remedy) if part)
+        return reword_for_python("\n".join(part for part in (self.problem, self.expected, self.remedy) if part))
 
 
 class UsageError(LinceError):

@@ -52,7 +52,7 @@ SELF_CONTAINED_MODEL = OutputKind("self-contained", (".onnx",))
 
 
 def require_output_file(
-    path: str | Path, kind: OutputKind, *, overwrite: bool = False, sources: Iterable[Any] = ()
+    path: str | os.PathLike[str], kind: OutputKind, *, overwrite: bool = False, sources: Iterable[Any] = ()
 ) -> Path:
     """Return ``path`` when an output of ``kind`` may be written there; raise ``UsageError`` when it may not.
 
@@ -78,7 +78,7 @@ def require_output_file(
 
 
 def require_output_folder(
-    path: str | Path, kind: OutputKind, *, overwrite: bool = False, sources: Iterable[Any] = ()
+    path: str | os.PathLike[str], kind: OutputKind, *, overwrite: bool = False, sources: Iterable[Any] = ()
 ) -> Path:
     """Return ``path`` when an output of several files may be written there; raise ``UsageError`` when it may not.
 
@@ -102,7 +102,7 @@ def require_output_folder(
     return target
 
 
-def require_collecting_folder(path: str | Path) -> Path:
+def require_collecting_folder(path: str | os.PathLike[str]) -> Path:
     """Return ``path`` when files may be added there; raise ``UsageError`` for a file, and for a run or a model."""
     target = Path(path)
     if os.path.lexists(target) and not target.is_dir():

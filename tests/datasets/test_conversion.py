@@ -304,7 +304,7 @@ def test_where_hard_links_fail_symbolic_ones_are_made(
     sample_datasets.require_same(open_dataset(awkward / "out"), voc(photos))
     assert sum(path.is_symlink() for path in (awkward / "out").rglob("*")) == 3
     monkeypatch.setattr(Path, "symlink_to", refuse)
-    with pytest.raises(UsageError, match="--copy"):
+    with pytest.raises(UsageError, match='images="copy"'):
         convert_dataset(voc(photos), awkward / "again", "voc", ConvertOptions(LINK_IMAGES))
     assert not (awkward / "again").exists()
 
@@ -349,7 +349,7 @@ def test_images_that_are_no_files_cannot_be_referenced(awkward: Path) -> None:
     "name", [name for name in list_writable_formats() if Capability.EXTERNAL_PATHS not in FORMATS[name].capabilities]
 )
 def test_formats_without_paths_say_so(photos: FileImages, awkward: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"--copy or --link|can be represented"):
+    with pytest.raises(UsageError, match=r'images="copy" or images="link"|can be represented'):
         convert_dataset(voc(photos), awkward / "out", name, ConvertOptions(REFERENCE_IMAGES, lossy=True))
     assert not (awkward / "out").exists()
 

@@ -210,7 +210,7 @@ def test_missing_models(awkward: Path) -> None:
     with pytest.raises(ModelError, match="no model in"):
         predictor.load_classifier(awkward)
     (awkward / "config.toml").write_text("")
-    with pytest.raises(ModelError, match="--resume"):
+    with pytest.raises(ModelError, match=r"lince\.resume"):
         predictor.load_classifier(awkward)
     folder = tiny_classifier.model_folder(awkward / "model")
     (folder / NETWORK_FILE).unlink()

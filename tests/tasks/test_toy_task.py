@@ -229,7 +229,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_a_set_that_fits_it_too_is_asked_about(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--task detect or --task count"):
+    with pytest.raises(UsageError, match='task="detect" or task="count"'):
         lince.train(data, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -91,7 +91,7 @@ def test_exactly_one_task_is_resolved_or_the_user_is_asked(rows: list[tuple[int,
     with pytest.raises(AmbiguousError if fitting else DataError) as caught:
         resolve_task(dataset)
     for task in fitting:
-        assert f"--task {task.name}" in str(caught.value)
+        assert f'task="{task.name}"' in str(caught.value)
         assert resolve_task(dataset, task.name) is task
 
 
@@ -157,13 +157,13 @@ def test_boxes_and_tags_are_asked_about(tmp_path: Path) -> None:
         lince.train(data, out=tmp_path / "run", recipe="scratch")
     assert "8 images for image classification" in str(caught.value)
     assert "30 images for object detection" in str(caught.value)
-    assert "--task classify or --task detect" in str(caught.value)
+    assert 'task="classify" or task="detect"' in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
 def test_one_tag_among_boxed_photos_is_no_classifier(tmp_path: Path) -> None:
     data = write_cvat(tmp_path / "datos", [("", "rojo" if number == 3 else None, 2) for number in range(30)])
-    with pytest.raises(AmbiguousError, match="--task"):
+    with pytest.raises(AmbiguousError, match="task="):
         lince.train(data, out=tmp_path / "run", recipe="scratch")
     assert len(get_task("detect").select_usable(open_dataset(data))) == 30
     pytest.importorskip("torch")  # without it that is said first

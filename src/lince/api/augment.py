@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from lince.datasets import Dataset
 from lince.errors import DataError
 from lince.fileio import quote_path
 from lince.i18n import _
+from lince.notebook_progress import AUTOMATIC
+from lince.option_aliases import choose_given
 from lince.preprocess import PreprocessSpec
-from lince.progress import SILENT, Progress
+from lince.progress import Progress
 from lince.training.classification.defaults import measure_native_side
 
 MAX_PREVIEW_SIDE = 224  # pixels of an image in the preview, unless the caller asks for another size
@@ -26,29 +29,31 @@ def augment(  # noqa: PLR0913
     data: DataSource,
     policy: str = "medium",
     *,
-    out: str | Path = "sheet.png",
+    out: str | os.PathLike[str] = "sheet.png",
     size: int | None = None,
+    imgsz: int | None = None,
     count: int = 6,
     copies: int = 6,
     seed: int = 0,
     overwrite: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = AUTOMATIC,
 ) -> Path:
     """Write a contact sheet of up to ``count`` images, each in a row with ``copies`` augmented copies; return its path.
 
-    ``policy`` is the name of a policy or a list of operations, such as ``rotation 15, zoom 0.1``. ``size`` is the side
-    of each picture in pixels; by default that of the images, 224 at most. The images are chosen, and altered, at random
-    with ``seed``; one that cannot be read is named to ``progress``, and another is taken. The suffix of ``out`` decides
-    between PNG and JPEG.
+    ``policy`` is the name of a policy or a list of operations, such as ``rotation 15, zoom 0.1``. ``size``, also called
+    ``imgsz``, is the side of each picture in pixels; by default that of the images, 224 at most. The images are chosen,
+    and altered, at random with ``seed``; one that cannot be read is named to ``progress``, and another is taken. The
+    suffix of ``out`` decides between PNG and JPEG.
 
     Raises ``DataError`` where no image can be read, ``UsageError`` for an unknown policy or operation and where a
     picture that lince did not write so is there already, and what ``lince.open`` raises.
     """
+    asked_side = choose_given("size", size, imgsz=imgsz)
     target = outputs.require_output_file(out, outputs.SHEET, overwrite=overwrite, sources=[data])
     parsed_policy = Policy.parse(policy)
     dataset = open_data(data, progress)
     rows = np.random.default_rng(seed).permutation(len(dataset)).tolist()
-    side = size or min(MAX_PREVIEW_SIDE, measure_native_side(dataset))
+    side = asked_side or min(MAX_PREVIEW_SIDE, measure_native_side(dataset))
     originals = _read_images(dataset, rows, count, side, progress)
     sheet = preview.render_preview_sheet(originals, parsed_policy, seed, copies, PreprocessSpec(side, side))
     fileio.write_bytes(target, images.encode_by_suffix(sheet, target.suffix))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from lince.inference import model_folder
 from lince.inference.backends.backend import RUNTIMES, Backend, open_network
 from lince.inference.backends.onnxruntime import count_cores
 from lince.model_card import ModelCard
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress
 
 MEASURE_SECONDS = 0.7  # of measuring for each runtime, number of threads and batch size
 _BATCH_SIZES = (1, 8)
@@ -64,7 +66,9 @@ class BenchmarkResult:
         return {**asdict(self), "fastest": asdict(self.fastest), "line": self.line}
 
 
-def time_model(model: str | Path, *, seconds: float = MEASURE_SECONDS, progress: Progress = SILENT) -> BenchmarkResult:
+def time_model(
+    model: str | os.PathLike[str], *, seconds: float = MEASURE_SECONDS, progress: Progress = AUTOMATIC
+) -> BenchmarkResult:
     """Return the latency of a run's model, or of a model folder, with each installed runtime.
 
     Each runtime is measured with one thread, with half of the cores and with all of them, about ``seconds`` for each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lince import outputs
@@ -9,34 +10,38 @@ from lince.api.data_source import DataSource, open_data
 from lince.api.extras import require_training_extra
 from lince.checks import CheckResult, FeatureModel, check_page, run_checks
 from lince.models.classification.registry import DEFAULT_MODEL
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.option_aliases import choose_given
+from lince.progress import Progress
 
 
 def check(  # noqa: PLR0913
     data: DataSource,
     *,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     labels: bool = False,
     model: str = DEFAULT_MODEL,
     weights: str = "auto",
     size: int | None = None,
+    imgsz: int | None = None,
     overwrite: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = AUTOMATIC,
 ) -> CheckResult:
     """Return the findings and statistics of ``data``; with ``out``, also write them as an HTML page with pictures.
 
     ``labels`` also looks for labels that are probably wrong. That compares the images by the features of ``model`` with
-    ``weights`` (as in ``lince.train``) at ``size`` pixels, and takes time. Files are never changed.
+    ``weights`` (as in ``lince.train``) at ``size`` (or ``imgsz``) pixels, and takes time. Files are never changed.
 
     Raises ``WeightsError`` when the weights are not available, ``MissingExtraError`` when ``labels`` needs what is not
     installed, ``UsageError`` where ``out`` is a file that lince did not write so and ``overwrite`` is not given, and
     what ``lince.open`` raises.
     """
+    side = choose_given("size", size, imgsz=imgsz)
     if out is not None:
         outputs.require_output_file(out, outputs.CHECK_PAGE, overwrite=overwrite, sources=[data])
     dataset = open_data(data, progress)
     with require_training_extra():
-        result = run_checks(dataset, progress, FeatureModel(model, weights, size) if labels else None)
+        result = run_checks(dataset, progress, FeatureModel(model, weights, side) if labels else None)
     if out is not None:
         check_page.write_html(result, Path(out), progress)
         outputs.record_output(Path(out), outputs.CHECK_PAGE)

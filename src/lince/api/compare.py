@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,14 @@ from lince.training.run_folder import PREDICTIONS_FILE
 from lince.training.seen_images import find_keys_to_leave_out
 
 
-def compare(runs: Sequence[str | Path], *, shared_only: bool = False) -> Any:
+def compare(
+    runs: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+    *others: str | os.PathLike[str],
+    shared_only: bool = False,
+) -> Any:
     """Return the comparison of ``runs`` on their common test images; the first run is the baseline of the others.
+
+    ``runs`` is a list of paths or runs, or the first of them, with the ``others`` after it.
 
     The result is the ``Comparison`` of the task, with ``to_dict()`` and ``build_view()``. All runs must be of one task.
     ``shared_only`` compares on the images that all test sets have, where they differ. Common images that one of the
@@ -25,6 +32,7 @@ def compare(runs: Sequence[str | Path], *, shared_only: bool = False) -> Any:
     Raises ``UsageError`` for fewer than two runs or a run without predictions, and ``DataError`` for several tasks,
     different classes, or different test sets without ``shared_only``.
     """
+    runs = [*([runs] if isinstance(runs, (str, os.PathLike)) else runs), *others]
     if len(runs) < 2:
         raise UsageError(_("There is only one training run to compare."), _("Expected two or more."))
     tasks_and_predictions = {_run_label(run, runs): load_predictions(_find_predictions_file(Path(run))) for run in runs}
@@ -40,10 +48,10 @@ def compare(runs: Sequence[str | Path], *, shared_only: bool = False) -> Any:
     predictions = {name: loaded for name, (_task, loaded) in tasks_and_predictions.items()}
     seen_keys = frozenset[str]().union(*(find_keys_to_leave_out(Path(run)) for run in runs))
     seen_keys &= frozenset.intersection(*(frozenset(item.keys) for item in predictions.values()))
-    if not seen_keys:
-        return task.load_part("compare")(predictions, shared_only=shared_only)
-    unseen = {name: _leave_out(loaded, seen_keys) for name, loaded in predictions.items()}
-    return replace(task.load_part("compare")(unseen, shared_only=shared_only), seen_count=len(seen_keys))
+    unseen = {name: _leave_out(loaded, seen_keys) for name, loaded in predictions.items()} if seen_keys else predictions
+    comparison = task.load_part("compare")(unseen, shared_only=shared_only)
+    folders = {_run_label(run, runs): Path(run) for run in runs}
+    return replace(comparison, seen_count=len(seen_keys), folders=folders)
 
 
 def _leave_out(predictions: Any, seen_keys: frozenset[str]) -> Any:
@@ -75,7 +83,7 @@ def _find_predictions_file(run: Path) -> Path:
     return path
 
 
-def _run_label(run: str | Path, runs: Sequence[str | Path]) -> str:
+def _run_label(run: str | os.PathLike[str], runs: Sequence[str | os.PathLike[str]]) -> str:
     """Return the folder name of ``run``, or its whole path where another of ``runs`` has the same name."""
     path = Path(run)
     namesakes = [candidate for candidate in runs if Path(candidate).name == path.name]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lince.api.data_source import DataSource, open_data
 from lince.datasets import Dataset
 from lince.datasets.conversion import COPY_IMAGES, ConvertOptions, ConvertResult, convert_dataset, require_empty_target
+from lince.datasets.frame_table import is_data_frame
 from lince.datasets.merge import merge_datasets
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress
 
 
 def convert(  # noqa: PLR0913
@@ -25,7 +28,7 @@ def convert(  # noqa: PLR0913
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
     allow_unusable: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = AUTOMATIC,
 ) -> ConvertResult:
     """Write ``data`` to the new folder ``out`` in the format ``to``, and return what was written and what was lost.
 
@@ -38,18 +41,20 @@ def convert(  # noqa: PLR0913
     and ``DataError`` when the data cannot be read or would lose something.
     """
     options = ConvertOptions(images, lossy, allow_unusable)
-    sources = [data] if isinstance(data, (str, os.PathLike, Dataset)) else list(data)
+    is_single = isinstance(data, (str, os.PathLike, Dataset)) or is_data_frame(data)
+    sources: list[Any] = [data] if is_single else list(data)  # type: ignore[arg-type]
     target = Path(out).expanduser()
     for source in sources:
-        require_empty_target(target, source.root if isinstance(source, Dataset) else Path(source).expanduser())
+        if not is_data_frame(source):
+            require_empty_target(target, source.root if isinstance(source, Dataset) else Path(source).expanduser())
     repairs = tuple(fix)
     datasets = [open_data(source, progress, format=format, pattern=pattern, fix=repairs) for source in sources]
     return convert_dataset(merge_datasets(datasets, merge), target, to, options, progress)
 
 
-def merge(datasets: Sequence[Dataset], groups: Mapping[str, Sequence[str]] | None = None) -> Dataset:
-    """Return ``datasets`` as one, with their classes matched by name.
+def merge(datasets: Sequence[DataSource], groups: Mapping[str, Sequence[str]] | None = None) -> Dataset:
+    """Return ``datasets``, opened or not, as one, with their classes matched by name.
 
     ``groups`` maps a new class name to the classes that it replaces. Raises ``UsageError`` for an unknown class.
     """
-    return merge_datasets(datasets, groups)
+    return merge_datasets([open_data(data) for data in datasets], groups)

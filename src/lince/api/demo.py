@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from lince import fileio, images
 from lince.api.train import train
@@ -11,7 +11,8 @@ from lince.datasets import open_dataset
 from lince.evaluation.classification.predictions import ClassificationPredictions
 from lince.inference.classification.predictor import load_classifier
 from lince.inference.classification.results_file import save_classifications
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress
 from lince.training import run_folder
 from lince.training.run_folder import TrainingRun
 
@@ -28,7 +29,7 @@ DEMO_CONFIG = TrainConfig(
 )
 
 
-def demo(*, out: str | Path | None = None, progress: Progress = SILENT) -> TrainingRun:
+def demo(*, out: str | os.PathLike[str] | None = None, progress: Progress = AUTOMATIC) -> TrainingRun:
     """Train a small network on the 1,797 built-in handwritten digits and return the finished run.
 
     Takes about a minute. The run folder also gets some of the test digits as image files (``photos``) and what the

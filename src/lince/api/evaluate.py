@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,23 +11,28 @@ from numpy.typing import NDArray
 
 from lince.api.data_source import DataSource, find_test_rows, open_data
 from lince.datasets import Dataset, compute_content_keys, verify_images
+from lince.display import NotebookDisplay
 from lince.errors import DataError
 from lince.i18n import _
 from lince.inference.load import load
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress
 from lince.splits import TEST
 from lince.tasks import get_task
 from lince.training.seen_images import SeenCounts, SeenImages, find_seen_images
 
 
-@dataclass(frozen=True, eq=False)
-class EvaluationResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class EvaluationResult(NotebookDisplay):
     """The predictions of a model on a dataset and their metrics, each of the class of the model's task.
 
     ``split`` is ``test``, ``all`` or, where the data has no test split and the run has seen some of it, ``unseen``: the
     images that were used. ``summary`` is the sentence that says how many were usable; ``task`` is the name of the task;
-    ``seen`` counts the images that the run has seen, which were left out unless they were asked for.
+    ``seen`` counts the images that the run has seen, which were left out unless they were asked for; ``dataset``
+    has the images that were measured.
     """
+
+    html_renderer = "lince.notebook.evaluation_html:render_evaluation"
 
     predictions: Any
     metrics: Any
@@ -35,10 +40,14 @@ class EvaluationResult:
     summary: str
     task: str
     seen: SeenCounts
+    dataset: Dataset | None = None
+
+    def __repr__(self) -> str:
+        return f"<EvaluationResult: {get_task(self.task).load_part('cli').list_metric_lines(self.metrics)[0]}>"
 
 
 def evaluate(
-    model: str | Path, data: DataSource, *, include_seen: bool = False, progress: Progress = SILENT
+    model: str | os.PathLike[str], data: DataSource, *, include_seen: bool = False, progress: Progress = AUTOMATIC
 ) -> EvaluationResult:
     """Return the metrics of ``model`` (a run or a model folder) on the test split of ``data``, or on all of it.
 
@@ -78,7 +87,7 @@ def evaluate(
     if split == "all" and len(dataset) < len(rows):
         split = "unseen"
     predictions, metrics = task.load_part("evaluate")(predictor, dataset, progress)
-    return EvaluationResult(predictions, metrics, split, summary, task.name, counts)
+    return EvaluationResult(predictions, metrics, split, summary, task.name, counts, dataset)
 
 
 def _leave_out_seen(

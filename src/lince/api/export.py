@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -24,7 +25,8 @@ from lince.export.standalone import StandaloneReport
 from lince.i18n import _
 from lince.inference import model_folder
 from lince.model_card import ModelCard
-from lince.progress import SILENT, Progress, ProgressStage
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress, ProgressStage
 from lince.sampling import sample_evenly
 from lince.splits import SPLITS, TRAIN, UNASSIGNED, VAL
 from lince.tasks import get_task, load_predictions
@@ -37,16 +39,16 @@ EXPORTS_FOLDER, SELF_CONTAINED_NAME = "exports", "self-contained.onnx"
 
 
 def export(  # noqa: PLR0913
-    model: str | Path,
+    model: str | os.PathLike[str],
     to: str = "onnx",
     *,
     precision: str = "fp32",
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     data: DataSource | None = None,
     count: int = DEFAULT_IMAGE_COUNT,
     max_drop: float = 1.0,
     unchecked: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = AUTOMATIC,
 ) -> ExportResult:
     """Write the model of a run for the runtime ``to``, verify it, and return its path and the measurements.
 
@@ -68,13 +70,13 @@ def export(  # noqa: PLR0913
 
 
 def contain(
-    model: str | Path,
-    out: str | Path | None = None,
+    model: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
     *,
     data: DataSource | None = None,
     count: int = DEFAULT_IMAGE_COUNT,
     overwrite: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = AUTOMATIC,
 ) -> tuple[Path, StandaloneReport]:
     """Write the model of a run as one self-contained ONNX file, and return its path and how close it is.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from lince import outputs
 from lince.i18n import _
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress
 from lince.serving import server
 from lince.serving.app import create_app
 from lince.serving.model_registry import ModelRegistry
@@ -18,10 +19,10 @@ __all__ = ["serve"]
 
 
 def serve(
-    models: Mapping[str, str | Path] | str | Path,
+    models: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str],
     settings: ServerSettings | None = None,
     on_started: Callable[[str], None] | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = AUTOMATIC,
 ) -> None:
     """Serve ``models`` over HTTP until the process gets SIGTERM or Ctrl-C.
 

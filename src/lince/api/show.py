@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,18 @@ import numpy as np
 from lince import fileio, images, outputs
 from lince.api.data_source import DataSource, open_data
 from lince.checks.contact_sheet import draw_dataset_sheet
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress
 
 
 def show(
     data: DataSource,
     *,
-    out: str | Path = "sheet.png",
+    out: str | os.PathLike[str] = "sheet.png",
     count: int = 24,
     seed: int = 0,
     overwrite: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = AUTOMATIC,
 ) -> Path:
     """Write a contact sheet of ``count`` images with their classes and annotated objects, and return its path.
 

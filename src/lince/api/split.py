@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from lince.datasets.division import Division, DivisionOptions, divide_dataset
 from lince.datasets.groups import ImageGroups
 from lince.errors import UsageError
 from lince.i18n import _
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress
 from lince.splits import SPLITS, UNASSIGNED
 
 
@@ -50,7 +52,7 @@ class SplitResult:
 
 def split(  # noqa: PLR0913
     data: DataSource,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     *,
     val: float = 0.1,
     test: float = 0.2,
@@ -64,7 +66,7 @@ def split(  # noqa: PLR0913
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
     overwrite: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = AUTOMATIC,
 ) -> SplitResult:
     """Split ``data`` at random and write the split file, which every other command then applies.
 
@@ -91,7 +93,7 @@ def split(  # noqa: PLR0913
     return SplitResult(division, target)
 
 
-def _resolve_table_path(dataset: Dataset, out: str | Path | None) -> Path:
+def _resolve_table_path(dataset: Dataset, out: str | os.PathLike[str] | None) -> Path:
     """Return the path of the split file.
 
     Raises ``UsageError`` for data outside a folder when ``out`` is not given, and for a folder with other files in it:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from lince import fileio
-from lince.api.data_source import DataSource, reopen_data
+from lince.api.data_source import DataSource, open_with_origin, reopen_data
 from lince.api.extras import require_training_extra
 from lince.augmentation import Policy
 from lince.config import TrainConfig
-from lince.datasets import Dataset, open_dataset
+from lince.datasets import Dataset
 from lince.datasets.open import make_path_absolute
 from lince.errors import LinceError
 from lince.i18n import _
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.option_aliases import ALIASES, resolve_aliases
+from lince.progress import Progress
 from lince.splits import SPLITS
 from lince.tasks import Task, infer_earlier_task, resolve_task
 from lince.training import run_extension, run_folder
@@ -39,53 +42,125 @@ def train(  # noqa: PLR0913
     data: DataSource,
     config: TrainConfig | None = None,
     *,
-    out: str | Path | None = None,
+    recipe: str | None = None,
+    model: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    size: int | None = None,
+    epochs: int | None = None,
+    batch: int | None = None,
+    rate: float | None = None,
+    augment: str | None = None,
+    patience: int | None = None,
+    budget: float | None = None,
+    seed: int | None = None,
+    val: float | None = None,
+    test: float | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    precision: str | None = None,
+    monitor: str | None = None,
+    head: str | None = None,
+    from_layer: str | int | None = None,
+    label_smoothing: float | None = None,
+    mix: str | None = None,
+    mosaic: float | None = None,
+    scales: float | None = None,
+    resize: str | None = None,
+    standardise: str | None = None,
+    task: str | None = None,
+    imgsz: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    learning_rate: float | None = None,
+    standardize: str | None = None,
+    out: str | os.PathLike[str] | None = None,
     format: str | None = None,  # noqa: A002
     pattern: str | None = None,
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
     allow_unusable: bool = False,
     started_at: float | None = None,
-    progress: Progress = SILENT,
-    **choices: Any,
+    progress: Progress = AUTOMATIC,
 ) -> TrainingRun:
-    """Train a model on ``data`` (a path, a URL, or a dataset) and return the finished run.
+    """Train a model on ``data`` and return the finished run, a folder with model and report.
 
-    ``choices`` are fields of ``TrainConfig`` (``recipe="finetune"``, ``epochs=5``); they replace those of ``config``.
-    The task follows from the labels unless ``task`` names it. ``out`` is the new folder of the run, by default the
-    first free one of ``runs/train``, ``runs/train2``, ... ``format``, ``pattern``, ``merge`` and ``fix`` are those of
-    ``lince.open``. ``allow_unusable`` goes on where more than 1 % of the images cannot be used. A time budget counts
-    from ``started_at``, a ``time.monotonic()``, by default that of the call.
+    What is not given has the value of ``config``, else the default named below; "chosen" means that training chooses it
+    from the hardware, the data and the model, and tells what it chose. An option that the recipe or the task has no use
+    for is refused.
 
-    Raises ``UsageError`` for invalid choices and for options that the recipe or the task does not use,
-    ``AmbiguousError`` when the labels fit several tasks, ``DataError`` when they do not suffice, ``WeightsError`` when
-    pretrained weights are not available, ``MissingExtraError`` without the extra ``train``, and ``DivergedError`` when
-    the loss becomes NaN.
+    Args:
+        data: a folder, a label file, an archive, a URL, a ``Dataset``, or a pandas ``DataFrame``.
+        config: options to start from, such as ``TrainConfig.load("config.toml")``.
+        recipe: ``transfer`` (a new classifier on a frozen network, the default), ``finetune``, ``scratch``, or ``all``
+            to train each and compare.
+        model: name of the network, as ``lince.models()`` lists them, or layers: ``cnn: conv 16 3, pool``; default:
+            ``lite`` for classifiers, ``yolox-nano`` for detectors.
+        weights: pretrained weights: ``auto`` (the default), ``none``, or the path of a file or folder.
+        size: side of the square network input in pixels, 8 to 4096; default: chosen.
+        epochs: passes over the training images, at most, 1 to 100,000; default: chosen.
+        batch: images per step, 1 to 65,536; default: chosen.
+        rate: peak learning rate, 1e-08 to 100; default: chosen.
+        augment: ``none``, ``light``, ``medium``, ``strong``, ``digits``, or a list such as ``rotation 15, zoom 0.1``;
+            default: chosen.
+        patience: epochs without improvement after which training stops, 1 to 100,000; default: off.
+        budget: time limit in seconds, 1 to 100,000,000; default: none.
+        seed: of all random numbers; default: 0.
+        val: fraction of the images for validation, 0 to 0.9, where the data has no such split; default: 0.1.
+        test: fraction of the images for testing, 0 to 0.9, where the data has no such split; default: 0.2.
+        device: ``auto`` (the fastest, the default), ``cpu``, ``cuda`` or ``mps``.
+        workers: data-loading threads, 0 to 1024; default: one per core, 8 at most.
+        precision: of the computation: ``auto`` (the default), ``fp32`` or ``bf16``.
+        monitor: metric that chooses the best epoch: ``val_loss`` (the default of classifiers), ``val_accuracy``,
+            ``val_map50_95`` (the default of detectors) or ``val_map50``.
+        head: classifier that ``transfer`` trains: ``linear`` (the default) or ``mlp``.
+        from_layer: first layer that ``finetune`` trains, by number or name; default: chosen.
+        label_smoothing: of classifiers, 0 to 0.9; default: chosen.
+        mix: of classifiers: ``none`` (the default), ``mixup`` or ``cutmix``.
+        mosaic: of detectors: fraction of training images composed of four, 0 to 1; default: chosen.
+        scales: of detectors: relative range of multi-scale training, 0 to 0.5; default: chosen.
+        resize: ``squash``, ``crop``, ``letterbox`` or ``corner``; default: that of the network.
+        standardise: ``none`` (the default), ``samplewise`` (per image) or ``featurewise`` (per dataset).
+        task: ``classify`` or ``detect``; default: what the labels say.
+        imgsz: another name of ``size``.
+        batch_size: another name of ``batch``.
+        lr: another name of ``rate``.
+        learning_rate: another name of ``rate``.
+        standardize: another name of ``standardise``.
+        out: new folder of the run; default: the first free one of ``runs/train``, ``runs/train2``, ...
+        format: of the data, as in ``lince.open``; default: what the files show.
+        pattern: where the class is in file names, as in ``lince.open``.
+        merge: classes to make one, by the new name, as in ``lince.open``.
+        fix: what to repair while reading, as in ``lince.open``: ``clip``, ``order``, ``duplicates``; default: nothing.
+        allow_unusable: go on where more than 1 % of the images cannot be used; default: no.
+        started_at: the ``time.monotonic()`` from which ``budget`` counts; default: that of the call.
+        progress: receiver of messages and bars; by default they appear in notebooks, and nowhere else.
+
+    Raises:
+        UsageError: for invalid options, for two names of one option, and for options that are not used.
+        AmbiguousError: when the labels fit several tasks.
+        DataError: when the labels do not suffice.
+        WeightsError: when pretrained weights are not available.
+        MissingExtraError: where training needs the extra ``train``, which is not installed.
+        DivergedError: when the loss becomes NaN.
     """
+    given = _collect_choices(locals())
     started_at = time.monotonic() if started_at is None else started_at
-    config = (config or TrainConfig()).with_changes(**choices)
+    config = (config or TrainConfig()).with_changes(**given)
     _require_possible_start(config, out)
-    repairs = sorted(fix)
-    groups = {name: list(members) for name, members in (merge or {}).items()}
-    origin: dict[str, Any] = {"format": format, "pattern": pattern, "merge": groups, "fix": repairs}
-    if isinstance(data, Dataset):
-        dataset, origin = data, {**origin, "path": str(data.root), "format": data.format}
-    else:
-        dataset = open_dataset(data, format=format, pattern=pattern, merge=merge, fix=repairs, progress=progress)
-        origin = {**origin, "path": make_path_absolute(data)}
-    task = resolve_task(dataset, config.task)
-    config = config.with_changes(task=task.name)
-    given_splits = _count_given_splits(task, dataset)
-    _require_fitting_choices(task, config, [name for name in choices if choices[name] is not None], given_splits)
+    dataset, origin = open_with_origin(data, progress, format=format, pattern=pattern, merge=merge, fix=fix)
+    fitting_task = resolve_task(dataset, config.task)
+    config = config.with_changes(task=fitting_task.name)
+    given_splits = _count_given_splits(fitting_task, dataset)
+    _require_fitting_choices(fitting_task, config, list(given), given_splits)
     origin |= {"allow_unusable": allow_unusable, "given_splits": given_splits}
     with require_training_extra():
-        task.load_part("train")
+        fitting_task.load_part("train")
     run = run_folder.create_run(out)
     try:
         with hold_run_lock(run.folder):
             fileio.write_json(run.folder / run_folder.DATA_FILE, origin)
             config.save(run.folder / run_folder.CONFIG_FILE)
-            request = _make_request(task, dataset, config, allow_unusable, progress)
+            request = _make_request(fitting_task, dataset, config, allow_unusable, progress)
             return _run_training(replace(request, started_at=started_at), run)
     except LinceError:
         run_folder.discard_unstarted(run)
@@ -93,7 +168,11 @@ def train(  # noqa: PLR0913
 
 
 def resume(
-    folder: str | Path, data: str | Path | None = None, *, epochs: int | None = None, progress: Progress = SILENT
+    folder: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    *,
+    epochs: int | None = None,
+    progress: Progress = AUTOMATIC,
 ) -> TrainingRun:
     """Continue the interrupted run in ``folder`` and return it; a finished run is returned as it is.
 
@@ -126,7 +205,20 @@ def resume(
             return _run_training(replace(request, started_at=started_at), run)
 
 
-def _require_possible_start(config: TrainConfig, out: str | Path | None) -> None:
+def _collect_choices(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the ``arguments`` of ``train`` that are options of ``TrainConfig`` and were given, by field.
+
+    Raises ``UsageError`` when one option is given by two of its names.
+    """
+    names = [name for item in fields(TrainConfig) for name in (item.name, *ALIASES.get(item.name, ()))]
+    choices = {name: value for name in names if (value := arguments[name]) is not None}
+    for name in ("weights", "from_layer"):  # kept as text in config.toml
+        if name in choices:
+            choices[name] = str(choices[name])
+    return resolve_aliases(choices)
+
+
+def _require_possible_start(config: TrainConfig, out: str | os.PathLike[str] | None) -> None:
     """Raise what would stop a training with ``config`` into ``out``, as far as it can be told without the data.
 
     That is ``UsageError`` for a folder in use, an unknown augmentation or a device that this machine lacks, and
@@ -149,7 +241,7 @@ def _require_fitting_choices(
 ) -> None:
     """Raise ``UsageError`` for a choice in ``given``, a list of fields, that task, recipe or data have no use for."""
     if config.monitor is not None:
-        require_choice("monitor", config.monitor, task.monitors)
+        require_choice("--monitor", config.monitor, task.monitors)
     require_used_options(task, config, given)
     require_drawn_splits(config, given, given_splits)
 

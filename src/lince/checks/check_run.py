@@ -19,6 +19,7 @@ from lince.checks import (
 from lince.checks.check_context import CheckContext, CheckFinding, FeatureModel
 from lince.checks.dataset_stats import DatasetStats
 from lince.datasets import Dataset, image_stats
+from lince.display import NotebookDisplay
 from lince.findings import Severity
 from lince.i18n import _
 from lince.progress import SILENT, Progress
@@ -39,16 +40,22 @@ CHECKS: tuple[CheckFunction, ...] = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class CheckResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class CheckResult(NotebookDisplay):
     """Result of checking a dataset.
 
     ``findings`` are ordered by severity, the gravest first, then by count, the most frequent first.
     """
 
+    html_renderer = "lince.notebook.check_html:render_check"
+
     dataset: Dataset
     findings: tuple[CheckFinding, ...]
     statistics: DatasetStats
+
+    def __repr__(self) -> str:
+        titles = "".join(f"\n  {item.severity.get_label()}: {item.title} ({item.count:,})" for item in self.findings)
+        return f"<CheckResult {self.dataset.root.name or self.dataset.root}: {self.summarise()}{titles}>"
 
     def filter_by_severity(self, severity: Severity) -> list[CheckFinding]:
         """Return the findings of one severity, in their order."""

@@ -50,16 +50,20 @@ def draw_dataset_sheet(dataset: Dataset, rows: Sequence[int]) -> NDArray[np.uint
     return drawing.draw_contact_sheet(cells, COLUMNS, IMAGE_SIDE)
 
 
-def _caption_lines(dataset: Dataset, row: int) -> tuple[str, ...]:
-    """Return the two lines below an image: its class, or the number of objects of each class, and its file name."""
-    name = dataset.images.get_name(row).rpartition("/")[2]
+def describe_labels(dataset: Dataset, row: int) -> str:
+    """Return the class of the image at ``row``, or the number of its objects of each class: "cat 2, dog 1"."""
     if dataset.objects is None:
         class_id = int(dataset.class_ids[row])
-        return (dataset.classes.names[class_id] if class_id >= 0 else _("no class"), name)
+        return dataset.classes.names[class_id] if class_id >= 0 else _("no class")
     objects_of_image = dataset.objects.slice_of_image(row)
     counts = np.bincount(dataset.objects.class_ids[objects_of_image], minlength=len(dataset.classes))
     class_counts = [f"{dataset.classes.names[i]} {counts[i]}" for i in np.flatnonzero(counts)]
-    return (", ".join(class_counts) or _("no objects"), name)
+    return ", ".join(class_counts) or _("no objects")
+
+
+def _caption_lines(dataset: Dataset, row: int) -> tuple[str, ...]:
+    """Return the two lines below an image: its labels and its file name."""
+    return describe_labels(dataset, row), dataset.images.get_name(row).rpartition("/")[2]
 
 
 def _make_shapes(

@@ -7,7 +7,7 @@ import argparse
 import lince
 from lince import outputs
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, get_data_options, parse_positive
+from lince.cli.options import add_aliased_option, add_data_options, get_data_options, parse_positive
 from lince.cli.output_options import add_overwrite_option
 from lince.i18n import _
 
@@ -26,8 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="medium",
         help=_("none, light, medium, strong, digits, or a list: 'rotation 15, zoom 0.1' (default: medium)"),
     )
-    parser.add_argument(
-        "--size",
+    add_aliased_option(
+        parser,
+        "size",
         type=parse_positive,
         metavar=_("PIXELS"),
         help=_("side of each image in pixels (default: that of the photos)"),

@@ -8,7 +8,7 @@ import lince
 from lince import outputs
 from lince.checks import CheckFinding, CheckResult
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, get_data_options, parse_positive
+from lince.cli.options import add_aliased_option, add_data_options, get_data_options, parse_positive
 from lince.cli.output_options import add_overwrite_option
 from lince.i18n import _
 from lince.number_format import format_count
@@ -36,8 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help=_("its weights: auto, a file, or a folder of files (default: auto)"),
     )
-    parser.add_argument(
-        "--size", type=parse_positive, metavar="N", help=_("its input size in pixels (default: that of the network)")
+    add_aliased_option(
+        parser,
+        "size",
+        type=parse_positive,
+        metavar="N",
+        help=_("its input size in pixels (default: that of the network)"),
     )
     add_overwrite_option(parser)
     add_data_options(parser)

@@ -9,7 +9,7 @@ from typing import Any
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import parse_positive
+from lince.cli.options import add_aliased_option, parse_positive
 from lince.i18n import _
 from lince.models.classification.registry import ModelEntry
 from lince.number_format import format_decimal
@@ -21,8 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", nargs="?", metavar=_("NAME"), help=_("model to show: a preset, a timm name, or 'cnn: LAYERS'")
     )
-    parser.add_argument(
-        "--size",
+    add_aliased_option(
+        parser,
+        "size",
         type=parse_positive,
         metavar=_("PIXELS"),
         help=_("input size in pixels (default: chosen from the model and the data)"),

@@ -11,6 +11,7 @@ from typing import Any
 from lince.errors import UsageError
 from lince.formats.registry import FORMATS
 from lince.i18n import LOCALE_FOLDER, _, get_language
+from lince.option_aliases import list_flags, make_repeated_error
 
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
@@ -41,6 +42,34 @@ def list_argparse_messages() -> tuple[str, ...]:
         _("invalid %(type)s value: %(value)r"),
         _("invalid choice: %(value)r (choose from %(choices)s)"),
     )
+
+
+class AliasedOption(argparse.Action):
+    """Stores the value of an option with several names; giving two of them is an error that says so.
+
+    As always on a command line, the last of several values given by one name counts. With ``type`` a list, such as that
+    of thresholds, all of them count.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store ``values``; raise ``UsageError`` when the option was given by another name before."""
+        flags = vars(namespace).setdefault("typed_flags", {})
+        flag = option_string or self.option_strings[0]
+        if flags.setdefault(self.dest, flag) != flag:
+            raise make_repeated_error(flags[self.dest], flag)
+        is_list = isinstance(self.default, list)
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values] if is_list else values)
+
+
+def add_aliased_option(group: argparse._ActionsContainer, name: str, **options: Any) -> None:
+    """Add the option ``name`` to ``group`` under all of its names; ``options`` are those of ``add_argument``."""
+    group.add_argument(*list_flags(name), dest=name, action=AliasedOption, **options)
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:

@@ -130,7 +130,12 @@ def list_given_options(
     """Return those of the options that ``add_options`` adds whose value in ``arguments`` differs from the default."""
     parser = argparse.ArgumentParser(add_help=False)
     add_options(parser)
-    return [action.option_strings[0] for action in parser._actions if getattr(arguments, action.dest) != action.default]
+    typed = getattr(arguments, "typed_flags", {})
+    return [
+        typed.get(action.dest, action.option_strings[0])
+        for action in parser._actions
+        if getattr(arguments, action.dest) != action.default
+    ]
 
 
 DEFAULT_COMMANDS = TaskCommands()

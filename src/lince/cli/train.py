@@ -8,7 +8,7 @@ from typing import Any
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, get_data_options, parse_duration, parse_split
+from lince.cli.options import add_aliased_option, add_data_options, get_data_options, parse_duration, parse_split
 from lince.cli.run_summary import describe_run
 from lince.errors import UsageError
 from lince.i18n import _
@@ -16,11 +16,6 @@ from lince.models.classification.registry import PRESETS
 from lince.tasks import list_tasks
 
 _Option = tuple[str, Callable[[str], Any], str, str]
-_ALIASES = {  # other names of an option, shown first
-    "rate": ("--lr", "--learning-rate"),
-    "batch": ("--batch-size",),
-    "standardise": ("--standardize",),
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ):
         group = parser.add_argument_group(title)
         for name, kind, metavar, line in options:
-            flags = (*_ALIASES.get(name, ()), f"--{name.replace('_', '-')}")
-            group.add_argument(*flags, dest=name, type=kind, metavar=metavar, help=line)
+            add_aliased_option(group, name, type=kind, metavar=metavar, help=line)
     add_data_options(parser)
 
 

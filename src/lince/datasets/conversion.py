@@ -120,7 +120,7 @@ def require_empty_target(out: Path, source: Path) -> None:
 
 def _get_writable_format(to: str) -> Format:
     """Return the format named ``to``; raise ``UsageError`` when there is none that can be written."""
-    return FORMATS[require_choice("to", to, list_writable_formats())]
+    return FORMATS[require_choice("--to", to, list_writable_formats())]
 
 
 def _require_allowed_losses(

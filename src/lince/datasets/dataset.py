@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from lince.annotations import NOTICE_KINDS, UNLABELLED, Classes, ObjectTable, RejectedItem
 from lince.datasets.image_source import FileImages, ImageSource, PixelImages, TreeImages
+from lince.display import NotebookDisplay
 from lince.errors import UsageError
 from lince.fileio import compute_digest
 from lince.formats import LabelTable
 from lince.formats.builders.classification_table import sort_class_names
 from lince.i18n import _, translate_plural
 
+_MAX_NAMED = 10  # classes in the text that stands for a dataset
 
-@dataclass(frozen=True)
-class Dataset:
+
+@dataclass(frozen=True, repr=False)
+class Dataset(NotebookDisplay):
     """N images with their classes, splits and objects; one row each.
 
     Immutable: methods return a new dataset, which shares the columns where it can. Construction raises ``ValueError``
@@ -38,6 +41,8 @@ class Dataset:
         sizes: int32 (N, 2), (height, width) as the labels state it, 0 where they do not.
         repaired: labels that were repaired while reading.
     """
+
+    html_renderer = "lince.notebook.dataset_html:render_dataset"
 
     images: ImageSource
     classes: Classes
@@ -58,6 +63,13 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.class_ids)
+
+    def __repr__(self) -> str:
+        classes = ", ".join(self.classes.names[:_MAX_NAMED]) + (", ..." if len(self.classes) > _MAX_NAMED else "")
+        text = translate_plural(
+            "{used}; {count:,} class: {classes}", "{used}; {count:,} classes: {classes}", len(self.classes)
+        ).format(used=self.summarise(), count=len(self.classes), classes=classes or _("none"))
+        return f"<Dataset {self.root.name or self.root} ({self.format}): {text}>"
 
     @property
     def total_count(self) -> int:

@@ -8,9 +8,13 @@ from pathlib import Path
 
 from lince.datasets import builtin, split_file
 from lince.datasets.dataset import Dataset, build_dataset
+from lince.datasets.frame_table import DataFrame, FrameTable, is_data_frame, make_frame_table, open_frame_table
 from lince.datasets.index_cache import open_with_index
+from lince.errors import UsageError
 from lince.formats import FIXES, ReadOptions
-from lince.progress import SILENT, Progress
+from lince.i18n import _
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress
 from lince.storage.resolve import resolve_location
 from lince.storage.url import is_url
 from lince.validation import require_choice
@@ -18,14 +22,15 @@ from lince.validation import require_choice
 BUILTIN_DATASETS: dict[str, Callable[[], Dataset]] = {"lince:digits": builtin.load_digits_dataset}
 
 
-def open_dataset(
-    path: str | os.PathLike[str],
+def open_dataset(  # noqa: PLR0913
+    path: str | os.PathLike[str] | DataFrame | FrameTable,
     *,
     format: str | None = None,  # noqa: A002
     pattern: str | None = None,
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
-    progress: Progress = SILENT,
+    root: str | os.PathLike[str] | None = None,
+    progress: Progress = AUTOMATIC,
 ) -> Dataset:
     """Return the dataset at ``path``, or the built-in dataset of that name (``lince:digits``).
 
@@ -35,9 +40,15 @@ def open_dataset(
     ``clip``, ``order``, ``duplicates``; files are never changed. A split file that ``lince split`` wrote into the
     folder is applied.
 
+    ``path`` may also be a pandas DataFrame: a table with one row per photo or per box, whose columns have the names of
+    those of CSV tables; its photos are found from ``root``, by default the working folder.
+
     Raise ``UsageError`` when the path does not exist, the format is unknown or not clear, or an option is invalid, and
     ``DataError`` when the data cannot be read.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        dataset = _open_frame(path, root, format, ReadOptions(pattern, _require_fixes(fix)), progress)
+        return dataset.merge_classes(merge) if merge else dataset
     name = os.fspath(path)
     if name.startswith("lince:"):
         dataset = BUILTIN_DATASETS[require_choice("data", name, BUILTIN_DATASETS)]()
@@ -46,6 +57,19 @@ def open_dataset(
         table = open_with_index(location, format, ReadOptions(pattern, _require_fixes(fix)), progress)
         dataset = split_file.apply_split_file_if_present(build_dataset(table), progress)
     return dataset.merge_classes(merge) if merge else dataset
+
+
+def _open_frame(
+    data: object, root: str | os.PathLike[str] | None, format_name: str | None, options: ReadOptions, progress: Progress
+) -> Dataset:
+    """Return the dataset of a DataFrame, or of the table that was made of one; ``UsageError`` for anything else."""
+    if not (isinstance(data, FrameTable) or is_data_frame(data)):
+        raise UsageError(
+            _("Data cannot be of the type {kind}.").format(kind=type(data).__name__),
+            _("Expected the path of a folder, of labels or of an archive, or a pandas DataFrame."),
+        )
+    table = data if isinstance(data, FrameTable) else make_frame_table(data, root)
+    return split_file.apply_split_file_if_present(open_frame_table(table, format_name, options, progress), progress)
 
 
 def make_path_absolute(path: str | os.PathLike[str]) -> str:
@@ -57,5 +81,6 @@ def make_path_absolute(path: str | os.PathLike[str]) -> str:
 
 
 def _require_fixes(names: Iterable[str]) -> frozenset[str]:
-    """Return the names of repairs as a set; raise ``UsageError`` on an unknown one."""
-    return frozenset(require_choice("fix", name, FIXES) for name in names)
+    """Return the names of repairs, a list or a text with commas, as a set; raise ``UsageError`` on an unknown one."""
+    listed = names.split(",") if isinstance(names, str) else names
+    return frozenset(require_choice("--fix", name.strip(), FIXES) for name in listed)

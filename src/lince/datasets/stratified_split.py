@@ -37,8 +37,8 @@ def split_dataset(
     Raises ``UsageError`` when the fractions leave nothing to train on, and ``DataError`` when a split would stay empty
     because too many images belong together.
     """
-    require_in_range("val", val, 0.0, 0.9)
-    require_in_range("test", test, 0.0, 0.9)
+    require_in_range("--val", val, 0.0, 0.9)
+    require_in_range("--test", test, 0.0, 0.9)
     if val + test >= 1:
         raise UsageError(_("val {val} and test {test} leave no images for training.").format(val=val, test=test))
     if groups is None or _count_grouped(dataset, groups) > MAX_REUNITED_SHARE * len(dataset):
@@ -104,7 +104,7 @@ def assign_folds(dataset: Dataset, count: int, seed: int, groups: NDArray[np.int
     Folds are stratified, and ``groups`` kept together, as in ``split_dataset``. Raises ``UsageError`` for fewer than 2
     or more than 100 folds, and ``DataError`` when there are fewer groups than folds.
     """
-    require_in_range("folds", count, 2, 100)
+    require_in_range("--folds", count, 2, 100)
     rows = np.flatnonzero(_pool_mask(dataset, dataset.splits) | (find_usable_rows(dataset) & (dataset.splits == VAL)))
     parts = _assign_grouped_rows(dataset, rows, np.full(count, 1 / count), seed, groups)
     folds = np.full(len(dataset), -1, np.int8)

@@ -7,6 +7,7 @@ implement it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,7 +93,9 @@ class StandaloneReport:
         return {**asdict(self), "note": self.note or None}
 
 
-def export_standalone(folder: str | Path, path: str | Path, images: Iterable[ImageArray] = ()) -> StandaloneReport:
+def export_standalone(
+    folder: str | os.PathLike[str], path: str | os.PathLike[str], images: Iterable[ImageArray] = ()
+) -> StandaloneReport:
     """Write the model of a run, or of a model folder, to ``path`` as one self-contained ONNX file, and compare it.
 
     Its input ``image`` is uint8 RGB (H, W, 3) of any size. Its outputs are ``probabilities`` (C,) and ``class_id`` (),

@@ -53,7 +53,7 @@ def read_table(
     """Return the labels at ``location``, as ``open_table`` does."""
     location = open_inner_archives(location, progress)
     detected = (
-        require_choice("format", format_name, FORMATS) if format_name else _detect_format(location, options, progress)
+        require_choice("--format", format_name, FORMATS) if format_name else _detect_format(location, options, progress)
     )
     table = FORMATS[detected].read(location, options, progress)
     if not len(table.names):

@@ -64,7 +64,7 @@ def draw_shapes(image: Image, shapes: Sequence[ShapeAnnotation], size: tuple[int
     ``size`` is the (height, width) to which the shapes' coordinates refer; ``image`` may be a smaller copy.
     Faint shapes are drawn below the others, labels above everything.
     """
-    canvas = _resize_to_side(image, side, enlarge=True).copy()
+    canvas = resize_to_side(image, side, enlarge=True).copy()
     scale = np.array([canvas.shape[1] / max(size[1], 1), canvas.shape[0] / max(size[0], 1)])
     for shape in shapes:
         _fill_shape(canvas, shape, scale)
@@ -126,9 +126,20 @@ def draw_caption(image: Image, lines: Sequence[str]) -> Image:
     return canvas
 
 
+def make_detection_shapes(detections: Detections, classes: Classes) -> list[ShapeAnnotation]:
+    """Return the shapes of ``detections`` for ``draw_shapes``, labelled with class and score."""
+    labels = _format_labels(detections, classes)
+    return [
+        ShapeAnnotation((left, top, right, bottom), label, class_id)
+        for (left, top, right, bottom), label, class_id in zip(
+            detections.boxes.tolist(), labels, detections.class_ids.tolist(), strict=True
+        )
+    ]
+
+
 def encode_thumbnail(image: Image, side: int) -> bytes:
     """Return ``image`` (H, W, 3) as a JPEG file, reduced to ``side`` pixels on its longer side; never enlarged."""
-    return images.encode_jpeg(_resize_to_side(image, side))
+    return images.encode_jpeg(resize_to_side(image, side))
 
 
 def draw_heatmap(image: Image, heatmap: NDArray[np.float32]) -> Image:
@@ -277,7 +288,7 @@ def _scale_box(canvas: Image, shape: ShapeAnnotation, scale: NDArray[np.float64]
 def _draw_cell(sheet: Image, cell: SheetCell, corner: tuple[int, int], side: int) -> None:
     """Draw one cell in place, its image centred in the square whose left, top is ``corner``."""
     left, top = corner
-    thumbnail = _resize_to_side(cell.image, side, enlarge=True)
+    thumbnail = resize_to_side(cell.image, side, enlarge=True)
     height, width = thumbnail.shape[:2]
     x, y = left + (side - width) // 2, top + (side - height) // 2
     sheet[y : y + height, x : x + width] = thumbnail
@@ -316,7 +327,7 @@ def _load_font() -> Any:
     return cv2.FontFace("sans")
 
 
-def _resize_to_side(image: Image, side: int, enlarge: bool = False) -> Image:
+def resize_to_side(image: Image, side: int, enlarge: bool = False) -> Image:
     """Return ``image`` with its longer side at ``side`` pixels; a smaller one only grows with ``enlarge``.
 
     Reduced by area averaging; enlarged without interpolation up to 64 pixels, so that small digits keep their pixels.

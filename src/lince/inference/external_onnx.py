@@ -7,6 +7,7 @@ no metadata, so the user gives the class names and the rest follows from the sha
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class UltralyticsMetadata:
     licence: str
 
 
-def is_external_model(path: str | Path) -> bool:
+def is_external_model(path: str | os.PathLike[str]) -> bool:
     """Return whether ``path`` is an ONNX file without a lince model card beside it."""
     path = Path(path)
     return path.suffix.lower() == SUFFIX and path.is_file() and not (path.parent / CARD_FILE).is_file()
@@ -71,7 +72,7 @@ def infer_model_card(backend: OnnxRuntimeBackend, class_names: Sequence[str] | N
     return _infer_ultralytics_card(backend, class_names)
 
 
-def read_class_names(path: str | Path) -> tuple[str, ...]:
+def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Return the class names in a UTF-8 text file, one per line, without blank lines.
 
     Raises ``DataError`` when the file cannot be read.

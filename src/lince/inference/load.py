@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from lince.tasks import get_task
 
 
 def load(
-    path: str | Path,
+    path: str | os.PathLike[str],
     threads: int | None = None,
     names: Sequence[str] | None = None,
     allow_urls: bool = False,

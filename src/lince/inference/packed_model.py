@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -26,7 +27,7 @@ _READ_ERRORS = (
 )
 
 
-def is_packed_model(path: str | Path) -> bool:
+def is_packed_model(path: str | os.PathLike[str]) -> bool:
     """Return whether ``path`` ends in ``.lince``; the file need not exist."""
     return Path(path).suffix.lower() == SUFFIX
 

@@ -17,9 +17,12 @@ from lince.inference import image_loading, model_folder, sources
 from lince.inference.backends.backend import Backend
 from lince.inference.batch_runner import BatchRunner
 from lince.inference.image_loading import PreparedImage
+from lince.inference.result import MAX_SHOWN, PredictionResults
 from lince.inference.sources import ImageInput, ImageItem
 from lince.model_card import ModelCard
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.option_aliases import choose_given
+from lince.progress import Progress
 
 
 class Predictor(ABC):
@@ -72,6 +75,18 @@ class Predictor(ABC):
             _("Expected a detection model."),
         )
 
+    def with_iou(self, iou: float) -> Self:
+        """Return the same model with another limit of non-maximum suppression, an intersection over union in 0..1.
+
+        Raises ``UsageError`` where the task has none.
+        """
+        raise UsageError(
+            _("{model} has no non-maximum suppression, so its IoU cannot be set to {value}.").format(
+                model=self.card.model, value=iou
+            ),
+            _("Expected a detection model."),
+        )
+
     def prepare(self, source: ImageInput) -> PreparedImage:
         """Return the image, read and resized to the network's input. Thread-safe.
 
@@ -90,19 +105,64 @@ class Predictor(ABC):
         ``names`` are those of the images, in order; without them the results have empty names.
         """
 
-    def predict(self, source: ImageInput) -> Any:
-        """Return the result for one image.
+    def predict(
+        self,
+        source: ImageInput | Iterable[ImageInput],
+        *,
+        threshold: float | Mapping[str, float] | None = None,
+        conf: float | Mapping[str, float] | None = None,
+        iou: float | None = None,
+        progress: Progress = AUTOMATIC,
+    ) -> Any:
+        """Return the result for one image, or for several a list of them (``PredictionResults``).
 
-        ``source`` is a path, the bytes of an image file, a file opened in binary mode, a Pillow image, a uint8 array
-        (grey, RGB or RGBA), or a URL where the model was loaded with ``allow_urls``. Raises ``ImageError`` when it
-        cannot be read.
+        One image is a path, the bytes of an image file, a file opened in binary mode, a Pillow image, a uint8 array
+        (grey, RGB or RGBA), or a URL where the model was loaded with ``allow_urls``. Several are a folder, an archive,
+        a pattern such as ``photos/*.jpg``, an array (N, H, W, 3), or a list or generator of images; one that cannot be
+        read has a ``RejectedItem`` in its place.
+
+        ``threshold``, also called ``conf``, is the score from which a detector's boxes count, in 0..1, for all classes
+        or by class name; ``iou`` is the limit of its non-maximum suppression, in 0..1. Both are the model's own by
+        default.
+
+        Raises ``ImageError`` when a single image cannot be read, ``DataError`` when there is none, and ``UsageError``
+        for a threshold where the task has none.
         """
+        chosen = choose_given("threshold", threshold, conf=conf)
+        model = self if chosen is None else self.with_threshold(chosen)
+        model = model if iou is None else model.with_iou(iou)
+        if not sources.is_single_source(source):
+            return model._predict_several(source, progress)
         item = image_loading.open_image_item(source, self.allow_urls)
-        (result,) = self.predict_prepared([self.prepare(item.source)], [item.name])
+        (result,) = model.predict_prepared([model.prepare(item.source)], [item.name])
         return replace(result, path=item.path or None, source=item.data)
 
+    def _predict_several(self, where: ImageInput | Iterable[ImageInput], progress: Progress) -> PredictionResults:
+        """Return the results of several images, in order.
+
+        Images that are no files are kept with their results, but those of a generator only as many as are shown.
+        """
+        kept: list[Any] = []
+
+        def keep_images(items: Iterable[ImageItem]) -> Iterator[ImageItem]:
+            for item in items:
+                if len(kept) < MAX_SHOWN:
+                    kept.append(item.data)
+                yield item
+
+        items = sources.iter_image_items(where)
+        if isinstance(items, Sequence):
+            kept = [item.data for item in items]
+            outcomes = list(self.predict_listed(items, progress))
+        else:
+            outcomes = list(self.predict_items(keep_images(items), progress=progress))
+        for row, (outcome, data) in enumerate(zip(outcomes, kept, strict=False)):
+            if data is not None and not isinstance(outcome, RejectedItem):
+                outcomes[row] = replace(outcome, source=data)
+        return PredictionResults(outcomes)
+
     def predict_items(
-        self, items: Iterable[ImageItem], batch: int | None = None, progress: Progress = SILENT
+        self, items: Iterable[ImageItem], batch: int | None = None, progress: Progress = AUTOMATIC
     ) -> Iterator[Any]:
         """Yield a result or a ``RejectedItem`` for each of ``items``, in order.
 
@@ -110,8 +170,12 @@ class Predictor(ABC):
         """
         return BatchRunner(self, _predict_batch, batch or self.batch_size).run(items, progress)
 
+    def predict_listed(self, items: Sequence[ImageItem], progress: Progress) -> Iterator[Any]:
+        """Yield what ``predict_many`` yields for ``items``, which are all known."""
+        return self.predict_items(items, progress=progress)
+
     def predict_many(
-        self, where: ImageInput | Iterable[ImageInput], batch: int | None = None, progress: Progress = SILENT
+        self, where: ImageInput | Iterable[ImageInput], batch: int | None = None, progress: Progress = AUTOMATIC
     ) -> Iterator[Any]:
         """Yield a result for each image of ``where``, in order: files, folders, glob patterns, or any images.
 
@@ -121,7 +185,7 @@ class Predictor(ABC):
         return self.predict_items(sources.iter_image_items(where), batch, progress)
 
     def embed_items(
-        self, items: Iterable[ImageItem], batch: int | None = None, progress: Progress = SILENT
+        self, items: Iterable[ImageItem], batch: int | None = None, progress: Progress = AUTOMATIC
     ) -> Iterator[NDArray[np.float32] | RejectedItem]:
         """Yield the embedding, float32 (D,), or a ``RejectedItem`` for each of ``items``, in order.
 
@@ -143,7 +207,7 @@ class Predictor(ABC):
         )
 
     def embed_many(
-        self, where: ImageInput | Iterable[ImageInput], batch: int | None = None, progress: Progress = SILENT
+        self, where: ImageInput | Iterable[ImageInput], batch: int | None = None, progress: Progress = AUTOMATIC
     ) -> NDArray[np.float32]:
         """Return the embeddings of the images of ``where``, float32 (N, D).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +14,10 @@ from PIL.Image import Image as PillowImage
 
 from lince import fileio, images, outputs
 from lince.annotations import RejectedItem
+from lince.display import NotebookDisplay
 from lince.errors import DataError, MissingExtraError, UsageError
 from lince.i18n import _
-from lince.inference import image_loading
+from lince.inference import drawing, image_loading
 from lince.inference.image_loading import Image
 from lince.inference.sources import ImageInput
 
@@ -23,15 +25,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 R = TypeVar("R")
+MAX_SHOWN = 12  # images of a list of results that a notebook shows
 
 
-class PredictionResult(ABC):
+class PredictionResult(NotebookDisplay, ABC):
     """The prediction for one image.
 
     ``path`` is the image's file, ``None`` where there is none. ``source`` is the image itself where a single one was
     predicted that is no file; of many images, those that are no files are not kept, to bound memory.
     """
 
+    html_renderer = "lince.notebook.result_html:render_result"
     task: ClassVar[str]
     name: str
     path: str | None
@@ -44,6 +48,27 @@ class PredictionResult(ABC):
     @abstractmethod
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return ``image``, uint8 RGB (H, W, 3), with the prediction drawn on it or written below it."""
+
+    def describe(self) -> str:
+        """Return the prediction as a short line, such as "daisy 91.2%"."""
+        return "  ".join(f"{key} {value}" for key, value in self.to_dict().items() if key != "file")
+
+    def draw_small(self, image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+        """Return ``image``, uint8 RGB (H, W, 3), at ``side`` pixels on its longer side, with what was found on it."""
+        return drawing.resize_to_side(self.draw(image), side)
+
+    def list_scores(self, most: int) -> list[tuple[str, float]]:
+        """Return the classes or the objects with the highest scores, in 0..1, ``most`` at most; none by default."""
+        del most
+        return []
+
+    @property
+    def is_correct(self) -> bool | None:
+        """Whether the prediction is correct; ``None`` where that is not known."""
+        return None
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.describe()}>"
 
     @abstractmethod
     def to_rows(self) -> list[dict[str, Any]]:
@@ -64,7 +89,7 @@ class PredictionResult(ABC):
             )
         return images.to_pillow(self.draw(image_loading.read_pixels(source)))
 
-    def save(self, path: str | Path, image: ImageInput | None = None, *, overwrite: bool = False) -> Path:
+    def save(self, path: str | os.PathLike[str], image: ImageInput | None = None, *, overwrite: bool = False) -> Path:
         """Write the prediction to ``path`` and return it: ``.json`` as a record, ``.jpg`` or ``.png`` drawn.
 
         Raises ``UsageError`` for another suffix and for a file that may not be replaced (``save_record_or_image``), and
@@ -93,6 +118,18 @@ class PredictionResult(ABC):
         """The column names of the table."""
 
 
+class PredictionResults(NotebookDisplay, list[Any]):
+    """The results of several images, in order: a list, with a ``RejectedItem`` for an image that could not be read."""
+
+    html_renderer = "lince.notebook.result_html:render_results"
+
+    def __repr__(self) -> str:
+        left_out = sum(isinstance(outcome, RejectedItem) for outcome in self)
+        return "<" + _("results: {count:,}; images that could not be read: {left_out:,}").format(
+            count=len(self) - left_out, left_out=left_out
+        ) + ">"  # fmt: skip
+
+
 def require_results(outcomes: Sequence[R | RejectedItem]) -> list[R]:
     """Return the results among ``outcomes``, in order; raise ``DataError`` when all of them are rejected images."""
     results = [outcome for outcome in outcomes if not isinstance(outcome, RejectedItem)]
@@ -105,7 +142,7 @@ def require_results(outcomes: Sequence[R | RejectedItem]) -> list[R]:
 
 
 def save_record_or_image(
-    path: str | Path,
+    path: str | os.PathLike[str],
     build_record: Callable[[], dict[str, Any]],
     draw_image: Callable[[], Image],
     overwrite: bool = False,

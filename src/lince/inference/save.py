@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,15 +11,16 @@ from lince.annotations import RejectedItem
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.inference.result import PredictionResult, require_results
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress
 from lince.tasks import get_task
 
 
 def save_answers(
     answers: Sequence[PredictionResult | RejectedItem],
-    folder: str | Path,
+    folder: str | os.PathLike[str],
     to: str | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = AUTOMATIC,
     *,
     overwrite: bool = False,
 ) -> Path:
@@ -47,9 +49,9 @@ def save_answers(
 
 def save_records(
     results: Sequence[PredictionResult | RejectedItem],
-    folder: str | Path,
+    folder: str | os.PathLike[str],
     to: str | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = AUTOMATIC,
 ) -> Path:
     """Write ``predictions.json`` into ``folder`` and return the folder.
 

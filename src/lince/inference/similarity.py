@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lince import fileio, images
 from lince.annotations import RejectedItem
+from lince.display import NotebookDisplay
 from lince.errors import ImageError
 from lince.i18n import _
 from lince.inference import drawing, image_loading, sources
@@ -39,17 +40,23 @@ class SimilarImage:
     similarity: float
 
 
-@dataclass(frozen=True)
-class SimilarityResult:
+@dataclass(frozen=True, repr=False)
+class SimilarityResult(NotebookDisplay):
     """The images most similar to ``query``, the best first.
 
     ``searched_count`` is the number of readable images that were compared; ``rejected`` are those that were not read.
     """
 
+    html_renderer = "lince.notebook.result_html:render_similar"
+
     query: ImageItem
     matches: tuple[SimilarImage, ...]
     searched_count: int
     rejected: tuple[RejectedItem, ...] = ()
+
+    def __repr__(self) -> str:
+        lines = "".join(f"\n  {match.name} {format_decimal(match.similarity)}" for match in self.matches)
+        return f"<SimilarityResult {self.query.name}:{lines}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a dict that ``json`` can write; similarities have 6 decimals."""
@@ -70,7 +77,7 @@ class SimilarityResult:
         )
         return drawing.draw_contact_sheet([query_cell, *map(_build_cell, self.matches)], _SHEET_COLUMNS, _CELL_SIDE)
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the result to ``path`` and return it: ``.json`` as a record, ``.jpg`` or ``.png`` as a contact sheet.
 
         Raises ``UsageError`` for another suffix, and for a file that may not be replaced (``save_record_or_image``).
@@ -81,7 +88,7 @@ class SimilarityResult:
 def find_similar_images(
     model: Predictor,
     query: ImageInput,
-    where: str | Path | Sequence[str | Path],
+    where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     top: int = 10,
     progress: Progress = SILENT,
 ) -> SimilarityResult:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,20 @@ def iter_image_items(
     return list(_iter_items(items)) if isinstance(items, Sequence) else _iter_items(items)
 
 
-def find_images(sources: str | Path | Sequence[str | Path]) -> list[ImageItem]:
+def is_single_source(source: object) -> TypeGuard[ImageInput]:
+    """Return whether ``source`` is one image; a folder, an archive, a pattern and a list or generator are several.
+
+    A path where nothing is counts as one image, which will be missed.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return _is_single_image(source) or not isinstance(source, Iterable)
+    path = os.fspath(source)
+    if is_web_url(path) or not os.path.exists(path):
+        return is_web_url(path) or not glob.has_magic(path) or not glob.glob(path, recursive=True)
+    return not os.path.isdir(path) and not path.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def find_images(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[ImageItem]:
     """Return the files of ``sources`` (files, folders, patterns such as ``*.jpg``, URLs), without duplicates.
 
     The sources keep their order; the files within one are in natural order ("photo2" before "photo10"). Folders are
@@ -103,7 +116,7 @@ def find_images(sources: str | Path | Sequence[str | Path]) -> list[ImageItem]:
     single folder are named relative to it, others by the path given. Raises ``DataError`` when a source does not exist
     or all of them are empty.
     """
-    paths = [sources] if isinstance(sources, (str, Path)) else list(sources)
+    paths = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     is_single = len(paths) == 1
     items = [item for path in paths for item in expand_source(os.fspath(path), is_single)]
     if not items:
@@ -129,7 +142,7 @@ def infer_true_classes(items: Sequence[ImageItem], classes: Classes, mode: str =
     every item a class but for files that are no photos by their names, else as ``none``. Raises ``UsageError`` for
     another mode.
     """
-    require_choice("truth", mode, TRUTH_MODES)
+    require_choice("--labels-from", mode, TRUTH_MODES)
     if mode == "names":
         return [_class_from_file_name(item, classes) for item in items]
     class_ids = [_class_from_folder(item, classes) for item in items]
@@ -144,7 +157,7 @@ def resolve_truth_mode(items: Iterable[ImageItem], classes: Classes, mode: str) 
 
     The items of a generator cannot be looked at in advance: for them ``auto`` is ``none``.
     """
-    if require_choice("truth", mode, TRUTH_MODES) != "auto":
+    if require_choice("--labels-from", mode, TRUTH_MODES) != "auto":
         return mode
     is_known = isinstance(items, Sequence) and any(one is not None for one in infer_true_classes(items, classes))
     return "folders" if is_known else "none"

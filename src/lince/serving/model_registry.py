@@ -7,6 +7,7 @@ that was loaded is a ``ModelVersion``, and a ``LoadedVersion`` is one in use, wi
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -245,7 +246,7 @@ class ModelRegistry:
     def __len__(self) -> int:
         return len(self._served)
 
-    def add(self, path: str | Path, name: str = "") -> ServedModel:
+    def add(self, path: str | os.PathLike[str], name: str = "") -> ServedModel:
         """Load and benchmark the model at ``path``, a run, model folder or network file, and serve it as ``name``.
 
         The default name is that of ``derive_model_name``. Raises ``ModelError`` when it cannot be loaded or its output

@@ -46,7 +46,7 @@ def list_tasks() -> list[Task]:
 
 def get_task(name: str) -> Task:
     """Return the task called ``name``; raise ``UsageError`` that lists the known names if there is none."""
-    return _TASKS[require_choice("task", name, _TASKS)]
+    return _TASKS[require_choice("--task", name, _TASKS)]
 
 
 def resolve_task(dataset: Dataset, name: str | None = None) -> Task:

@@ -47,6 +47,7 @@ class ClassificationTask(Task):
         "videos": "lince.inference.video.classified_video:prepare_videos",
         "save_results": "lince.inference.classification.results_file:save_classifications",
         "http": "lince.serving.classification.records",
+        "notebook": "lince.notebook.classification.examples",
         "cli": "lince.cli.classification.commands:COMMANDS",
     }
 

@@ -45,6 +45,7 @@ class DetectionTask(Task):
         "videos": "lince.inference.video.video_pipeline:prepare_videos",
         "save_results": "lince.inference.detection.results_folder:save_results",
         "http": "lince.serving.detection.records",
+        "notebook": "lince.notebook.detection.examples",
         "cli": "lince.cli.detection.commands:COMMANDS",
     }
 

@@ -54,6 +54,8 @@ PartName = Literal[
     "save_results",
     # http: module with the response models and the request parsers of the task in the HTTP API.
     "http",
+    # notebook: module with build_class_table(test) and list_examples(predictions, test), for notebooks; optional.
+    "notebook",
     # cli: a cli.task_commands.TaskCommands, the options and the output of the task on the command line.
     "cli",
 ]

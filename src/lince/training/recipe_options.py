@@ -9,6 +9,7 @@ from typing import Any
 from lince.config import TrainConfig
 from lince.errors import UsageError
 from lince.i18n import _
+from lince.option_aliases import describe_option
 from lince.tasks import Task, list_tasks
 
 RECIPES = ("scratch", "transfer", "finetune")
@@ -36,7 +37,7 @@ def require_used_options(task: Task, config: TrainConfig, chosen: Collection[str
     if unused:
         raise UsageError(
             _("The recipe '{recipe}' for {task} does not use {options}.").format(
-                recipe=config.recipe, task=task.title, options=format_flags(unused)
+                recipe=config.recipe, task=task.title, options=", ".join(map(describe_option, unused))
             ),
             _("Expected only options that change the result: {options}.").format(
                 options=format_flags(name for name in _option_names() if task.uses_option(config.recipe, name))

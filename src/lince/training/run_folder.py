@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import webbrowser
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from lince import fileio
 from lince.config import TrainConfig
 from lince.datasets import Dataset
+from lince.display import NotebookDisplay, find_notebook_shell
 from lince.errors import TrainingError, UsageError
 from lince.i18n import _
 from lince.inference.sources import to_printable
@@ -37,11 +40,14 @@ _SPLIT_NAMES = {number: name for name, number in SPLITS.items()} | {UNASSIGNED: 
 
 
 @dataclass(frozen=True)
-class TrainingRun:
+class TrainingRun(NotebookDisplay):
     """A training run, finished or interrupted, in ``folder``.
 
-    ``str`` gives its path as given, for commands that a person can type.
+    ``str`` gives its path as given, for commands that a person can type. A run can be given wherever the path of one
+    is expected.
     """
+
+    html_renderer = "lince.notebook.run_html:render_run"
 
     folder: Path
 
@@ -87,11 +93,21 @@ class TrainingRun:
         path = self.folder / METRICS_FILE
         return max(0, len(path.read_text("utf-8").splitlines()) - 1) if path.is_file() else 0
 
+    def show(self) -> Path | None:
+        """Show the run: in a notebook below the cell, elsewhere its report in the browser, whose path is returned."""
+        if find_notebook_shell() is not None or not self.report_page.is_file():
+            return super().show()
+        webbrowser.open(self.report_page.absolute().as_uri())
+        return self.report_page
+
     def __str__(self) -> str:
         return str(self.folder)
 
+    def __fspath__(self) -> str:
+        return str(self.folder)
 
-def create_run(out: Path | str | None) -> TrainingRun:
+
+def create_run(out: str | os.PathLike[str] | None) -> TrainingRun:
     """Return a new run in the folder ``out``, or in the first free one of ``runs/train``, ``runs/train2``, ...
 
     Creates the folder. Raises ``UsageError`` when ``out`` exists and is not an empty folder.
@@ -123,7 +139,7 @@ def require_new_run_folder(folder: Path) -> None:
         )
 
 
-def open_run(folder: Path | str) -> TrainingRun:
+def open_run(folder: str | os.PathLike[str]) -> TrainingRun:
     """Return the run in ``folder``; raise ``UsageError`` when there is none."""
     run = TrainingRun(Path(folder))
     if not (run.folder / CONFIG_FILE).is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ class SeenCounts:
         }
 
 
-def find_seen_images(model: str | Path) -> SeenImages:
+def find_seen_images(model: str | os.PathLike[str]) -> SeenImages:
     """Return what the run of ``model`` has seen: a run, its model folder, or one of its exports.
 
     They are the images that ``split.csv`` of the run lists for training and validation, by content; nothing is recorded

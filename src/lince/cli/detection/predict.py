@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lince.cli.console import Console
+from lince.cli.options import add_aliased_option
 from lince.cli.output_options import DEFAULT_FOLDER, resolve_output_folder
 from lince.cli.task_commands import describe_count
 from lince.errors import UsageError
@@ -27,13 +28,21 @@ _MAX_SCORES = 5  # of one class in a line
 
 def configure(parser: argparse._ActionsContainer) -> None:
     """Add the options that only detectors support."""
-    parser.add_argument(
-        "--threshold",
-        action="append",
+    add_aliased_option(
+        parser,
+        "threshold",
         default=[],
         metavar=_("FRACTION"),
         help=_(
             "confidence threshold, 0 to 1, or for one class: helmet=0.4 (can be repeated; default: the model's own)"
+        ),
+    )
+    parser.add_argument(
+        "--iou",
+        type=float,
+        metavar=_("FRACTION"),
+        help=_(
+            "two boxes of one class that overlap by more (IoU, 0 to 1) count as one object (default: the model's own)"
         ),
     )
     parser.add_argument(
@@ -91,7 +100,8 @@ def apply_model_options(model: DetectionPredictor, arguments: argparse.Namespace
     """Return ``model`` with the options that change what it finds, on images and on videos alike."""
     if arguments.slice:
         model = SlicingPredictor.from_predictor(model)
-    return apply_thresholds(model, arguments.threshold)
+    model = apply_thresholds(model, arguments.threshold)
+    return model if arguments.iou is None else model.with_iou(arguments.iou)
 
 
 def apply_thresholds(model: DetectionPredictor, texts: Sequence[str]) -> DetectionPredictor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from lince.evaluation.confidence import (
 )
 from lince.evaluation.predictions_file import keep_shared_groups
 from lince.evaluation.report.classification.comparison_view import build_comparison_view
-from lince.evaluation.report.comparison_view import ComparisonView
+from lince.evaluation.report.comparison_view import ComparisonView, ShownComparison
 
 SIGNIFICANCE_LEVEL = 0.05
 
@@ -105,18 +106,20 @@ class ComparedClassifier:
     difference: ClassifierDifference | None
 
 
-@dataclass(frozen=True)
-class ClassifierComparison:
+@dataclass(frozen=True, repr=False)
+class ClassifierComparison(ShownComparison):
     """Runs on the same ``count`` test images; the first is the baseline of the others.
 
     ``left_out_counts`` counts, for each run, the test images that are not in all test sets; ``seen_count`` those of all
-    test sets that were left out, because one of the runs was trained on them or chosen by them.
+    test sets that were left out, because one of the runs was trained on them or chosen by them; ``folders`` are
+    those of the runs.
     """
 
     runs: tuple[ComparedClassifier, ...]
     count: int
     left_out_counts: Mapping[str, int]
     seen_count: int = 0
+    folders: Mapping[str, Path] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as a JSON object."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.matcher import MatchInput, MatchResult, build_match_input, match_detections
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_bias_corrected_interval
 from lince.evaluation.detection.predictions import DetectionPredictions
-from lince.evaluation.report.comparison_view import ComparisonView
+from lince.evaluation.report.comparison_view import ComparisonView, ShownComparison
 from lince.evaluation.report.detection.comparison_view import build_comparison_view
 
 MIN_IMAGES = 6  # five of five better happens by chance with p = 1/16, which is not significant
@@ -91,18 +92,20 @@ class ComparedDetector:
     difference: DetectorDifference | None
 
 
-@dataclass(frozen=True, eq=False)
-class DetectorComparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class DetectorComparison(ShownComparison):
     """Detectors on the same ``count`` test images; the first is the baseline of the others.
 
     ``left_out_counts`` counts, for each run, the test images that are not in all test sets; ``seen_count`` those of all
-    test sets that were left out, because one of the runs was trained on them or chosen by them.
+    test sets that were left out, because one of the runs was trained on them or chosen by them; ``folders`` are
+    those of the runs.
     """
 
     runs: tuple[ComparedDetector, ...]
     count: int
     left_out_counts: Mapping[str, int]
     seen_count: int = 0
+    folders: Mapping[str, Path] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as a JSON object."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from lince.display import NotebookDisplay
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.report.markdown import escape_markdown, render_table
 from lince.evaluation.report.texts import TextTable
@@ -36,6 +39,23 @@ class ComparisonView:
     metric_name: str
     intervals: tuple[ConfidenceInterval, ...]
     changed_runs: tuple[Any, ...] = ()
+
+
+class ShownComparison(NotebookDisplay):
+    """Base class of the comparisons of the tasks: how they show themselves.
+
+    ``folders`` are those of the runs by name, where the comparison knows them: photos are shown from their data.
+    """
+
+    html_renderer = "lince.notebook.comparison_html:render_comparison"
+    folders: Mapping[str, Path]
+
+    def build_view(self) -> ComparisonView:
+        """Return the comparison as tables and sentences."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return "<Comparison: " + "\n".join(self.build_view().outcomes) + ">"
 
 
 def render_comparison_markdown(comparison: Any) -> str:

@@ -56,7 +56,11 @@ class OnnxRuntimeBackend:
     """
 
     def __init__(
-        self, path: str | Path, threads: int | None = None, share_cores: bool = False, data: bytes | None = None
+        self,
+        path: str | os.PathLike[str],
+        threads: int | None = None,
+        share_cores: bool = False,
+        data: bytes | None = None,
     ) -> None:
         self.path = Path(path)
         self._threads, self._data = threads, data

@@ -24,7 +24,8 @@ from lince.inference.image_loading import Image, PreparedImage
 from lince.inference.predictor import Predictor
 from lince.inference.sources import ImageInput, ImageItem
 from lince.model_card import ModelCard
-from lince.progress import SILENT, Progress
+from lince.notebook_progress import AUTOMATIC
+from lince.progress import Progress
 
 
 class ClassificationPredictor(Predictor):
@@ -68,7 +69,7 @@ class ClassificationPredictor(Predictor):
         where: ImageInput | Iterable[ImageInput],
         truth: str = "auto",
         batch: int = BATCH_SIZE,
-        progress: Progress = SILENT,
+        progress: Progress = AUTOMATIC,
     ) -> Iterator[ClassificationResult | RejectedItem]:
         """Yield a result for each image of ``where``, in order: files, folders, glob patterns, or any images.
 
@@ -80,7 +81,7 @@ class ClassificationPredictor(Predictor):
         return self.predict_items(sources.iter_image_items(where), truth, batch, progress)
 
     def predict_items(  # type: ignore[override]
-        self, items: Iterable[ImageItem], truth: str = "none", batch: int = BATCH_SIZE, progress: Progress = SILENT
+        self, items: Iterable[ImageItem], truth: str = "none", batch: int = BATCH_SIZE, progress: Progress = AUTOMATIC
     ) -> Iterator[ClassificationResult | RejectedItem]:
         """Yield a result or a ``RejectedItem`` for each of ``items``, as ``predict_many`` does.
 
@@ -99,6 +100,12 @@ class ClassificationPredictor(Predictor):
 
         return BatchRunner(self, predict_batch, batch).run(items, progress)
 
+    def predict_listed(
+        self, items: Sequence[ImageItem], progress: Progress
+    ) -> Iterator[ClassificationResult | RejectedItem]:
+        """Yield what ``predict_many`` yields for ``items``, with the true classes that folders tell."""
+        return self.predict_items(items, "auto", progress=progress)
+
     def _was_seen(self, item: ImageItem) -> bool | None:
         """Return whether the model has seen ``item`` in training; ``None`` where that is not known."""
         keys = self._read_seen_keys() if item.path else frozenset()
@@ -116,7 +123,7 @@ class ClassificationPredictor(Predictor):
         return np.asarray(self.embed_prepared([self.prepare(source)])[0], np.float32)
 
     def embed_many(
-        self, where: ImageInput | Iterable[ImageInput], batch: int | None = None, progress: Progress = SILENT
+        self, where: ImageInput | Iterable[ImageInput], batch: int | None = None, progress: Progress = AUTOMATIC
     ) -> NDArray[np.float32]:
         """Return the embeddings of the images of ``where``, float32 (N, D), in order; (0, 0) without images.
 
@@ -128,7 +135,7 @@ class ClassificationPredictor(Predictor):
         return np.stack([_require_embedding(row) for row in rows]) if rows else np.empty((0, 0), np.float32)
 
     def embed_items(
-        self, items: Iterable[ImageItem], batch: int | None = None, progress: Progress = SILENT
+        self, items: Iterable[ImageItem], batch: int | None = None, progress: Progress = AUTOMATIC
     ) -> Iterator[NDArray[np.float32] | RejectedItem]:
         """Yield the embedding, float32 (D,), or a ``RejectedItem`` for each of ``items``, in order."""
 

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from lince.annotations import Classes, Label
-from lince.i18n import localise_number
+from lince.i18n import _, localise_number
 from lince.inference import drawing
 from lince.inference.image_loading import Image
 from lince.inference.result import PredictionResult
+from lince.number_format import format_percent
 
 _PLOT_SIDE = 360  # pixels of the longer side of a drawn image
 _MAX_NAMED_CLASSES = 3  # most probable classes that are written below it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClassificationResult(PredictionResult):
     """The prediction for one image.
 
@@ -78,6 +79,19 @@ class ClassificationResult(PredictionResult):
             {"file": self.name, "class": self.classes.names[class_id], "probability": probability}
             for class_id, probability in ranked
         ]
+
+    def describe(self) -> str:
+        """Return the predicted class with its probability, and the true class where it is another."""
+        text = f"{self.class_name} {format_percent(self.label.score)}"
+        return f"{text} · {_('actual: {truth}').format(truth=self.truth_name)}" if self.is_correct is False else text
+
+    def draw_small(self, image: Image, side: int) -> Image:
+        """Return ``image``, uint8 RGB (H, W, 3), at ``side`` pixels on its longer side."""
+        return drawing.draw_shapes(image, (), image.shape[:2], side)
+
+    def list_scores(self, most: int) -> list[tuple[str, float]]:
+        """Return the most probable classes."""
+        return [(self.classes.names[class_id], score) for class_id, score in self.label.top_k(most)]
 
     def draw(self, image: Image) -> Image:
         """Return ``image``, uint8 RGB (H, W, 3), scaled to 360 pixels, above its most probable classes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,14 @@ class DetectionPredictor(Predictor):
         """
         detection_filter = replace(self.card.detection_filter, score_threshold=_resolve_threshold(threshold, self.card))
         return DetectionPredictor(replace(self.card, detection_filter=detection_filter), self.backend, self.allow_urls)
+
+    def with_iou(self, iou: float) -> Self:
+        """Return the same model that keeps boxes of one class with an intersection over union up to ``iou``, in 0..1.
+
+        Raises ``UsageError`` for a value outside 0..1.
+        """
+        detection_filter = replace(self.card.detection_filter, iou_threshold=iou)
+        return type(self)(replace(self.card, detection_filter=detection_filter), self.backend, self.allow_urls)
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Return the detections on each of ``images``, uint8 RGB (H, W, 3) of any sizes."""

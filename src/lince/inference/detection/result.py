@@ -12,11 +12,12 @@ from lince.i18n import _
 from lince.inference import drawing
 from lince.inference.image_loading import Image
 from lince.inference.result import PredictionResult
+from lince.number_format import format_count
 
 _BOX_COLUMNS = ("left", "top", "right", "bottom")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DetectionResult(PredictionResult):
     """The detections on one image.
 
@@ -84,6 +85,23 @@ class DetectionResult(PredictionResult):
             }
             for record in self.to_dict()["objects"]
         ]
+
+    def describe(self) -> str:
+        """Return the number of objects of each class: "2 helmet, 1 head"."""
+        return ", ".join(f"{format_count(count)} {name}" for name, count in self.counts().items()) or _("no objects")
+
+    def draw_small(self, image: Image, side: int) -> Image:
+        """Return ``image`` at ``side`` pixels on its longer side, with the boxes drawn on it.
+
+        Raises ``DataError`` when its size is not that of the image of the prediction.
+        """
+        self.require_same_size(image)
+        return drawing.draw_shapes(image, drawing.make_detection_shapes(self.detections, self.classes), self.size, side)
+
+    def list_scores(self, most: int) -> list[tuple[str, float]]:
+        """Return the objects with the highest scores, by class name."""
+        ids, scores = self.detections.class_ids.tolist(), self.detections.scores.tolist()
+        return [(self.classes.names[class_id], score) for class_id, score in zip(ids, scores, strict=True)][:most]
 
     def draw(self, image: Image) -> Image:
         """Return ``image``, uint8 RGB (H, W, 3), with the boxes drawn on it.
