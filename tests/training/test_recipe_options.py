@@ -20,6 +20,7 @@ from lince import images
 from lince.cli.main import main
 from lince.config import TrainConfig
 from lince.errors import UsageError
+from lince.option_aliases import describe_option
 from lince.tasks import get_task
 from lince.training.recipe_options import RECIPES, list_unused_options
 
@@ -86,7 +87,7 @@ def test_an_option_that_a_recipe_does_not_use_is_refused_with_what_does(
     assert not (tmp_path / "runs").exists()
     if option == "device" and "no device" in caught.value.problem:  # what this machine lacks is said first
         return
-    assert f"does not use {flag}." in caught.value.problem
+    assert f"does not use {describe_option(option)}." in caught.value.problem
     assert re.search(rf"{flag} (with --recipe|for )", caught.value.remedy)
 
 
