@@ -97,13 +97,13 @@ def iter_image_items(
 def is_single_source(source: object) -> TypeGuard[ImageInput]:
     """Return whether ``source`` is one image; a folder, an archive, a pattern and a list or generator are several.
 
-    A path where nothing is counts as one image, which will be missed.
+    A path where nothing is counts as one image, which will be missed, unless it is a pattern.
     """
     if not isinstance(source, (str, os.PathLike)):
         return _is_single_image(source) or not isinstance(source, Iterable)
     path = os.fspath(source)
     if is_web_url(path) or not os.path.exists(path):
-        return is_web_url(path) or not glob.has_magic(path) or not glob.glob(path, recursive=True)
+        return is_web_url(path) or not patterns.is_pattern(path)
     return not os.path.isdir(path) and not path.lower().endswith(ARCHIVE_SUFFIXES)
 
 
