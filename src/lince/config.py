@@ -79,7 +79,7 @@ class TrainConfig:
         val: fraction of the images for validation; ignored where the data defines a split.
         test: fraction of the images for testing; ignored where the data defines a split.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: ``auto``, ``fp32`` or ``bf16``.
+        precision: ``auto``, ``fp32`` or ``bf16``; for transfer ``auto`` (int8 where it loses nothing) or ``fp32``.
         workers: data-loading threads.
     """
 

@@ -11,7 +11,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -46,6 +46,12 @@ JPEG_SUFFIXES = (".jpg", ".jpeg")
 HEADER_BYTES = 32  # first bytes of a file, from which ``detect_format`` tells its format
 MAX_PIXELS = 178_000_000  # about twice Pillow's limit for a warning
 _STRIP_PIXELS = 1 << 20  # pixels converted at a time
+_REDUCTION_FLAGS = {
+    1: 0,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}  # of OpenCV, by the factor of ``JpegHeader.find_reduction``
 _PILLOW_READERS: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
     "png": PngImagePlugin.PngImageFile,
@@ -120,6 +126,15 @@ def decode_image(data: bytes, min_size: tuple[int, int] | None = None) -> Array:
             if image is not None:
                 return image
     return _decode_with_pillow(data, image_format)
+
+
+def decode_image_for_sizes(data: bytes, min_sizes: Sequence[tuple[int, int]]) -> list[Array]:
+    """Return the image as ``decode_image`` gives it for each of ``min_sizes``, decoded once where these are equal."""
+    header = parse_jpeg_header(data) if detect_format(data) == "jpeg" else None
+    reductions = [1 if header is None else header.find_reduction(size) for size in min_sizes]
+    sizes = dict(zip(reductions, min_sizes, strict=True))
+    images = {reduction: decode_image(data, size) for reduction, size in sizes.items()}
+    return [images[reduction] for reduction in reductions]
 
 
 def read_image(path: str | os.PathLike[str], min_size: tuple[int, int] | None = None) -> Array:
@@ -305,23 +320,12 @@ def _decode_jpeg(data: bytes, header: JpegHeader, min_size: tuple[int, int] | No
     """Return the decoded image; ``None`` where OpenCV would fail or err: CMYK, 12 bits, truncated files."""
     if header.components not in (1, 3) or header.bits != 8 or data.find(b"\xff\xd9", header.scan_offset) < 0:
         return None
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _jpeg_reduction_flag(header.upright_size, min_size)
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _REDUCTION_FLAGS[header.find_reduction(min_size)]
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
     return None if image is None else _apply_orientation(np.asarray(image, np.uint8), header.orientation)
-
-
-def _jpeg_reduction_flag(size: tuple[int, int], min_size: tuple[int, int] | None) -> int:
-    """Return OpenCV's flag for the strongest reduction of an image of ``size`` that keeps at least ``min_size``."""
-    if min_size is None:
-        return 0
-    scales = {8: cv2.IMREAD_REDUCED_GRAYSCALE_8, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2}
-    for scale, flag in scales.items():
-        if size[0] // scale >= min_size[0] and size[1] // scale >= min_size[1]:
-            return flag
-    return 0
 
 
 def _apply_orientation(image: Array, orientation: int) -> Array:

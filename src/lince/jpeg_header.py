@@ -31,6 +31,13 @@ class JpegHeader:
         is_sideways = self.orientation in exif.SIDEWAYS_ORIENTATIONS
         return (self.width, self.height) if is_sideways else (self.height, self.width)
 
+    def find_reduction(self, min_size: tuple[int, int] | None) -> int:
+        """Return by how much a decoder may divide both sides, 1, 2, 4 or 8, to keep ``min_size`` (height, width)."""
+        if min_size is None:
+            return 1
+        height, width = self.upright_size
+        return next((n for n in (8, 4, 2) if height // n >= min_size[0] and width // n >= min_size[1]), 1)
+
 
 def parse_jpeg_header(data: bytes) -> JpegHeader | None:
     """Return the header of the JPEG file ``data``; ``None`` when it is damaged or states no size.

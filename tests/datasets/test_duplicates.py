@@ -254,7 +254,7 @@ def test_thumbnails_of_many_photos_are_in_a_file(awkward: Path, monkeypatch: pyt
         folders(awkward / "fotos", {f"a/{seed}.png": picture(seed) for seed in range(4)}), format="folders"
     )
     in_memory = compute_fingerprints(dataset).thumbnails
-    monkeypatch.setattr(image_stats, "_MAX_THUMBNAILS_IN_MEMORY", 3)
+    monkeypatch.setattr(image_stats, "MAX_THUMBNAILS_IN_MEMORY", 3)
     in_file = compute_fingerprints(dataset).thumbnails
     assert isinstance(in_file, np.memmap)
     assert not isinstance(in_memory, np.memmap)

@@ -20,7 +20,14 @@ from lince.datasets import Dataset, compute_content_keys
 from lince.errors import DataError, LinceError, UsageError
 from lince.export import standalone
 from lince.export.model_outputs import EvaluationImages
-from lince.export.pipeline import ExportInput, ExportOptions, ExportResult, export_model, require_target
+from lince.export.pipeline import (
+    ExportInput,
+    ExportOptions,
+    ExportResult,
+    export_model,
+    require_target,
+    resolve_precision,
+)
 from lince.export.standalone import StandaloneReport
 from lince.i18n import _
 from lince.inference import model_folder
@@ -42,7 +49,7 @@ def export(  # noqa: PLR0913
     model: str | os.PathLike[str],
     to: str = "onnx",
     *,
-    precision: str = "fp32",
+    precision: str | None = None,
     out: str | os.PathLike[str] | None = None,
     data: DataSource | None = None,
     count: int = DEFAULT_IMAGE_COUNT,
@@ -52,18 +59,18 @@ def export(  # noqa: PLR0913
 ) -> ExportResult:
     """Write the model of a run for the runtime ``to``, verify it, and return its path and the measurements.
 
-    ``precision`` is ``fp32``, ``fp16`` or ``int8``. ``out`` is a new folder (by default in ``exports`` of the run) or a
-    file ending in ``.lince``. Outputs, quality and speed of the export and of the run are compared on ``count`` images
-    of the run's test split, or of ``data``. The export is refused when it loses more than ``max_drop`` percentage
-    points of accuracy or mAP50. ``unchecked`` allows targets that cannot be run, and so not be verified, on this
-    machine.
+    ``precision`` is ``fp32``, ``fp16`` or ``int8``, by default that of the run where the target has it. ``out`` is a
+    new folder (by default in ``exports`` of the run) or a file ending in ``.lince``. Outputs, quality and speed of the
+    export and of the run are compared on ``count`` images of the run's test split, or of ``data``. The export is
+    refused when it loses more than ``max_drop`` percentage points of accuracy or mAP50. ``unchecked`` allows targets
+    that cannot be run, and so not be verified, on this machine.
 
     Raises ``UsageError`` for an invalid choice, ``MissingExtraError`` when the target needs a library that is not
     installed, ``DataError`` when there are no images, and ``ModelError`` when the export differs too much. Nothing is
     left behind then.
     """
     folder = model_folder.find_model_folder(Path(model))
-    options = ExportOptions(to, precision, max_drop, unchecked)
+    options = resolve_precision(ExportOptions(to, precision, max_drop, unchecked), ModelCard.load(folder))
     target = Path(out) if out is not None else Path(model) / EXPORTS_FOLDER / _export_folder_name(options)
     require_target(options, target)
     return export_model(_build_export_input(Path(model), folder, data, count, progress), options, target, progress)

@@ -215,13 +215,14 @@ def _compute_features(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return those of ``rows`` whose image can be opened, int64 (N,), and their features, float32 (N, D)."""
     # Only here: a check that looks for no wrong labels starts without what trains networks.
+    from lince.training.classification.feature_precision import choose_network  # noqa: PLC0415
     from lince.training.classification.frozen_backbone import prepare_frozen_backbone  # noqa: PLC0415
 
     source = weights_source.resolve_weights(
         classification_registry.get_model_entry(feature_model.model), feature_model.weights, progress
     )
     spec = weights_source.make_preprocess_spec(source, feature_model.size)
-    backbone = prepare_frozen_backbone(source, spec, 0, progress)
+    backbone = choose_network(prepare_frozen_backbone(source, spec, 0, progress), len(dataset))
     computed = features.compute_features(dataset.select(rows), backbone.network_path, spec, progress)
     kept = np.array([i for i in range(len(rows)) if i not in computed.rejected], np.int64)
     return rows[kept], computed.embeddings

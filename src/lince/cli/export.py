@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     result = lince.export(
         arguments.model,
         arguments.to,
-        precision="fp16" if arguments.fp16 else "int8" if arguments.int8 else "fp32",
+        precision="fp16" if arguments.fp16 else "int8" if arguments.int8 else None,
         out=arguments.out,
         data=arguments.data,
         count=arguments.count,

@@ -28,11 +28,12 @@ from lince.progress import SILENT, Progress
 CACHE_VERSION = 2  # to be raised when the measurements change; caches of other versions are deleted
 THUMBNAIL_SIDE = 64
 ANALYSIS_SIDE = 256  # pixels; larger images are reduced to about this shorter side before they are measured
+_ANALYSIS_SIZE = (ANALYSIS_SIDE, ANALYSIS_SIDE)
 _TILE_SIDE = 32  # pixels of the square tiles in which sharpness is measured
 _BATCH_SIZE = 512  # images between two updates of the progress bar
 _CHUNK_SIZE = 16  # images that a thread takes at once
 _MAX_CACHE_BYTES = 2**29  # about 120,000 images
-_MAX_THUMBNAILS_IN_MEMORY = 2**14  # 64 MiB; those of a larger dataset are in a temporary file
+MAX_THUMBNAILS_IN_MEMORY = 2**14  # 64 MiB; those of a larger dataset are in a temporary file
 _UNKNOWN_FORMAT = 255  # ``kind`` of images that do not come from a file
 _STATS_DTYPE = np.dtype(
     [
@@ -113,7 +114,7 @@ def compute_image_stats(dataset: Dataset, progress: Progress = SILENT) -> ImageS
     Every file is read; it is decoded only when its content is not in the cache yet, and once where several images have
     the same content.
     """
-    survey = _Survey(dataset, ContentCache(fileio.get_cache_folder() / "looks", CACHE_VERSION, _MAX_CACHE_BYTES))
+    survey = _Survey(dataset, _open_cache())
     stats = ImageStats(np.zeros(len(dataset), _STATS_DTYPE), [], _allocate_thumbnails(len(dataset)), {})
     stored = 0
     with (
@@ -125,11 +126,45 @@ def compute_image_stats(dataset: Dataset, progress: Progress = SILENT) -> ImageS
             chunks = (rows[first : first + _CHUNK_SIZE] for first in range(0, len(rows), _CHUNK_SIZE))
             outcomes = pool.map(lambda chunk: [_measure_row(survey, row) for row in chunk], chunks)
             _fill_rows(survey, stats, rows, [outcome for found in outcomes for outcome in found])
-            if rows.stop - stored >= _MAX_THUMBNAILS_IN_MEMORY or rows.stop == len(dataset):
+            if rows.stop - stored >= MAX_THUMBNAILS_IN_MEMORY or rows.stop == len(dataset):
                 _store_rows(survey, stats, range(stored, rows.stop))
                 stored = rows.stop
             stage.advance(len(rows))
     return stats
+
+
+class StatsRecorder:
+    """Measures images that are decoded for another purpose, so that ``compute_image_stats`` need not decode them again.
+
+    It can be used from several threads; ``store`` keeps what was measured.
+    """
+
+    def __init__(self) -> None:
+        self._cache = _open_cache()
+        self._new: dict[bytes, _Measurement] = {}
+
+    def decode_image(self, key: str, data: bytes, min_size: tuple[int, int]) -> Array:
+        """Return the image in ``data``, whose digest is ``key``, as ``images.decode_image`` does, and measure it."""
+        digest = bytes.fromhex(key)
+        if digest in self._new or self._cache.find(digest) is not None:
+            return images.decode_image(data, min_size)
+        image, analysed = images.decode_image_for_sizes(data, (min_size, _ANALYSIS_SIZE))
+        self._new[digest] = _measure_file(data, analysed)
+        return image
+
+    def store(self, at_least: int = 1) -> None:
+        """Keep the new measurements if there are ``at_least`` so many, 1 or more."""
+        if len(self._new) < at_least:
+            return
+        new, self._new = self._new, {}
+        digests, found = zip(*list(new.items()), strict=True)  # one step, while other threads measure
+        records = np.stack([np.frombuffer(measurement.record, np.uint8) for measurement in found])
+        self._cache.add(digests, {"records": records, "thumbs": np.stack([item.thumbnail for item in found])})
+
+
+def _open_cache() -> ContentCache:
+    """Return the cache of all measurements."""
+    return ContentCache(fileio.get_cache_folder() / "looks", CACHE_VERSION, _MAX_CACHE_BYTES)
 
 
 def _count_threads(dataset: Dataset) -> int | None:
@@ -140,7 +175,7 @@ def _count_threads(dataset: Dataset) -> int | None:
 def _allocate_thumbnails(count: int) -> Array:
     """Return black thumbnails, uint8 (N, 64, 64): in memory, or, where there are many, in a temporary file."""
     shape = (count, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    if count <= _MAX_THUMBNAILS_IN_MEMORY:
+    if count <= MAX_THUMBNAILS_IN_MEMORY:
         return np.zeros(shape, np.uint8)
     fileio.get_cache_folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=fileio.get_cache_folder()) as stream:
@@ -162,7 +197,9 @@ def _measure_row(survey: _Survey, row: int) -> _Outcome:
         kept = survey.cache.find(bytes.fromhex(key))
         if kept is not None:
             return key, _Measurement(kept["records"].tobytes(), kept["thumbs"])
-        return key, _measure_pixels(source.read_image(row)) if data is None else _measure_file(data)
+        if data is None:
+            return key, _measure_pixels(source.read_image(row))
+        return key, _measure_file(data, images.decode_image(data, _ANALYSIS_SIZE))
     except ImageError as error:
         reason = error.problem.removeprefix(f"{source.get_path(row)}: ").rstrip(".")
         return key, RejectedItem(source.get_name(row), reason, error.remedy.rstrip("."))
@@ -199,9 +236,8 @@ def _store_rows(survey: _Survey, stats: ImageStats, rows: range) -> None:
     )
 
 
-def _measure_file(data: bytes) -> _Measurement:
-    """Return the measurement of an image file with content ``data``. Raise ``ImageError`` when it cannot be decoded."""
-    image = images.decode_image(data, (ANALYSIS_SIDE, ANALYSIS_SIDE))
+def _measure_file(data: bytes, image: Array) -> _Measurement:
+    """Return the measurement of an image file with content ``data``, decoded to ``image`` for ``_ANALYSIS_SIZE``."""
     kind = images.IMAGE_FORMATS.index(images.detect_format(data) or "")
     return _measure_image(image, *images.read_geometry(data), kind)
 

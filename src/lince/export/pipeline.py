@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lince import fileio
 from lince.datasets import Dataset
 from lince.errors import ModelError, UsageError
+from lince.export.dequantised import write_dequantised
 from lince.export.int8 import QuantisationResult, quantise_network
 from lince.export.model_outputs import BATCH, EvaluationImages, ModelOutputs
 from lince.export.targets import get_target
@@ -62,13 +63,13 @@ class ExportOptions:
 
     Attributes:
         target_name: name of the runtime (``export.targets``).
-        precision: ``fp32``, ``fp16`` or ``int8``.
+        precision: ``fp32``, ``fp16`` or ``int8``; ``None`` for that of the run where the target has it, else ``fp32``.
         max_drop: percentage points of the headline metric that may be lost.
         allow_unchecked: keep an export that cannot be run, and so not be validated, on this machine.
     """
 
     target_name: str = "onnx"
-    precision: str = "fp32"
+    precision: str | None = None
     max_drop: float = 1.0
     allow_unchecked: bool = False
 
@@ -91,9 +92,10 @@ def export_model(
     that is not installed, and ``ModelError`` when the export differs too much from its run. Nothing is left behind
     then.
     """
-    target = require_target(options, out)
     card = ModelCard.load(export_input.folder)
-    if (card.target, card.precision) != ("onnx", "fp32"):
+    options = resolve_precision(options, card)
+    target = require_target(options, out)
+    if card.target != "onnx" or card.precision not in ("fp32", INT8) or (card.precision == INT8 and card.exported):
         raise ModelError(
             _("This model is already an export ({target}, {precision}).").format(
                 target=card.target, precision=card.precision
@@ -102,6 +104,13 @@ def export_model(
         )
     source = export_input.folder / card.network
     reference = _build_predictor(card, open_network("onnx", source))
+    if card.precision == INT8 != options.precision:
+        progress.show_message(
+            _(
+                "The features of this run are in int8, and its head was fitted on them. The export computes them in "
+                "float32, without that rounding: what it loses is measured."
+            )
+        )
     with _output_folder(out) as folder:
         progress.show_message(
             _("Writing the model for {target} ({precision})").format(
@@ -111,7 +120,11 @@ def export_model(
         path = folder / target.file_name
         extra_records = _write_network(export_input, options, reference, path, progress)
         card = replace(
-            card, network=target.file_name, target=target.name, precision=options.precision, lince=__version__
+            card,
+            network=target.file_name,
+            target=target.name,
+            precision=options.precision or "fp32",
+            lince=__version__,
         )
         card.save(folder)
         validation = None
@@ -133,6 +146,14 @@ def export_model(
         if packed_model.is_packed_model(out):
             packed_model.pack_model(folder, out)
     return ExportResult(out, card, validation)
+
+
+def resolve_precision(options: ExportOptions, card: ModelCard) -> ExportOptions:
+    """Return ``options`` with a precision: where none is asked for, that of the run if the target has it."""
+    if options.precision is not None:
+        return options
+    precisions = get_target(options.target_name).precisions
+    return replace(options, precision=card.precision if card.precision in precisions else "fp32")
 
 
 def require_target(options: ExportOptions, out: Path) -> ExportTarget:
@@ -190,16 +211,20 @@ def _write_network(
     export_input: ExportInput, options: ExportOptions, reference: Predictor, path: Path, progress: Progress
 ) -> dict[str, Any]:
     """Write the network to ``path``; return further records for the model card."""
-    source = export_input.folder / reference.card.network
+    source, precision = export_input.folder / reference.card.network, options.precision or "fp32"
     write = get_target(options.target_name).get_writer()
-    if options.precision != INT8:
-        write(source, path, options.precision)
+    if INT8 not in (precision, reference.card.precision) or precision == reference.card.precision:
+        write(source, path, precision)
         return {}
-    with tempfile.TemporaryDirectory(prefix="lince-int8-") as temporary:
-        int8_path = Path(temporary) / "model.onnx"
-        result = _quantise_int8(export_input, options, reference, int8_path, progress)
-        write(int8_path, path, options.precision)
-    return {"int8": result.to_dict()}
+    with tempfile.TemporaryDirectory(prefix="lince-export-") as temporary:
+        other_path = Path(temporary) / "model.onnx"
+        if precision == INT8:
+            records = {"int8": _quantise_int8(export_input, options, reference, other_path, progress).to_dict()}
+        else:
+            write_dequantised(source, other_path)
+            records = {}
+        write(other_path, path, precision)
+    return records
 
 
 def _quantise_int8(

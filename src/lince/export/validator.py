@@ -105,6 +105,8 @@ class ExportValidator:
         self._require_recorded_outputs(reference_outputs)
         exported_outputs = collect(exported, self.images, progress=self.progress)
         tolerance = TOLERANCES[exported.card.precision]
+        if self.reference.card.precision == "int8":  # without its rounding, the outputs are others on purpose
+            tolerance = TOLERANCES["int8"]
         agreement = exported_outputs.compare_with(reference_outputs, tolerance or _UNLIMITED_TOLERANCE)
         if tolerance is not None and not agreement.is_within(tolerance):
             raise _outputs_differ_error(agreement, tolerance)

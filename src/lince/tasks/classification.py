@@ -26,7 +26,7 @@ class ClassificationTask(Task):
     # Pretrained weights refuse any ``standardise``, with a reason of their own.
     options_by_recipe: ClassVar[Mapping[str, frozenset[str]]] = {
         "scratch": COMMON_OPTIONS | LOOP_OPTIONS | {"label_smoothing", "mix", "standardise"},
-        "transfer": COMMON_OPTIONS | {"weights", "head", "standardise"},
+        "transfer": COMMON_OPTIONS | {"weights", "head", "standardise", "precision"},
         "finetune": COMMON_OPTIONS
         | LOOP_OPTIONS
         | {"weights", "head", "from_layer", "label_smoothing", "mix", "standardise"},

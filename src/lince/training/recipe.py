@@ -28,10 +28,17 @@ SaliencyFunction = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np
 
 @dataclass(frozen=True)
 class FrozenBackbone:
-    """A frozen network on disk: its ONNX file and its facts for the report (name, weights, licence, cost; JSON)."""
+    """A frozen network on disk: its ONNX file and its facts for the report (name, weights, licence, cost; JSON).
+
+    ``int8_path`` is the same network in int8, where there is one; ``precision`` is that of ``network_path``, and
+    ``notes`` are lines for the report that say why it is used.
+    """
 
     network_path: Path
     facts: dict[str, Any]
+    int8_path: Path | None = None
+    precision: str = "fp32"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,8 @@ class TrainedClassifier:
     - ``reference_predict``: maps inputs (N, C, H, W) to the logits of the trained torch network, for the parity check
       of the exported file; ``None`` where ``test_logits`` do not come from that file and serve as the reference.
     - ``facts`` feed the report's model section; ``history`` has one record per epoch; ``notes`` are lines for the
-      report; ``timings`` are seconds by stage; ``policy`` is the augmentation policy in text form.
+      report; ``timings`` are seconds by stage; ``policy`` is the augmentation policy in text form; ``precision`` is
+      that of ``model.onnx``, for its card.
     """
 
     recipe: str
@@ -123,3 +131,4 @@ class TrainedClassifier:
     timings: dict[str, float] = field(default_factory=dict)
     policy: str = "none"
     reference_predict: PredictFunction | None = None
+    precision: str = "fp32"

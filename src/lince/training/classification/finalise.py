@@ -56,7 +56,9 @@ def finalise_run(
     settings = collect_settings(run, get_task("classify"), context.config, outcome.policy)
     facts = RunFacts("classify", context.dataset, context.config, context.spec, outcome.facts, data, settings)
     drawing = measure_drawings(context.dataset, context.train_rows, context.spec)
-    card = facts.build_card({"accuracy": metrics.accuracy}, parity_report.to_dict(), drawing=drawing)
+    card = facts.build_card(
+        {"accuracy": metrics.accuracy}, parity_report.to_dict(), drawing=drawing, precision=outcome.precision
+    )
     card.save(run.model_folder)
     report_images = select_report_images(context, outcome, predictions)
     fit_seconds = stage_seconds["train"] - sum(outcome.timings.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lince import fileio, number_format
-from lince.export import efficientnet_lite
+from lince.export import efficientnet_lite, efficientnet_lite_int8
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.models import torch_file
@@ -21,8 +21,8 @@ from lince.progress import Progress
 from lince.training.recipe import FrozenBackbone
 from lince.training.run_report import collect_network_facts
 
-CACHE_VERSION = 1  # of the embedding: a backbone exported by another version is exported again
-_NETWORK_FILE, _FACTS_FILE = "backbone.onnx", "facts.json"
+CACHE_VERSION = 2  # of the embedding: a backbone exported by another version is exported again
+_NETWORK_FILE, _INT8_FILE, _FACTS_FILE = "backbone.onnx", "backbone-int8.onnx", "facts.json"
 
 
 def prepare_frozen_backbone(
@@ -38,16 +38,17 @@ def prepare_frozen_backbone(
         [CACHE_VERSION, source.entry.identifier, weights, spec.shape, asdict(source.entry)], sort_keys=True
     )
     folder = fileio.get_cache_folder() / "backbones" / fileio.compute_digest(key.encode())
-    network = folder / _NETWORK_FILE
+    network, int8_network = folder / _NETWORK_FILE, folder / _INT8_FILE
+    has_int8 = source.kind == "package"
     facts = _read_facts(folder / _FACTS_FILE)
-    if facts is None or not network.is_file():
+    if facts is None or not network.is_file() or (has_int8 and not int8_network.is_file()):
         progress.show_message(
             _("Preparing {model} (only once for these weights and this size)").format(model=source.entry.name)
         )
         facts = _export_frozen(source, spec, seed, folder)
     for line in [describe_cost(facts, source.entry), *facts["weights"]]:
         progress.show_message(line)
-    return FrozenBackbone(network, facts)
+    return FrozenBackbone(network, facts, int8_network if int8_network.is_file() else None)
 
 
 def describe_cost(facts: dict[str, Any], entry: ModelEntry) -> str:
@@ -70,7 +71,7 @@ def _export_frozen(source: WeightsSource, spec: PreprocessSpec, seed: int, folde
         facts = _write_packaged(source, source.path, spec, network)
     else:
         facts = _export_with_torch(source, spec, seed, network)
-    facts["ms"] = OnnxRuntimeBackend(network).measure((1, *spec.shape), seconds=0.2)
+    facts["ms"] = OnnxRuntimeBackend(network).measure((1, *spec.shape), seconds=0.1)
     fileio.write_json(folder / _FACTS_FILE, facts)
     return facts
 
@@ -78,11 +79,14 @@ def _export_frozen(source: WeightsSource, spec: PreprocessSpec, seed: int, folde
 def _write_packaged(source: WeightsSource, weights: Path, spec: PreprocessSpec, path: Path) -> dict[str, Any]:
     """Write the network of the installed file ``weights`` to ``path`` without torch, and return its facts.
 
-    They are those that ``_export_with_torch`` would return, which builds it with a head for one class.
+    The network in int8 is written beside it. The facts are those that ``_export_with_torch`` would return, which builds
+    it with a head for one class.
     """
     tensors = torch_file.read_tensors(weights)
     names = map_timm_names(tensors)
-    cost = efficientnet_lite.write_backbone({names[name]: tensor for name, tensor in tensors.items()}, spec, path)
+    renamed = {names[name]: tensor for name, tensor in tensors.items()}
+    cost = efficientnet_lite.write_backbone(renamed, spec, path)
+    efficientnet_lite_int8.write_int8_backbone(renamed, spec, path.with_name(_INT8_FILE))
     params = cost.params + cost.width + 1
     class_layers = tuple(name for name in names.values() if name.startswith("classifier."))
     count = sum(not name.endswith("num_batches_tracked") for name in tensors) - len(class_layers)  # those in use

@@ -18,6 +18,7 @@ from lince.models.weights_source import WeightsSource, make_preprocess_spec, res
 from lince.progress import Progress
 from lince.splits import SPLITS, TRAIN
 from lince.training.classification import defaults, features
+from lince.training.classification.feature_precision import allows_int8, choose_network, confirm_precision
 from lince.training.classification.finalise import finalise_run
 from lince.training.classification.frozen_backbone import prepare_frozen_backbone
 from lince.training.classification.mean_std import add_dataset_statistics
@@ -75,7 +76,7 @@ def _resolve_weights(entry: ModelEntry, config: TrainConfig, progress: Progress)
     """Return the weights that the recipe starts from, random ones for ``scratch``.
 
     Raises ``UsageError`` for a CNN declared layer by layer, which has no pretrained weights, and for standardisation,
-    which pretrained weights do not expect.
+    which pretrained weights do not expect, and for a precision that features do not have.
     """
     if config.recipe not in PRETRAINED_RECIPES:
         return resolve_weights(entry, "none", progress)
@@ -94,6 +95,13 @@ def _resolve_weights(entry: ModelEntry, config: TrainConfig, progress: Progress)
             ).format(how=config.standardise),
             _("Expected --standardise none with the recipe '{recipe}'.").format(recipe=config.recipe),
         )
+    if config.recipe == "transfer" and config.precision == "bf16":
+        raise UsageError(
+            _("The recipe '{recipe}' computes nothing in {precision}.").format(
+                recipe=config.recipe, precision=config.precision
+            ),
+            _("Expected --precision auto (features in int8 where they lose next to nothing) or --precision fp32."),
+        )
     return resolve_weights(entry, config.weights, progress)
 
 
@@ -106,8 +114,10 @@ def _prepare_data(
     verified, so that each is decoded once.
     """
     config, progress = request.config, request.progress
+    floating = None
     if config.recipe in PRETRAINED_RECIPES:
-        backbone = prepare_frozen_backbone(source, context.spec, config.seed, progress)
+        floating = prepare_frozen_backbone(source, context.spec, config.seed, progress)
+        backbone = choose_network(floating, len(context.dataset)) if allows_int8(config) else floating
         image_features = features.compute_features(
             context.dataset, backbone.network_path, context.spec, progress, config.workers
         )
@@ -124,7 +134,8 @@ def _prepare_data(
         progress.show_message(warning)
     spec = add_dataset_statistics(dataset, context.spec)
     started_at = request.started_at
-    return replace(context, dataset=dataset, division=division, folder=run.folder, spec=spec, started_at=started_at)
+    context = replace(context, dataset=dataset, division=division, folder=run.folder, spec=spec, started_at=started_at)
+    return confirm_precision(context, floating) if floating is not None else context
 
 
 def _require_splits(dataset: Dataset) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lince.sampling import sample_evenly
 from lince.training.classification.heads.folds import assign_grouped_folds
 
 Floats = NDArray[np.float32]
@@ -26,6 +27,7 @@ L2_PENALTIES = tuple(float(10**e) for e in (-5.0, -4.5, -4.0, -3.5, -3.0, -2.0))
 CV_FOLDS = 3
 LBFGS_MEMORY = 8
 PRECONDITIONER_RANK = 96
+PRECONDITIONER_ROWS = 512  # of the features, from which the principal directions are computed
 MIN_LOGIT = -40.0  # relative to the largest logit: exp of less gives denormal numbers, 20 times slower
 ROUNDING_ERROR = 3e-6  # relative error of a float32 sum: a smaller increase of the loss is ignored
 
@@ -97,10 +99,10 @@ def fit(
     folds. ``seed`` determines the folds; rows with the same number in ``groups`` (N,), such as copies, are in one fold.
     """
     scaler = FeatureScaler.fit(features)
-    scaled = scaler.transform(features)
-    cv_losses, start_weights = cross_validate(scaled, labels, classes, seed, groups)
+    inputs = _HeadInputs.create(scaler.transform(features))
+    cv_losses, start_weights = _cross_validate(inputs, labels, classes, seed, groups)
     penalty = min(cv_losses, key=lambda key: cv_losses[key])
-    flat = _solve(scaled, labels, classes, penalty, start_weights[penalty])
+    flat = _solve(inputs, labels, classes, penalty, start_weights[penalty])
     return LinearHead(*_unfold_weights(flat, classes, scaler), penalty, cv_losses)
 
 
@@ -112,27 +114,51 @@ def refit_linear_head(features: Floats, labels: NDArray[np.int64], head: LinearH
     scaler = FeatureScaler.fit(features)
     weight, bias = scaler.fold_weights(head.weight, head.bias)
     start = np.concatenate([weight, bias[:, None]], axis=1).reshape(1, -1)
-    flat = _solve(scaler.transform(features), labels, len(bias), head.l2_penalty, start)
+    flat = _solve(_HeadInputs.create(scaler.transform(features)), labels, len(bias), head.l2_penalty, start)
     return LinearHead(*_unfold_weights(flat, len(bias), scaler), head.l2_penalty, head.cv_losses)
 
 
-def cross_validate(
-    scaled: Floats, labels: NDArray[np.int64], classes: int, seed: int, groups: NDArray[np.int64] | None = None
-) -> tuple[dict[float, float], dict[float, Floats]]:
-    """Return, by penalty, the mean held-out log loss over stratified folds and the mean weights (1, K * (D + 1)).
+def predict_held_out(features: Floats, labels: NDArray[np.int64], classes: int, seed: int) -> Floats:
+    """Return the probabilities, float32 (L, N, K), of each row by heads that were fitted on the other folds.
 
-    The solutions are approximate (few iterations): enough to rank the penalties and to start the final fit.
+    L are the penalties of ``L2_PENALTIES``, in their order; the arguments are those of ``fit``.
     """
-    folds = assign_grouped_folds(labels, CV_FOLDS, seed, groups)
-    masks = np.repeat(folds[:, None] != np.arange(CV_FOLDS)[None, :], len(L2_PENALTIES), axis=1)
-    problem = _PenalisedLosses(scaled, labels, classes, masks, np.tile(np.array(L2_PENALTIES), CV_FOLDS))
-    flat = minimise_lbfgs(
-        problem.compute_objective, problem.make_start(), problem.precondition, iterations=12, tolerance=3e-4
-    )
+    inputs = _HeadInputs.create(FeatureScaler.fit(features).transform(features))
+    folds = assign_grouped_folds(labels, CV_FOLDS, seed)
+    problem, flat = _solve_folds(inputs, labels, classes, folds)
+    rows, count = np.arange(len(labels)), len(L2_PENALTIES)
+    probabilities = problem.compute_probabilities(flat)
+    return np.stack([probabilities[rows, folds * count + place] for place in range(count)])
+
+
+def _cross_validate(
+    inputs: _HeadInputs,
+    labels: NDArray[np.int64],
+    classes: int,
+    seed: int,
+    groups: NDArray[np.int64] | None,
+) -> tuple[dict[float, float], dict[float, Floats]]:
+    """Return, by penalty, the mean held-out log loss over stratified folds and the mean weights (1, K * (D + 1))."""
+    problem, flat = _solve_folds(inputs, labels, classes, assign_grouped_folds(labels, CV_FOLDS, seed, groups))
     losses = problem.compute_held_out_loss(flat).reshape(CV_FOLDS, len(L2_PENALTIES)).mean(axis=0)
     mean_weights = flat.reshape(CV_FOLDS, len(L2_PENALTIES), -1).mean(axis=0)
     cv_losses = {penalty: float(loss) for penalty, loss in zip(L2_PENALTIES, losses, strict=True)}
     return cv_losses, {penalty: mean_weights[k : k + 1] for k, penalty in enumerate(L2_PENALTIES)}
+
+
+def _solve_folds(
+    inputs: _HeadInputs, labels: NDArray[np.int64], classes: int, folds: NDArray[np.int64]
+) -> tuple[_PenalisedLosses, Floats]:
+    """Return the problems of all ``folds`` (N,) with all penalties, fold by fold, and their solutions.
+
+    The solutions are approximate (few iterations): enough to rank the penalties and to start the final fit.
+    """
+    masks = np.repeat(folds[:, None] != np.arange(CV_FOLDS)[None, :], len(L2_PENALTIES), axis=1)
+    problem = _PenalisedLosses(inputs, labels, classes, masks, np.tile(np.array(L2_PENALTIES), CV_FOLDS))
+    flat = minimise_lbfgs(
+        problem.compute_objective, problem.make_start(), problem.precondition, iterations=12, tolerance=3e-4
+    )
+    return problem, flat
 
 
 def minimise_lbfgs(
@@ -219,6 +245,34 @@ def _dot(left: Floats, right: Floats) -> Floats:
     return np.asarray(np.einsum("pn,pn->p", left, right), np.float32)
 
 
+@dataclass(frozen=True)
+class _HeadInputs:
+    """Scaled features with a last column of ones, ``x`` float32 (N, D + 1), and their principal directions.
+
+    ``curvatures`` (R,) are a quarter of the mean squares of ``x`` along the ``directions`` (R, D + 1).
+    """
+
+    x: Floats
+    directions: Floats
+    curvatures: Floats
+
+    @classmethod
+    def create(cls, scaled: Floats) -> _HeadInputs:
+        """Return the inputs of heads on ``scaled`` features (N, D).
+
+        The directions are those of rows that are evenly spread: they only speed up the solver, so that a sample will
+        do. Along them, all rows count.
+        """
+        x = np.concatenate([scaled, np.full((len(scaled), 1), 1.0, np.float32)], axis=1)
+        sample = x[sample_evenly(len(x), PRECONDITIONER_ROWS)]
+        squares, left = np.linalg.eigh((sample @ sample.T).astype(np.float64))
+        kept = np.flatnonzero(squares > 1e-6 * squares[-1])[::-1][:PRECONDITIONER_RANK]
+        directions = ((left[:, kept] / np.sqrt(squares[kept])).T.astype(np.float32)) @ sample
+        projections = x @ directions.T
+        curvatures = 0.25 * np.einsum("nr,nr->r", projections, projections) / np.float32(len(x))
+        return cls(x, np.asarray(directions, np.float32), np.asarray(curvatures, np.float32))
+
+
 class _PenalisedLosses:
     """P penalised log losses over the same features, each with its own training rows and penalty.
 
@@ -228,17 +282,16 @@ class _PenalisedLosses:
 
     def __init__(
         self,
-        scaled: Floats,
+        inputs: _HeadInputs,
         labels: NDArray[np.int64],
         classes: int,
         masks: NDArray[np.bool_],
         penalties: NDArray[np.float64],
     ) -> None:
-        self.x = np.concatenate([scaled, np.full((len(scaled), 1), 1.0, np.float32)], axis=1)
+        self.x, self.directions, self.curvatures = inputs.x, inputs.directions, inputs.curvatures
         self.labels, self.classes, self.masks = labels, classes, masks
         self.penalties = penalties.astype(np.float32)
         self.row_weights = (masks / masks.sum(axis=0, keepdims=True)).astype(np.float32)
-        self.directions, self.curvatures = _principal_directions(self.x, rank=min(PRECONDITIONER_RANK, *self.x.shape))
 
     def precondition(self, flat: Floats) -> Floats:
         """Multiply by an approximate inverse Hessian, of the shape of ``flat``.
@@ -249,7 +302,7 @@ class _PenalisedLosses:
         weights = flat.reshape(len(flat), self.classes, -1)
         projections = weights @ self.directions.T
         inverse_along = 1.0 / (self.curvatures[None, :] + self.penalties[:, None])
-        inverse_elsewhere = 1.0 / (self.curvatures[-1] + self.penalties)
+        inverse_elsewhere = 1.0 / (self.curvatures.min() + self.penalties)
         result = inverse_elsewhere[:, None, None] * weights
         result += (projections * (inverse_along - inverse_elsewhere[:, None])[:, None, :]) @ self.directions
         return np.asarray(result.reshape(flat.shape), np.float32)
@@ -275,6 +328,13 @@ class _PenalisedLosses:
         held_out = ~self.masks
         return np.asarray((loss * held_out).sum(axis=0) / held_out.sum(axis=0), np.float64)
 
+    def compute_probabilities(self, flat: Floats) -> Floats:
+        """Return the probability float32 (N, P, K) of every class for every row and problem."""
+        _loss, residual = self._forward(flat)
+        true = np.take_along_axis(residual, self.labels[:, None, None], axis=2)
+        np.put_along_axis(residual, self.labels[:, None, None], true + 1.0, axis=2)
+        return residual
+
     def _forward(self, flat: Floats) -> tuple[Floats, Floats]:
         """Return the log loss (N, P) of every row and problem, and its gradient with respect to the logits (N, P, K).
 
@@ -298,22 +358,10 @@ class _PenalisedLosses:
         return loss, logits
 
 
-def _principal_directions(x: Floats, rank: int) -> tuple[Floats, Floats]:
-    """Return the first right singular vectors (rank, D) of ``x`` (N, D), and a quarter of the mean squares along them.
-
-    By a randomised range finder with two power iterations (Halko, Martinsson and Tropp 2011), with a fixed seed.
-    """
-    basis = np.random.default_rng(0).standard_normal((x.shape[1], rank)).astype(np.float32)
-    for _ in range(2):
-        basis, _upper = np.linalg.qr(x.T @ (x @ basis))
-    _left, singular, right = np.linalg.svd(x @ basis, full_matrices=False)
-    return np.asarray(right @ basis.T, np.float32), np.asarray(0.25 * singular**2 / len(x), np.float32)
-
-
-def _solve(scaled: Floats, labels: NDArray[np.int64], classes: int, penalty: float, start: Floats) -> Floats:
+def _solve(inputs: _HeadInputs, labels: NDArray[np.int64], classes: int, penalty: float, start: Floats) -> Floats:
     """Return the weights (1, K * (D + 1)) fitted on all rows with one penalty, from ``start`` of the same shape."""
-    masks = np.ones((len(scaled), 1), np.bool_)
-    problem = _PenalisedLosses(scaled, labels, classes, masks, np.array([penalty]))
+    masks = np.ones((len(inputs.x), 1), np.bool_)
+    problem = _PenalisedLosses(inputs, labels, classes, masks, np.array([penalty]))
     return minimise_lbfgs(problem.compute_objective, start, problem.precondition, iterations=40, tolerance=1e-4)
 
 

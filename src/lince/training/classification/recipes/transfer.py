@@ -47,7 +47,8 @@ def train_transfer_head(context: RecipeContext) -> TrainedClassifier:
         val_loss=val_loss,
         saliency=make_head_grad_cam(context, final_head),
         facts={**backbone.facts, "trainable": sum(w.size + b.size for w, b in final_head.layers)},
-        notes=_describe_head(head, context),
+        notes=[*backbone.notes, *_describe_head(head, context)],
+        precision=backbone.precision,
     )
 
 

@@ -1,0 +1,117 @@
+"""Chooses the precision of the features that a head is fitted on: int8 where a head on them loses next to nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince.config import TrainConfig
+from lince.i18n import _
+from lince.number_format import format_decimal, format_percent
+from lince.splits import TEST
+from lince.training.classification.features import ImageFeatures, compute_features
+from lince.training.classification.heads import logistic
+from lince.training.recipe import FrozenBackbone, RecipeContext
+
+MIN_IMAGES = 1000  # of a dataset; for fewer, the comparison takes the time that int8 saves
+MIN_COMPARED, COMPARED_SHARE = 256, 16  # images on which both precisions are compared: one in so many, but no fewer
+MAX_LOSS = 0.003  # of the mean probability of the right class
+
+
+@dataclass(frozen=True)
+class PrecisionComparison:
+    """How heads on features in float32 and in int8 do on ``count`` images that they were not fitted on.
+
+    ``accuracies`` and ``probabilities`` are pairs (float32, int8) in 0..1; the latter are the means of what the heads
+    give to the right class, which tell smaller differences than the accuracies.
+    """
+
+    count: int
+    accuracies: tuple[float, float]
+    probabilities: tuple[float, float]
+
+    @property
+    def is_int8_accepted(self) -> bool:
+        """Whether int8 loses at most ``MAX_LOSS``."""
+        return self.probabilities[1] >= self.probabilities[0] - MAX_LOSS
+
+    def describe(self) -> str:
+        """Return the sentences for the report that say which precision is used, and why."""
+        text = (
+            _("Features in int8: whole numbers of 8 bits, computed about twice as fast.")
+            if self.is_int8_accepted
+            else _("Features in float32, because a head on int8 features loses more than is allowed.")
+        )
+        return f"{text} " + _(
+            "Compared on {count} photos that are not in the test split, in {folds} folds: with float32 the right class "
+            "gets a probability of {before} on average, with int8 {after} ({points} points less are allowed); "
+            "accuracy {right} and {right_int8}."
+        ).format(
+            count=self.count,
+            folds=logistic.CV_FOLDS,
+            before=format_percent(self.probabilities[0], 2),
+            after=format_percent(self.probabilities[1], 2),
+            points=format_decimal(100 * MAX_LOSS, 1),
+            right=format_percent(self.accuracies[0]),
+            right_int8=format_percent(self.accuracies[1]),
+        )
+
+
+def choose_network(backbone: FrozenBackbone, count: int) -> FrozenBackbone:
+    """Return ``backbone`` with the network for the features of ``count`` images: int8 where there are enough."""
+    if backbone.int8_path is None or count < MIN_IMAGES:
+        return backbone
+    return replace(backbone, network_path=backbone.int8_path, precision="int8")
+
+
+def allows_int8(config: TrainConfig) -> bool:
+    """Whether a training with ``config`` may use features in int8: fine-tuning goes on from float32."""
+    return config.recipe == "transfer" and config.precision == "auto"
+
+
+def confirm_precision(context: RecipeContext, floating: FrozenBackbone) -> RecipeContext:
+    """Return ``context``, whose features are in int8, as it is, or with those in float32 where int8 loses too much.
+
+    ``floating`` is its backbone in float32. The heads that are compared are fitted on images outside of the test split,
+    always the same for the same images: those with the least digests.
+    """
+    if context.features is None or context.backbone is None or context.backbone.precision != "int8":
+        return context
+    comparison = compare_precisions(context, context.features, floating)
+    note = comparison.describe()
+    context.progress.show_message(note)
+    if comparison.is_int8_accepted:
+        return replace(context, backbone=replace(context.backbone, notes=(note,)))
+    features = compute_features(
+        context.dataset, floating.network_path, context.spec, context.progress, context.config.workers
+    )
+    return replace(context, backbone=replace(floating, notes=(note,)), features=features)
+
+
+def compare_precisions(
+    context: RecipeContext, features: ImageFeatures, floating: FrozenBackbone
+) -> PrecisionComparison:
+    """Return how heads on ``features``, in int8, and on those of ``floating`` do on the same images and folds."""
+    rows = _select_rows(context)
+    in_float = compute_features(
+        context.dataset.select(rows), floating.network_path, context.spec, context.progress, context.config.workers
+    )
+    class_ids, labels = np.unique(context.get_labels(rows), return_inverse=True)
+    held_out = [
+        logistic.predict_held_out(embeddings, labels, len(class_ids), 0)
+        for embeddings in (in_float.embeddings, features.embeddings[rows])
+    ]
+    right = [probabilities[:, np.arange(len(rows)), labels] for probabilities in held_out]
+    best = int(np.log(np.maximum(right[0], 1e-12)).mean(axis=1).argmax())  # the penalty that suits float32
+    accuracies = [float((probabilities[best].argmax(axis=1) == labels).mean()) for probabilities in held_out]
+    means = [float(found[best].mean()) for found in right]
+    return PrecisionComparison(len(rows), (accuracies[0], accuracies[1]), (means[0], means[1]))
+
+
+def _select_rows(context: RecipeContext) -> NDArray[np.int64]:
+    """Return the rows on which both precisions are compared, ascending."""
+    rows = np.flatnonzero(context.dataset.splits != TEST)
+    order = sorted(rows.tolist(), key=lambda row: context.keys[row])
+    return np.sort(np.array(order[: max(MIN_COMPARED, len(rows) // COMPARED_SHARE)], np.int64))
