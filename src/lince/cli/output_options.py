@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from lince import fileio, outputs
+from lince import fileio
 from lince.i18n import _
 
 DEFAULT_FOLDER = "answers"  # of ``--save`` without a value
@@ -30,6 +30,8 @@ def resolve_output_folder(path: str | None, sources: Sequence[str]) -> Path | No
     """
     if path is None:
         return None
+    from lince import outputs  # noqa: PLC0415  # imports numpy, which help pages do without
+
     folder = _first_free_folder(Path(DEFAULT_FOLDER)) if path == DEFAULT_FOLDER else Path(path)
     fileio.require_empty_folder(folder)
     return outputs.require_output_folder(folder, outputs.ANSWERS, sources=sources)
