@@ -19,16 +19,16 @@ help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
 setup:  ## make .venv with lince ready to train
-	@python=$$(sh scripts/find-python) && "$$python" scripts/environment.py $(VENV) train
+	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(VENV) train
 
 setup-dev:  ## the same, with the tools of development
-	@python=$$(sh scripts/find-python) && "$$python" scripts/environment.py $(VENV) train dev
+	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(VENV) train dev
 
 setup-light:
-	@python=$$(sh scripts/find-python) && "$$python" scripts/environment.py $(LIGHT) test
+	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(LIGHT) test
 
 setup-docs:
-	@python=$$(sh scripts/find-python) && "$$python" scripts/environment.py $(DOCS) docs
+	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(DOCS) docs
 
 demo: setup  ## train, evaluate and predict on a built-in set, in about a minute
 	@echo "Running: $(VENV)/bin/lince demo"

@@ -3,6 +3,9 @@
 ``python scripts/environment.py .venv train dev`` uses nothing but the standard library. The stamp inside the
 environment holds a digest of everything that decides its content; an environment without a stamp is incomplete
 and is made again.
+
+The folder of the clone may have any name, under any locale: make starts this script, and so all that it starts, in
+Python's UTF-8 mode, and the file that leads Python to lince is ASCII, since Python reads it as the locale says.
 """
 
 from __future__ import annotations
@@ -79,11 +82,20 @@ def _install(folder: Path, extras: list[str]) -> int:
         print("The installation failed; see the lines above.", file=sys.stderr)
         print("Fix the cause and run the same command again: it starts over.", file=sys.stderr)
         return 1
+    _escape_path_files(folder)
     stamp = json.dumps({"home": HOME, "key": _key(), "extras": extras})
     aside = folder / f"{STAMP}.part"
     aside.write_text(stamp, "utf-8")
     aside.replace(folder / STAMP)
     return 0
+
+
+def _escape_path_files(folder: Path) -> None:
+    """Write the ``.pth`` file of lince in ASCII where it names a folder that is not, so that any locale can read it."""
+    for path in (*folder.glob("lib/python*/site-packages/*lince.pth"), *folder.glob("Lib/site-packages/*lince.pth")):
+        line = path.read_bytes().strip()
+        if not line.isascii():
+            path.write_text(f"import os, sys; sys.path.append(os.fsdecode({line!r}))\n", "ascii")
 
 
 def _followed(command: list[str]) -> bool:

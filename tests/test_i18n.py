@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Iterator
+from types import SimpleNamespace
+
 import pytest
 
+from lince import i18n
 from lince.i18n import _, get_language, localise_number, translate_plural
 
 
@@ -20,6 +25,42 @@ def test_the_language_in_force(monkeypatch, environment: dict[str, str], expecte
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    assert get_language() == expected
+
+
+@pytest.fixture
+def _forgotten() -> Iterator[None]:
+    """Let the language of Windows be asked for anew, before and after."""
+    i18n._read_windows_language.cache_clear()
+    yield
+    i18n._read_windows_language.cache_clear()
+
+
+@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.parametrize(
+    ("identifier", "environment", "expected"),
+    [
+        (0x0C0A, {}, "es"),  # Spain, modern sort
+        (0x080A, {}, "es"),  # Mexico
+        (0x0416, {}, "pt"),  # Brazil
+        (0x0816, {"LANG": "C"}, "pt"),  # Portugal
+        (0x0407, {}, "en"),  # German, which lince does not speak
+        (0xFFFF, {}, "en"),  # no language that Python knows
+        (0x0416, {"LINCE_LANG": "es"}, "es"),
+        (0x0416, {"LANG": "en_GB.UTF-8"}, "en"),
+    ],
+)
+def test_windows_is_asked_for_its_language(
+    monkeypatch, identifier: int, environment: dict[str, str], expected: str
+) -> None:
+    """Windows sets none of the variables; ``GetUserDefaultUILanguage`` gives the language of its menus as a number."""
+    for name in ("LINCE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    kernel = SimpleNamespace(GetUserDefaultUILanguage=lambda: identifier)
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=kernel), raising=False)
+    monkeypatch.setattr("sys.platform", "win32")
     assert get_language() == expected
 
 

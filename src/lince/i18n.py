@@ -8,9 +8,11 @@ the system's; an unknown one falls back to English. Numbers formatted into a tra
 from __future__ import annotations
 
 import gettext
+import locale
 import os
 import re
 import string
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -51,7 +53,7 @@ def get_language() -> str:
     """Return the two-letter code of the current language, one of ``LANGUAGES``.
 
     That is the language of the enclosing ``use_language``, else the first known one in ``LINCE_LANG``, ``LC_ALL``,
-    ``LC_MESSAGES`` and ``LANG``, else ``en``.
+    ``LC_MESSAGES`` and ``LANG``, else on Windows that of its menus, else ``en``.
     """
     active = _ACTIVE_LANGUAGE.get()
     if active is not None:
@@ -60,7 +62,8 @@ def get_language() -> str:
         code = os.environ.get(variable, "").lower()[:2]
         if code in LANGUAGES:
             return code
-    return "en"
+    code = _read_windows_language()
+    return code if code in LANGUAGES else "en"
 
 
 @contextmanager
@@ -117,6 +120,16 @@ class _LocalisedText(str):
     def format(self, *args: object, **kwargs: object) -> str:
         """Return the text with its ``{names}`` replaced."""
         return _FORMATTER.vformat(self, args, kwargs)
+
+
+@cache
+def _read_windows_language() -> str:
+    """Return the two-letter code of the language in which Windows shows its menus; empty elsewhere, or if unknown."""
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415  # for Windows alone: importing it costs as much as the rest of this module
+
+        return locale.windows_locale.get(ctypes.windll.kernel32.GetUserDefaultUILanguage(), "")[:2]
+    return ""
 
 
 @cache

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from types import ModuleType
 
@@ -124,3 +125,48 @@ def test_a_damaged_one_is_made_anew(environment: ModuleType, awkward: Path, dama
         stamp.write_text(json.dumps({**json.loads(stamp.read_text("utf-8")), "home": "elsewhere"}), "utf-8")
     environment.main([str(place), "train"])
     assert environment.done == ["make", "train", "make", "train"]
+
+
+LOCALES = (
+    {"LC_ALL": "C", "PYTHONUTF8": "0"},
+    {"LC_ALL": "POSIX", "PYTHONUTF8": "0"},
+    {"LC_ALL": "C"},
+    {},
+    {"LC_ALL": "C.UTF-8"},
+)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an environment without libraries, in a folder with an accent, with the path file that pip writes there."""
+    clone = tmp_path_factory.mktemp("clone") / "Área de Trabalho" / "lince"
+    clone.mkdir(parents=True)
+    (clone / "src").symlink_to(ROOT / "src")
+    venv.create(clone / ".venv")
+    packages = next((clone / ".venv" / "lib").glob("python*/site-packages"))
+    (packages / "_editable_impl_lince.pth").write_text(str(clone / "src"), "utf-8")
+    return clone / ".venv"
+
+
+def version(bare: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``lince --version`` in a process that knows no other environment variables."""
+    command = [bare / "bin" / "python", "-m", "lince", "--version"]
+    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
+
+
+def test_lince_starts_from_any_folder_under_any_locale(environment: ModuleType, bare: Path) -> None:
+    environment._escape_path_files(bare)
+    path_file = next(bare.glob("lib/python*/site-packages/*lince.pth"))
+    assert path_file.read_bytes().isascii()
+    for locale in LOCALES:
+        done = version(bare, **locale)
+        assert (done.returncode, done.stdout[:6]) == (0, "lince "), (locale, done.stderr)
+    written = path_file.read_bytes()
+    environment._escape_path_files(bare)
+    assert path_file.read_bytes() == written
+
+
+def test_make_runs_the_script_in_utf8_mode() -> None:
+    lines = [line for line in (ROOT / "Makefile").read_text("utf-8").splitlines() if "scripts/environment.py" in line]
+    assert lines
+    assert all('PYTHONUTF8=1 "$$python" scripts/environment.py' in line for line in lines)
