@@ -22,7 +22,7 @@ MONITORS = ("val_loss", "val_accuracy", "val_map50", "val_map50_95")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 MIX_METHODS = ("none", "mixup", "cutmix")
-_ALLOWED_VALUES = {
+ALLOWED_VALUES = {
     "recipe": RECIPES,
     "head": HEADS,
     "monitor": MONITORS,
@@ -111,7 +111,7 @@ class TrainConfig:
     task: str | None = None
 
     def __post_init__(self) -> None:
-        for name, allowed in _ALLOWED_VALUES.items():
+        for name, allowed in ALLOWED_VALUES.items():
             if getattr(self, name) is not None:
                 require_choice(describe_option(name), getattr(self, name), allowed)
         for name, (low, high) in _RANGES.items():

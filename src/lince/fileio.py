@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from lince.errors import FileInUseError, UsageError
 from lince.i18n import _
@@ -145,6 +145,11 @@ def quote_path(path: str | os.PathLike[str]) -> str:
     if os.name == "nt":
         return text if re.fullmatch(r"[\w@+=:,./\\-]+", text) else f'"{text}"'
     return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else shlex.quote(text)
+
+
+def is_unicode_stream(stream: TextIO) -> bool:
+    """Return whether ``stream`` can hold every character; a pipe of Windows (cp1252, cp850) cannot."""
+    return (stream.encoding or "utf-8").lower().startswith("utf")
 
 
 def require_empty_folder(path: Path) -> None:

@@ -1,8 +1,9 @@
 """Translates messages to English, Spanish and Portuguese (gettext), and formats numbers for the language.
 
 The English text is the key: ``_("used {used} of {total}").format(used=3, total=4)``. The language is ``LINCE_LANG`` or
-the system's; an unknown one falls back to English. Numbers formatted into a translated text with a ``,``, ``f`` or
-``%`` format follow its language: 3,667 and 91.2% are 3.667 and 91,2% in Portuguese.
+the system's; an unknown one falls back to English. Numbers formatted into a translated text with a ``,``, ``e``, ``f``,
+``g`` or ``%`` format follow its language: 3,667 and 91.2% are 3.667 and 91,2% in Portuguese. The value of an option
+stays as it is typed: ``--lr 0.0015``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 LOCALE_FOLDER = Path(__file__).parent / "locale"
-_NARROW_SPACE = "\u202f"  # narrow no-break space, so that a number is never split at the end of a line
+NARROW_SPACE = "\u202f"  # narrow no-break space, so that a number is never split at the end of a line
 
 
 class Language(NamedTuple):
@@ -42,10 +43,11 @@ class Language(NamedTuple):
 # One row a language; the catalogues, the language menu of the page that tries a model, and the scripts read this table.
 LANGUAGES = {
     "en": Language("English"),
-    "es": Language("Español", _NARROW_SPACE, ",", f"{_NARROW_SPACE}%", minimum_grouping_digits=2),
+    "es": Language("Español", NARROW_SPACE, ",", f"{NARROW_SPACE}%", minimum_grouping_digits=2),
     "pt": Language("Português", ".", ","),
 }
 _LANGUAGE_VARIABLES = ("LINCE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+_TYPED = "\0"  # marks the format of a number that is to be typed
 _ACTIVE_LANGUAGE: ContextVar[str | None] = ContextVar("active_language", default=None)
 
 
@@ -103,10 +105,17 @@ _ = translate
 class _LocalisedFormatter(string.Formatter):
     """A ``string.Formatter`` that localises numbers."""
 
+    def parse(self, format_string: str) -> Iterator[tuple[str, str | None, str | None, str | None]]:
+        """Yield the parts of the text; a number to be typed, the value of an option, is marked: ``--lr {rate:.2g}``."""
+        for literal, name, format_spec, conversion in super().parse(format_string):
+            typed = format_spec and re.search(r"--[\w-]+[ =]$", literal)
+            yield literal, name, f"{_TYPED}{format_spec}" if typed else format_spec, conversion
+
     def format_field(self, value: Any, format_spec: str) -> str:
-        """Return ``value`` formatted by ``format_spec``; ``g`` and ``e`` keep Python's form, for values to copy."""
-        text = str(super().format_field(value, format_spec))
-        return localise_number(text) if "," in format_spec or format_spec[-1:] in ("f", "%") else text
+        """Return ``value`` formatted by ``format_spec``, as the language writes it unless it is to be typed."""
+        text = str(super().format_field(value, format_spec.removeprefix(_TYPED)))
+        is_number = "," in format_spec or format_spec[-1:] in ("e", "f", "g", "%")
+        return localise_number(text) if is_number and not format_spec.startswith(_TYPED) else text
 
 
 _FORMATTER = _LocalisedFormatter()

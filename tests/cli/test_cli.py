@@ -513,3 +513,40 @@ def test_every_choice_of_training_is_an_option() -> None:
     listed = main.build_parser(["train"])._subparsers._group_actions[0].choices["train"].format_help()
     options = set(re.findall(r"--([a-z-]+)", listed))
     assert {item.name.replace("_", "-") for item in fields(TrainConfig)} <= options
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0.5", 0.5), ("0,5", 0.5), (",5", 0.5), ("-0,25", -0.25), ("1e-3", 1e-3), ("1,5e-3", 1.5e-3), ("0,001", 0.001),
+     ("2", 2.0), ("1.000", 1.0), ("12,34", 12.34)],
+)  # fmt: skip
+def test_numbers_have_a_decimal_point_or_comma(text: str, number: float) -> None:
+    assert cli_options.parse_decimal(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("1,250", "1.250 or 1250"), ("1,234,567", " 1234567."), ("half", "0.5"), ("0,5,5", "0.5")]
+)
+def test_numbers_that_can_be_read_in_two_ways_are_refused(text: str, word: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        cli_options.parse_decimal(text)
+    assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["0.1,0.2", "0,1 0,2", "0,1;0,2", "0.1;0.2", "0.1 0.2"])
+def test_two_fractions_are_separated_by_what_is_not_in_them(text: str) -> None:
+    assert cli_options.parse_split(text) == (0.1, 0.2)
+
+
+@pytest.mark.parametrize("text", ["0,1,0,2", "0,1", "0.1", "a b"])
+def test_fractions_that_can_be_read_in_two_ways_are_refused(place: Path, text: str, ask) -> None:
+    done = ask("train", "fotos", "--split", text, cwd=place)
+    assert done.returncode == 2, done.stderr
+
+
+def test_options_take_decimal_commas(place: Path, ask) -> None:
+    comma = ask("split", "fotos", "comma.csv", "--test", "0,25", cwd=place)
+    point = ask("split", "fotos", "point.csv", "--test", "0.25", cwd=place)
+    assert (comma.returncode, point.returncode) == (0, 0), comma.stderr
+    assert (place / "comma.csv").read_text("utf-8") == (place / "point.csv").read_text("utf-8")
+    assert cli_options.parse_duration("1,5h") == 5400

@@ -40,6 +40,25 @@ def test_verbs_options_values_and_files_are_completed(place: Path) -> None:
     assert complete("lince check ph", place) == {"photos/"}
 
 
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("lince train photos --recipe ", {"transfer", "finetune", "scratch", "all"}),
+        ("lince train photos --model s", {"small"}),
+        ("lince train photos --model yolox", {"yolox-nano", "yolox-tiny"}),
+        ("lince train photos --format v", {"voc", "via"}),
+        ("lince train photos --precision ", {"auto", "fp32", "bf16"}),
+        ("lince train photos --augment m", {"medium"}),
+        ("lince check photos --format lab", {"labelme", "labelstudio"}),
+        ("lince convert photos new --to yo", {"yolo"}),
+        ("lince predict run photos --to yo", {"yolo"}),
+        ("lince models sm", {"small"}),
+    ],
+)
+def test_values_are_completed_that_options_do_not_restrict(place: Path, line: str, offered: set[str]) -> None:
+    assert offered <= complete(line, place)
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_each_shell_gets_a_script_that_it_can_read(place: Path, shell: str) -> None:
     made = subprocess.run(

@@ -258,3 +258,14 @@ def test_resuming_on_other_photos_is_refused(photos, tmp_path):
     (copy / "aro" / "foto 00.png").unlink()
     with pytest.raises(TrainingError, match="have changed"):
         lince.resume(run.folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a program of sh")
+def test_a_cluster_nearby_changes_nothing(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where SLURM's ``srun`` is on the PATH, the library that places networks would warn, and a warning is an error."""
+    (tmp_path / "srun").write_text("#!/bin/sh\nexit 1\n", "utf-8")
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    plan = TrainingPlan(epochs=1, batch=8, rate=1e-3, seed=1)
+    loop.run_training_loop(course(data, tmp_path, plan))
+    assert (tmp_path / "checkpoints" / "best.safetensors").is_file()

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lince.errors import LinceError
+from lince.fileio import is_unicode_stream
 from lince.i18n import _
 from lince.progress import ProgressStage
 
@@ -62,7 +63,7 @@ class Console:
 
     def print_result(self, document: dict[str, Any], lines: list[str]) -> None:
         """Print the result on stdout: with ``--json`` the ``document``, else the ``lines``."""
-        print(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else "\n".join(lines), flush=True)
+        print(format_json(document) if self.as_json else "\n".join(lines), flush=True)
 
     def print_error(self, error: LinceError) -> None:
         """Print problem, expectation and remedy on stderr.
@@ -75,7 +76,12 @@ class Console:
             print(line, file=sys.stderr, flush=True)
         if self.as_json:
             record = {"found": error.problem, "expected": error.expected, "remedy": error.remedy}
-            print(json.dumps({"error": {"kind": type(error).__name__, **record}}, indent=2, ensure_ascii=False))
+            print(format_json({"error": {"kind": type(error).__name__, **record}}))
+
+
+def format_json(document: dict[str, Any], indent: int | None = 2) -> str:
+    """Return ``document`` as JSON for stdout; characters beyond ASCII are escaped where stdout cannot hold them all."""
+    return json.dumps(document, indent=indent, ensure_ascii=not is_unicode_stream(sys.stdout))
 
 
 def paint_warning(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, get_data_options
+from lince.cli.options import add_data_options, get_data_options, offer_values
 from lince.cli.text_table import format_table
 from lince.errors import UsageError
 from lince.formats.registry import FORMATS
@@ -32,12 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "output folder"
         ),
     )
-    parser.add_argument(
-        "--to",
-        required=True,
-        metavar=_("NAME"),
-        help=_("one of: {names}").format(names=", ".join(FORMATS.list_writable())),
+    layouts = FORMATS.list_writable()
+    layout = parser.add_argument(
+        "--to", required=True, metavar=_("NAME"), help=_("one of: {names}").format(names=", ".join(layouts))
     )
+    offer_values(layout, layouts)
     image_modes = parser.add_mutually_exclusive_group()
     for mode, help_text in (
         ("copy", _("copy the images (default)")),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import lince
 from lince.cli.console import Console, paint_warning
-from lince.cli.options import parse_positive
+from lince.cli.options import parse_decimal, parse_positive
 from lince.cli.output_options import add_overwrite_option
 from lince.cli.text_table import format_table
 from lince.errors import UsageError
@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--max-drop",
-        type=float,
+        type=parse_decimal,
         default=1.0,
         metavar=_("POINTS"),
         help=_("maximum drop in accuracy or mAP, in percentage points (default: 1)"),

@@ -7,8 +7,6 @@ output has gone.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +17,7 @@ from lince.cli.console import Console
 from lince.cli.examples import format_examples
 from lince.cli.interruption import InterruptWatch
 from lince.cli.options import localise_argparse
+from lince.cli.substitutes import make_streams_printable
 from lince.errors import LinceError
 from lince.i18n import LANGUAGES, _
 from lince.version import __version__
@@ -34,7 +33,7 @@ def main(words: Sequence[str] | None = None) -> int:
     With the environment variable ``LINCE_DEBUG``, errors are raised instead of printed.
     """
     arguments = list(sys.argv[1:] if words is None else words)
-    _escape_unprintable()
+    make_streams_printable()
     localise_argparse()
     console = Console(as_json="--json" in arguments)
     try:
@@ -154,11 +153,3 @@ def _os_error_text(error: OSError) -> str:
     reason = error.strerror or str(error)
     path = error.filename2 or error.filename
     return f"{path}: {reason}" if path else reason
-
-
-def _escape_unprintable() -> None:
-    """Let output streams escape characters that they cannot encode, such as those of undecodable file names."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            with contextlib.suppress(ValueError):
-                stream.reconfigure(errors="backslashreplace")

@@ -9,18 +9,20 @@ from typing import Any
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import add_aliased_option, parse_positive
+from lince.cli.options import add_aliased_option, offer_values, parse_positive
 from lince.i18n import _
-from lince.models.classification.registry import ModelEntry
+from lince.models.classification.registry import PRESETS, ModelEntry
+from lince.models.detection.registry import list_detectors
 from lince.number_format import format_decimal
 from lince.tasks import get_task, list_tasks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lince models``."""
-    parser.add_argument(
+    name = parser.add_argument(
         "name", nargs="?", metavar=_("NAME"), help=_("model to show: a preset, a timm name, or 'cnn: LAYERS'")
     )
+    offer_values(name, (*PRESETS, *list_detectors()))
     add_aliased_option(
         parser,
         "size",

@@ -6,6 +6,7 @@ import argparse
 import gettext
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from lince.errors import UsageError
@@ -67,18 +68,25 @@ class AliasedOption(argparse.Action):
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), values] if is_list else values)
 
 
-def add_aliased_option(group: argparse._ActionsContainer, name: str, **options: Any) -> None:
-    """Add the option ``name`` to ``group`` under all of its names; ``options`` are those of ``add_argument``."""
-    group.add_argument(*list_flags(name), dest=name, action=AliasedOption, **options)
+def add_aliased_option(group: argparse._ActionsContainer, name: str, **options: Any) -> argparse.Action:
+    """Return the option ``name``, added to ``group`` by all of its names; ``options`` are those of ``add_argument``."""
+    return group.add_argument(*list_flags(name), dest=name, action=AliasedOption, **options)
+
+
+def offer_values(action: argparse.Action, values: Iterable[str]) -> None:
+    """Let shells complete the value of ``action`` with ``values``, where it may also have others or a better error."""
+    names = tuple(values)
+    action.completer = lambda **_context: names  # type: ignore[attr-defined]  # of argcomplete
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how to read the data; ``get_data_options`` returns their values."""
     group = parser.add_argument_group(_("how to read the data"))
     names = ", ".join(FORMATS)
-    group.add_argument(
+    layout = group.add_argument(
         "--format", metavar=_("NAME"), help=_("data format, one of: {names} (default: detected)").format(names=names)
     )
+    offer_values(layout, FORMATS)
     group.add_argument(
         "--pattern", metavar=_("TEXT"), help=_("position of the class in the file names, such as '{class}_{n}'")
     )
@@ -131,14 +139,34 @@ def parse_merges(texts: list[str]) -> dict[str, list[str]]:
     return groups
 
 
+def parse_decimal(text: str) -> float:
+    """Return the number in ``0.5`` or ``0,5``, as the languages of lince write it.
+
+    Raises ``UsageError`` for anything else, and for ``1,250``, which may be one and a quarter or a thousand and more.
+    """
+    word = text.strip()
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+", word, re.ASCII):
+        readings = [word.replace(",", ".")] * (word.count(",") == 1) + [word.replace(",", "")]
+        raise UsageError(
+            _("'{text}' may have thousands separators or a decimal comma.").format(text=text),
+            _("Expected {readings}.").format(readings=_(" or ").join(readings)),
+        )
+    try:
+        return float(word.replace(",", ".") if re.fullmatch(r"[+-]?\d*,\d+(e[+-]?\d+)?", word, re.ASCII) else word)
+    except ValueError:
+        raise UsageError(
+            _("'{text}' is not a number.").format(text=text), _("Expected a number, such as 0.5 or 0,5.")
+        ) from None
+
+
 def parse_duration(text: str) -> float:
-    """Return the seconds of ``90s``, ``15m``, ``1.5h`` or ``300``; raise ``UsageError`` for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", text.strip().lower())
+    """Return the seconds of ``90s``, ``15m``, ``1.5h``, ``1,5h`` or ``300``; raise ``UsageError`` for anything else."""
+    match = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(s|m|min|h|)", text.strip().lower())
     if not match:
         raise UsageError(
             _("'{text}' is not a duration.").format(text=text), _("Expected seconds, minutes or hours: 90s, 15m, 1.5h.")
         )
-    return float(match[1]) * _UNIT_SECONDS[match[2]]
+    return parse_decimal(match[1]) * _UNIT_SECONDS[match[2]]
 
 
 def parse_positive(text: str) -> int:
@@ -151,10 +179,14 @@ def parse_positive(text: str) -> int:
 
 
 def parse_split(text: str) -> tuple[float, float]:
-    """Return the validation and test fractions in ``0.1,0.2``; raise ``UsageError`` for anything else."""
+    """Return the validation and test fractions in ``0.1,0.2``, ``0,1 0,2`` or ``0,1;0,2``.
+
+    Raises ``UsageError`` for anything else.
+    """
+    words = text.replace(";", " ").split()
     try:
-        val, test = map(float, text.split(","))
-    except ValueError:
+        val, test = map(parse_decimal, words) if len(words) == 2 else map(float, text.split(","))
+    except (ValueError, UsageError):
         raise UsageError(
             _("--split cannot be '{text}'.").format(text=text),
             _("Expected the validation and test fractions: --split 0.1,0.2."),

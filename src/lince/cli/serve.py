@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import threading
@@ -11,8 +10,8 @@ import webbrowser
 from pathlib import Path
 
 import lince
-from lince.cli.console import Console
-from lince.cli.options import parse_duration, parse_positive
+from lince.cli.console import Console, format_json
+from lince.cli.options import parse_decimal, parse_duration, parse_positive
 from lince.errors import UsageError
 from lince.fileio import quote_path
 from lince.i18n import _
@@ -131,7 +130,7 @@ def _add_batching_options(group: argparse._ArgumentGroup) -> None:
         "--batch-delay",
         "--hold",
         dest="hold",
-        type=float,
+        type=parse_decimal,
         default=2.0,
         metavar="MS",
         help=_("time a batch waits for more photos, in milliseconds (default: 2)"),
@@ -174,14 +173,15 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Load the models and serve them until the process is stopped.
 
     With ``--json`` one line is printed as soon as the server can be reached, an object with ``address`` (a URL) and
-    ``models`` (names); the log on stderr is JSON in any case. Raises ``UsageError`` when the port is taken or a token
+    ``models`` (names); the log on stderr is JSON unless that is a
+    terminal. Raises ``UsageError`` when the port is taken or a token
     is needed, and ``ModelError`` when a model cannot be loaded.
     """
     paths = _parse_model_names(arguments.models)
 
     def print_address(address: str) -> None:
         if console.as_json:  # one line, so that a program can read it while the server goes on
-            print(json.dumps({"address": address, "models": list(paths)}, ensure_ascii=False), flush=True)
+            print(format_json({"address": address, "models": list(paths)}, indent=None), flush=True)
         else:
             text = _("Serving {models} at {address}  (Ctrl-C to stop)")
             print(text.format(models=", ".join(paths), address=address), flush=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import lince
 from lince.cli.console import Console
-from lince.cli.options import add_data_options, get_data_options, parse_positive
+from lince.cli.options import add_data_options, get_data_options, parse_decimal, parse_positive
 from lince.cli.output_options import add_overwrite_option
 from lince.i18n import _
 
@@ -25,10 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=_("output table (default: splits.csv next to the data, which all commands use)"),
     )
     parser.add_argument(
-        "--val", type=float, default=0.1, metavar=_("FRACTION"), help=_("validation fraction (default: 0.1)")
+        "--val", type=parse_decimal, default=0.1, metavar=_("FRACTION"), help=_("validation fraction (default: 0.1)")
     )
     parser.add_argument(
-        "--test", type=float, default=0.2, metavar=_("FRACTION"), help=_("test fraction (default: 0.2)")
+        "--test", type=parse_decimal, default=0.2, metavar=_("FRACTION"), help=_("test fraction (default: 0.2)")
     )
     parser.add_argument(
         "--folds",

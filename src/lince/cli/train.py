@@ -7,15 +7,34 @@ from collections.abc import Callable
 from typing import Any
 
 import lince
+from lince.augmentation.policy import PRESETS as AUGMENTATION_PRESETS
 from lince.cli.console import Console
-from lince.cli.options import add_aliased_option, add_data_options, get_data_options, parse_duration, parse_split
+from lince.cli.options import (
+    add_aliased_option,
+    add_data_options,
+    get_data_options,
+    offer_values,
+    parse_decimal,
+    parse_duration,
+    parse_split,
+)
 from lince.cli.run_summary import describe_run
+from lince.config import ALLOWED_VALUES
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.models.classification.registry import PRESETS
+from lince.models.detection.registry import list_detectors
 from lince.tasks import list_tasks
 
 _Option = tuple[str, Callable[[str], Any], str, str]
+
+_OFFERED_VALUES = {  # those that shells complete, by field
+    **ALLOWED_VALUES,
+    "task": [task.name for task in list_tasks()],
+    "model": (*PRESETS, "cnn", *list_detectors()),
+    "weights": ("auto", "none"),
+    "augment": tuple(AUGMENTATION_PRESETS),
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +63,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ):
         group = parser.add_argument_group(title)
         for name, kind, metavar, line in options:
-            add_aliased_option(group, name, type=kind, metavar=metavar, help=line)
+            action = add_aliased_option(group, name, type=kind, metavar=metavar, help=line)
+            if name in _OFFERED_VALUES:
+                offer_values(action, _OFFERED_VALUES[name])
     add_data_options(parser)
 
 
@@ -163,8 +184,8 @@ def _optimisation_options() -> tuple[_Option, ...]:
     return (
         ("epochs", int, "N", _("number of training epochs (default: chosen from the data)")),
         ("batch", int, "N", _("batch size (default: chosen from the data)")),
-        ("rate", float, "X", _("peak learning rate (default: chosen from the model and the batch size)")),
-        ("label_smoothing", float, "X", _("label smoothing factor, 0 to 0.9 (default: chosen from the model)")),
+        ("rate", parse_decimal, "X", _("peak learning rate (default: chosen from the model and the batch size)")),
+        ("label_smoothing", parse_decimal, "X", _("label smoothing factor, 0 to 0.9 (default: chosen from the model)")),
         ("patience", int, "N", _("early stopping: epochs without improvement (default: off)")),
         (
             "monitor",
@@ -177,8 +198,8 @@ def _optimisation_options() -> tuple[_Option, ...]:
         ),
         ("budget", parse_duration, _("TIME"), _("maximum training time: 90s, 15m, 1h (default: no limit)")),
         ("seed", int, "N", _("random seed (default: 0)")),
-        ("val", float, "X", _("validation fraction (default: 0.1)")),
-        ("test", float, "X", _("test fraction (default: 0.2)")),
+        ("val", parse_decimal, "X", _("validation fraction (default: 0.1)")),
+        ("test", parse_decimal, "X", _("test fraction (default: 0.2)")),
     )
 
 
@@ -198,10 +219,10 @@ def _image_options() -> tuple[_Option, ...]:
             ),
         ),
         ("mix", str, _("NAME"), _("none, mixup or cutmix (default: none)")),
-        ("mosaic", float, "X", _("detection: mosaic probability, 0 to 1 (default: chosen from the model)")),
+        ("mosaic", parse_decimal, "X", _("detection: mosaic probability, 0 to 1 (default: chosen from the model)")),
         (
             "scales",
-            float,
+            parse_decimal,
             "X",
             _("detection: multi-scale range of the input size, 0 to 0.5 (default: chosen from the model)"),
         ),

@@ -44,12 +44,12 @@ def parse_frame_range(start: str | None, end: str | None, every: str | None) -> 
 
 def parse_timestamp(text: str) -> float:
     """Return the seconds in ``90s``, ``1:30`` or ``1:02:03.5``; raise ``UsageError`` for anything else."""
-    from lince.cli.options import parse_duration  # noqa: PLC0415
+    from lince.cli.options import parse_decimal, parse_duration  # noqa: PLC0415
 
-    match = re.fullmatch(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", text.strip(), re.ASCII)
+    match = re.fullmatch(r"(?:(\d+):)?(\d+):(\d{1,2}(?:[.,]\d+)?)", text.strip(), re.ASCII)
     if not match:
         return parse_duration(text)
-    return 3600.0 * int(match[1] or 0) + 60.0 * int(match[2]) + float(match[3])
+    return 3600.0 * int(match[1] or 0) + 60.0 * int(match[2]) + parse_decimal(match[3])
 
 
 def list_warning_lines(result: Any) -> list[str]:

@@ -21,6 +21,7 @@ from lince.errors import UsageError
 from lince.formats import FORMATS, Capability, Format
 from lince.formats.builders.classification_table import sort_class_names
 from lince.i18n import _
+from lince.number_format import format_count
 from lince.splits import UNASSIGNED
 from lince.tasks import find_usable_rows
 
@@ -39,7 +40,7 @@ class ConversionLoss:
     description: str
 
     def __str__(self) -> str:
-        return f"{self.description}: {self.count:,}"
+        return f"{self.description}: {format_count(self.count)}"
 
 
 def adapt_to_format(dataset: Dataset, target: Format) -> tuple[Dataset, tuple[ConversionLoss, ...]]:

@@ -19,6 +19,7 @@ from lince.datasets.stratified_split import (
     split_dataset,
 )
 from lince.i18n import _
+from lince.number_format import format_count
 from lince.progress import SILENT, Progress
 from lince.splits import TEST, UNASSIGNED, VAL
 from lince.tasks import find_usable_rows
@@ -86,7 +87,7 @@ class Division:
         """Return the sentences that tell what was kept together, and which groups were cut."""
         lines = []
         if self.groups.grouped_count:
-            reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.groups.reasons.items())
+            reasons = ", ".join(f"{reason} {format_count(count)}" for reason, count in self.groups.reasons.items())
             grouped = _("{count:,} images grouped: {reasons}")
             lines.append(
                 grouped.format(count=self.groups.grouped_count, reasons=reasons or _("blocks of a long group"))

@@ -23,6 +23,7 @@ from lince.export.int8_layers import LayerSelection
 from lince.export.ort_quantizer import CANDIDATE_SETTINGS, BatchSource, OrtQuantiser, QuantisationSettings
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
+from lince.number_format import format_decimal
 from lince.progress import SILENT, Progress
 
 QualityFunction = Callable[[Path], float]
@@ -154,7 +155,7 @@ class _QuantisationSearch:
                     first if settings == first.settings else self._evaluate_layers(self._layers.layer_names, settings)
                 )
                 best = max(best, candidate, key=lambda item: item.quality)
-                stage.advance(note=f"{settings.method} {candidate.quality:.4f}")
+                stage.advance(note=f"{settings.method} {format_decimal(candidate.quality, 4)}")
         return best
 
     def search_mixed_precision(self, all_int8: _Candidate, min_quality: float) -> _Candidate:

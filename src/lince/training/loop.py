@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import nn
 
 from lince.errors import DivergedError
@@ -84,7 +85,12 @@ class _TrainingLoop:
         self.setup, self.plan = setup, setup.plan
         self.loader, self.budgeted = setup.train_loader, budgeted
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
-        self.fabric = Fabric(accelerator=setup.device, devices=1, precision=_FABRIC_PRECISIONS[setup.precision])  # type: ignore[arg-type]
+        self.fabric = Fabric(
+            accelerator=setup.device,
+            devices=1,
+            precision=_FABRIC_PRECISIONS[setup.precision],  # type: ignore[arg-type]
+            plugins=LightningEnvironment(),  # else it looks for clusters, and warns where ``srun`` is on the PATH
+        )
         network = setup.network.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = ModelEMA(network, self.plan.ema)
         self.network, self.optimizer = self.fabric.setup(network, build_optimizer(network, self.plan))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lince.cli.console import Console
-from lince.cli.options import add_aliased_option
+from lince.cli.options import add_aliased_option, offer_values, parse_decimal
 from lince.cli.output_options import DEFAULT_FOLDER, resolve_output_folder
 from lince.cli.task_commands import describe_count
 from lince.errors import UsageError
@@ -39,7 +39,7 @@ def configure(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--iou",
-        type=float,
+        type=parse_decimal,
         metavar=_("FRACTION"),
         help=_(
             "two boxes of one class that overlap by more (IoU, 0 to 1) count as one object (default: the model's own)"
@@ -50,12 +50,13 @@ def configure(parser: argparse._ActionsContainer) -> None:
         action="store_true",
         help=_("sliced inference: also run on tiles of large photos, to find small objects; slower"),
     )
-    names = ", ".join(FORMATS.list_writable(boxes_only=True))
-    parser.add_argument(
+    layouts = FORMATS.list_writable(boxes_only=True)
+    layout = parser.add_argument(
         "--to",
         metavar=_("NAME"),
-        help=_("also save the predictions as a labelled dataset; one of: {names}").format(names=names),
+        help=_("also save the predictions as a labelled dataset; one of: {names}").format(names=", ".join(layouts)),
     )
+    offer_values(layout, layouts)
 
 
 def predict_photos(
@@ -147,8 +148,8 @@ def summarise_detections(outcomes: Sequence[DetectionOutcome]) -> list[str]:
 def _parse_score(text: str, number: str) -> float:
     """Return the threshold in ``number``; raise ``UsageError`` that quotes ``text`` when it is not a number."""
     try:
-        return float(number)
-    except ValueError:
+        return parse_decimal(number)
+    except UsageError:
         raise UsageError(
             _("--threshold cannot be '{text}'.").format(text=text),
             _("Expected a number from 0 to 1, or one for a class: 0.3, helmet=0.4."),

@@ -8,7 +8,7 @@ from math import isnan
 from typing import Any
 
 from lince.evaluation.report.facts import DataSummary, HistoryRow, ModelFacts, RecipeResult
-from lince.i18n import _
+from lince.i18n import _, localise_number
 from lince.model_card import translate_licence
 from lince.number_format import (
     MISSING_VALUE,
@@ -200,7 +200,7 @@ def _format_cell(key: str, value: float | None) -> str:
     if key == "epoch":
         return format_count(int(value))
     if key == "rate":
-        return f"{value:.3g}"
+        return localise_number(f"{value:.3g}")
     if key == "seconds":
         return format_duration(value)
     return format_percent(value) if key.endswith(("accuracy", "map50", "map50_95")) else format_decimal(value, 4)

@@ -10,11 +10,12 @@ from typing import Any
 
 from lince import fileio, images, outputs
 from lince.annotations import RejectedItem
-from lince.i18n import _
+from lince.i18n import NARROW_SPACE, _
 from lince.inference import drawing
 from lince.inference.classification.result import ClassificationResult
 from lince.inference.result import require_results
 from lince.inference.save import require_no_format
+from lince.number_format import format_percent
 from lince.progress import SILENT, Progress
 from lince.sampling import sample_evenly
 
@@ -102,7 +103,7 @@ def _build_cell(result: ClassificationResult) -> drawing.SheetCell:
     """Return the cell of the contact sheet: the image, its predicted class, and the true class where that differs."""
     image = images.read_image(Path(result.path or ""), min_size=(_CELL_SIDE, _CELL_SIDE))
     # A long line is truncated at its end, so the probability comes first.
-    prediction = f"{result.label.score:.0%} {result.class_name}"
+    prediction = f"{format_percent(result.label.score, 0).replace(NARROW_SPACE, ' ')} {result.class_name}"
     second_line = PurePosixPath(result.name).name
     if result.is_correct is False:
         second_line = _("actual: {name}").format(name=result.truth_name)

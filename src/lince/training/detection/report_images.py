@@ -12,9 +12,10 @@ from lince.annotations import Classes, Detections
 from lince.augmentation.mosaic import LabelledImage
 from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.evaluation.report import DetectionReportImage, DetectionReportImages
-from lince.i18n import _
+from lince.i18n import NARROW_SPACE, _
 from lince.inference import drawing
 from lince.inference.drawing import ShapeAnnotation
+from lince.number_format import format_percent
 from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.network_recipe import TrainedDetector
 
@@ -85,7 +86,11 @@ def _make_truth_shapes(image: LabelledImage, classes: Classes) -> list[ShapeAnno
 def _make_detection_shapes(detections: Detections, classes: Classes) -> list[ShapeAnnotation]:
     """Return the detected boxes, with class names and scores, for drawing."""
     return [
-        ShapeAnnotation(_box_tuple(box), f"{classes.names[class_id]} {score:.0%}", int(class_id))
+        ShapeAnnotation(
+            _box_tuple(box),
+            f"{classes.names[class_id]} {_format_score(score)}",
+            int(class_id),
+        )
         for box, class_id, score in zip(detections.boxes, detections.class_ids, detections.scores, strict=True)
     ]
 
@@ -113,3 +118,8 @@ def _render_training_sheet(trained: TrainedDetector) -> bytes:
             image = drawing.draw_shapes(example.image, shapes, (trained.spec.height, trained.spec.width), TILE_SIDE)
             cells.append(drawing.SheetCell(image, (_("training sample"),)))
     return images.encode_jpeg(drawing.draw_contact_sheet(cells, 4, TILE_SIDE))
+
+
+def _format_score(score: float) -> str:
+    """Return a score as a percentage for drawing; the font has no narrow space."""
+    return format_percent(score, 0).replace(NARROW_SPACE, " ")
