@@ -12,14 +12,15 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS ?=
+EXTRAS ?=
 
 .PHONY: help setup setup-dev setup-light setup-docs demo test test-light test-slow check docs bench clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
-setup:  ## make .venv with lince ready to train
-	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(VENV) train
+setup:  ## make .venv with lince ready to train; EXTRAS="heif video" adds extras
+	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(VENV) train $(EXTRAS)
 
 setup-dev:  ## the same, with the tools of development
 	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(VENV) train dev

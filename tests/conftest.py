@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,24 @@ settings.register_profile("explore", deadline=None, derandomize=False, max_examp
 settings.load_profile("lince")
 AWKWARD = Path("Área de Trabalho") / "niño ç"
 
+NO_SHARED = "need real photos and weights in a folder ../shared beside this checkout: see Tests in CONTRIBUTING.md"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell of all tests that miss ``../shared`` as of one place, so that the summary says once what they need."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and "../shared" in report.longrepr[2]:
+        report.longrepr = (__file__, 1, NO_SHARED)
+    return report
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder of real photos and weights beside the checkout; skip the test where it is absent."""
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not (folder / "data").is_dir():
-        pytest.skip("no ../shared with real photos and weights beside this checkout")
+        pytest.skip(NO_SHARED)
     return folder
 
 
