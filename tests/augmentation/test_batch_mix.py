@@ -73,8 +73,8 @@ def test_the_sheet_shows_originals_first_and_repeats_with_its_seed():
     spec = PreprocessSpec(96, 100)
     picture = render_preview_sheet(images, Policy.parse("invert 1"), 7, 3, spec)
     assert picture.dtype == np.uint8
-    assert picture.shape[0] == 22 + 2 * (96 + 6)
-    rows = [22 + 48, 22 + 48 + 102]
+    assert picture.shape[0] == 22 + 2 * (96 + 15 + 6)  # heading, then image, one line of text and margin for each row
+    rows = [22 + 48, 22 + 48 + 117]
     assert picture[rows, 6 + 50].tolist() == [[30] * 3, [200] * 3]
     assert picture[rows, picture.shape[1] - 6 - 50].tolist() == [[225] * 3, [55] * 3]
     noisy = [rng.integers(0, 256, (50, 60, 3), dtype=np.uint8) for _i in range(2)]
@@ -86,11 +86,10 @@ def test_the_sheet_shows_originals_first_and_repeats_with_its_seed():
         render_preview_sheet(noisy, policy, 7, 3, spec), render_preview_sheet(noisy, policy, 8, 3, spec)
     )
     twice = render_preview_sheet([noisy[0], noisy[0]], policy, 7, 3, spec)
-    assert not np.array_equal(twice[22 : 22 + 102], twice[22 + 102 :])
+    alone = render_preview_sheet(noisy[:1], policy, 7, 3, spec)
+    assert not np.array_equal(twice[22 : 22 + 96], twice[len(alone) : len(alone) + 96])
     # The copies of an image do not depend on the other images.
-    np.testing.assert_array_equal(
-        render_preview_sheet(noisy, policy, 7, 3, spec)[: 22 + 102], render_preview_sheet(noisy[:1], policy, 7, 3, spec)
-    )
+    np.testing.assert_array_equal(render_preview_sheet(noisy, policy, 7, 3, spec)[: len(alone)], alone)
 
 
 def test_small_inputs_are_enlarged_and_grey_ones_are_shown_grey():

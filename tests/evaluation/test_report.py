@@ -357,7 +357,8 @@ def test_axes_hold_their_values_with_round_ticks():
 def test_the_curve_goes_through_its_points():
     page = Page(render_html(made()))
     lines = [attrs for tag, attrs in page.elements if tag == "polyline"]
-    assert [attrs["class"] for attrs in lines] == ["curve train", "curve val"] * 2
+    curves = [*["curve train", "curve val"] * 2, "curve rate"]
+    assert [attrs["class"] for attrs in lines][:5] == curves
     falling = [float(point.split(",")[1]) for point in lines[0]["points"].split()]
     assert falling == sorted(falling)  # a falling loss has growing y coordinates
     assert len(falling) == 6

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from lince.errors import DataError, UsageError
+from lince.errors import DataError, TrainingError, UsageError
+from lince.evaluation.report.facts import RunDetails
 from lince.fileio import quote_path
 from lince.i18n import _
 from lince.tasks import load_predictions
-from lince.training.run_folder import PREDICTIONS_FILE
+from lince.training.run_folder import PREDICTIONS_FILE, TrainingRun
 from lince.training.seen_images import find_keys_to_leave_out
 
 
@@ -48,10 +49,21 @@ def compare(
     predictions = {name: loaded for name, (_task, loaded) in tasks_and_predictions.items()}
     seen_keys = frozenset[str]().union(*(find_keys_to_leave_out(Path(run)) for run in runs))
     seen_keys &= frozenset.intersection(*(frozenset(item.keys) for item in predictions.values()))
+    details = {_run_label(run, runs): found for run in runs if (found := _read_details(Path(run))) is not None}
     unseen = {name: _leave_out(loaded, seen_keys) for name, loaded in predictions.items()} if seen_keys else predictions
     comparison = task.load_part("compare")(unseen, shared_only=shared_only)
     folders = {_run_label(run, runs): Path(run) for run in runs}
-    return replace(comparison, seen_count=len(seen_keys), folders=folders)
+    known = {field.name for field in fields(comparison)}
+    added = {"seen_count": len(seen_keys), "details": details, "folders": folders}
+    return replace(comparison, **{name: value for name, value in added.items() if name in known and value})
+
+
+def _read_details(run: Path) -> RunDetails | None:
+    """Return how ``run`` was trained; ``None`` where it has no report, as a folder of ``lince evaluate``."""
+    try:
+        return RunDetails.from_report(TrainingRun(run).report)
+    except TrainingError:
+        return None
 
 
 def _leave_out(predictions: Any, seen_keys: frozenset[str]) -> Any:

@@ -12,7 +12,7 @@ from lince import geometry, preprocess
 from lince.augmentation.colour import apply_colour_operations
 from lince.augmentation.operations import GEOMETRY
 from lince.augmentation.pixel_ops import apply_local_operations
-from lince.augmentation.policy import Policy
+from lince.augmentation.policy import Policy, SampledOperations
 from lince.augmentation.warp import compose_warp_matrix, warp_image
 from lince.preprocess import LETTERBOX_GREY, PADDED_RESIZE_MODES, PreprocessSpec
 
@@ -27,13 +27,14 @@ class AugmentedImage:
     ``image`` is uint8 (spec.height, spec.width, 3). ``boxes`` float64 (K, 4) are those that remain, in pixels of the
     new image: at least ``MIN_VISIBILITY`` of their area is inside it and both visible sides measure at least
     ``MIN_BOX_SIDE`` pixels. ``kept`` bool (N,) says which of the N given boxes these are. ``matrix`` (3, 3) maps pixel
-    coordinates of the given image to those of the new one.
+    coordinates of the given image to those of the new one. ``sampled`` are the operations that were applied.
     """
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float64]
     kept: NDArray[np.bool_]
     matrix: NDArray[np.float64]
+    sampled: SampledOperations
 
 
 def augment(
@@ -63,8 +64,8 @@ def augment(
         augmented = preprocess.resize_to_input(image, spec)
     augmented = apply_local_operations(apply_colour_operations(augmented, sampled), sampled, rng)
     if boxes is None:
-        return AugmentedImage(augmented, np.empty((0, 4)), np.empty(0, np.bool_), matrix)
-    return AugmentedImage(augmented, *_transform_boxes(boxes, matrix, spec), matrix)
+        return AugmentedImage(augmented, np.empty((0, 4)), np.empty(0, np.bool_), matrix, sampled)
+    return AugmentedImage(augmented, *_transform_boxes(boxes, matrix, spec), matrix, sampled)
 
 
 def augment_boxes(

@@ -177,6 +177,20 @@ class Policy:
         return sampled
 
 
+def describe_sampled(sampled: SampledOperations) -> list[str]:
+    """Return the operations that one image got as "name amount", in the words and units of a policy.
+
+    Two significant digits are written, with a sign where amounts may be negative; switches have no amount.
+    """
+    texts = []
+    for name, numbers in sampled.items():
+        operation = OPERATIONS[name]
+        sign = "+" if operation.symmetric else ""
+        amounts = [localise_number(f"{amount:{sign}.2g}") for amount in numbers[: operation.amount_count]]
+        texts.append(" ".join([name, *amounts]))
+    return texts
+
+
 def _parse_step(name: str, words: list[str]) -> PolicyStep:
     """Return the step of ``name`` with the ``words`` that follow it. Raise ``UsageError`` when they do not fit."""
     operation = OPERATIONS[require_choice(_("operation"), name, (*OPERATIONS, _FILL_WORD))]

@@ -21,7 +21,7 @@ from lince.checks.check_run import CheckResult
 from lince.checks.contact_sheet import draw_annotated_image
 from lince.checks.label_errors import WRONG_LABEL_CODE
 from lince.errors import ImageError
-from lince.evaluation.report.html import get_jinja_environment
+from lince.evaluation.report.html import get_jinja_environment, make_numbering
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 
@@ -57,6 +57,7 @@ def render_html(result: CheckResult, progress: Progress = SILENT) -> str:
         get_jinja_environment("lince.checks")
         .get_template("check.html.j2")
         .render(
+            number=make_numbering(),
             checkup=result,
             dataset=result.dataset,
             findings=list(zip(result.findings, report_examples, strict=True)),

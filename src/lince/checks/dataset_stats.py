@@ -30,6 +30,17 @@ class Histogram:
 
 
 @dataclass(frozen=True, eq=False)
+class HeatMap:
+    """Counts int64 (R, C) in equal cells of the unit square, rows downwards, columns rightwards."""
+
+    counts: NDArray[np.int64]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as a JSON object."""
+        return {"counts": self.counts.tolist()}
+
+
+@dataclass(frozen=True, eq=False)
 class DatasetStats:
     """Statistics of a dataset; what depends on objects is ``None`` in a dataset without them.
 
@@ -37,7 +48,9 @@ class DatasetStats:
     for images in none of them); ``common_sizes`` the most common image sizes as (height, width, number of images).
 
     ``image_sides`` are the square roots of the image areas, in pixels; ``box_sides`` the square roots of the box areas
-    as a fraction of the image area, 0..1; ``objects_per_image`` the number of objects on each image.
+    as a fraction of the image area, 0..1; ``objects_per_image`` the number of objects on each image. ``box_centres``
+    counts the centres of boxes on the image; ``box_shapes`` the boxes by height (rows, tallest on top) and width
+    (columns), as fractions of the image's.
     """
 
     images: int
@@ -47,16 +60,20 @@ class DatasetStats:
     image_sides: Histogram
     box_sides: Histogram | None = None
     objects_per_image: Histogram | None = None
+    box_centres: HeatMap | None = None
+    box_shapes: HeatMap | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as a JSON object; histograms that do not exist have no key."""
         histograms = {"box_sides": self.box_sides, "per_photo": self.objects_per_image, "photo_sides": self.image_sides}
+        heat_maps = {"box_centres": self.box_centres, "box_shapes": self.box_shapes}
         return {
             "images": self.images,
             "objects": self.objects,
             "counts": self.counts,
             "sizes": [list(size) for size in self.common_sizes],
             **{name: histogram.to_dict() for name, histogram in histograms.items() if histogram},
+            **{name: heat_map.to_dict() for name, heat_map in heat_maps.items() if heat_map},
         }
 
 
@@ -66,6 +83,7 @@ def compute_dataset_stats(context: CheckContext) -> DatasetStats:
     unique_sizes, counts = np.unique(sizes, axis=0, return_counts=True)
     most_common = np.argsort(-counts, kind="stable")[:_MAX_SIZES]
     has_objects = context.dataset.objects is not None
+    centres, shapes = _make_heat_maps(context) if has_objects else (None, None)
     return DatasetStats(
         images=len(context.dataset),
         objects=len(context.objects) if has_objects else None,
@@ -76,6 +94,8 @@ def compute_dataset_stats(context: CheckContext) -> DatasetStats:
         image_sides=_make_histogram(np.sqrt(sizes.astype(np.float64).prod(axis=1))),
         box_sides=_box_side_histogram(context) if has_objects else None,
         objects_per_image=_objects_per_image_histogram(context) if has_objects else None,
+        box_centres=centres,
+        box_shapes=shapes,
     )
 
 
@@ -97,6 +117,27 @@ def _box_side_histogram(context: CheckContext) -> Histogram:
     side_shares = np.sqrt(np.clip(sides.prod(axis=1)[areas > 0] / areas[areas > 0], 0.0, 1.0))
     counts, edges = np.histogram(side_shares, bins=_BINS, range=(0.0, 1.0))
     return Histogram(edges, counts.astype(np.int64))
+
+
+def _make_heat_maps(context: CheckContext) -> tuple[HeatMap, HeatMap]:
+    """Return where the centres of the boxes lie, and how tall and wide they are; what is outside counts at the edge.
+
+    Boxes on images without a known size are left out.
+    """
+    boxes, image_sizes = context.objects.boxes, context.image_stats.sizes[context.objects.image_ids]
+    is_known = (image_sizes > 0).all(axis=1)
+    scale = image_sizes[is_known][:, ::-1].astype(np.float64)
+    centres = (boxes[is_known, :2] + boxes[is_known, 2:]) / 2 / scale
+    sides = (boxes[is_known, 2:] - boxes[is_known, :2]) / scale
+    shapes = np.stack([sides[:, 0], 1 - sides[:, 1]], axis=1)
+    return _count_cells(centres), _count_cells(shapes)
+
+
+def _count_cells(points: FloatArray) -> HeatMap:
+    """Return the counts of ``points`` (N, 2), x and y in 0..1 from the top left, in ``_BINS`` x ``_BINS`` cells."""
+    cells = np.clip((points * _BINS).astype(np.int64), 0, _BINS - 1)
+    counts = np.bincount(cells[:, 1] * _BINS + cells[:, 0], minlength=_BINS * _BINS)
+    return HeatMap(counts.reshape(_BINS, _BINS).astype(np.int64))
 
 
 def _objects_per_image_histogram(context: CheckContext) -> Histogram:

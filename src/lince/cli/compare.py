@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import lince
 from lince import fileio, outputs
@@ -11,6 +12,7 @@ from lince.cli.console import Console
 from lince.cli.output_options import add_overwrite_option
 from lince.cli.text_table import format_table
 from lince.evaluation.report import render_comparison_html
+from lince.evaluation.report.comparison_view import build_details_table
 from lince.i18n import _
 from lince.number_format import format_count
 
@@ -45,6 +47,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         _("On the same {n} test images").format(n=format_count(comparison.count)) + ":",
         *format_table(view.runs.header, view.runs.rows),
         "",
+        *_list_details(comparison),
         view.classes_title + ":",
         *format_table(view.classes.header, view.classes.rows),
         "",
@@ -56,3 +59,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         document["page"] = arguments.out
         lines.append(_("Written: {path}").format(path=arguments.out))
     console.print_result(document, lines)
+
+
+def _list_details(comparison: Any) -> list[str]:
+    """Return the table of how the runs were trained, and an empty line; none where nothing is known of it."""
+    if not getattr(comparison, "details", None):
+        return []
+    table = build_details_table(comparison)
+    return [_("How the runs were trained") + ":", *format_table(table.header, table.rows), ""]

@@ -46,7 +46,8 @@ class ShapeAnnotation:
 
     ``box`` is left, top, right, bottom; ``polygons`` are outlines (K, 2) of x, y; ``mask`` is (H, W) of the whole image
     and takes precedence over the polygons for the fill. ``colour_index`` is usually the class id. A faint shape is
-    thin and has no label; a highlighted one that is too small to be noticed gets a circle around it.
+    thin and has no label; a highlighted one that is too small to be noticed gets a circle around it. The truth beside a
+    prediction is white.
     """
 
     box: tuple[float, float, float, float]
@@ -56,6 +57,7 @@ class ShapeAnnotation:
     mask: NDArray[np.bool_] | None = None
     is_faint: bool = False
     is_highlighted: bool = False
+    is_truth: bool = False
 
 
 def draw_shapes(image: Image, shapes: Sequence[ShapeAnnotation], size: tuple[int, int], side: int) -> Image:
@@ -70,9 +72,7 @@ def draw_shapes(image: Image, shapes: Sequence[ShapeAnnotation], size: tuple[int
         _fill_shape(canvas, shape, scale)
     for shape in sorted(shapes, key=lambda shape: not shape.is_faint):
         _outline_shape(canvas, shape, scale)
-    for shape in shapes:
-        if shape.label and not shape.is_faint:
-            _draw_shape_label(canvas, shape, scale)
+    _draw_shape_labels(canvas, shapes, scale)
     return canvas
 
 
@@ -190,14 +190,15 @@ def measure_text_width(text: str, height: int = _TEXT_HEIGHT, weight: int = _REG
         return int(cv2.getTextSize((1, 1), text, (0, 0), _load_font(), height, weight)[2])
 
 
+def format_score(score: float) -> str:
+    """Return a score in 0..1 as a whole percentage in the current language; the font has no narrow space."""
+    return localise_number(f"{score:.0%}").replace("\u202f", " ")
+
+
 def _format_labels(detections: Detections, classes: Classes) -> list[str]:
     """Return "class score" for each detection, such as "cat 93%"."""
     rows = zip(detections.class_ids.tolist(), detections.scores.tolist(), strict=True)
-    # The font has no narrow space.
-    return [
-        f"{classes.names[class_id]} {localise_number(f'{score:.0%}')}".replace("\u202f", " ")
-        for class_id, score in rows
-    ]
+    return [f"{classes.names[class_id]} {format_score(score)}" for class_id, score in rows]
 
 
 def _place_labels(
@@ -252,7 +253,7 @@ def _fill_shape(canvas: Image, shape: ShapeAnnotation, scale: NDArray[np.float64
 def _outline_shape(canvas: Image, shape: ShapeAnnotation, scale: NDArray[np.float64]) -> None:
     """Draw the box and the polygons' outlines, with a circle around a highlighted shape that is tiny."""
     left, top, right, bottom = _scale_box(canvas, shape, scale)
-    colour = get_class_colour(shape.colour_index)
+    colour = _get_shape_colour(shape)
     if not shape.is_faint:
         cv2.rectangle(canvas, (left, top), (right, bottom), _BORDER_COLOUR, 4)
     cv2.rectangle(canvas, (left, top), (right, bottom), colour, 1 if shape.is_faint else 2)
@@ -263,18 +264,28 @@ def _outline_shape(canvas: Image, shape: ShapeAnnotation, scale: NDArray[np.floa
     cv2.polylines(canvas, polygons, True, colour, 1, cv2.LINE_AA)
 
 
-def _draw_shape_label(canvas: Image, shape: ShapeAnnotation, scale: NDArray[np.float64]) -> None:
-    """Write the label above the box, or inside it at the image's top edge; a tiny box gets none."""
-    left, top, right, bottom = _scale_box(canvas, shape, scale)
-    text = _truncate_text(shape.label, canvas.shape[1] - 4, _SMALL_TEXT_HEIGHT, _BOLD_WEIGHT)
-    if max(right - left, bottom - top) < _MIN_LABELLED_SIDE:
+def _draw_shape_labels(canvas: Image, shapes: Sequence[ShapeAnnotation], scale: NDArray[np.float64]) -> None:
+    """Write the labels of ``shapes`` next to their boxes, where there is room; faint shapes and tiny boxes get none."""
+    labelled = [(shape, _scale_box(canvas, shape, scale)) for shape in shapes if shape.label and not shape.is_faint]
+    labelled = [(shape, box) for shape, box in labelled if max(box[2] - box[0], box[3] - box[1]) >= _MIN_LABELLED_SIDE]
+    if not labelled:
         return
-    width = measure_text_width(text, _SMALL_TEXT_HEIGHT, _BOLD_WEIGHT) + 4
-    x = max(0, min(left - 1, canvas.shape[1] - width))
-    y = top - 1 if top > _SMALL_TEXT_HEIGHT + 5 else min(top + _SMALL_TEXT_HEIGHT + 5, canvas.shape[0] - 1)
-    colour = get_class_colour(shape.colour_index)
-    cv2.rectangle(canvas, (x, y - _SMALL_TEXT_HEIGHT - 4), (x + width, y), colour, cv2.FILLED)
-    _put_text(canvas, text, (x + 2, y - 3), (255, 255, 255), _SMALL_TEXT_HEIGHT, _BOLD_WEIGHT)
+    text_height = max(_SMALL_TEXT_HEIGHT, max(canvas.shape[:2]) // 40)
+    texts = [_truncate_text(shape.label, canvas.shape[1] - 4, text_height, _BOLD_WEIGHT) for shape, _box in labelled]
+    corners = np.array([box for _shape, box in labelled])
+    for (shape, _box), text, tag in zip(
+        labelled, texts, _place_labels(canvas, corners, texts, text_height), strict=False
+    ):
+        left, top, right, bottom = tag
+        colour = _get_shape_colour(shape)
+        cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
+        origin = (left + 2, bottom - text_height // 4 - 1)
+        _put_text(canvas, text, origin, _contrasting_colour(colour), text_height, _BOLD_WEIGHT)
+
+
+def _get_shape_colour(shape: ShapeAnnotation) -> Colour:
+    """Return the colour of the class, or white for the truth."""
+    return (255, 255, 255) if shape.is_truth else get_class_colour(shape.colour_index)
 
 
 def _scale_box(canvas: Image, shape: ShapeAnnotation, scale: NDArray[np.float64]) -> tuple[int, int, int, int]:

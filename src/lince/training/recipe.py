@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lince.config import TrainConfig
 from lince.datasets import Dataset
 from lince.datasets.division import Division
+from lince.evaluation.report.classification.head_charts import HeadCurves
 from lince.models.classification.registry import ModelEntry
 from lince.preprocess import PreprocessSpec
 from lince.progress import Progress
@@ -116,7 +117,7 @@ class TrainedClassifier:
       of the exported file; ``None`` where ``test_logits`` do not come from that file and serve as the reference.
     - ``facts`` feed the report's model section; ``history`` has one record per epoch; ``notes`` are lines for the
       report; ``timings`` are seconds by stage; ``policy`` is the augmentation policy in text form; ``precision`` is
-      that of ``model.onnx``, for its card.
+      that of ``model.onnx``, for its card; ``head`` are the curves of a head on frozen features.
     """
 
     recipe: str
@@ -132,3 +133,4 @@ class TrainedClassifier:
     policy: str = "none"
     reference_predict: PredictFunction | None = None
     precision: str = "fp32"
+    head: HeadCurves | None = None

@@ -31,6 +31,7 @@ from lince.evaluation.confidence import (
 from lince.evaluation.predictions_file import keep_shared_groups
 from lince.evaluation.report.classification.comparison_view import build_comparison_view
 from lince.evaluation.report.comparison_view import ComparisonView, ShownComparison
+from lince.evaluation.report.facts import RunDetails
 
 SIGNIFICANCE_LEVEL = 0.05
 
@@ -112,7 +113,7 @@ class ClassifierComparison(ShownComparison):
 
     ``left_out_counts`` counts, for each run, the test images that are not in all test sets; ``seen_count`` those of all
     test sets that were left out, because one of the runs was trained on them or chosen by them; ``folders`` are
-    those of the runs.
+    those of the runs. ``details`` says by name how runs were trained, where they have a report.
     """
 
     runs: tuple[ComparedClassifier, ...]
@@ -120,6 +121,7 @@ class ClassifierComparison(ShownComparison):
     left_out_counts: Mapping[str, int]
     seen_count: int = 0
     folders: Mapping[str, Path] = field(default_factory=dict)
+    details: Mapping[str, RunDetails] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as a JSON object."""
@@ -130,6 +132,7 @@ class ClassifierComparison(ShownComparison):
             "runs": [
                 {
                     "name": run.name,
+                    "details": self.details[run.name].to_dict() if run.name in self.details else None,
                     "accuracy": run.metrics.accuracy.to_dict(),
                     "macro_f1": run.metrics.macro.f1,
                     "log_loss": run.metrics.log_loss,

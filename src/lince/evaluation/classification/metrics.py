@@ -12,6 +12,7 @@ from lince.annotations import Classes
 from lince.errors import DataError
 from lince.evaluation.calibration import CalibrationResult, compute_calibration
 from lince.evaluation.confidence import ConfidenceInterval, compute_grouped_interval
+from lince.evaluation.threshold_curve import THRESHOLDS, ThresholdCurve, compute_threshold_curve
 from lince.i18n import _
 
 TOP_K = (2, 3, 5)
@@ -74,7 +75,7 @@ class ClassificationMetrics:
 
     ``confusion`` int64 (C, C) counts images by true class (rows) and predicted class (columns). ``top_k_accuracy`` maps
     k to the fraction of images whose class is among the k most probable; ``log_loss`` is the mean cross-entropy in
-    nats.
+    nats; ``confidence_curve`` counts the images whose most probable class reaches each confidence.
     """
 
     classes: Classes
@@ -86,6 +87,7 @@ class ClassificationMetrics:
     log_loss: float
     calibration: CalibrationResult
     confusion: NDArray[np.int64]
+    confidence_curve: ThresholdCurve | None = None
 
     @property
     def confusion_rates(self) -> NDArray[np.float64]:
@@ -111,6 +113,9 @@ class ClassificationMetrics:
             "calibration": self.calibration.to_dict(),
             "classes": [score.to_dict() for score in self.scores],
             "confusion": {"classes": list(self.classes.names), "counts": self.confusion.tolist()},
+            "confidence": None
+            if self.confidence_curve is None
+            else {"threshold": THRESHOLDS.tolist(), **self.confidence_curve.to_dict()},
         }
 
 
@@ -144,6 +149,9 @@ def compute_classification_metrics(
         log_loss=_compute_log_loss(truth, probabilities),
         calibration=compute_calibration(truth, probabilities),
         confusion=compute_confusion_matrix(truth, predicted, len(classes)),
+        confidence_curve=compute_threshold_curve(
+            probabilities.max(axis=1), truth == predicted, np.ones(len(truth), np.bool_), len(truth)
+        ),
     )
 
 

@@ -30,6 +30,7 @@ from lince.evaluation.detection.metrics import DetectionMetrics, compute_bias_co
 from lince.evaluation.detection.predictions import DetectionPredictions
 from lince.evaluation.report.comparison_view import ComparisonView, ShownComparison
 from lince.evaluation.report.detection.comparison_view import build_comparison_view
+from lince.evaluation.report.facts import RunDetails
 
 MIN_IMAGES = 6  # five of five better happens by chance with p = 1/16, which is not significant
 _BOX_DECIMALS = 3  # of a coordinate in pixels, as many as label formats store
@@ -98,7 +99,7 @@ class DetectorComparison(ShownComparison):
 
     ``left_out_counts`` counts, for each run, the test images that are not in all test sets; ``seen_count`` those of all
     test sets that were left out, because one of the runs was trained on them or chosen by them; ``folders`` are
-    those of the runs.
+    those of the runs. ``details`` says by name how runs were trained, where they have a report.
     """
 
     runs: tuple[ComparedDetector, ...]
@@ -106,6 +107,7 @@ class DetectorComparison(ShownComparison):
     left_out_counts: Mapping[str, int]
     seen_count: int = 0
     folders: Mapping[str, Path] = field(default_factory=dict)
+    details: Mapping[str, RunDetails] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as a JSON object."""
@@ -116,6 +118,7 @@ class DetectorComparison(ShownComparison):
             "runs": [
                 {
                     "name": run.name,
+                    "details": self.details[run.name].to_dict() if run.name in self.details else None,
                     "map50": run.metrics.map50.to_dict(),
                     "map50_95": run.metrics.map50_95.to_dict(),
                     "difference": None if run.difference is None else run.difference.to_dict(),

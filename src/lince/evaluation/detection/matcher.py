@@ -33,7 +33,7 @@ class MatchInput:
     - Objects (M,), by image: ``truth_image_ids``, ``truth_class_ids``, ``truth_areas`` in square pixels, and
       ``truth_ignored`` for crowds and difficult objects, whose detections count neither as right nor as wrong.
     - Detections (K,), by class, then best score first, at most ``MAX_DETECTIONS`` of a class on an image:
-      ``image_ids``, ``class_ids``, ``scores``, ``areas``.
+      ``image_ids``, ``class_ids``, ``scores``, ``areas``, and ``boxes`` (K, 4).
     - Pairs (P,) of a detection and an object on the same image with an IoU of at least ``BACKGROUND_IOU``:
       ``pair_detections`` and ``pair_truths`` are rows of the arrays above, ``pair_ious`` their IoU. For an ignored
       object the intersection is divided by the detection's area instead of the union.
@@ -51,6 +51,7 @@ class MatchInput:
     pair_detections: IntArray
     pair_truths: IntArray
     pair_ious: NDArray[np.float64]
+    boxes: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -100,6 +101,7 @@ def build_match_input(truth: ObjectTable, detections: Sequence[Detections]) -> M
         scores[order],
         geometry.compute_box_areas(boxes),
         *pairs,
+        boxes,
     )
 
 

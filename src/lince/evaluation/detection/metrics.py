@@ -24,10 +24,8 @@ from lince.evaluation.average_precision import (
     get_class_slices,
 )
 from lince.evaluation.confidence import ConfidenceInterval, compute_percentile_interval
+from lince.evaluation.detection.confusion import ConfusionPairs, pair_for_confusion
 from lince.evaluation.detection.matcher import (
-    IOU_THRESHOLDS,
-    UNMATCHED,
-    BoolArray,
     MatchInput,
     MatchResult,
     build_match_input,
@@ -44,6 +42,7 @@ from lince.evaluation.detection.tide import (
     find_errors,
     format_error_count,
 )
+from lince.evaluation.threshold_curve import THRESHOLDS, ThresholdCurve, add_threshold_curves, compute_threshold_curve
 from lince.i18n import _
 
 AREA_RANGES = {
@@ -60,7 +59,8 @@ class DetectionScore:
 
     ``support`` is the number of its labelled objects. At the score threshold ``threshold``, ``predicted`` detections
     remain, of which ``correct`` match an object of the class at an IoU of 0.5. ``precision_curve`` (101,) is the
-    precision envelope at an IoU of 0.5, at ``RECALL_LEVELS``.
+    precision envelope at an IoU of 0.5, at ``RECALL_LEVELS``; ``confidence_curve`` counts at every threshold, at an
+    IoU of 0.5.
     """
 
     name: str
@@ -71,6 +71,7 @@ class DetectionScore:
     ap50: ConfidenceInterval | None
     ap50_95: ConfidenceInterval | None
     precision_curve: FloatArray | None
+    confidence_curve: ThresholdCurve
 
     @property
     def precision(self) -> float | None:
@@ -158,6 +159,7 @@ class DetectionMetrics:
 
     ``confusion`` int64 (C + 1, C + 1) counts objects by true class (rows) and detected class (columns) at the chosen
     thresholds and an IoU of 0.5; the last row is detections on the background, the last column missed objects.
+    ``confusion_pairs`` are what it counts.
     """
 
     classes: Classes
@@ -169,6 +171,7 @@ class DetectionMetrics:
     confusion: NDArray[np.int64]
     error_stats: tuple[ErrorStats, ...]
     worst_images: tuple[WorstImage, ...]
+    confusion_pairs: ConfusionPairs
 
     @property
     def thresholds(self) -> tuple[float, ...]:
@@ -187,6 +190,11 @@ class DetectionMetrics:
             "classes": [score.to_dict() for score in self.scores],
             "sizes": [size.to_dict() for size in self.size_scores],
             "curves": {"recall": RECALL_LEVELS.tolist(), "precision": curves},
+            "confidence": {
+                "threshold": THRESHOLDS.tolist(),
+                "all": add_threshold_curves(score.confidence_curve for score in self.scores).to_dict(),
+                "classes": {score.name: score.confidence_curve.to_dict() for score in self.scores},
+            },
             "confusion": {"classes": list(self.classes.names), "counts": self.confusion.tolist()},
             "errors": [error.to_dict() for error in self.error_stats],
             "worst": [image.to_dict() for image in self.worst_images],
@@ -223,6 +231,7 @@ def compute_detection_metrics(
         for class_id, name in enumerate(classes.names)
     )
     is_shown = match_input.scores >= np.array([score.threshold for score in scores], np.float32)[match_input.class_ids]
+    pairs = pair_for_confusion(match_input, matching, is_shown, len(classes))
     errors, ap_gains = (
         find_errors(match_input, matching, is_shown),
         compute_ap_gains(match_input, matching, len(classes)),
@@ -238,9 +247,10 @@ def compute_detection_metrics(
         ),
         scores=scores,
         size_scores=tuple(_compute_size_score(match_input, name, len(classes)) for name in AREA_RANGES),
-        confusion=_compute_confusion_matrix(match_input, matching, is_shown, len(classes)),
+        confusion=pairs.count(len(classes)),
         error_stats=tuple(ErrorStats(kind, errors.count_kind(kind), ap_gains[kind]) for kind in ERROR_KINDS),
         worst_images=_find_worst_images(match_input, errors),
+        confusion_pairs=pairs,
     )
 
 
@@ -251,6 +261,29 @@ def compute_mean_ap(truth: ObjectTable, detections: Sequence[Detections], classe
         compute_average_precisions(match_input, match_detections(match_input), len(classes))
     )
     return float(mean_precisions[0]), float(mean_precisions.mean())
+
+
+def compute_summary(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> dict[str, float]:
+    """Return ``precision``, ``recall``, ``map50`` and ``map50_95``, in [0, 1], for the log of a training.
+
+    Precision and recall are at an IoU of 0.5, of all classes together at the score of highest F1; precision is NaN
+    where nothing reaches it, and all are NaN when there are no objects.
+    """
+    match_input = build_match_input(truth, detections)
+    matching = match_detections(match_input)
+    mean_precisions = average_over_classes(compute_average_precisions(match_input, matching, len(classes)))
+    order = np.argsort(-match_input.scores, kind="stable")
+    true_positives, not_ignored = matching.true_positives[0, order], matching.not_ignored[0, order]
+    positives = int(matching.positives.sum())
+    threshold = find_best_f1_threshold(true_positives, not_ignored, match_input.scores[order], positives)
+    is_shown = match_input.scores[order] >= np.float32(threshold)
+    shown, correct = int((is_shown & not_ignored).sum()), int((is_shown & true_positives).sum())
+    return {
+        "precision": correct / shown if shown and positives else float("nan"),
+        "recall": correct / positives if positives else float("nan"),
+        "map50": float(mean_precisions[0]),
+        "map50_95": float(mean_precisions.mean()),
+    }
 
 
 def _validate_inputs(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> None:
@@ -305,6 +338,9 @@ def _compute_class_score(
         if positives
         else None,
         precision_curve=compute_precision_curve(true_positives, not_ignored, positives) if positives else None,
+        confidence_curve=compute_threshold_curve(
+            match_input.scores[class_slice], true_positives, not_ignored, positives
+        ),
     )
 
 
@@ -329,37 +365,6 @@ def _compute_size_score(match_input: MatchInput, name: str, classes: int) -> Siz
         return SizeScore(name, 0, None, None)
     mean_precisions = average_over_classes(compute_average_precisions(match_input, matching, classes))
     return SizeScore(name, int(matching.positives.sum()), float(mean_precisions[0]), float(mean_precisions.mean()))
-
-
-def _compute_confusion_matrix(
-    match_input: MatchInput, matching: MatchResult, is_shown: BoolArray, classes: int
-) -> NDArray[np.int64]:
-    """Return the confusion matrix int64 (C + 1, C + 1) at an IoU of 0.5, of the detections ``is_shown`` (K,).
-
-    True positives are counted first; of what remains, pairs of any class are matched by falling IoU; the rest are
-    missed objects and detections on the background.
-    """
-    considered = is_shown & matching.not_ignored[0]
-    truth_rows = np.where(considered & matching.true_positives[0], matching.truth_rows[0], UNMATCHED)
-    free_detections = considered & (truth_rows == UNMATCHED)
-    free_truths = matching.positives.copy()
-    free_truths[truth_rows[truth_rows != UNMATCHED]] = False
-    is_candidate = (
-        (match_input.pair_ious >= IOU_THRESHOLDS[0])
-        & free_detections[match_input.pair_detections]
-        & free_truths[match_input.pair_truths]
-    )
-    pairs = np.flatnonzero(is_candidate)
-    for pair in pairs[np.lexsort((match_input.pair_detections[pairs], -match_input.pair_ious[pairs]))].tolist():
-        detection, truth = match_input.pair_detections[pair], match_input.pair_truths[pair]
-        if free_detections[detection] and free_truths[truth]:
-            truth_rows[detection] = truth
-            free_detections[detection] = free_truths[truth] = False
-    true_class_ids = np.append(match_input.truth_class_ids, classes)[truth_rows]
-    cells = [true_class_ids[considered] * (classes + 1) + match_input.class_ids[considered]]
-    cells.append(match_input.truth_class_ids[free_truths] * (classes + 1) + classes)
-    counts = np.bincount(np.concatenate(cells), minlength=(classes + 1) ** 2)
-    return counts.reshape(classes + 1, classes + 1).astype(np.int64)
 
 
 def _find_worst_images(match_input: MatchInput, errors: DetectionErrors) -> tuple[WorstImage, ...]:

@@ -12,7 +12,7 @@ from lince.evaluation.report.classification.report import (
 )
 from lince.evaluation.report.comparison_view import ComparisonView, render_comparison_markdown
 from lince.evaluation.report.detection.report import DetectionReport, DetectionReportImage, DetectionReportImages
-from lince.evaluation.report.facts import DataSummary, ModelFacts, RecipeResult
+from lince.evaluation.report.facts import DataSummary, MatrixCell, MatrixPhoto, ModelFacts, RecipeResult
 from lince.evaluation.report.html import render_comparison_html, render_html, write_html
 from lince.evaluation.report.json_document import report_to_dict, write_json
 from lince.evaluation.report.markdown import render_markdown, write_markdown
@@ -27,6 +27,8 @@ __all__ = [
     "DetectionReport",
     "DetectionReportImage",
     "DetectionReportImages",
+    "MatrixCell",
+    "MatrixPhoto",
     "ModelFacts",
     "RecipeResult",
     "Report",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import floor, isfinite
@@ -13,13 +13,15 @@ from lince.evaluation.calibration import CalibrationResult
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.report import svg
 from lince.evaluation.report.facts import HistoryRow
-from lince.i18n import _
+from lince.i18n import _, localise_number
 from lince.number_format import format_count, format_decimal, format_percent
 
 WIDTH, HEIGHT = 460, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, WIDTH - 12, 46, HEIGHT - 46
 _MAX_DOTTED_EPOCHS = 15  # up to this many epochs, each point is drawn as a dot
-_MAX_LABEL_LENGTH = 20  # characters of a class name that fit beside a bar
+_MAX_TOP_LEGEND = 2  # lines that are named above the plot; more are named below it
+_LEGEND_ROW, _ROW_LABEL_LENGTH = 20, 40  # units of a line of the legend below a plot, and characters of its name
+MAX_LABEL_LENGTH = 20  # characters of a class name that fit beside a bar
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,20 @@ def _make_history_series(history: Sequence[HistoryRow], figure: str) -> list[Cha
     return series
 
 
+def draw_rate_curve(history: Sequence[HistoryRow]) -> Markup | None:
+    """Return the learning rate at the end of each epoch; ``None`` for fewer than two epochs."""
+    points = tuple(
+        (float(epoch.get("epoch") or i + 1), float(rate))
+        for i, epoch in enumerate(history)
+        if (rate := epoch.get("rate")) is not None and isfinite(rate)
+    )
+    if len(points) < 2:
+        return None
+    series = [ChartSeries(_("learning rate"), "rate", points)]
+    x_axis = svg.make_axis([x for x, _y in points], _LEFT, _RIGHT, count=8, integer_ticks=True)
+    return draw_lines(series, x_axis, (_("Epoch"), _("Learning rate")), (_format_whole, _format_rate))
+
+
 def draw_curves(series: list[ChartSeries], title: str, mark: float | None, relative: bool) -> Markup | None:
     """Return ``series`` by epoch, with the epoch ``mark`` marked; ``None`` when there are no series.
 
@@ -70,26 +86,58 @@ def draw_curves(series: list[ChartSeries], title: str, mark: float | None, relat
     if not series:
         return None
     x_axis = svg.make_axis([x for line in series for x, _y in line.points], _LEFT, _RIGHT, count=8, integer_ticks=True)
+    formats = (_format_whole, format_percent if relative else format_decimal)
+    marked = None if mark is None else (mark, _("best epoch"))
+    return draw_lines(series, x_axis, (_("Epoch"), title), formats, marked)
+
+
+def draw_lines(
+    series: list[ChartSeries],
+    x_axis: svg.ChartAxis,
+    names: tuple[str, str],
+    formats: tuple[Callable[[float], str], Callable[..., str]],
+    mark: tuple[float, str] | None = None,
+) -> Markup:
+    """Return ``series``, at least one, over ``x_axis``, with the axis ``names`` (x, y) and a legend.
+
+    ``formats`` write the values of both axes; that of y is ``format_percent``, ``format_decimal`` or one that takes the
+    value alone. ``mark`` is a value of x with its label.
+    """
     y_axis = svg.make_axis([y for line in series for _x, y in line.points], _BOTTOM, _TOP)
-    places = _decimal_places(y_axis, relative)
-    format_tick = partial(format_percent, places=places) if relative else partial(format_decimal, places=places)
-    parts = [svg.draw_axes(x_axis, y_axis, (_("Epoch"), title), (_format_whole, format_tick))]
+    format_x, format_y = formats
+    format_tick: Callable[[float], str] = format_y
+    if format_y in (format_percent, format_decimal):
+        format_tick = partial(format_y, places=_decimal_places(y_axis, format_y is format_percent))
+    parts = [svg.draw_axes(x_axis, y_axis, names, (format_x, format_tick))]
     if mark is not None:
-        parts.append(svg.draw_line(x_axis.to_pixels(mark), _BOTTOM, x_axis.to_pixels(mark), _TOP, "mark"))
-        parts.append(_draw_mark_label(x_axis.to_pixels(mark), _TOP + 10, _("best epoch")))
+        x = x_axis.to_pixels(mark[0])
+        parts.append(svg.draw_line(x, _BOTTOM, x, _TOP, "mark"))
+        parts.append(_draw_mark_label(x, _TOP + 10, mark[1]))
     for line in series:
-        parts.append(
-            svg.draw_polyline(
-                [(x_axis.to_pixels(x), y_axis.to_pixels(y)) for x, y in line.points], f"curve {line.style}"
-            )
-        )
+        pixels = [(x_axis.to_pixels(x), y_axis.to_pixels(y)) for x, y in line.points]
+        parts.append(svg.draw_polyline(pixels, f"curve {line.style}"))
         if len(line.points) <= _MAX_DOTTED_EPOCHS:
-            hint = format_percent if relative else format_decimal
             parts += [
-                svg.draw_dot(x_axis.to_pixels(x), y_axis.to_pixels(y), 3, f"point {line.style}", hint(y))
-                for x, y in line.points
+                svg.draw_dot(*pixel, 3, f"point {line.style}", f"{line.name}, {names[0]} {format_x(x)}: {format_y(y)}")
+                for pixel, (x, y) in zip(pixels, line.points, strict=True)
             ]
-    return svg.make_svg(WIDTH, HEIGHT, _describe_curves(title, series, relative), *parts, _draw_line_legend(series))
+    description = _describe_curves(names, series, format_y)
+    if len(series) <= _MAX_TOP_LEGEND:
+        return svg.make_svg(WIDTH, HEIGHT, description, *parts, _draw_line_legend(series))
+    legend = draw_legend_rows(series, _LEFT, HEIGHT + 12)
+    return svg.make_svg(WIDTH, HEIGHT + 4 + _LEGEND_ROW * len(series), description, *parts, legend)
+
+
+def draw_legend_rows(series: Sequence[ChartSeries], left: float, top: float) -> Markup:
+    """Return the legend of line series below a chart, one row of ``_LEGEND_ROW`` units each, from ``top`` on."""
+    parts = []
+    for number, line in enumerate(series):
+        y = top + _LEGEND_ROW * number
+        parts.append(svg.draw_line(left, y - 4, left + 26, y - 4, f"curve {line.style}"))
+        parts.append(
+            svg.draw_text(left + 34, y, shorten_label(line.name, _ROW_LABEL_LENGTH), "tick", tooltip=line.name)
+        )
+    return svg.join_markup(parts)
 
 
 def _decimal_places(axis: svg.ChartAxis, relative: bool) -> int:
@@ -98,16 +146,15 @@ def _decimal_places(axis: svg.ChartAxis, relative: bool) -> int:
     return next((places for places in range(5) if abs(step - round(step, places)) < 1e-6 * step), 5)
 
 
-def _describe_curves(title: str, series: Sequence[ChartSeries], relative: bool) -> str:
-    """Return the alternative text of a chart: its title, and the first and last value of each series."""
-    format_value = format_percent if relative else format_decimal
+def _describe_curves(names: tuple[str, str], series: Sequence[ChartSeries], format_value: Callable[..., str]) -> str:
+    """Return the alternative text of a chart: its axes, and the first and last value of each series."""
     descriptions = [
         _("{name}: from {first} to {last}").format(
             name=line.name, first=format_value(line.points[0][1]), last=format_value(line.points[-1][1])
         )
         for line in series
     ]
-    return _("{title} by epoch").format(title=title) + ". " + "; ".join(descriptions)
+    return _("{title} by {axis}").format(title=names[1], axis=names[0].lower()) + ". " + "; ".join(descriptions)
 
 
 def _draw_mark_label(x: float, y: float, text: str) -> Markup:
@@ -117,11 +164,12 @@ def _draw_mark_label(x: float, y: float, text: str) -> Markup:
 
 
 def _draw_line_legend(series: Sequence[ChartSeries]) -> Markup:
-    """Return the legend of line series, right-aligned at the top."""
+    """Return the legend of up to ``_MAX_TOP_LEGEND`` line series, right-aligned at the top."""
     parts, x = [], float(_RIGHT)
     for line in reversed(series):
-        x -= 7.0 * len(line.name)
-        parts.append(svg.draw_text(x, 14, line.name, "tick", "start"))
+        name = shorten_label(line.name, 2 * MAX_LABEL_LENGTH if len(series) == 1 else MAX_LABEL_LENGTH)
+        x -= 7.0 * len(name)
+        parts.append(svg.draw_text(x, 14, name, "tick", "start", tooltip=line.name))
         parts.append(svg.draw_line(x - 28, 10, x - 6, 10, f"curve {line.style}"))
         x -= 44
     return svg.join_markup(parts)
@@ -210,23 +258,27 @@ def draw_accuracy_bar(interval: ConfidenceInterval, floor: float, floor_name: st
     title = _("Accuracy {accuracy} on a scale from 0 to 100; {floor_name}: {floor}").format(
         accuracy=format_percent(interval.value), floor_name=floor_name, floor=format_percent(floor)
     )
-    return svg.make_svg(420, 56, title, *parts)
+    parts.append(svg.draw_text(axis.start, 66, _("Accuracy on the test images"), "name", "start"))
+    return svg.make_svg(420, 72, title, *parts)
 
 
-def draw_class_counts(names: Sequence[str], counts: Mapping[str, Mapping[str, int]], chart_title: str = "") -> Markup:
+def draw_class_counts(
+    names: Sequence[str], counts: Mapping[str, Mapping[str, int]], chart_title: str = "", axis_name: str = ""
+) -> Markup:
     """Return one bar per class of ``names`` with its number of images, divided into training, validation and test.
 
-    ``counts`` maps the split (``train``, ``val``, ``test``) to the number of each class. ``chart_title`` replaces the
-    default title where something other than images is counted.
+    ``counts`` maps the split (``train``, ``val``, ``test``) to the number of each class. ``chart_title`` and
+    ``axis_name`` replace the defaults where something other than images is counted.
     """
     splits = (("train", _("training")), ("val", _("validation")), ("test", _("test")))
     series = [ChartSeries(label, key, ()) for key, label in splits if any(counts.get(key, {}).values())]
     totals = {name: sum(counts[split_series.style].get(name, 0) for split_series in series) for name in names}
-    x_axis = svg.make_axis([0, *totals.values(), 1], 150, WIDTH - 50)
-    parts = []
+    x_axis = svg.make_axis([0, *totals.values(), 1], 150, WIDTH - 50, count=4)
+    bottom = 34 + 22 * len(names)
+    parts = [svg.draw_count_axis(x_axis, bottom, axis_name or _("Images"))]
     for row, name in enumerate(names):
         x, y = x_axis.start, 30 + 22 * row
-        parts.append(svg.draw_text(142, y + 12, _shorten_label(name), "label", "end"))
+        parts.append(svg.draw_text(142, y + 12, shorten_label(name), "label", "end", tooltip=name))
         for split_series in series:
             size = counts[split_series.style].get(name, 0)
             width = x_axis.to_pixels(size) - x_axis.start
@@ -238,7 +290,7 @@ def draw_class_counts(names: Sequence[str], counts: Mapping[str, Mapping[str, in
             x += width
         parts.append(svg.draw_text(x + 6, y + 12, format_count(totals[name]), "tick", "start"))
     title = chart_title or _("Images per class")
-    return svg.make_svg(WIDTH, 36 + 22 * len(names), title, *parts, _draw_colour_legend(series))
+    return svg.make_svg(WIDTH, bottom + 42, title, *parts, _draw_colour_legend(series))
 
 
 def _draw_colour_legend(series: Sequence[ChartSeries]) -> Markup:
@@ -251,9 +303,14 @@ def _draw_colour_legend(series: Sequence[ChartSeries]) -> Markup:
     return svg.join_markup(parts)
 
 
-def _shorten_label(name: str) -> str:
-    """Return ``name`` shortened to ``_MAX_LABEL_LENGTH`` characters."""
-    return name if len(name) <= _MAX_LABEL_LENGTH else name[: _MAX_LABEL_LENGTH - 1] + "…"
+def shorten_label(name: str, length: int = MAX_LABEL_LENGTH) -> str:
+    """Return ``name`` shortened to ``length`` characters."""
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def _format_rate(value: float) -> str:
+    """Return a learning rate with three significant digits."""
+    return localise_number(f"{value:.3g}")
 
 
 def _format_whole(value: float) -> str:

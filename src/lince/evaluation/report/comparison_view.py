@@ -10,9 +10,9 @@ from typing import Any
 from lince.display import NotebookDisplay
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.report.markdown import escape_markdown, render_table
-from lince.evaluation.report.texts import TextTable
+from lince.evaluation.report.texts import TextTable, translate_recipe
 from lince.i18n import _
-from lince.number_format import MISSING_VALUE, format_count, format_decimal, format_percent
+from lince.number_format import MISSING_VALUE, format_count, format_decimal, format_duration, format_percent
 
 _MINUS, _PLUS = "−", "+"
 
@@ -66,10 +66,41 @@ def render_comparison_markdown(comparison: Any) -> str:
         _("On the same {n} test images").format(n=format_count(comparison.count)) + ".",
         *map(escape_markdown, view.outcomes),
         render_table(view.runs.header, view.runs.rows),
+        *_render_details(comparison),
         "## " + view.classes_title,
         render_table(view.classes.header, view.classes.rows),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _render_details(comparison: Any) -> list[str]:
+    """Return the section on how the runs were trained; none where nothing is known of it."""
+    if not getattr(comparison, "details", None):
+        return []
+    table = build_details_table(comparison)
+    return ["## " + _("How the runs were trained"), render_table(table.header, table.rows, left=3)]
+
+
+def build_details_table(comparison: Any) -> TextTable:
+    """Return one row per run: recipe, network, training images, epochs and time; dashes where there is no report."""
+    header = (_("run"), _("recipe"), _("network"), _("training images"), _("epochs"), _("time"))
+    rows = []
+    for run in comparison.runs:
+        details = comparison.details.get(run.name)
+        if details is None:
+            rows.append((run.name, *[MISSING_VALUE] * 5))
+            continue
+        rows.append(
+            (
+                run.name,
+                translate_recipe(details.recipe) or MISSING_VALUE,
+                details.model or MISSING_VALUE,
+                MISSING_VALUE if details.train_images is None else format_count(details.train_images),
+                format_count(len(details.history)) if details.history else MISSING_VALUE,
+                MISSING_VALUE if details.seconds is None else format_duration(details.seconds),
+            )
+        )
+    return TextTable(header, tuple(rows))
 
 
 def describe_seen_images(comparison: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from lince.annotations import RejectedItem
@@ -42,6 +42,33 @@ class RecipeResult:
         """Return the row of a JSON object that ``to_dict`` made."""
         test = record["test"] and ConfidenceInterval(**record["test"])
         return cls(record["name"], record["val"], test, record["seconds"], record["chosen"])
+
+
+@dataclass(frozen=True)
+class MatrixPhoto:
+    """A picture (JPEG or PNG) that belongs to a cell of a confusion matrix, with a ``detail`` such as a probability.
+
+    ``caption`` is the name of the file.
+    """
+
+    image: bytes
+    caption: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """What a click on a cell of a confusion matrix shows.
+
+    ``row`` and ``column`` are its indices, ``count`` the number in the cell; ``photos`` are some of what was counted,
+    and ``more_names`` the files of some others.
+    """
+
+    row: int
+    column: int
+    count: int
+    photos: tuple[MatrixPhoto, ...]
+    more_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,4 +151,42 @@ class ModelFacts:
             "trainable": self.trainable,
             "macs": self.macs,
             "input": self.input,
+        }
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """How a run of a comparison was trained, as its ``report.json`` says.
+
+    ``head`` is the record of a head's curves, empty for runs that were trained in epochs; ``train_images`` and
+    ``seconds`` are ``None`` where the report does not say.
+    """
+
+    recipe: str
+    model: str
+    train_images: int | None
+    seconds: float | None
+    history: tuple[HistoryRow, ...] = ()
+    head: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_report(cls, record: Mapping[str, Any]) -> Self:
+        """Return the details of the run whose ``report.json`` is ``record``; what older versions lack is left open."""
+        return cls(
+            str(record.get("recipe", "")),
+            str(record.get("model", {}).get("name", "")),
+            record.get("data", {}).get("splits", {}).get("train"),
+            record.get("timings", {}).get("total"),
+            tuple(record.get("history", ())),
+            record.get("head") or {},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return recipe, network, training images, epochs and seconds as a JSON object."""
+        return {
+            "recipe": self.recipe,
+            "model": self.model,
+            "train_images": self.train_images,
+            "epochs": len(self.history) or None,
+            "seconds": self.seconds,
         }

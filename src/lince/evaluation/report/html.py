@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ from lince import fileio, images, number_format
 from lince.errors import DataError
 from lince.evaluation.report import charts, texts
 from lince.evaluation.report.charts import round_track_start
+from lince.evaluation.report.comparison_charts import draw_run_curves
+from lince.evaluation.report.comparison_view import build_details_table
 from lince.i18n import _, get_language
 
 if TYPE_CHECKING:
@@ -24,7 +28,9 @@ _MAX_PIXELATED_SIDE = 64  # pixels; up to this size, images are enlarged without
 def render_html(report: Report) -> str:
     """Return ``report`` as an HTML page in the current language."""
     template = get_jinja_environment().get_template(report.html_template)
-    return template.render(report=report, metrics=report.metrics, **report.build_html_context())
+    return template.render(
+        report=report, metrics=report.metrics, number=make_numbering(), **report.build_html_context()
+    )
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -39,12 +45,21 @@ def render_comparison_html(comparison: Any) -> str:
     """
     template = get_jinja_environment().get_template("comparison.html.j2")
     view = comparison.build_view()
+    run_details = getattr(comparison, "details", {})
     return template.render(
+        details=build_details_table(comparison) if run_details else None,
+        curves=draw_run_curves(run_details),
+        number=make_numbering(),
         comparison=comparison,
         view=view,
         changed=view.changed_runs,
         track_from=round_track_start(interval.low for interval in view.intervals),
     )
+
+
+def make_numbering() -> Callable[[], int]:
+    """Return a function that counts from 1: the variable ``number`` of a page, for the ids of its pictures."""
+    return partial(next, count(1))
 
 
 @cache

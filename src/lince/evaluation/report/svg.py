@@ -12,6 +12,8 @@ from math import ceil, floor, log10
 
 from markupsafe import Markup
 
+from lince.number_format import format_count
+
 _EMPTY = Markup()
 
 
@@ -65,12 +67,14 @@ def draw_dot(x: float, y: float, radius: float, class_: str, tooltip: str = "") 
     return make_tag("circle", content, cx=x, cy=y, r=radius, class_=class_)
 
 
-def draw_text(x: float, y: float, text: str, class_: str = "", anchor: str | None = None) -> Markup:
+def draw_text(x: float, y: float, text: str, class_: str = "", anchor: str | None = None, tooltip: str = "") -> Markup:
     """Return text with its baseline at ``y``.
 
-    ``anchor`` is the point of the text that is at ``x``: ``start`` (the default), ``middle`` or ``end``.
+    ``anchor`` is the point of the text that is at ``x``: ``start`` (the default), ``middle`` or ``end``. ``tooltip``
+    is shown where it differs from ``text``, which may be shortened.
     """
-    return make_tag("text", text, x=x, y=y, class_=class_ or None, text_anchor=anchor)
+    content = [text] if tooltip in ("", text) else [make_tag("title", tooltip), text]
+    return make_tag("text", *content, x=x, y=y, class_=class_ or None, text_anchor=anchor)
 
 
 def draw_polyline(points: Sequence[tuple[float, float]], class_: str) -> Markup:
@@ -103,11 +107,15 @@ def make_axis(
 ) -> ChartAxis:
     """Return an axis that contains all ``values``, at least one, with about ``count`` ticks at round numbers.
 
+    It does not go below 0 where no value does, nor beyond 1 where the values are equal and none is above it.
+
     ``integer_ticks`` allows only whole numbers and begins the axis at the smallest value, as an axis of epochs does.
     """
     low, high = min(values), max(values)
     if high - low < 1e-9 * max(abs(high), 1e-6):
-        low, high = low - (0.5 if integer_ticks else 0.05), high + (0.5 if integer_ticks else 0.05)
+        margin = 0.5 if integer_ticks else 0.05
+        ceiling = 1.0 if not integer_ticks and high <= 1 else high + margin
+        low, high = max(low - margin, 0.0 if low >= 0 else low - margin), min(high + margin, ceiling)
     step = _round_step((high - low) / count)
     step = max(1.0, float(ceil(step))) if integer_ticks else step
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
@@ -142,6 +150,20 @@ def draw_axes(
     parts.append(draw_line(x_axis.start, y_axis.start, x_axis.end, y_axis.start, "axis"))
     parts.append(draw_text((x_axis.start + x_axis.end) / 2, y_axis.start + 36, names[0], "name", "middle"))
     parts.append(draw_text(0, y_axis.end - 14, names[1], "name", "start"))
+    return join_markup(parts)
+
+
+def draw_count_axis(axis: ChartAxis, y: float, name: str) -> Markup:
+    """Return a horizontal axis at ``y`` for counts, with tick labels and its ``name`` below."""
+    parts = [draw_line(axis.start, y, axis.end, y, "axis")]
+    for tick in axis.ticks:
+        if tick == round(tick):
+            x = axis.to_pixels(tick)
+            parts += [
+                draw_line(x, y, x, y + 4, "axis"),
+                draw_text(x, y + 17, format_count(round(tick)), "tick", "middle"),
+            ]
+    parts.append(draw_text((axis.start + axis.end) / 2, y + 35, name, "name", "middle"))
     return join_markup(parts)
 
 

@@ -170,6 +170,13 @@ def translate_recipe(key: str) -> str:
     return names.get(key, key)
 
 
+def list_loss_parts(history: Sequence[HistoryRow]) -> dict[str, str]:
+    """Return the titles of the parts of a detector's training loss, by their keys in ``history``."""
+    titles = _column_titles()
+    keys = dict.fromkeys(key for epoch in history for key in epoch if key.startswith("train_"))
+    return {key: titles.get(key, key.replace("_", " ")) for key in keys if key not in ("train_loss", "train_accuracy")}
+
+
 def _column_titles() -> dict[str, str]:
     """Return the translated titles of the columns of the history, in their order."""
     return {
@@ -182,6 +189,8 @@ def _column_titles() -> dict[str, str]:
         "train_accuracy": _("training accuracy"),
         "val_loss": _("validation loss"),
         "val_accuracy": _("validation accuracy"),
+        "val_precision": _("validation precision"),
+        "val_recall": _("validation recall"),
         "val_map50": _("validation mAP50"),
         "val_map50_95": _("validation mAP50-95"),
         "rate": _("learning rate"),
@@ -203,4 +212,8 @@ def _format_cell(key: str, value: float | None) -> str:
         return localise_number(f"{value:.3g}")
     if key == "seconds":
         return format_duration(value)
-    return format_percent(value) if key.endswith(("accuracy", "map50", "map50_95")) else format_decimal(value, 4)
+    return (
+        format_percent(value)
+        if key.endswith(("accuracy", "map50", "map50_95", "precision", "recall"))
+        else format_decimal(value, 4)
+    )

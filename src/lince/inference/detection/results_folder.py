@@ -187,13 +187,12 @@ def _draw_sheet(results: Sequence[DetectionResult]) -> Image:
 
 
 def _build_cell(result: DetectionResult) -> drawing.SheetCell:
-    """Return the cell of the contact sheet: the image with its boxes and class names, and the counts by class."""
+    """Return the cell of the contact sheet: the image with its boxes, names and scores, and the counts by class."""
     thumbnail = drawing.draw_shapes(
         images.read_image(Path(result.path or ""), min_size=(_CELL_SIDE, _CELL_SIDE)), (), result.size, _CELL_SIDE
     )
     scale = np.array(thumbnail.shape[1::-1]) / result.size[::-1]
     scaled = replace(result.detections, boxes=result.detections.boxes * np.tile(scale, 2))
-    labels = [result.classes.names[class_id] for class_id in scaled.class_ids.tolist()]
-    drawn = drawing.draw_detections(thumbnail, scaled, result.classes, labels)
+    drawn = drawing.draw_detections(thumbnail, scaled, result.classes)
     counts = ", ".join(f"{count} {name}" for name, count in result.counts().items()) or _("no objects")
     return drawing.SheetCell(drawn, (posixpath.basename(result.name), counts))

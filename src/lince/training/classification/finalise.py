@@ -73,6 +73,7 @@ def finalise_run(
         val_accuracy=None if np.isnan(outcome.val_accuracy) else outcome.val_accuracy,
         timings=timings,
         images=report_images,
+        head=outcome.head,
         leak=leak,
         notes=(*describe_division(context), *outcome.notes),
     )

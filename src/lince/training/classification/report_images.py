@@ -14,11 +14,13 @@ from lince.evaluation.report import ClassificationReportImage, ClassificationRep
 from lince.inference import drawing
 from lince.preprocess import PreprocessSpec, preprocess_images, resize_to_input
 from lince.sampling import sample_evenly
+from lince.training.classification.matrix_photos import select_matrix_cells
 from lince.training.recipe import RecipeContext, TrainedClassifier
 
 IMAGES_PER_GROUP = 8
 SALIENCY_IMAGES = 6
-THUMBNAIL_SIDE = 224  # pixels of a thumbnail's longer side
+THUMBNAIL_SIDE = 384  # pixels of a thumbnail's longer side: a click enlarges it
+MATRIX_SIDE = 192  # pixels of those in the confusion matrix, of which there are many
 SHEET_ROWS, SHEET_COPIES = 4, 6
 
 
@@ -46,6 +48,7 @@ def select_report_images(
         saliency=_make_saliency_images(context, outcome, predictions, saliency_indices),
         augmentation=_render_augmentation_sheet(context, policy) if len(policy) else None,
         augmentation_policy="\n".join(policy.describe()) if len(policy) else "",
+        cells=select_matrix_cells(predictions, lambda i: _encode_thumbnail(context, i, MATRIX_SIDE)),
     )
 
 
@@ -54,16 +57,13 @@ def _make_thumbnails(
 ) -> tuple[ClassificationReportImage, ...]:
     """Return the test images at ``indices`` (into the predictions), as thumbnails with their predictions."""
     return tuple(
-        _make_report_image(
-            predictions,
-            int(i),
-            drawing.encode_thumbnail(
-                context.dataset.images.read_image(int(context.test_rows[i]), (THUMBNAIL_SIDE, THUMBNAIL_SIDE)),
-                THUMBNAIL_SIDE,
-            ),
-        )
-        for i in indices
+        _make_report_image(predictions, int(i), _encode_thumbnail(context, int(i), THUMBNAIL_SIDE)) for i in indices
     )
+
+
+def _encode_thumbnail(context: RecipeContext, i: int, side: int) -> bytes:
+    """Return test image ``i`` as a JPEG with ``side`` pixels on its longer side at most."""
+    return drawing.encode_thumbnail(context.dataset.images.read_image(int(context.test_rows[i]), (side, side)), side)
 
 
 def _make_saliency_images(
@@ -104,6 +104,7 @@ def _make_report_image(
         predicted=names[predicted],
         probability=float(predictions.probabilities[i, predicted]),
         overlay=overlay,
+        truth_probability=float(predictions.probabilities[i, int(predictions.truth[i])]),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lince.annotations import Detections
-from lince.evaluation.detection.metrics import compute_mean_ap
+from lince.evaluation.detection.metrics import compute_summary
 from lince.i18n import _
 from lince.models.detection.detector import Detector
 from lince.postprocess import get_decoder, make_evaluation_filter
@@ -39,8 +39,9 @@ class DetectionObjective:
         )
 
     def validate(self, network: Detector, device: torch.device) -> dict[str, float]:
-        """Return ``val_map50`` (IoU threshold 0.5) and ``val_map50_95`` (mean over 0.5 to 0.95), in [0, 1]."""
-        return compute_validation_metrics(self.val_loader, predict_detections(network, self.val_loader, device))
+        """Return ``val_loss`` and the figures of ``compute_validation_metrics``."""
+        detections, losses = predict_with_losses(network, self.val_loader, device)
+        return {"val_loss": losses.mean, **compute_validation_metrics(self.val_loader, detections)}
 
     def describe_epoch(self, entry: dict[str, Any]) -> str:
         """Return the log line of an epoch."""
@@ -58,13 +59,16 @@ def move_targets(targets: Sequence[DetectionTarget], device: torch.device) -> li
 
 
 def compute_validation_metrics(val_loader: DetectionLoader, detections: Sequence[Detections]) -> dict[str, float]:
-    """Return the mAP of ``detections`` on the images of ``val_loader``; NaN where it has no images or no objects."""
-    map50, map50_95 = (
-        compute_mean_ap(select_ground_truth(val_loader), detections, val_loader.samples.classes)
-        if len(val_loader.rows)
-        else (math.nan, math.nan)
-    )
-    return {"val_map50": map50, "val_map50_95": map50_95}
+    """Return figures in [0, 1] of ``detections`` on the images of ``val_loader``.
+
+    They are ``val_precision`` and ``val_recall`` at an IoU of 0.5, of all classes together at the score of highest F1,
+    ``val_map50`` (IoU threshold 0.5) and ``val_map50_95`` (mean over 0.5 to 0.95). NaN where there are no images or no
+    objects.
+    """
+    if not len(val_loader.rows):
+        return dict.fromkeys(("val_precision", "val_recall", "val_map50", "val_map50_95"), math.nan)
+    figures = compute_summary(select_ground_truth(val_loader), detections, val_loader.samples.classes)
+    return {f"val_{name}": value for name, value in figures.items()}
 
 
 def describe_epoch(entry: dict[str, Any]) -> str:
@@ -72,6 +76,48 @@ def describe_epoch(entry: dict[str, Any]) -> str:
     if math.isnan(entry["val_map50_95"]):
         return _("loss {train_loss:.3f}; no mAP without validation boxes").format(**entry)
     return _("loss {train_loss:.3f}; validation mAP50 {val_map50:.1%}, mAP50-95 {val_map50_95:.1%}").format(**entry)
+
+
+@dataclass
+class LossMean:
+    """The mean of the losses of batches, weighted by their numbers of images; NaN before the first batch."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, losses: dict[str, Tensor], image_count: int) -> None:
+        """Add the scalar ``losses`` of a batch of ``image_count`` images, whose sum is its loss."""
+        self.total += float(torch.stack([*losses.values()]).sum()) * image_count
+        self.count += image_count
+
+    @property
+    def mean(self) -> float:
+        """The mean loss of an image."""
+        return self.total / self.count if self.count else math.nan
+
+
+@torch.inference_mode()
+def predict_with_losses(
+    network: Detector, loader: DetectionLoader, device: torch.device
+) -> tuple[list[Detections], LossMean]:
+    """Return what ``predict_detections`` does, and the losses against the labels, from the same feature maps.
+
+    They are those of the first phase, in evaluation mode: terms that a network adds in training alone are not in them.
+    Random choices of a loss are the same in every epoch, and leave the generators of the training as they are.
+    """
+    network.eval()
+    detections: list[Detections] = []
+    losses = LossMean()
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        for batch in loader.iter_batches():
+            inputs = make_input_tensor(batch.inputs, device)
+            maps, size = network.extract_features(inputs), (inputs.shape[2], inputs.shape[3])
+            rows = loader.rows[len(detections) : len(detections) + len(batch)]
+            sizes = [loader.samples.image_sizes[row] for row in rows]
+            detections += decode_outputs(network, network.run_head(maps, size), sizes, loader.spec)
+            losses.add(network.compute_head_losses(maps, size, move_targets(batch.targets, device), False), len(batch))
+    return detections, losses
 
 
 @torch.inference_mode()

@@ -17,9 +17,10 @@ from lince.inference import drawing
 from lince.inference.drawing import ShapeAnnotation
 from lince.number_format import format_percent
 from lince.training.detection.loader import DetectionLoader
+from lince.training.detection.matrix_photos import select_matrix_cells
 from lince.training.detection.network_recipe import TrainedDetector
 
-IMAGES_PER_GROUP, IMAGE_SIDE = 12, 480  # images of a group, and their longer side in pixels
+IMAGES_PER_GROUP, IMAGE_SIDE = 12, 600  # images of a group, and their longer side in pixels
 TRAINING_IMAGES, TILE_SIDE = 8, 320
 
 
@@ -47,6 +48,7 @@ def select_report_images(
         correct=tuple(_make_report_image(test_loader, index, kept_detections[index], "") for index in correct_indices),
         augmentation=_render_training_sheet(trained),
         augmentation_policy="\n".join(trained.augmentation.policy.describe()),
+        cells=select_matrix_cells(test_loader, metrics),
     )
 
 
@@ -88,7 +90,7 @@ def _make_detection_shapes(detections: Detections, classes: Classes) -> list[Sha
     return [
         ShapeAnnotation(
             _box_tuple(box),
-            f"{classes.names[class_id]} {_format_score(score)}",
+            f"{classes.names[class_id]} {drawing.format_score(float(score))}",
             int(class_id),
         )
         for box, class_id, score in zip(detections.boxes, detections.class_ids, detections.scores, strict=True)

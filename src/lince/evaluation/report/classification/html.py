@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lince.evaluation.classification.metrics import ClassificationMetrics, ClassScore
-from lince.evaluation.report import charts, texts
+from lince.evaluation.report import charts, texts, threshold_charts
 from lince.evaluation.report.charts import round_track_start
+from lince.evaluation.report.classification import head_charts
 from lince.evaluation.report.classification import texts as classification_texts
+from lince.evaluation.report.confusion_matrix import MAX_OPEN_MATRIX_CLASSES, build_matrix_view
 from lince.evaluation.report.facts import DataSummary
 from lince.i18n import _
 
 if TYPE_CHECKING:
     from lince.evaluation.report.classification.report import ClassificationReport
 
-MAX_DETAILED_MATRIX_CLASSES = 12  # up to it, the cells of the confusion matrix have room for counts and rates
-MAX_OPEN_MATRIX_CLASSES = 40  # above it, the matrix is collapsed and the most frequent errors are listed
 MAX_TABLE_ROWS = 20  # rows of the class table; the other classes are collapsed
 _MAX_EDGE_CLASSES = 12  # of the smallest and of the largest classes, where there are too many for a chart
 
@@ -24,7 +24,11 @@ def build_context(report: ClassificationReport) -> dict[str, Any]:
     """Return the variables of ``classification.html.j2``, besides ``report`` and ``metrics``."""
     metrics = report.metrics
     majority_name, majority_fraction = metrics.majority_class
-    curves = (charts.draw_loss_curves(report.history), charts.draw_accuracy_curves(report.history))
+    curves = (
+        charts.draw_loss_curves(report.history),
+        charts.draw_accuracy_curves(report.history),
+        charts.draw_rate_curve(report.history),
+    )
     hidden = max(len(metrics.classes) - 2 * _MAX_EDGE_CLASSES, 0)
     return {
         "task_texts": classification_texts,
@@ -38,7 +42,14 @@ def build_context(report: ClassificationReport) -> dict[str, Any]:
         "track_from": _track_start(metrics),
         "shown_rows": MAX_TABLE_ROWS,
         "reliability": charts.draw_reliability_diagram(metrics.calibration),
-        "matrix": _build_matrix(metrics),
+        "confidence": metrics.confidence_curve and threshold_charts.draw_abstention(metrics.confidence_curve),
+        "head_charts": head_charts.draw_head_charts(report.head),
+        "matrix": build_matrix_view(
+            metrics.confusion,
+            (metrics.classes.names, metrics.classes.names),
+            report.images.cells,
+            _("Values: number of images."),
+        ),
         "counts": charts.draw_class_counts(_chart_class_names(report.data, metrics), report.data.counts),
         "uncounted": hidden if len(metrics.classes) > MAX_OPEN_MATRIX_CLASSES else 0,
     }
@@ -52,32 +63,6 @@ def _weakest_first_key(score: ClassScore) -> tuple[bool, float, str]:
 def _track_start(metrics: ClassificationMetrics) -> float:
     """Return where the bars of the class table start, below the lowest bound of all intervals, in 0..1."""
     return round_track_start([score.f1.low for score in metrics.scores if score.f1] + [metrics.accuracy.low])
-
-
-def _build_matrix(metrics: ClassificationMetrics) -> dict[str, Any]:
-    """Return the confusion matrix for the template.
-
-    ``rows`` has, for each true class and each predicted class, (number of images, rate in 0..1, opacity of the cell);
-    ``fits_counts`` says whether cells have room for both numbers, ``collapsed`` whether the matrix is collapsed.
-    """
-    rates = metrics.confusion_rates
-    rows = [
-        [(int(n), float(rate), _cell_opacity(float(rate))) for n, rate in zip(counts, row_rates, strict=True)]
-        for counts, row_rates in zip(metrics.confusion, rates, strict=True)
-    ]
-    size = len(metrics.classes)
-    return {
-        "rows": rows,
-        "names": metrics.classes.names,
-        "support": [score.support for score in metrics.scores],
-        "fits_counts": size <= MAX_DETAILED_MATRIX_CLASSES,
-        "collapsed": size > MAX_OPEN_MATRIX_CLASSES,
-    }
-
-
-def _cell_opacity(rate: float) -> float:
-    """Return the opacity of a cell, 0 to 0.9; the exponent below 1 keeps low rates visible."""
-    return round(0.0 if rate == 0 else 0.08 + 0.82 * rate**0.7, 2)
 
 
 def _chart_class_names(data: DataSummary, metrics: ClassificationMetrics) -> list[str]:

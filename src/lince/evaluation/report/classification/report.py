@@ -10,6 +10,8 @@ from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.diagnosis.classification.diagnosis import diagnose_classification
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
 from lince.evaluation.report.classification import html, markdown
+from lince.evaluation.report.classification.head_charts import HeadCurves
+from lince.evaluation.report.facts import MatrixCell
 from lince.evaluation.report.report import Report
 from lince.findings import Finding
 
@@ -18,7 +20,7 @@ from lince.findings import Finding
 class ClassificationReportImage:
     """An image of the report (JPEG or PNG) with its true and predicted class names and the probability in 0..1.
 
-    ``overlay`` is the same image with its Grad-CAM map.
+    ``overlay`` is the same image with its Grad-CAM map, ``truth_probability`` that of the true class.
     """
 
     image: bytes
@@ -27,13 +29,15 @@ class ClassificationReportImage:
     predicted: str
     probability: float
     overlay: bytes | None = None
+    truth_probability: float | None = None
 
 
 @dataclass(frozen=True)
 class ClassificationReportImages:
     """The image groups of a report; an empty group is not shown.
 
-    ``augmentation`` is a sheet of originals beside augmented copies, ``augmentation_policy`` its description in words.
+    ``augmentation`` is a sheet of originals beside augmented copies, ``augmentation_policy`` its description in words;
+    ``cells`` are the test images behind the cells of the confusion matrix.
     """
 
     worst: tuple[ClassificationReportImage, ...] = ()
@@ -42,6 +46,7 @@ class ClassificationReportImages:
     saliency: tuple[ClassificationReportImage, ...] = ()
     augmentation: bytes | None = None
     augmentation_policy: str = ""
+    cells: tuple[MatrixCell, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,7 +54,8 @@ class ClassificationReport(Report):
     """The report of a classification run.
 
     A record of ``history`` has ``epoch`` (from 1), ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy``,
-    ``rate`` and ``seconds``; what was not measured is absent or ``None``.
+    ``rate`` and ``seconds``; what was not measured is absent or ``None``. ``head`` is how a head on frozen features was
+    fitted, ``None`` for networks that are trained in epochs.
     """
 
     html_template: ClassVar[str] = "classification.html.j2"
@@ -58,6 +64,7 @@ class ClassificationReport(Report):
     train_accuracy: float | None = None
     val_accuracy: float | None = None
     images: ClassificationReportImages = field(default_factory=ClassificationReportImages)
+    head: HeadCurves | None = None
 
     @property
     def val_primary_metric(self) -> float | None:
@@ -86,8 +93,9 @@ class ClassificationReport(Report):
         )
 
     def summarise_train_val(self) -> dict[str, Any]:
-        """Return the accuracies on training and validation images."""
-        return {"train": {"accuracy": self.train_accuracy}, "val": {"accuracy": self.val_accuracy}}
+        """Return the accuracies on training and validation images, and the curves of a head."""
+        head = {} if self.head is None else {"head": self.head.to_dict()}
+        return {"train": {"accuracy": self.train_accuracy}, "val": {"accuracy": self.val_accuracy}, **head}
 
     def build_html_context(self) -> dict[str, Any]:
         """Return the variables of the HTML template."""

@@ -1,53 +1,97 @@
-"""Charts of a detection report: precision-recall curves, and average precision by epoch."""
+"""Charts of a detection report: precision, recall and F1 at every confidence, and figures by epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from math import isfinite
 
+import numpy as np
 from markupsafe import Markup
 
 from lince.evaluation.average_precision import RECALL_LEVELS
 from lince.evaluation.detection.metrics import DetectionScore
-from lince.evaluation.report import svg
+from lince.evaluation.report import texts
 from lince.evaluation.report.charts import ChartSeries, draw_curves
 from lince.evaluation.report.facts import HistoryRow
+from lince.evaluation.report.threshold_charts import draw_unit_chart, make_points
+from lince.evaluation.threshold_curve import add_threshold_curves
 from lince.i18n import _
 from lince.number_format import format_percent
 
 MAX_CURVES = 8  # classes; more lines than this are not told apart
-_SIDE, _LEFT, _TOP = 300, 52, 30
+
+
+def choose_drawn_classes(scores: Sequence[DetectionScore]) -> list[int]:
+    """Return the ids of the classes that are drawn, ascending: at most ``MAX_CURVES``, those with most test objects."""
+    with_objects = [class_id for class_id, score in enumerate(scores) if score.support]
+    return sorted(sorted(with_objects, key=lambda class_id: -scores[class_id].support)[:MAX_CURVES])
 
 
 def draw_precision_recall(scores: Sequence[DetectionScore]) -> Markup | None:
-    """Return the precision-recall curves at IoU 0.5, one per class; ``None`` where no class has a curve.
+    """Return the precision-recall curves at IoU 0.5; ``None`` where no class has test objects.
 
-    Only the first ``MAX_CURVES`` classes are drawn.
+    There is one for each class of ``choose_drawn_classes``, and the mean of all classes with test objects.
     """
-    drawn = [score for score in scores if score.precision_curve is not None][:MAX_CURVES]
-    if not drawn:
+    class_ids = choose_drawn_classes(scores)
+    curves = [score.precision_curve for score in scores if score.precision_curve is not None]
+    if not class_ids:
         return None
-    right, bottom = _LEFT + _SIDE, _TOP + _SIDE
-    x_axis = svg.ChartAxis(0, 1, _LEFT, right, (0, 0.25, 0.5, 0.75, 1))
-    y_axis = svg.ChartAxis(0, 1, bottom, _TOP, (0, 0.25, 0.5, 0.75, 1))
-    format_tick = partial(format_percent, places=0)
-    parts = [
-        svg.draw_axes(
-            x_axis, y_axis, (_("Recall (objects found)"), _("Precision (correct boxes)")), (format_tick, format_tick)
+    series = []
+    for class_id in class_ids:
+        curve, ap50 = scores[class_id].precision_curve, scores[class_id].ap50
+        points = () if curve is None else tuple(zip(RECALL_LEVELS.tolist(), curve.tolist(), strict=True))
+        average = "" if ap50 is None else f" · AP50 {format_percent(ap50.value)}"
+        series.append(ChartSeries(scores[class_id].name + average, _class_style(class_id), points))
+    if len(curves) > 1:
+        mean = np.mean(curves, axis=0).tolist()
+        series.append(
+            ChartSeries(_("mean of all classes"), "all", tuple(zip(RECALL_LEVELS.tolist(), mean, strict=True)))
         )
+    title = _("Precision and recall of {n} classes").format(n=len(class_ids))
+    return draw_unit_chart(series, (_("Recall (objects found)"), _("Precision (correct boxes)")), title)
+
+
+def draw_confidence_charts(scores: Sequence[DetectionScore]) -> list[Markup]:
+    """Return F1, precision and recall against the confidence, at IoU 0.5, of the classes of ``choose_drawn_classes``.
+
+    All classes are counted together as one more line; dots are at the thresholds of the model.
+    """
+    class_ids = choose_drawn_classes(scores)
+    if not class_ids:
+        return []
+    together = add_threshold_curves(score.confidence_curve for score in scores)
+    drawn = []
+    for figure, name in (("f1", "F1"), ("precision", _("Precision")), ("recall", _("Recall"))):
+        series, dots = [], []
+        for class_id in class_ids:
+            score = scores[class_id]
+            values, at_threshold = getattr(score.confidence_curve, figure), getattr(score, figure)
+            series.append(ChartSeries(score.name, _class_style(class_id), make_points(values)))
+            if at_threshold is not None:
+                hint = f"{score.name}, {format_percent(score.threshold)}: {name} {format_percent(at_threshold)}"
+                dots.append((score.threshold, at_threshold, f"point class{class_id % MAX_CURVES}", hint))
+        if sum(score.support > 0 for score in scores) > 1:
+            series.append(ChartSeries(_("all classes"), "all", make_points(getattr(together, figure))))
+        title = _("{figure} against the confidence").format(figure=name)
+        drawn.append(draw_unit_chart(series, (_("Minimum confidence"), name), title, dots))
+    return drawn
+
+
+def _class_style(class_id: int) -> str:
+    """Return the CSS class of a class: its colour, and dashes where the eight colours repeat."""
+    return f"class{class_id % MAX_CURVES}" + (" second" if class_id >= MAX_CURVES else "")
+
+
+def draw_loss_parts(history: Sequence[HistoryRow]) -> Markup | None:
+    """Return the parts of the training loss by epoch; ``None`` where it has none, or for fewer than two epochs."""
+    titles = texts.list_loss_parts(history)
+    styles = ("train solid", "train", "train second", "train third", "train fourth", "train fifth")
+    series = [
+        ChartSeries(title, style, points)
+        for (key, title), style in zip(titles.items(), styles, strict=False)
+        if len(points := _history_points(history, key)) > 1
     ]
-    for number, score in enumerate(drawn):
-        precisions = [] if score.precision_curve is None else score.precision_curve.tolist()
-        points = [
-            (x_axis.to_pixels(x), y_axis.to_pixels(y)) for x, y in zip(RECALL_LEVELS.tolist(), precisions, strict=True)
-        ]
-        parts.append(svg.draw_polyline(points, f"curve class{number}"))
-        y = _TOP + 12 + 20 * number
-        parts.append(svg.draw_line(right + 14, y - 4, right + 38, y - 4, f"curve class{number}"))
-        parts.append(svg.draw_text(right + 44, y, score.name[:20], "tick", "start"))
-    title = _("Precision and recall of {n} classes").format(n=len(drawn))
-    return svg.make_svg(right + 200, bottom + 46, title, *parts)
+    return draw_curves(series, _("Parts of the training loss"), None, relative=False)
 
 
 def draw_map_curves(history: Sequence[HistoryRow]) -> Markup | None:
@@ -57,10 +101,23 @@ def draw_map_curves(history: Sequence[HistoryRow]) -> Markup | None:
     """
     series = [
         ChartSeries(name, style, points)
-        for key, name, style in (("val_map50", "mAP50", "train"), ("val_map50_95", "mAP50-95", "val"))
+        for key, name, style in (("val_map50", "mAP50", "val"), ("val_map50_95", "mAP50-95", "val second"))
         if len(points := _history_points(history, key)) > 1
     ]
     return draw_curves(series, _("Validation mAP"), None, relative=True)
+
+
+def draw_hit_curves(history: Sequence[HistoryRow]) -> Markup | None:
+    """Return precision and recall on the validation images by epoch; ``None`` for fewer than two epochs."""
+    series = [
+        ChartSeries(name, style, points)
+        for key, name, style in (
+            ("val_precision", _("precision"), "precision"),
+            ("val_recall", _("recall"), "recall"),
+        )
+        if len(points := _history_points(history, key)) > 1
+    ]
+    return draw_curves(series, _("Validation precision and recall"), None, relative=True)
 
 
 def _history_points(history: Sequence[HistoryRow], key: str) -> tuple[tuple[float, float], ...]:

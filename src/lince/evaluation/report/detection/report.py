@@ -12,6 +12,7 @@ from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.evaluation.diagnosis.detection.diagnosis import diagnose_detection
 from lince.evaluation.diagnosis.detection.diagnosis_input import DetectionDiagnosisInput
 from lince.evaluation.report.detection import html, markdown
+from lince.evaluation.report.facts import MatrixCell
 from lince.evaluation.report.report import Report
 from lince.findings import Finding
 
@@ -34,21 +35,23 @@ class DetectionReportImages:
     """The image groups of a report; an empty group is not shown.
 
     ``augmentation`` is a sheet of training images as the network gets them, ``augmentation_policy`` its description in
-    words.
+    words; ``cells`` are the objects and boxes behind the cells of the confusion matrix.
     """
 
     worst: tuple[DetectionReportImage, ...] = ()
     correct: tuple[DetectionReportImage, ...] = ()
     augmentation: bytes | None = None
     augmentation_policy: str = ""
+    cells: tuple[MatrixCell, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DetectionReport(Report):
     """The report of a detection run. ``train_boxes`` counts the training boxes of each class.
 
-    A record of ``history`` has ``epoch`` (from 1), ``train_loss`` and its parts, ``val_map50``, ``val_map50_95``,
-    ``rate`` and ``seconds``; what was not measured is absent, ``None`` or NaN.
+    A record of ``history`` has ``epoch`` (from 1), ``train_loss`` and its parts, ``val_loss``, ``val_precision``,
+    ``val_recall``, ``val_map50``, ``val_map50_95``, ``rate`` and ``seconds``; what was not measured is absent, ``None``
+    or NaN.
     """
 
     html_template: ClassVar[str] = "detection.html.j2"

@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from lince import postprocess
 from lince.errors import TrainingError
+from lince.evaluation.report.classification.head_charts import HeadCurves
 from lince.export import onnx_graph
 from lince.i18n import _, localise_number
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.model_card import NETWORK_FILE
 from lince.training.classification.features import ImageFeatures
+from lince.training.classification.head_curve import measure_head_curves
 from lince.training.classification.heads import logistic, mlp
 from lince.training.recipe import FrozenBackbone, RecipeContext, SaliencyFunction, TrainedClassifier
 from lince.training.run_folder import TrainingRun
@@ -49,7 +51,17 @@ def train_transfer_head(context: RecipeContext) -> TrainedClassifier:
         facts={**backbone.facts, "trainable": sum(w.size + b.size for w, b in final_head.layers)},
         notes=[*backbone.notes, *_describe_head(head, context)],
         precision=backbone.precision,
+        head=_measure_curves(context, head),
     )
+
+
+def _measure_curves(context: RecipeContext, head: ClassifierHead) -> HeadCurves:
+    """Return the curves of ``head``, which was fitted on the training images alone."""
+    features, _backbone = _require_features(context)
+    train, val = (
+        (features.embeddings[rows], context.get_labels(rows)) for rows in (context.train_rows, context.val_rows)
+    )
+    return measure_head_curves(head, train, val, context.config.seed)
 
 
 def fit_head(context: RecipeContext) -> ClassifierHead:

@@ -31,6 +31,7 @@ from lince.training.detection.network_recipe import (
     rehearse_closing,
 )
 from lince.training.detection.objective import (
+    LossMean,
     compute_validation_metrics,
     decode_outputs,
     describe_epoch,
@@ -116,16 +117,21 @@ class FeatureMapObjective:
 
     @torch.inference_mode()
     def validate(self, network: Detector, device: torch.device) -> dict[str, float]:
-        """Return ``val_map50`` and ``val_map50_95`` on the validation images, computed from the maps of view 0."""
+        """Return ``val_loss`` and the figures of ``compute_validation_metrics``, computed from the maps of view 0."""
         network.eval()
         detections: list[Detections] = []
+        losses = LossMean()
+        torch.manual_seed(0)  # for losses that choose at random; the loop seeds every step anew
         for batch in FeatureMapLoader(self.feature_maps, self.val_loader.rows, 1, VAL_BATCH_SIZE).iter_batches():
             rows = self.val_loader.rows[len(detections) : len(detections) + len(batch)]
-            outputs = network.run_head(_move_maps(batch, device), self._input_size)
+            maps = _move_maps(batch, device)
+            outputs = network.run_head(maps, self._input_size)
             detections += decode_outputs(
                 network, outputs, [self.val_loader.samples.image_sizes[row] for row in rows], self.val_loader.spec
             )
-        return compute_validation_metrics(self.val_loader, detections)
+            targets = move_targets(batch.targets, device)
+            losses.add(network.compute_head_losses(maps, self._input_size, targets, False), len(batch))
+        return {"val_loss": losses.mean, **compute_validation_metrics(self.val_loader, detections)}
 
     def describe_epoch(self, entry: dict[str, Any]) -> str:
         """Return the log line of an epoch."""
