@@ -188,6 +188,9 @@ def report_pages_series(value: float):
 
 def test_the_learning_rate_is_drawn_from_two_epochs_on():
     assert draw_rate_curve(({"epoch": 1, "rate": 0.1},)) is None
+    constant = draw_rate_curve(({"epoch": 1, "rate": 0.001}, {"epoch": 2, "rate": 0.001}))
+    ticks = [float(text) for text in re.findall(r">([\d.]+)</text>", str(constant)) if float(text) < 1]
+    assert max(ticks) <= 0.002  # not a flat line at the bottom of a wide axis
     assert "curve rate" in str(draw_rate_curve(({"epoch": 1, "rate": 0.1}, {"epoch": 2, "rate": 0.05})))
 
 

@@ -35,17 +35,17 @@ def draw_charts(statistics: DatasetStats) -> list[tuple[str, Markup]]:
         charts.append((title, draw_histogram(statistics.image_sides, title, names, _format_whole)))
     if statistics.box_sides is not None:
         title = _("Box size (fraction of the image side)")
-        names = (_("Side, of the image's"), _("Boxes"))
+        names = (_("Side (of the image's)"), _("Boxes"))
         charts.append((title, draw_histogram(statistics.box_sides, title, names, _format_share)))
     if statistics.objects_per_image is not None:
         title = _("Objects per image")
         names = (_("Objects"), _("Images"))
         charts.append((title, draw_histogram(statistics.objects_per_image, title, names, _format_whole)))
     if statistics.box_centres is not None:
-        title, names = _("Where the boxes lie"), (_("Centre, of the image's width"), _("Centre, of the image's height"))
+        title, names = _("Where the boxes lie"), (_("Centre (of the width)"), _("Centre (of the height)"))
         charts.append((title, draw_heat_map(statistics.box_centres, title, names, is_upside_down=True)))
     if statistics.box_shapes is not None:
-        title, names = _("Width and height of the boxes"), (_("Width, of the image's"), _("Height, of the image's"))
+        title, names = _("Width and height of the boxes"), (_("Width (of the image's)"), _("Height (of the image's)"))
         charts.append((title, draw_heat_map(statistics.box_shapes, title, names)))
     return charts
 
@@ -74,7 +74,7 @@ def draw_histogram(
 ) -> Markup:
     """Return the histogram as an SVG bar chart with the axis ``names``; ``format_value`` writes the values of x."""
     edges, counts = histogram.edges.tolist(), histogram.counts.tolist()
-    x_axis = svg.make_axis([edges[0], edges[-1]], _LEFT, _RIGHT, count=6)
+    x_axis = svg.make_axis([edges[0], edges[-1]], _LEFT, _RIGHT, 6, integer_ticks=format_value is _format_whole)
     y_axis = svg.make_axis([0, max(*counts, 1)], _BOTTOM, _TOP, integer_ticks=True)
     elements = [svg.draw_axes(x_axis, y_axis, names, (format_value, _format_whole))]
     for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):

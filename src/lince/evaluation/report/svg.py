@@ -113,7 +113,7 @@ def make_axis(
     """
     low, high = min(values), max(values)
     if high - low < 1e-9 * max(abs(high), 1e-6):
-        margin = 0.5 if integer_ticks else 0.05
+        margin = 0.5 if integer_ticks else 0.05 if high == 0 or abs(high) >= 0.05 else abs(high) / 2
         ceiling = 1.0 if not integer_ticks and high <= 1 else high + margin
         low, high = max(low - margin, 0.0 if low >= 0 else low - margin), min(high + margin, ceiling)
     step = _round_step((high - low) / count)
