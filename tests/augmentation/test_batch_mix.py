@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lince.augmentation import Policy, cutmix, mixup
+from lince.augmentation import Policy, augment, cutmix, mixup
+from lince.augmentation.policy import describe_sampled
 from lince.augmentation.preview import render_preview_sheet
 from lince.preprocess import PreprocessSpec
 
@@ -106,3 +107,20 @@ def test_a_sheet_needs_an_image_and_a_copy():
         render_preview_sheet([], Policy(), 0, 2, PreprocessSpec(8, 8))
     with pytest.raises(ValueError, match="at least one image"):
         render_preview_sheet([np.zeros((8, 8, 3), np.uint8)], Policy(), 0, 0, PreprocessSpec(8, 8))
+
+
+def test_what_is_named_below_a_copy_is_what_was_applied():
+    policy = Policy.parse("rotation 20, flip_x 0.5, blur 2 p 0.5")
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    seen = set()
+    for seed in range(12):
+        augmented = augment(image, policy, np.random.default_rng(seed), PreprocessSpec(40, 40))
+        texts = describe_sampled(augmented.sampled)
+        angle = float(texts[0].removeprefix("rotation "))
+        is_mirrored = np.linalg.det(augmented.matrix) < 0
+        assert is_mirrored == ("flip_x" in texts)
+        # The matrix turns the image anticlockwise by the angle; a mirror image is turned before it is mirrored.
+        measured = np.degrees(np.arctan2(augmented.matrix[0, 1], abs(augmented.matrix[0, 0])))
+        assert abs(abs(measured) - abs(angle)) < 0.6
+        seen |= {text.split()[0] for text in texts}
+    assert seen == {"rotation", "flip_x", "blur"}

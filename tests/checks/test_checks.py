@@ -604,3 +604,19 @@ def test_many_rare_classes_are_no_endless_line(tmp_path: Path) -> None:
     assert (rare.count, len(rare.examples)) == (75, 75)
     assert "67 more" in rare.text
     assert len(rare.text) < 500
+
+
+def test_where_boxes_lie_and_how_wide_and_tall_they_are_agrees_with_a_plain_count(awkward):
+    rows = [[(0, (10, 10, 60, 60)), (1, (10, 10, 60, 60))], [(0, (50, 50, 120, 90))], [], [(1, (1, 1, 3, 3))]]
+    data = boxed(awkward, rows)
+    statistics = run_checks(data).statistics
+    assert statistics.box_centres is not None
+    assert statistics.box_shapes is not None
+    centres, shapes = np.zeros((20, 20), int), np.zeros((20, 20), int)
+    for image, boxes in enumerate(rows):
+        height, width = data.images.read_size(image)
+        for _class_id, (left, top, right, bottom) in boxes:
+            centres[min(19, int((top + bottom) / 2 / height * 20)), min(19, int((left + right) / 2 / width * 20))] += 1
+            shapes[min(19, int((1 - (bottom - top) / height) * 20)), min(19, int((right - left) / width * 20))] += 1
+    assert statistics.box_centres.counts.tolist() == centres.tolist()
+    assert statistics.box_shapes.counts.tolist() == shapes.tolist()

@@ -175,6 +175,15 @@ def test_a_run_explains_itself_and_is_evaluated_and_asked_as_it_was_trained(fini
     assert "caja" in (finished.folder / "report.md").read_text("utf-8")
 
 
+def test_every_epoch_has_a_loss_precision_and_recall_on_validation(finished):
+    rows = figures(Path(str(finished)))
+    assert rows
+    for row in rows:
+        assert float(row["val_loss"]) > 0
+        assert 0 <= float(row["val_recall"]) <= 1
+        assert not 1 < float(row["val_precision"])  # undefined where nothing is found yet
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_small_detector_overfits_eight_photos(photos, tmp_path):
