@@ -26,6 +26,7 @@ class RegistryRow(NamedTuple):
 
 # In the order in which help pages and error messages list them.
 _ROWS = (
+    RegistryRow("project", "project", writable=False),
     RegistryRow("folders", "class_folders", has_boxes=False),
     RegistryRow("names", "file_names", writable=False, has_boxes=False),
     RegistryRow("csv", "csv_classes.reader", has_boxes=False),

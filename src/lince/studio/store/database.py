@@ -1,0 +1,141 @@
+"""Opens the database of a project: SQLite in one file, or PostgreSQL for a team, with its schema brought up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from lince.errors import DataError, UsageError
+from lince.fileio import quote_path
+from lince.formats.project import APPLICATION_ID, is_project_file
+from lince.i18n import _
+from lince.studio.store import schema
+
+_BUSY_MILLISECONDS = 10_000
+_WRITES = "lince_writes"  # an execution option of connections that are about to write
+_VERSION_TABLE = sa.table("alembic_version", sa.column("version_num"))
+
+
+class ProjectBrokenError(DataError):
+    """A project file that is damaged, of another program, or written by a newer lince."""
+
+
+def open_sqlite(path: Path) -> sa.Engine:
+    """Return an engine for the SQLite file ``path``, which is made when it is not there.
+
+    Transactions begin when told to (``begin_write``), are written to disk before they are answered
+    (``synchronous=FULL``), and do not stop those who read (write-ahead log). Raise ``ProjectBrokenError`` when the file
+    is not a project of lince.
+    """
+    check_file(path)
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_MILLISECONDS / 1000})
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def open_postgresql(address: str) -> sa.Engine:
+    """Return an engine for ``address``, such as ``postgresql://user@host/database``. Raise ``UsageError``."""
+    try:
+        url = sa.make_url(address)
+    except sa.exc.ArgumentError as error:
+        raise UsageError(
+            _("{address} is no address of a database.").format(address=address),
+            _("Expected an address such as {example}.").format(example="postgresql://ana@localhost/fotos"),
+        ) from error
+    if url.get_backend_name() != "postgresql":
+        raise UsageError(
+            _("{kind} is not supported.").format(kind=url.get_backend_name()),
+            _("Expected an address such as {example}.").format(example="postgresql://ana@localhost/fotos"),
+        )
+    return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+
+
+def check_file(path: Path) -> None:
+    """Raise ``ProjectBrokenError`` when ``path`` exists and is not an SQLite file that lince may write."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb") as stream:
+        header = stream.read(72)
+    if not is_project_file(header):
+        raise ProjectBrokenError(
+            _("{path} is not a project of lince.").format(path=path),
+            _("Expected a file that lince studio has made."),
+            _("Move the file away, or start in another folder: {command}").format(
+                command=f"lince studio {quote_path(path.parent.parent / 'labels')}"
+            ),
+        )
+
+
+@contextmanager
+def begin_write(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Yield a connection in a transaction that may write, and commit it; on an error everything is rolled back.
+
+    There is one such transaction at a time, also where several servers share a PostgreSQL database.
+    """
+    with engine.execution_options(**{_WRITES: True}).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(APPLICATION_ID)))
+        yield connection
+
+
+def create_or_upgrade(engine: sa.Engine, path: Path | None = None) -> None:
+    """Make the tables where there are none, or bring those of an older lince up to date.
+
+    ``path`` is the SQLite file, of which a copy is kept in ``backups`` before its schema changes. Raise
+    ``ProjectBrokenError`` when a newer lince has written it; nothing is changed then.
+    """
+    revision = read_revision(engine)
+    if revision is None:
+        _create(engine)
+    elif revision != schema.REVISION:
+        from lince.studio.store import migration  # noqa: PLC0415  # Alembic takes a second to import
+
+        migration.upgrade(engine, revision, path)
+
+
+def read_revision(engine: sa.Engine) -> str | None:
+    """Return the revision of the schema, ``None`` for a database without tables of lince.
+
+    Raise ``ProjectBrokenError`` when the file is damaged.
+    """
+    try:
+        if not sa.inspect(engine).has_table(_VERSION_TABLE.name):
+            return None
+        with engine.connect() as connection:
+            return str(connection.execute(sa.select(_VERSION_TABLE.c.version_num)).scalar_one())
+    except DBAPIError as error:
+        raise ProjectBrokenError(
+            _("The project cannot be read: {reason}.").format(reason=error.orig),
+            _("Expected a whole file of lince studio."),
+            _("Copies of it are in its folder backups: put the newest one in its place."),
+        ) from error
+
+
+def _create(engine: sa.Engine) -> None:
+    with begin_write(engine) as connection:
+        schema.metadata.create_all(connection)
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        connection.execute(sa.insert(_VERSION_TABLE).values(version_num=schema.REVISION))
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # The lock is taken at once: a reader that begins to write later would be refused without waiting.
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry | Any) -> None:
+    # Without it, Python's sqlite3 begins transactions by itself, and not before every statement.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MILLISECONDS}"):
+        connection.execute(f"PRAGMA {pragma}").close()

@@ -1,0 +1,211 @@
+"""What the journal of edits allows: undo and redo without end, the history of a photo, any earlier state, a replay.
+
+Nothing is taken out of the journal. An undo is an act that swaps the states before and after of another one; a redo is
+the undo of an undo; going back to a moment is one act as well, which can itself be undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from lince.studio.store.edits import SAVED, Act, Author, ConflictError, Edit, Outcome, change, require_living_classes
+from lince.studio.store.schema import classes, comments, events, photos, shapes
+from lince.studio.store.states import (
+    NEW_PHOTO,
+    State,
+    Target,
+    follow_merges,
+    format_state,
+    parse_text,
+    read_state,
+)
+
+States = dict[Target, str]
+
+
+class _PastAct(NamedTuple):
+    key: str
+    undoes: str | None
+
+
+class _Move(NamedTuple):
+    target: Target
+    now: State | None
+    wanted: State | None
+
+
+class Stacks(NamedTuple):
+    """The acts that a person can undo and redo in one scope, oldest first."""
+
+    undo: list[str]
+    redo: list[str]
+
+
+def find_stacks(connection: sa.Connection, who: str, photo_id: int | None) -> Stacks:
+    """Return what ``who`` can undo and redo on a photo, or, with ``None``, of the acts on the project.
+
+    A new act empties what can be redone, as in other programs; it stays in the journal.
+    """
+    undo: list[str] = []
+    redo: list[str] = []
+    for act in _list_acts(connection, who, photo_id):
+        if act.undoes is None:
+            undo.append(act.key)
+            redo.clear()
+        elif undo and act.undoes == undo[-1]:
+            undo.pop()
+            redo.append(act.key)
+        elif redo and act.undoes == redo[-1]:
+            redo.pop()
+            undo.append(act.key)
+    return Stacks(undo, redo)
+
+
+def undo(connection: sa.Connection, key: str, author: Author, photo_id: int | None) -> list[Outcome]:
+    """Take back the last act of ``author`` on a photo, or on the project; return what it changed, nothing for none.
+
+    ``key`` is that of the new act, made by the page: sent again, it returns the same. Raise ``ConflictError`` when
+    somebody else changed the same target since.
+    """
+    stack = find_stacks(connection, author.who, photo_id).undo
+    return _reverse(connection, stack, Act(key, author, photo_id is None, "undo"))
+
+
+def redo(connection: sa.Connection, key: str, author: Author, photo_id: int | None) -> list[Outcome]:
+    """Make the act again that was undone last; the rest is as for ``undo``."""
+    stack = find_stacks(connection, author.who, photo_id).redo
+    return _reverse(connection, stack, Act(key, author, photo_id is None, "redo"))
+
+
+def restore(connection: sa.Connection, key: str, author: Author, photo_id: int | None, seq: int) -> list[Outcome]:
+    """Bring a photo, or the whole project, back to what it was after event ``seq``, as one new act.
+
+    Classes that were made since are no longer alive, since an id stays for ever.
+    """
+    done = _find_done(connection, key)
+    if done:
+        return done
+    act = Act(key, author, photo_id is None, "restore")
+    condition = events.c.seq > seq
+    if photo_id is not None:
+        condition &= events.c.photo_id == photo_id
+    rows = connection.execute(sa.select(events).where(condition).order_by(events.c.seq)).all()
+    first_rows = {Target(row.target, row.target_id): row for row in reversed(rows)}
+    moves = []
+    for target, row in sorted(first_rows.items(), key=lambda item: item[1].seq):
+        now = read_state(connection, target)
+        moves.append(_Move(target, now, _absent_or(row, now)))
+    return _make_moves(connection, moves, act)
+
+
+def list_history(connection: sa.Connection, photo_id: int, count: int = 1000) -> Sequence[sa.Row[Any]]:
+    """Return the newest ``count`` events of a photo, newest first."""
+    query = sa.select(events).where(events.c.photo_id == photo_id)
+    return connection.execute(query.order_by(events.c.seq.desc()).limit(count)).all()
+
+
+def list_events(connection: sa.Connection, after: int, count: int = 1000) -> Sequence[sa.Row[Any]]:
+    """Return the events with a number above ``after``, oldest first, at most ``count``."""
+    return connection.execute(sa.select(events).where(events.c.seq > after).order_by(events.c.seq).limit(count)).all()
+
+
+def replay(connection: sa.Connection, until: int | None = None) -> States:
+    """Return the canonical text of the state of every target that exists after event ``until`` (the last, if none)."""
+    states: States = {}
+    query = sa.select(events.c.target, events.c.target_id, events.c.after).order_by(events.c.seq)
+    if until is not None:
+        query = query.where(events.c.seq <= until)
+    for kind, target_id, after in connection.execute(query):
+        if after is None:
+            states.pop(Target(kind, target_id), None)
+        else:
+            states[Target(kind, target_id)] = after
+    return states
+
+
+def read_all(connection: sa.Connection) -> States:
+    """Return the canonical text of the present state of every target, as ``replay`` gives it.
+
+    Photos that nobody has touched are left out.
+    """
+    states: States = {}
+    for kind, table in (("photo", photos), ("class", classes), ("shape", shapes), ("comment", comments)):
+        for target_id in connection.execute(sa.select(table.c.id)).scalars():
+            target = Target(kind, str(target_id))
+            text = format_state(read_state(connection, target))
+            if text is not None and not (kind == "photo" and text == format_state(NEW_PHOTO)):
+                states[target] = text
+    return states
+
+
+def without_new_photos(states: States) -> States:
+    """Return ``states`` without the photos that are as they came."""
+    new = format_state(NEW_PHOTO)
+    return {target: text for target, text in states.items() if not (target.kind == "photo" and text == new)}
+
+
+def _list_acts(connection: sa.Connection, who: str, photo_id: int | None) -> Iterable[_PastAct]:
+    condition = (events.c.who == who) & (events.c.wide == (photo_id is None))
+    if photo_id is not None:
+        condition &= events.c.photo_id == photo_id
+    first = sa.func.min(events.c.seq)
+    query = sa.select(events.c.act, sa.func.min(events.c.undoes)).where(condition).group_by(events.c.act)
+    return [_PastAct(*row) for row in connection.execute(query.order_by(first))]
+
+
+def _reverse(connection: sa.Connection, stack: list[str], act: Act) -> list[Outcome]:
+    """Take back the act on top of ``stack``."""
+    done = _find_done(connection, act.key)
+    if done or not stack:
+        return done
+    act = Act(act.key, act.author, act.is_wide, act.kind, stack[-1])
+    query = sa.select(events).where(events.c.act == stack[-1]).order_by(events.c.seq.desc())
+    rows = connection.execute(query).all()
+    newest = {Target(row.target, row.target_id): row for row in reversed(rows)}
+    moves = []
+    for target, row in {Target(row.target, row.target_id): row for row in rows}.items():
+        now = read_state(connection, target)
+        if format_state(now) != newest[target].after:
+            last = connection.execute(_last_event(target)).one()
+            raise ConflictError(Outcome(row.key, "stale", last.seq, last.version, now, target.id, last.who))
+        moves.append(_Move(target, now, _absent_or(row, now)))
+    return _make_moves(connection, moves, act)
+
+
+def _make_moves(connection: sa.Connection, moves: Sequence[_Move], act: Act) -> list[Outcome]:
+    """Change all targets that are not in the wanted state yet, as one act.
+
+    Classes come first, and until all have their state, none of them is alive, since two may exchange their names.
+    """
+    wanted = [move for move in moves if format_state(move.now) != format_state(move.wanted)]
+    ids = [int(move.target.id) for move in wanted if move.target.kind == "class"]
+    connection.execute(sa.update(classes).where(classes.c.id.in_(ids)).values(alive=False))
+    outcomes = []
+    for place, move in enumerate(sorted(wanted, key=lambda move: move.target.kind != "class")):
+        state = follow_merges(connection, move.wanted)
+        key = act.key if place == 0 else f"{act.key}:{place}"
+        outcomes.append(change(connection, Edit(key, move.target, move.now, state), act))
+    require_living_classes(connection, [move.target for move in wanted])
+    return outcomes
+
+
+def _absent_or(row: sa.Row[Any], now: State | None) -> State | None:
+    """Return the state before an event; a class that did not exist then is one that is not alive."""
+    before = parse_text(row.before)
+    return {**now, "alive": False} if before is None and row.target == "class" and now is not None else before
+
+
+def _find_done(connection: sa.Connection, key: str) -> list[Outcome]:
+    """Return the outcomes of the act ``key`` that is in the journal already."""
+    rows = connection.execute(sa.select(events).where(events.c.act == key).order_by(events.c.seq)).all()
+    return [
+        Outcome(row.key, SAVED, row.seq, row.version, parse_text(row.after), row.target_id, row.who) for row in rows
+    ]
+
+
+def _last_event(target: Target) -> sa.Select[Any]:
+    query = sa.select(events).where(events.c.target == target.kind, events.c.target_id == target.id)
+    return query.order_by(events.c.seq.desc()).limit(1)

@@ -1,0 +1,40 @@
+"""Brings the tables of an older project up to date, by Alembic; a copy of the file is kept first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from lince.i18n import _
+from lince.studio.store import backup
+from lince.studio.store.database import ProjectBrokenError, begin_write
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def upgrade(engine: sa.Engine, revision: str | None, path: Path | None) -> None:
+    """Run the migrations from ``revision`` (``None`` for no tables at all) to the newest, in one transaction.
+
+    A copy of ``path``, if given, is kept in its folder ``backups``. Raise ``ProjectBrokenError`` when the revision is
+    not known, because a newer lince has written it.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise ProjectBrokenError(
+            _("The project was written by a newer lince."),
+            _("Expected one of the layouts {known}, found {found}.").format(
+                known=", ".join(sorted(known)), found=revision
+            ),
+            _("Install that version of lince to open it; nothing was changed."),
+        )
+    if path is not None:
+        backup.copy_database(path, path.parent / backup.FOLDER)
+    with begin_write(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

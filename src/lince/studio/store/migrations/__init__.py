@@ -1,0 +1,1 @@
+"""The migrations of a project's tables, for Alembic."""
