@@ -182,5 +182,5 @@ def test_an_added_language_is_used(tree: Path) -> None:
     missing = run(tree, "python", "scripts/messages.py", "check")
     assert missing.returncode == 1
     assert "fr: not translated" in missing.stdout
-    asked = "from lince.serving.middleware import negotiate_language\nprint(negotiate_language(b'', 'fr-CA, en;q=0.1'))"
+    asked = "from lince.web.access import negotiate_language\nprint(negotiate_language(b'', 'fr-CA, en;q=0.1'))"
     assert run(tree, "python", "-c", asked).stdout == "fr\n"

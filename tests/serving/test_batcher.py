@@ -14,10 +14,10 @@ import pytest
 
 from lince.inference.image_loading import PreparedImage
 from lince.serving.batcher import BatchPlan, ModelReplacedError, RequestBatcher
-from lince.serving.http_errors import ApiError, client_error
 from lince.serving.model_registry import make_batch_plan
 from lince.serving.request_images import UploadedImage
 from lince.serving.settings import BatchingSettings
+from lince.web.http_errors import ApiError, client_error
 
 SEEN = PreparedImage(np.zeros((1, 1, 3), np.uint8), (1, 1))
 

@@ -14,7 +14,7 @@ from lince import images
 from lince.annotations import Classes
 from lince.serving import correction_store
 from lince.serving.correction_store import CorrectedBoxes, CorrectionStore
-from lince.serving.http_errors import ApiError
+from lince.web.http_errors import ApiError
 
 CLASSES = Classes(tiny_classifier.NAMES)
 

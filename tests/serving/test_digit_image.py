@@ -19,7 +19,7 @@ import lince
 from lince.inference.classification.predictor import ClassificationPredictor
 from lince.model_card import DrawingSpec, ModelCard
 from lince.serving import digit_image
-from lince.serving.http_errors import ApiError
+from lince.web.http_errors import ApiError
 
 SHARE = st.floats(0, 1, width=16)
 BUILT_IN = DrawingSpec(  # as the built-in digits: both sides fitted, straightened, an equal amount of ink

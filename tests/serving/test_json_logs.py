@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("python_multipart")
 from lince.i18n import use_language
 from lince.serving import json_logs, request_body
-from lince.serving.http_errors import ApiError
 from lince.serving.settings import RequestLimits
+from lince.web.http_errors import ApiError
 
 LIBRARIES = ("asyncio", "concurrent.futures", "uvicorn.error", "python_multipart.multipart")
 BROKEN = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nx\r\n--b--\r\nmore after the end'

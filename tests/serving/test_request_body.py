@@ -6,8 +6,8 @@ import pytest
 
 from lince.i18n import use_language
 from lince.serving import request_body
-from lince.serving.http_errors import ApiError
 from lince.serving.settings import RequestLimits
+from lince.web.http_errors import ApiError
 
 LONGEST = 20
 

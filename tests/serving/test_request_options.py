@@ -7,9 +7,9 @@ from dataclasses import fields
 import pytest
 
 from lince.serving import openapi
-from lince.serving.http_errors import ApiError
 from lince.serving.request_options import OPTIONS, PredictOptions, merge_options
 from lince.serving.schemas import PredictRequestBody
+from lince.web.http_errors import ApiError
 
 
 def test_every_option_is_a_field_of_the_record_and_of_the_body() -> None:

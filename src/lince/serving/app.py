@@ -14,8 +14,6 @@ from starlette.responses import Response
 from lince.i18n import _
 from lince.serving import openapi, state
 from lince.serving.hot_reload import ModelReloader
-from lince.serving.http_errors import ApiError, client_error
-from lince.serving.json_response import json_response
 from lince.serving.middleware import SecurityMiddleware
 from lince.serving.model_registry import ModelRegistry
 from lince.serving.routes import (
@@ -27,6 +25,8 @@ from lince.serving.routes import (
 from lince.serving.settings import ServerSettings
 from lince.serving.state import MemoryBudget, ServerState
 from lince.version import __version__
+from lince.web.http_errors import ApiError, client_error
+from lince.web.json_response import json_response
 
 
 def create_app(models: ModelRegistry, settings: ServerSettings) -> FastAPI:

@@ -21,8 +21,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from lince.inference.image_loading import PreparedImage
-from lince.serving.http_errors import ApiError, server_busy_error
 from lince.serving.request_images import UploadedImage
+from lince.web.http_errors import ApiError, server_busy_error
 
 LATENCY_MARGIN = 0.75  # fraction of the latency bound that an estimated wait may fill
 _DEADLINE_RATIO = 0.9  # fraction of the bound after which a prediction is too late, to leave time for the way back

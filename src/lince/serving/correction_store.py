@@ -28,8 +28,8 @@ from lince.formats.yolo import reader as yolo_reader
 from lince.formats.yolo import writer as yolo_writer
 from lince.i18n import _
 from lince.serving import request_images
-from lince.serving.http_errors import ApiError, client_error
 from lince.splits import UNASSIGNED
+from lince.web.http_errors import ApiError, client_error
 
 MAX_FILES, MAX_BYTES = 20_000, 4 << 30  # of one folder
 _SUFFIXES = {"jpeg": ".jpg", "tiff": ".tif"}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lince.i18n import _
 from lince.model_card import DrawingSpec
-from lince.serving.http_errors import ApiError, client_error
+from lince.web.http_errors import ApiError, client_error
 
 PEN_WIDTH = 2.6  # pixels of 28: measured on the strokes of MNIST's training digits
 MNIST = DrawingSpec(

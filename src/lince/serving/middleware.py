@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import time
-from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lince.i18n import LANGUAGES, _, use_language
+from lince.i18n import _, use_language
 from lince.serving import json_logs, state
-from lince.serving.http_errors import ApiError, client_error, server_busy_error, server_stopping_error
 from lince.serving.settings import ServerSettings
 from lince.serving.state import RequestContext, ServerState
+from lince.web.access import (
+    SECURITY_HEADERS,
+    is_allowed_host,
+    is_allowed_origin,
+    negotiate_language,
+    wrong_host_error,
+    wrong_origin_error,
+)
+from lince.web.http_errors import ApiError, server_busy_error, server_stopping_error
 
 # Served without a token: health checks, since load balancers have none, and pages, which reveal nothing of the models.
 PUBLIC_PATHS = ("/", "/healthz", "/readyz", "/docs")
 PUBLIC_PREFIXES = ("/page/", "/docs/")
 PATHS_WHILE_STOPPING = ("/healthz", "/readyz", "/metrics")
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LOGGED_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-}
-_MAX_ACCEPT_LANGUAGE = 200  # characters of the header that are read
 
 
 class SecurityMiddleware:
@@ -80,8 +75,8 @@ class SecurityMiddleware:
         try:
             _check_host(settings, headers)
             origin = headers.get("origin", "")
-            if origin:
-                _check_origin(settings, method, headers)
+            if origin and not is_allowed_origin(method, headers, settings.allowed_origins):
+                raise wrong_origin_error()
             if method == "OPTIONS" and origin in settings.allowed_origins:
                 return _preflight_response()
             if path not in PUBLIC_PATHS and not path.startswith(PUBLIC_PREFIXES):
@@ -107,7 +102,7 @@ class SecurityMiddleware:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
                 headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY_HEADERS.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
                 headers["X-Request-Id"] = context.request_id
@@ -138,35 +133,6 @@ class SecurityMiddleware:
         )
 
 
-def negotiate_language(query: bytes, accepted: str) -> str | None:
-    """Return the language for a response: ``lang=`` of the query string, else the best of ``Accept-Language``.
-
-    ``None`` where neither names one of ``LANGUAGES``. Regions are ignored; ties go to the first.
-
-    >>> negotiate_language(b"", "fr;q=0.9, pt-BR;q=0.8, en;q=0.1")
-    'pt'
-    """
-    requested = parse_qs(query.decode("latin-1")).get("lang", [""])[0][:2] if b"lang=" in query else ""
-    if requested in LANGUAGES:
-        return requested
-    best_weight, best_language = 0.0, None
-    for item in accepted[:_MAX_ACCEPT_LANGUAGE].split(","):
-        code, _semicolon, parameters = item.strip().partition(";")
-        weight = _parse_weight(parameters)
-        if code[:2].lower() in LANGUAGES and code[2:3] in ("", "-") and weight > best_weight:
-            best_weight, best_language = weight, code[:2].lower()
-    return best_language
-
-
-def _parse_weight(text: str) -> float:
-    """Return the quality value in ``q=0.8``: 1 where there is none, 0 where it is not a number."""
-    name, _equals, value = text.strip().partition("=")
-    if name.strip() != "q":
-        return 1.0
-    digits = value.strip()
-    return float(digits) if digits.isascii() and digits.replace(".", "", 1).isdecimal() else 0.0
-
-
 def _resolve_path(scope: Scope, prefix: str) -> str:
     """Return the path below a proxy's ``prefix`` and set path and root path of ``scope`` accordingly.
 
@@ -183,53 +149,12 @@ def _resolve_path(scope: Scope, prefix: str) -> str:
 def _check_host(settings: ServerSettings, headers: Headers) -> None:
     """Raise ``ApiError`` (421) for an unknown ``Host``, against DNS rebinding.
 
-    Otherwise a page of another site could point its own name at this machine and read what the server answers. A server
-    that is open to other machines, which needs a token, checks only where hosts are listed.
+    A server that is open to other machines, which needs a token, checks only where hosts are listed.
     """
     if not settings.is_local and not settings.allowed_hosts:
         return
-    host = _without_port(headers.get("host", ""))
-    if host in (settings.host, *settings.allowed_hosts) or (settings.is_local and _is_loopback(host)):
-        return
-    message = _("Unknown host name. The server administrator can allow it with --allow-host.")
-    raise client_error("wrong-host", message, 421)
-
-
-def _without_port(host: str) -> str:
-    """Return the name or address in a ``Host`` header, in lower case; an IPv6 address without its brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower().removesuffix(".")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _check_origin(settings: ServerSettings, method: str, headers: Headers) -> None:
-    """Raise ``ApiError`` (403) when a page of another site sends an unsafe request (CSRF).
-
-    Behind a proxy, ``Host`` can differ from the site that the page came from. So ``Sec-Fetch-Site: same-origin`` is
-    accepted too: browsers set it and pages cannot (Fetch Metadata Request Headers, W3C).
-    """
-    origin = headers.get("origin", "")
-    is_own_page = origin.partition("://")[2].lower() == headers.get("host", "?").lower()
-    if (
-        method in _SAFE_METHODS
-        or origin in settings.allowed_origins
-        or is_own_page
-        or headers.get("sec-fetch-site") == "same-origin"
-    ):
-        return
-    message = _(
-        "Requests from other origins are not allowed. The server administrator can allow one with --allow-origin."
-    )
-    raise client_error("wrong-origin", message, 403)
+    if not is_allowed_host(headers, (settings.host, *settings.allowed_hosts), settings.is_local):
+        raise wrong_host_error()
 
 
 def _check_token(settings: ServerSettings, headers: Headers) -> None:

@@ -28,12 +28,12 @@ from lince.inference.image_loading import PreparedImage
 from lince.inference.predictor import Predictor
 from lince.serving import request_images
 from lince.serving.batcher import BatchPlan, RequestBatcher
-from lince.serving.http_errors import client_error
 from lince.serving.prometheus import ServerMetrics
 from lince.serving.request_images import UploadedImage
 from lince.serving.request_options import PredictOptions
 from lince.serving.settings import BatchingSettings, RequestLimits, ServerSettings
 from lince.tasks import get_task
+from lince.web.http_errors import client_error
 
 _BATCH_SIZES = (1, 2, 4, 8, 16)
 _WORTHWHILE_RATIO = 0.95  # a larger batch must need less than this fraction of the seconds per image

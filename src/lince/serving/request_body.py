@@ -14,11 +14,11 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from lince.i18n import _
 from lince.serving import request_images
-from lince.serving.http_errors import ApiError, client_error
 from lince.serving.request_images import UploadedImage, clean_file_name
 from lince.serving.request_options import OPTIONS, ambiguous_option_error
 from lince.serving.schemas import PredictRequestBody
 from lince.serving.settings import RequestLimits
+from lince.web.http_errors import ApiError, client_error
 
 _IMAGE_FIELDS = ("image", "images", "file", "files")
 _JSON_FIELDS = ("images", "data", "name", *OPTIONS)

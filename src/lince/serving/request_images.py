@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from lince import images
 from lince.errors import ImageError
 from lince.i18n import _
-from lince.serving.http_errors import ApiError, client_error
 from lince.serving.settings import RequestLimits
+from lince.web.http_errors import ApiError, client_error
 
 _MAX_NAME_LENGTH = 120
 _MAX_QUOTED_LENGTH = 40  # characters of a client's text in an error message

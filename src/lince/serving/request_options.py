@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lince.i18n import _
-from lince.serving.http_errors import ApiError, client_error
 from lince.serving.request_images import shorten_text
+from lince.web.http_errors import ApiError, client_error
 
 _MAX_TOP = 999_999
 _MAX_NUMBER_LENGTH = 40  # characters of a number that is parsed

@@ -9,15 +9,15 @@ from starlette.requests import Request
 
 from lince.i18n import _
 from lince.serving import request_body, request_options, state
-from lince.serving.http_errors import (
+from lince.serving.request_images import UploadedImage
+from lince.serving.request_options import PredictOptions
+from lince.serving.settings import RequestLimits
+from lince.web.http_errors import (
     client_disconnected_error,
     client_error,
     request_timeout_error,
     request_too_large_error,
 )
-from lince.serving.request_images import UploadedImage
-from lince.serving.request_options import PredictOptions
-from lince.serving.settings import RequestLimits
 
 _LARGE_BODY_BYTES = 1 << 20  # a larger body is parsed in a thread, so that it does not block the event loop
 _MAX_QUERY_BYTES = 4096

@@ -13,12 +13,11 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from lince.errors import UsageError
-from lince.i18n import _
 from lince.serving import json_logs
 from lince.serving.http_protocol import BoundedProtocol
 from lince.serving.settings import ServerSettings
 from lince.serving.state import ServerState
+from lince.web.listener import format_url, open_listener
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 1024
@@ -82,41 +81,13 @@ class _GracefulServer(uvicorn.Server):
         )
 
 
-def open_listener(settings: ServerSettings) -> socket.socket:
-    """Return a socket bound to host and port of ``settings`` (port 0: any free one), not yet listening.
-
-    Raises ``UsageError`` when the host is unknown or the port is taken.
-    """
-    try:
-        family, kind, protocol, _name, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        raise UsageError(
-            _("The server cannot listen at {host}, port {port}: {error}.").format(
-                host=settings.host, port=settings.port, error=error.strerror or error
-            ),
-            remedy=_("Choose another port: --port 0 takes any that is free."),
-        ) from error
-    return listener
-
-
-def format_url(listener: socket.socket, prefix: str = "") -> str:
-    """Return the ``http://`` URL of a bound socket, with the port it really has, followed by ``prefix``."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}{prefix}" if ":" in host else f"http://{host}:{port}{prefix}"
-
-
 def run(app: FastAPI, settings: ServerSettings, on_started: Callable[[str], None]) -> None:
     """Serve ``app`` until a signal ends the process; ``on_started`` is called once with the URL.
 
     Logs JSON lines to stderr. Raises ``UsageError`` when the port cannot be opened.
     """
     json_logs.configure_logging()
-    with open_listener(settings) as listener:
+    with open_listener(settings.host, settings.port) as listener:
         config = uvicorn.Config(
             app,
             http=BoundedProtocol,

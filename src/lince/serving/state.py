@@ -10,10 +10,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import Scope
 
-from lince.serving.http_errors import server_busy_error
 from lince.serving.model_registry import ModelRegistry
 from lince.serving.prometheus import ServerMetrics
 from lince.serving.settings import ServerSettings
+from lince.web.http_errors import server_busy_error
 
 _CONTEXT_KEY = "lince.exchange"  # in the ASGI scope
 

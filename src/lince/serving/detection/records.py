@@ -19,7 +19,7 @@ from lince.model_card import ModelCard
 from lince.serving.api_schema import ApiSchema
 from lince.serving.correction_store import CorrectedBoxes, CorrectionStore, require_known_class
 from lince.serving.digit_image import are_numbers
-from lince.serving.http_errors import ApiError, client_error
+from lince.web.http_errors import ApiError, client_error
 
 PREDICT_OPTIONS = ("threshold",)  # the options of a prediction request that the task understands
 # The fields of a correction, besides image and model, with their JSON schemas:

@@ -17,11 +17,11 @@ from starlette.responses import Response
 from lince.i18n import _
 from lince.serving import json_logs, openapi, request_body, request_images, request_reader, state
 from lince.serving.correction_store import CorrectionStore
-from lince.serving.http_errors import ApiError, client_error
-from lince.serving.json_response import json_response
 from lince.serving.model_registry import ModelRegistry, ServedModel
 from lince.serving.request_body import RequestBody
 from lince.tasks import list_tasks
+from lince.web.http_errors import ApiError, client_error
+from lince.web.json_response import json_response
 
 router = APIRouter()
 _MAX_FIELD_BYTES = 200_000  # enough for the boxes of ``MAX_OBJECTS`` objects

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lince.serving import schemas, state
-from lince.serving.json_response import json_response
 from lince.serving.openapi import error_responses
+from lince.web.json_response import json_response
 
 router = APIRouter()
 _METRICS_RESPONSE: dict[str, Any] = {

@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from lince.serving import openapi, request_reader, state
 from lince.serving.batcher import ModelReplacedError, Outcome, find_unexpected_error
-from lince.serving.http_errors import ApiError, client_disconnected_error
-from lince.serving.json_response import json_response
 from lince.serving.model_registry import ModelRegistry, ServedModel
 from lince.serving.request_reader import PredictRequest
+from lince.web.http_errors import ApiError, client_disconnected_error
+from lince.web.json_response import json_response
 
 router = APIRouter()
 

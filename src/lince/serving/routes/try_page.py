@@ -22,8 +22,8 @@ from lince.fileio import compute_digest
 from lince.i18n import LANGUAGES, _, get_language
 from lince.model_card import DrawingSpec
 from lince.serving import digit_image, openapi, request_reader, state
-from lince.serving.http_errors import client_error
 from lince.serving.model_registry import ModelRegistry
+from lince.web.http_errors import client_error
 
 router = APIRouter()
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

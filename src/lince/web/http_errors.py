@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from lince.i18n import _
-from lince.serving.json_response import json_response
+from lince.web.json_response import json_response
 
 STOPPING_RETRY_SECONDS = 1
 _LINGER_SECONDS = 2.0

@@ -1,0 +1,1 @@
+"""What the server of models and the studio share: errors as JSON, and which requests may be answered."""
