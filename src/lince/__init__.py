@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lince.api.show import show
     from lince.api.similar import similar
     from lince.api.split import split
+    from lince.api.studio import studio
     from lince.api.train import resume, train
     from lince.config import TrainConfig
     from lince.datasets import open_dataset as open  # noqa: A004
@@ -65,6 +66,7 @@ _LAZY_IMPORTS = {
     "show": "lince.api.show:show",
     "similar": "lince.api.similar:similar",
     "split": "lince.api.split:split",
+    "studio": "lince.api.studio:studio",
     "summary": "lince.api.models:summary",
     "time_model": "lince.api.benchmark:time_model",
     "to_pandas": "lince.api.interop:to_pandas",
@@ -98,6 +100,7 @@ __all__ = [
     "show",
     "similar",
     "split",
+    "studio",
     "summary",
     "time_model",
     "to_pandas",

@@ -19,6 +19,11 @@ def require_video_extra() -> AbstractContextManager[None]:
     return _require_extra(_("Expected lince with the extra for videos."), "video")
 
 
+def require_studio_extra() -> AbstractContextManager[None]:
+    """Return a context manager that turns a missing library into ``MissingExtraError`` for the extra ``studio``."""
+    return _require_extra(_("Expected lince with the extra for labelling photos."), "studio")
+
+
 @contextmanager
 def _require_extra(expected: str, extra: str) -> Iterator[None]:
     """Raise ``MissingExtraError`` for a missing library; a missing module of lince itself, a bug, passes through."""

@@ -6,6 +6,7 @@ from lince.i18n import _
 
 EXAMPLES = {
     "demo": ("lince demo", "lince demo --out runs/digits"),
+    "studio": ("lince studio", "lince studio farm --photos ~/Pictures/farm"),
     "check": (
         "lince check photos",
         "lince check photos --labels --out photos.html",

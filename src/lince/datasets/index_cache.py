@@ -21,7 +21,7 @@ from lince import fileio
 from lince.annotations import Classes, ObjectTable, RejectedItem, StringColumn
 from lince.datasets import array_file
 from lince.errors import DataError
-from lince.formats import DataLocation, LabelTable, ReadOptions
+from lince.formats import DataLocation, LabelTable, ReadOptions, project
 from lince.formats.format_detector import read_table
 from lince.i18n import _, get_language
 from lince.progress import SILENT, Progress
@@ -57,9 +57,15 @@ def open_with_index(
             return indexed
     start_time = time.time_ns()
     table = read_table(location, format_name, options, progress)
-    if len(table.names) + len(table.objects or ()) >= MIN_INDEXED_ITEMS and table.tree is None and table.pixels is None:
+    if _is_worth_an_index(table):
         _save_index(table, location, paths, start_time)
     return table
+
+
+def _is_worth_an_index(table: LabelTable) -> bool:
+    """Whether a table is large, and the times of its files say when it changes; those of a database do not."""
+    is_large = len(table.names) + len(table.objects or ()) >= MIN_INDEXED_ITEMS
+    return is_large and table.tree is None and table.pixels is None and table.format != project.NAME
 
 
 @dataclass(frozen=True)

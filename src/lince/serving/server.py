@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -18,13 +15,13 @@ from lince.serving.http_protocol import BoundedProtocol
 from lince.serving.settings import ServerSettings
 from lince.serving.state import ServerState
 from lince.web.listener import format_url, open_listener
+from lince.web.signalled_server import SignalledServer
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 1024
 _MIN_DRAIN_SECONDS = 0.2  # so that requests that have arrived but are not read yet get a 503, not a reset connection
 
 
-class _GracefulServer(uvicorn.Server):
+class _GracefulServer(SignalledServer):
     """A server that, after the first SIGINT or SIGTERM, finishes active requests and answers new ones with 503.
 
     It keeps listening for ``drain_timeout``, so that a load balancer can notice ``/readyz`` and send requests
@@ -54,22 +51,6 @@ class _GracefulServer(uvicorn.Server):
             return
         self.stop_requested_at = time.monotonic()
         self.state.stopping = True
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Handle signals while the server runs, in the main thread only.
-
-        Uvicorn's own version raises the signal again at the end; without that, the exit code is 0.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        previous = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
     def _is_drained(self) -> bool:
         """Return whether a shutdown has begun and is over: nothing is active, or the time is up."""

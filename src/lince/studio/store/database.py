@@ -126,6 +126,9 @@ def _create(engine: sa.Engine) -> None:
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
         connection.execute(sa.insert(_VERSION_TABLE).values(version_num=schema.REVISION))
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:  # into the file itself, by whose header a project is known
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -1,0 +1,10 @@
+"""The words that the pages of the studio show, by key; the scripts ask for them with ``say(key, values)``."""
+
+from __future__ import annotations
+
+from lince.i18n import _
+
+
+def translate() -> dict[str, str]:
+    """Return all words in the current language."""
+    return {"title": _("lince studio")}

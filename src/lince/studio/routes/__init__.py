@@ -1,0 +1,1 @@
+"""The addresses of the studio: one module a subject, each with a router."""

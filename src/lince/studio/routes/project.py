@@ -1,0 +1,126 @@
+"""The project as a whole: what the page needs first, its task, exports, and the stream of news."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from lince.datasets import Dataset, open_dataset
+from lince.datasets.conversion import ConvertOptions, convert_dataset, list_writable_formats
+from lince.datasets.conversion_loss import adapt_to_format
+from lince.errors import LinceError
+from lince.fileio import quote_path
+from lince.formats import FORMATS
+from lince.formats.project import NAME
+from lince.i18n import get_language
+from lince.studio import photo_query, state
+from lince.studio.schemas import ExportBody, PresenceBody, TaskBody
+from lince.studio.store import leases
+from lince.studio.store.project import TASKS, Project
+from lince.validation import require_choice
+from lince.web.http_errors import client_error
+from lince.web.json_response import json_response
+
+router = APIRouter()
+
+
+@router.get("/api/project")
+def get_project(request: Request) -> Response:
+    """Return name, task, classes, counts, the newest event's number, and who asks."""
+    project = state.get_studio(request).project
+    about = project.read_meta()
+    with project.read() as connection:
+        counts, classes = photo_query.count_states(connection), photo_query.list_classes(connection)
+    answer = {
+        "name": project.folder.name,
+        "folder": str(project.folder),
+        "id": about["project"],
+        "task": about.get("task"),
+        "counts": counts,
+        "classes": classes,
+        "seq": project.get_last_seq(),
+        "person": state.get_author(request).who,
+        "language": get_language(),
+        "formats": list(list_writable_formats()),
+    }
+    return json_response(answer)
+
+
+@router.post("/api/task")
+def set_task(request: Request, body: TaskBody) -> Response:
+    """Say what the labels are for."""
+    try:
+        require_choice("task", body.task, TASKS)
+    except LinceError as error:
+        raise client_error("bad-task", str(error), 422) from error
+    state.get_studio(request).project.set_task(body.task)
+    return json_response({"task": body.task})
+
+
+@router.get("/api/export")
+def preview_export(request: Request, format: str) -> Response:  # noqa: A002
+    """Return what an export to a format would hold and lose, and the command that does the same."""
+    project = state.get_studio(request).project
+    try:
+        dataset = _open_labels(project)
+        record = FORMATS[require_choice("format", format, list_writable_formats())]
+        _adapted, losses = adapt_to_format(dataset, record)
+    except LinceError as error:
+        raise client_error("no-export", str(error), 422) from error
+    names = dataset.classes.names
+    return json_response(
+        {
+            "photos": len(dataset),
+            "left_out": [str(item) for item in dataset.rejected[:100]],
+            "left_out_count": len(dataset.rejected),
+            "losses": [str(loss) for loss in losses],
+            "classes": [{"id": number, "name": name} for number, name in enumerate(names)],
+            "command": f"lince convert {quote_path(project.folder)} OUT --to {format}",
+        }
+    )
+
+
+@router.post("/api/export")
+def export(request: Request, body: ExportBody) -> Response:
+    """Write all labelled photos to a new folder on the studio's machine."""
+    project = state.get_studio(request).project
+    # Photos without a label stay behind in any number; the page has shown how many.
+    options = ConvertOptions("copy" if body.with_photos else "reference", body.lossy, allow_unusable=True)
+    folder = Path(body.folder).expanduser()
+    try:
+        done = convert_dataset(_open_labels(project), folder, body.format, options)
+    except LinceError as error:
+        raise client_error("no-export", str(error), 422) from error
+    return json_response({"folder": str(folder), "photos": done.images, "objects": done.objects})
+
+
+@router.get("/events")
+async def stream_events(request: Request, after: int = 0) -> Response:
+    """Return the stream of news; a page that lost it goes on from ``Last-Event-ID``."""
+    studio = state.get_studio(request)
+    last = request.headers.get("last-event-id", "")
+    first = int(last) if last.isdecimal() else after
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(
+        studio.events.stream(studio.project, first), media_type="text/event-stream", headers=headers
+    )
+
+
+@router.post("/api/presence")
+def set_presence(request: Request, body: PresenceBody) -> Response:
+    """Note which photo a page shows, and renew its lease; answer who is there, and whether another has the photo."""
+    studio, who = state.get_studio(request), state.get_author(request).who
+    photo = body.photo
+    is_free = True
+    if photo is not None:
+        is_free = studio.project.write(lambda connection: leases.renew(connection, who, photo))
+    studio.events.set_presence(body.session, who, photo)
+    return json_response({"present": studio.events.list_present(), "free": is_free})
+
+
+def _open_labels(project: Project) -> Dataset:
+    """Return the labelled photos of the project, as every command of lince reads them."""
+    return open_dataset(project.folder, format=NAME)

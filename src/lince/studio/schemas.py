@@ -1,0 +1,100 @@
+"""The bodies that the pages send, checked by pydantic."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Key = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.:-]+$")]
+_MAX_EDITS = 5000
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TargetBody(_Body):
+    """What is edited."""
+
+    kind: str
+    id: str
+
+
+class EditBody(_Body):
+    """One edit: the state that the page saw and the one it wants, ``null`` for absence."""
+
+    key: Key
+    target: TargetBody
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class EditsBody(_Body):
+    """Edits that are made one by one."""
+
+    session: str = Field(default="", max_length=60)
+    edits: list[EditBody] = Field(max_length=_MAX_EDITS)
+
+
+class ActBody(EditsBody):
+    """Edits that are made and undone as one; ``wide`` is an act on the project, not on one photo."""
+
+    key: Key
+    wide: bool = True
+
+
+class UndoBody(_Body):
+    """Undo or redo on a photo, or, without one, of acts on the project."""
+
+    key: Key
+    session: str = Field(default="", max_length=60)
+    photo: int | None = None
+
+
+class RestoreBody(UndoBody):
+    """Back to what a photo or the project was after an event."""
+
+    seq: int = Field(ge=0)
+
+
+class FolderBody(_Body):
+    """A folder on the machine of the studio."""
+
+    folder: str = Field(min_length=1, max_length=4096)
+
+
+class ImportBody(FolderBody):
+    """A labelled data set on the machine of the studio."""
+
+    key: Key
+    format: str | None = None
+
+
+class TaskBody(_Body):
+    """What the labels are for."""
+
+    task: str
+
+
+class PresenceBody(_Body):
+    """Which photo a page shows."""
+
+    session: str = Field(min_length=1, max_length=60)
+    photo: int | None = None
+
+
+class NextBody(_Body):
+    """Which photo comes next, after the one shown."""
+
+    session: str = Field(default="", max_length=60)
+    after: int | None = None
+
+
+class ExportBody(_Body):
+    """An export to a folder."""
+
+    folder: str = Field(min_length=1, max_length=4096)
+    format: str
+    with_photos: bool = True
+    lossy: bool = False

@@ -1,0 +1,55 @@
+"""What the routes share: the open project, its thumbnails, the streams of news, and who may use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from starlette.requests import Request
+
+from lince.i18n import _
+from lince.studio.event_stream import EventHub
+from lince.studio.guard import PERSON
+from lince.studio.picture_store import ThumbnailStore
+from lince.studio.sessions import Sessions
+from lince.studio.store.edits import Author
+from lince.studio.store.project import Project
+from lince.studio.store.schema import photos
+from lince.web.http_errors import client_error
+
+
+@dataclass(frozen=True)
+class StudioState:
+    """The open project and what belongs to it."""
+
+    project: Project
+    thumbnails: ThumbnailStore
+    events: EventHub
+    sessions: Sessions
+
+
+def get_studio(request: Request) -> StudioState:
+    """Return the state of the application that answers ``request``."""
+    state: StudioState = request.app.state.studio
+    return state
+
+
+def get_author(request: Request, session: str = "") -> Author:
+    """Return who sends ``request``, as the guard found it by the cookie."""
+    return Author(str(request.scope[PERSON]), session)
+
+
+def find_photo(request: Request, photo_id: int) -> sa.Row[tuple[object, ...]]:
+    """Return the row of a photo; raise ``ApiError`` (404) where there is none."""
+    with get_studio(request).project.read() as connection:
+        row = connection.execute(sa.select(photos).where(photos.c.id == photo_id)).one_or_none()
+    if row is None:
+        raise client_error("not-found", _("There is no such photo in this project."), 404)
+    return row
+
+
+def get_photo_path(request: Request, row: sa.Row[tuple[object, ...]]) -> Path:
+    """Return where the file of a photo lies."""
+    project = get_studio(request).project
+    return Path(str(row.root), str(row.path)) if row.root else project.photo_folder / str(row.path)
