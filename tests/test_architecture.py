@@ -250,8 +250,8 @@ def licence(name: str) -> str:
 
 
 def test_dependencies_are_permissive() -> None:
-    names = dependencies(("train",))
-    assert {"numpy", "onnxruntime", "pillow"} <= names
+    names = dependencies(("train", "studio", "team"))
+    assert {"numpy", "onnxruntime", "pillow", "sqlalchemy", "pg8000"} <= names
     for name in sorted(names - set(ACCEPTED)):
         if NVIDIA.match(name):
             continue
@@ -283,8 +283,8 @@ def test_every_pin_is_within_the_bounds_of_the_project() -> None:
 
 PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "check", "compare", "contain", "convert", "demo",
           "doctor", "evaluate", "export", "load", "measure", "merge", "models", "open", "predict", "predict_videos",
-          "resume", "save_answers", "serve", "show", "similar", "split", "summary", "time_model", "to_pandas",
-          "to_torch", "train"]  # fmt: skip
+          "resume", "save_answers", "serve", "show", "similar", "split", "studio", "summary", "time_model",
+          "to_pandas", "to_torch", "train"]  # fmt: skip
 
 
 def test_the_public_names_are_these_and_each_is_there() -> None:

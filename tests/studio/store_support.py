@@ -59,8 +59,8 @@ def add_box(project: Project, rng: random.Random, author: Author = ANA, photo_id
     return Edit(edit.key, edit.target, None, outcome.now)
 
 
-def open_project(folder: Path, photo_count: int = 3) -> Project:
+def open_project(folder: Path, photo_count: int = 3, database: str | None = None) -> Project:
     """Return a new project with photos and two classes."""
-    project = Project(folder)
+    project = Project(folder, database)
     fill(project, photo_count)
     return project

@@ -14,16 +14,18 @@ from tests.studio.store_support import ANA, BIA, add_box, fill, make_box, make_i
 
 from lince.studio.store import journal
 from lince.studio.store.edits import SAVED, STALE, Act, ConflictError, Edit
+from lince.studio.store.fields import EditRefusedError
 from lince.studio.store.project import Project
 from lince.studio.store.schema import events, photos, shapes
-from lince.studio.store.states import EditRefusedError, Target, read_state
+from lince.studio.store.states import Target, read_state
 
 PHOTO = Target("photo", "1")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    with open_project(tmp_path / "obra ñ") as opened:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Project]:
+    database = request.getfixturevalue("postgresql")() if request.param == "postgresql" else None
+    with open_project(tmp_path / "obra ñ", database=database) as opened:
         yield opened
 
 

@@ -34,7 +34,7 @@ REVISIONS = ("0001",)  # of the tables that are read here
 APPLICATION_ID = 0x4C696E63  # "Linc", in the header of the file
 CLASSIFICATION, DETECTION = "classification", "detection"
 _SQLITE_HEADER = b"SQLite format 3\0"
-_APPLICATION_ID_BYTES = slice(68, 72)
+_APPLICATION_ID_BYTES, _JOURNAL_MODE_BYTES = slice(68, 72), slice(18, 20)  # of the header of an SQLite file
 _PHOTO_QUERY = "SELECT id, root, path, width, height, state, split, removed FROM photos ORDER BY id"
 _SHAPE_QUERY = "SELECT photo_id, class_id, x0, y0, x1, y1, rings, mask, flags FROM shapes ORDER BY photo_id, z, id"
 
@@ -91,7 +91,9 @@ def _open_database(location: DataLocation, path: Path) -> Iterator[sqlite3.Conne
             opened = _connect(path)
         else:
             opened = sqlite3.connect(":memory:")
-            opened.deserialize(location.tree.read(_require_file(location)))
+            content = bytearray(location.tree.read(_require_file(location)))
+            content[_JOURNAL_MODE_BYTES] = b"\1\1"  # a file in memory has no write-ahead log
+            opened.deserialize(bytes(content))
         with closing(opened) as database:
             [(revision,)] = database.execute("SELECT version_num FROM alembic_version").fetchall()
             if revision not in REVISIONS:

@@ -48,7 +48,7 @@ def import_dataset(project: Project, dataset: Dataset, act: Act) -> LabelImport:
         raise DataError(
             _("{path} holds its photos inside other files.").format(path=dataset.root),
             _("Expected photos that lie in folders."),
-            _("Unpack them first, or convert them: lince convert DATA --to coco OUT"),
+            _("Unpack them first, or convert them: lince convert DATA OUT --to coco"),
         )
     rows, rejected = [], list(dataset.rejected)
     for row, path in enumerate(sources):

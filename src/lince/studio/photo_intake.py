@@ -115,12 +115,12 @@ def insert_photos(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> 
 
 
 def _measure(data: bytes, root: str, path: str, shown: str) -> dict[str, Any] | RejectedItem:
-    (height, width), orientation = images.read_geometry(data)
-    if not (height and width):
-        try:
+    try:
+        (height, width), orientation = images.read_geometry(data)
+        if not (height and width):
             height, width = images.decode_image(data).shape[:2]
-        except ImageError as error:
-            return RejectedItem(shown, error.problem.rstrip("."), error.remedy.rstrip("."))
+    except ImageError as error:
+        return RejectedItem(shown, error.problem.rstrip("."), error.remedy.rstrip("."))
     return {
         "root": root,
         "path": path,

@@ -14,7 +14,8 @@ from lince.studio.event_stream import describe_event
 from lince.studio.schemas import ActBody, EditBody, EditsBody, RestoreBody, UndoBody
 from lince.studio.store import journal
 from lince.studio.store.edits import Act, ConflictError, Edit, Outcome
-from lince.studio.store.states import EditRefusedError, Target
+from lince.studio.store.fields import EditRefusedError
+from lince.studio.store.states import Target
 from lince.studio.store.writer import NotSavedError
 from lince.web.json_response import json_response
 

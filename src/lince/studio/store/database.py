@@ -55,7 +55,7 @@ def open_postgresql(address: str) -> sa.Engine:
             _("{kind} is not supported.").format(kind=url.get_backend_name()),
             _("Expected an address such as {example}.").format(example="postgresql://ana@localhost/fotos"),
         )
-    return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    return sa.create_engine(url.set(drivername="postgresql+pg8000"), pool_pre_ping=True)
 
 
 def check_file(path: Path) -> None:

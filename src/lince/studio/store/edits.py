@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from lince.i18n import _
+from lince.studio.store.fields import EditRefusedError
 from lince.studio.store.schema import classes, events, photo_classes, photos, shapes
 from lince.studio.store.states import (
-    EditRefusedError,
     State,
     Target,
     find_photo,

@@ -8,16 +8,23 @@ exist. Two states are equal when their canonical texts are.
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lince.errors import DataError
 from lince.i18n import _
 from lince.splits import SPLITS
+from lince.studio.store.fields import (
+    EditRefusedError,
+    refuse,
+    take_choice,
+    take_flag,
+    take_integer,
+    take_number,
+    take_text,
+)
 from lince.studio.store.schema import classes, comments, photo_classes, photos, shapes
 
 State = dict[str, Any]
@@ -25,20 +32,11 @@ PHOTO_STATES = ("new", "draft", "done", "skipped")
 SHAPE_KINDS = ("box", "polygon", "mask")
 SOURCES = ("person", "model", "import", "copied")
 NEW_PHOTO: State = {"classes": [], "flag": "", "removed": False, "split": "", "state": "new"}
-_MAX_TEXT = 10_000  # characters of a name, flag or comment
 _MAX_POINTS = 100_000  # vertices of one polygon
 _MAX_MASK = 10_000_000  # characters of a mask's runs
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-class EditRefusedError(DataError):
-    """An edit whose state is not one, such as a box without area; ``code`` names the rule for programs."""
-
-    def __init__(self, code: str, problem: str, expected: str = "", remedy: str = "") -> None:
-        super().__init__(problem, expected, remedy)
-        self.code = code
 
 
 class Target(NamedTuple):
@@ -87,22 +85,22 @@ def write_state(connection: sa.Connection, target: Target, state: State | None) 
 def parse_state(connection: sa.Connection, target: Target, given: Any) -> State | None:
     """Return ``given``, which a page sent, as a state with all its fields. Raise ``EditRefusedError`` for none."""
     if target.kind not in _KINDS:
-        raise _refuse("target", target.kind, ", ".join(_KINDS))
+        raise refuse("target", target.kind, ", ".join(_KINDS))
     is_number = target.kind in ("photo", "class")
     if not (_NUMBER if is_number else _ID).fullmatch(target.id):
-        raise _refuse("id", target.id, "7" if is_number else "01890a5d-ac96-774b-bcce-b302099a8057")
+        raise refuse("id", target.id, "7" if is_number else "01890a5d-ac96-774b-bcce-b302099a8057")
     if given is None:
         if is_number:
-            raise _refuse("state", None, "{...}")
+            raise refuse("state", None, "{...}")
         return None
     if not isinstance(given, dict):
-        raise _refuse("state", given, "{...}")
+        raise refuse("state", given, "{...}")
     state = _KINDS[target.kind].parse(connection, given)
     now = read_state(connection, target)
     if now is None and target.kind == "photo":
-        raise _refuse("id", target.id, _("the id of a photo of this project"))
+        raise refuse("id", target.id, _("the id of a photo of this project"))
     if now is not None and now.get("photo") != state.get("photo"):
-        raise _refuse("photo", state["photo"], str(now["photo"]))
+        raise refuse("photo", state["photo"], str(now["photo"]))
     return state
 
 
@@ -113,60 +111,10 @@ def find_photo(target: Target, *states: State | None) -> int | None:
     return next((int(state["photo"]) for state in states if state and "photo" in state), None)
 
 
-def _refuse(code: str, found: Any, expected: str) -> EditRefusedError:
-    return EditRefusedError(
-        code,
-        _("{what} cannot be {found}.").format(what=code, found=json.dumps(found, ensure_ascii=False)[:200]),
-        _("Expected {expected}.").format(expected=expected),
-    )
-
-
-def _take_choice(given: Mapping[str, Any], key: str, choices: tuple[str, ...], default: str) -> str:
-    value = given.get(key, default)
-    if value not in choices:
-        raise _refuse(key, value, ", ".join(map(repr, choices)))
-    return str(value)
-
-
-def _take_text(given: Mapping[str, Any], key: str, default: str = "") -> str:
-    value = given.get(key, default)
-    if not isinstance(value, str) or len(value) > _MAX_TEXT or "\0" in value or not _is_encodable(value):
-        raise _refuse(key, value, _("a text of at most {count} characters").format(count=_MAX_TEXT))
-    return value
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    return True
-
-
-def _take_flag(given: Mapping[str, Any], key: str, default: bool) -> bool:
-    value = given.get(key, default)
-    if not isinstance(value, bool):
-        raise _refuse(key, value, "true, false")
-    return value
-
-
-def _take_integer(given: Mapping[str, Any], key: str, default: int | None = None, most: int = 2**31 - 1) -> int:
-    value = given.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise _refuse(key, value, f"0 ... {most}")
-    return value
-
-
-def _take_number(value: Any, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _refuse(key, str(value), _("a finite number"))
-    return float(value)
-
-
 def _require_class(connection: sa.Connection, class_id: int) -> int:
     alive = connection.execute(sa.select(classes.c.alive).where(classes.c.id == class_id)).scalar_one_or_none()
     if not alive:
-        raise _refuse("class", class_id, _("the id of a class of this project"))
+        raise refuse("class", class_id, _("the id of a class of this project"))
     return class_id
 
 
@@ -202,14 +150,14 @@ def _find_living(connection: sa.Connection, class_id: int) -> int:
 def _parse_photo(connection: sa.Connection, given: State) -> State:
     ids = given.get("classes", [])
     if not isinstance(ids, list):
-        raise _refuse("classes", ids, "[1, 2]")
-    found = sorted({_require_class(connection, _take_integer({"class": value}, "class")) for value in ids})
+        raise refuse("classes", ids, "[1, 2]")
+    found = sorted({_require_class(connection, take_integer({"class": value}, "class")) for value in ids})
     return {
         "classes": found,
-        "flag": _take_text(given, "flag"),
-        "removed": _take_flag(given, "removed", False),
-        "split": _take_choice(given, "split", ("", *SPLITS), ""),
-        "state": _take_choice(given, "state", PHOTO_STATES, "new"),
+        "flag": take_text(given, "flag"),
+        "removed": take_flag(given, "removed", False),
+        "split": take_choice(given, "split", ("", *SPLITS), ""),
+        "state": take_choice(given, "state", PHOTO_STATES, "new"),
     }
 
 
@@ -235,25 +183,25 @@ def _write_photo(connection: sa.Connection, photo_id: str, state: State | None) 
 
 
 def _parse_shape(connection: sa.Connection, given: State) -> State:
-    photo_id = _take_integer(given, "photo", most=2**53)
+    photo_id = take_integer(given, "photo", most=2**53)
     size = connection.execute(sa.select(photos.c.width, photos.c.height).where(photos.c.id == photo_id)).one_or_none()
     if size is None:
-        raise _refuse("photo", photo_id, _("the id of a photo of this project"))
-    kind = _take_choice(given, "kind", SHAPE_KINDS, "box")
+        raise refuse("photo", photo_id, _("the id of a photo of this project"))
+    kind = take_choice(given, "kind", SHAPE_KINDS, "box")
     rings = _parse_rings(given.get("rings", []), kind)
     score = given.get("score")
     return {
         "box": _parse_box(given.get("box"), rings, (size.width, size.height)),
-        "class": _require_class(connection, _take_integer(given, "class")),
-        "flags": _take_integer(given, "flags", 0, 31),
+        "class": _require_class(connection, take_integer(given, "class")),
+        "flags": take_integer(given, "flags", 0, 31),
         "kind": kind,
         "mask": _parse_mask(given, kind),
-        "model": _take_text(given, "model"),
+        "model": take_text(given, "model"),
         "photo": photo_id,
         "rings": rings,
-        "score": None if score is None else _take_number(score, "score"),
-        "source": _take_choice(given, "source", SOURCES, "person"),
-        "z": _take_integer(given, "z", 0),
+        "score": None if score is None else take_number(score, "score"),
+        "source": take_choice(given, "source", SOURCES, "person"),
+        "z": take_integer(given, "z", 0),
     }
 
 
@@ -264,12 +212,12 @@ def _parse_box(given: Any, rings: list[list[list[float]]], size: tuple[int, int]
         across, down = zip(*points, strict=True)
         given = [min(across), min(down), max(across), max(down)]
     if not isinstance(given, list) or len(given) != 4:
-        raise _refuse("box", given, _("[left, top, right, bottom] in pixels"))
-    left, top, right, bottom = (_take_number(value, "box") for value in given)
+        raise refuse("box", given, _("[left, top, right, bottom] in pixels"))
+    left, top, right, bottom = (take_number(value, "box") for value in given)
     width, height = size
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         shown = [round(side, 2) for side in (left, top, right, bottom)]
-        raise _refuse("box", shown, _("a box with area within {width} x {height}").format(width=width, height=height))
+        raise refuse("box", shown, _("a box with area within {width} x {height}").format(width=width, height=height))
     return [left, top, right, bottom]
 
 
@@ -280,18 +228,18 @@ def _parse_rings(given: Any, kind: str) -> list[list[list[float]]]:
     if (
         not isinstance(given, list) or not given or not all(isinstance(ring, list) and len(ring) > 2 for ring in given)
     ):  # a triangle
-        raise _refuse("rings", given, expected)
+        raise refuse("rings", given, expected)
     if sum(map(len, given)) > _MAX_POINTS:
-        raise _refuse("rings", "...", _("at most {count} points").format(count=_MAX_POINTS))
+        raise refuse("rings", "...", _("at most {count} points").format(count=_MAX_POINTS))
     if not all(isinstance(point, list) and len(point) == 2 for ring in given for point in ring):
-        raise _refuse("rings", given, expected)
-    return [[[_take_number(value, "rings") for value in point] for point in ring] for ring in given]
+        raise refuse("rings", given, expected)
+    return [[[take_number(value, "rings") for value in point] for point in ring] for ring in given]
 
 
 def _parse_mask(given: State, kind: str) -> str:
     value = given.get("mask", "") if kind == "mask" else ""
     if not isinstance(value, str) or len(value) > _MAX_MASK or (kind == "mask" and not value) or not value.isascii():
-        raise _refuse("mask", value, _("the runs of a mask"))
+        raise refuse("mask", value, _("the runs of a mask"))
     return value
 
 
@@ -338,22 +286,22 @@ def _write_shape(connection: sa.Connection, shape_id: str, state: State | None) 
 
 
 def _parse_class(connection: sa.Connection, given: State) -> State:
-    name = _take_text(given, "name").strip()
+    name = take_text(given, "name").strip()
     if not name:
-        raise _refuse("name", name, _("a name"))
+        raise refuse("name", name, _("a name"))
     merged_into = given.get("merged_into")
     if merged_into is not None:
-        _require_class(connection, _take_integer(given, "merged_into"))
-    colour = _take_text(given, "colour")
+        _require_class(connection, take_integer(given, "merged_into"))
+    colour = take_text(given, "colour")
     if not _COLOUR.fullmatch(colour):
-        raise _refuse("colour", colour, "#e67800")
+        raise refuse("colour", colour, "#e67800")
     return {
-        "alive": _take_flag(given, "alive", True),
+        "alive": take_flag(given, "alive", True),
         "colour": colour,
-        "key": _take_choice(given, "key", ("", *"123456789"), ""),
+        "key": take_choice(given, "key", ("", *"123456789"), ""),
         "merged_into": merged_into,
         "name": name,
-        "position": _take_integer(given, "position", 0),
+        "position": take_integer(given, "position", 0),
     }
 
 
@@ -374,22 +322,22 @@ def _write_class(connection: sa.Connection, class_id: str, state: State | None) 
     key = int(class_id)
     twin = sa.select(classes.c.id).where(classes.c.name == state["name"], classes.c.alive, classes.c.id != key)
     if state["alive"] and connection.execute(twin).first():
-        raise _refuse("name", state["name"], _("a name that no other class of the project has"))
+        raise refuse("name", state["name"], _("a name that no other class of the project has"))
     changed = connection.execute(sa.update(classes).where(classes.c.id == key).values(**state))
     if not changed.rowcount:
         connection.execute(sa.insert(classes).values(id=key, **state))
 
 
 def _parse_comment(connection: sa.Connection, given: State) -> State:
-    photo_id = _take_integer(given, "photo", most=2**53)
+    photo_id = take_integer(given, "photo", most=2**53)
     if connection.execute(sa.select(photos.c.id).where(photos.c.id == photo_id)).first() is None:
-        raise _refuse("photo", photo_id, _("the id of a photo of this project"))
+        raise refuse("photo", photo_id, _("the id of a photo of this project"))
     return {
-        "done": _take_flag(given, "done", False),
+        "done": take_flag(given, "done", False),
         "photo": photo_id,
-        "shape": _take_text(given, "shape"),
-        "text": _take_text(given, "text"),
-        "who": _take_text(given, "who"),
+        "shape": take_text(given, "shape"),
+        "text": take_text(given, "text"),
+        "who": take_text(given, "who"),
     }
 
 
