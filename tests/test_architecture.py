@@ -100,7 +100,7 @@ def test_only_the_command_line_prints_and_nothing_is_unpickled(path: Path) -> No
 # target, runtime, recipe or route, and the commands, which are both in ``api`` and in ``cli``.
 TASKS = {path.stem for path in (ROOT / "src/lince/tasks").glob("*.py")} - {"__init__", "task"}
 PEERS = re.compile(rf"(.*/)?({'|'.join(TASKS)})/|formats/\w+/|models/\w+/|export/targets/|inference/backends/|"
-                   r"serving/routes/|(api|cli)/")  # fmt: skip
+                   r"(serving|studio)/routes/|(api|cli)/")  # fmt: skip
 
 
 def test_module_names_are_unique() -> None:
@@ -119,6 +119,7 @@ ONE_WORD = {
     "decode", "encode",  # of run lengths, and of a kind of detector
     "augment", "fit", "load", "predict", "translate",
     "healthz", "readyz",  # routes by these names
+    "upgrade",  # of a migration, which Alembic calls
     "cutmix", "mcnemar", "mixup", "mosaic", "nms", "softmax",  # of the field
 }  # fmt: skip
 # Nouns and technical terms that end in -ing or -ed.

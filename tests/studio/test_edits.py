@@ -93,7 +93,7 @@ def test_many_threads_share_the_writer_and_lose_nothing(project: Project) -> Non
     assert count(project, shapes) == 160
     with project.read() as connection:
         assert connection.execute(sa.select(sa.func.sum(photos.c.version))).scalar_one() == 160
-        assert journal.without_new_photos(journal.replay(connection)) == journal.read_all(connection)
+        assert journal.without_new_photos(journal.replay_events(connection)) == journal.read_all(connection)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_restore_brings_back_any_moment_even_where_names_were_exchanged(project:
     project.undo("undo", ANA)
     with project.read() as connection:
         assert journal.read_all(connection) == before
-        assert journal.without_new_photos(journal.replay(connection)) == before
+        assert journal.without_new_photos(journal.replay_events(connection)) == before
 
 
 def test_what_comes_back_has_the_class_into_which_its_own_was_merged(project: Project) -> None:

@@ -127,7 +127,7 @@ class Labelling(RuleBasedStateMachine):
     def restore(self, author: Author, back: int) -> None:
         seq = max(2, self.project.get_last_seq() - back)
         with self.project.read() as connection:
-            wanted = journal.without_new_photos(journal.replay(connection, seq))
+            wanted = journal.without_new_photos(journal.replay_events(connection, seq))
         key = self.key()
         if self.attempt(lambda: self.project.restore(key, author, seq)):
             # Classes that were made since stay, and are not alive.
@@ -147,7 +147,7 @@ class Labelling(RuleBasedStateMachine):
     @invariant()
     def the_journal_replays_to_the_state(self) -> None:
         with self.project.read() as connection:
-            assert journal.without_new_photos(journal.replay(connection)) == journal.read_all(connection)
+            assert journal.without_new_photos(journal.replay_events(connection)) == journal.read_all(connection)
 
     @invariant()
     def counts_are_those_of_the_rows(self) -> None:

@@ -22,7 +22,7 @@ from lince.datasets.conversion_loss import adapt_to_format
 from lince.datasets.image_source import FileImages
 from lince.errors import DataError
 from lince.formats import FORMATS, Capability
-from lince.formats.project import FILE_NAME
+from lince.formats.lince_project import FILE_NAME
 from lince.studio import label_import, photo_intake
 from lince.studio.label_import import get_task, import_dataset
 from lince.studio.store.edits import Act, Edit

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from tests.studio.store_support import ANA, add_box, make_box, make_id, open_project
 
-from lince.formats.project import FILE_NAME
+from lince.formats.lince_project import FILE_NAME
 from lince.studio.store import backup, database, journal
 from lince.studio.store.database import ProjectBrokenError
 from lince.studio.store.edits import Edit
@@ -72,7 +72,7 @@ def check_after_kill(folder: Path, acknowledged: list[list[object]]) -> int:
         seqs = {row.key: row.seq for row in connection.execute(sa.select(events))}
         kept = set(connection.execute(sa.select(shapes.c.id)).scalars())
         assert all(seqs[key] == seq and shape in kept for key, shape, seq in acknowledged)
-        assert journal.without_new_photos(journal.replay(connection)) == journal.read_all(connection)
+        assert journal.without_new_photos(journal.replay_events(connection)) == journal.read_all(connection)
         return len(seqs)
 
 
@@ -105,7 +105,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
         [saved] = project.apply_edits([edit], ANA)
         assert saved.status == "saved"
     with Project(tmp_path) as project, project.read() as connection:
-        assert journal.without_new_photos(journal.replay(connection)) == journal.read_all(connection)
+        assert journal.without_new_photos(journal.replay_events(connection)) == journal.read_all(connection)
 
 
 def test_a_closed_project_takes_no_edit(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_new_project_has_the_schema_of_its_migrations(tmp_path: Path) -> None:
     from lince.studio.store import migration
 
     engine = database.open_sqlite(tmp_path / "migrated.lince")
-    migration.upgrade(engine, None, None)
+    migration.upgrade_tables(engine, None, None)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
@@ -174,7 +174,7 @@ def test_copies_are_whole_and_the_old_ones_go(tmp_path: Path) -> None:
             for hour in (8, 20):
                 (folder / f"project-2026-01-{day:02d}-{hour:02d}0000.lince").write_bytes(b"old")
         copy = backup.copy_database(tmp_path / FILE_NAME, folder)
-        backup.prune(folder)
+        backup.prune_copies(folder)
         kept = sorted(path.name for path in folder.iterdir())
     assert len(kept) == 24
     assert copy.name in kept

@@ -125,5 +125,5 @@ def test_ten_labellers_lose_and_double_nothing(tmp_path: Path, kind: str, reques
         alive = {row.target_id for row in rows} & set(connection.execute(sa.select(shapes.c.id)).scalars())
         last = {row.target_id: row.after for row in rows}
         assert alive == {target for target, after in last.items() if after is not None}
-        assert journal.without_new_photos(journal.replay(connection)) == journal.read_all(connection)
+        assert journal.without_new_photos(journal.replay_events(connection)) == journal.read_all(connection)
     assert sum(one.stale for one in labellers) > 0, "the labellers never met"

@@ -33,7 +33,7 @@ def studio(
     when the project cannot be opened or a folder has no photo.
     """
     with require_studio_extra():
-        from lince.studio.app import run_studio  # noqa: PLC0415  # needs the extra
+        from lince.studio.studio_app import run_studio  # noqa: PLC0415  # needs the extra
 
     def show_address(address: str) -> None:
         progress.show_message(_("The studio is at {address}  (Ctrl-C to stop)").format(address=address))

@@ -21,7 +21,7 @@ from lince import fileio
 from lince.annotations import Classes, ObjectTable, RejectedItem, StringColumn
 from lince.datasets import array_file
 from lince.errors import DataError
-from lince.formats import DataLocation, LabelTable, ReadOptions, project
+from lince.formats import DataLocation, LabelTable, ReadOptions, lince_project
 from lince.formats.format_detector import read_table
 from lince.i18n import _, get_language
 from lince.progress import SILENT, Progress
@@ -65,7 +65,7 @@ def open_with_index(
 def _is_worth_an_index(table: LabelTable) -> bool:
     """Whether a table is large, and the times of its files say when it changes; those of a database do not."""
     is_large = len(table.names) + len(table.objects or ()) >= MIN_INDEXED_ITEMS
-    return is_large and table.tree is None and table.pixels is None and table.format != project.NAME
+    return is_large and table.tree is None and table.pixels is None and table.format != lince_project.NAME
 
 
 @dataclass(frozen=True)

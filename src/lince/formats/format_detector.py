@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lince.annotations import NOTICE_KINDS, RejectedItem
 from lince.errors import AmbiguousError, UsageError
-from lince.formats import class_folders, file_names, project
+from lince.formats import class_folders, file_names, lince_project
 from lince.formats.builders.classification_table import shorten_list
 from lince.formats.csv_classes import reader as csv_classes_reader
 from lince.formats.csv_text import CSV_SUFFIXES
@@ -118,9 +118,9 @@ def _gather_evidence(location: DataLocation, progress: Progress) -> dict[str, st
 
     Where one format with label files fits, the names of folders and files, which could be classes too, yield to it.
     """
-    own = FORMATS[project.NAME].detect(location)
+    own = FORMATS[lince_project.NAME].detect(location)
     if own:
-        return {project.NAME: own}  # what else lies in the folder of a project (exports, runs) is not its labels
+        return {lince_project.NAME: own}  # what else lies in the folder of a project (exports, runs) is not its labels
     evidence = {name: text for name, record in FORMATS.items() if (text := record.detect(location))}
     with_label_files = {name: text for name, text in evidence.items() if name not in _NAME_FORMATS}
     if len(with_label_files) != 1:

@@ -26,7 +26,6 @@ class RegistryRow(NamedTuple):
 
 # In the order in which help pages and error messages list them.
 _ROWS = (
-    RegistryRow("project", "project", writable=False),
     RegistryRow("folders", "class_folders", has_boxes=False),
     RegistryRow("names", "file_names", writable=False, has_boxes=False),
     RegistryRow("csv", "csv_classes.reader", has_boxes=False),
@@ -49,6 +48,7 @@ _ROWS = (
     RegistryRow("kitti", "kitti", writable=False),
     RegistryRow("dota", "dota", writable=False),
     RegistryRow("csv-boxes", "csv_boxes.reader"),
+    RegistryRow("project", "lince_project", writable=False),
 )
 
 

@@ -12,7 +12,7 @@ from lince.annotations import UNLABELLED, RejectedItem, get_class_colour
 from lince.datasets import Dataset
 from lince.errors import DataError
 from lince.fileio import compute_digest
-from lince.formats.project import CLASSIFICATION, DETECTION
+from lince.formats.lince_project import CLASSIFICATION, DETECTION
 from lince.i18n import _
 from lince.splits import SPLITS
 from lince.studio import photo_intake

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lince.errors import LinceError
-from lince.studio import state
+from lince.studio import studio_state
 from lince.studio.event_stream import describe_event
-from lince.studio.schemas import ActBody, EditBody, EditsBody, RestoreBody, UndoBody
+from lince.studio.request_bodies import ActBody, EditBody, EditsBody, RestoreBody, UndoBody
 from lince.studio.store import journal
 from lince.studio.store.edits import Act, ConflictError, Edit, Outcome
 from lince.studio.store.fields import EditRefusedError
@@ -29,8 +29,8 @@ def save_edits(request: Request, body: EditsBody) -> Response:
     ``saved`` with the number in the journal and the photo's version; ``stale`` with the present state and who made it;
     ``refused`` with a code and a message. 503 when the disk takes nothing: the page keeps its edits and tries again.
     """
-    author = state.get_author(request, body.session)
-    outcomes = state.get_studio(request).project.apply_edits([_to_edit(edit) for edit in body.edits], author)
+    author = studio_state.get_author(request, body.session)
+    outcomes = studio_state.get_studio(request).project.apply_edits([_to_edit(edit) for edit in body.edits], author)
     failure = next((one for one in outcomes if isinstance(one, NotSavedError)), None)
     if failure is not None:
         return _refuse(failure, 503)
@@ -41,37 +41,37 @@ def save_edits(request: Request, body: EditsBody) -> Response:
 @router.post("/api/act")
 def save_act(request: Request, body: ActBody) -> Response:
     """Make edits that are undone as one, all of them or none; 409 where one is stale."""
-    author = state.get_author(request, body.session)
+    author = studio_state.get_author(request, body.session)
     act = Act(body.key, author, body.wide)
-    return _answer(lambda: state.get_studio(request).project.apply_act(map(_to_edit, body.edits), act))
+    return _answer(lambda: studio_state.get_studio(request).project.apply_act(map(_to_edit, body.edits), act))
 
 
 @router.post("/api/undo")
-def undo(request: Request, body: UndoBody) -> Response:
+def undo_act(request: Request, body: UndoBody) -> Response:
     """Take back the person's last act on a photo, or on the project; 409 where another changed it since."""
-    author = state.get_author(request, body.session)
-    return _answer(lambda: state.get_studio(request).project.undo(body.key, author, body.photo))
+    author = studio_state.get_author(request, body.session)
+    return _answer(lambda: studio_state.get_studio(request).project.undo(body.key, author, body.photo))
 
 
 @router.post("/api/redo")
-def redo(request: Request, body: UndoBody) -> Response:
+def redo_act(request: Request, body: UndoBody) -> Response:
     """Make the act again that was undone last."""
-    author = state.get_author(request, body.session)
-    return _answer(lambda: state.get_studio(request).project.redo(body.key, author, body.photo))
+    author = studio_state.get_author(request, body.session)
+    return _answer(lambda: studio_state.get_studio(request).project.redo(body.key, author, body.photo))
 
 
 @router.post("/api/restore")
-def restore(request: Request, body: RestoreBody) -> Response:
+def restore_states(request: Request, body: RestoreBody) -> Response:
     """Bring a photo, or the project, back to what it was after an event."""
-    author = state.get_author(request, body.session)
-    return _answer(lambda: state.get_studio(request).project.restore(body.key, author, body.seq, body.photo))
+    author = studio_state.get_author(request, body.session)
+    return _answer(lambda: studio_state.get_studio(request).project.restore(body.key, author, body.seq, body.photo))
 
 
 @router.get("/api/photos/{photo_id}/history")
 def list_history(request: Request, photo_id: int) -> Response:
     """Return the events of a photo, newest first."""
-    state.find_photo(request, photo_id)
-    with state.get_studio(request).project.read() as connection:
+    studio_state.find_photo(request, photo_id)
+    with studio_state.get_studio(request).project.read() as connection:
         return json_response({"events": [describe_event(row) for row in journal.list_history(connection, photo_id)]})
 
 

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from lince.fileio import compute_digest
 from lince.i18n import LANGUAGES, _, get_language, use_language
-from lince.studio import page_texts, state
+from lince.studio import page_texts, studio_state
 from lince.web.http_errors import ApiError, client_error
 
 router = APIRouter()
@@ -23,7 +23,7 @@ _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xm
 @router.get("/")
 def get_page(request: Request, token: str = "") -> Response:
     """Return the page; the token in the first address is exchanged for a cookie, and is then gone from the address."""
-    sessions = state.get_studio(request).sessions
+    sessions = studio_state.get_studio(request).sessions
     if token:
         if not sessions.is_token(token):
             message = _("This address is of an earlier start. Open the one that lince studio printed in the terminal.")

@@ -14,10 +14,10 @@ from starlette.responses import Response
 from lince.annotations import RejectedItem
 from lince.datasets import open_dataset
 from lince.errors import ImageError, LinceError
-from lince.studio import label_import, photo_intake, photo_query, picture_store, state
+from lince.studio import label_import, photo_intake, photo_query, picture_store, studio_state
 from lince.studio.photo_intake import Intake
 from lince.studio.photo_query import PhotoFilter
-from lince.studio.schemas import FolderBody, ImportBody, NextBody
+from lince.studio.request_bodies import FolderBody, ImportBody, NextBody
 from lince.studio.store import leases
 from lince.studio.store.edits import Act
 from lince.studio.store.schema import comments, shapes
@@ -46,7 +46,7 @@ def list_ids(
         wanted = PhotoFilter(filter, class_id, split, person, search[:200])
     except LinceError as error:
         raise client_error("bad-filter", str(error), 422) from error
-    with state.get_studio(request).project.read() as connection:
+    with studio_state.get_studio(request).project.read() as connection:
         return json_response({"ids": photo_query.list_photo_ids(connection, wanted)})
 
 
@@ -54,15 +54,15 @@ def list_ids(
 def list_photos(request: Request, ids: str = "") -> Response:
     """Return what the gallery shows of the photos with the given ids, at most 500."""
     numbers = [int(word) for word in ids.split(",") if word.isdecimal()][:_MAX_LISTED]
-    with state.get_studio(request).project.read() as connection:
+    with studio_state.get_studio(request).project.read() as connection:
         return json_response({"photos": photo_query.list_photos(connection, numbers)})
 
 
 @router.get("/api/photos/{photo_id}")
 def get_photo(request: Request, photo_id: int) -> Response:
     """Return a photo with its shapes and comments, each with the state that an edit of it must name."""
-    state.find_photo(request, photo_id)
-    with state.get_studio(request).project.read() as connection:
+    studio_state.find_photo(request, photo_id)
+    with studio_state.get_studio(request).project.read() as connection:
         [photo] = photo_query.list_photos(connection, [photo_id])
         of_photo = sa.select(shapes).where(shapes.c.photo_id == photo_id).order_by(shapes.c.z, shapes.c.id)
         told = sa.select(comments).where(comments.c.photo_id == photo_id)
@@ -81,9 +81,9 @@ def get_photo(request: Request, photo_id: int) -> Response:
 @router.get("/image/{photo_id}")
 def get_image(request: Request, photo_id: int) -> Response:
     """Return the photo itself, as a browser can show it."""
-    row = state.find_photo(request, photo_id)
+    row = studio_state.find_photo(request, photo_id)
     try:
-        picture = picture_store.read_picture(state.get_photo_path(request, row))
+        picture = picture_store.read_picture(studio_state.get_photo_path(request, row))
     except ImageError as error:
         raise client_error("no-image", str(error), 404) from error
     return Response(picture.data, media_type=picture.media_type, headers={**_FOR_EVER, **_ALONE})
@@ -92,19 +92,21 @@ def get_image(request: Request, photo_id: int) -> Response:
 @router.get("/thumb/{photo_id}")
 def get_thumbnail(request: Request, photo_id: int) -> Response:
     """Return the photo at a size of 256 pixels."""
-    row = state.find_photo(request, photo_id)
+    row = studio_state.find_photo(request, photo_id)
     try:
-        data = state.get_studio(request).thumbnails.get(str(row.digest), state.get_photo_path(request, row))
+        data = studio_state.get_studio(request).thumbnails.get(
+            str(row.digest), studio_state.get_photo_path(request, row)
+        )
     except ImageError as error:
         raise client_error("no-image", str(error), 404) from error
     return Response(data, media_type="image/jpeg", headers={**_FOR_EVER, **_ALONE})
 
 
 @router.post("/api/photos")
-async def upload(request: Request, name: str = "") -> Response:
+async def upload_photo(request: Request, name: str = "") -> Response:
     """Add the photo in the body; ``name`` is what it is called where it comes from."""
     data = await request.body()
-    project = state.get_studio(request).project
+    project = studio_state.get_studio(request).project
     return json_response(_describe(await run_in_threadpool(photo_intake.add_upload, project, name, data)))
 
 
@@ -112,7 +114,7 @@ async def upload(request: Request, name: str = "") -> Response:
 def link_folder(request: Request, body: FolderBody) -> Response:
     """Add the photos of a folder on the studio's machine, which stay where they are."""
     try:
-        found = photo_intake.link_folder(state.get_studio(request).project, Path(body.folder))
+        found = photo_intake.link_folder(studio_state.get_studio(request).project, Path(body.folder))
     except LinceError as error:
         raise client_error("bad-folder", str(error), 422) from error
     return json_response(_describe(found))
@@ -121,8 +123,8 @@ def link_folder(request: Request, body: FolderBody) -> Response:
 @router.post("/api/import")
 def import_labels(request: Request, body: ImportBody) -> Response:
     """Add a labelled data set on the studio's machine: its photos, classes and labels."""
-    project = state.get_studio(request).project
-    act = Act(body.key, state.get_author(request), is_wide=True, kind="import")
+    project = studio_state.get_studio(request).project
+    act = Act(body.key, studio_state.get_author(request), is_wide=True, kind="import")
     try:
         dataset = open_dataset(body.folder, format=body.format)
         done = label_import.import_dataset(project, dataset, act)
@@ -137,9 +139,11 @@ def import_labels(request: Request, body: ImportBody) -> Response:
 @router.post("/api/next")
 def find_next(request: Request, body: NextBody) -> Response:
     """Hand out the next photo that nobody else has and that is not done; ``null`` where there is none."""
-    author = state.get_author(request, body.session)
+    author = studio_state.get_author(request, body.session)
     after = body.after
-    number = state.get_studio(request).project.write(lambda connection: leases.take_next(connection, author.who, after))
+    number = studio_state.get_studio(request).project.write(
+        lambda connection: leases.take_next(connection, author.who, after)
+    )
     return json_response({"photo": number})
 
 

@@ -14,10 +14,10 @@ from lince.datasets.conversion_loss import adapt_to_format
 from lince.errors import LinceError
 from lince.fileio import quote_path
 from lince.formats import FORMATS
-from lince.formats.project import NAME
+from lince.formats.lince_project import NAME
 from lince.i18n import get_language
-from lince.studio import photo_query, state
-from lince.studio.schemas import ExportBody, PresenceBody, TaskBody
+from lince.studio import photo_query, studio_state
+from lince.studio.request_bodies import ExportBody, PresenceBody, TaskBody
 from lince.studio.store import leases
 from lince.studio.store.project import TASKS, Project
 from lince.validation import require_choice
@@ -30,7 +30,7 @@ router = APIRouter()
 @router.get("/api/project")
 def get_project(request: Request) -> Response:
     """Return name, task, classes, counts, the newest event's number, and who asks."""
-    project = state.get_studio(request).project
+    project = studio_state.get_studio(request).project
     about = project.read_meta()
     with project.read() as connection:
         counts, classes = photo_query.count_states(connection), photo_query.list_classes(connection)
@@ -42,7 +42,7 @@ def get_project(request: Request) -> Response:
         "counts": counts,
         "classes": classes,
         "seq": project.get_last_seq(),
-        "person": state.get_author(request).who,
+        "person": studio_state.get_author(request).who,
         "language": get_language(),
         "formats": list(list_writable_formats()),
     }
@@ -56,14 +56,14 @@ def set_task(request: Request, body: TaskBody) -> Response:
         require_choice("task", body.task, TASKS)
     except LinceError as error:
         raise client_error("bad-task", str(error), 422) from error
-    state.get_studio(request).project.set_task(body.task)
+    studio_state.get_studio(request).project.set_task(body.task)
     return json_response({"task": body.task})
 
 
 @router.get("/api/export")
 def preview_export(request: Request, format: str) -> Response:  # noqa: A002
     """Return what an export to a format would hold and lose, and the command that does the same."""
-    project = state.get_studio(request).project
+    project = studio_state.get_studio(request).project
     try:
         dataset = _open_labels(project)
         record = FORMATS[require_choice("format", format, list_writable_formats())]
@@ -84,9 +84,9 @@ def preview_export(request: Request, format: str) -> Response:  # noqa: A002
 
 
 @router.post("/api/export")
-def export(request: Request, body: ExportBody) -> Response:
+def export_labels(request: Request, body: ExportBody) -> Response:
     """Write all labelled photos to a new folder on the studio's machine."""
-    project = state.get_studio(request).project
+    project = studio_state.get_studio(request).project
     # Photos without a label stay behind in any number; the page has shown how many.
     options = ConvertOptions("copy" if body.with_photos else "reference", body.lossy, allow_unusable=True)
     folder = Path(body.folder).expanduser()
@@ -100,7 +100,7 @@ def export(request: Request, body: ExportBody) -> Response:
 @router.get("/events")
 async def stream_events(request: Request, after: int = 0) -> Response:
     """Return the stream of news; a page that lost it goes on from ``Last-Event-ID``."""
-    studio = state.get_studio(request)
+    studio = studio_state.get_studio(request)
     last = request.headers.get("last-event-id", "")
     first = int(last) if last.isdecimal() else after
     headers = {"X-Accel-Buffering": "no"}
@@ -112,11 +112,11 @@ async def stream_events(request: Request, after: int = 0) -> Response:
 @router.post("/api/presence")
 def set_presence(request: Request, body: PresenceBody) -> Response:
     """Note which photo a page shows, and renew its lease; answer who is there, and whether another has the photo."""
-    studio, who = state.get_studio(request), state.get_author(request).who
+    studio, who = studio_state.get_studio(request), studio_state.get_author(request).who
     photo = body.photo
     is_free = True
     if photo is not None:
-        is_free = studio.project.write(lambda connection: leases.renew(connection, who, photo))
+        is_free = studio.project.write(lambda connection: leases.renew_lease(connection, who, photo))
     studio.events.set_presence(body.session, who, photo)
     return json_response({"present": studio.events.list_present(), "free": is_free})
 

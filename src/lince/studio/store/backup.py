@@ -42,7 +42,7 @@ def start_copy(path: Path, folder: Path) -> threading.Thread:
     return thread
 
 
-def prune(folder: Path) -> None:
+def prune_copies(folder: Path) -> None:
     """Delete the copies in ``folder`` but for the last 24, and the last one of each of the last seven days."""
     copies = sorted(folder.glob(_PATTERN))
     last_by_day = {path.name[: len("project-2026-01-31")]: path for path in copies}
@@ -55,6 +55,6 @@ def prune(folder: Path) -> None:
 def _copy_and_prune(path: Path, folder: Path) -> None:
     try:
         copy_database(path, folder)
-        prune(folder)
+        prune_copies(folder)
     except Exception:  # noqa: BLE001  # of any kind, such as a full disk: it must not end the labelling
         _log.exception("no copy of the project could be made")

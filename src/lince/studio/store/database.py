@@ -14,7 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from lince.errors import DataError, UsageError
 from lince.fileio import quote_path
-from lince.formats.project import APPLICATION_ID, is_project_file
+from lince.formats.lince_project import APPLICATION_ID, is_project_file
 from lince.i18n import _
 from lince.studio.store import schema
 
@@ -98,7 +98,7 @@ def create_or_upgrade(engine: sa.Engine, path: Path | None = None) -> None:
     elif revision != schema.REVISION:
         from lince.studio.store import migration  # noqa: PLC0415  # Alembic takes a second to import
 
-        migration.upgrade(engine, revision, path)
+        migration.upgrade_tables(engine, revision, path)
 
 
 def read_revision(engine: sa.Engine) -> str | None:

@@ -95,7 +95,7 @@ def apply_edit(connection: sa.Connection, edit: Edit, act: Act) -> Outcome:
         last = _find_last(connection, target)
         seq, who = (last.seq, last.who) if last else (None, "")
         return Outcome(edit.key, STALE, seq, None, now, target.id, who)
-    outcome = change(connection, Edit(edit.key, target, now, after), act)
+    outcome = make_change(connection, Edit(edit.key, target, now, after), act)
     require_living_classes(connection, [target])
     return outcome
 
@@ -117,7 +117,7 @@ def require_living_classes(connection: sa.Connection, targets: Iterable[Target])
             )
 
 
-def change(connection: sa.Connection, edit: Edit, act: Act) -> Outcome:
+def make_change(connection: sa.Connection, edit: Edit, act: Act) -> Outcome:
     """Write the state ``edit.after``, which was checked, and its event; raise the version of the photo by one."""
     photo_id = find_photo(edit.target, edit.before, edit.after)
     write_state(connection, edit.target, edit.after)

@@ -21,7 +21,7 @@ class EditRefusedError(DataError):
         self.code = code
 
 
-def refuse(code: str, found: Any, expected: str) -> EditRefusedError:
+def refuse_field(code: str, found: Any, expected: str) -> EditRefusedError:
     """Return the error for a field ``code`` that holds ``found``; ``expected`` says what it may hold."""
     return EditRefusedError(
         code,
@@ -34,7 +34,7 @@ def take_choice(given: Mapping[str, Any], key: str, choices: tuple[str, ...], de
     """Return the text at ``key``, one of ``choices``. Raise ``EditRefusedError``."""
     value = given.get(key, default)
     if value not in choices:
-        raise refuse(key, value, ", ".join(map(repr, choices)))
+        raise refuse_field(key, value, ", ".join(map(repr, choices)))
     return str(value)
 
 
@@ -42,7 +42,7 @@ def take_text(given: Mapping[str, Any], key: str, default: str = "") -> str:
     """Return the text at ``key``, of at most 10,000 characters. Raise ``EditRefusedError``."""
     value = given.get(key, default)
     if not isinstance(value, str) or len(value) > _MAX_TEXT or "\0" in value or not _is_encodable(value):
-        raise refuse(key, value, _("a text of at most {count} characters").format(count=_MAX_TEXT))
+        raise refuse_field(key, value, _("a text of at most {count} characters").format(count=_MAX_TEXT))
     return value
 
 
@@ -58,7 +58,7 @@ def take_flag(given: Mapping[str, Any], key: str, default: bool) -> bool:
     """Return the truth value at ``key``. Raise ``EditRefusedError``."""
     value = given.get(key, default)
     if not isinstance(value, bool):
-        raise refuse(key, value, "true, false")
+        raise refuse_field(key, value, "true, false")
     return value
 
 
@@ -66,12 +66,12 @@ def take_integer(given: Mapping[str, Any], key: str, default: int | None = None,
     """Return the whole number at ``key``, 0 to ``most``. Raise ``EditRefusedError``."""
     value = given.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise refuse(key, value, f"0 ... {most}")
+        raise refuse_field(key, value, f"0 ... {most}")
     return value
 
 
 def take_number(value: Any, key: str) -> float:
     """Return a finite number. Raise ``EditRefusedError``, which names ``key``."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise refuse(key, str(value), _("a finite number"))
+        raise refuse_field(key, str(value), _("a finite number"))
     return float(value)

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lince.studio.store.edits import SAVED, Act, Author, ConflictError, Edit, Outcome, change, require_living_classes
+from lince.studio.store.edits import (
+    SAVED,
+    Act,
+    Author,
+    ConflictError,
+    Edit,
+    Outcome,
+    make_change,
+    require_living_classes,
+)
 from lince.studio.store.schema import classes, comments, events, photos, shapes
 from lince.studio.store.states import (
     NEW_PHOTO,
@@ -64,7 +73,7 @@ def find_stacks(connection: sa.Connection, who: str, photo_id: int | None) -> St
     return Stacks(undo, redo)
 
 
-def undo(connection: sa.Connection, key: str, author: Author, photo_id: int | None) -> list[Outcome]:
+def undo_act(connection: sa.Connection, key: str, author: Author, photo_id: int | None) -> list[Outcome]:
     """Take back the last act of ``author`` on a photo, or on the project; return what it changed, nothing for none.
 
     ``key`` is that of the new act, made by the page: sent again, it returns the same. Raise ``ConflictError`` when
@@ -74,13 +83,15 @@ def undo(connection: sa.Connection, key: str, author: Author, photo_id: int | No
     return _reverse(connection, stack, Act(key, author, photo_id is None, "undo"))
 
 
-def redo(connection: sa.Connection, key: str, author: Author, photo_id: int | None) -> list[Outcome]:
-    """Make the act again that was undone last; the rest is as for ``undo``."""
+def redo_act(connection: sa.Connection, key: str, author: Author, photo_id: int | None) -> list[Outcome]:
+    """Make the act again that was undone last; the rest is as for ``undo_act``."""
     stack = find_stacks(connection, author.who, photo_id).redo
     return _reverse(connection, stack, Act(key, author, photo_id is None, "redo"))
 
 
-def restore(connection: sa.Connection, key: str, author: Author, photo_id: int | None, seq: int) -> list[Outcome]:
+def restore_states(
+    connection: sa.Connection, key: str, author: Author, photo_id: int | None, seq: int
+) -> list[Outcome]:
     """Bring a photo, or the whole project, back to what it was after event ``seq``, as one new act.
 
     Classes that were made since are no longer alive, since an id stays for ever.
@@ -112,7 +123,7 @@ def list_events(connection: sa.Connection, after: int, count: int = 1000) -> Seq
     return connection.execute(sa.select(events).where(events.c.seq > after).order_by(events.c.seq).limit(count)).all()
 
 
-def replay(connection: sa.Connection, until: int | None = None) -> States:
+def replay_events(connection: sa.Connection, until: int | None = None) -> States:
     """Return the canonical text of the state of every target that exists after event ``until`` (the last, if none)."""
     states: States = {}
     query = sa.select(events.c.target, events.c.target_id, events.c.after).order_by(events.c.seq)
@@ -127,7 +138,7 @@ def replay(connection: sa.Connection, until: int | None = None) -> States:
 
 
 def read_all(connection: sa.Connection) -> States:
-    """Return the canonical text of the present state of every target, as ``replay`` gives it.
+    """Return the canonical text of the present state of every target, as ``replay_events`` gives it.
 
     Photos that nobody has touched are left out.
     """
@@ -187,7 +198,7 @@ def _make_moves(connection: sa.Connection, moves: Sequence[_Move], act: Act) -> 
     for place, move in enumerate(sorted(wanted, key=lambda move: move.target.kind != "class")):
         state = follow_merges(connection, move.wanted)
         key = act.key if place == 0 else f"{act.key}:{place}"
-        outcomes.append(change(connection, Edit(key, move.target, move.now, state), act))
+        outcomes.append(make_change(connection, Edit(key, move.target, move.now, state), act))
     require_living_classes(connection, [move.target for move in wanted])
     return outcomes
 

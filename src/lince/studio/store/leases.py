@@ -24,11 +24,11 @@ def take_next(connection: sa.Connection, who: str, after: int | None = None, now
         query = query.where(photos.c.id != after).order_by((photos.c.id < after), photos.c.id)
     found = connection.execute(query.order_by(photos.c.id).limit(1)).scalar_one_or_none()
     if found is not None:
-        renew(connection, who, int(found), moment)
+        renew_lease(connection, who, int(found), moment)
     return found
 
 
-def renew(connection: sa.Connection, who: str, photo_id: int, now: float | None = None) -> bool:
+def renew_lease(connection: sa.Connection, who: str, photo_id: int, now: float | None = None) -> bool:
     """Lease a photo to ``who`` for ten more minutes; return whether nobody else has it."""
     moment = time.time() if now is None else now
     free = (photos.c.assignee.in_(("", who))) | (photos.c.lease_until < moment)
@@ -36,7 +36,7 @@ def renew(connection: sa.Connection, who: str, photo_id: int, now: float | None 
     return bool(connection.execute(sa.update(photos).where(photos.c.id == photo_id, free).values(**lease)).rowcount)
 
 
-def release(connection: sa.Connection, who: str, photo_id: int) -> None:
+def release_lease(connection: sa.Connection, who: str, photo_id: int) -> None:
     """Give back a photo that ``who`` has."""
     held = (photos.c.id == photo_id) & (photos.c.assignee == who)
     connection.execute(sa.update(photos).where(held).values(assignee="", lease_until=0.0))

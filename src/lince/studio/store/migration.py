@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from lince.i18n import _
 from lince.studio.store import backup
 from lince.studio.store.database import ProjectBrokenError, begin_write
+from lince.studio.store.schema import metadata
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def upgrade(engine: sa.Engine, revision: str | None, path: Path | None) -> None:
+def upgrade_tables(engine: sa.Engine, revision: str | None, path: Path | None) -> None:
     """Run the migrations from ``revision`` (``None`` for no tables at all) to the newest, in one transaction.
 
     A copy of ``path``, if given, is kept in its folder ``backups``. Raise ``ProjectBrokenError`` when the revision is
@@ -24,7 +26,12 @@ def upgrade(engine: sa.Engine, revision: str | None, path: Path | None) -> None:
     """
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
+
+    def list_steps(revision: Any, _context: Any) -> Any:
+        return scripts._upgrade_revs("head", revision)  # as Alembic's manual shows
+
     if revision is not None and revision not in known:
         raise ProjectBrokenError(
             _("The project was written by a newer lince."),
@@ -35,6 +42,6 @@ def upgrade(engine: sa.Engine, revision: str | None, path: Path | None) -> None:
         )
     if path is not None:
         backup.copy_database(path, path.parent / backup.FOLDER)
-    with begin_write(engine) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    with begin_write(engine) as connection, EnvironmentContext(config, scripts, fn=list_steps) as environment:
+        environment.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+        environment.run_migrations()

@@ -15,7 +15,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from lince.errors import LinceError
-from lince.formats.project import CLASSIFICATION, DETECTION, FILE_NAME, PHOTO_FOLDER
+from lince.formats.lince_project import CLASSIFICATION, DETECTION, FILE_NAME, PHOTO_FOLDER
 from lince.studio.store import backup, journal
 from lince.studio.store.database import create_or_upgrade, open_postgresql, open_sqlite
 from lince.studio.store.edits import Act, Author, Edit, Outcome, apply_act, apply_edit
@@ -91,16 +91,16 @@ class Project:
         return self.write(lambda connection: apply_act(connection, given, act))
 
     def undo(self, key: str, author: Author, photo_id: int | None = None) -> list[Outcome]:
-        """Take back the last act of ``author`` on a photo, or on the project (see ``journal.undo``)."""
-        return self.write(lambda connection: journal.undo(connection, key, author, photo_id))
+        """Take back the last act of ``author`` on a photo, or on the project (see ``journal.undo_act``)."""
+        return self.write(lambda connection: journal.undo_act(connection, key, author, photo_id))
 
     def redo(self, key: str, author: Author, photo_id: int | None = None) -> list[Outcome]:
-        """Make the act again that was undone last (see ``journal.redo``)."""
-        return self.write(lambda connection: journal.redo(connection, key, author, photo_id))
+        """Make the act again that was undone last (see ``journal.redo_act``)."""
+        return self.write(lambda connection: journal.redo_act(connection, key, author, photo_id))
 
     def restore(self, key: str, author: Author, seq: int, photo_id: int | None = None) -> list[Outcome]:
-        """Bring a photo or the project back to what it was after event ``seq`` (see ``journal.restore``)."""
-        return self.write(lambda connection: journal.restore(connection, key, author, photo_id, seq))
+        """Bring a photo or the project back to what it was after event ``seq`` (see ``journal.restore_states``)."""
+        return self.write(lambda connection: journal.restore_states(connection, key, author, photo_id, seq))
 
     def read_meta(self) -> dict[str, str]:
         """Return what is known of the project as a whole: its task, id, when it was created and by which lince."""

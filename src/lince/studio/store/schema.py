@@ -1,7 +1,7 @@
 """The tables of a project, as SQLAlchemy Core; the same on SQLite and PostgreSQL.
 
 Every id is permanent: a photo that leaves the project, a class that is merged and an edit that is undone keep theirs.
-``events`` is the journal: rows are only ever added to it, and the other tables follow from it (see ``journal.replay``).
+``events`` is the journal: rows are only ever added to it, and the other tables follow from it (``replay_events``).
 """
 
 from __future__ import annotations

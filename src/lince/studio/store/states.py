@@ -18,7 +18,7 @@ from lince.i18n import _
 from lince.splits import SPLITS
 from lince.studio.store.fields import (
     EditRefusedError,
-    refuse,
+    refuse_field,
     take_choice,
     take_flag,
     take_integer,
@@ -85,22 +85,22 @@ def write_state(connection: sa.Connection, target: Target, state: State | None) 
 def parse_state(connection: sa.Connection, target: Target, given: Any) -> State | None:
     """Return ``given``, which a page sent, as a state with all its fields. Raise ``EditRefusedError`` for none."""
     if target.kind not in _KINDS:
-        raise refuse("target", target.kind, ", ".join(_KINDS))
+        raise refuse_field("target", target.kind, ", ".join(_KINDS))
     is_number = target.kind in ("photo", "class")
     if not (_NUMBER if is_number else _ID).fullmatch(target.id):
-        raise refuse("id", target.id, "7" if is_number else "01890a5d-ac96-774b-bcce-b302099a8057")
+        raise refuse_field("id", target.id, "7" if is_number else "01890a5d-ac96-774b-bcce-b302099a8057")
     if given is None:
         if is_number:
-            raise refuse("state", None, "{...}")
+            raise refuse_field("state", None, "{...}")
         return None
     if not isinstance(given, dict):
-        raise refuse("state", given, "{...}")
+        raise refuse_field("state", given, "{...}")
     state = _KINDS[target.kind].parse(connection, given)
     now = read_state(connection, target)
     if now is None and target.kind == "photo":
-        raise refuse("id", target.id, _("the id of a photo of this project"))
+        raise refuse_field("id", target.id, _("the id of a photo of this project"))
     if now is not None and now.get("photo") != state.get("photo"):
-        raise refuse("photo", state["photo"], str(now["photo"]))
+        raise refuse_field("photo", state["photo"], str(now["photo"]))
     return state
 
 
@@ -114,7 +114,7 @@ def find_photo(target: Target, *states: State | None) -> int | None:
 def _require_class(connection: sa.Connection, class_id: int) -> int:
     alive = connection.execute(sa.select(classes.c.alive).where(classes.c.id == class_id)).scalar_one_or_none()
     if not alive:
-        raise refuse("class", class_id, _("the id of a class of this project"))
+        raise refuse_field("class", class_id, _("the id of a class of this project"))
     return class_id
 
 
@@ -150,7 +150,7 @@ def _find_living(connection: sa.Connection, class_id: int) -> int:
 def _parse_photo(connection: sa.Connection, given: State) -> State:
     ids = given.get("classes", [])
     if not isinstance(ids, list):
-        raise refuse("classes", ids, "[1, 2]")
+        raise refuse_field("classes", ids, "[1, 2]")
     found = sorted({_require_class(connection, take_integer({"class": value}, "class")) for value in ids})
     return {
         "classes": found,
@@ -186,7 +186,7 @@ def _parse_shape(connection: sa.Connection, given: State) -> State:
     photo_id = take_integer(given, "photo", most=2**53)
     size = connection.execute(sa.select(photos.c.width, photos.c.height).where(photos.c.id == photo_id)).one_or_none()
     if size is None:
-        raise refuse("photo", photo_id, _("the id of a photo of this project"))
+        raise refuse_field("photo", photo_id, _("the id of a photo of this project"))
     kind = take_choice(given, "kind", SHAPE_KINDS, "box")
     rings = _parse_rings(given.get("rings", []), kind)
     score = given.get("score")
@@ -212,12 +212,14 @@ def _parse_box(given: Any, rings: list[list[list[float]]], size: tuple[int, int]
         across, down = zip(*points, strict=True)
         given = [min(across), min(down), max(across), max(down)]
     if not isinstance(given, list) or len(given) != 4:
-        raise refuse("box", given, _("[left, top, right, bottom] in pixels"))
+        raise refuse_field("box", given, _("[left, top, right, bottom] in pixels"))
     left, top, right, bottom = (take_number(value, "box") for value in given)
     width, height = size
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         shown = [round(side, 2) for side in (left, top, right, bottom)]
-        raise refuse("box", shown, _("a box with area within {width} x {height}").format(width=width, height=height))
+        raise refuse_field(
+            "box", shown, _("a box with area within {width} x {height}").format(width=width, height=height)
+        )
     return [left, top, right, bottom]
 
 
@@ -228,18 +230,18 @@ def _parse_rings(given: Any, kind: str) -> list[list[list[float]]]:
     if (
         not isinstance(given, list) or not given or not all(isinstance(ring, list) and len(ring) > 2 for ring in given)
     ):  # a triangle
-        raise refuse("rings", given, expected)
+        raise refuse_field("rings", given, expected)
     if sum(map(len, given)) > _MAX_POINTS:
-        raise refuse("rings", "...", _("at most {count} points").format(count=_MAX_POINTS))
+        raise refuse_field("rings", "...", _("at most {count} points").format(count=_MAX_POINTS))
     if not all(isinstance(point, list) and len(point) == 2 for ring in given for point in ring):
-        raise refuse("rings", given, expected)
+        raise refuse_field("rings", given, expected)
     return [[[take_number(value, "rings") for value in point] for point in ring] for ring in given]
 
 
 def _parse_mask(given: State, kind: str) -> str:
     value = given.get("mask", "") if kind == "mask" else ""
     if not isinstance(value, str) or len(value) > _MAX_MASK or (kind == "mask" and not value) or not value.isascii():
-        raise refuse("mask", value, _("the runs of a mask"))
+        raise refuse_field("mask", value, _("the runs of a mask"))
     return value
 
 
@@ -288,13 +290,13 @@ def _write_shape(connection: sa.Connection, shape_id: str, state: State | None) 
 def _parse_class(connection: sa.Connection, given: State) -> State:
     name = take_text(given, "name").strip()
     if not name:
-        raise refuse("name", name, _("a name"))
+        raise refuse_field("name", name, _("a name"))
     merged_into = given.get("merged_into")
     if merged_into is not None:
         _require_class(connection, take_integer(given, "merged_into"))
     colour = take_text(given, "colour")
     if not _COLOUR.fullmatch(colour):
-        raise refuse("colour", colour, "#e67800")
+        raise refuse_field("colour", colour, "#e67800")
     return {
         "alive": take_flag(given, "alive", True),
         "colour": colour,
@@ -322,7 +324,7 @@ def _write_class(connection: sa.Connection, class_id: str, state: State | None) 
     key = int(class_id)
     twin = sa.select(classes.c.id).where(classes.c.name == state["name"], classes.c.alive, classes.c.id != key)
     if state["alive"] and connection.execute(twin).first():
-        raise refuse("name", state["name"], _("a name that no other class of the project has"))
+        raise refuse_field("name", state["name"], _("a name that no other class of the project has"))
     changed = connection.execute(sa.update(classes).where(classes.c.id == key).values(**state))
     if not changed.rowcount:
         connection.execute(sa.insert(classes).values(id=key, **state))
@@ -331,7 +333,7 @@ def _write_class(connection: sa.Connection, class_id: str, state: State | None) 
 def _parse_comment(connection: sa.Connection, given: State) -> State:
     photo_id = take_integer(given, "photo", most=2**53)
     if connection.execute(sa.select(photos.c.id).where(photos.c.id == photo_id)).first() is None:
-        raise refuse("photo", photo_id, _("the id of a photo of this project"))
+        raise refuse_field("photo", photo_id, _("the id of a photo of this project"))
     return {
         "done": take_flag(given, "done", False),
         "photo": photo_id,

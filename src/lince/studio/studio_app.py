@@ -25,8 +25,8 @@ from lince.studio.picture_store import ThumbnailStore
 from lince.studio.routes import edits, pages, photos
 from lince.studio.routes import project as project_routes
 from lince.studio.sessions import Sessions, get_person, load_secret
-from lince.studio.state import StudioState
 from lince.studio.store.project import Project
+from lince.studio.studio_state import StudioState
 from lince.version import __version__
 from lince.web.http_errors import ApiError, client_error
 from lince.web.listener import format_url, open_listener
