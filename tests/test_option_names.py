@@ -90,7 +90,7 @@ def test_train_says_all_it_takes() -> None:
         assert "default" in documented[name], name
     for name, (low, high) in config._RANGES.items():
         assert f"{low:g} to {high:,.0f}" in documented[name] or f"{low:g} to {high:g}" in documented[name], name
-    for name, allowed in config._ALLOWED_VALUES.items():
+    for name, allowed in config.ALLOWED_VALUES.items():
         assert all(f"``{value}``" in documented[name] for value in allowed), name
 
 

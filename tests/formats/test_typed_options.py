@@ -39,7 +39,7 @@ def test_the_options_of_a_refusal_open_the_data(name: str, awkward: Path, capsys
     write_files(awkward, files)
     with pytest.raises(LinceError) as caught:
         open_dataset(awkward)
-    said = str(caught.value)
+    said = "\n".join([caught.value.problem, caught.value.expected, caught.value.remedy])  # as on the command line
     options = [(option, value) for option, value in OPTION.findall(said)]
     if "Choose one with --format" in said:
         options = [("format", value) for value in LISTED.findall(said)]

@@ -158,8 +158,9 @@ def test_every_parameter_stands_in_one_block_and_the_last_block_is_all_that_read
 def test_the_loss_falls_on_eight_photos(name: str) -> None:
     network = _built(name).train()
     images, targets = _images(name, 8), _targets([1] * 8)
-    # With 1e-3 the loss of D-FINE jumps by a fifth from step to step.
-    optimiser = torch.optim.AdamW(network.parameters(), 3e-4 if name.startswith("dfine") else 1e-3)
+    # With 1e-3 the loss of the larger D-FINE jumps by a fifth from step to step.
+    is_large = name.startswith("dfine") and name != "dfine-n"
+    optimiser = torch.optim.AdamW(network.parameters(), 3e-4 if is_large else 1e-3)
     sums = []
     # RF-DETR is ten times as large as the others here: a step takes a second.
     for _step in range(6 if name.startswith("rfdetr") else 8):

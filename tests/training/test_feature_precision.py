@@ -15,8 +15,8 @@ from lince import images
 from lince.datasets import image_stats, open_dataset
 from lince.errors import ModelError, UsageError
 from lince.export import onnx_graph
-from lince.export.dequantised import write_dequantised
 from lince.export.efficientnet_lite_int8 import MAX_DEPTHWISE_WEIGHT, MAX_WEIGHT
+from lince.export.float_weights import write_dequantised
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.models import weights_source
 from lince.models.classification import registry as classification_registry

@@ -72,7 +72,7 @@ def test_what_needs_no_data_is_refused_before_the_data_is_read(photos, monkeypat
     monkeypatch.chdir(photos.parent)
     (photos.parent / "full").mkdir()
     (photos.parent / "full" / "mine.txt").write_text("mine")
-    monkeypatch.setattr("lince.api.train.open_dataset", unreadable)
+    monkeypatch.setattr("lince.api.data_source.open_dataset", unreadable)
     before = sorted(photos.parent.rglob("*"))
     assert main(["train", str(photos), *options]) == 2
     assert told in capsys.readouterr().err

@@ -104,7 +104,7 @@ class _Int8Graph(LiteGraph):
         return self.builder.add_constant(scale, np.float32), self.builder.add_constant(zero_point, np.uint8)
 
     def _add_weights(self, source: _Int8Map, conv: FoldedConv) -> tuple[GraphValue, GraphValue]:
-        """Return the weight and the bias of ``conv`` in int8 and int32, dequantised.
+        """Return the weight and the bias of ``conv`` in int8 and int32, float_weights.
 
         The bias makes up for what rounding the weights adds to the mean of each output.
         """

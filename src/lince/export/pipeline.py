@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lince import fileio
 from lince.datasets import Dataset
 from lince.errors import ModelError, UsageError
-from lince.export.dequantised import write_dequantised
+from lince.export.float_weights import write_dequantised
 from lince.export.int8 import QuantisationResult, quantise_network
 from lince.export.model_outputs import BATCH, EvaluationImages, ModelOutputs
 from lince.export.targets import get_target
