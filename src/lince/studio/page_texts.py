@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lince.i18n import _
+from lince.studio import annotate_texts
 
 
 def translate() -> dict[str, str]:
     """Return all words in the current language."""
-    return {"title": _("lince studio")}
+    return {"title": _("lince studio"), **annotate_texts.translate()}

@@ -22,9 +22,13 @@ class TargetBody(_Body):
 
 
 class EditBody(_Body):
-    """One edit: the state that the page saw and the one it wants, ``null`` for absence."""
+    """One edit: the state that the page saw and the one it wants, ``null`` for absence.
+
+    Edits with the same ``act`` are undone as one; by default each is one of its own.
+    """
 
     key: Key
+    act: Key | None = None
     target: TargetBody
     before: dict[str, Any] | None
     after: dict[str, Any] | None

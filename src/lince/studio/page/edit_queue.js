@@ -1,12 +1,16 @@
 // Edits wait in IndexedDB until the server has acknowledged them; they are sent in their order, one batch a request.
-// A page that is closed, or a server that is gone for a while, loses none.
+// A page that is closed, or a server that is gone for a while, loses none. What the server did not take (somebody was
+// faster, or it is no label) is kept as well, until the person has decided about it.
 
 import { RequestError, postJson } from "./api.js";
 import { session } from "./ids.js";
 
 const STORE = "edits";
+const CONFLICTS = "conflicts";
 const RETRY_MS = [500, 1000, 2000, 5000];
 const MAX_BATCH = 100;
+const MAX_BATCH_LENGTH = 8_000_000; // characters of JSON; masks can be long
+const SAVING_MS = 5000; // that `whenSaved` waits
 
 /** What the page shows of the queue: `saved`, `saving` with a count, or `failed` with the reason and a count. */
 export class EditQueue extends EventTarget {
@@ -15,6 +19,7 @@ export class EditQueue extends EventTarget {
   #isSending = false;
   #attempt = 0;
   #resolvers = new Map();
+  #conflicts = [];
 
   status = { name: "saved", count: 0, message: "" };
 
@@ -22,7 +27,8 @@ export class EditQueue extends EventTarget {
   static async open(projectId) {
     const queue = new EditQueue();
     queue.#database = await openDatabase(`lince-${projectId}`);
-    queue.#waiting = await readAll(queue.#database);
+    queue.#waiting = await readAll(queue.#database, STORE);
+    queue.#conflicts = await readAll(queue.#database, CONFLICTS);
     addEventListener("pagehide", () => queue.#flush());
     document.addEventListener("visibilitychange", () => document.hidden && queue.#flush());
     addEventListener("online", () => queue.#send());
@@ -41,23 +47,57 @@ export class EditQueue extends EventTarget {
     return [...this.#waiting];
   }
 
+  /** What the server did not take, oldest first, as {key, edit, outcome}; the page asks the person, then calls `forget`. */
+  get conflicts() {
+    return [...this.#conflicts];
+  }
+
   /**
    * Keep an edit, then send it; the promise gives its outcome: `saved`, `stale` or `refused`.
-   * An edit is {key, target: {kind, id}, before, after}, as the server's `api/edits` takes it.
+   * An edit is {key, target: {kind, id}, before, after}, as the server's `api/edits` takes it; edits with the same
+   * `act` are undone as one.
    */
   async add(edit) {
     const outcome = new Promise((resolve) => this.#resolvers.set(edit.key, resolve));
     this.#waiting.push(edit);
     this.#show();
-    await write(this.#database, (store) => store.put({ ...edit, order: nextOrder() }));
-    this.#send();
+    try {
+      await write(this.#database, STORE, (store) => store.put({ ...edit, order: nextOrder() }));
+    } finally {
+      this.#send(); // also where the browser has no room: the server can have it all the same
+    }
     return outcome;
+  }
+
+  /** The person has decided about what the server did not take. */
+  forget(keys) {
+    this.#conflicts = this.#conflicts.filter(({ key }) => !keys.includes(key));
+    write(this.#database, CONFLICTS, (store) => keys.forEach((key) => store.delete(key))).catch(() => {});
+    this.#show();
+  }
+
+  /** Whether all edits were acknowledged, after at most a few seconds; at once where the server cannot be reached. */
+  whenSaved() {
+    return new Promise((resolve) => {
+      const finish = (isSaved) => {
+        clearTimeout(limit);
+        this.removeEventListener("status", look);
+        resolve(isSaved);
+      };
+      const look = () => {
+        if (!this.#waiting.length) finish(true);
+        else if (this.status.name === "failed") finish(false);
+      };
+      const limit = setTimeout(() => finish(false), SAVING_MS);
+      this.addEventListener("status", look);
+      look();
+    });
   }
 
   async #send() {
     if (this.#isSending || !this.#waiting.length) return;
     this.#isSending = true;
-    const batch = this.#waiting.slice(0, MAX_BATCH);
+    const batch = takeBatch(this.#waiting);
     try {
       const { outcomes } = await postJson("api/edits", { session, edits: batch.map(strip) });
       this.#attempt = 0;
@@ -72,7 +112,13 @@ export class EditQueue extends EventTarget {
   }
 
   async #settle(batch, outcomes) {
-    await write(this.#database, (store) => batch.forEach((edit) => store.delete(edit.key)));
+    const refused = batch.map((edit, place) => ({ key: edit.key, edit: strip(edit), outcome: outcomes[place] }))
+      .filter(({ outcome }) => outcome.status !== "saved");
+    if (refused.length) {
+      await write(this.#database, CONFLICTS, (store) => refused.forEach((one) => store.put({ ...one, order: nextOrder() })));
+      this.#conflicts.push(...refused);
+    }
+    await write(this.#database, STORE, (store) => batch.forEach((edit) => store.delete(edit.key)));
     const done = new Set(batch.map((edit) => edit.key));
     this.#waiting = this.#waiting.filter((edit) => !done.has(edit.key));
     this.#show();
@@ -95,7 +141,7 @@ export class EditQueue extends EventTarget {
   /** Send all that waits as the page is hidden; the answer may never be seen, and the edits are then sent again. */
   #flush() {
     if (!this.#waiting.length) return;
-    const edits = this.#waiting.slice(0, MAX_BATCH).map(strip);
+    const edits = takeBatch(this.#waiting).map(strip);
     postJson("api/edits", { session, edits }, true).catch(() => {});
   }
 
@@ -107,32 +153,45 @@ export class EditQueue extends EventTarget {
   }
 }
 
-let order = 0;
-const nextOrder = () => Date.now() * 1000 + (order++ % 1000);
-const strip = ({ key, target, before, after }) => ({ key, target, before, after });
+let lastOrder = 0;
+const nextOrder = () => (lastOrder = Math.max(lastOrder + 1, Date.now() * 1000));
+const strip = ({ key, act = key, target, before, after }) => ({ key, act, target, before, after });
+
+function takeBatch(edits) {
+  const batch = [];
+  let length = 0;
+  for (const edit of edits.slice(0, MAX_BATCH)) {
+    length += JSON.stringify(edit).length;
+    if (batch.length && length > MAX_BATCH_LENGTH) break;
+    batch.push(edit);
+  }
+  return batch;
+}
 
 function openDatabase(name) {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(name, 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: "key" });
+    opening.onupgradeneeded = () => {
+      for (const store of [STORE, CONFLICTS]) opening.result.createObjectStore(store, { keyPath: "key" });
+    };
     opening.onsuccess = () => resolve(opening.result);
     opening.onerror = () => reject(opening.error);
   });
 }
 
-function write(database, act) {
+function write(database, name, act) {
   return new Promise((resolve, reject) => {
-    const transaction = database.transaction(STORE, "readwrite", { durability: "strict" });
-    act(transaction.objectStore(STORE));
+    const transaction = database.transaction(name, "readwrite", { durability: "strict" });
+    act(transaction.objectStore(name));
     transaction.oncomplete = () => resolve();
     transaction.onerror = () => reject(transaction.error);
     transaction.onabort = () => reject(transaction.error);
   });
 }
 
-function readAll(database) {
+function readAll(database, name) {
   return new Promise((resolve, reject) => {
-    const reading = database.transaction(STORE).objectStore(STORE).getAll();
+    const reading = database.transaction(name).objectStore(name).getAll();
     reading.onsuccess = () => resolve(reading.result.sort((one, other) => one.order - other.order));
     reading.onerror = () => reject(reading.error);
   });

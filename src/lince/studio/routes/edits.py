@@ -76,7 +76,7 @@ def list_history(request: Request, photo_id: int) -> Response:
 
 
 def _to_edit(body: EditBody) -> Edit:
-    return Edit(body.key, Target(body.target.kind, body.target.id), body.before, body.after)
+    return Edit(body.key, Target(body.target.kind, body.target.id), body.before, body.after, body.act)
 
 
 def _answer(act: Any) -> Response:

@@ -53,13 +53,15 @@ class Act:
 class Edit:
     """One change of one target: from the state ``before``, which its author saw, to ``after``; ``None`` for absence.
 
-    ``key`` is made by the page and permanent, so that an edit that is sent again is not made again.
+    ``key`` is made by the page and permanent, so that an edit that is sent again is not made again. Edits with the same
+    ``act`` are undone as one; an edit without is an act of its own.
     """
 
     key: str
     target: Target
     before: Any
     after: Any
+    act: str | None = None
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Project:
 
     def apply_edits(self, edits: Sequence[Edit], author: Author) -> list[Outcome | LinceError]:
         """Make edits of one photo each on its own; return what became of each: its outcome, or why it was refused."""
-        futures = [self._writer.submit(_make_action(edit, Act(edit.key, author))) for edit in edits]
+        futures = [self._writer.submit(_make_action(edit, Act(edit.act or edit.key, author))) for edit in edits]
         return [_wait(future) for future in futures]
 
     def apply_act(self, edits: Iterable[Edit], act: Act) -> list[Outcome]:

@@ -1,0 +1,92 @@
+// What the page knows of the photos around the one that is shown, and their pictures, decoded before they are needed.
+
+import { getJson } from "./api.js";
+
+const BEFORE = 8;
+const AFTER = 8;
+const DECODED_AFTER = 2;
+const PATIENCE_MS = 500;
+
+/** Names, sizes and states of photos by id. Event: `change`. */
+export class PhotoRecords extends EventTarget {
+  #records = new Map();
+  #listener;
+  #project;
+
+  constructor(project) {
+    super();
+    this.#project = project;
+    this.#listener = ({ detail: event }) => this.#takeNews(event);
+    project.addEventListener("edit", this.#listener);
+  }
+
+  close() {
+    this.#project.removeEventListener("edit", this.#listener);
+  }
+
+  find(id) {
+    return this.#records.get(id);
+  }
+
+  /** Note what is known of a photo. */
+  put(record) {
+    this.#records.set(record.id, record);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Read what is not known yet of `ids`. */
+  async read(ids) {
+    const missing = ids.filter((id) => !this.#records.has(id));
+    if (!missing.length) return;
+    const { photos } = await getJson(`api/photos?ids=${missing.join(",")}`);
+    for (const photo of photos) this.#records.set(photo.id, photo);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #takeNews({ target, target_id: id, photo, before, after }) {
+    const record = this.#records.get(photo);
+    if (!record) return;
+    if (target === "photo" && Number(id) === photo) Object.assign(record, after);
+    else if (target === "shape") record.shapes = Math.max(0, record.shapes + Boolean(after) - Boolean(before));
+    else return;
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** Return the ids around the one at `place`. */
+export const listNeighbours = (ids, place) => ids.slice(Math.max(0, place - BEFORE), place + AFTER + 1);
+
+/** Pictures as <img>, decoded; those of the next photos are there before one asks for them. */
+export class Pictures {
+  #pictures = new Map(); // id -> promise of an <img>
+
+  /** Return the decoded picture of a photo; rejects where the server or the browser cannot show it. */
+  get(record) {
+    if (!this.#pictures.has(record.id)) {
+      const loading = load(`image/${record.id}?v=${record.digest}`);
+      loading.catch(() => this.#pictures.delete(record.id));
+      this.#pictures.set(record.id, loading);
+    }
+    return this.#pictures.get(record.id);
+  }
+
+  /** Decode the photos after `place`, keep the one before it, and drop all others. */
+  prepare(ids, place, records) {
+    const near = ids.slice(Math.max(0, place - 1), place + DECODED_AFTER + 1);
+    for (const id of this.#pictures.keys()) if (!near.includes(id)) this.#pictures.delete(id);
+    for (const id of near) {
+      const record = records.find(id);
+      if (record) this.get(record).catch(() => {});
+    }
+  }
+}
+
+/** A tab in the background may put off decoding for ever; then it is enough that the bytes are there. */
+const waitForLoad = (picture) => new Promise((resolve) => picture.addEventListener("load", () => setTimeout(resolve, PATIENCE_MS)));
+
+async function load(address) {
+  const picture = new Image();
+  picture.src = address;
+  await Promise.race([picture.decode(), waitForLoad(picture)]);
+  return picture;
+}
