@@ -56,6 +56,13 @@ def count_states(connection: sa.Connection) -> dict[str, int]:
     }
 
 
+def count_by(connection: sa.Connection, column: str) -> dict[str, int]:
+    """Return how many photos have each value of a column, such as ``split`` or ``assignee``; removed ones are not
+    counted."""
+    query = sa.select(photos.c[column], sa.func.count()).where(~photos.c.removed).group_by(photos.c[column])
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def list_classes(connection: sa.Connection) -> list[dict[str, Any]]:
     """Return the living classes in their order, with the number of shapes and photos that have them."""
     counts = []

@@ -49,11 +49,12 @@ class ActBody(EditsBody):
 
 
 class UndoBody(_Body):
-    """Undo or redo on a photo, or, without one, of acts on the project."""
+    """Undo or redo on a photo, or, without one, of acts on the project; ``brief`` asks for counts alone."""
 
     key: Key
     session: str = Field(default="", max_length=60)
     photo: int | None = None
+    brief: bool = False
 
 
 class RestoreBody(UndoBody):
@@ -95,10 +96,61 @@ class NextBody(_Body):
     after: int | None = None
 
 
-class ExportBody(_Body):
-    """An export to a folder."""
+class ArchiveBody(_Body):
+    """An export to a zip archive."""
 
-    folder: str = Field(min_length=1, max_length=4096)
     format: str
     with_photos: bool = True
     lossy: bool = False
+
+
+class ExportBody(ArchiveBody):
+    """An export to a folder."""
+
+    folder: str = Field(min_length=1, max_length=4096)
+
+
+class TakeBody(_Body):
+    """What is done with a whole upload: the ``name`` of its file, and the seconds between two frames of a video."""
+
+    name: str = Field(min_length=1, max_length=255)
+    every: float | None = None
+
+
+class UploadBody(_Body):
+    """An upload that comes in pieces."""
+
+    size: int = Field(ge=0)
+
+
+class VideoBody(_Body):
+    """A video on the machine of the studio."""
+
+    path: str = Field(min_length=1, max_length=4096)
+    every: float
+
+
+class SampleBody(_Body):
+    """Photos to try the studio with."""
+
+    key: Key
+    session: str = Field(default="", max_length=60)
+    task: str
+
+
+class ChangeBody(_Body):
+    """Fields of a photo's state that many photos get; ``seen`` is the last event that the page had heard of."""
+
+    key: Key
+    session: str = Field(default="", max_length=60)
+    photos: list[int] = Field(max_length=1_000_000)
+    fields: dict[str, Any]
+    seen: int | None = None
+
+
+class RetireBody(_Body):
+    """A class that is no longer used; ``into`` is the class that its labels get, ``null`` to remove them."""
+
+    key: Key
+    session: str = Field(default="", max_length=60)
+    into: int | None = None

@@ -22,11 +22,12 @@ from lince.studio import photo_intake
 from lince.studio.event_stream import EventHub
 from lince.studio.guard import Guard
 from lince.studio.picture_store import ThumbnailStore
-from lince.studio.routes import edits, pages, photos
+from lince.studio.routes import classes, edits, exports, intake, journal, pages, photos, selection
 from lince.studio.routes import project as project_routes
 from lince.studio.sessions import Sessions, get_person, load_secret
 from lince.studio.store.project import Project
 from lince.studio.studio_state import StudioState
+from lince.studio.upload_store import UploadStore
 from lince.version import __version__
 from lince.web.http_errors import ApiError, client_error
 from lince.web.listener import format_url, open_listener
@@ -48,8 +49,10 @@ def create_app(project: Project, events: EventHub, sessions: Sessions) -> FastAP
         openapi_url=None,
         lifespan=_make_lifespan,
     )
-    app.state.studio = StudioState(project, thumbnails, events, sessions)
-    for module in (pages, project_routes, photos, edits):
+    app.state.studio = StudioState(
+        project, thumbnails, events, sessions, UploadStore(project.folder / "cache" / "uploads")
+    )
+    for module in (pages, project_routes, photos, selection, edits, journal, classes, intake, exports):
         app.include_router(module.router)
     app.add_exception_handler(ApiError, _handle_api_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ipaddress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,11 +12,13 @@ from starlette.requests import Request
 from lince.i18n import _
 from lince.studio.event_stream import EventHub
 from lince.studio.guard import PERSON
+from lince.studio.intake_progress import IntakeProgress
 from lince.studio.picture_store import ThumbnailStore
 from lince.studio.sessions import Sessions
 from lince.studio.store.edits import Author
 from lince.studio.store.project import Project
 from lince.studio.store.schema import photos
+from lince.studio.upload_store import UploadStore
 from lince.web.http_errors import client_error
 
 
@@ -27,6 +30,8 @@ class StudioState:
     thumbnails: ThumbnailStore
     events: EventHub
     sessions: Sessions
+    uploads: UploadStore
+    intake: IntakeProgress = field(default_factory=IntakeProgress)
 
 
 def get_studio(request: Request) -> StudioState:
@@ -53,3 +58,15 @@ def get_photo_path(request: Request, row: sa.Row[tuple[object, ...]]) -> Path:
     """Return where the file of a photo lies."""
     project = get_studio(request).project
     return Path(str(row.root), str(row.path)) if row.root else project.photo_folder / str(row.path)
+
+
+def require_local(request: Request) -> None:
+    """Raise ``ApiError`` (403) unless the request comes from this machine: only there may a page name paths."""
+    host = request.client.host if request.client else ""
+    try:
+        is_local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_local = False
+    if not is_local:
+        message = _("Folders can be named only in a browser on the machine where lince studio runs.")
+        raise client_error("not-here", message, 403)

@@ -1,30 +1,44 @@
 // What the page knows of the project: task, classes, counts, who is here; kept up to date by the stream of news.
 
-import { getJson } from "./api.js";
+import { RequestError, getJson, postJson } from "./api.js";
 import { session } from "./ids.js";
 
-/** The project on the server. Events: `change` (classes, counts, task), `edit` (a journal event), `presence`. */
+const RETRY_MS = 2000;
+const PRESENCE_MS = 20000;
+
+/**
+ * The project on the server. Events: `change` (classes, counts, task), `edit` (a journal event), `presence`, and
+ * `connection` (`connection` is "open", "lost" or "refused").
+ */
 export class ProjectState extends EventTarget {
   about = null;
   present = [];
+  connection = "open";
+  /** Whether the server is another version than the one that this page came from. */
+  isOutdated = false;
+  /** The number of the newest event that this page has heard of. */
+  last = 0;
   #source = null;
-  #last = 0;
   #reload = null;
+  #photo = null;
 
   /** Load the project and listen to its news. */
   static async load() {
     const state = new ProjectState();
     await state.refresh();
-    state.#last = state.about.seq;
     state.#listen();
     // Browsers allow six connections to a server; a hidden tab gives its own back.
-    document.addEventListener("visibilitychange", () => (document.hidden ? state.#close() : state.#listen()));
+    document.addEventListener("visibilitychange", () => (document.hidden ? state.#close() : state.#wake()));
+    setInterval(() => !document.hidden && state.#sayPresence(), PRESENCE_MS);
     return state;
   }
 
   /** Read task, classes and counts again. */
   async refresh() {
-    this.about = await getJson("api/project");
+    const about = await getJson("api/project");
+    this.isOutdated ||= this.about !== null && about.version !== this.about.version;
+    if (this.about === null) this.last = about.seq;
+    this.about = about;
     this.dispatchEvent(new Event("change"));
   }
 
@@ -38,21 +52,69 @@ export class ProjectState extends EventTarget {
     return this.present.filter((one) => one.photo === photoId && one.session !== session);
   }
 
+  /** Say which photo this page shows, null for none. */
+  showPhoto(photoId) {
+    this.#photo = photoId;
+    this.#sayPresence();
+  }
+
+  #wake() {
+    this.#listen();
+    this.#sayPresence();
+  }
+
+  #sayPresence() {
+    postJson("api/presence", { session, photo: this.#photo }).catch(() => {});
+  }
+
   #listen() {
     if (this.#source) return;
-    this.#source = new EventSource(`events?after=${this.#last}`);
-    this.#source.addEventListener("edit", (message) => {
+    const source = (this.#source = new EventSource(`events?after=${this.last}`));
+    source.addEventListener("open", () => this.#onOpen());
+    source.addEventListener("error", () => this.#onError(source));
+    source.addEventListener("edit", (message) => {
       const event = JSON.parse(message.data);
-      this.#last = Math.max(this.#last, event.seq);
+      this.last = Math.max(this.last, event.seq);
       this.dispatchEvent(new CustomEvent("edit", { detail: event }));
-      // Many edits come at once; the counts are read once for all of them.
-      clearTimeout(this.#reload);
-      this.#reload = setTimeout(() => this.refresh().catch(() => {}), 300);
+      this.#refreshSoon();
     });
-    this.#source.addEventListener("presence", (message) => {
+    source.addEventListener("presence", (message) => {
       this.present = JSON.parse(message.data);
       this.dispatchEvent(new Event("presence"));
     });
+  }
+
+  // Many edits come at once; the counts are read once for all of them.
+  #refreshSoon() {
+    clearTimeout(this.#reload);
+    this.#reload = setTimeout(() => this.refresh().catch(() => {}), 300);
+  }
+
+  #onOpen() {
+    const isBack = this.connection !== "open";
+    this.#setConnection("open");
+    if (isBack) this.refresh().catch(() => {});
+  }
+
+  /** The browser tries again by itself, unless the server refused: then it is asked why, and tried again here. */
+  #onError(source) {
+    this.#setConnection(this.connection === "refused" ? "refused" : "lost");
+    if (source.readyState !== EventSource.CLOSED) return;
+    this.#close();
+    setTimeout(async () => {
+      try {
+        await this.refresh();
+      } catch (error) {
+        if (error instanceof RequestError && error.status === 401) this.#setConnection("refused");
+      }
+      if (!document.hidden) this.#listen();
+    }, RETRY_MS);
+  }
+
+  #setConnection(name) {
+    if (name === this.connection) return;
+    this.connection = name;
+    this.dispatchEvent(new Event("connection"));
   }
 
   #close() {

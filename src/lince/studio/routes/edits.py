@@ -12,9 +12,10 @@ from lince.errors import LinceError
 from lince.studio import studio_state
 from lince.studio.event_stream import describe_event
 from lince.studio.request_bodies import ActBody, EditBody, EditsBody, RestoreBody, UndoBody
-from lince.studio.store import journal
+from lince.studio.store import journal, journal_list
 from lince.studio.store.edits import Act, ConflictError, Edit, Outcome
 from lince.studio.store.fields import EditRefusedError
+from lince.studio.store.project import Project
 from lince.studio.store.states import Target
 from lince.studio.store.writer import NotSavedError
 from lince.web.json_response import json_response
@@ -50,21 +51,27 @@ def save_act(request: Request, body: ActBody) -> Response:
 def undo_act(request: Request, body: UndoBody) -> Response:
     """Take back the person's last act on a photo, or on the project; 409 where another changed it since."""
     author = studio_state.get_author(request, body.session)
-    return _answer(lambda: studio_state.get_studio(request).project.undo(body.key, author, body.photo))
+    project = studio_state.get_studio(request).project
+    answer = _answer(lambda: project.undo(body.key, author, body.photo))
+    return _count(project, body) if body.brief and answer.status_code == 200 else answer
 
 
 @router.post("/api/redo")
 def redo_act(request: Request, body: UndoBody) -> Response:
     """Make the act again that was undone last."""
     author = studio_state.get_author(request, body.session)
-    return _answer(lambda: studio_state.get_studio(request).project.redo(body.key, author, body.photo))
+    project = studio_state.get_studio(request).project
+    answer = _answer(lambda: project.redo(body.key, author, body.photo))
+    return _count(project, body) if body.brief and answer.status_code == 200 else answer
 
 
 @router.post("/api/restore")
 def restore_states(request: Request, body: RestoreBody) -> Response:
     """Bring a photo, or the project, back to what it was after an event."""
     author = studio_state.get_author(request, body.session)
-    return _answer(lambda: studio_state.get_studio(request).project.restore(body.key, author, body.seq, body.photo))
+    project = studio_state.get_studio(request).project
+    answer = _answer(lambda: project.restore(body.key, author, body.seq, body.photo))
+    return _count(project, body) if body.brief and answer.status_code == 200 else answer
 
 
 @router.get("/api/photos/{photo_id}/history")
@@ -91,6 +98,13 @@ def _answer(act: Any) -> Response:
     except NotSavedError as error:
         return _refuse(error, 503)
     return json_response({"outcomes": [_describe(outcome) for outcome in outcomes]})
+
+
+def _count(project: Project, body: UndoBody) -> Response:
+    """Return how many events an act has and how many photos it concerns; all of them could be 100,000."""
+    with project.read() as connection:
+        count, photo_count = journal_list.count_act(connection, body.key)
+    return json_response({"count": count, "photos": photo_count})
 
 
 def _refuse(error: LinceError, status: int) -> Response:

@@ -11,13 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lince.annotations import RejectedItem
 from lince.datasets import open_dataset
 from lince.errors import ImageError, LinceError
 from lince.studio import label_import, photo_intake, photo_query, picture_store, studio_state
-from lince.studio.photo_intake import Intake
 from lince.studio.photo_query import PhotoFilter
 from lince.studio.request_bodies import FolderBody, ImportBody, NextBody
+from lince.studio.routes.answers import describe_intake, list_rejected, run_or_refuse
 from lince.studio.store import leases
 from lince.studio.store.edits import Act
 from lince.studio.store.schema import comments, shapes
@@ -27,7 +26,6 @@ from lince.web.json_response import json_response
 
 router = APIRouter()
 _MAX_LISTED = 500  # photos in one answer
-_MAX_REJECTED = 100
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # the address holds the digest of the content
 _ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'", "Content-Disposition": "inline"}
 
@@ -107,22 +105,24 @@ async def upload_photo(request: Request, name: str = "") -> Response:
     """Add the photo in the body; ``name`` is what it is called where it comes from."""
     data = await request.body()
     project = studio_state.get_studio(request).project
-    return json_response(_describe(await run_in_threadpool(photo_intake.add_upload, project, name, data)))
+    return json_response(describe_intake(await run_in_threadpool(photo_intake.add_upload, project, name, data)))
 
 
 @router.post("/api/photos/link")
 def link_folder(request: Request, body: FolderBody) -> Response:
     """Add the photos of a folder on the studio's machine, which stay where they are."""
-    try:
-        found = photo_intake.link_folder(studio_state.get_studio(request).project, Path(body.folder))
-    except LinceError as error:
-        raise client_error("bad-folder", str(error), 422) from error
-    return json_response(_describe(found))
+    studio_state.require_local(request)
+    studio = studio_state.get_studio(request)
+    found = run_or_refuse(
+        "bad-folder", lambda: photo_intake.link_folder(studio.project, Path(body.folder), studio.intake)
+    )
+    return json_response(describe_intake(found))
 
 
 @router.post("/api/import")
 def import_labels(request: Request, body: ImportBody) -> Response:
     """Add a labelled data set on the studio's machine: its photos, classes and labels."""
+    studio_state.require_local(request)
     project = studio_state.get_studio(request).project
     act = Act(body.key, studio_state.get_author(request), is_wide=True, kind="import")
     try:
@@ -133,7 +133,7 @@ def import_labels(request: Request, body: ImportBody) -> Response:
     except LinceError as error:
         raise client_error("bad-data", str(error), 422) from error
     counts = {"photos": done.photos, "classes": done.classes, "labels": done.labels, "kept": done.kept}
-    return json_response({**counts, "rejected": _list_rejected(done.rejected)})
+    return json_response({**counts, "rejected": list_rejected(done.rejected)})
 
 
 @router.post("/api/next")
@@ -145,11 +145,3 @@ def find_next(request: Request, body: NextBody) -> Response:
         lambda connection: leases.take_next(connection, author.who, after)
     )
     return json_response({"photo": number})
-
-
-def _describe(intake: Intake) -> dict[str, Any]:
-    return {"added": intake.added, "known": intake.known, "rejected": _list_rejected(intake.rejected)}
-
-
-def _list_rejected(items: tuple[RejectedItem, ...]) -> dict[str, Any]:
-    return {"count": len(items), "first": [str(item) for item in items[:_MAX_REJECTED]]}

@@ -1,26 +1,20 @@
-"""The project as a whole: what the page needs first, its task, exports, and the stream of news."""
+"""The project as a whole: what the page needs first, its task, the stream of news, and who is there."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from lince.datasets import Dataset, open_dataset
-from lince.datasets.conversion import ConvertOptions, convert_dataset, list_writable_formats
-from lince.datasets.conversion_loss import adapt_to_format
+from lince.datasets.conversion import list_writable_formats
 from lince.errors import LinceError
-from lince.fileio import quote_path
-from lince.formats import FORMATS
-from lince.formats.lince_project import NAME
 from lince.i18n import get_language
 from lince.studio import photo_query, studio_state
-from lince.studio.request_bodies import ExportBody, PresenceBody, TaskBody
+from lince.studio.request_bodies import PresenceBody, TaskBody
 from lince.studio.store import leases
-from lince.studio.store.project import TASKS, Project
+from lince.studio.store.project import TASKS
 from lince.validation import require_choice
+from lince.version import __version__
 from lince.web.http_errors import client_error
 from lince.web.json_response import json_response
 
@@ -42,6 +36,7 @@ def get_project(request: Request) -> Response:
         "counts": counts,
         "classes": classes,
         "seq": project.get_last_seq(),
+        "version": __version__,
         "person": studio_state.get_author(request).who,
         "language": get_language(),
         "formats": list(list_writable_formats()),
@@ -58,43 +53,6 @@ def set_task(request: Request, body: TaskBody) -> Response:
         raise client_error("bad-task", str(error), 422) from error
     studio_state.get_studio(request).project.set_task(body.task)
     return json_response({"task": body.task})
-
-
-@router.get("/api/export")
-def preview_export(request: Request, format: str) -> Response:  # noqa: A002
-    """Return what an export to a format would hold and lose, and the command that does the same."""
-    project = studio_state.get_studio(request).project
-    try:
-        dataset = _open_labels(project)
-        record = FORMATS[require_choice("format", format, list_writable_formats())]
-        _adapted, losses = adapt_to_format(dataset, record)
-    except LinceError as error:
-        raise client_error("no-export", str(error), 422) from error
-    names = dataset.classes.names
-    return json_response(
-        {
-            "photos": len(dataset),
-            "left_out": [str(item) for item in dataset.rejected[:100]],
-            "left_out_count": len(dataset.rejected),
-            "losses": [str(loss) for loss in losses],
-            "classes": [{"id": number, "name": name} for number, name in enumerate(names)],
-            "command": f"lince convert {quote_path(project.folder)} OUT --to {format}",
-        }
-    )
-
-
-@router.post("/api/export")
-def export_labels(request: Request, body: ExportBody) -> Response:
-    """Write all labelled photos to a new folder on the studio's machine."""
-    project = studio_state.get_studio(request).project
-    # Photos without a label stay behind in any number; the page has shown how many.
-    options = ConvertOptions("copy" if body.with_photos else "reference", body.lossy, allow_unusable=True)
-    folder = Path(body.folder).expanduser()
-    try:
-        done = convert_dataset(_open_labels(project), folder, body.format, options)
-    except LinceError as error:
-        raise client_error("no-export", str(error), 422) from error
-    return json_response({"folder": str(folder), "photos": done.images, "objects": done.objects})
 
 
 @router.get("/events")
@@ -119,8 +77,3 @@ def set_presence(request: Request, body: PresenceBody) -> Response:
         is_free = studio.project.write(lambda connection: leases.renew_lease(connection, who, photo))
     studio.events.set_presence(body.session, who, photo)
     return json_response({"present": studio.events.list_present(), "free": is_free})
-
-
-def _open_labels(project: Project) -> Dataset:
-    """Return the labelled photos of the project, as every command of lince reads them."""
-    return open_dataset(project.folder, format=NAME)

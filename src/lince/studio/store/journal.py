@@ -7,26 +7,19 @@ the undo of an undo; going back to a moment is one act as well, which can itself
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lince.studio.store.edits import (
-    SAVED,
-    Act,
-    Author,
-    ConflictError,
-    Edit,
-    Outcome,
-    make_change,
-    require_living_classes,
-)
+from lince.studio.store.bulk import change_many, read_many
+from lince.studio.store.edits import SAVED, Act, Author, ConflictError, Edit, Outcome, require_living_classes
+from lince.studio.store.merges import make_merge_follower
 from lince.studio.store.schema import classes, comments, events, photos, shapes
 from lince.studio.store.states import (
     NEW_PHOTO,
     State,
     Target,
-    follow_merges,
     format_state,
     parse_text,
     read_state,
@@ -105,10 +98,10 @@ def restore_states(
         condition &= events.c.photo_id == photo_id
     rows = connection.execute(sa.select(events).where(condition).order_by(events.c.seq)).all()
     first_rows = {Target(row.target, row.target_id): row for row in reversed(rows)}
+    states = read_many(connection, first_rows)
     moves = []
     for target, row in sorted(first_rows.items(), key=lambda item: item[1].seq):
-        now = read_state(connection, target)
-        moves.append(_Move(target, now, _absent_or(row, now)))
+        moves.append(_Move(target, states[target], _absent_or(row, states[target])))
     return _make_moves(connection, moves, act)
 
 
@@ -176,9 +169,10 @@ def _reverse(connection: sa.Connection, stack: list[str], act: Act) -> list[Outc
     query = sa.select(events).where(events.c.act == stack[-1]).order_by(events.c.seq.desc())
     rows = connection.execute(query).all()
     newest = {Target(row.target, row.target_id): row for row in reversed(rows)}
+    states = read_many(connection, newest)
     moves = []
     for target, row in {Target(row.target, row.target_id): row for row in rows}.items():
-        now = read_state(connection, target)
+        now = states[target]
         if format_state(now) != newest[target].after:
             last = connection.execute(_last_event(target)).one()
             raise ConflictError(Outcome(row.key, "stale", last.seq, last.version, now, target.id, last.who))
@@ -194,11 +188,12 @@ def _make_moves(connection: sa.Connection, moves: Sequence[_Move], act: Act) -> 
     wanted = [move for move in moves if format_state(move.now) != format_state(move.wanted)]
     ids = [int(move.target.id) for move in wanted if move.target.kind == "class"]
     connection.execute(sa.update(classes).where(classes.c.id.in_(ids)).values(alive=False))
-    outcomes = []
-    for place, move in enumerate(sorted(wanted, key=lambda move: move.target.kind != "class")):
-        state = follow_merges(connection, move.wanted)
-        key = act.key if place == 0 else f"{act.key}:{place}"
-        outcomes.append(make_change(connection, Edit(key, move.target, move.now, state), act))
+    edits = [Edit("", move.target, move.now, move.wanted) for move in wanted]
+    of_classes = [edit for edit in edits if edit.target.kind == "class"]
+    outcomes = change_many(connection, of_classes, act)
+    follow = make_merge_follower(connection)
+    others = [replace(edit, after=follow(edit.after)) for edit in edits if edit.target.kind != "class"]
+    outcomes += change_many(connection, others, act, len(of_classes))
     require_living_classes(connection, [move.target for move in wanted])
     return outcomes
 

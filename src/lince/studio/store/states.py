@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from lince.i18n import _
 from lince.splits import SPLITS
 from lince.studio.store.fields import (
-    EditRefusedError,
     refuse_field,
     take_choice,
     take_flag,
@@ -116,35 +115,6 @@ def _require_class(connection: sa.Connection, class_id: int) -> int:
     if not alive:
         raise refuse_field("class", class_id, _("the id of a class of this project"))
     return class_id
-
-
-def follow_merges(connection: sa.Connection, state: State | None) -> State | None:
-    """Return an earlier state of a photo or shape with living classes: a merged one is that into which it was merged.
-
-    Raise ``EditRefusedError`` where a class was deleted.
-    """
-    if state is not None and "class" in state:
-        return {**state, "class": _find_living(connection, state["class"])}
-    if state is not None and "classes" in state:
-        return {**state, "classes": sorted({_find_living(connection, class_id) for class_id in state["classes"]})}
-    return state
-
-
-def _find_living(connection: sa.Connection, class_id: int) -> int:
-    seen: set[int] = set()
-    columns = (classes.c.name, classes.c.alive, classes.c.merged_into)
-    while class_id not in seen:
-        seen.add(class_id)
-        row = connection.execute(sa.select(*columns).where(classes.c.id == class_id)).one()
-        if row.alive:
-            return class_id
-        if row.merged_into is not None:
-            class_id = row.merged_into
-    raise EditRefusedError(
-        "class",
-        _("The class {name} was deleted since.").format(name=row.name),
-        remedy=_("Bring the class back in the table of classes, then try again."),
-    )
 
 
 def _parse_photo(connection: sa.Connection, given: State) -> State:

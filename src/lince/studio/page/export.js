@@ -1,0 +1,130 @@
+// Export: the format, what is left out and lost first, then to a folder or as a zip archive; the command that does it.
+
+import { html, useEffect, useState } from "./vendor/preact.js";
+import { RequestError, getJson, postJson } from "./api.js";
+import { tell, tellError } from "./notices.js";
+import { formatNumber, say, sayCount } from "./words.js";
+
+const FIRST = { classification: "folders", detection: "yolo" };
+
+/** The page of the export. */
+export function ExportPage({ project }) {
+  const { formats, task, folder } = project.about;
+  const [format, setFormat] = useState(FIRST[task] ?? "coco");
+  const [withPhotos, setWithPhotos] = useState(true);
+  const [preview, setPreview] = useState(null);
+  const language = document.documentElement.lang;
+  useEffect(() => readPreview(format, withPhotos, setPreview), [format, withPhotos, language, project.about.seq]);
+  return html`<main class="export">
+    <h1>${say("page.export")}</h1>
+    <div class="choice">
+      <label class="field">${say("export.format")}
+        <select value=${format} onChange=${(event) => setFormat(event.target.value)}>
+          ${formats.map((name) => html`<option key=${name} value=${name} selected=${name === format}>${say(`format.${name}`)}</option>`)}
+        </select>
+      </label>
+      <label class="check"><input type="checkbox" checked=${withPhotos} disabled=${preview && preview.can_refer === false && withPhotos}
+        onChange=${(event) => setWithPhotos(event.target.checked)} /> ${say("export.with_photos")}</label>
+      ${preview?.can_refer === false && html`<p class="quiet">${say("export.needs_photos")}</p>`}
+    </div>
+    ${!preview && html`<p class="quiet" role="status">${say("loading")}</p>`}
+    ${preview?.problem && html`<p class="error" role="alert">${preview.problem}</p>`}
+    ${preview && !preview.problem && html`
+      <${Losses} preview=${preview} />
+      <${Targets} key=${`${format} ${preview.folder}`} format=${format} withPhotos=${withPhotos} preview=${preview} />
+      <${Command} text=${preview.command} />
+      <${ClassIds} classes=${preview.classes} />`}
+    <p class="quiet">${say("export.project", { folder })}</p>
+  </main>`;
+}
+
+function readPreview(format, withPhotos, setPreview) {
+  let isOld = false;
+  setPreview(null);
+  getJson(`api/export?format=${format}&photos=${withPhotos}`).then(
+    (answer) => !isOld && setPreview(answer),
+    (error) => {
+      if (!(error instanceof RequestError)) throw error;
+      if (!isOld) setPreview({ problem: error.message || say("error.unreachable") });
+    },
+  );
+  return () => {
+    isOld = true;
+  };
+}
+
+/** What an export holds, and first of all what it does not. */
+function Losses({ preview }) {
+  const isWhole = !preview.left_out_count && !preview.losses.length;
+  return html`<section aria-labelledby="losses" class=${`losses ${isWhole ? "none" : ""}`}>
+    <h2 id="losses">${say(isWhole ? "export.nothing_lost" : "export.lost")}</h2>
+    ${preview.losses.length > 0 && html`<ul>${preview.losses.map((line) => html`<li key=${line}>${line}</li>`)}</ul>`}
+    ${preview.left_out_count > 0 && html`<details>
+      <summary>${sayCount("export.left_out", preview.left_out_count)}</summary>
+      <ul class="long">${preview.left_out.map((line) => html`<li key=${line}>${line}</li>`)}</ul>
+      ${preview.left_out_count > preview.left_out.length && html`<p>${say("add.more", { count: preview.left_out_count - preview.left_out.length })}</p>`}
+    </details>`}
+    <p><strong>${sayCount("export.holds", preview.photos)}</strong>${preview.objects > 0 && ` · ${sayCount("classes.shapes", preview.objects)}`}</p>
+  </section>`;
+}
+
+function Targets({ format, withPhotos, preview }) {
+  const [folder, setFolder] = useState(preview.folder);
+  const [isBusy, setBusy] = useState(false);
+  const [result, setResult] = useState(null);
+  const options = { format, with_photos: withPhotos, lossy: preview.losses.length > 0 };
+  const run = async (act) => {
+    setBusy(true);
+    setResult(null);
+    try {
+      await act();
+    } catch (error) {
+      tellError(error);
+    }
+    setBusy(false);
+  };
+  const toFolder = (event) => {
+    event.preventDefault();
+    run(async () => setResult(await postJson("api/export", { folder, ...options })));
+  };
+  const toZip = () =>
+    run(async () => {
+      const { address } = await postJson("api/export/zip", options);
+      const link = document.createElement("a");
+      link.href = address;
+      link.click();
+      tell(say("export.zip_ready"));
+    });
+  return html`<form class="targets" onSubmit=${toFolder}>
+    <label class="field">${say("export.folder")}<input class="path" required value=${folder} onInput=${(event) => setFolder(event.target.value)} /></label>
+    <div class="buttons">
+      <button class="main" disabled=${isBusy}>${say("export.to_folder")}</button>
+      <button type="button" disabled=${isBusy} onClick=${toZip}>${say("export.to_zip")}</button>
+    </div>
+    <div role="status">
+      ${isBusy && html`<p>${say("export.working")}</p>`}
+      ${result && html`<p class="good">${sayCount("export.done", result.photos, { folder: result.folder })}</p>`}
+    </div>
+  </form>`;
+}
+
+function Command({ text }) {
+  const copy = () => navigator.clipboard.writeText(text).then(() => tell(say("export.copied")), () => tell(say("export.not_copied")));
+  return html`<section aria-labelledby="command">
+    <h2 id="command">${say("export.command")}</h2>
+    <div class="command"><code>${text}</code><button type="button" class="small" onClick=${copy}>${say("export.copy")}</button></div>
+  </section>`;
+}
+
+function ClassIds({ classes }) {
+  if (!classes.length) return null;
+  const hasIds = classes.some((one) => one.id !== null);
+  return html`<section aria-labelledby="class-ids">
+    <h2 id="class-ids">${say("export.classes")}</h2>
+    <p class="quiet">${say(hasIds ? "export.ids_help" : "export.names_help")}</p>
+    <table>
+      <thead><tr>${hasIds && html`<th scope="col" class="number">${say("export.id")}</th>`}<th scope="col">${say("classes.name")}</th><th scope="col" class="number">${say("export.count")}</th></tr></thead>
+      <tbody>${classes.map((one) => html`<tr key=${one.name}>${hasIds && html`<td class="number">${one.id}</td>`}<td>${one.name}</td><td class="number">${formatNumber(one.count)}</td></tr>`)}</tbody>
+    </table>
+  </section>`;
+}

@@ -1,0 +1,36 @@
+// The keys of the gallery.
+
+const MOVES = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down", PageUp: "pageUp", PageDown: "pageDown", Home: "first", End: "last" };
+const PLAIN = { Enter: "open", " ": "toggle", Escape: "none", Delete: "remove", s: "skip", k: "flag" };
+const WITH_CONTROL = { a: "all", z: "undo", y: "redo" };
+
+/** The rows of the help: keys, and the name of the text that says what they do. */
+export const GALLERY_KEYS = [
+  [["←", "→", "↑", "↓"], "keys.move"],
+  [["Shift", "←→"], "keys.range"],
+  [["Space"], "keys.toggle"],
+  [["Ctrl", "A"], "keys.all"],
+  [["Esc"], "keys.none"],
+  [["1", "…", "9"], "keys.class"],
+  [["0"], "keys.no_class"],
+  [["S"], "keys.skip"],
+  [["K"], "keys.flag"],
+  [["Del"], "keys.remove"],
+  [["Enter"], "keys.open"],
+  [["Ctrl", "Z"], "keys.undo"],
+  [["Ctrl", "Shift", "Z"], "keys.redo"],
+  [["?"], "keys.help"],
+];
+
+/** Return what a key asks for as { name, isRange, key }, null for nothing. */
+export function matchGalleryKey(event) {
+  if (event.altKey) return null;
+  const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.ctrlKey || event.metaKey) {
+    if (letter === "z" && event.shiftKey) return { name: "redo" };
+    return WITH_CONTROL[letter] ? { name: WITH_CONTROL[letter] } : MOVES[event.key] ? { name: MOVES[event.key], isRange: event.shiftKey } : null;
+  }
+  if (MOVES[event.key]) return { name: MOVES[event.key], isRange: event.shiftKey };
+  if (/^[0-9]$/.test(event.key)) return { name: "class", key: event.key };
+  return PLAIN[letter] ? { name: PLAIN[letter] } : null;
+}

@@ -1,0 +1,107 @@
+"""New photos: folders of this machine to choose from, archives and videos that come in pieces, samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lince.studio import folder_list, packed_intake, sample_photos, studio_state
+from lince.studio.request_bodies import SampleBody, TakeBody, UploadBody, VideoBody
+from lince.studio.routes.answers import describe_intake, run_or_refuse
+from lince.studio.store.edits import Act
+from lince.studio.store.project import TASKS
+from lince.validation import require_choice
+from lince.web.json_response import json_response
+
+router = APIRouter()
+
+
+@router.get("/api/folders")
+def list_folders(request: Request, path: str = "") -> Response:
+    """Return the folders in a folder below the home folder, for the person at this machine."""
+    studio_state.require_local(request)
+    listed = run_or_refuse("bad-folder", lambda: folder_list.list_below_home(path))
+    return json_response(
+        {
+            "path": str(listed.path),
+            "parent": None if listed.parent is None else str(listed.parent),
+            "folders": [{"name": name, "path": str(listed.path / name)} for name in listed.folders],
+            "photos": listed.photos,
+        }
+    )
+
+
+@router.post("/api/uploads")
+def begin_upload(request: Request, body: UploadBody) -> Response:
+    """Return the id of a new upload, whose pieces follow."""
+    uploads = studio_state.get_studio(request).uploads
+    return json_response({"id": run_or_refuse("no-room", lambda: uploads.begin(body.size))})
+
+
+@router.post("/api/uploads/{number}")
+async def append_piece(request: Request, number: str, offset: int) -> Response:
+    """Write the piece in the body, at most 64 MiB, and return how many bytes of the upload there are."""
+    data = await request.body()
+    uploads = studio_state.get_studio(request).uploads
+    received = await run_in_threadpool(run_or_refuse, "bad-upload", lambda: uploads.append(number, offset, data))
+    return json_response({"received": received})
+
+
+@router.post("/api/uploads/{number}/zip")
+def add_archive(request: Request, number: str, body: TakeBody) -> Response:
+    """Add the photos of a zip archive that was uploaded."""
+    studio = studio_state.get_studio(request)
+
+    def add() -> Response:
+        with studio.uploads.take(number) as path:
+            found = packed_intake.add_archive(studio.project, path, body.name, studio.intake)
+        return json_response(describe_intake(found))
+
+    return run_or_refuse("bad-archive", add)
+
+
+@router.post("/api/uploads/{number}/video")
+def add_video(request: Request, number: str, body: TakeBody) -> Response:
+    """Add frames of a video that was uploaded."""
+    studio = studio_state.get_studio(request)
+
+    def add() -> Response:
+        with studio.uploads.take(number) as path:
+            found = packed_intake.add_video(studio.project, path, body.name, body.every or 1.0, studio.intake)
+        return json_response(describe_intake(found))
+
+    return run_or_refuse("bad-video", add)
+
+
+@router.post("/api/photos/video")
+def add_local_video(request: Request, body: VideoBody) -> Response:
+    """Add frames of a video on the studio's machine, which stays as it is."""
+    studio_state.require_local(request)
+    studio, path = studio_state.get_studio(request), Path(body.path).expanduser()
+    found = run_or_refuse(
+        "bad-video", lambda: packed_intake.add_video(studio.project, path, path.name, body.every, studio.intake)
+    )
+    return json_response(describe_intake(found))
+
+
+@router.post("/api/photos/sample")
+def add_sample(request: Request, body: SampleBody) -> Response:
+    """Add photos to try the studio with, and the classes for them."""
+    studio = studio_state.get_studio(request)
+    act = Act(body.key, studio_state.get_author(request, body.session), is_wide=True)
+
+    def add() -> Response:
+        task = require_choice("task", body.task, TASKS)
+        return json_response(describe_intake(sample_photos.add_sample(studio.project, task, act)))
+
+    return run_or_refuse("bad-sample", add)
+
+
+@router.get("/api/intake")
+def get_progress(request: Request) -> Response:
+    """Return how far the photos that are being added are; ``null`` where none are."""
+    return json_response({"stage": studio_state.get_studio(request).intake.describe()})

@@ -1,0 +1,42 @@
+"""Acts on many photos, and what the filters of the gallery count."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lince.studio import photo_query, studio_state
+from lince.studio.request_bodies import ChangeBody
+from lince.studio.routes.answers import answer_act
+from lince.studio.store import wide_acts
+from lince.studio.store.edits import Act
+from lince.studio.store.wide_acts import ActCounts
+from lince.web.json_response import json_response
+
+router = APIRouter()
+
+
+@router.post("/api/photos/change")
+def change_photos(request: Request, body: ChangeBody) -> Response:
+    """Change fields of many photos as one act, all or none; 409 where somebody else changed one since ``seen``."""
+    project = studio_state.get_studio(request).project
+    act = Act(body.key, studio_state.get_author(request, body.session), is_wide=True)
+
+    def change(connection: sa.Connection) -> ActCounts:
+        return wide_acts.change_photos(connection, body.photos, body.fields, act, body.seen)
+
+    return answer_act(lambda: project.write(change)._asdict())
+
+
+@router.get("/api/filters")
+def count_filters(request: Request) -> Response:
+    """Return how many photos each split has, and each person."""
+    with studio_state.get_studio(request).project.read() as connection:
+        return json_response(
+            {
+                "splits": photo_query.count_by(connection, "split"),
+                "people": photo_query.count_by(connection, "assignee"),
+            }
+        )
