@@ -24,10 +24,11 @@ def studio(
 ) -> None:
     """Serve the project in ``folder`` to the browsers of this machine until the process gets SIGTERM or Ctrl-C.
 
-    The folder is made when it is not there. ``photos`` are folders whose photos are added; they stay where they are.
-    ``database`` is the address of a PostgreSQL database; without it, the labels are in ``project.lince`` in the folder.
-    ``port`` is the first free one from 8765 on by default. ``on_started`` is called once with the address, which lets
-    in whoever has it; by default it is shown as a message of ``progress``.
+    The folder is made when it is not there. A folder that holds photos and no project is not written to: its photos are
+    added, and the project is beside it, under its name and ``-labels``. ``photos`` are folders whose photos are added;
+    they stay where they are. ``database`` is the address of a PostgreSQL database; without it, the labels are in
+    ``project.lince`` in the folder. ``port`` is the first free one from 8765 on by default. ``on_started`` is called
+    once with the address, which lets in whoever has it; by default it is shown as a message of ``progress``.
 
     Raises ``MissingExtraError`` without the extra ``studio``, ``UsageError`` when the port is taken, and ``DataError``
     when the project cannot be opened or a folder has no photo.

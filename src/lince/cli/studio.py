@@ -24,7 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="labels",
         type=Path,
         metavar=_("FOLDER"),
-        help=_("folder of the project, made when it is not there (default: labels)"),
+        help=_(
+            "folder of the project, made when it is not there (default: labels), or a folder of photos, which is not "
+            "written to: the project is then beside it"
+        ),
     )
     parser.add_argument(
         "--photos",

@@ -30,16 +30,19 @@ def list_below_home(path: str = "") -> FolderList:
     """
     home = Path.home().resolve()
     folder = Path(path).resolve() if path else home
-    if not folder.is_relative_to(home) or any(scan.is_system_name(part) for part in folder.relative_to(home).parts):
+    if not _is_below(folder, home):
         raise DataError(
             _("{path} is not below your home folder.").format(path=path),
             _("Expected a folder below {path}.").format(path=home),
             _("Type the path of another folder yourself."),
         )
-    names = [name for name in scan.list_folders(folder) if _is_below(folder / name, home)]
+    names = [name for name in scan.list_folders(folder) if _is_below((folder / name).resolve(), home)]
     photos = sum(map(scan.looks_like_image, scan.list_files(folder)))
     return FolderList(folder, None if folder == home else folder.parent, tuple(names[:_MAX_FOLDERS]), photos)
 
 
 def _is_below(folder: Path, home: Path) -> bool:
-    return folder.resolve().is_relative_to(home) and os.access(folder, os.R_OK | os.X_OK)
+    """Whether the resolved ``folder`` is the home folder or below it, not hidden, and can be read."""
+    if not folder.is_relative_to(home) or not os.access(folder, os.R_OK | os.X_OK):
+        return False
+    return not any(map(scan.is_system_name, folder.relative_to(home).parts))

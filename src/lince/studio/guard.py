@@ -56,9 +56,8 @@ class Guard:
                 if answer.status:
                     raise
                 await error.to_response()(scope, receive, answer.send)
-        # The route's pattern, not the path or the query: the first address holds the token.
-        route = getattr(scope.get("route"), "path", None) or "other"
-        _log.debug("%s %s %d %.0f ms", scope["method"], route, answer.status, 1000 * (time.monotonic() - started))
+        milliseconds = 1000 * (time.monotonic() - started)
+        _log.debug("%s %s %d %.0f ms", scope["method"], _name_route(scope), answer.status, milliseconds)
 
     def _check(self, method: str, path: str, connection: HTTPConnection) -> str:
         """Return who sends a request, empty for nobody; raise ``ApiError`` where it must not be answered."""
@@ -76,6 +75,11 @@ class Guard:
             message = _("This browser has no access yet. Open the address that lince studio printed in the terminal.")
             raise ApiError(401, "no-access", message)
         return person
+
+
+def _name_route(scope: Scope) -> str:
+    """Return the pattern of the route that answers, for the log: the first address, with its query, holds the token."""
+    return getattr(scope.get("route"), "path", None) or "other"
 
 
 class _Answer:

@@ -55,7 +55,9 @@ def link_folder(project: Project, folder: Path, progress: Progress = SILENT) -> 
             _("{path} contains no photo.").format(path=folder),
             _("Expected a folder with JPEG, PNG or other photos in it."),
         )
-    added, known, rejected = 0, 0, []
+    old = _list_known(project, root)
+    added, known, rejected = 0, len(old.intersection(names)), []
+    names = [name for name in names if name not in old]
     with progress.open_stage(_("Adding the photos"), len(names)) as stage, ThreadPoolExecutor(os.cpu_count()) as pool:
         for batch in _iterate_batches(names):
             read = list(pool.map(lambda name: read_photo(root / name, str(root), name), batch))
@@ -65,6 +67,12 @@ def link_folder(project: Project, folder: Path, progress: Progress = SILENT) -> 
             added, known = added + len(new), known + len(rows) - len(new)
             stage.advance(len(batch))
     return Intake(added, known, tuple(rejected))
+
+
+def _list_known(project: Project, root: Path) -> set[str]:
+    """Return the names of the photos of the folder ``root`` that the project has; they need not be read again."""
+    with project.read() as connection:
+        return set(connection.execute(sa.select(photos.c.path).where(photos.c.root == str(root))).scalars())
 
 
 def add_upload(project: Project, name: str, data: bytes) -> Intake:
@@ -117,6 +125,7 @@ def insert_photos(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> 
 def _measure(data: bytes, root: str, path: str, shown: str) -> dict[str, Any] | RejectedItem:
     try:
         (height, width), orientation = images.read_geometry(data)
+        images.check_pixel_count(height, width)
         if not (height and width):
             height, width = images.decode_image(data).shape[:2]
     except ImageError as error:

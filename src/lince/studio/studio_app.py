@@ -22,6 +22,7 @@ from lince.studio import photo_intake
 from lince.studio.event_stream import EventHub
 from lince.studio.guard import Guard
 from lince.studio.picture_store import ThumbnailStore
+from lince.studio.project_place import ProjectPlace, find_project_place
 from lince.studio.routes import classes, edits, exports, intake, journal, pages, photos, selection
 from lince.studio.routes import project as project_routes
 from lince.studio.sessions import Sessions, get_person, load_secret
@@ -71,11 +72,17 @@ def run_studio(
 ) -> None:
     """Open the project in ``folder``, add photos, and serve it until Ctrl+C; ``on_started`` gets the address, once.
 
-    Without ``port`` the first free one from 8765 on is used. Raise ``UsageError`` when the port is taken, ``DataError``
-    when the project cannot be opened or a folder has no photo.
+    Where ``folder`` is one of photos, the project is beside it (see ``find_project_place``), which is told. Without
+    ``port`` the first free one from 8765 on is used. Raise ``UsageError`` when the port is taken, ``DataError`` when
+    the project cannot be opened or a folder has no photo.
     """
     events = EventHub()
-    with _open_port(port) as listener, Project(folder, database, events.notify) as opened:
+    place = ProjectPlace(folder) if database else find_project_place(folder)
+    if place.photos is not None:
+        text = _("The photos stay in {photos}, where nothing is written; the labels are kept in {folder}.")
+        progress.show_message(text.format(photos=place.photos, folder=place.folder))
+        photo_folders = [place.photos, *photo_folders]
+    with _open_port(port) as listener, Project(place.folder, database, events.notify) as opened:
         for photo_folder in photo_folders:
             intake = photo_intake.link_folder(opened, photo_folder, progress)
             for item in intake.rejected:

@@ -1,0 +1,88 @@
+"""A studio within the test's own process, with a client that has its cookie."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from starlette.testclient import TestClient
+
+from lince.studio.event_stream import EventHub
+from lince.studio.sessions import Sessions
+from lince.studio.store.project import Project
+from lince.studio.studio_app import create_app
+
+HOST = "127.0.0.1:8765"
+_numbers = itertools.count()
+
+
+@contextmanager
+def open_client(folder: Path, address: str = "127.0.0.1", has_cookie: bool = True) -> Iterator[TestClient]:
+    """Yield a client of the project in ``folder`` at ``address``; ``client.sessions`` are the studio's sessions."""
+    events = EventHub()
+    sessions = Sessions(8765, "ana", b"s" * 32)
+    with Project(folder, notify=events.notify) as project:
+        app = create_app(project, events, sessions)
+        with TestClient(app, base_url=f"http://{HOST}", client=(address, 50000)) as client:
+            client.sessions = sessions
+            client.project = project
+            if has_cookie:
+                client.get("/", params={"token": sessions.token})
+            yield client
+
+
+def make_key() -> str:
+    """Return a key that no other act of the tests has."""
+    return f"key-{next(_numbers)}"
+
+
+def make_photo(seed: int = 0, size: tuple[int, int] = (60, 40), kind: str = "JPEG") -> bytes:
+    """Return a photo of its own content: width and height in pixels, encoded."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind)
+    return stream.getvalue()
+
+
+def upload(client: TestClient, name: str, data: bytes) -> dict:
+    """Add a photo as the page does, and return the answer."""
+    answer = client.post(
+        "/api/photos", params={"name": name}, content=data, headers={"Content-Type": "application/octet-stream"}
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def send_file(client: TestClient, data: bytes, piece: int = 1000) -> str:
+    """Send a file in pieces, as the page does, and return its number."""
+    number = client.post("/api/uploads", json={"size": len(data)}).json()["id"]
+    for offset in range(0, len(data), piece):
+        answer = client.post(
+            f"/api/uploads/{number}",
+            params={"offset": offset},
+            content=data[offset : offset + piece],
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        assert answer.status_code == 200, answer.text
+    return number
+
+
+def add_classes(client: TestClient, *names: str) -> list[int]:
+    """Add classes, and return their ids."""
+    edits = [
+        {
+            "key": make_key(),
+            "target": {"kind": "class", "id": ""},
+            "before": None,
+            "after": {"name": name, "colour": "#e67800", "position": place, "key": str(place + 1)},
+        }
+        for place, name in enumerate(names)
+    ]
+    answer = client.post("/api/act", json={"key": make_key(), "edits": edits})
+    assert answer.status_code == 200, answer.text
+    return [int(outcome["id"]) for outcome in answer.json()["outcomes"]]
