@@ -1,13 +1,14 @@
-"""Which photos the gallery shows, in which order, and the counts beside its filters."""
+"""Which photos the gallery shows, in which order, and what it shows of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from lince.studio.photo_counts import LabelCounts
 from lince.studio.store.schema import classes, comments, photo_classes, photos, shapes
 from lince.validation import require_choice
 
@@ -44,45 +45,12 @@ def list_photos(connection: sa.Connection, ids: Sequence[int]) -> list[dict[str,
     return [_describe(rows[photo_id], chosen.get(photo_id, [])) for photo_id in ids if photo_id in rows]
 
 
-def count_states(connection: sa.Connection) -> dict[str, int]:
-    """Return how many photos each filter of ``STATE_FILTERS`` finds."""
-    return {
-        name: int(
-            connection.execute(
-                sa.select(sa.func.count()).select_from(photos).where(*_list_conditions(PhotoFilter(name)))
-            ).scalar_one()
-        )
-        for name in STATE_FILTERS
-    }
-
-
-def count_by(connection: sa.Connection, column: str) -> dict[str, int]:
-    """Return how many photos have each value of a column, such as ``split`` or ``assignee``; removed ones are not
-    counted."""
-    query = sa.select(photos.c[column], sa.func.count()).where(~photos.c.removed).group_by(photos.c[column])
-    return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def list_classes(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return the living classes in their order, with the number of shapes and photos that have them."""
-    counts = []
-    for table in (shapes, photo_classes):
-        present = sa.select(table.c.class_id, sa.func.count(), sa.func.count(table.c.photo_id.distinct()))
-        present = present.join(photos, photos.c.id == table.c.photo_id).where(~photos.c.removed)
-        counts.append({row[0]: row for row in connection.execute(present.group_by(table.c.class_id))})
-    of_shapes, of_photos = counts
+def list_classes(connection: sa.Connection, labels: Mapping[int, LabelCounts]) -> list[dict[str, Any]]:
+    """Return the living classes in their order, with their counts in ``labels``."""
     query = sa.select(classes).where(classes.c.alive).order_by(classes.c.position, classes.c.id)
+    kept = ("id", "name", "colour", "key", "position")
     return [
-        {
-            "id": row.id,
-            "name": row.name,
-            "colour": row.colour,
-            "key": row.key,
-            "position": row.position,
-            "shapes": of_shapes[row.id][1] if row.id in of_shapes else 0,
-            "shape_photos": of_shapes[row.id][2] if row.id in of_shapes else 0,
-            "photos": of_photos[row.id][1] if row.id in of_photos else 0,
-        }
+        {**{name: getattr(row, name) for name in kept}, **labels.get(row.id, LabelCounts())._asdict()}
         for row in connection.execute(query)
     ]
 

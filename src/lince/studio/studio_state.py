@@ -13,6 +13,7 @@ from lince.i18n import _
 from lince.studio.event_stream import EventHub
 from lince.studio.guard import PERSON
 from lince.studio.intake_progress import IntakeProgress
+from lince.studio.photo_counts import CountCache
 from lince.studio.picture_store import ThumbnailStore
 from lince.studio.sessions import Sessions
 from lince.studio.store.edits import Author
@@ -32,6 +33,7 @@ class StudioState:
     sessions: Sessions
     uploads: UploadStore
     intake: IntakeProgress = field(default_factory=IntakeProgress)
+    counts: CountCache = field(default_factory=CountCache)
 
 
 def get_studio(request: Request) -> StudioState:

@@ -1,7 +1,6 @@
 // The filters of the gallery, each with the number of photos that it finds.
 
-import { html, useEffect, useRef, useState } from "./vendor/preact.js";
-import { getJson } from "./api.js";
+import { html, useRef, useState } from "./vendor/preact.js";
 import { tellError } from "./notices.js";
 import { formatNumber, say } from "./words.js";
 import { useEvents } from "./hooks.js";
@@ -14,15 +13,11 @@ const SEARCH_MS = 250;
 export function Filters({ project, list }) {
   useEvents(project, "change");
   useEvents(list, "change");
-  const [counts, setCounts] = useState({ splits: {}, people: {} });
-  useEffect(() => {
-    getJson("api/filters").then(setCounts, () => {});
-  }, [project.about]);
   const [isOpen, setOpen] = useState(false);
   const { filter } = list;
   const set = (change) => list.load({ ...filter, ...change }).catch(tellError);
   const classes = project.about.classes;
-  const people = Object.keys(counts.people).filter((name) => name !== "");
+  const people = Object.keys(project.about.people).filter((name) => name !== "");
   return html`<aside class=${`filters ${isOpen ? "open" : ""}`} aria-label=${say("filters")}>
     <${Search} value=${filter.search} onChange=${(search) => set({ search })} />
     <button type="button" class="toggle" aria-expanded=${String(isOpen)} onClick=${() => setOpen(!isOpen)}>${say("filters.show", { name: say(`filter.${filter.filter}`) })}</button>
@@ -37,9 +32,9 @@ export function Filters({ project, list }) {
       <${Choice} label=${say("filters.class")} value=${filter.class} onChange=${(value) => set({ class: value })}
         options=${classes.map((one) => ({ value: String(one.id), label: `${one.name} (${formatNumber(countPhotos(one))})` }))} />
       <${Choice} label=${say("filters.split")} value=${filter.split} onChange=${(split) => set({ split })}
-        options=${SPLITS.map((name) => ({ value: name, label: `${say(`split.${name}`)} (${formatNumber(counts.splits[name === "none" ? "" : name] ?? 0)})` }))} />
+        options=${SPLITS.map((name) => ({ value: name, label: `${say(`split.${name}`)} (${formatNumber(project.about.splits[name === "none" ? "" : name] ?? 0)})` }))} />
       ${people.length > 0 && html`<${Choice} label=${say("filters.person")} value=${filter.person} onChange=${(person) => set({ person })}
-        options=${people.map((name) => ({ value: name, label: `${name} (${formatNumber(counts.people[name])})` }))} />`}
+        options=${people.map((name) => ({ value: name, label: `${name} (${formatNumber(project.about.people[name])})` }))} />`}
     </div>
   </aside>`;
 }

@@ -5,6 +5,8 @@ import { session } from "./ids.js";
 
 const RETRY_MS = 2000;
 const PRESENCE_MS = 20000;
+const REFRESH_MS = 400;
+const LATER_MS = 2000;
 
 /**
  * The project on the server. Events: `change` (classes, counts, task), `edit` (a journal event), `presence`, and
@@ -40,6 +42,7 @@ export class ProjectState extends EventTarget {
     if (this.about === null) this.last = about.seq;
     this.about = about;
     this.dispatchEvent(new Event("change"));
+    if (about.counted < about.seq) this.#refreshSoon(LATER_MS);
   }
 
   /** Return the class with an id, `undefined` where it is no longer alive. */
@@ -84,10 +87,12 @@ export class ProjectState extends EventTarget {
     });
   }
 
-  // Many edits come at once; the counts are read once for all of them.
-  #refreshSoon() {
-    clearTimeout(this.#reload);
-    this.#reload = setTimeout(() => this.refresh().catch(() => {}), 300);
+  // Many edits come at once; the counts are read once for all of them, and again where they are not of now yet.
+  #refreshSoon(wait = REFRESH_MS) {
+    this.#reload ??= setTimeout(async () => {
+      this.#reload = null;
+      await this.refresh().catch(() => {});
+    }, wait);
   }
 
   #onOpen() {

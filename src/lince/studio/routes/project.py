@@ -23,17 +23,24 @@ router = APIRouter()
 
 @router.get("/api/project")
 def get_project(request: Request) -> Response:
-    """Return name, task, classes, counts, the newest event's number, and who asks."""
-    project = studio_state.get_studio(request).project
+    """Return name, task, classes, counts, the newest event's number, and who asks.
+
+    With very many photos the counts may be some seconds old: ``counted`` is the number of the event they are of.
+    """
+    studio = studio_state.get_studio(request)
+    project, counts = studio.project, studio.counts.get(studio.project)
     about = project.read_meta()
     with project.read() as connection:
-        counts, classes = photo_query.count_states(connection), photo_query.list_classes(connection)
+        classes = photo_query.list_classes(connection, counts.labels)
     answer = {
         "name": project.folder.name,
         "folder": str(project.folder),
         "id": about["project"],
         "task": about.get("task"),
-        "counts": counts,
+        "counts": counts.states,
+        "splits": counts.splits,
+        "people": counts.people,
+        "counted": counts.seq,
         "classes": classes,
         "seq": project.get_last_seq(),
         "version": __version__,

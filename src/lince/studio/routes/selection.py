@@ -1,4 +1,4 @@
-"""Acts on many photos, and what the filters of the gallery count."""
+"""Acts on many photos at once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lince.studio import photo_query, studio_state
+from lince.studio import studio_state
 from lince.studio.request_bodies import ChangeBody
 from lince.studio.routes.answers import answer_act
 from lince.studio.store import wide_acts
 from lince.studio.store.edits import Act
 from lince.studio.store.wide_acts import ActCounts
-from lince.web.json_response import json_response
 
 router = APIRouter()
 
@@ -28,15 +27,3 @@ def change_photos(request: Request, body: ChangeBody) -> Response:
         return wide_acts.change_photos(connection, body.photos, body.fields, act, body.seen)
 
     return answer_act(lambda: project.write(change)._asdict())
-
-
-@router.get("/api/filters")
-def count_filters(request: Request) -> Response:
-    """Return how many photos each split has, and each person."""
-    with studio_state.get_studio(request).project.read() as connection:
-        return json_response(
-            {
-                "splits": photo_query.count_by(connection, "split"),
-                "people": photo_query.count_by(connection, "assignee"),
-            }
-        )

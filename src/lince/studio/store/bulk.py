@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -17,12 +17,13 @@ from lince.studio.store.schema import events, photo_classes, photos, shapes
 from lince.studio.store.states import State, Target, find_photo, format_state, read_state, to_shape_row, to_shape_state
 
 _CHUNK = 500  # ids in one statement
+_Item = TypeVar("_Item")
 _PHOTO_FIELDS = ("flag", "removed", "split", "state")
 
 
-def iterate_chunks(ids: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Yield parts of ``ids`` that one statement can take."""
-    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+def iterate_chunks(ids: Sequence[_Item], size: int = _CHUNK) -> Iterator[Sequence[_Item]]:
+    """Yield parts of ``ids`` of ``size``; the default is what one statement can take."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def read_many(connection: sa.Connection, targets: Iterable[Target]) -> dict[Target, State | None]:

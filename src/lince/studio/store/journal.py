@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lince.studio.store.bulk import change_many, read_many
+from lince.studio.store.bulk import change_many, iterate_chunks, read_many
 from lince.studio.store.edits import SAVED, Act, Author, ConflictError, Edit, Outcome, require_living_classes
 from lince.studio.store.merges import make_merge_follower
 from lince.studio.store.schema import classes, comments, events, photos, shapes
@@ -26,6 +26,7 @@ from lince.studio.store.states import (
 )
 
 States = dict[Target, str]
+_PART = 5000  # targets that are changed at a time
 
 
 class _PastAct(NamedTuple):
@@ -37,6 +38,14 @@ class _Move(NamedTuple):
     target: Target
     now: State | None
     wanted: State | None
+
+
+class _Span(NamedTuple):
+    """A target, and the numbers of its first and last event of those that are reverted."""
+
+    target: Target
+    first: int
+    last: int
 
 
 class Stacks(NamedTuple):
@@ -96,13 +105,7 @@ def restore_states(
     condition = events.c.seq > seq
     if photo_id is not None:
         condition &= events.c.photo_id == photo_id
-    rows = connection.execute(sa.select(events).where(condition).order_by(events.c.seq)).all()
-    first_rows = {Target(row.target, row.target_id): row for row in reversed(rows)}
-    states = read_many(connection, first_rows)
-    moves = []
-    for target, row in sorted(first_rows.items(), key=lambda item: item[1].seq):
-        moves.append(_Move(target, states[target], _absent_or(row, states[target])))
-    return _make_moves(connection, moves, act)
+    return _revert(connection, _list_spans(connection, condition), act)
 
 
 def list_history(connection: sa.Connection, photo_id: int, count: int = 1000) -> Sequence[sa.Row[Any]]:
@@ -166,22 +169,54 @@ def _reverse(connection: sa.Connection, stack: list[str], act: Act) -> list[Outc
     if done or not stack:
         return done
     act = Act(act.key, act.author, act.is_wide, act.kind, stack[-1])
-    query = sa.select(events).where(events.c.act == stack[-1]).order_by(events.c.seq.desc())
-    rows = connection.execute(query).all()
-    newest = {Target(row.target, row.target_id): row for row in reversed(rows)}
-    states = read_many(connection, newest)
+    return _revert(connection, _list_spans(connection, events.c.act == stack[-1]), act, is_checked=True)
+
+
+def _list_spans(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[_Span]:
+    """Return the targets of the events that fit, classes first, those that were changed last before the others."""
+    first, last = sa.func.min(events.c.seq), sa.func.max(events.c.seq)
+    query = sa.select(events.c.target, events.c.target_id, first, last).where(condition)
+    rows = connection.execute(query.group_by(events.c.target, events.c.target_id))
+    spans = [_Span(Target(kind, target_id), begin, end) for kind, target_id, begin, end in rows]
+    return sorted(spans, key=lambda span: (span.target.kind != "class", -span.last))
+
+
+def _revert(connection: sa.Connection, spans: list[_Span], act: Act, is_checked: bool = False) -> list[Outcome]:
+    """Bring all targets back to what they were before their first event, as one act.
+
+    With ``is_checked``, raise ``ConflictError`` where one is no longer what its last event made of it. An act can have
+    100,000 events: they are read and written in parts, and of so many the outcomes do not hold the states.
+    """
+    outcomes: list[Outcome] = []
+    for part in iterate_chunks(spans, _PART):
+        made = _make_moves(connection, _list_moves(connection, part, is_checked), act, len(outcomes))
+        outcomes += made if len(spans) <= _PART else [replace(outcome, now=None) for outcome in made]
+    require_living_classes(connection, [span.target for span in spans])
+    return outcomes
+
+
+def _list_moves(connection: sa.Connection, spans: Sequence[_Span], is_checked: bool) -> list[_Move]:
+    texts: dict[int, Any] = {}
+    columns = (events.c.seq, events.c.before, events.c.after)
+    for chunk in iterate_chunks([span.first for span in spans] + [span.last for span in spans]):
+        for row in connection.execute(sa.select(*columns).where(events.c.seq.in_(chunk))):
+            texts[row.seq] = row
+    states = read_many(connection, [span.target for span in spans])
     moves = []
-    for target, row in {Target(row.target, row.target_id): row for row in rows}.items():
+    for target, first, last in spans:
         now = states[target]
-        if format_state(now) != newest[target].after:
-            last = connection.execute(_last_event(target)).one()
-            raise ConflictError(Outcome(row.key, "stale", last.seq, last.version, now, target.id, last.who))
-        moves.append(_Move(target, now, _absent_or(row, now)))
-    return _make_moves(connection, moves, act)
+        if is_checked and format_state(now) != texts[last].after:
+            event = connection.execute(_last_event(target)).one()
+            raise ConflictError(Outcome(event.key, "stale", event.seq, event.version, now, target.id, event.who))
+        before = parse_text(texts[first].before)
+        if before is None and target.kind == "class" and now is not None:
+            before = {**now, "alive": False}  # an id stays for ever
+        moves.append(_Move(target, now, before))
+    return moves
 
 
-def _make_moves(connection: sa.Connection, moves: Sequence[_Move], act: Act) -> list[Outcome]:
-    """Change all targets that are not in the wanted state yet, as one act.
+def _make_moves(connection: sa.Connection, moves: Sequence[_Move], act: Act, first: int) -> list[Outcome]:
+    """Change all targets that are not in the wanted state yet; the act has ``first`` events already.
 
     Classes come first, and until all have their state, none of them is alive, since two may exchange their names.
     """
@@ -190,18 +225,10 @@ def _make_moves(connection: sa.Connection, moves: Sequence[_Move], act: Act) -> 
     connection.execute(sa.update(classes).where(classes.c.id.in_(ids)).values(alive=False))
     edits = [Edit("", move.target, move.now, move.wanted) for move in wanted]
     of_classes = [edit for edit in edits if edit.target.kind == "class"]
-    outcomes = change_many(connection, of_classes, act)
+    outcomes = change_many(connection, of_classes, act, first)
     follow = make_merge_follower(connection)
     others = [replace(edit, after=follow(edit.after)) for edit in edits if edit.target.kind != "class"]
-    outcomes += change_many(connection, others, act, len(of_classes))
-    require_living_classes(connection, [move.target for move in wanted])
-    return outcomes
-
-
-def _absent_or(row: sa.Row[Any], now: State | None) -> State | None:
-    """Return the state before an event; a class that did not exist then is one that is not alive."""
-    before = parse_text(row.before)
-    return {**now, "alive": False} if before is None and row.target == "class" and now is not None else before
+    return outcomes + change_many(connection, others, act, first + len(of_classes))
 
 
 def _find_done(connection: sa.Connection, key: str) -> list[Outcome]:

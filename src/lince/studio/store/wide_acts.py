@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from lince.i18n import _
-from lince.studio.store.bulk import change_many, iterate_chunks, read_photos
+from lince.studio.store.bulk import change_many, iterate_chunks, read_many, read_photos
 from lince.studio.store.edits import STALE, Act, ConflictError, Edit, Outcome, require_living_classes
 from lince.studio.store.fields import EditRefusedError
 from lince.studio.store.schema import events, photo_classes, shapes
-from lince.studio.store.states import State, Target, parse_state, read_state, to_shape_state
+from lince.studio.store.states import State, Target, parse_state, read_state
+
+_PART = 5000  # edits that are written at a time
 
 
 class ActCounts(NamedTuple):
@@ -38,12 +41,12 @@ def change_photos(
     new = _check_fields(connection, wanted, now, fields)
     if seen is not None:
         _require_unchanged(connection, wanted, seen, act)
-    edits = [
+    edits = (
         Edit("", Target("photo", str(photo_id)), now[photo_id], {**now[photo_id], **new})
         for photo_id in wanted
         if any(now[photo_id][name] != value for name, value in new.items())
-    ]
-    change_many(connection, edits, act)
+    )
+    _write_in_parts(connection, edits, act)
     return _count(connection, act)
 
 
@@ -61,9 +64,10 @@ def retire_class(connection: sa.Connection, class_id: int, into: int | None, act
         _require_living(connection, into)
     if into == class_id:
         raise EditRefusedError("class", _("A class cannot be merged into itself."))
-    labels = [*_move_shapes(connection, class_id, into), *_move_photos(connection, class_id, into)]
     after = {**before, "alive": False, "merged_into": into}
-    change_many(connection, [Edit("", target, before, after), *labels], act)
+    change_many(connection, [Edit("", target, before, after)], act)
+    labels = chain(_move_shapes(connection, class_id, into), _move_photos(connection, class_id, into))
+    _write_in_parts(connection, labels, act, 1)
     require_living_classes(connection, [target])
     return _count(connection, act)
 
@@ -102,10 +106,12 @@ def _require_living(connection: sa.Connection, class_id: int) -> State:
 
 
 def _move_shapes(connection: sa.Connection, class_id: int, into: int | None) -> Iterator[Edit]:
-    query = sa.select(shapes).where(shapes.c.class_id == class_id).order_by(shapes.c.photo_id, shapes.c.z)
-    for row in connection.execute(query).all():
-        before = to_shape_state(row)
-        yield Edit("", Target("shape", row.id), before, None if into is None else {**before, "class": into})
+    query = sa.select(shapes.c.id).where(shapes.c.class_id == class_id).order_by(shapes.c.photo_id, shapes.c.z)
+    for chunk in iterate_chunks(list(connection.execute(query).scalars())):
+        targets = [Target("shape", shape_id) for shape_id in chunk]
+        for target, before in read_many(connection, targets).items():
+            if before is not None:
+                yield Edit("", target, before, None if into is None else {**before, "class": into})
 
 
 def _move_photos(connection: sa.Connection, class_id: int, into: int | None) -> Iterator[Edit]:
@@ -120,6 +126,13 @@ def _move_photos(connection: sa.Connection, class_id: int, into: int | None) -> 
             # A photo that was done because it had this class alone is to be looked at again.
             state = "new" if not left and before["state"] == "done" else before["state"]
             yield Edit("", Target("photo", str(photo_id)), before, {**before, "classes": sorted(left), "state": state})
+
+
+def _write_in_parts(connection: sa.Connection, edits: Iterator[Edit], act: Act, first: int = 0) -> None:
+    """Write edits, of which there may be 100,000, some thousands at a time; the act has ``first`` events already."""
+    while part := list(islice(edits, _PART)):
+        change_many(connection, part, act, first)
+        first += len(part)
 
 
 def _is_done(connection: sa.Connection, act: Act) -> bool:
