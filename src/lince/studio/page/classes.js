@@ -1,6 +1,6 @@
 // The table of classes: add, rename, recolour, reorder, keys, merge, delete; every act can be undone.
 
-import { html, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { DeleteDialog, MergeDialog } from "./class_dialogs.js";
 import { tell, tellError } from "./notices.js";
 import { redoAct, undoAct } from "./photo_acts.js";
@@ -9,6 +9,7 @@ import { useEvents } from "./hooks.js";
 
 // Of the palette in which lince draws classes everywhere; the first that no class has yet is used.
 const COLOURS = ["#e67800", "#0072b2", "#009469", "#cc5a96", "#56b4e9", "#aa3c00", "#7864c8", "#968c14"];
+const CLASS_DIALOGS = { merge: MergeDialog, delete: DeleteDialog };
 const KEYS = ["", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /** The page of the classes. */
@@ -16,6 +17,10 @@ export function ClassesPage({ project, list, acts }) {
   useEvents(project, "change");
   const [dialog, setDialog] = useState(null);
   const { classes } = project.about;
+  const chosen = dialog && project.findClass(dialog.id);
+  useEffect(() => {
+    if (dialog) project.refresh().catch(() => {}); // its counts are those of now
+  }, [dialog]);
   const close = () => setDialog(null);
   const retire = (one, into) => {
     close();
@@ -46,8 +51,7 @@ export function ClassesPage({ project, list, acts }) {
     <${AddClass} project=${project} acts=${acts} />
     ${classes.length > 0 ? html`<${ClassTable} project=${project} acts=${acts} setDialog=${setDialog} />` : html`<p class="empty">${say("classes.empty")}</p>`}
     <p class="quiet">${say("classes.ids")}</p>
-    ${dialog?.name === "merge" && html`<${MergeDialog} one=${dialog.one} classes=${classes} onChoose=${(into) => retire(dialog.one, into)} onClose=${close} />`}
-    ${dialog?.name === "delete" && html`<${DeleteDialog} one=${dialog.one} classes=${classes} onChoose=${(into) => retire(dialog.one, into)} onClose=${close} />`}
+    ${chosen && html`<${CLASS_DIALOGS[dialog.name]} one=${chosen} classes=${classes} onChoose=${(into) => retire(chosen, into)} onClose=${close} />`}
   </main>`;
 }
 
@@ -99,12 +103,12 @@ function ClassTable({ project, acts, setDialog }) {
     const changes = order.map((one, position) => [one, { position }]).filter(([one, fields]) => one.position !== fields.position);
     return change(project, acts, changes);
   };
-  return html`<div class="table-frame" tabindex="0" role="region" aria-label=${say("page.classes")}><table class="class-table">
-    <thead><tr>
-      <th scope="col">${say("classes.order")}</th><th scope="col">${say("classes.colour")}</th><th scope="col">${say("classes.name")}</th><th scope="col">${say("classes.key")}</th>
-      <th scope="col" class="number">${say("classes.shape_count")}</th><th scope="col" class="number">${say("classes.photo_count")}</th><th scope="col"><span class="visually-hidden">${say("classes.acts")}</span></th>
+  return html`<div class="table-frame" tabindex="0" role="region" aria-label=${say("page.classes")}><table class="class-table" role="table">
+    <thead role="rowgroup"><tr role="row">
+      <th role="columnheader" scope="col">${say("classes.order")}</th><th role="columnheader" scope="col">${say("classes.colour")}</th><th role="columnheader" scope="col">${say("classes.name")}</th><th role="columnheader" scope="col">${say("classes.key")}</th>
+      <th role="columnheader" scope="col" class="number">${say("classes.shape_count")}</th><th role="columnheader" scope="col" class="number">${say("classes.photo_count")}</th><th role="columnheader" scope="col"><span class="visually-hidden">${say("classes.acts")}</span></th>
     </tr></thead>
-    <tbody>
+    <tbody role="rowgroup">
       ${classes.map(
         (one, place) => html`<${ClassRow} key=${one.id} one=${one} place=${place} count=${classes.length} classes=${classes}
           onChange=${(fields) => change(project, acts, [[one, fields], ...freeKey(one, fields, classes)])} onMove=${(step) => move(place, step)} setDialog=${setDialog} />`,
@@ -132,21 +136,21 @@ function ClassRow({ one, place, count, onChange, onMove, setDialog }) {
       event.target.blur();
     }
   };
-  return html`<tr>
-    <td class="order">
+  return html`<tr role="row">
+    <td role="cell" class="order">
       <button type="button" class="icon" disabled=${place === 0} aria-label=${say("classes.up", { name: one.name })} onClick=${() => onMove(-1)}>↑</button>
       <button type="button" class="icon" disabled=${place === count - 1} aria-label=${say("classes.down", { name: one.name })} onClick=${() => onMove(1)}>↓</button>
     </td>
-    <td><input type="color" value=${one.colour} aria-label=${say("classes.colour_of", { name: one.name })} onChange=${(event) => onChange({ colour: event.target.value })} /></td>
-    <td><input key=${one.name} class="name" defaultValue=${one.name} maxlength="200" aria-label=${say("classes.name_of", { name: one.name })} onBlur=${rename} onKeyDown=${onKey} /></td>
-    <td><select aria-label=${say("classes.key_of", { name: one.name })} value=${one.key} onChange=${(event) => onChange({ key: event.target.value })}>
+    <td role="cell"><input type="color" value=${one.colour} aria-label=${say("classes.colour_of", { name: one.name })} onChange=${(event) => onChange({ colour: event.target.value })} /></td>
+    <td role="cell"><input key=${one.name} class="name" defaultValue=${one.name} maxlength="200" aria-label=${say("classes.name_of", { name: one.name })} onBlur=${rename} onKeyDown=${onKey} /></td>
+    <td role="cell"><select aria-label=${say("classes.key_of", { name: one.name })} value=${one.key} onChange=${(event) => onChange({ key: event.target.value })}>
       ${KEYS.map((key) => html`<option key=${key} value=${key} selected=${key === one.key}>${key || "—"}</option>`)}
     </select></td>
-    <td class="number">${formatNumber(one.shapes)}</td>
-    <td class="number">${formatNumber(Math.max(one.photos, one.shape_photos))}</td>
-    <td class="acts">
-      <button type="button" class="small" disabled=${count < 2} onClick=${() => setDialog({ name: "merge", one })}>${say("classes.merge")}</button>
-      <button type="button" class="small" onClick=${() => setDialog({ name: "delete", one })}>${say("classes.delete")}</button>
+    <td role="cell" class="number">${formatNumber(one.shapes)}</td>
+    <td role="cell" class="number">${formatNumber(Math.max(one.photos, one.shape_photos))}</td>
+    <td role="cell" class="acts">
+      <button type="button" class="small" disabled=${count < 2} onClick=${() => setDialog({ name: "merge", id: one.id })}>${say("classes.merge")}</button>
+      <button type="button" class="small" onClick=${() => setDialog({ name: "delete", id: one.id })}>${say("classes.delete")}</button>
     </td>
   </tr>`;
 }

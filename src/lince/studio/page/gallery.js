@@ -7,6 +7,7 @@ import { Grid } from "./gallery_grid.js";
 import { SelectionBar } from "./gallery_actions.js";
 import { say, sayCount } from "./words.js";
 import { useEvents, useStored } from "./hooks.js";
+import { redoAct, undoAct } from "./photo_acts.js";
 import { NO_FILTER } from "./photo_list.js";
 
 const SIZES = { small: 112, medium: 168, large: 250 };
@@ -27,6 +28,8 @@ export function GalleryPage({ project, list, acts }) {
       <div class="bar">
         <p class="count" role="status">${list.isLoaded ? sayCount(isFiltered ? "gallery.found" : "gallery.count", list.ids.length) : say("loading")}</p>
         <${Refresh} project=${project} list=${list} />
+        <button type="button" class="icon" aria-label=${say("undo")} title=${`${say("undo")} (Ctrl+Z)`} onClick=${() => undoAct(acts, list)}>↶</button>
+        <button type="button" class="icon" aria-label=${say("redo")} title=${`${say("redo")} (Ctrl+Shift+Z)`} onClick=${() => redoAct(acts, list)}>↷</button>
         <fieldset class="sizes">
           <legend class="visually-hidden">${say("gallery.size")}</legend>
           ${Object.keys(SIZES).map(

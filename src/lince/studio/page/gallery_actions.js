@@ -2,10 +2,11 @@
 
 import { html, useState } from "./vendor/preact.js";
 import { Dialog, TextDialog } from "./dialog.js";
-import { changePhotos, makeClassFields, redoAct, undoAct } from "./photo_acts.js";
+import { changePhotos, makeClassFields } from "./photo_acts.js";
 import { goTo } from "./router.js";
 import { say, sayCount } from "./words.js";
 
+const IS_TOUCH = matchMedia("(pointer: coarse)").matches;
 const SPLITS = ["train", "val", "test", ""];
 
 /** The bar and its dialogs. */
@@ -19,7 +20,7 @@ export function SelectionBar({ project, list, acts, dialog, setDialog }) {
   const isBin = list.filter.filter === "removed";
   const isClassified = project.about.task === "classification";
   return html`<div class="selection" role="toolbar" aria-label=${say("gallery.acts")}>
-    <span class="count" role="status">${ids.length ? sayCount("gallery.selected", ids.length) : say("gallery.select_hint")}</span>
+    <span class="count" role="status">${ids.length ? sayCount("gallery.selected", ids.length) : say(IS_TOUCH ? "gallery.tap_hint" : "gallery.select_hint")}</span>
     ${ids.length > 0 && !isBin && html`
       ${ids.length === 1 && html`<button type="button" onClick=${() => goTo("photo", ids[0])}>${say("act.open")}</button>`}
       ${isClassified && html`<button type="button" onClick=${() => setDialog("class")}>${say("act.class")}</button>`}
@@ -32,8 +33,6 @@ export function SelectionBar({ project, list, acts, dialog, setDialog }) {
     <span class="space"></span>
     ${ids.length < list.ids.length && html`<button type="button" onClick=${() => list.select(list.ids)}>${say("act.all")}</button>`}
     ${ids.length > 0 && html`<button type="button" onClick=${() => list.select([])}>${say("act.none")}</button>`}
-    <button type="button" class="icon" aria-label=${say("undo")} title=${`${say("undo")} (Ctrl+Z)`} onClick=${() => undoAct(acts, list)}>↶</button>
-    <button type="button" class="icon" aria-label=${say("redo")} title=${`${say("redo")} (Ctrl+Shift+Z)`} onClick=${() => redoAct(acts, list)}>↷</button>
     ${dialog === "class" && html`<${ClassDialog} project=${project} count=${ids.length} onChoose=${(id) => change(makeClassFields(id))} onClose=${close} />`}
     ${dialog === "split" && html`<${SplitDialog} count=${ids.length} onChoose=${(split) => change({ split })} onClose=${close} />`}
     ${dialog === "flag" && html`<${FlagDialog} list=${list} ids=${ids} change=${change} onClose=${close} />`}

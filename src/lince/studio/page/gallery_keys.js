@@ -1,25 +1,25 @@
 // The keys of the gallery.
 
 const MOVES = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down", PageUp: "pageUp", PageDown: "pageDown", Home: "first", End: "last" };
-const PLAIN = { Enter: "open", " ": "toggle", Escape: "none", Delete: "remove", s: "skip", k: "flag" };
+const PLAIN = { Enter: "open", " ": "toggle", Escape: "none", Delete: "remove", s: "skip" };
 const WITH_CONTROL = { a: "all", z: "undo", y: "redo" };
 
 /** The rows of the help: keys, and the name of the text that says what they do. */
 export const GALLERY_KEYS = [
-  [["←", "→", "↑", "↓"], "keys.move"],
-  [["Shift", "←→"], "keys.range"],
-  [["Space"], "keys.toggle"],
-  [["Ctrl", "A"], "keys.all"],
-  [["Esc"], "keys.none"],
-  [["1", "…", "9"], "keys.class"],
-  [["0"], "keys.no_class"],
-  [["S"], "keys.skip"],
-  [["K"], "keys.flag"],
-  [["Del"], "keys.remove"],
-  [["Enter"], "keys.open"],
-  [["Ctrl", "Z"], "keys.undo"],
-  [["Ctrl", "Shift", "Z"], "keys.redo"],
-  [["?"], "keys.help"],
+  [["←", "→", "↑", "↓"], "gallery.keys.move"],
+  [["Shift", "←→"], "gallery.keys.range"],
+  [["Space"], "gallery.keys.toggle"],
+  [["Ctrl", "A"], "gallery.keys.all"],
+  [["Esc"], "gallery.keys.none"],
+  [["1", "…", "9"], "gallery.keys.class"],
+  [["0"], "gallery.keys.no_class"],
+  [["S"], "gallery.keys.skip"],
+  [["Shift", "F"], "gallery.keys.flag"],
+  [["Del"], "gallery.keys.remove"],
+  [["Enter"], "gallery.keys.open"],
+  [["Ctrl", "Z"], "gallery.keys.undo"],
+  [["Ctrl", "Shift", "Z"], "gallery.keys.redo"],
+  [["?"], "gallery.keys.help"],
 ];
 
 /** Return what a key asks for as { name, isRange, key }, null for nothing. */
@@ -32,5 +32,6 @@ export function matchGalleryKey(event) {
   }
   if (MOVES[event.key]) return { name: MOVES[event.key], isRange: event.shiftKey };
   if (/^[0-9]$/.test(event.key)) return { name: "class", key: event.key };
+  if (letter === "f" && event.shiftKey) return { name: "flag" };
   return PLAIN[letter] ? { name: PLAIN[letter] } : null;
 }

@@ -62,7 +62,9 @@ function chooseRoute(project) {
 function listenToKeys(showHelp) {
   const onKey = (event) => {
     const isTyping = event.target.closest?.("input:not([type=radio], [type=checkbox], [type=range]), textarea, select, dialog");
-    if (event.key === "?" && !isTyping && !event.defaultPrevented) showHelp();
+    // The annotator shows its own table of keys.
+    const isShown = document.querySelector(".annotate") !== null;
+    if (event.key === "?" && !isTyping && !isShown && !event.defaultPrevented) showHelp();
   };
   addEventListener("keydown", onKey);
   return () => removeEventListener("keydown", onKey);

@@ -37,9 +37,11 @@ export function TopBar({ project, queue, acts, page, onHelp }) {
     </nav>
     <${Saved} queue=${queue} acts=${acts} />
     <${People} project=${project} />
-    <${Languages} />
-    <${Theme} />
-    <button class="icon" type="button" aria-label=${say("top.help")} title=${say("top.help")} onClick=${onHelp}>?</button>
+    <span class="tools">
+      <${Languages} />
+      <${Theme} />
+      <button class="icon" type="button" aria-label=${say("top.help")} title=${say("top.help")} onClick=${onHelp}>?</button>
+    </span>
   </header>`;
 }
 
