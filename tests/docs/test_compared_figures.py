@@ -77,7 +77,7 @@ def test_every_figure_of_a_comparison_is_a_count_of_the_predictions(place: Path,
     one_photo = 100 / len(truth) + 0.1
     shown = {}
     for name, part, right in (("short", rows[0], short), ("long", rows[1], long)):
-        [line] = [line for line in lines if re.match(rf"{name}\s", line)]
+        line = next(line for line in lines if re.match(rf"{name}\s", line))
         shown[name] = list_numbers(line, language)
         assert shown[name][0] == pytest.approx(100 * right.mean(), abs=0.051)
         assert shown[name][1:3] == pytest.approx(draw_means(right), abs=one_photo)
@@ -91,7 +91,7 @@ def test_every_figure_of_a_comparison_is_a_count_of_the_predictions(place: Path,
 
     for name in SHAPES:
         mine = np.array([one == name for one in truth])
-        [line] = [line for line in lines if re.match(rf"{name}\s", line)]
+        line = next(line for line in lines if re.match(rf"{name}\s", line))
         recalls = [100 * right[mine].mean() for right in (short, long)]
         assert list_numbers(line, language) == pytest.approx([mine.sum(), *recalls], abs=0.051)
 

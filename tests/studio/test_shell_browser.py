@@ -107,6 +107,7 @@ def test_from_nothing_to_an_export(page: Any, photos: list[Path], tmp_path: Path
     assert len(list((tmp_path / "granja-folders").rglob("*.jpg"))) == 6
 
 
+@pytest.mark.slow
 def test_classes_are_renamed_moved_merged_and_brought_back(page: Any, photos: list[Path]) -> None:
     begin(page, photos[:3])
     name = page.get_by_label("Name of other")
@@ -140,6 +141,7 @@ def test_classes_are_renamed_moved_merged_and_brought_back(page: Any, photos: li
     expect(page.get_by_label("Name of raccoon")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_photos_are_selected_flagged_removed_and_found(page: Any, photos: list[Path]) -> None:
     count = begin(page, photos[:8])
     page.get_by_role("link", name="Photos", exact=True).click()
@@ -173,6 +175,7 @@ def test_photos_are_selected_flagged_removed_and_found(page: Any, photos: list[P
     expect(page).to_have_url(re.compile("#/photo/"))
 
 
+@pytest.mark.slow
 def test_what_is_done_without_the_server_is_saved_when_it_is_back(
     browser: Any, photos: list[Path], tmp_path: Path
 ) -> None:
@@ -221,6 +224,7 @@ def test_the_language_changes_without_a_reload(page: Any, photos: list[Path]) ->
     expect(page.get_by_role("link", name="Historial")).to_be_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_no_grave_fault(
