@@ -92,6 +92,7 @@ def _translate_notices() -> dict[str, str]:
         "annotate.notice.class-set": _("The shape is now {name}."),
         "annotate.notice.class-next": _("Next shapes: {name}."),
         "annotate.notice.photo-class": _("The photo is {name}."),
+        "annotate.notice.locked": _("The shape is locked."),
         "annotate.notice.no-class": _("Choose a class first, or skip the photo."),
         "annotate.notice.last": _("This is the last photo."),
         "annotate.notice.first": _("This is the first photo."),

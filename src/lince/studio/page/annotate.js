@@ -29,12 +29,14 @@ export function AnnotatePage({ photoId, ids, project, queue }) {
     const opened = new AnnotateSession(frame.current, project, queue);
     opened.addEventListener("change", redraw);
     opened.addEventListener("dialog", redraw.now);
-    queue.addEventListener("status", redraw);
+    const showSaved = () => (place.current.dataset.saved = queue.status.name); // for tests, which must not wait for a frame
+    showSaved();
+    queue.addEventListener("status", showSaved);
     const endings = [onLanguage(redraw), keyTable.listen(redraw)];
     setWork(opened);
     frame.current.focus({ preventScroll: true });
     return () => {
-      queue.removeEventListener("status", redraw);
+      queue.removeEventListener("status", showSaved);
       opened.removeEventListener("change", redraw);
       for (const end of endings) end();
       opened.close();
@@ -50,7 +52,7 @@ export function AnnotatePage({ photoId, ids, project, queue }) {
     const isControl = event.target.closest("button, input[type=range], input[type=checkbox], [role=option]");
     if (event.detail && isControl && !document.querySelector("dialog[open]")) work?.stage.focus();
   };
-  return html`<div class="annotate" ref=${place} onClick=${giveBack} data-saved=${queue.status.name}>
+  return html`<div class="annotate" ref=${place} onClick=${giveBack}>
     ${work && html`<${Toolbar} work=${work} />`}
     <div class="annotate-frame" ref=${frame} tabindex="0" role="application" aria-label=${say("annotate.photo", { name: work?.photo?.record?.path ?? "" })}
       aria-describedby="annotate-how" data-photo=${work?.photo?.id ?? ""}>

@@ -35,11 +35,11 @@ export function makeActions(page) {
     "brush.larger": () => resizeBrush(stage, 1.25),
     "shape.next": () => stage.cycle(1),
     "shape.previous": () => stage.cycle(-1),
-    "shape.delete": () => stage.tool.removeLast?.() || stage.changeSelected(null),
+    "shape.delete": () => stage.tool.removeLast?.() || remove(stage, page),
     "shape.duplicate": () => duplicate(stage),
     "shape.copy": () => copy(stage, page),
     "shape.paste": () => paste(stage, page, clipboard, "annotate.notice.pasted"),
-    "shape.copy-previous": () => page.readPrevious().then((shapes) => paste(stage, page, shapes, "annotate.notice.copied-previous")),
+    "shape.copy-previous": () => copyPrevious(stage, page),
     "shape.lock": () => toggleLock(stage),
     "shapes.hide": () => set(stage, { isHidden: !stage.isHidden }),
     "edit.undo": () => stage.tool.removeLast?.() || (stage.finishNudge(), stage.document.step("undo")),
@@ -120,6 +120,21 @@ function duplicate(stage) {
   const shift = Math.max(1, Math.round(OFFSET / stage.view.scale));
   addCopies(stage, [withSize(shape, stage.size)], shift);
   return true;
+}
+
+function remove(stage, page) {
+  if (stage.locked.has(stage.selectedId)) page.notify("annotate.notice.locked");
+  else stage.changeSelected(null);
+}
+
+async function copyPrevious(stage, page) {
+  const { document: photo } = stage;
+  try {
+    const shapes = await page.readPrevious();
+    if (photo === stage.document) paste(stage, page, shapes, "annotate.notice.copied-previous");
+  } catch {
+    page.notify("annotate.problem.unreachable");
+  }
 }
 
 function copy(stage, page) {

@@ -35,13 +35,16 @@ export class PhotoDocument extends EventTarget {
   /** Read the photo from the server, with what waits in the queue on top of it. */
   async load() {
     this.#isLoading = true;
-    let answer;
-    do {
-      this.#isDirty = false;
-      answer = await getJson(`api/photos/${this.id}`);
-    } while (this.#isDirty); // an edit was acknowledged meanwhile
-    this.#isLoading = false;
-    this.#fill(answer);
+    try {
+      let answer;
+      do {
+        this.#isDirty = false;
+        answer = await getJson(`api/photos/${this.id}`);
+      } while (this.#isDirty); // an edit was acknowledged meanwhile
+      this.#fill(answer);
+    } finally {
+      this.#isLoading = false;
+    }
     this.#showChange();
   }
 

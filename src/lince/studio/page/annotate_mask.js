@@ -74,34 +74,31 @@ function growBox(box, x, y) {
   if (y >= box[3]) box[3] = y + 1;
 }
 
-const pictures = new Map(); // "colour mask" -> canvas of the box, the newest last
-const KEPT = 200;
+const pictures = new WeakMap(); // state of a shape -> {colour, canvas}
 
-/** Draw the mask of a shape, in its colour, over the photo. */
-export function drawMask(context, view, shape, colour, isStrong) {
+/** Draw the mask of a shape over the photo, which is `height` pixels high. */
+export function drawMask(context, view, shape, { colour, isStrong, height }) {
   const [left, top, right, bottom] = shape.box;
   const [x, y] = view.toScreen([left, top]);
   context.globalAlpha = isStrong ? 0.6 : 0.4;
   context.imageSmoothingEnabled = false;
-  context.drawImage(findPicture(shape, colour), x, y, view.scale * (right - left), view.scale * (bottom - top));
+  context.drawImage(findPicture(shape, colour, height), x, y, view.scale * (right - left), view.scale * (bottom - top));
   context.globalAlpha = 1;
 }
 
-function findPicture(shape, colour) {
-  const name = `${colour} ${shape.box} ${shape.mask}`;
-  const picture = pictures.get(name) ?? paintMask(shape, colour);
-  pictures.delete(name);
-  pictures.set(name, picture);
-  if (pictures.size > KEPT) pictures.delete(pictures.keys().next().value);
-  return picture;
+function findPicture(shape, colour, height) {
+  const known = pictures.get(shape);
+  if (known?.colour === colour) return known.canvas;
+  const canvas = paintMask(shape, colour, height);
+  pictures.set(shape, { colour, canvas });
+  return canvas;
 }
 
-/** The run lengths sum to width * height, and a box does not say the height; the shape carries the photo's size. */
-function paintMask({ mask, box: [left, top, right, bottom], size }, colour) {
+function paintMask({ mask, box: [left, top, right, bottom] }, colour, height) {
   const canvas = new OffscreenCanvas(Math.max(1, right - left), Math.max(1, bottom - top));
   const context = canvas.getContext("2d");
   context.fillStyle = colour;
-  forEachColumn(parseRuns(mask), size.height, (x, y, length) => context.fillRect(x - left, y - top, 1, length));
+  forEachColumn(parseRuns(mask), height, (x, y, length) => context.fillRect(x - left, y - top, 1, length));
   return canvas;
 }
 

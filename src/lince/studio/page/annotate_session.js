@@ -122,9 +122,11 @@ export class AnnotateSession extends EventTarget {
       this.#choosePhotoClass(id, isMore);
       return;
     }
-    if (stage.selected) stage.changeSelected({ ...stage.selected, class: id });
+    const isLocked = stage.locked.has(stage.selectedId);
+    if (stage.selected && !isLocked) stage.changeSelected({ ...stage.selected, class: id });
     stage.setClass(id);
-    this.#say(say(stage.selected ? "annotate.notice.class-set" : "annotate.notice.class-next", { name: this.#nameClass(id) }));
+    const words = stage.selected && !isLocked ? "class-set" : "class-next";
+    this.#say(say(`annotate.notice.${words}`, { name: this.#nameClass(id) }));
   }
 
   #choosePhotoClass(id, isMore) {
@@ -141,8 +143,12 @@ export class AnnotateSession extends EventTarget {
     const taken = new Set(classes.map((one) => one.key));
     const key = [..."123456789"].find((digit) => !taken.has(digit)) ?? "";
     const after = { name, key, colour: COLOURS[classes.length % COLOURS.length], position: classes.length, alive: true, merged_into: null };
-    const outcome = await this.#queue.add({ key: makeId(), target: { kind: "class", id: "" }, before: null, after });
-    if (outcome.status !== "saved") return outcome.message || say("annotate.problem.class");
+    const edit = makeId();
+    const outcome = await this.#queue.add({ key: edit, target: { kind: "class", id: "" }, before: null, after });
+    if (outcome.status !== "saved") {
+      this.#queue.forget([edit]);
+      return outcome.message || say("annotate.problem.class");
+    }
     await this.project.refresh();
     this.chooseClass(Number(outcome.id));
     return "";
@@ -176,9 +182,13 @@ export class AnnotateSession extends EventTarget {
 
   /** Go to the next photo that is not done and that nobody else has. */
   async goToFree() {
-    const { photo } = await postJson("api/next", { session, after: this.#shown });
-    if (photo === null) this.#say(say("annotate.notice.none-free"));
-    else location.hash = `#/photo/${photo}`;
+    try {
+      const { photo } = await postJson("api/next", { session, after: this.#shown });
+      if (photo === null) this.#say(say("annotate.notice.none-free"));
+      else location.hash = `#/photo/${photo}`;
+    } catch {
+      this.#say(say("annotate.problem.unreachable"));
+    }
   }
 
   /** Whether choosing a class goes on to the next photo. */

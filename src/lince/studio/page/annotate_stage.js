@@ -302,10 +302,10 @@ export class Stage extends EventTarget {
     if (!this.#isStale && now.every((value, place) => value === this.#drawn[place])) return;
     this.#isStale = false;
     this.#drawn = now;
-    const shapes = this.isHidden ? [] : this.shapes.map(([id, shape]) => [id, shape.kind === "mask" ? { ...shape, size } : shape]);
+    const shapes = this.isHidden ? [] : this.shapes;
     const ratio = window.devicePixelRatio || 1;
     drawShapes(this.#canvas, view, shapes, {
-      selectedId: this.selectedId, hoveredId: this.hoveredId, findClass: this.#findClass, ratio,
+      selectedId: this.selectedId, hoveredId: this.hoveredId, findClass: this.#findClass, ratio, height: size.height,
     });
   }
 }
