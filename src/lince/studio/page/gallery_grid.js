@@ -17,18 +17,21 @@ const READ_MS = 40; // after which what stands still is read
 export function Grid({ project, list, acts, least, openDialog }) {
   const scroller = useRef(null);
   const anchor = useRef(list.focus);
-  const [view, setView] = useState({ top: 0, width: 0, height: 0 });
+  const [view, setView] = useState({ width: 0, height: 0 });
+  const [topRow, setTopRow] = useState(0); // shown anew once a row, not at each step of scrolling
   useMeasure(scroller, setView);
   const columns = Math.max(1, Math.round((view.width - GAP) / (least + GAP)));
   const side = Math.max(MIN_SIDE, Math.floor((view.width - GAP) / columns) - GAP);
   const rowHeight = side + CAPTION + GAP;
   const rowCount = Math.ceil(list.ids.length / columns);
-  const rows = listRows(view, rowHeight, rowCount, Math.floor(list.focus / columns));
+  const screenRows = Math.ceil(view.height / rowHeight) + 1;
+  const rows = listRows(topRow, screenRows, rowCount, Math.floor(list.focus / columns));
+  const isOnScreen = (row) => row >= topRow && row < topRow + screenRows;
   const shown = rows.flatMap((row) => list.ids.slice(row * columns, (row + 1) * columns));
   useRead(list, shown);
   const move = useMove({ scroller, anchor, list, columns, rowHeight });
   const context = useLatest({ project, list, acts, columns, anchor, move, openDialog, pageRows: Math.max(1, Math.floor(view.height / rowHeight)) });
-  return html`<div class="scroller" ref=${scroller} onScroll=${(event) => setView((old) => ({ ...old, top: event.target.scrollTop }))}>
+  return html`<div class="scroller" ref=${scroller} onScroll=${(event) => setTopRow(Math.floor(event.target.scrollTop / rowHeight))}>
     <div class="grid" role="grid" aria-label=${say("gallery.photos")} aria-rowcount=${rowCount} aria-colcount=${columns} aria-multiselectable="true"
       style=${{ height: `${rowCount * rowHeight + GAP}px` }} onKeyDown=${(event) => onKey(event, context.current)}
       onClick=${(event) => onClick(event, context.current)} onDblClick=${(event) => open(event, context.current)}>
@@ -36,7 +39,7 @@ export function Grid({ project, list, acts, least, openDialog }) {
         (row) => html`<div key=${row} role="row" aria-rowindex=${row + 1} class="row" style=${{ transform: `translateY(${row * rowHeight + GAP}px)`, height: `${rowHeight}px` }}>
           ${list.ids.slice(row * columns, (row + 1) * columns).map((id, column) => {
             const place = row * columns + column;
-            return html`<${Cell} key=${id} id=${id} place=${place} column=${column} photo=${list.get(id)} project=${project} side=${side}
+            return html`<${Cell} key=${id} id=${id} place=${place} column=${column} photo=${list.get(id)} project=${project} side=${side} isOnScreen=${isOnScreen(row)}
               isSelected=${list.selection.has(id)} isFocus=${place === list.focus} />`;
           })}
         </div>`,
@@ -46,9 +49,9 @@ export function Grid({ project, list, acts, least, openDialog }) {
 }
 
 /** The rows to show: those on screen, some around them, and the one with the focus, which must not be lost. */
-function listRows({ top, height }, rowHeight, rowCount, focusRow) {
-  const first = Math.max(0, Math.floor(top / rowHeight) - OVERSCAN);
-  const end = Math.min(rowCount, Math.ceil((top + height) / rowHeight) + OVERSCAN);
+function listRows(topRow, screenRows, rowCount, focusRow) {
+  const first = Math.max(0, Math.min(topRow, rowCount - screenRows) - OVERSCAN);
+  const end = Math.min(rowCount, topRow + screenRows + OVERSCAN);
   const rows = Array.from({ length: Math.max(0, end - first) }, (_, place) => first + place);
   return rows.includes(focusRow) || focusRow >= rowCount ? rows : [...rows, focusRow].sort((one, other) => one - other);
 }
@@ -162,12 +165,12 @@ function makeAct(action, { project, list, acts, chosen }) {
   return changePhotos({ list, acts, ids: chosen, fields: { removed: true }, seen: project.last });
 }
 
-function Cell({ id, place, column, photo, project, side, isSelected, isFocus }) {
+function Cell({ id, place, column, photo, project, side, isOnScreen, isSelected, isFocus }) {
   const label = photo ? describe(photo, project) : say("loading");
   return html`<div role="gridcell" class=${`cell ${photo?.state ?? ""}`} data-place=${place} data-id=${id} aria-colindex=${column + 1}
     aria-selected=${String(isSelected)} aria-label=${label} title=${photo?.path ?? ""} tabindex=${isFocus ? 0 : -1} style=${{ width: `${side}px` }}>
     <div class="picture" style=${{ height: `${side}px` }}>
-      ${photo && html`<img src=${`thumb/${id}?v=${photo.digest}`} alt="" draggable=${false} decoding="async" />`}
+      ${photo && html`<img src=${`thumb/${id}?v=${photo.digest}`} alt="" draggable=${false} decoding="async" fetchpriority=${isOnScreen ? "high" : "low"} />`}
     </div>
     <span class="mark" aria-hidden="true">${isSelected ? "✓" : ""}</span>
     ${photo && html`<${Caption} photo=${photo} project=${project} />`}
