@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,6 @@ Box = tuple[float, float, float, float]
 PATIENCE_MS = 45_000  # for machines that do much else
 SIZE = (640, 480)  # width and height of a photo, upright
 MARK: Box = (180, 130, 420, 330)  # a red rectangle on it
-START = Path(__file__).with_name("annotate_start.js")
-HAS_SHELL = "annotate.js" in files("lince.studio").joinpath("page", "main.js").read_text("utf-8")
 EXIF_TURNS = {
     1: (),
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
@@ -188,8 +185,6 @@ def open_annotator(context: BrowserContext, studio: RunningStudio, first: int = 
     """Return the annotator in a new tab, at the photo with the id ``first``."""
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
-    if not HAS_SHELL:
-        page.route("**/page/main.js", lambda route: route.fulfill(path=START, content_type="text/javascript"))
     annotator = Annotator(page, studio, first)
     annotator.open()
     return annotator
