@@ -28,7 +28,7 @@ def preview_export(request: Request, format: str, photos: bool = True) -> Respon
 
 
 @router.post("/api/export")
-def export(request: Request, body: ExportBody) -> Response:
+def export_labels(request: Request, body: ExportBody) -> Response:
     """Write all labelled photos to a new folder on the studio's machine."""
     studio_state.require_local(request)
     project, folder = studio_state.get_studio(request).project, Path(body.folder).expanduser()
