@@ -18,6 +18,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.support.studio_process import RunningStudio, run_studio
 
 Box = tuple[float, float, float, float]
+TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PATIENCE_MS = 45_000  # for machines that do much else
 SIZE = (640, 480)  # width and height of a photo, upright
 MARK: Box = (180, 130, 420, 330)  # a red rectangle on it
@@ -72,6 +73,7 @@ class Annotator:
 
     def read(self, photo: int = 1) -> dict[str, Any]:
         """Return what the server has of a photo, once the page has nothing more to save."""
+        self.page.evaluate(TWO_FRAMES)  # what the mouse did has reached the queue by then
         expect(self.page.locator('.annotate[data-saved="saved"]')).to_be_attached(timeout=PATIENCE_MS)
         answer = self.page.request.get(f"{self.studio.url}/api/photos/{self.first + photo - 1}")
         assert answer.ok, answer.text()
