@@ -8,7 +8,6 @@ import re
 
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from tests.evaluation import test_detection_report
 from tests.evaluation.test_report import HOSTILE, Page, made, picture, predictions
 from tests.support import report_pages
@@ -28,6 +27,8 @@ from lince.evaluation.threshold_curve import THRESHOLDS
 from lince.number_format import MISSING_VALUE
 from lince.training.classification.matrix_photos import MAX_CELL_ERRORS, MAX_ERROR_PHOTOS, select_matrix_cells
 
+reference = pytest.importorskip("sklearn.metrics")
+
 
 def test_the_curves_of_a_classifier_are_those_of_one_that_abstains():
     answers = predictions(("a", "b", "c", "d"), 150, skill=1.2)
@@ -37,7 +38,7 @@ def test_the_curves_of_a_classifier_are_those_of_one_that_abstains():
     for index in range(0, 101, 7):
         shown = confidence >= np.float32(THRESHOLDS[index])
         abstaining = np.where(shown, guess, 99)
-        precision, recall, f1, _support = precision_recall_fscore_support(
+        precision, recall, f1, _support = reference.precision_recall_fscore_support(
             answers.truth, abstaining, labels=[0, 1, 2, 3], average="micro", zero_division=np.nan
         )
         assert curve.shown[index] == shown.sum()
@@ -129,7 +130,7 @@ def test_the_pairs_of_the_confusion_matrix_are_on_their_images():
 def test_each_cell_shows_images_of_its_own_and_counts_all(count):
     answers = predictions(tuple(f"class {i}" for i in range(count)), 600, skill=1.0)
     cells = select_matrix_cells(answers, lambda i: answers.names[i].encode())
-    expected = confusion_matrix(answers.truth, answers.predicted_class_ids, labels=range(count))
+    expected = reference.confusion_matrix(answers.truth, answers.predicted_class_ids, labels=range(count))
     assert {(cell.row, cell.column): cell.count for cell in cells} == {
         (int(i), int(j)): int(expected[i, j]) for i, j in zip(*expected.nonzero(), strict=True)
     }
