@@ -188,6 +188,18 @@ def test_an_act_on_many_photos_is_undone_as_one(project: Project) -> None:
     assert state_of(project, PHOTO) == new
 
 
+def test_nobody_joins_the_act_of_another(project: Project) -> None:
+    rng = random.Random(14)
+    hers = add_box(project, rng, ANA)
+    target = Target("shape", make_id(rng))
+    [refused] = project.apply_edits([Edit("his", target, None, make_box(rng), hers.key)], BIA)
+    assert isinstance(refused, EditRefusedError)
+    assert refused.code == "act"
+    [joined] = project.apply_edits([Edit("more", target, None, make_box(rng), hers.key)], ANA)
+    assert joined.status == SAVED
+    assert len(project.undo("undo", ANA, 1)) == 2
+
+
 def test_an_act_is_made_whole_or_not_at_all(project: Project) -> None:
     rng = random.Random(8)
     box = add_box(project, rng)

@@ -85,11 +85,12 @@ def apply_edit(connection: sa.Connection, edit: Edit, act: Act) -> Outcome:
     """Make an edit, unless its key is in the journal already, and return what became of it.
 
     It is stale when the target is no longer in the state ``before``; changes of other shapes of the photo do not
-    matter. Raise ``EditRefusedError`` when ``after`` is no state.
+    matter. Raise ``EditRefusedError`` when ``after`` is no state, or the act is of another person, who would undo it.
     """
     done = connection.execute(sa.select(events).where(events.c.key == edit.key)).one_or_none()
     if done is not None:
         return _describe(done)
+    _require_own_act(connection, act)
     target = _number_class(connection, edit)
     after = parse_state(connection, target, edit.after)
     now = read_state(connection, target)
@@ -100,6 +101,13 @@ def apply_edit(connection: sa.Connection, edit: Edit, act: Act) -> Outcome:
     outcome = make_change(connection, Edit(edit.key, target, now, after), act)
     require_living_classes(connection, [target])
     return outcome
+
+
+def _require_own_act(connection: sa.Connection, act: Act) -> None:
+    other = sa.select(events.c.who).where(events.c.act == act.key, events.c.who != act.author.who).limit(1)
+    who = connection.execute(other).scalar_one_or_none()
+    if who is not None:
+        raise EditRefusedError("act", _("{who} has changed it since.").format(who=who))
 
 
 def require_living_classes(connection: sa.Connection, targets: Iterable[Target]) -> None:
