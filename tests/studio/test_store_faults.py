@@ -108,6 +108,15 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
         assert journal.without_new_photos(journal.replay_events(connection)) == journal.read_all(connection)
 
 
+def test_news_that_cannot_be_told_stop_no_edit(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise RuntimeError("the pages are gone")
+
+    with Project(tmp_path, notify=fail) as project:
+        assert project.write(lambda connection: 1) == 1
+        assert project.write(lambda connection: 2) == 2
+
+
 def test_a_closed_project_takes_no_edit(tmp_path: Path) -> None:
     project = open_project(tmp_path)
     project.close()

@@ -6,6 +6,7 @@ of the disk. With one writer, ten labellers share a flush, and an edit that fail
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from lince.errors import DataError
 from lince.i18n import _
 from lince.studio.store.database import begin_write
 
+_log = logging.getLogger(__name__)
 _MAX_GROUP = 64  # edits in one transaction
 _Result = TypeVar("_Result")
 
@@ -105,12 +107,19 @@ class Writer:
             for waiting in group:
                 waiting.future.set_exception(error)
             return
-        self._notify()
         for future, result, failure in outcomes:
             if failure is None:
                 future.set_result(result)
             else:
                 future.set_exception(failure)
+        self._tell_news()
+
+    def _tell_news(self) -> None:
+        """Call ``notify``; what it raises must not end the thread that writes."""
+        try:
+            self._notify()
+        except Exception:  # noqa: BLE001
+            _log.exception("the news of an edit could not be told")
 
 
 def _attempt(connection: sa.Connection, action: Callable[[sa.Connection], Any]) -> tuple[Any, BaseException | None]:
