@@ -311,6 +311,20 @@ def test_copies_of_the_previous_photo_are_one_act(mark_box):
     mark_box.expect_shapes(0)
 
 
+def test_copies_of_the_previous_photo_include_what_is_not_saved_yet(mark_box):
+    held = []
+    mark_box.page.route("**/api/edits", held.append)  # the server does not answer yet
+    mark_box.drag((20, 20), (100, 100))
+    mark_box.keys("d")
+    mark_box.wait_for_photo(2)
+    mark_box.keys("Shift+V")
+    mark_box.expect_shapes(2)
+    mark_box.page.unroute("**/api/edits")
+    for route in held:
+        route.continue_()
+    assert mark_box.boxes(2) == mark_box.boxes(1)
+
+
 def test_done_and_skip_go_on(mark_box):
     mark_box.keys("Enter")
     mark_box.wait_for_photo(2)

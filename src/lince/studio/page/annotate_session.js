@@ -220,8 +220,13 @@ export class AnnotateSession extends EventTarget {
   async #readPrevious() {
     const previous = this.ids[this.place - 1];
     if (previous === undefined) return [];
-    const { photo, shapes } = await getJson(`api/photos/${previous}`);
-    return shapes.map(({ state }) => withSize(state, photo));
+    const photo = new PhotoDocument(previous, this.project, this.#queue); // also with what is not saved yet
+    try {
+      await photo.load();
+      return photo.shapes.map(([, shape]) => withSize(shape, photo.record));
+    } finally {
+      photo.close();
+    }
   }
 
   #press(event) {
