@@ -63,6 +63,18 @@ def test_kitti_with_notes_and_regions_that_nobody_labelled(awkward: Path) -> Non
     assert any("2 annotations" in item.reason for item in table.rejected)
 
 
+def test_calibration_beside_the_labels_of_kitti_is_no_label(awkward: Path) -> None:
+    calibration = f"P0: {'7.2e+02 ' * 12}\nR0_rect: {'0.1 ' * 9}\n"
+    texts = {"training/calib/7.txt": calibration, "training/label_2/7.txt": KITTI, "training/label_2/8.txt": "Car 0 0\n"}
+    table = open_table(put(awkward, texts, "training/image_2/7.png", "training/image_2/8.png"))
+    assert table.objects is not None
+    assert list(table.names) == ["training/image_2/7.png"]
+    assert table.objects.boxes.tolist() == [[10, 20, 40, 30.5]]
+    assert [fault[:2] for fault in faults(table) if fault[2] in ("other-labels", "row")] == [
+        ("training/calib/7.txt", None), ("training/label_2/8.txt", 1),
+    ]  # fmt: skip
+
+
 def test_dota_is_read_as_outlines(awkward: Path) -> None:
     text = f"imagesource:GoogleEarth\ngsd:0.5\n{DOTA}0.5 0.5 9 1 9 9 1 9 large-vehicle 1\n1 1 2 2 3 plane 0\n"
     table = open_table(put(awkward, {"labelTxt/P0.txt": text}, "images/P0.png"))

@@ -7,6 +7,7 @@ box that is turned; they are read as an outline, and the box is the one around i
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,12 +59,13 @@ class TextFormat:
     def read(self, location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
         """Read one image per text file; one without rows says that its image shows no object.
 
-        Rows that cannot be read are rejected with their lines. Text files without such rows that belong to no image are
-        named, and so are images without a file.
+        Rows that cannot be read are rejected with their lines. Text files without such rows are named where they belong
+        to no image, or where another file is called like them (KITTI has ``calib/000000.txt`` beside
+        ``label_2/000000.txt``); so are images without a file.
         """
         label_files = location.find_by_suffix(".txt")
         table = EntryTableBuilder(location, ((name, get_file_stem(name)) for name in label_files), options)
-        reader = _RowReader(self, table)
+        reader = _RowReader(self, table, Counter(map(get_file_stem, label_files)))
         with progress.open_stage(_("Reading the labels"), len(label_files)) as stage:
             for name in label_files:
                 reader.add_file(location.tree, name)
@@ -86,9 +88,10 @@ class TextFormat:
 class _RowReader:
     """Adds one text file after the other to a table, and counts the rows that mark no object."""
 
-    def __init__(self, text_format: TextFormat, table: EntryTableBuilder) -> None:
+    def __init__(self, text_format: TextFormat, table: EntryTableBuilder, stem_counts: Counter[str]) -> None:
         self._format = text_format
         self._table = table
+        self._stem_counts = stem_counts
         self._no_class_files: list[str] = []
 
     def add_file(self, tree: FileTree, name: str) -> None:
@@ -102,11 +105,14 @@ class _RowReader:
         header = self._format.header
         rows = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
         rows = [(number, cells) for number, cells in rows if header is None or not header.match(" ".join(cells))]
-        is_label_file = any(self._format.row.fullmatch(" ".join(cells)) for _number, cells in rows)
+        has_rows = any(self._format.row.fullmatch(" ".join(cells)) for _number, cells in rows)
         reference = get_file_stem(name)
-        if not is_label_file and self._table.image_lookup.find_by_stem(self._table.prefix + name) is None:
+        if not has_rows and self._table.image_lookup.find_by_stem(self._table.prefix + name) is None:
             builder.reject(name, _("it has no row of {kind}, and no photo has its name").format(kind=kind), "",
                            kind="other-labels")  # fmt: skip
+            return
+        if rows and not has_rows and self._stem_counts[reference] > 1:
+            builder.reject(name, _("it has no row of {kind}").format(kind=kind), "", kind="other-labels")
             return
         row = self._table.add_image(ImageEntry(name, name, (reference,), is_sidecar=True, object_count=len(rows)))
         for number, cells in rows if row is not None else ():
