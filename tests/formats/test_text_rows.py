@@ -65,7 +65,8 @@ def test_kitti_with_notes_and_regions_that_nobody_labelled(awkward: Path) -> Non
 
 def test_calibration_beside_the_labels_of_kitti_is_no_label(awkward: Path) -> None:
     calibration = f"P0: {'7.2e+02 ' * 12}\nR0_rect: {'0.1 ' * 9}\n"
-    texts = {"training/calib/7.txt": calibration, "training/label_2/7.txt": KITTI, "training/label_2/8.txt": "Car 0 0\n"}
+    labels = {"training/label_2/7.txt": KITTI, "training/label_2/8.txt": "Car 0 0\n"}
+    texts = {"training/calib/7.txt": calibration, **labels}
     table = open_table(put(awkward, texts, "training/image_2/7.png", "training/image_2/8.png"))
     assert table.objects is not None
     assert list(table.names) == ["training/image_2/7.png"]

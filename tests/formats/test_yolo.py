@@ -441,6 +441,16 @@ def test_a_long_outline_and_a_stray_text_are_no_hindrance(awkward: Path) -> None
     assert open_table(awkward).format == "yolo"
 
 
+@pytest.mark.parametrize("labels", ["labels", "labels_yolo_format"])
+def test_lists_of_photos_are_no_labels_of_lost_photos(labels: str, awkward: Path) -> None:
+    photos(awkward, "images/a.png", "images/b.png")
+    lists = {"train_yolo.txt": "./images/a.png\n", "leeme.txt": "Lista de fotos\n"}
+    texts(awkward, {f"{labels}/a.txt": ROW, f"{labels}/b.txt": ROW, f"{labels}/gone.txt": ROW, **lists})
+    table = open_table(awkward)
+    kinds = {item.path: item.kind for item in table.rejected}
+    assert kinds == dict.fromkeys(lists, "other-labels") | {f"{labels}/gone.txt": "no-image"}
+
+
 # Writing
 
 

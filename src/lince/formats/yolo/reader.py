@@ -178,11 +178,11 @@ class _YoloReader:
             self._image_lookup.note_guess(posixpath.basename(stem), image_name, label_file, sidecar=True)
 
     def _is_other_text(self, name: str) -> bool:
-        """Whether a text file outside of the folders ``labels``, where others are in one, begins with no numbers."""
-        if name not in self._stray_texts:
-            return False
-        row = _read_first_row(DataLocation(self._image_lookup.tree), name).split()
-        return not row or any(_parse_number(cell) is None for cell in row)
+        """Whether the first row of a text file has no number; outside of the folders ``labels``, any that is none."""
+        numbers = [_parse_number(cell) for cell in _read_first_row(DataLocation(self._image_lookup.tree), name).split()]
+        if name in self._stray_texts:
+            return not numbers or None in numbers
+        return bool(numbers) and all(number is None for number in numbers)
 
     def _is_label(self, name: str) -> bool:
         """Whether ``name`` is a label file; one outside the root is looked up on the disk."""
