@@ -149,7 +149,7 @@ def _real_loop(size: int, folder: Path) -> None:
     data = folder / "data"
     dataset = lince.open(DATA, format="yolo")
     rows = {name: dataset.get_split_indices(number) for name, number in SPLITS.items()}
-    few = np.concatenate([rows["train"][:PHOTOS], rows["val"][:BATCH]])
+    few = np.concatenate([rows["train"][:PHOTOS], rows["val"][:BATCH], rows["test"][:BATCH]])  # none is drawn then
     lince.convert(dataset.select(few), data, "yolo", lossy=True)
     watch = _EpochWatch(PHOTOS // BATCH)
     with suppress(_Over):
