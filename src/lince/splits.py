@@ -19,11 +19,11 @@ _WORDS_BY_SPLIT = {
 }
 # In lower case, with and without accents.
 SPLIT_WORDS = {word: split for split, words in _WORDS_BY_SPLIT.items() for word in words}
-# Names of parts that say nothing of the split: photos to predict, and photos that nobody has labelled.
+# Names of parts that say nothing of the split: photos to predict, photos that nobody has labelled, and numbered parts.
 _OTHER_PART_WORDS = frozenset({
     "pred", "predict", "prediction", "predictions", "eval", "evaluation", "evaluacion", "avaliacao", "holdout",
     "unlabeled", "unlabelled", "unlabel", "unassigned", "submission", "inference", "prediccion", "predicciones",
-    "predicao", "predicoes",
+    "predicao", "predicoes", "fold", "folds", "batch", "batches", "lote", "lotes",
 })  # fmt: skip
 # What stands beside the word for the split in the names of folders, without accents.
 _AFFIXES = frozenset({
@@ -34,7 +34,8 @@ _AFFIXES = frozenset({
     "conjunto", "datos", "dados", "de", "del", "da", "do", "of", "the", "for", "para", "files", "archivos", "arquivos",
     "final", "new", "raw", "original", "resized", "small", "sample", "samples",
 })  # fmt: skip
-_GLUED_AFFIXES = ("dataset", "images", "image", "imgs", "set", "data")  # as in "trainset"
+# As in "trainset" and CamVid's "trainannot".
+_GLUED_AFFIXES = ("dataset", "images", "image", "imgs", "set", "data", "annot", "masks", "labels")
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
@@ -47,7 +48,7 @@ def infer_split_from_folders(path: str) -> int:
     which lead out of the data, have no split.
     """
     folders = () if posixpath.isabs(path) else path.split("/")[:-1]
-    exact = (SPLIT_WORDS.get(_fold(name)) for name in folders)
+    exact = (SPLIT_WORDS.get(fold_accents(name)) for name in folders)
     affixed = (parse_split_name(name) for name in folders)
     found = (split for splits in (exact, affixed) for split in splits if split is not None and split != UNASSIGNED)
     return next(found, UNASSIGNED)
@@ -82,12 +83,12 @@ def infer_part_splits(names: Iterable[str]) -> dict[str, int]:
 
 def find_split_words(text: str) -> list[int]:
     """Return the splits of the words for splits in ``text``, such as a file name, in their order."""
-    return [SPLIT_WORDS[word] for word in _tokenise(text) if word in SPLIT_WORDS]
+    return [SPLIT_WORDS[word] for word in tokenise_name(text) if word in SPLIT_WORDS]
 
 
 def _parse_name(name: str) -> tuple[int | None, tuple[str, ...]]:
     """Return the split in a folder's name, ``None`` unless there is exactly one, and the words that are no affixes."""
-    words = _tokenise(name)
+    words = tokenise_name(name)
     splits = [_lookup_part(word) for word in words]
     found = {split for split in splits if split is not None}
     remainder = tuple(word for word, split in zip(words, splits, strict=True) if split is None and word not in _AFFIXES)
@@ -104,12 +105,12 @@ def _lookup_part(word: str) -> int | None:
     return None
 
 
-def _tokenise(text: str) -> list[str]:
+def tokenise_name(text: str) -> list[str]:
     """Return the words of ``text`` in lower case and without accents; digits, punctuation and capitals divide them."""
-    return _LETTERS.findall(_fold(_CAMEL_CASE.sub(" ", text)))
+    return _LETTERS.findall(fold_accents(_CAMEL_CASE.sub(" ", text)))
 
 
-def _fold(text: str) -> str:
+def fold_accents(text: str) -> str:
     """Return ``text`` in lower case and without accents."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character))

@@ -79,6 +79,7 @@ def test_a_class_may_be_called_like_a_part(awkward: Path, names: tuple[str, ...]
     [
         ("train", "test"), ("train_images", "eval_images"), ("entrenamiento", "prueba"), ("training_set", "test_set"),
         ("seg_train", "seg_test", "seg_pred"), ("flores_treino", "flores_teste"), ("train/train", "test/test"),
+        ("box_train", "box_test", "query"), ("fold_1", "fold_2"), ("train", "val", "extra"),
     ],
 )  # fmt: skip
 def test_parts_without_classes_are_no_classes(awkward: Path, names: tuple[str, ...]) -> None:
@@ -103,12 +104,64 @@ def test_folders_that_all_hold_the_same_folders_are_asked_about(awkward: Path) -
     assert open_table(awkward, "folders").classes.names == ("norte", "sur")
 
 
+@pytest.mark.parametrize("inner", [("gtFine", "leftImg8bit"), ("train",), ("Anno", "Img/img")])
+def test_sets_of_whole_data_are_no_classes(awkward: Path, inner: tuple[str, ...]) -> None:
+    photos(awkward, *(f"{name}/{folder}/{name}.png" for name in ("caras", "calles") for folder in inner))
+    with pytest.raises(AmbiguousError, match="all contain the same folders"):
+        open_table(awkward)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("RGB", "Depth"), ("RGBLeft", "GTLeft", "DepthLeft"), ("color", "depth", "normals"), ("input", "target"),
+        ("original", "grayscale", "segmented"),
+    ],
+)  # fmt: skip
+def test_layers_of_the_same_photos_are_no_classes(awkward: Path, names: tuple[str, ...]) -> None:
+    photos(awkward, *(f"{name}/{number:04}.png" for name in names for number in range(4)))
+    with pytest.raises(UsageError):
+        open_table(awkward)
+    photos(awkward, *(f"train/{name}/{number:04}.png" for name in names for number in range(4)))
+    with pytest.raises(UsageError):
+        open_table(awkward / "train")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("with_mask", "without_mask"), ("mask", "no_mask"), ("Mask", "Non Mask"), ("label_0", "label_1"),
+        ("mask_weared_incorrect", "with_mask", "without_mask"), ("con_mascarilla", "sin_mascarilla"),
+        ("face_mask", "no_face_mask"), ("white_label", "red_label"), ("mascara", "sem_máscara"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("parts", [("",), ("train/", "test/")])
+@pytest.mark.parametrize("naming", ["{number}.png", "{name}{number}.png"])
+def test_classes_may_be_called_like_masks_and_labels(
+    awkward: Path, names: tuple[str, ...], parts: tuple[str, ...], naming: str
+) -> None:
+    table = open_table(photos(awkward, *(
+        f"{part}{name}/{naming.format(name=name, number=number)}"
+        for part in parts for name in names for number in range(3)
+    )))  # fmt: skip
+    assert (table.format, set(table.classes.names)) == ("folders", set(names))
+    assert (len(table.names), table.rejected) == (3 * len(names) * len(parts), ())
+
+
+def test_numbered_folds_are_parts_with_the_classes_inside(awkward: Path) -> None:
+    table = open_table(photos(awkward, *(f"fold_{i}/{name}/1.png" for i in range(3) for name in ("gato", "perro"))))
+    assert (table.classes.names, set(table.splits.tolist()), len(table.names)) == (("gato", "perro"), {UNASSIGNED}, 6)
+
+
 @pytest.mark.parametrize(
     ("path", "content", "said"),
     [
         ("notes.csv", "foto,observacion\n1.png,sano\n2.png,enfermo\n", "notes.csv: a table"),
         ("det.json", '[{"name": "1.png", "labels": []}]', "BDD100K"),
         ("out.manifest", '{"source-ref": "s3://bucket/1.png"}', "SageMaker"),
+        ("pose.json", '[{"img_paths": "1.png", "joints": [[1, 2]]}, {"img_paths": "2.png"}]', "pose.json: a JSON file"),
+        ("faces/all.txt", "ds0/img/1.png\n1\n4 5 6 7 0 0 0\nds1/img/2.png\n0\n", "all.txt: a text file"),
+        ("boxes.txt", "1.png 4 5 6 7 3\n2.png 1 2 3 4 0\n", "boxes.txt: a text file"),
     ],
 )
 def test_labels_beside_folders_are_asked_about(awkward: Path, path: str, content: str, said: str) -> None:
@@ -119,6 +172,20 @@ def test_labels_beside_folders_are_asked_about(awkward: Path, path: str, content
         open_table(awkward)
     assert "--format folders" in caught.value.remedy
     assert open_table(awkward, "folders").classes.names == ("ds0", "ds1")
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("train.txt", "ds0/1.png\nds1/2.png\n"), ("labels.txt", "ds0\nds1\n"), ("list.txt", "ds0/1.png 0\nds1/2.png 1\n"),
+        ("README.txt", "The photo 1.png was taken in 2019, 2.png in 2020.\n"), ("classes.json", '{"0": "ds0", "1": "ds1"}'),
+        ("sizes.json", '{"ds0": 1, "ds1": 1}'),
+    ],
+)  # fmt: skip
+def test_lists_of_photos_and_classes_beside_folders_are_no_labels(awkward: Path, path: str, content: str) -> None:
+    photos(awkward, "ds0/1.png", "ds1/2.png")
+    (awkward / path).write_text(content, encoding="utf-8")
+    assert open_table(awkward).classes.names == ("ds0", "ds1")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +224,7 @@ def test_written_labels_win_over_folders(awkward: Path) -> None:
     [
         ("Train", TRAIN), ("TESTING", TEST), ("valid_images", VAL), ("trainset", TRAIN), ("TrainImages", TRAIN),
         ("conjunto de prueba", TEST), ("dados_treino", TRAIN), ("val2017", VAL), ("pred", UNASSIGNED),
-        ("train_val", None), ("gato", None), ("trainer", None), ("contest", None), ("flores_train", None), ("", None),
+        ("trainannot", TRAIN), ("test_masks", TEST), ("fold_2", UNASSIGNED), ("train_val", None), ("gato", None), ("trainer", None), ("contest", None), ("flores_train", None), ("", None),
         ("2017", None),
     ],
 )  # fmt: skip

@@ -55,6 +55,11 @@ from lince.storage.tree import DataLocation, LocalFolder
         ("images/a.jpg", "masks/a_mask.png"),
         ("images/x/a.jpg", "masks/a.png"),
         ("images/a.png", "labels/a.png"),
+        ("train/a.png", "trainannot/a.png"),
+        ("train/a.jpg", "train_labels/a.png"),
+        ("imágenes/a.jpg", "máscaras/a.png"),
+        ("imagens/train/a.jpg", "mascaras/train/a.png"),
+        ("RGB/a.png", "SemSeg/a.png"),
     ],
 )
 def test_layouts(awkward: Path, photo: str, mask: str) -> None:

@@ -5,6 +5,7 @@ Where the class folders are is decided by ``lince.formats.folder_layout``.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,11 @@ from lince.formats.folder_layout import (
     UNASSIGNED_FOLDER,
     FolderLayout,
     find_layout,
-    is_class_name,
     join_path,
     list_class_folders,
+    list_image_folders,
 )
+from lince.formats.folder_roles import is_class_name, may_be_layers
 from lince.formats.format import Capability, Format, WriteRequest
 from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
@@ -32,6 +34,7 @@ from lince.storage.scan import is_system_name, is_unsupported_image, looks_like_
 from lince.storage.tree import DataLocation, FileTree
 
 NAME = "folders"
+_MIN_SHARED = 0.9  # of the names of files, in folders that hold layers of the same photos
 _INVALID_NAME = re.compile(r"[/\\\0]|^\s|\s$")
 
 
@@ -67,16 +70,39 @@ def find_single_class_folder(location: DataLocation) -> str | None:
 def find_repeated_folders(location: DataLocation) -> tuple[list[str], list[str]] | None:
     """Return the class folders and the folders in them, where all hold the same ones and no photo beside these.
 
-    ``None`` where they do not, or hold fewer than two.
+    ``None`` where they do not, or hold fewer than two and none that is called as a part of the data.
     """
     tree = location.tree
     layout = find_layout(tree)
     if layout.parts or not layout.holders:
         return None
     names = list_class_folders(tree, layout.base)
-    inner = [list_class_folders(tree, join_path(layout.base, name)) for name in names]
+    inner = [list_image_folders(tree, join_path(layout.base, name)) for name in names]
     has_photos = any(image_files.list_images(tree, join_path(layout.base, name)) for name in names)
-    return None if has_photos or len(inner[0]) < 2 or any(one != inner[0] for one in inner) else (names, inner[0])
+    is_one_class = len(inner[0]) < 2 and not any(parse_split_name(name) is not None for name in inner[0])
+    return None if has_photos or is_one_class or any(one != inner[0] for one in inner) else (names, inner[0])
+
+
+def find_layers(location: DataLocation) -> tuple[list[str], str] | None:
+    """Return class folders that may be layers of the same photos (``RGB``, ``Depth``), and a file that all hold.
+
+    All hold files of the same names, apart from the suffix, and a name is that of a layer. ``None`` for no such folders.
+    """
+    tree = location.tree
+    for holder, _split in find_layout(tree).holders:
+        names = list_class_folders(tree, holder)
+        if not may_be_layers(names):
+            continue
+        stems = [_list_stems(tree, join_path(holder, name)) for name in names]
+        shared = set.intersection(*stems)
+        if len(shared) >= _MIN_SHARED * max(map(len, stems)):
+            return names, min(shared)
+    return None
+
+
+def _list_stems(tree: FileTree, folder: str) -> set[str]:
+    """Return the paths of the photos in ``folder``, without suffix."""
+    return {posixpath.splitext(name)[0] for name in tree.listing.iterate_files(folder) if looks_like_image(name)}
 
 
 def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:

@@ -6,23 +6,15 @@ A folder is a part of the data, not a class, by the words in its name (``lince.s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lince.formats.folder_roles import is_class_name
 from lince.splits import UNASSIGNED, infer_part_splits, parse_split_name
 from lince.storage import image_files
 from lince.storage.tree import FileTree
 
 UNASSIGNED_FOLDER = "unassigned"  # beside train, val and test: images of no split
-# Folders of other tools that hold the images or annotations of all classes together.
-_NON_CLASS_FOLDERS = {
-    "images", "image", "imgs", "img", "jpegimages", "leftimg8bit", "annotations", "annotation", "annots", "ann",
-    "labels", "label", "masks", "mask", "segmentations", "segmentation", "segmentationclass",
-    "segmentationobject", "gtfine", "gtcoarse", "ground_truth", "groundtruth", "imagesets",
-    "obj_train_data", "obj_valid_data", "obj_test_data",
-}  # fmt: skip
-_TRAILING_NUMBER = re.compile(r"(?<=[a-z])[-_ ]?[0-9]+$")  # as in KITTI's image_2
 _MAX_DEPTH = 6  # folders above the class folders that hold nothing else
 
 
@@ -50,21 +42,23 @@ class FolderLayout:
         )
 
 
-def is_class_name(name: str) -> bool:
-    """Whether a folder of this name may stand for a class."""
-    return _TRAILING_NUMBER.sub("", name.lower()) not in _NON_CLASS_FOLDERS
+def list_image_folders(tree: FileTree, folder: str) -> Sequence[str]:
+    """Return the names of the folders in ``folder`` that hold images."""
+    names = tree.listing.list_folders(folder)
+    return [name for name in names if image_files.contains_images(tree, join_path(folder, name))]
 
 
 def list_class_folders(tree: FileTree, folder: str) -> list[str]:
     """Return the names of the folders in ``folder`` that hold images and may be classes."""
-    return [name for name in _list_image_folders(tree, folder) if is_class_name(name)]
+    names = list_image_folders(tree, folder)
+    return [name for name in names if is_class_name(name, names)]
 
 
 def find_layout(tree: FileTree, *, as_told: bool = False) -> FolderLayout:
     """Return where the class folders of ``tree`` are.
 
-    Folders that all stand for parts, and hold photos without class folders, are no classes; with ``as_told`` they are:
-    the user says that the folders are classes.
+    Folders that all stand for parts, or of which two stand for parts such as ``train`` and ``test``, and that hold
+    photos without class folders, are no classes; with ``as_told`` they are: the user says that the folders are classes.
     """
     base = _find_base(tree)
     names = list_class_folders(tree, base)
@@ -73,7 +67,8 @@ def find_layout(tree: FileTree, *, as_told: bool = False) -> FolderLayout:
     others = tuple(name for name in names if name not in parts)
     if holders:
         return FolderLayout(base, tuple((holder, parts[name]) for name, holder in holders.items()), parts, others)
-    if names and not others and not as_told:
+    is_divided = len(set(parts.values()) - {UNASSIGNED}) > 1  # as no set of classes is
+    if names and (is_divided or not others) and not as_told:
         return FolderLayout(base, (), parts)
     return FolderLayout(base, ((base, UNASSIGNED),) if names else (), {})
 
@@ -90,7 +85,7 @@ def _find_base(tree: FileTree) -> str:
     """
     folder = ""
     for _depth in range(_MAX_DEPTH):
-        names = _list_image_folders(tree, folder)
+        names = list_image_folders(tree, folder)
         if len(names) != 1 or parse_split_name(names[0]) is not None or image_files.list_images(tree, folder):
             break
         folder = join_path(folder, names[0])
@@ -107,7 +102,7 @@ def _find_holder(tree: FileTree, part: str) -> str:
     """
     folder, words = part, parse_split_name(part.rpartition("/")[2])
     for _depth in range(_MAX_DEPTH):
-        names = _list_image_folders(tree, folder)
+        names = list_image_folders(tree, folder)
         if len(names) != 1 or image_files.list_images(tree, folder):
             break
         repeats = names[0].casefold() == part.rpartition("/")[2].casefold() or (
@@ -130,9 +125,3 @@ def _find_holders(tree: FileTree, base: str, parts: Iterable[str]) -> dict[str, 
     doubled = {name for name, found in classes.items() if [one.casefold() for one in found] == [name.casefold()]}
     known = {class_name for name, found in classes.items() if name not in doubled for class_name in found}
     return {name: holder for name, holder in holders.items() if name not in doubled or known.issuperset(classes[name])}
-
-
-def _list_image_folders(tree: FileTree, folder: str) -> Sequence[str]:
-    """Return the names of the folders in ``folder`` that hold images."""
-    names = tree.listing.list_folders(folder)
-    return [name for name in names if image_files.contains_images(tree, join_path(folder, name))]

@@ -134,7 +134,8 @@ def _gather_evidence(location: DataLocation, progress: Progress) -> dict[str, st
 def _require_clear_folders(location: DataLocation) -> None:
     """Raise ``AmbiguousError`` when folders that nobody called classes may be something else.
 
-    That is where all hold the same folders, and where labels that no format reads lie beside them.
+    That is where all hold the same folders or layers of the same photos, and where labels that no format reads lie
+    beside them.
     """
     remedy = _("If they are classes: {option}").format(option=f"--format {class_folders.NAME}")
     repeated = class_folders.find_repeated_folders(location)
@@ -146,6 +147,16 @@ def _require_clear_folders(location: DataLocation) -> None:
             ),
             _("Expected classes; these may be parts of the data with the classes inside."),
             _("If they are parts, rename them to train, val and test, or give one of them as the data.") + " " + remedy,
+        )
+    layers = class_folders.find_layers(location)
+    if layers is not None:
+        names, example = layers
+        raise AmbiguousError(
+            _("The folders {names} in {path} contain files of the same names, such as {example}.").format(
+                names=shorten_list(names), path=location.path, example=example
+            ),
+            _("Expected classes; these may be layers of the same photos, such as masks, depth or outlines."),
+            _("For masks, call the folder of photos images and the folder of masks masks.") + " " + remedy,
         )
     unread = [item for item in find_unread_labels(location.tree) if item.is_certain]
     readable = csv_classes_reader.list_tables(location) if unread else []

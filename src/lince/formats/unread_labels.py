@@ -20,10 +20,12 @@ from lince.formats.csv_headers import (
     normalise_header,
 )
 from lince.formats.csv_text import CSV_SUFFIXES, decode_text, find_first_line, split_cells
-from lince.formats.folder_layout import is_class_name, join_path
+from lince.formats.folder_layout import join_path
+from lince.formats.folder_roles import is_class_name
 from lince.formats.photo_numbers import PhotoNumbers
 from lince.i18n import _
 from lince.parsing import json_reader
+from lince.splits import fold_accents, tokenise_name
 from lince.storage.scan import SPLIT_FILE, looks_like_image
 from lince.storage.tree import FileTree
 
@@ -32,9 +34,17 @@ _HEAD_BYTES = 8192
 _MAX_ROWS = 20  # of a table, compared with the names of the photos
 _MAX_SHOWN = 80  # characters of a line
 _ID_HEADERS = frozenset({*FILE_HEADERS, "id", "image_id", "imageid", "img_id", "photo_id", "id_code"})
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
-_LABEL_FOLDER = re.compile(r"(?:.*[-_ ])?(?:ann|annotations?|annots?|labels?|labeltxt|masks?|gt)(?:[-_ ]?\d+)?", re.I)
+_LABEL_FOLDER = re.compile(
+    r"(?:.*[-_ ])?(?:ann|annotations?|annots?|labels?|labeltxt|masks?|gt|anotaciones|anotacoes|etiquetas|rotulos|mascaras)"
+    r"(?:[-_ ]?\d+)?"
+)
+_LABEL_WORDS = frozenset(
+    {"mask", "masks", "label", "labels", "gt"}
+)  # also in names of classes: with_mask, without_mask
 _BDD, _VOTT_1 = "BDD100K", "VoTT 1"
+_OTHER_JSON = "JSON"
 _METADATA = "Hugging Face (metadata.jsonl)"  # without classes and objects, such as captions
 # Kinds of labels by suffix and by bytes near their beginning.
 _MARKED_KINDS = (
@@ -66,7 +76,7 @@ def find_unread_labels(tree: FileTree, only: str = "") -> list[UnreadLabels]:
     With ``only``, the name of a file, nothing else is looked at.
     """
     search = _Search(tree, only)
-    found = [*search.find_json(), *search.find_tables(), *search.find_others()]
+    found = [*search.find_json(), *search.find_tables(), *search.find_boxes(), *search.find_others()]
     return found if found or only else list(search.find_folders())
 
 
@@ -103,6 +113,9 @@ class _Search:
                 yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), _find_remedy(kind, name))
             elif problem and "" not in kinds:
                 yield UnreadLabels(name, problem, _("correct it there, or export it again"))
+            elif not kind and not problem and _OTHER_JSON not in kinds and self._quotes_photos(name):
+                kind = _OTHER_JSON
+                yield UnreadLabels(name, _("a JSON file that names photos"), _export_remedy())
             kinds |= {kind} if kind else {""} if problem else set()
 
     def _find_json_problem(self, name: str) -> str:
@@ -111,6 +124,20 @@ class _Search:
         if not any(word in head for word in (b"annotations", b"images", b"shapes", b"labels")):
             return ""
         return next((item.reason for item in json_reader.find_invalid_files(self._tree, [name])), "")
+
+    def _quotes_photos(self, name: str) -> bool:
+        """Whether a file has two texts in quotes, or one where it has no more, that are names of photos."""
+        texts = re.findall(rb'"([^"\\]{1,200}\.\w{3,4})"', self._read_head(name))
+        return 0 < len(texts) <= 2 * sum(self._has_photo([text.decode("utf-8", "replace")]) for text in texts)
+
+    def find_boxes(self) -> Iterator[UnreadLabels]:
+        """Yield the first text file with a photo and at least four numbers in a line, or with those in the next lines."""
+        for name in self._find_by_suffix(".txt"):
+            lines = self._read_head(name).decode("utf-8", "replace").splitlines()[: _MAX_ROWS * 5]
+            if any(_has_boxes(lines[i : i + 3]) and self._has_photo(line.split()[:1]) for i, line in enumerate(lines)):
+                what, remedy = _("a text file with the names of photos and numbers"), _table_remedy()
+                yield UnreadLabels(name, what, remedy)
+                return
 
     def find_tables(self) -> Iterator[UnreadLabels]:
         """Yield the tables whose first rows name photos, with their columns, and spreadsheets."""
@@ -188,16 +215,36 @@ class _Search:
         """Yield the first folder beside photos that is named as one of labels or masks and holds files."""
         for folder in sorted(self._tree.listing.all_folders):
             parent, _slash, name = folder.rpartition("/")
-            if not _LABEL_FOLDER.fullmatch(name) or not self._tree.listing.list_files(folder):
+            if not _LABEL_FOLDER.fullmatch(fold_accents(name)) or not self._tree.listing.list_files(folder):
                 continue
+            words = set(tokenise_name(name))
             siblings = [one for one in self._tree.listing.list_folders(parent) if one != name]
-            if any(self._holds_photos(join_path(parent, one)) for one in siblings):
+            others = [join_path(parent, one) for one in siblings if not words & _LABEL_WORDS & set(tokenise_name(one))]
+            if any(self._holds_photos(other) for other in others) and not self._is_class(folder, others):
                 what = _("a folder named as one of labels or masks")
                 yield UnreadLabels(folder, what, _export_remedy(), is_certain=not is_class_name(name) or "_" in name)
                 return
 
     def _holds_photos(self, folder: str) -> bool:
         return any(map(looks_like_image, self._tree.listing.iterate_files(folder)))
+
+    def _is_class(self, folder: str, others: list[str]) -> bool:
+        """Whether a folder holds photos alone, and most of them are called like none in ``others``: no masks of those."""
+        names = list(self._tree.listing.iterate_files(folder))
+        known = {_get_stem(name) for other in others for name in self._tree.listing.iterate_files(other)}
+        return all(map(looks_like_image, names)) and 2 * sum(_get_stem(name) in known for name in names) < len(names)
+
+
+def _has_boxes(lines: Sequence[str]) -> bool:
+    """Whether four numbers follow the first word, which has a suffix: in its line, or in one of the next two."""
+    first, *rest = lines[0].split() or [""]
+    rows = [rest] if rest else [line.split() for line in lines[1:]]
+    return "." in first and any(len(row) >= 4 and all(map(_NUMBER.fullmatch, row)) for row in rows)
+
+
+def _get_stem(name: str) -> str:
+    """Return the name of a photo or its mask without what says that it is one."""
+    return re.sub(r"[-_ ]?(?:masks?|labels?|gt|seg)$", "", posixpath.splitext(posixpath.basename(name))[0].lower())
 
 
 def _split_row(line: str, delimiter: str) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from lince import rle
 from lince.errors import DataError, UsageError
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject
+from lince.formats.folder_roles import IMAGE_FOLDERS, MASK_FOLDERS, MASK_WORDS, is_mask_folder
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, read_image_sizes
 from lince.formats.masks import color_map, png
@@ -26,19 +27,13 @@ from lince.formats.table import LabelTable, ReadOptions
 from lince.formats.voc.image_sets import ImageSets
 from lince.i18n import _
 from lince.progress import SILENT, Progress
-from lince.splits import UNASSIGNED, parse_split_name
+from lince.splits import UNASSIGNED, fold_accents, parse_split_name
 from lince.storage.parent_tree import iterate_parent_trees
 from lince.storage.tree import DataLocation, FileTree
 
 NAME = "masks"
-MASK_FOLDERS = frozenset({
-    "masks", "mask", "segmentationclass", "segmentationclasspng", "segmentationclassraw", "trimaps", "segmentations",
-    "segmentation", "labels", "annotations", "label", "annotation", "groundtruth", "ground_truth", "gt",
-})  # fmt: skip
-_MASK_WORDS = frozenset({"mask", "masks", "label", "labels", "gt", "annotation", "annotations", "segmentation"})
-_IMAGE_WORDS = frozenset({"image", "images", "img", "imgs", "photo", "photos"})
+_IMAGE_WORDS = frozenset({"image", "images", "img", "imgs", "photo", "photos", "imagenes", "imagens", "fotos"})
 _IGNORED_FOLDERS = frozenset({"segmentationobject", "segmentationobjectpng", "segmentationclassvisualization"})
-_IMAGE_FOLDERS = frozenset({"images", "image", "img", "imgs", "jpegimages", "photos", "pictures", "rgb"})
 _SUFFIXES = ("_mask", "-mask", "_label", "_seg")
 _PROBE_COUNT = 20  # masks looked at to recognise the format
 _BATCH = 256  # masks per progress step
@@ -139,7 +134,7 @@ def _find_masks(location: DataLocation, max_count: int | None = None) -> MaskSet
     masks = in_folders or [name for name in png_files if _image_stems(name)[1:]]
     for tree, prefix in iterate_parent_trees(location) if masks else ():
         parts = {part for folder in tree.listing.all_folders for part in folder.lower().split("/")}
-        mask_folders = frozenset(filter(_is_mask_folder, parts)) | _IGNORED_FOLDERS
+        mask_folders = frozenset(filter(is_mask_folder, parts)) | _IGNORED_FOLDERS
         image_lookup = ImageLookup(tree, mask_folders if in_folders else frozenset())
         image_finder = _MaskImagePairs(image_lookup)
         mask_files = frozenset(prefix + name for name in masks)
@@ -153,17 +148,12 @@ def _find_masks(location: DataLocation, max_count: int | None = None) -> MaskSet
 
 def _is_in_mask_folder(name: str) -> bool:
     """Whether a path leads through a folder for masks, and none for images or instances."""
-    folders = name.lower().split("/")[:-1]
+    folders = fold_accents(name).split("/")[:-1]
     return (
-        any(map(_is_mask_folder, folders))
+        any(map(is_mask_folder, folders))
         and _IGNORED_FOLDERS.isdisjoint(folders)
-        and _IMAGE_FOLDERS.isdisjoint(folders[1:])
+        and IMAGE_FOLDERS.isdisjoint(folders[1:])
     )
-
-
-def _is_mask_folder(folder: str) -> bool:
-    """Whether a folder of this name in lower case is one for masks: ``masks``, ``train_masks``."""
-    return folder in MASK_FOLDERS or not _MASK_WORDS.isdisjoint(re.split(r"[-_ ]", folder))
 
 
 def _image_stems(name: str) -> list[str]:
@@ -203,16 +193,19 @@ def _strip_known_folders(name: str) -> str:
 
 def _strip_kind_words(folder: str) -> str:
     """Return the name of a folder without what says that it holds images or masks: ``train`` for ``train_masks``."""
-    if folder.lower() in MASK_FOLDERS | _IMAGE_FOLDERS:
+    folded = fold_accents(folder)
+    if folded in MASK_FOLDERS | IMAGE_FOLDERS:
         return ""
+    if folded.endswith("annot") and is_mask_folder(folder):
+        return folder[: -len("annot")]
     words = re.split(r"[-_ ]", folder)
-    return "_".join(word for word in words if word.lower() not in _MASK_WORDS | _IMAGE_WORDS)
+    return "_".join(word for word in words if fold_accents(word) not in MASK_WORDS | _IMAGE_WORDS)
 
 
 def _is_related_folder(folder: str, mask_file: str) -> bool:
     """Whether an image in ``folder`` can belong to the mask: it is above the mask, or a folder for images."""
     is_ancestor = not folder or f"{posixpath.dirname(mask_file)}/".startswith(f"{folder}/")
-    return is_ancestor or not _IMAGE_FOLDERS.isdisjoint(folder.lower().split("/"))
+    return is_ancestor or not IMAGE_FOLDERS.isdisjoint(fold_accents(folder).split("/"))
 
 
 def _select_pairs(mask_set: MaskSet, builder: ObjectTableBuilder) -> list[tuple[str, str]]:
@@ -245,9 +238,9 @@ def _load_colour_map(mask_set: MaskSet, pixel_values: set[PixelValue], progress:
     if name:
         return color_map.read_colour_map(mask_set.tree, name, pixel_values)
     colour_map = color_map.make_default_colour_map(pixel_values)
-    progress.show_message(
-        _("There is no legend for the masks: the classes are named {names}.").format(names=", ".join(colour_map.names))
-    )
+    if colour_map.names:
+        text = _("There is no legend for the masks: the classes are named {names}.")
+        progress.show_message(text.format(names=", ".join(colour_map.names)))
     return colour_map
 
 
