@@ -86,7 +86,7 @@ def find_repeated_folders(location: DataLocation) -> tuple[list[str], list[str]]
 def find_layers(location: DataLocation) -> tuple[list[str], str] | None:
     """Return class folders that may be layers of the same photos (``RGB``, ``Depth``), and a file that all hold.
 
-    All hold files of the same names, apart from the suffix, and a name is that of a layer. ``None`` for no such folders.
+    All hold files of the same names, apart from the suffix, and a name is that of a layer. ``None`` where none do.
     """
     tree = location.tree
     for holder, _split in find_layout(tree).holders:

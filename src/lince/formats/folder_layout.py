@@ -6,7 +6,7 @@ A folder is a part of the data, not a class, by the words in its name (``lince.s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lince.formats.folder_roles import is_class_name
@@ -42,7 +42,7 @@ class FolderLayout:
         )
 
 
-def list_image_folders(tree: FileTree, folder: str) -> Sequence[str]:
+def list_image_folders(tree: FileTree, folder: str) -> list[str]:
     """Return the names of the folders in ``folder`` that hold images."""
     names = tree.listing.list_folders(folder)
     return [name for name in names if image_files.contains_images(tree, join_path(folder, name))]

@@ -23,11 +23,14 @@ MASK_WORDS = frozenset({
     "mask", "masks", "label", "labels", "gt", "annotation", "annotations", "segmentation", "semseg", "mascara",
     "mascaras", "etiquetas", "rotulos",
 })  # fmt: skip
-# Folders of other tools that hold the images or annotations of all classes together.
-_NON_CLASS_FOLDERS = (IMAGE_FOLDERS | MASK_FOLDERS | {
-    "annots", "ann", "segmentationobject", "gtfine", "gtcoarse", "imagesets", "obj_train_data", "obj_valid_data",
-    "obj_test_data",
-}) - {"rgb", "photos", "pictures", "fotos", "trimaps", "gt", "semseg", "segmentationclasspng", "segmentationclassraw"}  # fmt: skip
+# Folders that hold the images or annotations of all classes together, in other tools too.
+_NON_CLASS_FOLDERS = frozenset({
+    "images", "image", "imgs", "img", "jpegimages", "leftimg8bit", "imagenes", "imagen", "imagens", "imagem",
+    "annotations", "annotation", "annots", "ann", "labels", "label", "masks", "mask", "segmentations", "segmentation",
+    "segmentationclass", "segmentationobject", "gtfine", "gtcoarse", "ground_truth", "groundtruth", "imagesets",
+    "mascaras", "mascara", "etiquetas", "rotulos", "anotaciones", "anotacoes",
+    "obj_train_data", "obj_valid_data", "obj_test_data",
+})  # fmt: skip
 # What pictures of the same place can be, beside its photo; each word alone may be a class as well.
 _LAYER_WORDS = MASK_WORDS | {
     "annot", "annots", "anotaciones", "anotacoes", "color", "colour", "depth", "disparity", "edges", "grayscale",

@@ -37,8 +37,8 @@ _ID_HEADERS = frozenset({*FILE_HEADERS, "id", "image_id", "imageid", "img_id", "
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _LABEL_FOLDER = re.compile(
-    r"(?:.*[-_ ])?(?:ann|annotations?|annots?|labels?|labeltxt|masks?|gt|anotaciones|anotacoes|etiquetas|rotulos|mascaras)"
-    r"(?:[-_ ]?\d+)?"
+    r"(?:.*[-_ ])?(?:ann|annotations?|annots?|labels?|labeltxt|masks?|gt"
+    r"|anotaciones|anotacoes|etiquetas|rotulos|mascaras)(?:[-_ ]?\d+)?"
 )
 _LABEL_WORDS = frozenset(
     {"mask", "masks", "label", "labels", "gt"}
