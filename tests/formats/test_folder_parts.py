@@ -177,8 +177,10 @@ def test_labels_beside_folders_are_asked_about(awkward: Path, path: str, content
 @pytest.mark.parametrize(
     ("path", "content"),
     [
-        ("train.txt", "ds0/1.png\nds1/2.png\n"), ("labels.txt", "ds0\nds1\n"), ("list.txt", "ds0/1.png 0\nds1/2.png 1\n"),
-        ("README.txt", "The photo 1.png was taken in 2019, 2.png in 2020.\n"), ("classes.json", '{"0": "ds0", "1": "ds1"}'),
+        ("train.txt", "ds0/1.png\nds1/2.png\n"), ("labels.txt", "ds0\nds1\n"),
+        ("list.txt", "ds0/1.png 0\nds1/2.png 1\n"),
+        ("README.txt", "The photo 1.png was taken in 2019, 2.png in 2020.\n"),
+        ("classes.json", '{"0": "ds0", "1": "ds1"}'),
         ("sizes.json", '{"ds0": 1, "ds1": 1}'),
     ],
 )  # fmt: skip
@@ -224,7 +226,8 @@ def test_written_labels_win_over_folders(awkward: Path) -> None:
     [
         ("Train", TRAIN), ("TESTING", TEST), ("valid_images", VAL), ("trainset", TRAIN), ("TrainImages", TRAIN),
         ("conjunto de prueba", TEST), ("dados_treino", TRAIN), ("val2017", VAL), ("pred", UNASSIGNED),
-        ("trainannot", TRAIN), ("test_masks", TEST), ("fold_2", UNASSIGNED), ("train_val", None), ("gato", None), ("trainer", None), ("contest", None), ("flores_train", None), ("", None),
+        ("trainannot", TRAIN), ("test_masks", TEST), ("fold_2", UNASSIGNED), ("train_val", None), ("gato", None),
+        ("trainer", None), ("contest", None), ("flores_train", None), ("", None),
         ("2017", None),
     ],
 )  # fmt: skip

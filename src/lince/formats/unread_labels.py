@@ -131,7 +131,7 @@ class _Search:
         return 0 < len(texts) <= 2 * sum(self._has_photo([text.decode("utf-8", "replace")]) for text in texts)
 
     def find_boxes(self) -> Iterator[UnreadLabels]:
-        """Yield the first text file with a photo and at least four numbers in a line, or with those in the next lines."""
+        """Yield the first text file with a photo and at least four numbers, in one line or in the next two."""
         for name in self._find_by_suffix(".txt"):
             lines = self._read_head(name).decode("utf-8", "replace").splitlines()[: _MAX_ROWS * 5]
             if any(_has_boxes(lines[i : i + 3]) and self._has_photo(line.split()[:1]) for i, line in enumerate(lines)):
@@ -229,7 +229,7 @@ class _Search:
         return any(map(looks_like_image, self._tree.listing.iterate_files(folder)))
 
     def _is_class(self, folder: str, others: list[str]) -> bool:
-        """Whether a folder holds photos alone, and most of them are called like none in ``others``: no masks of those."""
+        """Whether a folder holds photos alone, and most are called like none in ``others``: they are no masks."""
         names = list(self._tree.listing.iterate_files(folder))
         known = {_get_stem(name) for other in others for name in self._tree.listing.iterate_files(other)}
         return all(map(looks_like_image, names)) and 2 * sum(_get_stem(name) in known for name in names) < len(names)
