@@ -14,13 +14,16 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 EXTRAS ?=
 
-.PHONY: help setup setup-dev setup-light setup-docs demo test test-light test-slow check docs bench clean
+.PHONY: help setup setup-base setup-dev setup-light setup-docs demo test test-light test-slow check docs bench clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
-setup:  ## make .venv with lince ready to train; EXTRAS="heif video" adds extras
+setup:  ## make .venv with PyTorch for every recipe; EXTRAS="heif video" adds extras
 	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(VENV) train $(EXTRAS)
+
+setup-base:
+	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(VENV)
 
 setup-dev:  ## the same, with the tools of development
 	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(VENV) train dev
@@ -31,7 +34,7 @@ setup-light:
 setup-docs:
 	@python=$$(sh scripts/find-python) && PYTHONUTF8=1 "$$python" scripts/environment.py $(DOCS) docs
 
-demo: setup  ## train, evaluate and predict on a built-in set, in about a minute
+demo: setup-base  ## train, evaluate and predict on a built-in set, in seconds
 	@echo "Running: $(VENV)/bin/lince demo"
 	@env -u OMP_NUM_THREADS $(VENV)/bin/lince demo
 

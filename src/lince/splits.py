@@ -6,6 +6,7 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 UNASSIGNED, TRAIN, VAL, TEST = -1, 0, 1, 2
 SPLITS = {"train": TRAIN, "val": VAL, "test": TEST}
@@ -86,6 +87,7 @@ def find_split_words(text: str) -> list[int]:
     return [SPLIT_WORDS[word] for word in tokenise_name(text) if word in SPLIT_WORDS]
 
 
+@lru_cache(4096)  # the folders of a dataset are few, and asked about for each of its files
 def _parse_name(name: str) -> tuple[int | None, tuple[str, ...]]:
     """Return the split in a folder's name, ``None`` unless there is exactly one, and the words that are no affixes."""
     words = tokenise_name(name)

@@ -129,6 +129,25 @@ def test_a_network_learns_and_ends_with_its_best_weights(data, tmp_path):
     assert loss == pytest.approx(min(losses), rel=1e-4)
 
 
+def test_fresh_memory_that_is_not_filled_changes_no_bit(data, tmp_path, monkeypatch):
+    plan = TrainingPlan(epochs=2, batch=8, rate=2e-2, seed=1, patience=99)
+    states = []
+    choose = loop.require_deterministic_algorithms
+
+    def choose_and_fill() -> None:
+        choose()
+        torch.utils.deterministic.fill_uninitialized_memory = True
+
+    for folder, function in (("plain", choose), ("filled", choose_and_fill)):
+        monkeypatch.setattr(loop, "require_deterministic_algorithms", function)
+        loop.run_training_loop(course(data, tmp_path / folder, plan))
+        states.append(torch.utils.deterministic.fill_uninitialized_memory)
+    assert states == [False, True]
+    assert same_weights(tmp_path / "plain", tmp_path / "filled")
+    choose()
+    assert torch.are_deterministic_algorithms_enabled()
+
+
 def test_training_stops_when_validation_has_not_improved_for_long(data, tmp_path):
     plan = TrainingPlan(epochs=50, batch=8, rate=1e-8, decay=0.0, patience=2, monitor="val_accuracy")
     state = loop.run_training_loop(course(data, tmp_path, plan))

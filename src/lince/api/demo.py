@@ -1,14 +1,16 @@
-"""Trains, evaluates and uses a classifier of handwritten digits in about a minute: ``lince.demo``."""
+"""Trains, evaluates and uses a classifier of handwritten digits: ``lince.demo``."""
 
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 from lince import fileio, images
 from lince.api.train import train
 from lince.config import TrainConfig
 from lince.datasets import open_dataset
 from lince.evaluation.classification.predictions import ClassificationPredictions
+from lince.i18n import _
 from lince.inference.classification.predictor import load_classifier
 from lince.inference.classification.results_file import save_classifications
 from lince.notebook_progress import AUTOMATIC
@@ -19,7 +21,9 @@ from lince.training.run_folder import TrainingRun
 DIGITS_DATASET = "lince:digits"
 IMAGES_FOLDER, RESULTS_FOLDER = "photos", "answers"
 SAMPLE_COUNT = 24  # test digits that are written as files and predicted, four rows of a contact sheet
-DEMO_CONFIG = TrainConfig(
+# Small pictures need no more than 64 pixels, and so few photos no features in int8.
+TRANSFER_CONFIG = TrainConfig(recipe="transfer", size=64, precision="fp32")
+SCRATCH_CONFIG = TrainConfig(
     recipe="scratch",
     model="cnn: conv 32 3, norm, conv 32 3, norm, pool, conv 64 3, norm, conv 64 3, norm, gap, dropout 0.2",
     size=16,
@@ -30,12 +34,18 @@ DEMO_CONFIG = TrainConfig(
 
 
 def demo(*, out: str | os.PathLike[str] | None = None, progress: Progress = AUTOMATIC) -> TrainingRun:
-    """Train a small network on the 1,797 built-in handwritten digits and return the finished run.
+    """Train a classifier on the 1,797 built-in handwritten digits and return the finished run.
 
-    Takes about a minute. The run folder also gets some of the test digits as image files (``photos``) and what the
-    model predicts for them (``answers``). ``out`` is as in ``lince.train``.
+    Without PyTorch it is a head on the network that is installed with lince, and takes seconds; with PyTorch a small
+    network from scratch, which takes about a minute and also reads digits that are drawn. The run folder also gets some
+    of the test digits as image files (``photos``) and what the model predicts for them (``answers``). ``out`` is as in
+    ``lince.train``.
     """
-    run = train(DIGITS_DATASET, DEMO_CONFIG, out=out, progress=progress)
+    config, text = TRANSFER_CONFIG, _("Training a classifier of 1,797 handwritten digits on a network of photos.")
+    if find_spec("torch") is not None:
+        config, text = SCRATCH_CONFIG, _("Training a small network on 1,797 handwritten digits.")
+    progress.show_message(text)
+    run = train(DIGITS_DATASET, config, out=out, progress=progress)
     _predict_samples(run, progress)
     return run
 

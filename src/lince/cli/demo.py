@@ -20,10 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Train on the built-in digits and print the result.
 
-    The JSON document is that of ``lince train`` with ``sheet``, the contact sheet of the predicted test digits. Takes
-    about a minute and needs the training extra, but no network access.
+    The JSON document is that of ``lince train`` with ``sheet``, the contact sheet of the predicted test digits. Needs
+    no network access; see ``lince.demo``.
     """
-    console.show_message(_("Training a small network on 1,797 handwritten digits."))
     finished_run = lince.demo(out=arguments.out, progress=console)
     document, lines = describe_run(finished_run, photos=str(finished_run.folder / "photos"))
     sheet = finished_run.folder / "answers" / "sheet.jpg"

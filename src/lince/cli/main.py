@@ -60,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def list_commands() -> dict[str, str]:
     """Return the commands with a line of help each, in the order in which a beginner needs them."""
     return {
-        "demo": _("train on built-in digits: the whole workflow in about a minute"),
+        "demo": _("train on built-in digits, to see the whole workflow"),
         "studio": _("label photos in the browser"),
         "check": _("find problems in your photos and labels, and how to fix them"),
         "show": _("preview annotations on the photos"),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lince import images
 from lince.annotations import StringColumn
+from lince.datasets.digest_memo import DigestMemo
 from lince.errors import DataError, ImageError
 from lince.fileio import compute_digest
 from lince.formats import FileTree, image_lookup
@@ -19,6 +20,7 @@ from lince.formats.table import PixelBlocks
 from lince.storage.tree import LocalFolder
 
 Array = NDArray[np.uint8]
+_DIGESTS = DigestMemo()
 
 
 class ImageSource(Protocol):
@@ -83,8 +85,12 @@ class FileImages:
         return images.read_bytes(self._full_path(index))
 
     def compute_key(self, index: int) -> str:
-        """Return the digest of the file's content. Raise ``ImageError``."""
-        return compute_digest(self.read_bytes(index))
+        """Return the digest of the file's content, which is read once while it is unchanged. Raise ``ImageError``."""
+        return _DIGESTS.get_digest(self._full_path(index), lambda: compute_digest(self.read_bytes(index)))
+
+    def find_known_key(self, index: int) -> str:
+        """Return what ``compute_key`` returns where that needs no reading, else nothing."""
+        return _DIGESTS.find(self._full_path(index))
 
     def read_size(self, index: int) -> tuple[int, int]:
         """Return (height, width) from the file's header; (0, 0) when it cannot be read."""

@@ -19,7 +19,7 @@ from lince import fileio, images
 from lince.annotations import RejectedItem
 from lince.datasets.content_cache import ContentCache
 from lince.datasets.dataset import Dataset
-from lince.datasets.image_source import PixelImages, TreeImages
+from lince.datasets.image_source import FileImages, PixelImages, TreeImages
 from lince.errors import ImageError
 from lince.i18n import _
 from lince.preprocess import LUMA_WEIGHTS, PreprocessSpec, resize_to_input
@@ -111,8 +111,8 @@ class _Survey:
 def compute_image_stats(dataset: Dataset, progress: Progress = SILENT) -> ImageStats:
     """Return the measurements of all images of ``dataset``, computed in parallel.
 
-    Every file is read; it is decoded only when its content is not in the cache yet, and once where several images have
-    the same content.
+    Every file is read that this process has not read before; it is decoded only when its content is not in the cache
+    yet, and once where several images have the same content.
     """
     survey = _Survey(dataset, _open_cache())
     stats = ImageStats(np.zeros(len(dataset), _STATS_DTYPE), [], _allocate_thumbnails(len(dataset)), {})
@@ -190,8 +190,10 @@ def _measure_row(survey: _Survey, row: int) -> _Outcome:
     source = survey.dataset.images
     key = ""
     try:
-        data = None if isinstance(source, PixelImages) else source.read_bytes(row)
-        key = source.compute_key(row) if data is None else fileio.compute_digest(data)
+        known = source.find_known_key(row) if isinstance(source, FileImages) else ""
+        is_read = not isinstance(source, PixelImages) and survey.cache.find(bytes.fromhex(known)) is None
+        data = source.read_bytes(row) if is_read else None
+        key = (known or source.compute_key(row)) if data is None else fileio.compute_digest(data)
         if survey.first_rows.setdefault(key, row) != row:  # one step, so that no two threads measure one content
             return key, None
         kept = survey.cache.find(bytes.fromhex(key))

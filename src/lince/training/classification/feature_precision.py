@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,6 +75,24 @@ def allows_int8(config: TrainConfig) -> bool:
     return config.recipe == "transfer" and config.precision == "auto"
 
 
+@contextmanager
+def compute_ahead(context: RecipeContext, floating: FrozenBackbone) -> Iterator[None]:
+    """While the body divides the images, compute the features in float32 that ``confirm_precision`` will compare.
+
+    They are kept in the cache of features. Which they are is a guess where the test split is still to be drawn: those
+    that are missing then are computed later, so that nothing but the time depends on it.
+    """
+    if context.features is None or context.backbone is None or context.backbone.precision != "int8":
+        yield
+        return
+    rows = _guess_rows(context)
+    network, workers = floating.network_path, context.config.workers
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(compute_features, context.dataset.select(rows), network, context.spec, workers=workers)
+        yield
+        ahead.result()
+
+
 def confirm_precision(context: RecipeContext, floating: FrozenBackbone) -> RecipeContext:
     """Return ``context``, whose features are in int8, as it is, or with those in float32 where int8 loses too much.
 
@@ -113,5 +135,22 @@ def compare_precisions(
 def _select_rows(context: RecipeContext) -> NDArray[np.int64]:
     """Return the rows on which both precisions are compared, ascending."""
     rows = np.flatnonzero(context.dataset.splits != TEST)
+    return _select_least_keys(context, rows, _count_compared(len(rows)))
+
+
+def _guess_rows(context: RecipeContext) -> NDArray[np.int64]:
+    """Return about the rows that ``_select_rows`` will return, before the images are divided."""
+    rows = np.flatnonzero(context.dataset.splits != TEST)
+    kept_share = 1.0 if len(rows) < len(context.dataset) else 1.0 - context.config.test
+    return _select_least_keys(context, rows, math.ceil(_count_compared(int(kept_share * len(rows))) / kept_share))
+
+
+def _count_compared(count: int) -> int:
+    """Return on how many of ``count`` images outside of the test split the precisions are compared."""
+    return max(MIN_COMPARED, count // COMPARED_SHARE)
+
+
+def _select_least_keys(context: RecipeContext, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return those ``count`` of ``rows`` with the least digests, ascending."""
     order = sorted(rows.tolist(), key=lambda row: context.keys[row])
-    return np.sort(np.array(order[: max(MIN_COMPARED, len(rows) // COMPARED_SHARE)], np.int64))
+    return np.sort(np.array(order[:count], np.int64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,12 @@ from lince.models.weights_source import WeightsSource, make_preprocess_spec, res
 from lince.progress import Progress
 from lince.splits import SPLITS, TRAIN
 from lince.training.classification import defaults, features
-from lince.training.classification.feature_precision import allows_int8, choose_network, confirm_precision
+from lince.training.classification.feature_precision import (
+    allows_int8,
+    choose_network,
+    compute_ahead,
+    confirm_precision,
+)
 from lince.training.classification.finalise import finalise_run
 from lince.training.classification.frozen_backbone import prepare_frozen_backbone
 from lince.training.classification.mean_std import add_dataset_statistics
@@ -122,12 +128,15 @@ def _prepare_data(
             context.dataset, backbone.network_path, context.spec, progress, config.workers
         )
         dataset = context.dataset.reject_rows(image_features.rejected)
-        context = replace(context, backbone=backbone, features=image_features, keys=image_features.keys)
+        context = replace(
+            context, dataset=dataset, backbone=backbone, features=image_features, keys=image_features.keys
+        )
     else:
         dataset = verify_images(context.dataset, progress)
         context = replace(context, keys=compute_content_keys(dataset, progress))
     require_usable_dataset(dataset, request.allow_unusable)
-    division = assign_splits(request, run, dataset, context.keys)
+    with compute_ahead(context, floating) if floating is not None else nullcontext():
+        division = assign_splits(request, run, dataset, context.keys)
     dataset = division.dataset
     _require_splits(dataset)
     for warning in list_split_warnings(dataset):

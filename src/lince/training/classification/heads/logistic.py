@@ -123,7 +123,12 @@ def predict_held_out(features: Floats, labels: NDArray[np.int64], classes: int, 
 
     L are the penalties of ``L2_PENALTIES``, in their order; the arguments are those of ``fit``.
     """
-    inputs = _HeadInputs.create(FeatureScaler.fit(features).transform(features))
+    scaled = FeatureScaler.fit(features).transform(features)
+    if len(scaled) < scaled.shape[1]:
+        # Penalised weights lie in the span of the rows. Turned into it, these keep their products, and so all
+        # probabilities, at a fraction of the columns.
+        scaled = np.ascontiguousarray(np.asarray(np.linalg.qr(scaled.T, mode="r"), np.float32).T)
+    inputs = _HeadInputs.create(scaled)
     folds = assign_grouped_folds(labels, CV_FOLDS, seed)
     problem, flat = _solve_folds(inputs, labels, classes, folds)
     rows, count = np.arange(len(labels)), len(L2_PENALTIES)
@@ -299,12 +304,12 @@ class _PenalisedLosses:
         The curvature is measured along the principal directions of the features and taken as the smallest of these
         elsewhere. The softmax's part of it is taken as 1/4 everywhere; the upper bound of Boehning (1992) is 1/2.
         """
-        weights = flat.reshape(len(flat), self.classes, -1)
-        projections = weights @ self.directions.T
+        weights = flat.reshape(len(flat) * self.classes, -1)  # all problems in one product: many small ones are slow
         inverse_along = 1.0 / (self.curvatures[None, :] + self.penalties[:, None])
         inverse_elsewhere = 1.0 / (self.curvatures.min() + self.penalties)
-        result = inverse_elsewhere[:, None, None] * weights
-        result += (projections * (inverse_along - inverse_elsewhere[:, None])[:, None, :]) @ self.directions
+        factors = np.repeat(inverse_along - inverse_elsewhere[:, None], self.classes, axis=0)
+        result = ((weights @ self.directions.T) * factors) @ self.directions
+        result += np.repeat(inverse_elsewhere, self.classes)[:, None] * weights
         return np.asarray(result.reshape(flat.shape), np.float32)
 
     def make_start(self) -> Floats:
