@@ -68,6 +68,11 @@ export class PhotoDocument extends EventTarget {
     return this.#list("comment").sort(([idA], [idB]) => (idA < idB ? -1 : 1));
   }
 
+  /** How many edits of this photo wait. */
+  get unsavedCount() {
+    return this.#queue.waitingOf(this.id).length;
+  }
+
   /** The state of a shape, `undefined` where there is none. */
   findShape(id) {
     return this.#entries.get(nameTarget("shape", id))?.local ?? undefined;

@@ -1,6 +1,7 @@
 // What the page knows of the photos around the one that is shown, and their pictures, decoded before they are needed.
 
 import { getJson } from "./api.js";
+import { withUnsaved } from "./unsaved.js";
 
 const BEFORE = 8;
 const AFTER = 8;
@@ -12,10 +13,12 @@ export class PhotoRecords extends EventTarget {
   #records = new Map();
   #listener;
   #project;
+  #queue;
 
-  constructor(project) {
+  constructor(project, queue) {
     super();
     this.#project = project;
+    this.#queue = queue;
     this.#listener = ({ detail: event }) => this.#takeNews(event);
     project.addEventListener("edit", this.#listener);
   }
@@ -24,8 +27,10 @@ export class PhotoRecords extends EventTarget {
     this.#project.removeEventListener("edit", this.#listener);
   }
 
+  /** Return what is known of a photo, with what is not saved yet. */
   find(id) {
-    return this.#records.get(id);
+    const record = this.#records.get(id);
+    return record && withUnsaved(record, this.#queue.waitingOf(id));
   }
 
   /** Note what is known of a photo. */

@@ -33,7 +33,7 @@ export class AnnotateSession extends EventTarget {
     this.project = project;
     this.#queue = queue;
     this.isWhole = project.about.task === "classification";
-    this.records = new PhotoRecords(project);
+    this.records = new PhotoRecords(project, queue);
     this.stage = new Stage(frame, (id) => project.findClass(id));
     this.stage.tool.hasCross = !this.isWhole;
     if (this.isWhole) this.stage.setTool("select");
@@ -144,7 +144,9 @@ export class AnnotateSession extends EventTarget {
     const key = [..."123456789"].find((digit) => !taken.has(digit)) ?? "";
     const after = { name, key, colour: COLOURS[classes.length % COLOURS.length], position: classes.length, alive: true, merged_into: null };
     const edit = makeId();
-    const outcome = await this.#queue.add({ key: edit, target: { kind: "class", id: "" }, before: null, after });
+    const adding = this.#queue.add({ key: edit, target: { kind: "class", id: "" }, before: null, after });
+    if (!(await this.#queue.whenSaved())) return say("annotate.problem.class-waits", { name });
+    const outcome = await adding;
     if (outcome.status !== "saved") {
       this.#queue.forget([edit]);
       return outcome.message || say("annotate.problem.class");
@@ -183,6 +185,7 @@ export class AnnotateSession extends EventTarget {
   /** Go to the next photo that is not done and that nobody else has. */
   async goToFree() {
     try {
+      if (!(await this.#queue.whenSaved())) throw new Error("not saved"); // what was finished must not come again
       const { photo } = await postJson("api/next", { session, after: this.#shown });
       if (photo === null) this.#say(say("annotate.notice.none-free"));
       else location.hash = `#/photo/${photo}`;
