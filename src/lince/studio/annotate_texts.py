@@ -210,6 +210,7 @@ def _translate_actions() -> dict[str, str]:
         "keys.action.tool.box": _("Box"),
         "keys.action.tool.points": _("Box by its four outermost points"),
         "keys.action.tool.polygon": _("Polygon"),
+        "keys.action.tool.scissors": _("Scissors: an outline along edges"),
         "keys.action.tool.brush": _("Mask brush"),
         "keys.action.tool.eraser": _("Eraser"),
         "keys.action.tool.select": _("Select and move"),

@@ -52,7 +52,7 @@ export class PhotoRecords extends EventTarget {
     const record = this.#records.get(photo);
     if (!record) return;
     if (target === "photo" && Number(id) === photo) Object.assign(record, after);
-    else if (target === "shape") record.shapes = Math.max(0, record.shapes + Boolean(after) - Boolean(before));
+    else if (target === "shape") record.shapes = Math.max(0, record.shapes + Number(Boolean(after)) - Number(Boolean(before)));
     else return;
     this.dispatchEvent(new Event("change"));
   }

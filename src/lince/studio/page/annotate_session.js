@@ -93,7 +93,7 @@ export class AnnotateSession extends EventTarget {
     this.photo = photo;
     this.problem = picture ? "" : say("annotate.problem.picture");
     for (const name of ["change", "conflict"]) photo.addEventListener(name, () => this.#takeChange());
-    photo.addEventListener("notice", ({ detail: { name, values } }) => this.#say(say(name, values)));
+    photo.addEventListener("notice", (/** @type {any} */ { detail: { name, values } }) => this.#say(say(name, values)));
     this.records.put(photo.record);
     this.stage.open(photo, picture ?? new Image());
     this.#tellPresence();

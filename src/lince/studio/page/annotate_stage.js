@@ -95,6 +95,11 @@ export class Stage extends EventTarget {
     this.#frame.focus({ preventScroll: true });
   }
 
+  /** The picture of the photo, an <img>. */
+  get picture() {
+    return this.#picture;
+  }
+
   get document() {
     return this.#document;
   }

@@ -6,7 +6,7 @@ import { showKey } from "./keys_help.js";
 import { html } from "./vendor/preact.js";
 import { formatNumber, say } from "./words.js";
 
-const TOOLS = ["select", "box", "points", "polygon", "brush", "eraser"];
+const TOOLS = ["select", "box", "points", "polygon", "scissors", "brush", "eraser"];
 
 /** The row; `work` is the AnnotateSession. */
 export function Toolbar({ work }) {

@@ -10,7 +10,7 @@ import { say } from "./words.js";
 export function Dialog({ title, onClose, children, wide = false }) {
   const dialog = useRef(null);
   useEffect(() => {
-    const opener = document.activeElement;
+    const opener = /** @type {HTMLElement} */ (document.activeElement);
     dialog.current.showModal();
     return () => opener?.isConnected && opener.focus();
   }, []);

@@ -21,7 +21,7 @@ export const countUnsaved = ({ queue, acts }) => queue.status.count + acts.statu
 export function withUnsaved(photo, edits) {
   return edits.reduce((shown, { target, before, after }) => {
     if (target.kind === "photo") return { ...shown, ...after };
-    if (target.kind === "shape") return { ...shown, shapes: Math.max(0, shown.shapes + Boolean(after) - Boolean(before)) };
+    if (target.kind === "shape") return { ...shown, shapes: Math.max(0, shown.shapes + Number(Boolean(after)) - Number(Boolean(before))) };
     return shown;
   }, photo);
 }
