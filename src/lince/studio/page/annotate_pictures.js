@@ -58,6 +58,39 @@ export class PhotoRecords extends EventTarget {
   }
 }
 
+/** What the server says of the photos that come next, read ahead; what has changed since is read again. */
+export class PhotoAnswers {
+  #answers = new Map(); // id -> promise
+  #project;
+  #drop;
+
+  constructor(project) {
+    this.#project = project;
+    this.#drop = ({ detail: event }) => (event.photo === null ? this.#answers.clear() : this.#answers.delete(event.photo));
+    project.addEventListener("edit", this.#drop);
+  }
+
+  close() {
+    this.#project.removeEventListener("edit", this.#drop);
+  }
+
+  /** Read a photo, and forget all others. */
+  prepare(id) {
+    for (const other of this.#answers.keys()) if (other !== id) this.#answers.delete(other);
+    if (id !== undefined && !this.#answers.has(id)) this.#answers.set(id, getJson(`api/photos/${id}`).catch(() => null));
+  }
+
+  /** Return what was read of a photo ahead, `null` where that was nothing. */
+  async take(id) {
+    const answer = this.#answers.get(id) ?? null;
+    this.#answers.delete(id);
+    return answer;
+  }
+}
+
+/** Return the state to show of a photo: one that nobody has finished is begun once it has a label. */
+export const nameState = (state, labelCount) => (state === "new" && labelCount > 0 ? "draft" : state);
+
 /** Return the ids around the one at `place`. */
 export const listNeighbours = (ids, place) => ids.slice(Math.max(0, place - BEFORE), place + AFTER + 1);
 
@@ -91,6 +124,7 @@ const waitForLoad = (picture) => new Promise((resolve) => picture.addEventListen
 
 async function load(address) {
   const picture = new Image();
+  picture.decoding = "sync"; // it is shown together with its shapes, and never without itself
   picture.src = address;
   await Promise.race([picture.decode(), waitForLoad(picture)]);
   return picture;

@@ -2,7 +2,7 @@
 
 import { makeActions, withSize } from "./annotate_actions.js";
 import { PhotoDocument } from "./annotate_document.js";
-import { PhotoRecords, Pictures, listNeighbours } from "./annotate_pictures.js";
+import { PhotoAnswers, PhotoRecords, Pictures, listNeighbours } from "./annotate_pictures.js";
 import { Stage } from "./annotate_stage.js";
 import { getJson, postJson } from "./api.js";
 import { makeId, session } from "./ids.js";
@@ -25,6 +25,7 @@ export class AnnotateSession extends EventTarget {
   #queue;
   #shown = null; // id of the photo that is shown or comes
   #pictures = new Pictures();
+  #answers;
   #timer = 0;
   #endings = [];
 
@@ -34,6 +35,7 @@ export class AnnotateSession extends EventTarget {
     this.#queue = queue;
     this.isWhole = project.about.task === "classification";
     this.records = new PhotoRecords(project, queue);
+    this.#answers = new PhotoAnswers(project);
     this.stage = new Stage(frame, (id) => project.findClass(id));
     this.stage.tool.hasCross = !this.isWhole;
     if (this.isWhole) this.stage.setTool("select");
@@ -55,6 +57,7 @@ export class AnnotateSession extends EventTarget {
     this.stage.close();
     this.photo?.close();
     this.records.close();
+    this.#answers.close();
     clearInterval(this.#timer);
     for (const end of this.#endings) end();
     postJson("api/presence", { session, photo: null }, true).catch(() => {});
@@ -86,7 +89,9 @@ export class AnnotateSession extends EventTarget {
     const photo = new PhotoDocument(photoId, this.project, this.#queue);
     const known = this.records.find(photoId);
     if (known) this.#pictures.get(known).catch(() => {}); // both come at the same time
-    await photo.load();
+    const ahead = photo.unsavedCount ? null : await this.#answers.take(photoId);
+    if (ahead) photo.show(ahead);
+    else await photo.load();
     const picture = await this.#pictures.get(photo.record).catch(() => null);
     if (this.#shown !== photoId) return photo.close();
     this.photo?.close();
@@ -98,12 +103,15 @@ export class AnnotateSession extends EventTarget {
     this.stage.open(photo, picture ?? new Image());
     this.#tellPresence();
     this.#prepare();
+    if (ahead) photo.load().catch(() => {}); // what may have changed since
   }
 
   async #prepare() {
     const { place } = this;
     await this.records.read(listNeighbours(this.ids, place)).catch(() => {});
-    if (place === this.place) this.#pictures.prepare(this.ids, place, this.records);
+    if (place !== this.place) return;
+    this.#pictures.prepare(this.ids, place, this.records);
+    this.#answers.prepare(this.ids[place + 1]);
   }
 
   /** Open a dialog of the page: "class", "comment" or "keys"; `null` closes it. */
