@@ -163,6 +163,8 @@ def _name_intake() -> dict[str, str]:
         "folder.path": _("Path of the folder"),
         "folder.list": _("Folders in {path}"),
         "folder.up": _("up"),
+        "folder.format": _("Format of the labels"),
+        "folder.format_any": _("recognise it"),
         "folder.none": _("There are no folders in it."),
         "folder.photos.one": _("{count} photo directly in this folder"),
         "folder.photos.other": _("{count} photos directly in this folder"),
