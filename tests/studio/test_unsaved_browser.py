@@ -73,6 +73,9 @@ def make_conflict(annotator: Annotator) -> None:
 
 def test_nothing_is_exported_before_all_is_saved(annotator: Annotator) -> None:
     page = annotator.page
+    show(annotator, "Export")
+    expect(page.get_by_text("No photo has a label yet, so there is nothing to export.")).to_be_visible()
+    annotator.open()
     held = HeldEdits(annotator)
     annotator.drag(MARK[:2], MARK[2:])
     annotator.expect_shapes(1)

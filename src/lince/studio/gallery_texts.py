@@ -189,6 +189,7 @@ def _name_export() -> dict[str, str]:
         "export.with_photos": _("with the photos"),
         "export.needs_photos": _("This format needs the photos beside the labels."),
         "export.lost": _("What will be left out or lost"),
+        "export.nothing_yet": _("No photo has a label yet, so there is nothing to export."),
         "export.unsaved.one": _(
             "{count} change is not saved yet, and would be missing. Nothing is exported before it is saved; this page "
             "goes on by itself then."

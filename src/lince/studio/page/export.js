@@ -19,6 +19,8 @@ export function ExportPage({ project, queue, acts }) {
   const [withPhotos, setWithPhotos] = useState(true);
   const [preview, setPreview] = useState(null);
   const language = document.documentElement.lang;
+  const { counts } = project.about;
+  const isEmpty = counts.draft + counts.done === 0 && countUnsaved(unsaved) === 0;
   const isSaved = countUnsaved(unsaved) === 0;
   useEffect(() => readPreview({ format, withPhotos, unsaved, setPreview }), [format, withPhotos, language, project.about.seq, isSaved]);
   return html`<main class="export">
@@ -34,7 +36,7 @@ export function ExportPage({ project, queue, acts }) {
       ${preview?.can_refer === false && html`<p class="quiet">${say("export.needs_photos")}</p>`}
     </div>
     ${!preview && html`<p class="quiet" role="status">${say("loading")}</p>`}
-    ${preview?.problem && html`<p class="error" role="alert">${preview.problem}</p>`}
+    ${preview?.problem && html`<p class="error" role="alert">${isEmpty ? say("export.nothing_yet") : preview.problem}</p>`}
     ${preview && !preview.problem && html`
       <${Losses} preview=${preview} refusedCount=${queue.conflicts.length} />
       <${Targets} key=${`${format} ${preview.folder}`} format=${format} withPhotos=${withPhotos} preview=${preview} unsaved=${unsaved} />
