@@ -14,7 +14,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS ?=
 EXTRAS ?=
 
-.PHONY: help setup setup-base setup-dev setup-light setup-docs demo test test-light test-slow check docs bench clean
+.PHONY: help setup setup-base setup-dev setup-light setup-docs demo test test-light test-slow check check-page docs bench clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -54,6 +54,9 @@ test-slow: setup-dev  ## the tests that take minutes, those of changed packages 
 
 check:  ## format, style, types, layers, catalogues, metrics, picture and tests
 	@./check
+
+check-page:  ## types of the studio's scripts, by tsc; says so where node is not installed
+	@scripts/check-page
 
 docs: setup-docs  ## the site of all pages and the reference, in build/site
 	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict --site-dir $(SITE)

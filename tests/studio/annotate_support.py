@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -19,6 +20,7 @@ from tests.support.studio_process import RunningStudio, run_studio
 
 Box = tuple[float, float, float, float]
 TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+WHEEL_STEP = 1.0015  # how much larger the photo is for each unit that the wheel turns
 PATIENCE_MS = 45_000  # for machines that do much else
 SIZE = (640, 480)  # width and height of a photo, upright
 MARK: Box = (180, 130, 420, 330)  # a red rectangle on it
@@ -51,12 +53,13 @@ def write_photo(path: Path, orientation: int = 1) -> None:
 class Annotator:
     """The annotator's page in one tab; points are in pixels of the upright photo.
 
-    Photos are counted from 1 on; ``first`` is the id of photo 1.
+    Photos are counted from 1 on; ``first`` is the id of photo 1. ``size`` is that of the photo that is shown.
     """
 
     page: Page
     studio: RunningStudio
     first: int = 1
+    size: tuple[int, int] = SIZE
 
     def open(self, photo: int = 1) -> None:
         self.page.goto(f"{self.studio.address}#/photo/{self.first + photo - 1}")
@@ -73,11 +76,21 @@ class Annotator:
 
     def read(self, photo: int = 1) -> dict[str, Any]:
         """Return what the server has of a photo, once the page has nothing more to save."""
-        self.page.evaluate(TWO_FRAMES)  # what the mouse did has reached the queue by then
+        self.settle()  # what the mouse did has reached the queue by then
         expect(self.page.locator('.annotate[data-saved="saved"]')).to_be_attached(timeout=PATIENCE_MS)
         answer = self.page.request.get(f"{self.studio.url}/api/photos/{self.first + photo - 1}")
         assert answer.ok, answer.text()
         return dict(answer.json())
+
+    def settle(self) -> None:
+        """Wait until what was done is drawn."""
+        self.page.evaluate(TWO_FRAMES)
+
+    def zoom(self, factor: float, around: Box) -> None:
+        """Turn the wheel over the middle of a box."""
+        self.page.mouse.move(*self.place((around[0] + around[2]) / 2, (around[1] + around[3]) / 2))
+        self.page.mouse.wheel(0, -math.log(factor) / math.log(WHEEL_STEP))
+        self.wait_until_still()
 
     def expect_unsaved(self) -> None:
         expect(self.page.locator('.annotate[data-saved="failed"]')).to_be_attached(timeout=PATIENCE_MS)
@@ -97,7 +110,7 @@ class Annotator:
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Return where a point of the photo is in the window."""
         left, top, width, height = self.picture()
-        return left + x * width / SIZE[0], top + y * height / SIZE[1]
+        return left + x * width / self.size[0], top + y * height / self.size[1]
 
     def click(self, x: float, y: float) -> None:
         self.page.mouse.click(*self.place(x, y))
@@ -145,6 +158,26 @@ class Annotator:
         across, down = np.flatnonzero(is_red.any(axis=0)), np.flatnonzero(is_red.any(axis=1))
         left, top = place["x"], place["y"]
         return left + int(across[0]), top + int(down[0]), left + int(across[-1]) + 1, top + int(down[-1]) + 1
+
+
+class HeldEdits:
+    """Requests to save edits, which reach the server only once they are let go."""
+
+    def __init__(self, annotator: Annotator) -> None:
+        self._routes: list[Any] = []
+        self._is_open = False
+        annotator.page.route("**/api/edits", self._take)
+
+    def _take(self, route: Any) -> None:
+        if self._is_open:
+            route.continue_()
+        else:
+            self._routes.append(route)
+
+    def let_go(self) -> None:
+        self._is_open = True
+        for route in self._routes:
+            route.continue_()
 
 
 def _is_red(pixels: NDArray[Any]) -> NDArray[np.bool_]:

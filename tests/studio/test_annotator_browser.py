@@ -26,6 +26,7 @@ from tests.studio.annotate_support import (  # noqa: E402  # after the skips
     PATIENCE_MS,
     SIZE,
     Annotator,
+    HeldEdits,
     open_annotator,
     run_filled_studio,
 )
@@ -312,16 +313,13 @@ def test_copies_of_the_previous_photo_are_one_act(mark_box):
 
 
 def test_copies_of_the_previous_photo_include_what_is_not_saved_yet(mark_box):
-    held = []
-    mark_box.page.route("**/api/edits", held.append)  # the server does not answer yet
+    held = HeldEdits(mark_box)
     mark_box.drag((20, 20), (100, 100))
     mark_box.keys("d")
     mark_box.wait_for_photo(2)
     mark_box.keys("Shift+V")
     mark_box.expect_shapes(2)
-    mark_box.page.unroute("**/api/edits")
-    for route in held:
-        route.continue_()
+    held.let_go()
     assert mark_box.boxes(2) == mark_box.boxes(1)
 
 

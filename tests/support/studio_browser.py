@@ -1,7 +1,8 @@
-"""A real Chromium on the pages of the studio, by Playwright; and axe-core where it was fetched."""
+"""A real Chromium on the pages of the studio, by Playwright; and axe-core, of the package axe-core-python."""
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-AXE = ROOT / "build" / "axe" / "axe.min.js"  # of the npm package axe-core; for tests only, never shipped
 GRAVE = ("serious", "critical")
 
 
@@ -51,10 +50,11 @@ def open_page(browser: Any, address: str, **options: Any) -> Iterator[Any]:
 
 
 def find_grave_faults(page: Any) -> list[str]:
-    """Return what axe-core finds serious or critical on a page; skip where it was not fetched."""
-    if not AXE.is_file():
-        pytest.skip("axe-core is not there: npm pack axe-core, and put axe.min.js into build/axe")
-    page.evaluate(AXE.read_text("utf-8"))
+    """Return what axe-core finds serious or critical on a page; skip where the package is not installed."""
+    package = importlib.util.find_spec("axe_core_python")
+    if package is None or package.origin is None:
+        pytest.skip("no axe-core-python here: pip install axe-core-python")
+    page.evaluate(Path(package.origin).with_name("axe.min.js").read_text("utf-8"))
     found = page.evaluate("axe.run(document)")
     return [
         f"{fault['id']}: {fault['nodes'][0]['html'][:200]}" for fault in found["violations"] if fault["impact"] in GRAVE

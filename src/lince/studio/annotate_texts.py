@@ -36,6 +36,9 @@ def _translate_page() -> dict[str, str]:
         "annotate.near": _("{name}, {state}"),
         "annotate.problem.unreachable": _("The studio does not answer. Is it still running?"),
         "annotate.problem.picture": _("This photo cannot be shown."),
+        "annotate.problem.class-waits": _(
+            "The studio does not answer. The class “{name}” is kept in this browser, and added once it is back."
+        ),
         "annotate.problem.class": _("The class was not added."),
     }
 
@@ -105,7 +108,10 @@ def _translate_notices() -> dict[str, str]:
         "annotate.notice.no-undo": _("There is nothing to undo on this photo."),
         "annotate.notice.no-redo": _("There is nothing to redo on this photo."),
         "annotate.notice.no-restore": _("The photo is like that already."),
-        "annotate.notice.undo-waits": _("The studio does not answer. Try again once your changes are saved."),
+        "annotate.notice.undo-waits": _(
+            "The studio does not answer, so nothing was done. Your changes are kept in this browser; try again once "
+            "they are saved."
+        ),
         "annotate.notice.failed": "{message}",
         "annotate.notice.other": _("{who} has changed this photo."),
         "annotate.notice.nothing-to-paste": _("There is no shape to copy."),
@@ -128,6 +134,8 @@ def _translate_history() -> dict[str, str]:
     return {
         "annotate.history": _("History"),
         "annotate.no-history": _("Nothing was changed yet."),
+        "annotate.history-unsaved.one": _("{count} change is not saved yet, and not in this list."),
+        "annotate.history-unsaved.other": _("{count} changes are not saved yet, and not in this list."),
         "annotate.restore": _("Restore to here"),
         "annotate.did.undo": _("undid: {what}"),
         "annotate.did.redo": _("redid: {what}"),
@@ -202,6 +210,7 @@ def _translate_actions() -> dict[str, str]:
         "keys.action.tool.box": _("Box"),
         "keys.action.tool.points": _("Box by its four outermost points"),
         "keys.action.tool.polygon": _("Polygon"),
+        "keys.action.tool.scissors": _("Scissors: an outline along edges"),
         "keys.action.tool.brush": _("Mask brush"),
         "keys.action.tool.eraser": _("Eraser"),
         "keys.action.tool.select": _("Select and move"),

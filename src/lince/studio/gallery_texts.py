@@ -176,8 +176,10 @@ def _name_classes() -> dict[str, str]:
         "classes.delete_remove": _("Remove these labels; the photos stay"),
         "classes.delete_do": _("Delete"),
         "classes.undoable": _("You can undo this."),
-        "classes.deleted": _("{name} was deleted, with {shapes} on {photos}."),
-        "classes.moved": _("{name} is now {into}: {shapes}, {photos}."),
+        "classes.deleted": _("{name} was deleted, with its labels: {labels}."),
+        "classes.deleted_unused": _("{name} was deleted."),
+        "classes.moved": _("{name} is now {into}: {labels}."),
+        "classes.moved_unused": _("{name} is now {into}."),
     }
 
 
@@ -187,6 +189,17 @@ def _name_export() -> dict[str, str]:
         "export.with_photos": _("with the photos"),
         "export.needs_photos": _("This format needs the photos beside the labels."),
         "export.lost": _("What will be left out or lost"),
+        "export.nothing_yet": _("No photo has a label yet, so there is nothing to export."),
+        "export.unsaved.one": _(
+            "{count} change is not saved yet, and would be missing. Nothing is exported before it is saved; this page "
+            "goes on by itself then."
+        ),
+        "export.unsaved.other": _(
+            "{count} changes are not saved yet, and would be missing. Nothing is exported before they are saved; this "
+            "page goes on by itself then."
+        ),
+        "export.refused.one": _("{count} change that could not be saved is not in it; see the top of the page."),
+        "export.refused.other": _("{count} changes that could not be saved are not in it; see the top of the page."),
         "export.nothing_lost": _("Nothing will be left out or lost"),
         "export.left_out.one": _("{count} photo is left out"),
         "export.left_out.other": _("{count} photos are left out"),

@@ -7,7 +7,7 @@ from lince.i18n import _
 
 def translate() -> dict[str, str]:
     """Return the words in the current language, by key."""
-    return {**_name_frame(), **_name_faults(), **_name_start(), **_name_intake(), **_name_tour()}
+    return {**_name_frame(), **_name_faults(), **_name_unsaved(), **_name_start(), **_name_intake(), **_name_tour()}
 
 
 def _name_frame() -> dict[str, str]:
@@ -79,6 +79,31 @@ def _name_faults() -> dict[str, str]:
     }
 
 
+def _name_unsaved() -> dict[str, str]:
+    return {
+        "unsaved.waiting": _("Not saved yet"),
+        "unsaved.count.one": _(
+            "{count} change is not saved yet. It is kept in this browser; filters, counts and exports do not hold it."
+        ),
+        "unsaved.count.other": _(
+            "{count} changes are not saved yet. They are kept in this browser; filters, counts and exports do not hold "
+            "them."
+        ),
+        "unsaved.photo": _("photo {id}"),
+        "unsaved.refused": _("Could not be saved"),
+        "unsaved.conflicts.one": _(
+            "{count} change could not be saved as it was made. It is kept here until you decide; open the photo:"
+        ),
+        "unsaved.conflicts.other": _(
+            "{count} changes could not be saved as they were made. They are kept here until you decide; open the photo:"
+        ),
+        "unsaved.class": _("The class “{name}” could not be saved."),
+        "unsaved.drop": _("Drop my change"),
+        "unsaved.act": _("Something that you did before this page was closed could not be done."),
+        "unsaved.seen": _("Understood"),
+    }
+
+
 def _name_start() -> dict[str, str]:
     return {
         "start.title": _("Label your photos"),
@@ -138,6 +163,8 @@ def _name_intake() -> dict[str, str]:
         "folder.path": _("Path of the folder"),
         "folder.list": _("Folders in {path}"),
         "folder.up": _("up"),
+        "folder.format": _("Format of the labels"),
+        "folder.format_any": _("recognise it"),
         "folder.none": _("There are no folders in it."),
         "folder.photos.one": _("{count} photo directly in this folder"),
         "folder.photos.other": _("{count} photos directly in this folder"),

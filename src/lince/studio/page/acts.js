@@ -2,14 +2,20 @@
 // Each has a permanent key, so that one that is sent again is made once.
 
 import { RequestError, postJson } from "./api.js";
+import { waitUntilSaved } from "./edit_queue.js";
 import { makeId, session } from "./ids.js";
 
 const RETRY_MS = [500, 1000, 2000, 5000];
 const KEEPALIVE_BYTES = 60000; // browsers let no more outlive the page
 
-/** Sends acts in their order. Event: `status`, with `status` as that of `EditQueue`. */
+/**
+ * Sends acts in their order, each after the edits that were made before it. Event: `status`, with `status` as that of
+ * `EditQueue`.
+ */
 export class ActQueue extends EventTarget {
+  #edits;
   #stored;
+  #refused;
   #waiting;
   #resolvers = new Map();
   #isSending = false;
@@ -17,10 +23,12 @@ export class ActQueue extends EventTarget {
 
   status = { name: "saved", count: 0, message: "", code: "" };
 
-  constructor(projectId) {
+  constructor(projectId, edits) {
     super();
+    this.#edits = edits;
     this.#stored = `lince-acts-${projectId}`;
-    this.#waiting = JSON.parse(localStorage.getItem(this.#stored) ?? "[]");
+    this.#waiting = readStored(this.#stored);
+    this.#refused = readStored(this.#refusedName);
     addEventListener("online", () => this.#send());
     this.#show();
     this.#send();
@@ -53,6 +61,31 @@ export class ActQueue extends EventTarget {
     return this.run("api/redo", { photo: null, brief: true });
   }
 
+  /** Whether all acts were made, once they were sent again; after at most a few seconds. */
+  whenSaved() {
+    return waitUntilSaved(this, () => this.#send());
+  }
+
+  /** Acts that were refused after the page that made them was closed, as {key, message}. */
+  get refused() {
+    return [...this.#refused];
+  }
+
+  /** The person has seen that an act was refused. */
+  forget(key) {
+    this.#keepRefused(this.#refused.filter((one) => one.key !== key));
+    this.#show();
+  }
+
+  get #refusedName() {
+    return `${this.#stored}-refused`;
+  }
+
+  #keepRefused(refused) {
+    this.#refused = refused;
+    writeStored(this.#refusedName, refused);
+  }
+
   async #send() {
     if (this.#isSending || !this.#waiting.length) return;
     this.#isSending = true;
@@ -61,6 +94,7 @@ export class ActQueue extends EventTarget {
     let answer = null;
     let refusal = null;
     try {
+      if (!(await this.#edits.whenSaved())) throw new RequestError(0, this.#edits.status.code, this.#edits.status.message);
       answer = await postJson(act.path, act.body, isSmall);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
@@ -75,8 +109,9 @@ export class ActQueue extends EventTarget {
   #settle(act, answer, refusal) {
     this.#attempt = 0;
     this.#waiting.shift();
-    this.#show();
     const waiting = this.#resolvers.get(act.body.key);
+    if (refusal && !waiting) this.#keepRefused([...this.#refused, { key: act.body.key, message: refusal.message }]);
+    this.#show();
     this.#resolvers.delete(act.body.key);
     if (refusal) waiting?.reject(refusal);
     else waiting?.resolve(answer);
@@ -91,15 +126,21 @@ export class ActQueue extends EventTarget {
 
   #show(error = null) {
     const count = this.#waiting.length;
-    try {
-      if (count) localStorage.setItem(this.#stored, JSON.stringify(this.#waiting));
-      else localStorage.removeItem(this.#stored);
-    } catch {
-      // Too many for the browser to keep: they are sent all the same as long as the page is open.
-    }
+    writeStored(this.#stored, this.#waiting);
     const name = error ? "failed" : count ? "saving" : "saved";
     this.status = { name, count, message: error?.message ?? "", code: error?.code ?? "" };
     this.dispatchEvent(new Event("status"));
+  }
+}
+
+const readStored = (name) => JSON.parse(localStorage.getItem(name) ?? "[]");
+
+function writeStored(name, list) {
+  try {
+    if (list.length) localStorage.setItem(name, JSON.stringify(list));
+    else localStorage.removeItem(name);
+  } catch {
+    // Too many for the browser to keep: they are sent all the same as long as the page is open.
   }
 }
 

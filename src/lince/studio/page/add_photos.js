@@ -47,7 +47,7 @@ export function AddPhotos({ project }) {
     ${dialog === "folder" && html`<${FolderDialog} title=${say("add.folder")} help=${say("add.folder_help")} action=${say("add.folder_add")} onClose=${close}
       onChoose=${(folder) => run(() => postJson("api/photos/link", { folder }))} />`}
     ${dialog === "import" && html`<${FolderDialog} title=${say("add.labels")} help=${say("add.labels_help")} action=${say("add.labels_add")} onClose=${close}
-      onChoose=${(folder) => run(() => postJson("api/import", { key: makeId(), folder, format: null }))} />`}
+      formats=${project.about.formats} onChoose=${(folder, format) => run(() => postJson("api/import", { key: makeId(), folder, format }))} />`}
     ${dialog === "video" && html`<${VideoDialog} onClose=${close} onVideo=${send} />`}
     ${dialog === "camera" && html`<${CameraDialog} onClose=${close} onPhoto=${async (file) => {
       setResult(await addFiles([file], {}));

@@ -42,8 +42,8 @@ export function AnnotatePage({ photoId, ids, project, queue }) {
       opened.close();
     };
   }, [project, queue]);
-  useEffect(() => {
-    work?.show(photoId, ids);
+  useLayoutEffect(() => {
+    work?.show(photoId, ids); // at once: an effect after the next frame would be late
   }, [work, photoId, ids]);
 
   const isReady = Boolean(work?.photo);
@@ -56,6 +56,7 @@ export function AnnotatePage({ photoId, ids, project, queue }) {
     ${work && html`<${Toolbar} work=${work} />`}
     <div class="annotate-frame" ref=${frame} tabindex="0" role="application" aria-label=${say("annotate.photo", { name: work?.photo?.record?.path ?? "" })}
       aria-describedby="annotate-how" data-photo=${work?.photo?.id ?? ""}>
+      <canvas></canvas>
       <canvas></canvas>
       <svg class="annotate-overlay" aria-hidden="true"></svg>
     </div>

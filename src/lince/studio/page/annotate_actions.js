@@ -27,6 +27,7 @@ export function makeActions(page) {
     "tool.box": tool("box"),
     "tool.points": tool("points"),
     "tool.polygon": tool("polygon"),
+    "tool.scissors": tool("scissors"),
     "tool.brush": tool("brush"),
     "tool.eraser": () => switchToEraser(stage),
     "tool.select": tool("select"),
@@ -97,7 +98,7 @@ function toggleLock(stage) {
 }
 
 /** Arrow keys: move the selected shape, else the crosshair of a tool, else the photo; on whole photos, go on or back. */
-function move(page, [dx, dy], event) {
+function move(page, /** @type {number[]} */ [dx, dy], event) {
   const { stage } = page;
   const far = event?.shiftKey ? (stage.selectedId ? 10 : FAR) : 1;
   if (page.isWhole()) return dx ? page.go(dx) : false;

@@ -14,9 +14,9 @@ export const colourOf = (label) => label?.colour ?? NO_CLASS;
 
 /**
  * Draw `shapes`, [id, state] pairs, into `canvas` of the size of its frame.
- * `selectedId` is drawn stronger, and `findClass` gives name and colour; `height` is that of the photo.
+ * The ids in `strong` are drawn stronger, and `findClass` gives name and colour; `height` is that of the photo.
  */
-export function drawShapes(canvas, view, shapes, { selectedId, hoveredId, findClass, ratio, height }) {
+export function drawShapes(canvas, view, shapes, { strong, findClass, ratio, height }) {
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, canvas.width / ratio, canvas.height / ratio);
@@ -25,7 +25,7 @@ export function drawShapes(canvas, view, shapes, { selectedId, hoveredId, findCl
   const groups = new Map();
   for (const [id, shape] of visible) {
     const colour = colourOf(findClass(shape.class));
-    const isStrong = id === selectedId || id === hoveredId;
+    const isStrong = strong.has(id);
     if (shape.kind === "mask") drawMask(context, view, shape, { colour, isStrong, height });
     else addTo(groups, { colour, isStrong, isDashed: shape.source === "model" }, shape);
   }

@@ -5,14 +5,20 @@ import { KeyHelp } from "./keys_help.js";
 import { html, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 import { say } from "./words.js";
 
-/** A dialog that opens at once; `close` is called when it is left. */
+/** A dialog that opens at once; `close` is called when it is left. What had the keyboard gets it back, or the photo. */
 function Dialog({ name, title, close, children }) {
   const dialog = useRef(null);
   useLayoutEffect(() => {
-    dialog.current.showModal();
-    dialog.current.querySelector("[data-first]")?.focus();
+    const element = dialog.current;
+    element.showModal();
+    element.querySelector("[data-first]")?.focus();
+    return () => {
+      element.close(); // gives the keyboard back; a dialog that is only taken away does not
+      const frame = /** @type {HTMLElement} */ (document.querySelector(".annotate-frame"));
+      if (document.activeElement === document.body) frame?.focus({ preventScroll: true });
+    };
   }, []);
-  return html`<dialog ref=${dialog} class=${`annotate-dialog annotate-dialog-${name}`} aria-labelledby=${`annotate-${name}`} onClose=${close}
+  return html`<dialog ref=${dialog} class=${`annotate-dialog annotate-dialog-${name}`} aria-labelledby=${`annotate-${name}`} onClose=${(event) => event.target.isConnected && close?.()}
     onCancel=${(event) => close ? null : event.preventDefault()}>
     <h2 id=${`annotate-${name}`}>${title}</h2>${children}</dialog>`;
 }

@@ -16,6 +16,7 @@ export class PhotoDocument extends EventTarget {
   #project;
   #queue;
   #entries = new Map(); // target -> {kind, id, local, server, pending, version}
+  #shapes = null; // in their order, until something changes
   #version = 0; // of the photo as it was loaded
   #isLoading = false;
   #isDirty = false;
@@ -30,6 +31,12 @@ export class PhotoDocument extends EventTarget {
     this.#queue = queue;
     this.#listen(queue, "outcome", (event) => this.#takeOutcome(event.detail));
     this.#listen(project, "edit", (event) => this.#takeNews(event.detail));
+  }
+
+  /** Show what was read of the photo ahead of time, until `load` brings what it is now. */
+  show(answer) {
+    this.#fill(answer);
+    this.#showChange();
   }
 
   /** Read the photo from the server, with what waits in the queue on top of it. */
@@ -60,12 +67,18 @@ export class PhotoDocument extends EventTarget {
 
   /** The shapes as [id, state], in the order in which they are drawn. */
   get shapes() {
-    return this.#list("shape").sort(([idA, a], [idB, b]) => a.z - b.z || (idA < idB ? -1 : 1));
+    this.#shapes ??= this.#list("shape").sort(([idA, a], [idB, b]) => a.z - b.z || (idA < idB ? -1 : 1));
+    return this.#shapes;
   }
 
   /** The comments as [id, state], oldest first. */
   get comments() {
     return this.#list("comment").sort(([idA], [idB]) => (idA < idB ? -1 : 1));
+  }
+
+  /** How many edits of this photo wait. */
+  get unsavedCount() {
+    return this.#queue.waitingOf(this.id).length;
   }
 
   /** The state of a shape, `undefined` where there is none. */
@@ -84,6 +97,7 @@ export class PhotoDocument extends EventTarget {
       const seen = before === undefined ? (entry.pending ? entry.local : entry.server) : before;
       if (isEqual(seen, after)) return;
       entry.local = after;
+      this.#shapes = null;
       entry.pending += 1;
       const key = place ? makeId() : act;
       this.#queue.add({ key, act, photo: this.id, target: { kind, id: String(id) }, before: seen, after });
@@ -243,6 +257,7 @@ export class PhotoDocument extends EventTarget {
   }
 
   #showChange() {
+    this.#shapes = null;
     this.dispatchEvent(new Event("change"));
   }
 }

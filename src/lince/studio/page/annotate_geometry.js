@@ -9,7 +9,7 @@ const round = (value) => Math.round(value * 100) / 100;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 /** Return a point of the photo within its borders, to a hundredth of a pixel. */
-export const clampPoint = ([x, y], { width, height }) => [round(clamp(x, 0, width)), round(clamp(y, 0, height))];
+export const clampPoint = (/** @type {number[]} */ [x, y], { width, height }) => [round(clamp(x, 0, width)), round(clamp(y, 0, height))];
 
 /** Return the smallest box around points. */
 export function boxAround(points) {
@@ -25,7 +25,7 @@ export function findHandlePoint([left, top, right, bottom], name) {
 }
 
 /** Return a box whose handle was moved to `point`; it turns over where the point is beyond the other side. */
-export function resizeBox([left, top, right, bottom], name, [x, y]) {
+export function resizeBox([left, top, right, bottom], name, /** @type {number[]} */ [x, y]) {
   const across = HANDLES[name][0];
   const down = HANDLES[name][1];
   const [one, other] = across === 0 ? [x, right] : across === 1 ? [left, x] : [left, right];
@@ -33,7 +33,10 @@ export function resizeBox([left, top, right, bottom], name, [x, y]) {
   return boxAround([[one, high], [other, low]]);
 }
 
-/** Whether a box has no area. */
+/**
+ * Whether a box has no area.
+ * @param {number[]} box
+ */
 export const isEmptyBox = ([left, top, right, bottom]) => !(right > left && bottom > top);
 
 /** Return a shape moved by pixels, but not over the borders of the photo. */
@@ -69,7 +72,11 @@ function isInRing(ring, [x, y]) {
 /** Return the area of the box of a shape, which says which of two is in front. */
 export const areaOf = ({ box: [left, top, right, bottom] }) => (right - left) * (bottom - top);
 
-/** Return the distance between two points. */
+/**
+ * Return the distance between two points.
+ * @param {number[]} one
+ * @param {number[]} other
+ */
 export const distanceOf = ([x1, y1], [x2, y2]) => Math.hypot(x2 - x1, y2 - y1);
 
 /** Return where on the outline of a polygon is nearest to a point: {ring, after, point, distance}. */

@@ -2,7 +2,7 @@
 
 import { getJson } from "./api.js";
 import { html, useEffect, useState } from "./vendor/preact.js";
-import { getLanguage, say } from "./words.js";
+import { getLanguage, say, sayCount } from "./words.js";
 
 const SHOWN = 200;
 
@@ -34,6 +34,7 @@ export function History({ work }) {
       <span><time datetime=${event.at}>${showTime(event.at)}</time> ${event.who}: ${describeEvent(event, work.project)}</span>
       ${place > 0 && html`<button type="button" onClick=${() => photo.restore(event.seq)}>${say("annotate.restore")}</button>`}
     </li>`)}</ol>`}
+    ${isOpen && photo.unsavedCount > 0 && html`<p>${sayCount("annotate.history-unsaved", photo.unsavedCount)}</p>`}
     ${isOpen && !events.length && html`<p>${say("annotate.no-history")}</p>`}
   </details>`;
 }

@@ -7,6 +7,7 @@ const PATHS = {
   box: "M4 6h16v12H4z",
   points: "M12 3v4M12 17v4M3 12h4M17 12h4M8 8h8v8H8z",
   polygon: "M12 3l8 6-3 10H7L4 9z",
+  scissors: "M6 4a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM6 14a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM8.5 9L20 18M8.5 15L20 6",
   brush: "M4 20c4 0 5-2 5-4l2-2 8-9-1-1-9 8-2 2c-2 0-3 2-3 6z",
   eraser: "M8 19l-5-5 9-10 8 7-7 8zM7 9l8 7M8 19h12",
   undo: "M9 7L4 12l5 5M4 12h9a6 6 0 0 1 6 6",

@@ -43,11 +43,11 @@ function drawSelected(view, shape, isLocked) {
   return nodes;
 }
 
-function drawDraft(view, { box, points = [], isClosed, brush }) {
+function drawDraft(view, { box, points = [], corners = points, isClosed, brush }) {
   const nodes = [];
   if (box) nodes.push(makePath(view, cornersOf(box), "annotate-draft", true));
   if (points.length > 1) nodes.push(makePath(view, points, "annotate-draft", isClosed));
-  for (const point of points) nodes.push(makeCircle(view.toScreen(point), 5, "annotate-vertex"));
+  for (const point of corners) nodes.push(makeCircle(view.toScreen(point), 5, "annotate-vertex"));
   if (brush) nodes.push(...drawBrush(view, brush));
   return nodes;
 }

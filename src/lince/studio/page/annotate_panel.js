@@ -3,8 +3,11 @@
 import { isLight } from "./annotate_canvas.js";
 import { History } from "./annotate_history.js";
 import { actButton, titleOf } from "./annotate_toolbar.js";
-import { html, useEffect, useRef } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { formatNumber, say, sayCount } from "./words.js";
+
+const FIRST_ROWS = 40; // of the list of shapes, with a new photo
+const LATER_MS = 150;
 
 /** The column; `work` is the AnnotateSession. */
 export function Panel({ work }) {
@@ -61,6 +64,9 @@ export function describeShape(shape, project) {
 function ShapeList({ work }) {
   const { stage, photo, project } = work;
   const list = useRef(null);
+  const rows = useRef(null);
+  if (rows.current?.photo !== photo) rows.current = { photo, found: new Map() };
+  const isWhole = useLater(photo);
   useEffect(() => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [stage.selectedId]);
   const shapes = stage.shapes;
   const active = stage.selectedId ? `shape-${stage.selectedId}` : null;
@@ -68,11 +74,7 @@ function ShapeList({ work }) {
     <h2 id="annotate-shapes">${sayCount("annotate.shapes", shapes.length)}</h2>
     <ul class="annotate-shapes" role="listbox" tabindex="0" ref=${list} aria-labelledby="annotate-shapes" aria-activedescendant=${active}
       onKeyDown=${(event) => walkList(event, stage)}>
-      ${shapes.map(([id, shape]) => html`<li key=${id} id=${`shape-${id}`} role="option" aria-selected=${id === stage.selectedId}
-        data-shape=${id} onClick=${() => stage.select(id)}>
-        ${project.findClass(shape.class) && swatch(project.findClass(shape.class))}
-        <span>${describeShape(shape, project)}${shape.source === "model" ? ` · ${say("annotate.from-model")}` : ""}${stage.locked.has(id) ? ` · ${say("annotate.locked")}` : ""}</span>
-      </li>`)}
+      ${(isWhole ? shapes : shapes.slice(0, FIRST_ROWS)).map(([id, shape]) => findRow(rows.current.found, work, id, shape))}
     </ul>
     ${stage.selected && html`<div class="annotate-row" role="group" aria-label=${say("annotate.selected")}>
       ${actButton(work, "shape.duplicate", "copy")}${actButton(work, "shape.lock", "lock", stage.locked.has(stage.selectedId))}
@@ -81,6 +83,31 @@ function ShapeList({ work }) {
     ${!shapes.length && work.place > 0 && html`<button type="button" data-action="shape.copy-previous" title=${titleOf("shape.copy-previous")}
       onClick=${() => work.act("shape.copy-previous")}>${say("annotate.copy-previous")}</button>`}
   </section>`;
+}
+
+/** Whether `cause` is the same for a while: what takes long to show can wait until the photo is there. */
+function useLater(cause) {
+  const [shown, setShown] = useState(null);
+  useEffect(() => {
+    const timer = setTimeout(() => setShown(cause), LATER_MS);
+    return () => clearTimeout(timer);
+  }, [cause]);
+  return shown === cause;
+}
+
+/** Return the row of a shape; that of one that is as it was before is not made anew, since there may be hundreds. */
+function findRow(rows, { stage, project }, id, shape) {
+  const isSelected = id === stage.selectedId;
+  const causes = [shape, isSelected, stage.locked.has(id), project.about.classes, document.documentElement.lang];
+  const known = rows.get(id);
+  if (known?.causes.every((cause, place) => cause === causes[place])) return known.row;
+  const label = project.findClass(shape.class);
+  const row = html`<li key=${id} id=${`shape-${id}`} role="option" aria-selected=${isSelected} data-shape=${id} onClick=${() => stage.select(id)}>
+    ${label && swatch(label)}
+    <span>${describeShape(shape, project)}${shape.source === "model" ? ` · ${say("annotate.from-model")}` : ""}${stage.locked.has(id) ? ` · ${say("annotate.locked")}` : ""}</span>
+  </li>`;
+  rows.set(id, { causes, row });
+  return row;
 }
 
 /** In the list, up and down choose a shape; the arrows move it only when the photo has the keyboard. */

@@ -1,6 +1,7 @@
 // What the page knows of the photos around the one that is shown, and their pictures, decoded before they are needed.
 
 import { getJson } from "./api.js";
+import { withUnsaved } from "./unsaved.js";
 
 const BEFORE = 8;
 const AFTER = 8;
@@ -12,10 +13,12 @@ export class PhotoRecords extends EventTarget {
   #records = new Map();
   #listener;
   #project;
+  #queue;
 
-  constructor(project) {
+  constructor(project, queue) {
     super();
     this.#project = project;
+    this.#queue = queue;
     this.#listener = ({ detail: event }) => this.#takeNews(event);
     project.addEventListener("edit", this.#listener);
   }
@@ -24,8 +27,10 @@ export class PhotoRecords extends EventTarget {
     this.#project.removeEventListener("edit", this.#listener);
   }
 
+  /** Return what is known of a photo, with what is not saved yet. */
   find(id) {
-    return this.#records.get(id);
+    const record = this.#records.get(id);
+    return record && withUnsaved(record, this.#queue.waitingOf(id));
   }
 
   /** Note what is known of a photo. */
@@ -47,11 +52,44 @@ export class PhotoRecords extends EventTarget {
     const record = this.#records.get(photo);
     if (!record) return;
     if (target === "photo" && Number(id) === photo) Object.assign(record, after);
-    else if (target === "shape") record.shapes = Math.max(0, record.shapes + Boolean(after) - Boolean(before));
+    else if (target === "shape") record.shapes = Math.max(0, record.shapes + Number(Boolean(after)) - Number(Boolean(before)));
     else return;
     this.dispatchEvent(new Event("change"));
   }
 }
+
+/** What the server says of the photos that come next, read ahead; what has changed since is read again. */
+export class PhotoAnswers {
+  #answers = new Map(); // id -> promise
+  #project;
+  #drop;
+
+  constructor(project) {
+    this.#project = project;
+    this.#drop = ({ detail: event }) => (event.photo === null ? this.#answers.clear() : this.#answers.delete(event.photo));
+    project.addEventListener("edit", this.#drop);
+  }
+
+  close() {
+    this.#project.removeEventListener("edit", this.#drop);
+  }
+
+  /** Read a photo, and forget all others. */
+  prepare(id) {
+    for (const other of this.#answers.keys()) if (other !== id) this.#answers.delete(other);
+    if (id !== undefined && !this.#answers.has(id)) this.#answers.set(id, getJson(`api/photos/${id}`).catch(() => null));
+  }
+
+  /** Return what was read of a photo ahead, `null` where that was nothing. */
+  async take(id) {
+    const answer = this.#answers.get(id) ?? null;
+    this.#answers.delete(id);
+    return answer;
+  }
+}
+
+/** Return the state to show of a photo: one that nobody has finished is begun once it has a label. */
+export const nameState = (state, labelCount) => (state === "new" && labelCount > 0 ? "draft" : state);
 
 /** Return the ids around the one at `place`. */
 export const listNeighbours = (ids, place) => ids.slice(Math.max(0, place - BEFORE), place + AFTER + 1);
@@ -86,6 +124,7 @@ const waitForLoad = (picture) => new Promise((resolve) => picture.addEventListen
 
 async function load(address) {
   const picture = new Image();
+  picture.decoding = "sync"; // it is shown together with its shapes, and never without itself
   picture.src = address;
   await Promise.race([picture.decode(), waitForLoad(picture)]);
   return picture;

@@ -157,6 +157,7 @@ function makePan(view, start) {
   };
 }
 
+/** @param {number[][]} places */
 function measurePinch([one, other]) {
   const distance = Math.max(1, Math.hypot(other[0] - one[0], other[1] - one[1]));
   return { distance, middle: [(one[0] + other[0]) / 2, (one[1] + other[1]) / 2] };

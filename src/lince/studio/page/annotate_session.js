@@ -2,7 +2,7 @@
 
 import { makeActions, withSize } from "./annotate_actions.js";
 import { PhotoDocument } from "./annotate_document.js";
-import { PhotoRecords, Pictures, listNeighbours } from "./annotate_pictures.js";
+import { PhotoAnswers, PhotoRecords, Pictures, listNeighbours } from "./annotate_pictures.js";
 import { Stage } from "./annotate_stage.js";
 import { getJson, postJson } from "./api.js";
 import { makeId, session } from "./ids.js";
@@ -25,6 +25,7 @@ export class AnnotateSession extends EventTarget {
   #queue;
   #shown = null; // id of the photo that is shown or comes
   #pictures = new Pictures();
+  #answers;
   #timer = 0;
   #endings = [];
 
@@ -33,7 +34,8 @@ export class AnnotateSession extends EventTarget {
     this.project = project;
     this.#queue = queue;
     this.isWhole = project.about.task === "classification";
-    this.records = new PhotoRecords(project);
+    this.records = new PhotoRecords(project, queue);
+    this.#answers = new PhotoAnswers(project);
     this.stage = new Stage(frame, (id) => project.findClass(id));
     this.stage.tool.hasCross = !this.isWhole;
     if (this.isWhole) this.stage.setTool("select");
@@ -55,6 +57,7 @@ export class AnnotateSession extends EventTarget {
     this.stage.close();
     this.photo?.close();
     this.records.close();
+    this.#answers.close();
     clearInterval(this.#timer);
     for (const end of this.#endings) end();
     postJson("api/presence", { session, photo: null }, true).catch(() => {});
@@ -86,24 +89,29 @@ export class AnnotateSession extends EventTarget {
     const photo = new PhotoDocument(photoId, this.project, this.#queue);
     const known = this.records.find(photoId);
     if (known) this.#pictures.get(known).catch(() => {}); // both come at the same time
-    await photo.load();
+    const ahead = photo.unsavedCount ? null : await this.#answers.take(photoId);
+    if (ahead) photo.show(ahead);
+    else await photo.load();
     const picture = await this.#pictures.get(photo.record).catch(() => null);
     if (this.#shown !== photoId) return photo.close();
     this.photo?.close();
     this.photo = photo;
     this.problem = picture ? "" : say("annotate.problem.picture");
     for (const name of ["change", "conflict"]) photo.addEventListener(name, () => this.#takeChange());
-    photo.addEventListener("notice", ({ detail: { name, values } }) => this.#say(say(name, values)));
+    photo.addEventListener("notice", (/** @type {any} */ { detail: { name, values } }) => this.#say(say(name, values)));
     this.records.put(photo.record);
     this.stage.open(photo, picture ?? new Image());
     this.#tellPresence();
     this.#prepare();
+    if (ahead) photo.load().catch(() => {}); // what may have changed since
   }
 
   async #prepare() {
     const { place } = this;
     await this.records.read(listNeighbours(this.ids, place)).catch(() => {});
-    if (place === this.place) this.#pictures.prepare(this.ids, place, this.records);
+    if (place !== this.place) return;
+    this.#pictures.prepare(this.ids, place, this.records);
+    this.#answers.prepare(this.ids[place + 1]);
   }
 
   /** Open a dialog of the page: "class", "comment" or "keys"; `null` closes it. */
@@ -144,7 +152,9 @@ export class AnnotateSession extends EventTarget {
     const key = [..."123456789"].find((digit) => !taken.has(digit)) ?? "";
     const after = { name, key, colour: COLOURS[classes.length % COLOURS.length], position: classes.length, alive: true, merged_into: null };
     const edit = makeId();
-    const outcome = await this.#queue.add({ key: edit, target: { kind: "class", id: "" }, before: null, after });
+    const adding = this.#queue.add({ key: edit, target: { kind: "class", id: "" }, before: null, after });
+    if (!(await this.#queue.whenSaved())) return say("annotate.problem.class-waits", { name });
+    const outcome = await adding;
     if (outcome.status !== "saved") {
       this.#queue.forget([edit]);
       return outcome.message || say("annotate.problem.class");
@@ -183,6 +193,7 @@ export class AnnotateSession extends EventTarget {
   /** Go to the next photo that is not done and that nobody else has. */
   async goToFree() {
     try {
+      if (!(await this.#queue.whenSaved())) throw new Error("not saved"); // what was finished must not come again
       const { photo } = await postJson("api/next", { session, after: this.#shown });
       if (photo === null) this.#say(say("annotate.notice.none-free"));
       else location.hash = `#/photo/${photo}`;

@@ -1,7 +1,8 @@
 // The photo with its shapes: what is selected, drawn and moved, which tool is chosen, and how it is all drawn.
 
-import { colourOf, drawShapes } from "./annotate_canvas.js";
+import { colourOf } from "./annotate_canvas.js";
 import { areaOf, clampPoint, containsPoint, moveShape, resizeBox } from "./annotate_geometry.js";
+import { ShapeLayers } from "./annotate_layers.js";
 import { drawOverlay } from "./annotate_overlay.js";
 import { PointerInput } from "./annotate_pointer.js";
 import { makeTool } from "./annotate_tools.js";
@@ -36,13 +37,11 @@ export class Stage extends EventTarget {
   isPanning = false; // while Space is held
   #document = null;
   #frame;
-  #canvas;
+  #layers;
   #svg;
   #picture = null;
   #pointer;
   #frameRequest = 0;
-  #isStale = true; // the canvas shows something else than the labels
-  #drawn = []; // what it was drawn for
   #nudging = 0;
   #findClass;
   #observer;
@@ -51,7 +50,8 @@ export class Stage extends EventTarget {
     super();
     this.#frame = frame;
     this.#findClass = findClass;
-    this.#canvas = frame.querySelector("canvas");
+    const [below, above] = frame.querySelectorAll("canvas");
+    this.#layers = new ShapeLayers(below, above);
     this.#svg = frame.querySelector("svg");
     this.tool = makeTool("box", this);
     this.#pointer = new PointerInput(frame, this);
@@ -93,6 +93,11 @@ export class Stage extends EventTarget {
   /** Give the keyboard to the photo. */
   focus() {
     this.#frame.focus({ preventScroll: true });
+  }
+
+  /** The picture of the photo, an <img>. */
+  get picture() {
+    return this.#picture;
   }
 
   get document() {
@@ -260,17 +265,14 @@ export class Stage extends EventTarget {
   }
 
   showChange() {
-    this.#isStale = true;
+    this.#layers.forget();
     this.requestDraw();
     this.dispatchEvent(new Event("change"));
   }
 
   #resize() {
     const { clientWidth, clientHeight } = this.#frame;
-    const ratio = window.devicePixelRatio || 1;
-    this.#canvas.width = Math.round(clientWidth * ratio);
-    this.#canvas.height = Math.round(clientHeight * ratio);
-    this.#isStale = true;
+    this.#layers.resize(clientWidth, clientHeight, window.devicePixelRatio || 1);
     this.view.setFrame(clientWidth, clientHeight);
     if (this.#document) this.#draw(); // at once: a canvas of another size is empty
   }
@@ -295,18 +297,11 @@ export class Stage extends EventTarget {
     });
   }
 
-  /** Draw all shapes, unless nothing has changed but what is drawn over them. */
   #drawShapes() {
-    const { view, size } = this;
-    const now = [view.scale, view.left, view.top, this.selectedId, this.hoveredId, this.preview, this.#canvas.width, this.#canvas.height];
-    if (!this.#isStale && now.every((value, place) => value === this.#drawn[place])) return;
-    this.#isStale = false;
-    this.#drawn = now;
-    const shapes = this.isHidden ? [] : this.shapes;
-    const ratio = window.devicePixelRatio || 1;
-    drawShapes(this.#canvas, view, shapes, {
-      selectedId: this.selectedId, hoveredId: this.hoveredId, findClass: this.#findClass, ratio, height: size.height,
-    });
+    const movedId = this.preview?.id ?? null;
+    const strong = new Set([this.selectedId, this.hoveredId, movedId].filter(Boolean));
+    const options = { strong, movedId, findClass: this.#findClass, height: this.size.height };
+    this.#layers.draw(this.view, this.isHidden ? [] : this.shapes, options);
   }
 }
 

@@ -1,6 +1,6 @@
 // The photos before and after the one that is shown, small; a click goes there.
 
-import { listNeighbours } from "./annotate_pictures.js";
+import { listNeighbours, nameState } from "./annotate_pictures.js";
 import { html, useEffect, useRef } from "./vendor/preact.js";
 import { say } from "./words.js";
 
@@ -12,7 +12,7 @@ export function Strip({ work }) {
     ${listNeighbours(work.ids, work.place).map((id) => {
       const record = work.records.find(id);
       const isCurrent = id === work.photo.id;
-      const state = record ? say(`annotate.state.${record.state}`) : "";
+      const state = record ? say(`annotate.state.${nameState(record.state, record.shapes + record.classes.length)}`) : "";
       return html`<a key=${id} href=${`#/photo/${id}`} ref=${isCurrent ? current : null} aria-current=${isCurrent ? "page" : null}
         class=${`annotate-near annotate-near-${record?.state ?? "new"}`} title=${record?.path ?? ""}>
         ${record && html`<img src=${`thumb/${id}?v=${record.digest}`} alt=${say("annotate.near", { name: record.path, state })} loading="lazy" />`}

@@ -1,12 +1,13 @@
 // The row above the photo: where one is, the tools, undo, zoom and light.
 
 import { icon } from "./annotate_icons.js";
+import { nameState } from "./annotate_pictures.js";
 import { keyTable } from "./keys.js";
 import { showKey } from "./keys_help.js";
 import { html } from "./vendor/preact.js";
 import { formatNumber, say } from "./words.js";
 
-const TOOLS = ["select", "box", "points", "polygon", "brush", "eraser"];
+const TOOLS = ["select", "box", "points", "polygon", "scissors", "brush", "eraser"];
 
 /** The row; `work` is the AnnotateSession. */
 export function Toolbar({ work }) {
@@ -19,7 +20,7 @@ export function Toolbar({ work }) {
       ${actButton(work, "photo.next", "next")}
     </span>
     <span class="annotate-name" title=${photo?.record?.path ?? ""}>${photo?.record?.path ?? ""}</span>
-    ${photo && html`<span class=${`annotate-state annotate-state-${photo.state.state}`}>${say(`annotate.state.${photo.state.state}`)}</span>`}
+    ${photo && html`<span class=${`annotate-state annotate-state-${photo.state.state}`}>${say(`annotate.state.${stateOf(photo)}`)}</span>`}
     ${others.size > 0 && html`<span class="annotate-others">${say("annotate.others", { names: [...others].join(", ") })}</span>`}
     ${!work.isFree && html`<span class="annotate-taken" role="alert">${say("annotate.taken")} ${" "}
       <button type="button" onClick=${() => work.goToFree()}>${say("annotate.next-free")}</button></span>`}
@@ -49,6 +50,8 @@ export function Toolbar({ work }) {
     </span>
   </div>`;
 }
+
+const stateOf = ({ state, shapes }) => nameState(state.state, shapes.length + state.classes.length);
 
 /** Return a button that does an action; `isOn` is for those that stay pressed. */
 export function actButton(work, action, picture, isOn = undefined) {

@@ -5,14 +5,15 @@ import {
   boxAround, clampPoint, distanceOf, findHandlePoint, findNearestEdge, findSnap, isEmptyBox, moveShape, resizeBox, withRings,
 } from "./annotate_geometry.js";
 import { cursorOf, listHandles } from "./annotate_overlay.js";
+import { ScissorsTool } from "./annotate_scissors_tool.js";
 
 const CLICK = 4; // CSS pixels; a shorter drag is a click
 const SNAP = 8; // CSS pixels
 const EDGE_REACH = 7;
 
-/** Return the tool called `name`: select, box, points, polygon, brush or eraser. */
+/** Return the tool called `name`: select, box, points, polygon, scissors, brush or eraser. */
 export function makeTool(name, stage) {
-  const kinds = { select: SelectTool, box: BoxTool, points: PointsTool, polygon: PolygonTool, brush: BrushTool, eraser: BrushTool };
+  const kinds = { select: SelectTool, box: BoxTool, points: PointsTool, polygon: PolygonTool, scissors: ScissorsTool, brush: BrushTool, eraser: BrushTool };
   return new kinds[name](stage, name);
 }
 

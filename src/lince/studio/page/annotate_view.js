@@ -75,11 +75,11 @@ export class View {
     this.#isFitted = false;
   }
 
-  toScreen([x, y]) {
+  toScreen(/** @type {number[]} */ [x, y]) {
     return [this.scale * x + this.left, this.scale * y + this.top];
   }
 
-  toPhoto([x, y]) {
+  toPhoto(/** @type {number[]} */ [x, y]) {
     return [(x - this.left) / this.scale, (y - this.top) / this.scale];
   }
 

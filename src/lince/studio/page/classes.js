@@ -1,9 +1,10 @@
 // The table of classes: add, rename, recolour, reorder, keys, merge, delete; every act can be undone.
 
-import { html, useEffect, useRef, useState } from "./vendor/preact.js";
+import { html, useRef, useState } from "./vendor/preact.js";
 import { DeleteDialog, MergeDialog } from "./class_dialogs.js";
 import { tell, tellError } from "./notices.js";
 import { redoAct, undoAct } from "./photo_acts.js";
+import { whenAllSaved } from "./unsaved.js";
 import { formatNumber, say, sayCount } from "./words.js";
 import { useEvents } from "./hooks.js";
 
@@ -13,22 +14,23 @@ const CLASS_DIALOGS = { merge: MergeDialog, delete: DeleteDialog };
 const KEYS = ["", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /** The page of the classes. */
-export function ClassesPage({ project, list, acts }) {
+export function ClassesPage({ project, list, acts, queue }) {
   useEvents(project, "change");
   const [dialog, setDialog] = useState(null);
   const { classes } = project.about;
   const chosen = dialog && project.findClass(dialog.id);
-  useEffect(() => {
-    if (dialog) project.refresh().catch(() => {}); // its counts are those of now
-  }, [dialog]);
+  const open = async (next) => {
+    await whenAllSaved({ queue, acts });
+    await project.refresh().catch(() => {}); // its counts are those of now
+    setDialog(next);
+  };
   const close = () => setDialog(null);
   const retire = (one, into) => {
     close();
     acts.run(`api/classes/${one.id}/retire`, { into }).then(
       (answer) => {
         project.refresh().catch(() => {});
-        const counts = { shapes: sayCount("classes.shapes", answer.shapes), photos: sayCount("classes.photos", answer.photos) };
-        tell(say(into === null ? "classes.deleted" : "classes.moved", { name: one.name, into: project.findClass(into)?.name ?? "", ...counts }), { action: { label: say("undo"), run: () => undo() } });
+        tell(sayRetired(one, project.findClass(into), answer), { action: { label: say("undo"), run: () => undo() } });
       },
       tellError,
     );
@@ -49,10 +51,17 @@ export function ClassesPage({ project, list, acts }) {
       <button type="button" class="icon" aria-label=${say("redo")} title=${`${say("redo")} (Ctrl+Shift+Z)`} onClick=${redo}>↷</button>
     </div>
     <${AddClass} project=${project} acts=${acts} />
-    ${classes.length > 0 ? html`<${ClassTable} project=${project} acts=${acts} setDialog=${setDialog} />` : html`<p class="empty">${say("classes.empty")}</p>`}
+    ${classes.length > 0 ? html`<${ClassTable} project=${project} acts=${acts} setDialog=${open} />` : html`<p class="empty">${say("classes.empty")}</p>`}
     <p class="quiet">${say("classes.ids")}</p>
     ${chosen && html`<${CLASS_DIALOGS[dialog.name]} one=${chosen} classes=${classes} onChoose=${(into) => retire(chosen, into)} onClose=${close} />`}
   </main>`;
+}
+
+/** Say what became of a class and its labels: shapes, and photos that had it as a whole. */
+function sayRetired(one, into, { shapes, photos }) {
+  const parts = [shapes && sayCount("classes.shapes", shapes), photos && sayCount("classes.photos", photos)].filter(Boolean);
+  const name = into ? "moved" : "deleted";
+  return say(parts.length ? `classes.${name}` : `classes.${name}_unused`, { name: one.name, into: into?.name ?? "", labels: parts.join(", ") });
 }
 
 /** Return the state of a class as the server has it. */

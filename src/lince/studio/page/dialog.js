@@ -10,12 +10,16 @@ import { say } from "./words.js";
 export function Dialog({ title, onClose, children, wide = false }) {
   const dialog = useRef(null);
   useEffect(() => {
-    const opener = document.activeElement;
-    dialog.current.showModal();
-    return () => opener?.isConnected && opener.focus();
+    const opener = /** @type {HTMLElement} */ (document.activeElement);
+    const element = dialog.current;
+    element.showModal();
+    return () => {
+      element.close(); // as long as it is open, nothing else can have the focus
+      if (opener?.isConnected) opener.focus();
+    };
   }, []);
   const onClick = (event) => event.target === dialog.current && onClose();
-  return html`<dialog ref=${dialog} class=${wide ? "wide" : ""} aria-labelledby="dialog-title" onClose=${onClose} onClick=${onClick}>
+  return html`<dialog ref=${dialog} class=${wide ? "wide" : ""} aria-labelledby="dialog-title" onClose=${(event) => event.target.isConnected && onClose()} onClick=${onClick}>
     <div class="dialog-body">
       <header>
         <h2 id="dialog-title">${title}</h2>

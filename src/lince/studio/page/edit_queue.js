@@ -69,6 +69,11 @@ export class EditQueue extends EventTarget {
     return outcome;
   }
 
+  /** The edits of a photo that wait, oldest first. */
+  waitingOf(photoId) {
+    return this.#waiting.filter((edit) => photoOf(edit) === photoId);
+  }
+
   /** The person has decided about what the server did not take. */
   forget(keys) {
     this.#conflicts = this.#conflicts.filter(({ key }) => !keys.includes(key));
@@ -76,22 +81,9 @@ export class EditQueue extends EventTarget {
     this.#show();
   }
 
-  /** Whether all edits were acknowledged, after at most a few seconds; at once where the server cannot be reached. */
+  /** Whether all edits were acknowledged, once they were sent again; after at most a few seconds. */
   whenSaved() {
-    return new Promise((resolve) => {
-      const finish = (isSaved) => {
-        clearTimeout(limit);
-        this.removeEventListener("status", look);
-        resolve(isSaved);
-      };
-      const look = () => {
-        if (!this.#waiting.length) finish(true);
-        else if (this.status.name === "failed") finish(false);
-      };
-      const limit = setTimeout(() => finish(false), SAVING_MS);
-      this.addEventListener("status", look);
-      look();
-    });
+    return waitUntilSaved(this, () => this.#send());
   }
 
   async #send() {
@@ -152,6 +144,28 @@ export class EditQueue extends EventTarget {
     this.dispatchEvent(new Event("status"));
   }
 }
+
+/** Whether all that waits in a queue was acknowledged, once `send` has sent it; after at most a few seconds. */
+export function waitUntilSaved(queue, send) {
+  if (!queue.status.count) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    const finish = (isSaved) => {
+      clearTimeout(limit);
+      queue.removeEventListener("status", look);
+      resolve(isSaved);
+    };
+    const look = () => {
+      if (!queue.status.count) finish(true);
+      else if (queue.status.name === "failed") finish(false);
+    };
+    const limit = setTimeout(() => finish(false), SAVING_MS);
+    queue.addEventListener("status", look);
+    send();
+  });
+}
+
+/** Return the id of the photo that an edit is about, `null` for none. */
+export const photoOf = ({ target, before, after }) => (target.kind === "photo" ? Number(target.id) : ((after ?? before)?.photo ?? null));
 
 let lastOrder = 0;
 const nextOrder = () => (lastOrder = Math.max(lastOrder + 1, Date.now() * 1000));

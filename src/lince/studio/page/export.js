@@ -3,18 +3,26 @@
 import { html, useEffect, useState } from "./vendor/preact.js";
 import { RequestError, getJson, postJson } from "./api.js";
 import { tell, tellError } from "./notices.js";
+import { countUnsaved, whenAllSaved } from "./unsaved.js";
+import { useEvents } from "./hooks.js";
 import { formatNumber, say, sayCount } from "./words.js";
 
 const FIRST = { classification: "folders", detection: "yolo" };
 
 /** The page of the export. */
-export function ExportPage({ project }) {
+export function ExportPage({ project, queue, acts }) {
+  useEvents(queue, "status");
+  useEvents(acts, "status");
+  const unsaved = { queue, acts };
   const { formats, task, folder } = project.about;
   const [format, setFormat] = useState(FIRST[task] ?? "coco");
   const [withPhotos, setWithPhotos] = useState(true);
   const [preview, setPreview] = useState(null);
   const language = document.documentElement.lang;
-  useEffect(() => readPreview(format, withPhotos, setPreview), [format, withPhotos, language, project.about.seq]);
+  const { counts } = project.about;
+  const isEmpty = counts.draft + counts.done === 0 && countUnsaved(unsaved) === 0;
+  const isSaved = countUnsaved(unsaved) === 0;
+  useEffect(() => readPreview({ format, withPhotos, unsaved, setPreview }), [format, withPhotos, language, project.about.seq, isSaved]);
   return html`<main class="export">
     <h1>${say("page.export")}</h1>
     <div class="choice">
@@ -28,20 +36,25 @@ export function ExportPage({ project }) {
       ${preview?.can_refer === false && html`<p class="quiet">${say("export.needs_photos")}</p>`}
     </div>
     ${!preview && html`<p class="quiet" role="status">${say("loading")}</p>`}
-    ${preview?.problem && html`<p class="error" role="alert">${preview.problem}</p>`}
+    ${preview?.problem && html`<p class="error" role="alert">${isEmpty ? say("export.nothing_yet") : preview.problem}</p>`}
     ${preview && !preview.problem && html`
-      <${Losses} preview=${preview} />
-      <${Targets} key=${`${format} ${preview.folder}`} format=${format} withPhotos=${withPhotos} preview=${preview} />
+      <${Losses} preview=${preview} refusedCount=${queue.conflicts.length} />
+      <${Targets} key=${`${format} ${preview.folder}`} format=${format} withPhotos=${withPhotos} preview=${preview} unsaved=${unsaved} />
       <${Command} text=${preview.command} />
       <${ClassIds} classes=${preview.classes} />`}
     <p class="quiet">${say("export.project", { folder })}</p>
   </main>`;
 }
 
-function readPreview(format, withPhotos, setPreview) {
+/** Read what an export would hold, once all is saved; nothing is shown or exported without what still waits. */
+function readPreview({ format, withPhotos, unsaved, setPreview }) {
   let isOld = false;
   setPreview(null);
-  getJson(`api/export?format=${format}&photos=${withPhotos}`).then(
+  const read = async () => {
+    if (await whenAllSaved(unsaved)) return getJson(`api/export?format=${format}&photos=${withPhotos}`);
+    return { problem: sayCount("export.unsaved", countUnsaved(unsaved)) };
+  };
+  read().then(
     (answer) => !isOld && setPreview(answer),
     (error) => {
       if (!(error instanceof RequestError)) throw error;
@@ -54,10 +67,11 @@ function readPreview(format, withPhotos, setPreview) {
 }
 
 /** What an export holds, and first of all what it does not. */
-function Losses({ preview }) {
-  const isWhole = !preview.left_out_count && !preview.losses.length;
+function Losses({ preview, refusedCount }) {
+  const isWhole = !preview.left_out_count && !preview.losses.length && !refusedCount;
   return html`<section aria-labelledby="losses" class=${`losses ${isWhole ? "none" : ""}`}>
     <h2 id="losses">${say(isWhole ? "export.nothing_lost" : "export.lost")}</h2>
+    ${refusedCount > 0 && html`<p>${sayCount("export.refused", refusedCount)}</p>`}
     ${preview.losses.length > 0 && html`<ul>${preview.losses.map((line) => html`<li key=${line}>${line}</li>`)}</ul>`}
     ${preview.left_out_count > 0 && html`<details>
       <summary>${sayCount("export.left_out", preview.left_out_count)}</summary>
@@ -68,7 +82,7 @@ function Losses({ preview }) {
   </section>`;
 }
 
-function Targets({ format, withPhotos, preview }) {
+function Targets({ format, withPhotos, preview, unsaved }) {
   const [folder, setFolder] = useState(preview.folder);
   const [isBusy, setBusy] = useState(false);
   const [result, setResult] = useState(null);
@@ -77,7 +91,8 @@ function Targets({ format, withPhotos, preview }) {
     setBusy(true);
     setResult(null);
     try {
-      await act();
+      if (await whenAllSaved(unsaved)) await act();
+      else tell(sayCount("export.unsaved", countUnsaved(unsaved)), { kind: "error" });
     } catch (error) {
       tellError(error);
     }

@@ -5,8 +5,9 @@ import { RequestError, getJson } from "./api.js";
 import { Dialog } from "./dialog.js";
 import { say, sayCount } from "./words.js";
 
-/** A dialog that gives `onChoose` the path of a folder. */
-export function FolderDialog({ title, help, action, onChoose, onClose }) {
+/** A dialog that gives `onChoose` the path of a folder, and, where there are `formats`, one of them or `null`. */
+export function FolderDialog({ title, help, action, formats = null, onChoose, onClose }) {
+  const [format, setFormat] = useState("");
   const [path, setPath] = useState("");
   const [listed, setListed] = useState(null);
   const [message, setMessage] = useState("");
@@ -26,7 +27,7 @@ export function FolderDialog({ title, help, action, onChoose, onClose }) {
   }, []);
   const submit = (event) => {
     event.preventDefault();
-    if (path.trim()) onChoose(path.trim());
+    if (path.trim()) onChoose(path.trim(), format || null);
   };
   return html`<${Dialog} title=${title} onClose=${onClose} wide>
     <form onSubmit=${submit}>
@@ -35,10 +36,15 @@ export function FolderDialog({ title, help, action, onChoose, onClose }) {
       ${message && html`<p class="error" role="alert">${message}</p>`}
       ${listed && html`<div class="folders" role="group" aria-label=${say("folder.list", { path: listed.path })}>
         ${listed.parent && html`<button type="button" class="up" onClick=${() => open(listed.parent)}>↑ ${say("folder.up")}</button>`}
-        ${listed.folders.map((one) => html`<button key=${one.path} type="button" onClick=${() => open(one.path)}><span aria-hidden="true">📁</span> ${one.name}</button>`)}
+        ${listed.folders.map((one) => html`<button key=${one.path} type="button" onClick=${() => open(one.path)}>${one.name}</button>`)}
         ${!listed.folders.length && html`<p class="quiet">${say("folder.none")}</p>`}
       </div>
       <p class="quiet" role="status">${sayCount("folder.photos", listed.photos)}</p>`}
+      ${formats && html`<label class="field">${say("folder.format")}
+        <select value=${format} onChange=${(event) => setFormat(event.target.value)}>
+          <option value="">${say("folder.format_any")}</option>
+          ${formats.map((name) => html`<option key=${name} value=${name}>${say(`format.${name}`)}</option>`)}
+        </select></label>`}
       <div class="buttons">
         <button type="button" onClick=${onClose}>${say("cancel")}</button>
         <button class="main">${action}</button>

@@ -13,8 +13,9 @@ import { NO_FILTER } from "./photo_list.js";
 const SIZES = { small: 112, medium: 168, large: 250 };
 
 /** The page of all photos. */
-export function GalleryPage({ project, list, acts }) {
+export function GalleryPage({ project, list, acts, queue }) {
   useEvents(project, "change");
+  useEvents(queue, "status");
   useEvents(list, "change");
   const [size, setSize] = useStored("lince-size", "medium");
   const [dialog, setDialog] = useState(null);

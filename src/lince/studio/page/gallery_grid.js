@@ -12,6 +12,7 @@ const CAPTION = 30;
 const MIN_SIDE = 48;
 const OVERSCAN = 2; // rows above and below the ones on screen
 const READ_MS = 40; // after which what stands still is read
+const REST_MS = 150; // after which a change is a jump, and no scrolling
 
 /** The photos of `list`, each about `least` pixels wide; `openDialog` opens a dialog of the bar below. */
 export function Grid({ project, list, acts, least, openDialog }) {
@@ -66,11 +67,14 @@ function useMeasure(scroller, setView) {
   }, []);
 }
 
-/** Read what is not known of the photos on screen, once the person stops scrolling. */
+/** Read what is not known of the photos on screen: after a rest at once, else when the person stops scrolling. */
 function useRead(list, ids) {
+  const changed = useRef(0);
   const known = ids.map((id) => `${id}:${list.get(id)?.version ?? ""}`).join();
   useEffect(() => {
-    const timer = setTimeout(() => list.read(ids), READ_MS);
+    const rest = performance.now() - changed.current;
+    changed.current += rest;
+    const timer = setTimeout(() => list.read(ids), rest > REST_MS ? 0 : READ_MS);
     return () => clearTimeout(timer);
   }, [known, list.ids, list.changes]);
 }

@@ -4,7 +4,10 @@ const MOVES = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown
 const PLAIN = { Enter: "open", " ": "toggle", Escape: "none", Delete: "remove", s: "skip" };
 const WITH_CONTROL = { a: "all", z: "undo", y: "redo" };
 
-/** The rows of the help: keys, and the name of the text that says what they do. */
+/**
+ * The rows of the help: keys, and the name of the text that says what they do.
+ * @type {[string[], string][]}
+ */
 export const GALLERY_KEYS = [
   [["←", "→", "↑", "↓"], "gallery.keys.move"],
   [["Shift", "←→"], "gallery.keys.range"],

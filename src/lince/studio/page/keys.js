@@ -17,6 +17,7 @@ export const ACTIONS = {
     "tool.box": ["B", "R"],
     "tool.points": ["T"],
     "tool.polygon": ["P"],
+    "tool.scissors": ["W"],
     "tool.brush": ["M"],
     "tool.eraser": ["E"],
     "tool.select": ["V"],
@@ -144,7 +145,7 @@ function nudgeOf(event) {
 }
 
 function isTyping(target) {
-  if (!(target instanceof Element)) return false;
+  if (!(target instanceof HTMLElement)) return false;
   return target.isContentEditable || target.matches("textarea, select, input:not([type=checkbox]):not([type=range]):not([type=radio])");
 }
 

@@ -15,6 +15,7 @@ import { PhotoPage } from "./photo.js";
 import { ProjectState } from "./project_state.js";
 import { StartPage } from "./start.js";
 import { TopBar, applyTheme } from "./top_bar.js";
+import { Unsaved } from "./unsaved.js";
 import { getLanguage, onLanguage, say, setLanguage } from "./words.js";
 import { onRoute, readRoute } from "./router.js";
 import { useEvents } from "./hooks.js";
@@ -40,6 +41,7 @@ function App({ studio }) {
   return html`
     <${TopBar} project=${project} queue=${queue} acts=${acts} page=${route.page} onHelp=${() => setHelp(true)} />
     <${Connection} project=${project} />
+    ${route.page !== "photo" && html`<${Unsaved} ...${studio} />`}
     <div id="content" tabindex="-1">
       ${route.page === "photo" ? html`<${OnePhoto} photoId=${route.id} studio=${studio} />` : html`<${Page} ...${studio} list=${list} />`}
     </div>
@@ -125,8 +127,8 @@ async function start() {
     await setLanguage(getLanguage());
     const project = await ProjectState.load();
     const queue = await EditQueue.open(project.about.id);
-    const acts = new ActQueue(project.about.id);
-    const list = new PhotoList(project);
+    const acts = new ActQueue(project.about.id, queue);
+    const list = new PhotoList(project, queue, acts);
     render(html`<${App} studio=${{ project, queue, acts, list }} />`, place);
   } catch (error) {
     if (!(error instanceof RequestError) && !(error instanceof TypeError)) throw error;

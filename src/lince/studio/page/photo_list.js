@@ -1,6 +1,7 @@
 // The photos that the gallery shows: the ids that fit the filters, and what is known of those that were on screen.
 
 import { RequestError, getJson } from "./api.js";
+import { whenAllSaved, withUnsaved } from "./unsaved.js";
 
 const MAX_ASKED = 200;
 export const NO_FILTER = { filter: "all", class: "", split: "", person: "", search: "" };
@@ -20,9 +21,13 @@ export class PhotoList extends EventTarget {
   #asked = new Set();
   #stale = new Set();
   #request = 0;
+  #queue;
+  #acts;
 
-  constructor(project) {
+  constructor(project, queue, acts) {
     super();
+    this.#queue = queue;
+    this.#acts = acts;
     project.addEventListener("edit", ({ detail }) => detail.photo !== null && this.#mark(detail.photo));
   }
 
@@ -31,6 +36,7 @@ export class PhotoList extends EventTarget {
     const request = (this.#request += 1);
     this.filter = filter;
     const query = new URLSearchParams(Object.entries(filter).filter(([, value]) => value !== ""));
+    await whenAllSaved({ queue: this.#queue, acts: this.#acts }); // the filter finds what the server has
     const { ids } = await getJson(`api/photos/ids?${query}`);
     if (request !== this.#request) return;
     this.ids = ids;
@@ -41,9 +47,10 @@ export class PhotoList extends EventTarget {
     this.#changed();
   }
 
-  /** Return what is known of a photo, `undefined` before it was read. */
+  /** Return what is known of a photo, with what is not saved yet; `undefined` before it was read. */
   get(id) {
-    return this.#photos.get(id);
+    const photo = this.#photos.get(id);
+    return photo && withUnsaved(photo, this.#queue.waitingOf(id));
   }
 
   /** Read what is not known of the photos `ids`. */

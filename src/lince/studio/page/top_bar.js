@@ -1,6 +1,6 @@
 // The bar at the top of every page: project, progress, pages, whether all is saved, who is here, language, colours.
 
-import { html } from "./vendor/preact.js";
+import { html, useEffect, useRef } from "./vendor/preact.js";
 import { useEvents, useStored } from "./hooks.js";
 import { formatNumber, getLanguage, say, sayCount, setLanguage } from "./words.js";
 
@@ -25,11 +25,14 @@ export function applyTheme(theme = localStorage.getItem("lince-theme") ?? "syste
 export function TopBar({ project, queue, acts, page, onHelp }) {
   useEvents(project, "change", "presence");
   const { about } = project;
+  const pages = useRef(null);
+  // On a phone the row of pages is longer than the screen.
+  useEffect(() => pages.current.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [page]);
   return html`<header class="top">
     <a class="skip-link" href="#content" onClick=${focusContent}>${say("top.skip")}</a>
     <a class="project" href="#/gallery" title=${about.folder}>${about.name}</a>
     <${Progress} counts=${about.counts} />
-    <nav aria-label=${say("top.pages")}>
+    <nav ref=${pages} aria-label=${say("top.pages")}>
       ${PAGES.map(
         (name) => html`<a key=${name} href=${`#/${name}`} aria-current=${page === name ? "page" : null}>${say(`page.${name}`)}</a>`,
       )}

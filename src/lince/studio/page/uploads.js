@@ -9,6 +9,8 @@ const MAX_REASONS = 100;
 /**
  * Add files and return { added, known, rejected: { count, first } }. `every` is the seconds between two frames of a
  * video; `onProgress` gets how many files are done, and of how many.
+ * @param {File[]} files
+ * @param {{ every?: number, onProgress?: (done: number, count: number) => void }} options
  */
 export async function addFiles(files, { every = 1, onProgress = () => {} }) {
   const total = { added: 0, known: 0, rejected: { count: 0, first: [] } };
@@ -23,7 +25,7 @@ export async function addFiles(files, { every = 1, onProgress = () => {} }) {
 
 /** Return the files that were dropped, also those in folders. */
 export async function listDropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  const entries = /** @type {any[]} */ ([...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean));
   const plain = [...transfer.files];
   if (!entries.some((entry) => entry.isDirectory)) return plain;
   const lists = await Promise.all(entries.map(listEntry));
