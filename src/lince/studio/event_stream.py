@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,13 +63,18 @@ class EventHub:
         self._present = {session: one for session, one in self._present.items() if one.at > limit}
         return [{"session": key, "who": one.who, "photo": one.photo_id} for key, one in self._present.items()]
 
-    async def stream(self, project: Project, after: int) -> AsyncIterator[str]:
-        """Yield server-sent events: ``edits`` with the journal's numbers above ``after`` as ids, and ``presence``."""
+    async def stream(
+        self, project: Project, after: int, is_allowed: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[str]:
+        """Yield server-sent events: ``edit`` with the journal's numbers above ``after`` as ids, and ``presence``.
+
+        The stream ends when ``is_allowed`` no longer holds, for example for somebody who was removed.
+        """
         waker = asyncio.Event()
         self._wakers.add(waker)
         shown: list[dict[str, Any]] | None = None
         try:
-            while not self._is_closed:
+            while not self._is_closed and is_allowed():
                 for row in await asyncio.to_thread(_read_events, project, after):
                     after = row["seq"]
                     yield _format("edit", row, after)

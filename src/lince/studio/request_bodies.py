@@ -154,3 +154,31 @@ class RetireBody(_Body):
     key: Key
     session: str = Field(default="", max_length=60)
     into: int | None = None
+
+
+class EnterBody(_Body):
+    """A name and its password."""
+
+    name: str = Field(min_length=1, max_length=100)
+    password: str = Field(min_length=1, max_length=200, repr=False)
+
+
+class PasswordBody(_Body):
+    """One's own password and a new one."""
+
+    old: str = Field(min_length=1, max_length=200, repr=False)
+    new: str = Field(max_length=200, repr=False)
+
+
+class NameBody(_Body):
+    """A person of the project."""
+
+    name: str = Field(min_length=1, max_length=100)
+
+
+class PersonBody(NameBody):
+    """A person who is added, or whose role or password changes; ``null`` leaves what is there."""
+
+    role: str | None = None
+    password: str | None = Field(default=None, max_length=200, repr=False)
+    is_new: bool = False

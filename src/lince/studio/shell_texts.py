@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from lince.i18n import _
+from lince.studio import people_texts
 
 
 def translate() -> dict[str, str]:
     """Return the words in the current language, by key."""
-    return {**_name_frame(), **_name_faults(), **_name_start(), **_name_intake(), **_name_tour()}
+    return {
+        **_name_frame(),
+        **_name_faults(),
+        **_name_start(),
+        **_name_intake(),
+        **_name_tour(),
+        **people_texts.translate(),
+    }
 
 
 def _name_frame() -> dict[str, str]:

@@ -99,7 +99,7 @@ export class EditQueue extends EventTarget {
     this.#isSending = true;
     const batch = takeBatch(this.#waiting);
     try {
-      const { outcomes } = await postJson("api/edits", { session, edits: batch.map(strip) });
+      const { outcomes } = await sendBatch(batch);
       this.#attempt = 0;
       await this.#settle(batch, outcomes);
     } catch (error) {
@@ -150,6 +150,21 @@ export class EditQueue extends EventTarget {
     const name = error ? "failed" : count ? "saving" : "saved";
     this.status = { name, count, message: error?.message ?? "", code: error?.code ?? "" };
     this.dispatchEvent(new Event("status"));
+  }
+}
+
+/** Send edits and return their outcomes; all of them are refused to somebody who may not edit any more. */
+async function sendBatch(batch) {
+  try {
+    return await postJson("api/edits", { session, edits: batch.map(strip) });
+  } catch (error) {
+    if (!(error instanceof RequestError) || error.code !== "no-role") throw error;
+    if (batch.length > 1) {
+      const answers = [];
+      for (const edit of batch) answers.push(await sendBatch([edit])); // some of them may be allowed
+      return { outcomes: answers.flatMap(({ outcomes }) => outcomes) };
+    }
+    return { outcomes: batch.map(({ key }) => ({ key, status: "refused", code: error.code, message: error.message })) };
   }
 }
 

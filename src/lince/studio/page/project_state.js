@@ -1,6 +1,6 @@
 // What the page knows of the project: task, classes, counts, who is here; kept up to date by the stream of news.
 
-import { RequestError, getJson, postJson } from "./api.js";
+import { RequestError, getJson, postJson, setPerson } from "./api.js";
 import { session } from "./ids.js";
 
 const RETRY_MS = 2000;
@@ -38,11 +38,27 @@ export class ProjectState extends EventTarget {
   /** Read task, classes and counts again. */
   async refresh() {
     const about = await getJson("api/project");
+    if (this.about !== null && about.person !== this.about.person) throw new RequestError(401, "other-person", "");
+    setPerson(about.person);
     this.isOutdated ||= this.about !== null && about.version !== this.about.version;
     if (this.about === null) this.last = about.seq;
     this.about = about;
     this.dispatchEvent(new Event("change"));
     if (about.counted < about.seq) this.#refreshSoon(LATER_MS);
+  }
+
+  /** Under which this browser keeps what is not saved yet; of each person apart. */
+  get storageName() {
+    const { id, person, has_passwords: hasPasswords } = this.about;
+    return hasPasswords ? `${id}-${person}` : id;
+  }
+
+  /** Go on after the person has signed in again. */
+  async reconnect() {
+    this.#close();
+    await this.refresh().catch(() => {});
+    this.#listen();
+    this.#sayPresence();
   }
 
   /** Return the class with an id, `undefined` where it is no longer alive. */
@@ -112,8 +128,21 @@ export class ProjectState extends EventTarget {
       } catch (error) {
         if (error instanceof RequestError && error.status === 401) this.#setConnection("refused");
       }
-      if (!document.hidden) this.#listen();
+      // Of another person the news would come, but nothing could be saved.
+      if (!document.hidden && this.connection !== "refused") this.#listen();
+      else if (this.connection === "refused") setTimeout(() => this.#tryAgain(), RETRY_MS);
     }, RETRY_MS);
+  }
+
+  /** Look whether this browser has access again, as after signing in in another tab. */
+  async #tryAgain() {
+    if (this.connection !== "refused" || this.#source) return;
+    try {
+      await this.refresh();
+      this.#listen();
+    } catch {
+      setTimeout(() => this.#tryAgain(), LATER_MS);
+    }
   }
 
   #setConnection(name) {

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from lince.studio import folder_list, packed_intake, sample_photos, studio_state
 from lince.studio.request_bodies import SampleBody, TakeBody, UploadBody, VideoBody
+from lince.studio.roles import LABELLER, OWNER, READER, demand_role
 from lince.studio.routes.answers import describe_intake, run_or_refuse
 from lince.studio.store.edits import Act
 from lince.studio.store.project import TASKS
@@ -20,7 +21,7 @@ from lince.web.json_response import json_response
 router = APIRouter()
 
 
-@router.get("/api/folders")
+@router.get("/api/folders", dependencies=demand_role(OWNER))
 def list_folders(request: Request, path: str = "") -> Response:
     """Return the folders in a folder below the home folder, for the person at this machine."""
     studio_state.require_local(request)
@@ -35,14 +36,14 @@ def list_folders(request: Request, path: str = "") -> Response:
     )
 
 
-@router.post("/api/uploads")
+@router.post("/api/uploads", dependencies=demand_role(LABELLER))
 def begin_upload(request: Request, body: UploadBody) -> Response:
     """Return the id of a new upload, whose pieces follow."""
     uploads = studio_state.get_studio(request).uploads
     return json_response({"id": run_or_refuse("no-room", lambda: uploads.begin(body.size))})
 
 
-@router.post("/api/uploads/{number}")
+@router.post("/api/uploads/{number}", dependencies=demand_role(LABELLER))
 async def append_piece(request: Request, number: str, offset: int) -> Response:
     """Write the piece in the body, at most 64 MiB, and return how many bytes of the upload there are."""
     data = await request.body()
@@ -51,7 +52,7 @@ async def append_piece(request: Request, number: str, offset: int) -> Response:
     return json_response({"received": received})
 
 
-@router.post("/api/uploads/{number}/zip")
+@router.post("/api/uploads/{number}/zip", dependencies=demand_role(LABELLER))
 def add_archive(request: Request, number: str, body: TakeBody) -> Response:
     """Add the photos of a zip archive that was uploaded."""
     studio = studio_state.get_studio(request)
@@ -64,7 +65,7 @@ def add_archive(request: Request, number: str, body: TakeBody) -> Response:
     return run_or_refuse("bad-archive", add)
 
 
-@router.post("/api/uploads/{number}/video")
+@router.post("/api/uploads/{number}/video", dependencies=demand_role(LABELLER))
 def add_video(request: Request, number: str, body: TakeBody) -> Response:
     """Add frames of a video that was uploaded."""
     studio = studio_state.get_studio(request)
@@ -77,7 +78,7 @@ def add_video(request: Request, number: str, body: TakeBody) -> Response:
     return run_or_refuse("bad-video", add)
 
 
-@router.post("/api/photos/video")
+@router.post("/api/photos/video", dependencies=demand_role(OWNER))
 def add_local_video(request: Request, body: VideoBody) -> Response:
     """Add frames of a video on the studio's machine, which stays as it is."""
     studio_state.require_local(request)
@@ -88,7 +89,7 @@ def add_local_video(request: Request, body: VideoBody) -> Response:
     return json_response(describe_intake(found))
 
 
-@router.post("/api/photos/sample")
+@router.post("/api/photos/sample", dependencies=demand_role(OWNER))
 def add_sample(request: Request, body: SampleBody) -> Response:
     """Add photos to try the studio with, and the classes for them."""
     studio = studio_state.get_studio(request)
@@ -101,7 +102,7 @@ def add_sample(request: Request, body: SampleBody) -> Response:
     return run_or_refuse("bad-sample", add)
 
 
-@router.get("/api/intake")
+@router.get("/api/intake", dependencies=demand_role(READER))
 def get_progress(request: Request) -> Response:
     """Return how far the photos that are being added are; ``null`` where none are."""
     return json_response({"stage": studio_state.get_studio(request).intake.describe()})
