@@ -154,7 +154,11 @@ def _write_new(folder: Path, name: str, data: bytes) -> str:
             target.touch(exist_ok=False)  # nobody else can take the name now
         except FileExistsError:
             continue
-        write_bytes(target, data)
+        try:
+            write_bytes(target, data)
+        except OSError:  # such as a full disk
+            target.unlink(missing_ok=True)
+            raise
         return chosen
     raise DataError(_("No free name for {name}.").format(name=name))
 

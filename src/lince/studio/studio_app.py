@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -11,6 +13,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +32,7 @@ from lince.studio.routes import classes, edits, exports, intake, journal, pages,
 from lince.studio.routes import project as project_routes
 from lince.studio.sessions import Sessions, get_person, load_secret
 from lince.studio.store.project import Project
+from lince.studio.store.writer import NotSavedError, name_disk_fault
 from lince.studio.studio_settings import StudioSettings, describe_dangers, require_owner
 from lince.studio.studio_state import StudioState
 from lince.studio.upload_store import UploadStore
@@ -36,6 +40,9 @@ from lince.version import __version__
 from lince.web.http_errors import ApiError, client_error
 from lince.web.listener import format_url
 from lince.web.signalled_server import SignalledServer
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_log = logging.getLogger("lince.studio")
 
 
 def create_app(project: Project, events: EventHub, sessions: Sessions, hosts: Sequence[str] = ()) -> FastAPI:
@@ -57,6 +64,9 @@ def create_app(project: Project, events: EventHub, sessions: Sessions, hosts: Se
     app.add_exception_handler(ApiError, _handle_api_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(RequestValidationError, _handle_bad_body)
+    app.add_exception_handler(NotSavedError, _handle_not_saved)
+    app.add_exception_handler(DBAPIError, _handle_no_database)
+    app.add_exception_handler(OSError, _handle_full_disk)
     app.add_middleware(Guard, sessions=sessions, hosts=hosts)
     list_route_roles(app)
     return app
@@ -147,6 +157,25 @@ async def _handle_api_error(_request: Request, error: Exception) -> Response:
 async def _handle_http_exception(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     return client_error("not-found", _("There is nothing at this address."), status).to_response()
+
+
+async def _handle_not_saved(_request: Request, error: Exception) -> Response:
+    return client_error("not-saved", str(error), 503).to_response()
+
+
+async def _handle_no_database(_request: Request, error: Exception) -> Response:
+    reason = error.orig if isinstance(error, DBAPIError) else error
+    _log.warning("the project could not be read: %s", reason)
+    message = _("The project cannot be read just now. The page tries again by itself.")
+    return client_error("no-database", message, 503).to_response()
+
+
+async def _handle_full_disk(_request: Request, error: Exception) -> Response:
+    """Say that there is no room for a photo or an export; any other fault of a file is one of the program."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
+        raise error
+    message = _("Nothing was written: {reason}.").format(reason=name_disk_fault(error))
+    return client_error("no-room", message, 503).to_response()
 
 
 async def _handle_bad_body(_request: Request, error: Exception) -> Response:

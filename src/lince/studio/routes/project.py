@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -15,6 +17,7 @@ from lince.studio.request_bodies import PresenceBody, TaskBody
 from lince.studio.roles import LABELLER, OWNER, READER, demand_role, has_role
 from lince.studio.store import leases
 from lince.studio.store.project import TASKS
+from lince.studio.store.writer import NotSavedError
 from lince.validation import require_choice
 from lince.version import __version__
 from lince.web.http_errors import client_error
@@ -88,6 +91,7 @@ def set_presence(request: Request, body: PresenceBody) -> Response:
     photo = body.photo
     is_free = True
     if photo is not None and has_role(request, LABELLER):  # who only looks takes a photo from nobody
-        is_free = studio.project.write(lambda connection: leases.renew_lease(connection, who, photo))
+        with suppress(NotSavedError):  # the disk is full: the edits say so, and go on when it is not
+            is_free = studio.project.write(lambda connection: leases.renew_lease(connection, who, photo))
     studio.events.set_presence(body.session, who, photo)
     return json_response({"present": studio.events.list_present(), "free": is_free})
