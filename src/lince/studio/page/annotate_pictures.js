@@ -6,26 +6,39 @@ const BEFORE = 8;
 const AFTER = 8;
 const DECODED_AFTER = 2;
 const PATIENCE_MS = 500;
+const MAX_RECORDS = 200;
 
 /** Names, sizes and states of photos by id. Event: `change`. */
 export class PhotoRecords extends EventTarget {
   #records = new Map();
   #listener;
+  #wideListener;
   #project;
 
   constructor(project) {
     super();
     this.#project = project;
+    this.#wideListener = () => this.#readAgain();
     this.#listener = ({ detail: event }) => this.#takeNews(event);
     project.addEventListener("edit", this.#listener);
+    project.addEventListener("wide", this.#wideListener);
   }
 
   close() {
     this.#project.removeEventListener("edit", this.#listener);
+    this.#project.removeEventListener("wide", this.#wideListener);
   }
 
   find(id) {
     return this.#records.get(id);
+  }
+
+  /** Read all records again, after an act on very many photos; until then the old ones are shown. */
+  async #readAgain() {
+    const known = [...this.#records.keys()].slice(-MAX_RECORDS);
+    const { photos } = await getJson(`api/photos?ids=${known.join(",")}`).catch(() => ({ photos: [] }));
+    for (const photo of photos) this.#records.set(photo.id, photo);
+    this.dispatchEvent(new Event("change"));
   }
 
   /** Note what is known of a photo. */

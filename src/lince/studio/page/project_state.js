@@ -9,7 +9,8 @@ const REFRESH_MS = 400;
 const LATER_MS = 2000;
 
 /**
- * The project on the server. Events: `change` (classes, counts, task), `edit` (a journal event), `presence`, and
+ * The project on the server. Events: `change` (classes, counts, task), `edit` (a journal event), `wide` (an act on very
+ * many photos: `photos` are their ids, null for too many to name), `presence`, and
  * `connection` (`connection` is "open", "lost" or "refused").
  */
 export class ProjectState extends EventTarget {
@@ -97,10 +98,28 @@ export class ProjectState extends EventTarget {
       this.dispatchEvent(new CustomEvent("edit", { detail: event }));
       this.#refreshSoon();
     });
+    source.addEventListener("wide", (message) => this.#takeWideAct(JSON.parse(message.data)));
     source.addEventListener("presence", (message) => {
       this.present = JSON.parse(message.data);
       this.dispatchEvent(new Event("presence"));
     });
+  }
+
+  /** An act on very many photos comes as one message; what it did to the photo that is shown is read as edits. */
+  async #takeWideAct(act) {
+    const before = this.last;
+    this.last = Math.max(this.last, act.seq);
+    this.dispatchEvent(new CustomEvent("wide", { detail: act }));
+    this.#refreshSoon();
+    const photo = this.#photo;
+    if (photo === null || (act.photos && !act.photos.includes(photo))) return;
+    try {
+      const { events } = await getJson(`api/photos/${photo}/history`);
+      const news = events.filter((event) => event.seq > before && event.seq <= act.seq).reverse();
+      for (const event of news) this.dispatchEvent(new CustomEvent("edit", { detail: event }));
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error; // the connection is gone, which is shown
+    }
   }
 
   // Many edits come at once; the counts are read once for all of them, and again where they are not of now yet.
