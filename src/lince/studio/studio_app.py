@@ -172,6 +172,8 @@ async def _handle_no_database(_request: Request, error: Exception) -> Response:
 
 async def _handle_full_disk(_request: Request, error: Exception) -> Response:
     """Say that there is no room for a photo or an export; any other fault of a file is one of the program."""
+    if isinstance(error, ConnectionError):
+        return await _handle_no_database(_request, error)
     if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
         raise error
     message = _("Nothing was written: {reason}.").format(reason=name_disk_fault(error))

@@ -29,6 +29,8 @@ export class EditQueue extends EventTarget {
     queue.#database = await openDatabase(`lince-${projectId}`);
     queue.#waiting = await readAll(queue.#database, STORE);
     queue.#conflicts = await readAll(queue.#database, CONFLICTS);
+    // Also where the clock of this machine was set back since.
+    lastOrder = Math.max(lastOrder, ...[...queue.#waiting, ...queue.#conflicts].map(({ order }) => order ?? 0));
     addEventListener("pagehide", () => queue.#flush());
     document.addEventListener("visibilitychange", () => document.hidden && queue.#flush());
     addEventListener("online", () => queue.#send());

@@ -47,6 +47,7 @@ async function listEntry(entry) {
 function add(total, one) {
   total.added += one.added;
   total.known += one.known;
+  for (const name of ["labels", "classes", "kept"]) if (one[name] !== undefined) total[name] = (total[name] ?? 0) + one[name];
   total.rejected.count += one.rejected.count;
   total.rejected.first = [...total.rejected.first, ...one.rejected.first].slice(0, MAX_REASONS);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -9,12 +10,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lince.annotations import RejectedItem
+from lince.errors import LinceError
+from lince.i18n import _
 from lince.studio import folder_list, packed_intake, sample_photos, studio_state
 from lince.studio.request_bodies import SampleBody, TakeBody, UploadBody, VideoBody
-from lince.studio.roles import LABELLER, OWNER, READER, demand_role
-from lince.studio.routes.answers import describe_intake, run_or_refuse
+from lince.studio.roles import LABELLER, OWNER, READER, REVIEWER, demand_role, has_role
+from lince.studio.routes.answers import describe_import, describe_intake, run_or_refuse
 from lince.studio.store.edits import Act
 from lince.studio.store.project import TASKS
+from lince.studio.store.writer import NotSavedError
 from lince.validation import require_choice
 from lince.web.json_response import json_response
 
@@ -54,13 +59,26 @@ async def append_piece(request: Request, number: str, offset: int) -> Response:
 
 @router.post("/api/uploads/{number}/zip", dependencies=demand_role(LABELLER))
 def add_archive(request: Request, number: str, body: TakeBody) -> Response:
-    """Add the photos of a zip archive that was uploaded."""
+    """Add the photos of a zip archive that was uploaded, and the labels in it where a reviewer sends it."""
     studio = studio_state.get_studio(request)
+    act = Act(number, studio_state.get_author(request), is_wide=True, kind="import")
+    may_label = has_role(request, REVIEWER)
 
     def add() -> Response:
         with studio.uploads.take(number) as path:
+            problem = ""
+            try:
+                if may_label and (
+                    done := packed_intake.import_archive(studio.project, path, body.name, act, studio.intake)
+                ):
+                    return json_response(describe_import(done))
+            except NotSavedError:
+                raise
+            except LinceError as error:  # what is no labels, or is ambiguous: the photos come all the same
+                problem = str(error)
             found = packed_intake.add_archive(studio.project, path, body.name, studio.intake)
-        return json_response(describe_intake(found))
+        reasons = [RejectedItem(body.name, _("the labels were not read: {reason}").format(reason=problem), "")]
+        return json_response(describe_intake(replace(found, rejected=(*reasons[: bool(problem)], *found.rejected))))
 
     return run_or_refuse("bad-archive", add)
 

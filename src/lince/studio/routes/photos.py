@@ -17,7 +17,7 @@ from lince.studio import label_import, photo_intake, photo_query, picture_store,
 from lince.studio.photo_query import PhotoFilter
 from lince.studio.request_bodies import FolderBody, ImportBody, NextBody
 from lince.studio.roles import LABELLER, OWNER, READER, demand_role
-from lince.studio.routes.answers import describe_intake, list_rejected, run_or_refuse
+from lince.studio.routes.answers import describe_import, describe_intake, run_or_refuse
 from lince.studio.store import leases
 from lince.studio.store.edits import Act
 from lince.studio.store.schema import comments, shapes
@@ -128,13 +128,12 @@ def import_labels(request: Request, body: ImportBody) -> Response:
     act = Act(body.key, studio_state.get_author(request), is_wide=True, kind="import")
     try:
         dataset = open_dataset(body.folder, format=body.format)
-        done = label_import.import_dataset(project, dataset, act)
+        done = label_import.import_dataset(project, dataset, act, studio_state.get_studio(request).intake)
         if "task" not in project.read_meta():
             project.set_task(label_import.get_task(dataset))
     except LinceError as error:
         raise client_error("bad-data", str(error), 422) from error
-    counts = {"photos": done.photos, "classes": done.classes, "labels": done.labels, "kept": done.kept}
-    return json_response({**counts, "rejected": list_rejected(done.rejected)})
+    return json_response(describe_import(done))
 
 
 @router.post("/api/next", dependencies=demand_role(LABELLER))

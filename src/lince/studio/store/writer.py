@@ -99,8 +99,8 @@ class Writer:
             with begin_write(self._engine) as connection:
                 for waiting in group:
                     outcomes.append((waiting.future, *_attempt(connection, waiting.action)))  # noqa: PERF401  # kept if one raises
-        except sa.exc.DBAPIError as error:
-            reason = name_disk_fault(error.orig)
+        except (sa.exc.DBAPIError, OSError) as error:
+            reason = name_disk_fault(error.orig if isinstance(error, sa.exc.DBAPIError) else error)
             for waiting in group:
                 waiting.future.set_exception(_not_saved(reason))
             return
@@ -142,6 +142,8 @@ def _attempt(connection: sa.Connection, action: Callable[[sa.Connection], Any]) 
 
 def name_disk_fault(error: BaseException | None) -> str:
     """Return why nothing could be written, in the person's language where it is a fault that people meet."""
+    if isinstance(error, ConnectionError):
+        return _("the database does not answer")
     if isinstance(error, OSError):
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return _("the disk is full") if is_full else _("the disk could not be written")
