@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from tests.support.studio_client import add_classes, make_key, make_photo, open_client
+from tests.support.studio_client import add_classes, make_key, make_photo, open_client, upload
 
 
 @pytest.fixture
@@ -103,3 +103,18 @@ def test_classes_that_were_merged_or_deleted(client: TestClient, tmp_path: Path)
     assert [(one["id"], one["name"], one["count"]) for one in told["classes"]] == [(1, "dog", 2), (2, "cow", 1)]
     client.post(f"/api/classes/{dog}/retire", json={"key": make_key(), "into": None})
     assert list(export_table(client).values()) == ["cow"]
+
+
+def test_a_project_in_a_database_is_exported_as_well(tmp_path: Path, postgresql: Callable[[], str]) -> None:
+    with open_client(tmp_path / "project", database=postgresql()) as client:
+        client.post("/api/task", json={"task": "classification"})
+        assert "The project has no photos" in refuse(client)
+        link(client, tmp_path / "a")
+        assert upload(client, "own.jpg", make_photo(77))["added"] == 1
+        cat, dog = add_classes(client, "cat", "dog")
+        label(client, [1], cat)
+        label(client, [2], dog)
+        told = client.get("/api/export", params={"format": "csv"}).json()
+        assert (told["photos"], told["left_out_count"], told["command"]) == (2, 0, "")
+        assert sorted(export_table(client).values()) == ["cat", "dog"]
+        assert not list((tmp_path / "project" / "cache").glob("labels-*"))

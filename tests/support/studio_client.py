@@ -25,11 +25,13 @@ _numbers = itertools.count()
 
 
 @contextmanager
-def open_client(folder: Path, address: str = "127.0.0.1", has_cookie: bool = True) -> Iterator[TestClient]:
+def open_client(
+    folder: Path, address: str = "127.0.0.1", has_cookie: bool = True, database: str | None = None
+) -> Iterator[TestClient]:
     """Yield a client of the project in ``folder`` at ``address``; ``client.sessions`` are the studio's sessions."""
     events = EventHub()
     sessions = Sessions(8765, "ana", b"s" * 32)
-    with Project(folder, notify=events.notify) as project:
+    with Project(folder, database, events.notify) as project:
         app = create_app(project, events, sessions)
         with TestClient(app, base_url=f"http://{HOST}", client=(address, 50000)) as client:
             client.sessions = sessions

@@ -22,6 +22,7 @@ from lince.formats import FORMATS, Capability
 from lince.formats.lince_project import CLASSIFICATION, NAME
 from lince.i18n import _
 from lince.storage.scan import walk_files
+from lince.studio.store.label_snapshot import open_label_folder
 from lince.studio.store.project import Project
 from lince.studio.store.schema import photo_classes, photos
 from lince.validation import require_choice
@@ -46,8 +47,9 @@ def preview_export(project: Project, options: ExportOptions) -> dict[str, Any]:
     Raise ``LinceError`` where nothing can be exported.
     """
     record = FORMATS[require_choice("format", options.format, list_writable_formats())]
-    dataset = _open_labels(project)
-    adapted, losses = adapt_to_format(dataset, record)
+    with open_label_folder(project) as place:
+        dataset = _open_labels(project, place)
+        adapted, losses = adapt_to_format(dataset, record)
     can_refer = Capability.EXTERNAL_PATHS in record.capabilities
     folder = suggest_folder(project, options.format)
     first = _FIRST_IDS.get(options.format)
@@ -67,7 +69,7 @@ def preview_export(project: Project, options: ExportOptions) -> dict[str, Any]:
         ],
         "can_refer": can_refer,
         "folder": str(folder),
-        "command": " ".join(words),
+        "command": " ".join(words) if project.file else "",  # no command reads a database
     }
 
 
@@ -76,7 +78,8 @@ def export_to_folder(project: Project, folder: Path, options: ExportOptions) -> 
     # Photos without a label stay behind in any number; the page has shown how many.
     images = "copy" if options.with_photos else "reference"
     allowed = ConvertOptions(images, options.lossy, allow_unusable=True)
-    return convert_dataset(_open_labels(project), folder, options.format, allowed)
+    with open_label_folder(project) as place:
+        return convert_dataset(_open_labels(project, place), folder, options.format, allowed)
 
 
 def export_to_zip(project: Project, options: ExportOptions) -> str:
@@ -110,10 +113,10 @@ def suggest_folder(project: Project, format_name: str) -> Path:
     return next((path for path in (first, *names) if not path.exists()), first)
 
 
-def _open_labels(project: Project) -> Dataset:
+def _open_labels(project: Project, folder: Path) -> Dataset:
     """Return the labelled photos. Raise ``DataError`` that says in plain words why there are none."""
     try:
-        return open_dataset(project.folder, format=NAME)
+        return open_dataset(folder, format=NAME)
     except LinceError as error:
         problem = _find_obstacle(project)
         if problem is None:

@@ -32,7 +32,7 @@ export function ExportPage({ project }) {
     ${preview && !preview.problem && html`
       <${Losses} preview=${preview} />
       <${Targets} key=${`${format} ${preview.folder}`} format=${format} withPhotos=${withPhotos} preview=${preview} />
-      <${Command} text=${preview.command} />
+      ${preview.command && html`<${Command} text=${preview.command} />`}
       <${ClassIds} classes=${preview.classes} />`}
     <p class="quiet">${say("export.project", { folder })}</p>
   </main>`;
