@@ -20,6 +20,7 @@ from lince.progress import SILENT, Progress
 from lince.storage.scan import is_system_name, looks_like_image
 from lince.storage.zip import LocalFile, ZipTree
 from lince.studio import label_import, photo_intake
+from lince.studio.frame_change import FrameChange
 from lince.studio.label_import import LabelImport
 from lince.studio.photo_intake import Intake
 from lince.studio.store.edits import Act
@@ -140,29 +141,39 @@ def _add_entries(project: Project, tree: ZipTree, names: Sequence[str], progress
     return Intake(added, known, tuple(rejected))
 
 
-def add_video(project: Project, path: Path, name: str, every: float, progress: Progress = SILENT) -> Intake:
+def add_video(
+    project: Project, path: Path, name: str, every: float, progress: Progress = SILENT, changed_only: bool = False
+) -> Intake:
     """Add one frame of the video ``path`` every ``every`` seconds, as JPEG; ``name`` is that of the video.
 
-    At most 5000 frames are taken; told where there would be more. Raise ``DataError`` for a file that is no video, and
-    where PyAV is not installed.
+    With ``changed_only``, of these only the ones that show something else than the last one that was added. At most
+    5000 frames are taken; told where there would be more. Raise ``DataError`` for a file that is no video, and where
+    PyAV is not installed.
     """
     open_video = _load_reader()
     require_in_range("every", every, MIN_INTERVAL, MAX_INTERVAL)
+    change, same = FrameChange(), 0
     stem = photo_intake.clean_name(name).rpartition(".")[0] or "video"
     added, known = 0, 0
     rejected: list[RejectedItem] = []
     with open_video(path, FrameRange(time_step=every)) as video:
         expected = min(video.expected_frames, MAX_FRAMES)
         with progress.open_stage(_("Taking frames from the video"), expected) as stage:
-            for place, frame in enumerate(video.iter_frames()):
-                if place == MAX_FRAMES:
+            for frame in video.iter_frames():
+                stage.advance()
+                if changed_only and not change.is_new(frame.image):
+                    same += 1
+                    continue
+                if added + known == MAX_FRAMES:
                     reason = _("the video has more frames; the first {count} were taken").format(count=MAX_FRAMES)
                     rejected.append(RejectedItem(name, reason, _("choose a longer interval")))
                     break
                 data = images.encode_jpeg(frame.image, _FRAME_QUALITY)
                 found = photo_intake.add_upload(project, f"{stem}_{frame.index:06d}.jpg", data)
                 added, known = added + found.added, known + found.known
-                stage.advance()
+        if same:
+            reason = _("{count} frames show nothing new and were left out").format(count=same)
+            rejected.append(RejectedItem(name, reason, ""))
         if video.coverage.is_truncated:
             rejected.append(RejectedItem(name, _("the video ends early; what is there was used"), ""))
     return Intake(added, known, tuple(rejected))

@@ -111,10 +111,14 @@ class ExportBody(ArchiveBody):
 
 
 class TakeBody(_Body):
-    """What is done with a whole upload: the ``name`` of its file, and the seconds between two frames of a video."""
+    """What is done with a whole upload: the ``name`` of its file, and the seconds between two frames of a video.
+
+    ``changed`` takes of these only the frames that show something new.
+    """
 
     name: str = Field(min_length=1, max_length=255)
     every: float | None = None
+    changed: bool = False
 
 
 class UploadBody(_Body):
@@ -128,6 +132,7 @@ class VideoBody(_Body):
 
     path: str = Field(min_length=1, max_length=4096)
     every: float
+    changed: bool = False
 
 
 class SampleBody(_Body):

@@ -121,6 +121,7 @@ def _name_intake() -> dict[str, str]:
         "add.video": _("Video"),
         "add.video_file": _("Video file"),
         "add.video_every": _("Seconds between two photos"),
+        "add.video_changed": _("Only where the picture has changed"),
         "add.video_help": _("The photos taken from the video are copied into the project."),
         "add.video_add": _("Take the photos"),
         "add.camera": _("Camera"),

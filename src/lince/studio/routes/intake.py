@@ -90,7 +90,8 @@ def add_video(request: Request, number: str, body: TakeBody) -> Response:
 
     def add() -> Response:
         with studio.uploads.take(number) as path:
-            found = packed_intake.add_video(studio.project, path, body.name, body.every or 1.0, studio.intake)
+            every = body.every or 1.0
+            found = packed_intake.add_video(studio.project, path, body.name, every, studio.intake, body.changed)
         return json_response(describe_intake(found))
 
     return run_or_refuse("bad-video", add)
@@ -102,7 +103,8 @@ def add_local_video(request: Request, body: VideoBody) -> Response:
     studio_state.require_local(request)
     studio, path = studio_state.get_studio(request), Path(body.path).expanduser()
     found = run_or_refuse(
-        "bad-video", lambda: packed_intake.add_video(studio.project, path, path.name, body.every, studio.intake)
+        "bad-video",
+        lambda: packed_intake.add_video(studio.project, path, path.name, body.every, studio.intake, body.changed),
     )
     return json_response(describe_intake(found))
 
