@@ -16,6 +16,7 @@ from lince.formats.lince_project import CLASSIFICATION, DETECTION
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.splits import SPLITS
+from lince.storage.scan import looks_like_image
 from lince.studio import photo_intake
 from lince.studio.photo_intake import PhotoCopies
 from lince.studio.store.edits import Act, Edit, Outcome, apply_edit
@@ -66,7 +67,8 @@ def _read_photo(dataset: Dataset, row: int, copies: PhotoCopies) -> dict[str, An
         return photo_intake.read_photo(resolved, str(resolved.parent), resolved.name)
     name = dataset.images.get_name(row)
     try:
-        return copies.add(name, dataset.images.read_bytes(row))
+        shown = name if looks_like_image(name) else f"{name}.png"  # what has no file of its own is given as PNG
+        return copies.add(shown, dataset.images.read_bytes(row))
     except ImageError as error:
         return RejectedItem(name, error.problem.rstrip("."), error.remedy.rstrip("."))
 
