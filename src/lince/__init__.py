@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lince.api.show import show
     from lince.api.similar import similar
     from lince.api.split import split
-    from lince.api.studio import studio
+    from lince.api.studio import set_studio_password, studio
     from lince.api.train import resume, train
     from lince.config import TrainConfig
     from lince.datasets import open_dataset as open  # noqa: A004
@@ -63,6 +63,7 @@ _LAZY_IMPORTS = {
     "resume": "lince.api.train:resume",
     "save_answers": "lince.inference.save:save_answers",
     "serve": "lince.api.serve:serve",
+    "set_studio_password": "lince.api.studio:set_studio_password",
     "show": "lince.api.show:show",
     "similar": "lince.api.similar:similar",
     "split": "lince.api.split:split",
@@ -97,6 +98,7 @@ __all__ = [
     "resume",
     "save_answers",
     "serve",
+    "set_studio_password",
     "show",
     "similar",
     "split",

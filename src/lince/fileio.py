@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from typing import Any, BinaryIO, TextIO
 from lince.errors import FileInUseError, UsageError
 from lince.i18n import _
 
+_LOCKED_BYTE = 1 << 30  # on Windows a locked byte cannot be read, so it is one that the file does not have
+_HELD_ERRORS = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 _RETRY_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # between two attempts to replace a file that another program holds
 
@@ -206,6 +209,28 @@ def _current_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def lock_file(handle: int) -> bool:
+    """Lock an open file until it is closed; return whether nobody else had locked it. True on a disk without locks."""
+    try:
+        _lock(handle)
+    except OSError as error:
+        return error.errno not in _HELD_ERRORS
+    return True
+
+
+def _lock(handle: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415
+
+        os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        os.lseek(handle, 0, os.SEEK_SET)
+    else:
+        import fcntl  # noqa: PLC0415
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def open_plain_file(path: str | os.PathLike[str]) -> BinaryIO:

@@ -5,23 +5,45 @@ from __future__ import annotations
 import io
 import logging
 import struct
+import threading
+import time
 import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
-from tests.support.studio_client import HOST, make_photo, open_client, send_file, upload
+from tests.support.studio_client import (
+    HOST,
+    PASSWORD,
+    make_photo,
+    open_client,
+    open_team,
+    send_file,
+    sign_in,
+    upload,
+)
 
 from lince import images
 from lince.errors import DataError
 from lince.storage import zip as zip_module
-from lince.studio import folder_list, guard, packed_intake, photo_intake, studio_state, upload_store
-from lince.studio.routes import classes, edits, exports, intake, journal, pages, photos, project, selection
+from lince.studio import (
+    folder_list,
+    guard,
+    packed_intake,
+    passwords,
+    people_book,
+    photo_intake,
+    roles,
+    studio_state,
+    upload_store,
+)
+from lince.studio.guess_limit import GuessLimit
+from lince.studio.routes import pages, photos
 from lince.studio.sessions import Sessions
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting per-request cookies:DeprecationWarning")
@@ -190,9 +212,96 @@ def ask_without_a_cookie(client: TestClient, _folder: Path, _patch: pytest.Monke
         "/image/1",
         "/thumb/1",
         "/api/journal",
-        "/events",
     )
-    return any(client.get(address).status_code != 401 for address in addresses)
+    return any(client.get(address).status_code == 200 for address in addresses)
+
+
+def guess_a_password(_client: TestClient, folder: Path, patch: pytest.MonkeyPatch) -> bool:
+    """Words of a dictionary, one after the other; the last one is right."""
+    patch.setattr(people_book, "is_password", lambda _hashed, given: given == PASSWORD)  # as fast as can be
+    with open_team(folder / "team") as team:
+        return 200 in [sign_in(team, "ana", word) for word in (*map(str, range(20)), PASSWORD)]
+
+
+def read_a_password_in_logs(_client: TestClient, folder: Path, _patch: pytest.MonkeyPatch) -> bool:
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("lince")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        with open_team(folder / "team") as team:
+            sign_in(team, "ana")
+            bodies = ({"name": "ana", "password": [PASSWORD]}, {"name": PASSWORD * 10, "password": PASSWORD})
+            answers = [team.post("/api/enter", json=body).text for body in bodies]
+            shown = repr(team.sessions.people.read())
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    assert lines
+    return PASSWORD in "".join([*lines, *answers, shown])
+
+
+def keep_a_cookie_after_the_password_changed(_client: TestClient, folder: Path, _patch: pytest.MonkeyPatch) -> bool:
+    with open_team(folder / "team") as team:
+        sign_in(team, "ana")
+        stolen = dict(team.cookies)
+        team.post("/api/me/password", json={"old": PASSWORD, "new": PASSWORD + "!"})
+        team.cookies = stolen
+        return team.get("/api/project").status_code == 200
+
+
+def give_oneself_a_role(_client: TestClient, folder: Path, _patch: pytest.MonkeyPatch) -> bool:
+    with open_team(folder / "team") as team:
+        sign_in(team, "leo")
+        team.post("/api/people", json={"name": "leo", "role": "owner"})
+        sign_in(team, "leo")
+        return team.get("/api/project").json()["role"] == "owner"
+
+
+def save_under_another_name(_client: TestClient, folder: Path, _patch: pytest.MonkeyPatch) -> bool:
+    with open_team(folder / "team") as team:
+        sign_in(team, "rui")
+        answer = team.post("/api/edits", json={"edits": []}, headers={"X-Lince-Person": "ana"})
+        return answer.status_code == 200
+
+
+def ask_a_team_by_foreign_name(_client: TestClient, folder: Path, _patch: pytest.MonkeyPatch) -> bool:
+    with open_team(folder / "team") as team:
+        return team.get("/healthz", headers={"Host": "evil.example:8765"}).status_code == 200
+
+
+def name_a_path_through_a_proxy(client: TestClient, folder: Path, _patch: pytest.MonkeyPatch) -> bool:
+    """A proxy on the same machine: its requests come from 127.0.0.1, those who send them do not."""
+    (folder / "photos").mkdir()
+    (folder / "photos" / "a.jpg").write_bytes(make_photo())
+    headers = {"X-Forwarded-For": "192.0.2.7"}
+    answer = client.post("/api/photos/link", json={"folder": str(folder / "photos")}, headers=headers)
+    return answer.status_code == 200
+
+
+def fill_the_memory_by_guesses(_client: TestClient, _folder: Path, patch: pytest.MonkeyPatch) -> bool:
+    """Each guess takes 32 MiB; forty at once would take more than a gigabyte."""
+    running, most, lock = [0], [0], threading.Lock()
+
+    def compute(*_args: object, **_named: object) -> bytes:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.05)
+        with lock:
+            running[0] -= 1
+        return bytes(32)
+
+    patch.setattr(passwords.hashlib, "scrypt", compute)
+    threads = [threading.Thread(target=passwords.is_password, args=("", "x")) for _number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return most[0] > 1
 
 
 class NaiveZip:
@@ -228,6 +337,11 @@ def let_zip_slip(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(photo_intake, "_write_new", write_anywhere)
 
 
+def let_everybody_in(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(guard, "_OPEN_PREFIXES", ("/",))
+    patch.setattr(roles, "has_role", lambda *_args: True)
+
+
 def let_any_cookie_in(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Sessions, "find_person", lambda _self, cookie: bytes.fromhex(cookie.partition(".")[0]).decode())
 
@@ -256,7 +370,17 @@ ATTACKS: dict[Attack, Hole] = {
         upload_store, "_ID", SimpleNamespace(fullmatch=lambda _name: True)
     ),
     name_a_path_from_elsewhere: lambda patch: patch.setattr(studio_state, "require_local", lambda _request: None),
-    ask_without_a_cookie: lambda patch: patch.setattr(guard, "_OPEN_PREFIXES", ("/",)),
+    ask_without_a_cookie: let_everybody_in,
+    guess_a_password: lambda patch: patch.setattr(GuessLimit, "take", lambda *_args: None),
+    read_a_password_in_logs: lambda patch: patch.setattr(
+        guard, "_name_route", lambda scope: scope["headers"] and PASSWORD
+    ),
+    keep_a_cookie_after_the_password_changed: lambda patch: patch.setattr(Sessions, "_find_hash", lambda *_args: ""),
+    give_oneself_a_role: lambda patch: patch.setattr(roles, "has_role", lambda *_args: True),
+    save_under_another_name: lambda patch: patch.setattr(guard, "_PERSON_HEADER", "x-nothing"),
+    ask_a_team_by_foreign_name: lambda patch: patch.setattr(guard, "is_allowed_host", lambda *_args, **_named: True),
+    name_a_path_through_a_proxy: lambda patch: patch.setattr(studio_state, "_PROXY_HEADERS", ()),
+    fill_the_memory_by_guesses: lambda patch: patch.setattr(passwords, "_one_at_a_time", nullcontext()),
 }
 ROW = {"digest": "0" * 32, "width": 1, "height": 1, "orientation": 1, "bytes": 1, "added": "2026-01-01T00:00:00+00:00"}
 
@@ -276,14 +400,11 @@ def test_it_gets_through_where_its_guard_is_taken_out(
 
 def test_every_address_but_the_page_needs_the_cookie(client: TestClient) -> None:
     client.cookies.clear()
-    modules = (pages, photos, edits, project, selection, classes, intake, exports, journal)
-    paths = {route.path for module in modules for route in module.router.routes} - {"/", "/healthz"}
-    assert len(paths) > 25
-    for path in paths:
-        if path.startswith("/page/"):
-            continue
-        address = path.replace("{photo_id}", "1").replace("{class_id}", "1").replace("{number}", "1")
-        for method in ("GET", "POST"):
+    table = roles.list_route_roles(client.app)
+    assert len(table) > 40
+    for (method, path), role in table.items():
+        if role != roles.ANYBODY:
+            address = path.replace("{photo_id}", "1").replace("{class_id}", "1").replace("{number}", "1")
             answer = client.request(method, address, json={} if method == "POST" else None)
             assert answer.status_code == 401, (method, path)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.studio.store_support import ANA, BIA, make_box, make_id, open_project
 
 from lince.errors import LinceError
-from lince.studio.store import journal
+from lince.studio.store import journal, label_moves, wide_acts
 from lince.studio.store.edits import STALE, Act, Author, Edit, Outcome
 from lince.studio.store.schema import events, photos, shapes
 from lince.studio.store.states import NEW_PHOTO, State, Target, parse_text, read_state
@@ -117,6 +119,15 @@ class Labelling(RuleBasedStateMachine):
         edits.append(Edit(key, target, states[target], {**states[target], "alive": False, "merged_into": goal}))
         self.attempt(lambda: self.project.apply_act(edits, Act(key, author, is_wide=True)))
 
+    @rule(author=PEOPLE, source=CLASSES, goal=st.none() | CLASSES)
+    def retire(self, author: Author, source: int, goal: int | None) -> None:
+        """As ``merge``, in a few statements for all shapes, as the page does; or without another class."""
+        key = self.key()
+        act = Act(key, author, is_wide=True)
+        self.attempt(
+            lambda: self.project.write(lambda connection: wide_acts.retire_class(connection, source, goal, act))
+        )
+
     @rule(author=PEOPLE, photo_id=st.none() | PHOTOS, redo=st.booleans())
     def undo(self, author: Author, photo_id: int | None, redo: bool) -> None:
         key = self.key()
@@ -175,6 +186,13 @@ class Labelling(RuleBasedStateMachine):
                 with self.project.read() as connection:
                     assert read_state(connection, Target("photo", "1")) is not None
                 assert self.states() == before
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _move_few_shapes_as_many() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(label_moves, "_MANY", 1)
+        yield
 
 
 TestLabelling = Labelling.TestCase

@@ -23,7 +23,7 @@ from lince.datasets.image_source import FileImages
 from lince.errors import DataError
 from lince.formats import FORMATS, Capability
 from lince.formats.lince_project import FILE_NAME
-from lince.studio import label_import, photo_intake
+from lince.studio import photo_intake
 from lince.studio.label_import import get_task, import_dataset
 from lince.studio.store.edits import Act, Edit
 from lince.studio.store.project import Project
@@ -203,6 +203,12 @@ def test_uploads_get_safe_names_and_are_taken_once(tmp_path: Path) -> None:
     assert (refused.added, len(refused.rejected)) == (0, 1)
 
 
-def test_images_inside_other_files_cannot_be_linked(tmp_path: Path) -> None:
-    with Project(tmp_path) as project, pytest.raises(DataError, match="Unpack"):
-        label_import.import_dataset(project, open_dataset("lince:digits"), Act("i", ANA, is_wide=True))
+def test_images_without_files_are_copied_to_the_project(tmp_path: Path) -> None:
+    digits = open_dataset("lince:digits").select(range(40))
+    with Project(tmp_path) as project:
+        project.set_task("classification")
+        done = import_dataset(project, digits, Act("i", ANA, is_wide=True))
+        assert (done.photos, done.labels, done.rejected) == (40, 40, ())
+    back = open_dataset(tmp_path)
+    assert back.count_per_class() == digits.count_per_class()
+    assert (back.images.read_image(0) == digits.images.read_image(0)).all()

@@ -103,6 +103,31 @@ def test_frames_of_a_video_are_taken_at_an_interval(client: TestClient, tmp_path
     assert client.post("/api/photos/video", json={"path": str(tmp_path / "none.mp4"), "every": 1.0}).status_code == 422
 
 
+def test_frames_that_show_nothing_new_are_left_out_and_counted(client: TestClient, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    path = tmp_path / "yard.mp4"
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height = 320, 240
+        for number in range(100):
+            pixels = np.full((240, 320, 3), 120, np.uint8)
+            if 40 <= number < 70:  # somebody comes, stands there, and goes
+                pixels[60:220, 100:180] = 220
+            noise = rng.normal(0, 6, pixels.shape)
+            frame = av.VideoFrame.from_ndarray(np.clip(pixels + noise, 0, 255).astype(np.uint8), "rgb24")
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    body = {"name": "yard.mp4", "every": 1.0, "changed": True}
+    told = client.post(f"/api/uploads/{send_file(client, path.read_bytes(), 2**20)}/video", json=body).json()
+    assert told["added"] == 3
+    assert any("7 frames show nothing new" in line for line in told["rejected"]["first"])
+    photos = client.get("/api/photos", params={"ids": "1,2,3"}).json()["photos"]
+    assert [photo["path"] for photo in photos] == ["yard_000000.jpg", "yard_000040.jpg", "yard_000070.jpg"]
+
+
 @pytest.mark.parametrize(("task", "photo_count", "class_count"), [("classification", 40, 10), ("detection", 12, 3)])
 def test_a_sample_brings_photos_and_classes(client: TestClient, task: str, photo_count: int, class_count: int) -> None:
     answer = client.post("/api/photos/sample", json={"key": make_key(), "task": task})

@@ -9,12 +9,16 @@ import pytest
 import sqlalchemy as sa
 from tests.studio.store_support import ANA, BIA, add_box, make_box, make_id, open_project
 
-from lince.studio.store import journal, journal_list, wide_acts
+from lince.studio import event_stream
+from lince.studio.store import journal, journal_list, label_moves, wide_acts
+from lince.studio.store.bulk import change_many
 from lince.studio.store.edits import Act, Author, ConflictError, Edit
 from lince.studio.store.fields import EditRefusedError
 from lince.studio.store.project import Project
-from lince.studio.store.schema import photos, shapes
+from lince.studio.store.schema import events, photos, shapes
 from lince.studio.store.states import Target, read_state
+
+REST = {"rings": [], "mask": "", "flags": 0, "source": "person", "model": '"class":1,"flags":', "score": None, "z": 0}
 
 
 def change(
@@ -164,3 +168,75 @@ def test_the_journal_is_listed_by_acts(tmp_path: Path) -> None:
         project.restore("restore", ANA, moment)
         with project.read() as connection:
             assert journal.read_all(connection) == journal.without_new_photos(journal.replay_events(connection, moment))
+
+
+def move_one_by_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(wide_acts, "move_shapes", lambda _connection, _class_id, _into, _act, first: first)
+    patch.setattr(journal, "find_move", lambda _connection, _act: None)
+
+
+def run_wide_acts(folder: Path, database: str | None = None) -> tuple[list[object], journal.States]:
+    """Merge, undo, redo, undo, delete and undo a class of 200 shapes; return the journal and the state."""
+    rng = random.Random(3)
+    with open_project(folder, 5, database) as project:
+        edits = [
+            Edit("", Target("shape", make_id(rng)), None, {**make_box(rng, 1 + number % 5, number % 2), **REST})
+            for number in range(400)
+        ]
+        project.write(lambda connection: change_many(connection, edits, Act("import", ANA, True, "import")))
+        for key, into in (("merge", 0), ("delete", None)):
+            act = Act(key, ANA, is_wide=True)
+            project.write(lambda connection, act=act, into=into: wide_acts.retire_class(connection, 1, into, act))
+            project.undo(f"{key} undone", ANA)
+            project.redo(f"{key} redone", ANA)
+            project.undo(f"{key} undone again", ANA)
+        with project.read() as connection:
+            state = journal.read_all(connection)
+            assert journal.without_new_photos(journal.replay_events(connection)) == state
+            columns = ("key", "act", "photo_id", "version", "kind", "target", "target_id", "before", "after", "undoes")
+            rows = connection.execute(sa.select(*(events.c[name] for name in columns), events.c.who, events.c.wide))
+            counts = sa.select(photos.c.id, photos.c.version, photos.c.shapes).order_by(photos.c.id)
+            # In which order the events of an act come does not matter; their keys and versions follow from it.
+            kept = sorted(
+                (row.act, row.target, row.target_id, row.before or "", row.after or "", row.kind) for row in rows
+            )
+            return [kept, connection.execute(counts).all()], state
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_many_shapes_at_once_leave_what_one_by_one_leaves(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    database = request.getfixturevalue("postgresql") if kind == "postgresql" else lambda: None
+    monkeypatch.setattr(label_moves, "_MANY", 1)
+    at_once = run_wide_acts(tmp_path / "one", database())
+    move_one_by_one(monkeypatch)
+    assert run_wide_acts(tmp_path / "other", database()) == at_once
+
+
+def test_shapes_that_somebody_changed_since_stop_the_undo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_moves, "_MANY", 1)
+    with open_project(tmp_path) as project:
+        box = add_box(project, random.Random(0))
+        act = Act("merge", ANA, is_wide=True)
+        project.write(lambda connection: wide_acts.retire_class(connection, 0, 1, act))
+        moved = {**box.after, "class": 1}
+        [changed] = project.apply_edits([Edit("bia's", box.target, moved, {**moved, "flags": 1})], BIA)
+        assert changed.status == "saved"
+        with pytest.raises(ConflictError, match="bia"):
+            project.undo("undo", ANA)
+
+
+def test_a_wide_act_is_one_message_to_the_pages(tmp_path: Path) -> None:
+    with open_project(tmp_path, 120) as project:
+        first = project.get_last_seq()
+        act = Act("flag", ANA, is_wide=True)
+        project.write(lambda connection: wide_acts.change_photos(connection, range(1, 121), {"flag": "look"}, act))
+        box = add_box(project, random.Random(0))
+        news = event_stream._read_news(project, first)
+        assert [name for name, _row in news] == ["wide", "edit"]
+        assert news[0][1]["photos"] == list(range(1, 121))
+        assert news[0][1]["seq"] == first + 120
+        assert news[1][1]["target_id"] == box.target.id
+        middle = event_stream._read_news(project, first + 60)
+        assert [name for name, _row in middle] == ["wide", "edit"], "a page that lost the connection hears of it, too"

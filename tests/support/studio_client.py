@@ -13,7 +13,10 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from lince.studio.event_stream import EventHub
+from lince.studio.passwords import hash_password
+from lince.studio.people_book import PeopleBook
 from lince.studio.sessions import Sessions
+from lince.studio.store.people import save_person
 from lince.studio.store.project import Project
 from lince.studio.studio_app import create_app
 
@@ -22,11 +25,13 @@ _numbers = itertools.count()
 
 
 @contextmanager
-def open_client(folder: Path, address: str = "127.0.0.1", has_cookie: bool = True) -> Iterator[TestClient]:
+def open_client(
+    folder: Path, address: str = "127.0.0.1", has_cookie: bool = True, database: str | None = None
+) -> Iterator[TestClient]:
     """Yield a client of the project in ``folder`` at ``address``; ``client.sessions`` are the studio's sessions."""
     events = EventHub()
     sessions = Sessions(8765, "ana", b"s" * 32)
-    with Project(folder, notify=events.notify) as project:
+    with Project(folder, database, events.notify) as project:
         app = create_app(project, events, sessions)
         with TestClient(app, base_url=f"http://{HOST}", client=(address, 50000)) as client:
             client.sessions = sessions
@@ -34,6 +39,32 @@ def open_client(folder: Path, address: str = "127.0.0.1", has_cookie: bool = Tru
             if has_cookie:
                 client.get("/", params={"token": sessions.token})
             yield client
+
+
+PASSWORD = "the cow jumps over the moon"
+PEOPLE = {"olga": "owner", "rui": "reviewer", "ana": "labeller", "leo": "reader"}
+
+
+@contextmanager
+def open_team(folder: Path, address: str = "192.0.2.7") -> Iterator[TestClient]:
+    """Yield a client of a studio that others reach, before anybody has signed in; ``PEOPLE`` have ``PASSWORD``."""
+    events = EventHub()
+    hashed = hash_password(PASSWORD)
+    with Project(folder, notify=events.notify) as project:
+        for name, role in PEOPLE.items():
+            project.write(lambda connection, name=name, role=role: save_person(connection, name, role, hashed))
+        sessions = Sessions(8765, "nobody", b"s" * 32, people=PeopleBook(project))
+        app = create_app(project, events, sessions, ("labels.example.org",))
+        with TestClient(app, base_url="http://192.0.2.1:8765", client=(address, 50000)) as client:
+            client.sessions = sessions
+            client.project = project
+            yield client
+
+
+def sign_in(client: TestClient, name: str, password: str = PASSWORD) -> int:
+    """Sign in as the page does, and return the status of the answer."""
+    client.cookies.clear()
+    return client.post("/api/enter", json={"name": name, "password": password}).status_code
 
 
 def make_key() -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
+import socket
 import time
+from collections.abc import Sequence
+from urllib.parse import unquote
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,8 +27,9 @@ from lince.web.access import (
 from lince.web.http_errors import ApiError, client_error, request_too_large_error
 
 MAX_REQUEST_BYTES = 64 * 2**20
-PERSON = "lince_person"  # where the scope of a request holds who sends it
-_OPEN_PATHS = ("/", "/healthz")
+PERSON, ROLE = "lince_person", "lince_role"  # where the scope of a request holds who sends it
+_PERSON_HEADER = "x-lince-person"  # whom the page believes to be signed in
+_OPEN_PATHS = ("/", "/healthz", "/api/enter")
 _OPEN_PREFIXES = ("/page/",)
 _UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 _BODY_TYPES = ("application/json", "application/octet-stream")
@@ -36,8 +42,10 @@ class Guard:
     The page itself is open to whoever asks, since it reveals nothing; its data are not.
     """
 
-    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
+    def __init__(self, app: ASGIApp, sessions: Sessions, hosts: Sequence[str] = ()) -> None:
+        """``hosts`` are the names, beside those of this machine, under which the studio may be reached."""
         self.app, self.sessions = app, sessions
+        self.hosts = frozenset(host.lower() for host in (*hosts, *(_list_own_names() if sessions.people else ())))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the application in its client's language, or answer it with an error."""
@@ -50,7 +58,10 @@ class Guard:
         answer = _Answer(send)
         with use_language(negotiate_language(scope["query_string"], connection.headers.get("accept-language", ""))):
             try:
+                if self.sessions.people is not None and self.sessions.people.is_due:
+                    await run_in_threadpool(self.sessions.people.read)
                 scope[PERSON] = self._check(scope["method"], scope["path"], connection)
+                scope[ROLE] = self.sessions.find_role(scope[PERSON])
                 await self.app(scope, _bound_body(receive), answer.send)
             except ApiError as error:
                 if answer.status:
@@ -62,7 +73,7 @@ class Guard:
     def _check(self, method: str, path: str, connection: HTTPConnection) -> str:
         """Return who sends a request, empty for nobody; raise ``ApiError`` where it must not be answered."""
         headers = connection.headers
-        if not is_allowed_host(headers, (), is_local=True):
+        if not (is_allowed_host(headers, self.hosts, is_local=True) or self._is_own_number(headers)):
             raise wrong_host_error()
         # A page of another site can send a form without an Origin; hence the type of the body, which no form can have.
         if method in _UNSAFE_METHODS:
@@ -72,9 +83,36 @@ class Guard:
             _check_body(headers)
         person = self.sessions.find_person(connection.cookies.get(self.sessions.cookie_name, "")) or ""
         if not person and path not in _OPEN_PATHS and not path.startswith(_OPEN_PREFIXES):
-            message = _("This browser has no access yet. Open the address that lince studio printed in the terminal.")
-            raise ApiError(401, "no-access", message)
+            raise _no_access_error(self.sessions)
+        # Two tabs share a cookie: what one person did must not be saved under the name of who signed in later.
+        expected = unquote(headers.get(_PERSON_HEADER, ""))
+        if method in _UNSAFE_METHODS and path not in _OPEN_PATHS and expected not in ("", person):
+            message = _("{name} has signed in in this browser since. Sign in again to go on.").format(name=person)
+            raise ApiError(401, "other-person", message)
         return person
+
+    def _is_own_number(self, headers: Headers) -> bool:
+        """Whether a page was opened by the number of this machine, which no other site can have for a name."""
+        host = headers.get("host", "")
+        number = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        try:
+            return self.sessions.people is not None and bool(ipaddress.ip_address(number))
+        except ValueError:
+            return False
+
+
+def _list_own_names() -> list[str]:
+    """Return the names of this machine on its network."""
+    name = socket.gethostname().lower()
+    short = name.partition(".")[0]
+    return [name, short, f"{short}.local"]
+
+
+def _no_access_error(sessions: Sessions) -> ApiError:
+    if sessions.people is not None:
+        return ApiError(401, "sign-in", _("Sign in with your name and password."))
+    message = _("This browser has no access yet. Open the address that lince studio printed in the terminal.")
+    return ApiError(401, "no-access", message)
 
 
 def _name_route(scope: Scope) -> str:

@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lince.datasets import open_dataset
+import sqlalchemy as sa
+
+from lince.datasets import Dataset, open_dataset
 from lince.datasets.conversion import ConvertOptions, ConvertResult, convert_dataset, list_writable_formats
 from lince.datasets.conversion_loss import adapt_to_format
+from lince.errors import DataError, LinceError
 from lince.fileio import get_cache_folder, quote_path
 from lince.formats import FORMATS, Capability
-from lince.formats.lince_project import NAME
+from lince.formats.lince_project import CLASSIFICATION, NAME
+from lince.i18n import _
 from lince.storage.scan import walk_files
+from lince.studio.store.label_snapshot import open_label_folder
 from lince.studio.store.project import Project
+from lince.studio.store.schema import photo_classes, photos
 from lince.validation import require_choice
 
 _FIRST_IDS = {"yolo": 0, "coco": 1, "masks": 1, "tfrecord": 1}  # of the formats that write ids
@@ -41,8 +47,9 @@ def preview_export(project: Project, options: ExportOptions) -> dict[str, Any]:
     Raise ``LinceError`` where nothing can be exported.
     """
     record = FORMATS[require_choice("format", options.format, list_writable_formats())]
-    dataset = open_dataset(project.folder, format=NAME)
-    adapted, losses = adapt_to_format(dataset, record)
+    with open_label_folder(project) as place:
+        dataset = _open_labels(project, place)
+        adapted, losses = adapt_to_format(dataset, record)
     can_refer = Capability.EXTERNAL_PATHS in record.capabilities
     folder = suggest_folder(project, options.format)
     first = _FIRST_IDS.get(options.format)
@@ -62,7 +69,7 @@ def preview_export(project: Project, options: ExportOptions) -> dict[str, Any]:
         ],
         "can_refer": can_refer,
         "folder": str(folder),
-        "command": " ".join(words),
+        "command": " ".join(words) if project.file else "",  # no command reads a database
     }
 
 
@@ -71,7 +78,8 @@ def export_to_folder(project: Project, folder: Path, options: ExportOptions) -> 
     # Photos without a label stay behind in any number; the page has shown how many.
     images = "copy" if options.with_photos else "reference"
     allowed = ConvertOptions(images, options.lossy, allow_unusable=True)
-    return convert_dataset(open_dataset(project.folder, format=NAME), folder, options.format, allowed)
+    with open_label_folder(project) as place:
+        return convert_dataset(_open_labels(project, place), folder, options.format, allowed)
 
 
 def export_to_zip(project: Project, options: ExportOptions) -> str:
@@ -103,6 +111,42 @@ def suggest_folder(project: Project, format_name: str) -> Path:
     first = project.folder.parent / f"{project.folder.name}-{format_name}"
     names = (first.with_name(f"{first.name}-{number}") for number in range(2, 1000))
     return next((path for path in (first, *names) if not path.exists()), first)
+
+
+def _open_labels(project: Project, folder: Path) -> Dataset:
+    """Return the labelled photos. Raise ``DataError`` that says in plain words why there are none."""
+    try:
+        return open_dataset(folder, format=NAME)
+    except LinceError as error:
+        problem = _find_obstacle(project)
+        if problem is None:
+            raise
+        raise problem from error
+
+
+def _find_obstacle(project: Project) -> DataError | None:
+    with project.read() as connection:
+        here = sa.select(photos.c.root, photos.c.path).where(~photos.c.removed)
+        has_class = sa.exists().where(photo_classes.c.photo_id == photos.c.id)
+        is_classified = project.read_meta().get("task") == CLASSIFICATION
+        labelled = connection.execute(here.where(has_class if is_classified else photos.c.shapes > 0)).all()
+        count = len(connection.execute(here).all())
+    if not count:
+        return DataError(_("The project has no photos."), remedy=_("Add some first."))
+    if not labelled:
+        return DataError(
+            _("None of the {count} photos has a label yet.").format(count=count),
+            _("Expected at least one with a class.") if is_classified else _("Expected at least one with a shape."),
+            _("Label some first."),
+        )
+    paths = [Path(row.root or project.photo_folder, row.path) for row in labelled]
+    if any(path.is_file() for path in paths):
+        return None
+    return DataError(
+        _("The files of all {count} labelled photos are gone, such as {path}.").format(count=len(paths), path=paths[0]),
+        _("Expected them where they were when they were added."),
+        _("Put them back there; the labels are still in the project."),
+    )
 
 
 def _get_archive_folder(project: Project) -> Path:

@@ -10,12 +10,15 @@ import sqlalchemy as sa
 
 from lince.annotations import UNLABELLED, RejectedItem, get_class_colour
 from lince.datasets import Dataset
-from lince.errors import DataError
+from lince.errors import ImageError
 from lince.fileio import compute_digest
 from lince.formats.lince_project import CLASSIFICATION, DETECTION
 from lince.i18n import _
+from lince.progress import SILENT, Progress
 from lince.splits import SPLITS
+from lince.storage.scan import looks_like_image
 from lince.studio import photo_intake
+from lince.studio.photo_intake import PhotoCopies
 from lince.studio.store.edits import Act, Edit, Outcome, apply_edit
 from lince.studio.store.project import Project
 from lince.studio.store.schema import classes, photos
@@ -38,27 +41,36 @@ class LabelImport:
     rejected: tuple[RejectedItem, ...]
 
 
-def import_dataset(project: Project, dataset: Dataset, act: Act) -> LabelImport:
+def import_dataset(project: Project, dataset: Dataset, act: Act, progress: Progress = SILENT) -> LabelImport:
     """Add the photos of ``dataset`` and their labels; a photo that has labels in the project keeps its own.
 
-    Photos are linked where they lie. Raise ``DataError`` for images without files of their own (arrays, archives).
+    Photos are linked where they lie; those in an archive, and others without files of their own, are copied to the
+    project.
     """
-    sources = [dataset.images.get_path(row) for row in range(len(dataset))]
-    if any(path is None for path in sources):
-        raise DataError(
-            _("{path} holds its photos inside other files.").format(path=dataset.root),
-            _("Expected photos that lie in folders."),
-            _("Unpack them first, or convert them: lince convert DATA OUT --to coco"),
-        )
-    rows, rejected = [], list(dataset.rejected)
-    for row, path in enumerate(sources):
-        resolved = path.resolve() if path else path
-        name = dataset.images.get_name(row)
-        found = photo_intake.read_photo(resolved, str(resolved.parent), resolved.name) if resolved else None
-        if isinstance(found, RejectedItem):
-            rejected.append(RejectedItem(name, found.reason, found.remedy))
-        rows.append(found if isinstance(found, dict) else None)
-    return project.write(lambda connection: _Importer(connection, dataset, act).run(rows, tuple(rejected)))
+    rows: list[dict[str, Any] | None] = []
+    rejected, copies = list(dataset.rejected), PhotoCopies(project)
+    with progress.open_stage(_("Adding the photos"), len(dataset)) as stage, copies:
+        for row in range(len(dataset)):
+            found = _read_photo(dataset, row, copies)
+            if isinstance(found, RejectedItem):
+                rejected.append(RejectedItem(dataset.images.get_name(row), found.reason, found.remedy))
+            rows.append(found if isinstance(found, dict) else None)
+            stage.advance()
+        return project.write(lambda connection: _Importer(connection, dataset, act).run(rows, tuple(rejected)))
+
+
+def _read_photo(dataset: Dataset, row: int, copies: PhotoCopies) -> dict[str, Any] | RejectedItem:
+    """Return the columns of a photo, which is copied where it has no file of its own, or why it cannot be used."""
+    path = dataset.images.get_path(row)
+    if path is not None:
+        resolved = path.resolve()
+        return photo_intake.read_photo(resolved, str(resolved.parent), resolved.name)
+    name = dataset.images.get_name(row)
+    try:
+        shown = name if looks_like_image(name) else f"{name}.png"  # what has no file of its own is given as PNG
+        return copies.add(shown, dataset.images.read_bytes(row))
+    except ImageError as error:
+        return RejectedItem(name, error.problem.rstrip("."), error.remedy.rstrip("."))
 
 
 class _Importer:
@@ -78,7 +90,7 @@ class _Importer:
         for row, columns in enumerate(rows):
             if columns is None:
                 continue
-            new = photo_intake.insert_photos(self._connection, [columns])
+            new = [] if "id" in columns else photo_intake.insert_photos(self._connection, [columns])
             new_photos += len(new)
             photo_id = new[0] if new else self._find_photo(columns)
             if self._has_labels(photo_id):
@@ -105,6 +117,8 @@ class _Importer:
         return ids, new
 
     def _find_photo(self, columns: dict[str, Any]) -> int:
+        if "id" in columns:
+            return int(columns["id"])
         place = (photos.c.root == columns["root"]) & (photos.c.path == columns["path"])
         return int(self._connection.execute(sa.select(photos.c.id).where(place)).scalar_one())
 

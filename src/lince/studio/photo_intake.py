@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
@@ -95,6 +96,43 @@ def add_upload(project: Project, name: str, data: bytes) -> Intake:
     return Intake(1, 0, ())
 
 
+class PhotoCopies:
+    """Photos that are copied to a project as part of one import; where that fails, the copies are taken away again."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._known: dict[str, dict[str, Any]] = {}
+        self._written: list[Path] = []
+
+    def __enter__(self) -> PhotoCopies:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for path in self._written if error else ():
+            path.unlink(missing_ok=True)
+
+    def add(self, name: str, data: bytes) -> dict[str, Any] | RejectedItem:
+        """Return the columns of a photo that was copied, the ``id`` of one with the same content, or a rejection."""
+        digest = compute_digest(data)
+        if digest not in self._known:
+            with self._project.read() as connection:
+                same = sa.select(photos.c.id).where(photos.c.digest == digest, ~photos.c.removed)
+                known = connection.execute(same).scalars().first()
+            if known is not None:
+                self._known[digest] = {"id": known}
+            else:
+                shown = clean_name(name)
+                row = _measure(data, "", shown, shown)
+                if isinstance(row, RejectedItem):
+                    return row
+                row["path"] = _write_new(self._project.photo_folder, shown, data)
+                self._written.append(self._project.photo_folder / row["path"])
+                self._known[digest] = row
+        return self._known[digest]
+
+
 def clean_name(name: str) -> str:
     """Return the last part of a path from a browser as a file name that every system can have."""
     last = unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2])
@@ -154,7 +192,11 @@ def _write_new(folder: Path, name: str, data: bytes) -> str:
             target.touch(exist_ok=False)  # nobody else can take the name now
         except FileExistsError:
             continue
-        write_bytes(target, data)
+        try:
+            write_bytes(target, data)
+        except OSError:  # such as a full disk
+            target.unlink(missing_ok=True)
+            raise
         return chosen
     raise DataError(_("No free name for {name}.").format(name=name))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class ThumbnailStore:
         if row:
             return bytes(row[0])
         thumbnail = make_thumbnail(path)
-        with self._lock:
+        with self._lock, suppress(sqlite3.OperationalError):  # on a full disk it is made again each time
             self._database.execute("INSERT OR REPLACE INTO thumbs VALUES (?, ?)", (digest, thumbnail))
         return thumbnail
 

@@ -111,10 +111,14 @@ class ExportBody(ArchiveBody):
 
 
 class TakeBody(_Body):
-    """What is done with a whole upload: the ``name`` of its file, and the seconds between two frames of a video."""
+    """What is done with a whole upload: the ``name`` of its file, and the seconds between two frames of a video.
+
+    ``changed`` takes of these only the frames that show something new.
+    """
 
     name: str = Field(min_length=1, max_length=255)
     every: float | None = None
+    changed: bool = False
 
 
 class UploadBody(_Body):
@@ -128,6 +132,7 @@ class VideoBody(_Body):
 
     path: str = Field(min_length=1, max_length=4096)
     every: float
+    changed: bool = False
 
 
 class SampleBody(_Body):
@@ -154,3 +159,31 @@ class RetireBody(_Body):
     key: Key
     session: str = Field(default="", max_length=60)
     into: int | None = None
+
+
+class EnterBody(_Body):
+    """A name and its password."""
+
+    name: str = Field(min_length=1, max_length=100)
+    password: str = Field(min_length=1, max_length=200, repr=False)
+
+
+class PasswordBody(_Body):
+    """One's own password and a new one."""
+
+    old: str = Field(min_length=1, max_length=200, repr=False)
+    new: str = Field(max_length=200, repr=False)
+
+
+class NameBody(_Body):
+    """A person of the project."""
+
+    name: str = Field(min_length=1, max_length=100)
+
+
+class PersonBody(NameBody):
+    """A person who is added, or whose role or password changes; ``null`` leaves what is there."""
+
+    role: str | None = None
+    password: str | None = Field(default=None, max_length=200, repr=False)
+    is_new: bool = False

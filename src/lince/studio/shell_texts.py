@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from lince.i18n import _
+from lince.studio import people_texts
 
 
 def translate() -> dict[str, str]:
     """Return the words in the current language, by key."""
-    return {**_name_frame(), **_name_faults(), **_name_unsaved(), **_name_start(), **_name_intake(), **_name_tour()}
+    return {
+        **_name_frame(),
+        **_name_faults(),
+        **_name_unsaved(),
+        **_name_start(),
+        **_name_intake(),
+        **_name_tour(),
+        **people_texts.translate(),
+    }
 
 
 def _name_frame() -> dict[str, str]:
@@ -138,6 +147,7 @@ def _name_intake() -> dict[str, str]:
         "add.video": _("Video"),
         "add.video_file": _("Video file"),
         "add.video_every": _("Seconds between two photos"),
+        "add.video_changed": _("Only where the picture has changed"),
         "add.video_help": _("The photos taken from the video are copied into the project."),
         "add.video_add": _("Take the photos"),
         "add.camera": _("Camera"),

@@ -20,7 +20,10 @@ from lince.studio.store.edits import Author
 from lince.studio.store.project import Project
 from lince.studio.store.schema import photos
 from lince.studio.upload_store import UploadStore
+from lince.web.access import is_allowed_host
 from lince.web.http_errors import client_error
+
+_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,16 @@ def get_photo_path(request: Request, row: sa.Row[tuple[object, ...]]) -> Path:
 
 
 def require_local(request: Request) -> None:
-    """Raise ``ApiError`` (403) unless the request comes from this machine: only there may a page name paths."""
+    """Raise ``ApiError`` (403) unless the request comes from this machine: only there may a page name paths.
+
+    A proxy on this machine hands on requests from elsewhere: by another name, or with headers that say so.
+    """
     host = request.client.host if request.client else ""
     try:
         is_local = ipaddress.ip_address(host).is_loopback
     except ValueError:
         is_local = False
-    if not is_local:
+    is_handed_on = any(name in request.headers for name in _PROXY_HEADERS)
+    if not is_local or is_handed_on or not is_allowed_host(request.headers, (), is_local=True):
         message = _("Folders can be named only in a browser on the machine where lince studio runs.")
         raise client_error("not-here", message, 403)

@@ -5,19 +5,16 @@ The lock ends with the process, however it ends, so that a run that was killed c
 
 from __future__ import annotations
 
-import errno
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lince.errors import TrainingError
+from lince.fileio import lock_file
 from lince.i18n import _
 
 LOCK_FILE = ".lock"
-_LOCKED_BYTE = 1 << 30  # on Windows a locked byte cannot be read, so it is one that the file does not have
-_HELD_ERRORS = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 @contextmanager
@@ -45,36 +42,18 @@ def _open_locked(path: Path) -> int:
     """Return the open lock file; raise ``TrainingError`` when it is locked already."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _lock(handle)
-        except OSError as error:
+        if not lock_file(handle):
             holder = os.pread(handle, 20, 0).decode("ascii", "replace") if hasattr(os, "pread") else ""
             os.close(handle)
-            if error.errno in _HELD_ERRORS:
-                raise TrainingError(
-                    _("Another process is training in {folder}.").format(folder=path.parent)
-                    + (" " + _("Its number is {number}.").format(number=holder) if holder else ""),
-                    _("Expected a run that no other process works on."),
-                    _("Wait until it ends, or end it there with Ctrl+C."),
-                ) from error
-            return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            raise TrainingError(
+                _("Another process is training in {folder}.").format(folder=path.parent)
+                + (" " + _("Its number is {number}.").format(number=holder) if holder else ""),
+                _("Expected a run that no other process works on."),
+                _("Wait until it ends, or end it there with Ctrl+C."),
+            )
         if _is_file_at(handle, path):
             return handle
         os.close(handle)  # the process that held it has deleted it meanwhile
-
-
-def _lock(handle: int) -> None:
-    """Lock the open file; raise ``OSError`` with one of ``_HELD_ERRORS`` when it is locked already."""
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415
-
-        os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        os.lseek(handle, 0, os.SEEK_SET)
-    else:
-        import fcntl  # noqa: PLC0415
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_file_at(handle: int, path: Path) -> bool:

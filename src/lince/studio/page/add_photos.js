@@ -32,7 +32,7 @@ export function AddPhotos({ project }) {
     await project.refresh().catch(() => {});
   };
   const close = () => setDialog(null);
-  const send = (files, every) => run((onProgress) => addFiles(files, { every, onProgress }));
+  const send = (files, every, changed) => run((onProgress) => addFiles(files, { every, changed, onProgress }));
   return html`<div class="add-photos">
     <${DropZone} isBusy=${work !== null} onFiles=${send} />
     <div class="ways">
@@ -125,14 +125,16 @@ function Result({ result }) {
 function VideoDialog({ onClose, onVideo }) {
   const file = useRef(null);
   const every = useRef(null);
+  const changed = useRef(null);
   const submit = (event) => {
     event.preventDefault();
-    onVideo([...file.current.files], Number(every.current.value));
+    onVideo([...file.current.files], Number(every.current.value), changed.current.checked);
   };
   return html`<${Dialog} title=${say("add.video")} onClose=${onClose}>
     <form onSubmit=${submit}>
       <label class="field">${say("add.video_file")}<input ref=${file} type="file" required accept=${VIDEOS} /></label>
       <label class="field">${say("add.video_every")}<input ref=${every} type="number" required min="0.04" max="3600" step="any" defaultValue="1" /></label>
+      <label class="check"><input ref=${changed} type="checkbox" />${say("add.video_changed")}</label>
       <p class="quiet">${say("add.video_help")}</p>
       <div class="buttons"><button type="button" onClick=${onClose}>${say("cancel")}</button><button class="main">${say("add.video_add")}</button></div>
     </form>

@@ -7,11 +7,13 @@ const BEFORE = 8;
 const AFTER = 8;
 const DECODED_AFTER = 2;
 const PATIENCE_MS = 500;
+const MAX_RECORDS = 200;
 
 /** Names, sizes and states of photos by id. Event: `change`. */
 export class PhotoRecords extends EventTarget {
   #records = new Map();
   #listener;
+  #wideListener;
   #project;
   #queue;
 
@@ -19,18 +21,29 @@ export class PhotoRecords extends EventTarget {
     super();
     this.#project = project;
     this.#queue = queue;
+    this.#wideListener = () => this.#readAgain();
     this.#listener = ({ detail: event }) => this.#takeNews(event);
     project.addEventListener("edit", this.#listener);
+    project.addEventListener("wide", this.#wideListener);
   }
 
   close() {
     this.#project.removeEventListener("edit", this.#listener);
+    this.#project.removeEventListener("wide", this.#wideListener);
   }
 
   /** Return what is known of a photo, with what is not saved yet. */
   find(id) {
     const record = this.#records.get(id);
     return record && withUnsaved(record, this.#queue.waitingOf(id));
+  }
+
+  /** Read all records again, after an act on very many photos; until then the old ones are shown. */
+  async #readAgain() {
+    const known = [...this.#records.keys()].slice(-MAX_RECORDS);
+    const { photos } = await getJson(`api/photos?ids=${known.join(",")}`).catch(() => ({ photos: [] }));
+    for (const photo of photos) this.#records.set(photo.id, photo);
+    this.dispatchEvent(new Event("change"));
   }
 
   /** Note what is known of a photo. */

@@ -26,13 +26,13 @@ async function request(path, options) {
 }
 
 /** Return the JSON at `path`, such as `api/project`; paths are relative to the page. */
-export const getJson = (path) => request(path, { headers: languageHeader() });
+export const getJson = (path) => request(path, { headers: commonHeaders() });
 
 /** Send `body` as JSON to `path` and return the answer; `keepalive` lets it outlive the page. */
 export const postJson = (path, body, keepalive = false) =>
   request(path, {
     method: "POST",
-    headers: { "Content-Type": "application/json", ...languageHeader() },
+    headers: { "Content-Type": "application/json", ...commonHeaders() },
     body: JSON.stringify(body),
     keepalive,
   });
@@ -41,9 +41,16 @@ export const postJson = (path, body, keepalive = false) =>
 export const postFile = (path, file) =>
   request(path, {
     method: "POST",
-    headers: { "Content-Type": "application/octet-stream", ...languageHeader() },
+    headers: { "Content-Type": "application/octet-stream", ...commonHeaders() },
     body: file,
   });
 
+let person = "";
+
+/** Say who is signed in on this page; the server takes no change of it under another name. */
+export function setPerson(name) {
+  person = name;
+}
+
 // Error messages follow the language of the page, not that of the browser.
-const languageHeader = () => ({ "Accept-Language": document.documentElement.lang });
+const commonHeaders = () => ({ "Accept-Language": document.documentElement.lang, "X-Lince-Person": encodeURIComponent(person) });

@@ -32,7 +32,8 @@ export function MergeDialog({ one, classes, onChoose, onClose }) {
 export function DeleteDialog({ one, classes, onChoose, onClose }) {
   const others = classes.filter((other) => other.id !== one.id);
   const isUsed = one.shapes > 0 || one.photos > 0;
-  const [way, setWay] = useState(others.length && isUsed ? "move" : "remove");
+  const [chosen, setWay] = useState(null);
+  const way = chosen ?? (others.length && isUsed ? "move" : "remove"); // the counts may come after the dialog
   const [into, setInto] = useState(String(others[0]?.id ?? ""));
   const submit = (event) => {
     event.preventDefault();

@@ -29,6 +29,8 @@ export class EditQueue extends EventTarget {
     queue.#database = await openDatabase(`lince-${projectId}`);
     queue.#waiting = await readAll(queue.#database, STORE);
     queue.#conflicts = await readAll(queue.#database, CONFLICTS);
+    // Also where the clock of this machine was set back since.
+    lastOrder = Math.max(lastOrder, ...[...queue.#waiting, ...queue.#conflicts].map(({ order }) => order ?? 0));
     addEventListener("pagehide", () => queue.#flush());
     document.addEventListener("visibilitychange", () => document.hidden && queue.#flush());
     addEventListener("online", () => queue.#send());
@@ -91,7 +93,7 @@ export class EditQueue extends EventTarget {
     this.#isSending = true;
     const batch = takeBatch(this.#waiting);
     try {
-      const { outcomes } = await postJson("api/edits", { session, edits: batch.map(strip) });
+      const { outcomes } = await sendBatch(batch);
       this.#attempt = 0;
       await this.#settle(batch, outcomes);
     } catch (error) {
@@ -166,6 +168,21 @@ export function waitUntilSaved(queue, send) {
 
 /** Return the id of the photo that an edit is about, `null` for none. */
 export const photoOf = ({ target, before, after }) => (target.kind === "photo" ? Number(target.id) : ((after ?? before)?.photo ?? null));
+
+/** Send edits and return their outcomes; all of them are refused to somebody who may not edit any more. */
+async function sendBatch(batch) {
+  try {
+    return await postJson("api/edits", { session, edits: batch.map(strip) });
+  } catch (error) {
+    if (!(error instanceof RequestError) || error.code !== "no-role") throw error;
+    if (batch.length > 1) {
+      const answers = [];
+      for (const edit of batch) answers.push(await sendBatch([edit])); // some of them may be allowed
+      return { outcomes: answers.flatMap(({ outcomes }) => outcomes) };
+    }
+    return { outcomes: batch.map(({ key }) => ({ key, status: "refused", code: error.code, message: error.message })) };
+  }
+}
 
 let lastOrder = 0;
 const nextOrder = () => (lastOrder = Math.max(lastOrder + 1, Date.now() * 1000));

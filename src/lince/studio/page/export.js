@@ -40,7 +40,7 @@ export function ExportPage({ project, queue, acts }) {
     ${preview && !preview.problem && html`
       <${Losses} preview=${preview} refusedCount=${queue.conflicts.length} />
       <${Targets} key=${`${format} ${preview.folder}`} format=${format} withPhotos=${withPhotos} preview=${preview} unsaved=${unsaved} />
-      <${Command} text=${preview.command} />
+      ${preview.command && html`<${Command} text=${preview.command} />`}
       <${ClassIds} classes=${preview.classes} />`}
     <p class="quiet">${say("export.project", { folder })}</p>
   </main>`;

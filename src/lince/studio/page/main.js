@@ -9,10 +9,12 @@ import { ExportPage } from "./export.js";
 import { GalleryPage } from "./gallery.js";
 import { HelpDialog } from "./help.js";
 import { JournalPage } from "./journal.js";
+import { PeoplePage } from "./people.js";
 import { Notices } from "./notices.js";
 import { PhotoList } from "./photo_list.js";
 import { PhotoPage } from "./photo.js";
 import { ProjectState } from "./project_state.js";
+import { SignInBanner, SignInPage, needsSignIn } from "./sign_in.js";
 import { StartPage } from "./start.js";
 import { TopBar, applyTheme } from "./top_bar.js";
 import { Unsaved } from "./unsaved.js";
@@ -21,7 +23,7 @@ import { onRoute, readRoute } from "./router.js";
 import { useEvents } from "./hooks.js";
 
 const RETRY_MS = 2000;
-const PAGES = { gallery: GalleryPage, classes: ClassesPage, export: ExportPage, history: JournalPage, start: StartPage };
+const PAGES = { gallery: GalleryPage, classes: ClassesPage, export: ExportPage, history: JournalPage, people: PeoplePage, start: StartPage };
 
 /** The whole page: the bar, what the address names, and the messages. */
 function App({ studio }) {
@@ -75,6 +77,7 @@ function listenToKeys(showHelp) {
 /** Says that the server is gone or refuses, or that it is another version. */
 function Connection({ project }) {
   if (project.connection === "lost") return html`<p class="banner" role="alert">${say("connection.lost")}</p>`;
+  if (project.connection === "refused" && project.about.has_passwords) return html`<${SignInBanner} project=${project} />`;
   if (project.connection === "refused") return html`<p class="banner" role="alert">${say("connection.refused")}</p>`;
   if (!project.isOutdated) return null;
   return html`<p class="banner" role="alert">
@@ -126,12 +129,16 @@ async function start() {
   try {
     await setLanguage(getLanguage());
     const project = await ProjectState.load();
-    const queue = await EditQueue.open(project.about.id);
-    const acts = new ActQueue(project.about.id, queue);
+    const queue = await EditQueue.open(project.storageName);
+    const acts = new ActQueue(project.storageName, queue);
     const list = new PhotoList(project, queue, acts);
     render(html`<${App} studio=${{ project, queue, acts, list }} />`, place);
   } catch (error) {
     if (!(error instanceof RequestError) && !(error instanceof TypeError)) throw error;
+    if (needsSignIn(error)) {
+      render(html`<${SignInPage} onDone=${start} />`, place);
+      return;
+    }
     render(html`<${Obstacle} error=${error instanceof RequestError ? error : { status: 0, message: "" }} />`, place);
     if (error instanceof RequestError && error.status === 0) setTimeout(start, RETRY_MS);
   }

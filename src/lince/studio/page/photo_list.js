@@ -29,6 +29,7 @@ export class PhotoList extends EventTarget {
     this.#queue = queue;
     this.#acts = acts;
     project.addEventListener("edit", ({ detail }) => detail.photo !== null && this.#mark(detail.photo));
+    project.addEventListener("wide", ({ detail }) => this.forget(detail.photos ?? [...this.#photos.keys()]));
   }
 
   /** Read the ids that fit `filter` again. */

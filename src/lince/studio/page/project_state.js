@@ -1,6 +1,6 @@
 // What the page knows of the project: task, classes, counts, who is here; kept up to date by the stream of news.
 
-import { RequestError, getJson, postJson } from "./api.js";
+import { RequestError, getJson, postJson, setPerson } from "./api.js";
 import { session } from "./ids.js";
 
 const RETRY_MS = 2000;
@@ -9,7 +9,8 @@ const REFRESH_MS = 400;
 const LATER_MS = 2000;
 
 /**
- * The project on the server. Events: `change` (classes, counts, task), `edit` (a journal event), `presence`, and
+ * The project on the server. Events: `change` (classes, counts, task), `edit` (a journal event), `wide` (an act on very
+ * many photos: `photos` are their ids, null for too many to name), `presence`, and
  * `connection` (`connection` is "open", "lost" or "refused").
  */
 export class ProjectState extends EventTarget {
@@ -38,11 +39,27 @@ export class ProjectState extends EventTarget {
   /** Read task, classes and counts again. */
   async refresh() {
     const about = await getJson("api/project");
+    if (this.about !== null && about.person !== this.about.person) throw new RequestError(401, "other-person", "");
+    setPerson(about.person);
     this.isOutdated ||= this.about !== null && about.version !== this.about.version;
     if (this.about === null) this.last = about.seq;
     this.about = about;
     this.dispatchEvent(new Event("change"));
     if (about.counted < about.seq) this.#refreshSoon(LATER_MS);
+  }
+
+  /** Under which this browser keeps what is not saved yet; of each person apart. */
+  get storageName() {
+    const { id, person, has_passwords: hasPasswords } = this.about;
+    return hasPasswords ? `${id}-${person}` : id;
+  }
+
+  /** Go on after the person has signed in again. */
+  async reconnect() {
+    this.#close();
+    await this.refresh().catch(() => {});
+    this.#listen();
+    this.#sayPresence();
   }
 
   /** Return the class with an id, `undefined` where it is no longer alive. */
@@ -81,10 +98,28 @@ export class ProjectState extends EventTarget {
       this.dispatchEvent(new CustomEvent("edit", { detail: event }));
       this.#refreshSoon();
     });
+    source.addEventListener("wide", (message) => this.#takeWideAct(JSON.parse(message.data)));
     source.addEventListener("presence", (message) => {
       this.present = JSON.parse(message.data);
       this.dispatchEvent(new Event("presence"));
     });
+  }
+
+  /** An act on very many photos comes as one message; what it did to the photo that is shown is read as edits. */
+  async #takeWideAct(act) {
+    const before = this.last;
+    this.last = Math.max(this.last, act.seq);
+    this.dispatchEvent(new CustomEvent("wide", { detail: act }));
+    this.#refreshSoon();
+    const photo = this.#photo;
+    if (photo === null || (act.photos && !act.photos.includes(photo))) return;
+    try {
+      const { events } = await getJson(`api/photos/${photo}/history`);
+      const news = events.filter((event) => event.seq > before && event.seq <= act.seq).reverse();
+      for (const event of news) this.dispatchEvent(new CustomEvent("edit", { detail: event }));
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error; // the connection is gone, which is shown
+    }
   }
 
   // Many edits come at once; the counts are read once for all of them, and again where they are not of now yet.
@@ -112,8 +147,21 @@ export class ProjectState extends EventTarget {
       } catch (error) {
         if (error instanceof RequestError && error.status === 401) this.#setConnection("refused");
       }
-      if (!document.hidden) this.#listen();
+      // Of another person the news would come, but nothing could be saved.
+      if (!document.hidden && this.connection !== "refused") this.#listen();
+      else if (this.connection === "refused") setTimeout(() => this.#tryAgain(), RETRY_MS);
     }, RETRY_MS);
+  }
+
+  /** Look whether this browser has access again, as after signing in in another tab. */
+  async #tryAgain() {
+    if (this.connection !== "refused" || this.#source) return;
+    try {
+      await this.refresh();
+      this.#listen();
+    } catch {
+      setTimeout(() => this.#tryAgain(), LATER_MS);
+    }
   }
 
   #setConnection(name) {

@@ -36,6 +36,7 @@ export function TopBar({ project, queue, acts, page, onHelp }) {
       ${PAGES.map(
         (name) => html`<a key=${name} href=${`#/${name}`} aria-current=${page === name ? "page" : null}>${say(`page.${name}`)}</a>`,
       )}
+      ${(about.has_passwords || about.role === "owner") && html`<a href="#/people" aria-current=${page === "people" ? "page" : null}>${say("page.people")}</a>`}
       <a href="#/start" class="add" aria-current=${page === "start" ? "page" : null}>${say("page.start")}</a>
     </nav>
     <${Saved} queue=${queue} acts=${acts} />
@@ -89,7 +90,8 @@ function People({ project }) {
   </span>`;
 }
 
-function Languages() {
+/** The three languages, to switch without loading the page again. */
+export function Languages() {
   return html`<span class="languages" role="group" aria-label=${say("top.language")}>
     ${LANGUAGES.map(
       (code) => html`<button key=${code} type="button" lang=${code} aria-pressed=${String(code === getLanguage())}

@@ -8,16 +8,16 @@ const MAX_REASONS = 100;
 
 /**
  * Add files and return { added, known, rejected: { count, first } }. `every` is the seconds between two frames of a
- * video; `onProgress` gets how many files are done, and of how many.
+ * video, of which `changed` takes only those that show something new; `onProgress` gets how many files are done, and of how many.
  * @param {File[]} files
- * @param {{ every?: number, onProgress?: (done: number, count: number) => void }} options
+ * @param {{ every?: number, changed?: boolean, onProgress?: (done: number, count: number) => void }} options
  */
-export async function addFiles(files, { every = 1, onProgress = () => {} }) {
+export async function addFiles(files, { every = 1, changed = false, onProgress = () => {} }) {
   const total = { added: 0, known: 0, rejected: { count: 0, first: [] } };
   onProgress(0, files.length);
   // One after the other, so that they come in their order.
   for (const [place, file] of files.entries()) {
-    add(total, await addOne(file, every));
+    add(total, await addOne(file, every, changed));
     onProgress(place + 1, files.length);
   }
   return total;
@@ -49,15 +49,16 @@ async function listEntry(entry) {
 function add(total, one) {
   total.added += one.added;
   total.known += one.known;
+  for (const name of ["labels", "classes", "kept"]) if (one[name] !== undefined) total[name] = (total[name] ?? 0) + one[name];
   total.rejected.count += one.rejected.count;
   total.rejected.first = [...total.rejected.first, ...one.rejected.first].slice(0, MAX_REASONS);
 }
 
 /** Add one file; what the server refuses is told with the others, and they go on. */
-async function addOne(file, every) {
+async function addOne(file, every, changed) {
   try {
     if (/\.zip$/i.test(file.name)) return await addInPieces(file, "zip", {});
-    if (isVideo(file)) return await addInPieces(file, "video", { every });
+    if (isVideo(file)) return await addInPieces(file, "video", { every, changed });
     if (file.size > MAX_PHOTO_BYTES) return reject(file, "> 64 MiB");
     return await postFile(`api/photos?name=${encodeURIComponent(file.name)}`, file);
   } catch (error) {

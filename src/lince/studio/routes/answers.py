@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from lince.annotations import RejectedItem
 from lince.errors import LinceError
+from lince.studio.label_import import LabelImport
 from lince.studio.photo_intake import Intake
 from lince.studio.store.edits import ConflictError
 from lince.studio.store.fields import EditRefusedError
@@ -46,6 +47,12 @@ def run_or_refuse(code: str, act: Callable[[], _Result]) -> _Result:
 def describe_intake(intake: Intake) -> dict[str, Any]:
     """Return counts of new, known and rejected photos, with the first hundred reasons."""
     return {"added": intake.added, "known": intake.known, "rejected": list_rejected(intake.rejected)}
+
+
+def describe_import(done: LabelImport) -> dict[str, Any]:
+    """Return counts of new photos, classes and labels, of photos that kept theirs, and of what was rejected."""
+    counts = {"photos": done.photos, "classes": done.classes, "labels": done.labels, "kept": done.kept}
+    return {**counts, "added": done.photos, "known": 0, "rejected": list_rejected(done.rejected)}
 
 
 def list_rejected(items: tuple[RejectedItem, ...]) -> dict[str, Any]:

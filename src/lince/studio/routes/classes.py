@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from lince.studio import studio_state
 from lince.studio.request_bodies import RetireBody
+from lince.studio.roles import REVIEWER, demand_role
 from lince.studio.routes.answers import answer_act
 from lince.studio.store import wide_acts
 from lince.studio.store.edits import Act
@@ -15,7 +16,7 @@ from lince.studio.store.edits import Act
 router = APIRouter()
 
 
-@router.post("/api/classes/{class_id}/retire")
+@router.post("/api/classes/{class_id}/retire", dependencies=demand_role(REVIEWER))
 def retire_class(request: Request, class_id: int, body: RetireBody) -> Response:
     """Take a class out of use: its labels get another class, or are removed; one act, which can be undone."""
     project = studio_state.get_studio(request).project

@@ -12,6 +12,7 @@ from lince.errors import LinceError
 from lince.studio import studio_state
 from lince.studio.event_stream import describe_event
 from lince.studio.request_bodies import ActBody, EditBody, EditsBody, RestoreBody, UndoBody
+from lince.studio.roles import LABELLER, OWNER, READER, demand_role, require_role, require_roles_of_edits
 from lince.studio.store import journal, journal_list
 from lince.studio.store.edits import Act, ConflictError, Edit, Outcome
 from lince.studio.store.fields import EditRefusedError
@@ -23,7 +24,7 @@ from lince.web.json_response import json_response
 router = APIRouter()
 
 
-@router.post("/api/edits")
+@router.post("/api/edits", dependencies=demand_role(LABELLER))
 def save_edits(request: Request, body: EditsBody) -> Response:
     """Make edits, each on its own, and return what became of each, in their order.
 
@@ -31,7 +32,9 @@ def save_edits(request: Request, body: EditsBody) -> Response:
     ``refused`` with a code and a message. 503 when the disk takes nothing: the page keeps its edits and tries again.
     """
     author = studio_state.get_author(request, body.session)
-    outcomes = studio_state.get_studio(request).project.apply_edits([_to_edit(edit) for edit in body.edits], author)
+    wanted = [_to_edit(edit) for edit in body.edits]
+    require_roles_of_edits(request, wanted)
+    outcomes = studio_state.get_studio(request).project.apply_edits(wanted, author)
     failure = next((one for one in outcomes if isinstance(one, NotSavedError)), None)
     if failure is not None:
         return _refuse(failure, 503)
@@ -39,15 +42,17 @@ def save_edits(request: Request, body: EditsBody) -> Response:
     return json_response({"outcomes": answers})
 
 
-@router.post("/api/act")
+@router.post("/api/act", dependencies=demand_role(LABELLER))
 def save_act(request: Request, body: ActBody) -> Response:
     """Make edits that are undone as one, all of them or none; 409 where one is stale."""
     author = studio_state.get_author(request, body.session)
     act = Act(body.key, author, body.wide)
-    return _answer(lambda: studio_state.get_studio(request).project.apply_act(map(_to_edit, body.edits), act))
+    wanted = [_to_edit(edit) for edit in body.edits]
+    require_roles_of_edits(request, wanted)
+    return _answer(lambda: studio_state.get_studio(request).project.apply_act(wanted, act))
 
 
-@router.post("/api/undo")
+@router.post("/api/undo", dependencies=demand_role(LABELLER))
 def undo_act(request: Request, body: UndoBody) -> Response:
     """Take back the person's last act on a photo, or on the project; 409 where another changed it since."""
     author = studio_state.get_author(request, body.session)
@@ -56,7 +61,7 @@ def undo_act(request: Request, body: UndoBody) -> Response:
     return _count(project, body) if body.brief and answer.status_code == 200 else answer
 
 
-@router.post("/api/redo")
+@router.post("/api/redo", dependencies=demand_role(LABELLER))
 def redo_act(request: Request, body: UndoBody) -> Response:
     """Make the act again that was undone last."""
     author = studio_state.get_author(request, body.session)
@@ -65,16 +70,18 @@ def redo_act(request: Request, body: UndoBody) -> Response:
     return _count(project, body) if body.brief and answer.status_code == 200 else answer
 
 
-@router.post("/api/restore")
+@router.post("/api/restore", dependencies=demand_role(LABELLER))
 def restore_states(request: Request, body: RestoreBody) -> Response:
-    """Bring a photo, or the project, back to what it was after an event."""
+    """Bring a photo, or, for owners, the project, back to what it was after an event."""
+    if body.photo is None:
+        require_role(request, OWNER)
     author = studio_state.get_author(request, body.session)
     project = studio_state.get_studio(request).project
     answer = _answer(lambda: project.restore(body.key, author, body.seq, body.photo))
     return _count(project, body) if body.brief and answer.status_code == 200 else answer
 
 
-@router.get("/api/photos/{photo_id}/history")
+@router.get("/api/photos/{photo_id}/history", dependencies=demand_role(READER))
 def list_history(request: Request, photo_id: int) -> Response:
     """Return the events of a photo, newest first."""
     studio_state.find_photo(request, photo_id)

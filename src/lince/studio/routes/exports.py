@@ -12,6 +12,7 @@ from lince.i18n import _
 from lince.studio import label_export, studio_state
 from lince.studio.label_export import ExportOptions
 from lince.studio.request_bodies import ArchiveBody, ExportBody
+from lince.studio.roles import LABELLER, OWNER, READER, demand_role
 from lince.studio.routes.answers import run_or_refuse
 from lince.web.http_errors import client_error
 from lince.web.json_response import json_response
@@ -19,7 +20,7 @@ from lince.web.json_response import json_response
 router = APIRouter()
 
 
-@router.get("/api/export")
+@router.get("/api/export", dependencies=demand_role(READER))
 def preview_export(request: Request, format: str, photos: bool = True) -> Response:  # noqa: A002
     """Return what an export to a format would hold and lose, and the command that does the same."""
     project = studio_state.get_studio(request).project
@@ -27,7 +28,7 @@ def preview_export(request: Request, format: str, photos: bool = True) -> Respon
     return json_response(run_or_refuse("no-export", lambda: label_export.preview_export(project, options)))
 
 
-@router.post("/api/export")
+@router.post("/api/export", dependencies=demand_role(OWNER))
 def export_labels(request: Request, body: ExportBody) -> Response:
     """Write all labelled photos to a new folder on the studio's machine."""
     studio_state.require_local(request)
@@ -37,7 +38,7 @@ def export_labels(request: Request, body: ExportBody) -> Response:
     return json_response({"folder": str(folder), "photos": done.images, "objects": done.objects})
 
 
-@router.post("/api/export/zip")
+@router.post("/api/export/zip", dependencies=demand_role(LABELLER))
 def export_zip(request: Request, body: ArchiveBody) -> Response:
     """Write the same to a zip archive, and return where it can be downloaded."""
     project = studio_state.get_studio(request).project
@@ -46,7 +47,7 @@ def export_zip(request: Request, body: ArchiveBody) -> Response:
     return json_response({"address": f"api/export/zip/{number}"})
 
 
-@router.get("/api/export/zip/{number}")
+@router.get("/api/export/zip/{number}", dependencies=demand_role(LABELLER))
 def download_zip(request: Request, number: str) -> Response:
     """Return a zip archive that was written."""
     project = studio_state.get_studio(request).project

@@ -14,13 +14,14 @@ from starlette.responses import RedirectResponse, Response
 from lince.fileio import compute_digest
 from lince.i18n import LANGUAGES, _, get_language, use_language
 from lince.studio import page_texts, studio_state
+from lince.studio.roles import ANYBODY, demand_role
 from lince.web.http_errors import ApiError, client_error
 
 router = APIRouter()
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "json": "application/json"}
 
 
-@router.get("/")
+@router.get("/", dependencies=demand_role(ANYBODY))
 def get_page(request: Request, token: str = "") -> Response:
     """Return the page; the token in the first address is exchanged for a cookie, and is then gone from the address."""
     sessions = studio_state.get_studio(request).sessions
@@ -29,7 +30,7 @@ def get_page(request: Request, token: str = "") -> Response:
             message = _("This address is of an earlier start. Open the one that lince studio printed in the terminal.")
             raise ApiError(401, "no-access", message)
         response = RedirectResponse("./", 303)
-        response.set_cookie(sessions.cookie_name, sessions.make_cookie(), httponly=True, samesite="strict", path="/")
+        sessions.set_cookie(response)
         return response
     languages = [(code, language.name) for code, language in LANGUAGES.items()]
     template = _template_environment().get_template("studio.html.j2")
@@ -37,7 +38,7 @@ def get_page(request: Request, token: str = "") -> Response:
     return Response(text, media_type="text/html", headers={"Vary": "Accept-Language"})
 
 
-@router.get("/page/words.{language}.json")
+@router.get("/page/words.{language}.json", dependencies=demand_role(ANYBODY))
 def get_words(request: Request, language: str) -> Response:
     """Return the words of the page in a language."""
     if language not in LANGUAGES:
@@ -47,7 +48,7 @@ def get_words(request: Request, language: str) -> Response:
     return _answer(request, content, "json")
 
 
-@router.get("/page/{name:path}")
+@router.get("/page/{name:path}", dependencies=demand_role(ANYBODY))
 def get_asset(request: Request, name: str) -> Response:
     """Return a script, style or icon of the page; 404 for any other ``name``."""
     content = _assets().get(name)
@@ -56,7 +57,7 @@ def get_asset(request: Request, name: str) -> Response:
     return _answer(request, content, name.rpartition(".")[2])
 
 
-@router.get("/healthz")
+@router.get("/healthz", dependencies=demand_role(ANYBODY))
 def get_health() -> Response:
     """Answer that the studio runs."""
     return Response("ok", media_type="text/plain")

@@ -16,7 +16,8 @@ from lince.errors import ImageError, LinceError
 from lince.studio import label_import, photo_intake, photo_query, picture_store, studio_state
 from lince.studio.photo_query import PhotoFilter
 from lince.studio.request_bodies import FolderBody, ImportBody, NextBody
-from lince.studio.routes.answers import describe_intake, list_rejected, run_or_refuse
+from lince.studio.roles import LABELLER, OWNER, READER, demand_role
+from lince.studio.routes.answers import describe_import, describe_intake, run_or_refuse
 from lince.studio.store import leases
 from lince.studio.store.edits import Act
 from lince.studio.store.schema import comments, shapes
@@ -30,7 +31,7 @@ _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # the add
 _ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'", "Content-Disposition": "inline"}
 
 
-@router.get("/api/photos/ids")
+@router.get("/api/photos/ids", dependencies=demand_role(READER))
 def list_ids(
     request: Request,
     filter: str = "all",  # noqa: A002
@@ -48,7 +49,7 @@ def list_ids(
         return json_response({"ids": photo_query.list_photo_ids(connection, wanted)})
 
 
-@router.get("/api/photos")
+@router.get("/api/photos", dependencies=demand_role(READER))
 def list_photos(request: Request, ids: str = "") -> Response:
     """Return what the gallery shows of the photos with the given ids, at most 500."""
     numbers = [int(word) for word in ids.split(",") if word.isdecimal()][:_MAX_LISTED]
@@ -56,7 +57,7 @@ def list_photos(request: Request, ids: str = "") -> Response:
         return json_response({"photos": photo_query.list_photos(connection, numbers)})
 
 
-@router.get("/api/photos/{photo_id}")
+@router.get("/api/photos/{photo_id}", dependencies=demand_role(READER))
 def get_photo(request: Request, photo_id: int) -> Response:
     """Return a photo with its shapes and comments, each with the state that an edit of it must name."""
     studio_state.find_photo(request, photo_id)
@@ -76,7 +77,7 @@ def get_photo(request: Request, photo_id: int) -> Response:
     return json_response(answer)
 
 
-@router.get("/image/{photo_id}")
+@router.get("/image/{photo_id}", dependencies=demand_role(READER))
 def get_image(request: Request, photo_id: int) -> Response:
     """Return the photo itself, as a browser can show it."""
     row = studio_state.find_photo(request, photo_id)
@@ -87,7 +88,7 @@ def get_image(request: Request, photo_id: int) -> Response:
     return Response(picture.data, media_type=picture.media_type, headers={**_FOR_EVER, **_ALONE})
 
 
-@router.get("/thumb/{photo_id}")
+@router.get("/thumb/{photo_id}", dependencies=demand_role(READER))
 def get_thumbnail(request: Request, photo_id: int) -> Response:
     """Return the photo at a size of 256 pixels."""
     row = studio_state.find_photo(request, photo_id)
@@ -100,7 +101,7 @@ def get_thumbnail(request: Request, photo_id: int) -> Response:
     return Response(data, media_type="image/jpeg", headers={**_FOR_EVER, **_ALONE})
 
 
-@router.post("/api/photos")
+@router.post("/api/photos", dependencies=demand_role(LABELLER))
 async def upload_photo(request: Request, name: str = "") -> Response:
     """Add the photo in the body; ``name`` is what it is called where it comes from."""
     data = await request.body()
@@ -108,7 +109,7 @@ async def upload_photo(request: Request, name: str = "") -> Response:
     return json_response(describe_intake(await run_in_threadpool(photo_intake.add_upload, project, name, data)))
 
 
-@router.post("/api/photos/link")
+@router.post("/api/photos/link", dependencies=demand_role(OWNER))
 def link_folder(request: Request, body: FolderBody) -> Response:
     """Add the photos of a folder on the studio's machine, which stay where they are."""
     studio_state.require_local(request)
@@ -119,7 +120,7 @@ def link_folder(request: Request, body: FolderBody) -> Response:
     return json_response(describe_intake(found))
 
 
-@router.post("/api/import")
+@router.post("/api/import", dependencies=demand_role(OWNER))
 def import_labels(request: Request, body: ImportBody) -> Response:
     """Add a labelled data set on the studio's machine: its photos, classes and labels."""
     studio_state.require_local(request)
@@ -127,16 +128,15 @@ def import_labels(request: Request, body: ImportBody) -> Response:
     act = Act(body.key, studio_state.get_author(request), is_wide=True, kind="import")
     try:
         dataset = open_dataset(body.folder, format=body.format)
-        done = label_import.import_dataset(project, dataset, act)
+        done = label_import.import_dataset(project, dataset, act, studio_state.get_studio(request).intake)
         if "task" not in project.read_meta():
             project.set_task(label_import.get_task(dataset))
     except LinceError as error:
         raise client_error("bad-data", str(error), 422) from error
-    counts = {"photos": done.photos, "classes": done.classes, "labels": done.labels, "kept": done.kept}
-    return json_response({**counts, "rejected": list_rejected(done.rejected)})
+    return json_response(describe_import(done))
 
 
-@router.post("/api/next")
+@router.post("/api/next", dependencies=demand_role(LABELLER))
 def find_next(request: Request, body: NextBody) -> Response:
     """Hand out the next photo that nobody else has and that is not done; ``null`` where there is none."""
     author = studio_state.get_author(request, body.session)

@@ -131,6 +131,7 @@ def _add_events(connection: sa.Connection, edits: Sequence[Edit], act: Act) -> l
     for edit, photo_id in zip(edits, photo_ids, strict=True):
         if photo_id is not None:
             versions[photo_id] += 1
+        before, after = edit.texts or (format_state(edit.before), format_state(edit.after))
         rows.append(
             {
                 "key": edit.key,
@@ -144,17 +145,17 @@ def _add_events(connection: sa.Connection, edits: Sequence[Edit], act: Act) -> l
                 "kind": act.kind,
                 "target": edit.target.kind,
                 "target_id": edit.target.id,
-                "before": format_state(edit.before),
-                "after": format_state(edit.after),
+                "before": before,
+                "after": after,
                 "undoes": act.undoes,
             }
         )
-    before = connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))).scalar_one()
+    newest = connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))).scalar_one()
     connection.execute(sa.insert(events), rows)
     numbers = [{"photo": photo_id, "new": version} for photo_id, version in versions.items()]
     raised = sa.update(photos).where(photos.c.id == sa.bindparam("photo")).values(version=sa.bindparam("new"))
     connection.execute(raised, numbers)
-    added = sa.select(events.c.key, events.c.seq).where(events.c.act == act.key, events.c.seq > before)
+    added = sa.select(events.c.key, events.c.seq).where(events.c.act == act.key, events.c.seq > newest)
     numbers_by_key = {row.key: row.seq for row in connection.execute(added)}
     return [
         Outcome(

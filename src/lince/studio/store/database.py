@@ -74,13 +74,22 @@ def check_file(path: Path) -> None:
         )
 
 
+def connect(engine: sa.Engine) -> sa.Connection:
+    """Return a connection; where those in the pool were cut, as when PostgreSQL was started again, a new one."""
+    try:
+        return engine.connect()
+    except ConnectionError:  # the driver's own errors are found by the pool, those of the system are not
+        engine.dispose()
+        return engine.connect()
+
+
 @contextmanager
 def begin_write(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Yield a connection in a transaction that may write, and commit it; on an error everything is rolled back.
 
     There is one such transaction at a time, also where several servers share a PostgreSQL database.
     """
-    with engine.execution_options(**{_WRITES: True}).begin() as connection:
+    with connect(engine.execution_options(**{_WRITES: True})) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(APPLICATION_ID)))
         yield connection
@@ -112,11 +121,22 @@ def read_revision(engine: sa.Engine) -> str | None:
         with engine.connect() as connection:
             return str(connection.execute(sa.select(_VERSION_TABLE.c.version_num)).scalar_one())
     except DBAPIError as error:
+        if _is_read_only(error):
+            raise ProjectBrokenError(
+                _("The project cannot be written: {reason}.").format(reason=error.orig),
+                _("Expected a folder in which this user may write."),
+                _("Change the permissions of the folder and of the files in it, or copy it to a place of your own."),
+            ) from error
         raise ProjectBrokenError(
             _("The project cannot be read: {reason}.").format(reason=error.orig),
             _("Expected a whole file of lince studio."),
             _("Copies of it are in its folder backups: put the newest one in its place."),
         ) from error
+
+
+def _is_read_only(error: DBAPIError) -> bool:
+    name = getattr(error.orig, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"))
 
 
 def _create(engine: sa.Engine) -> None:

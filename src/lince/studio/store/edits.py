@@ -17,13 +17,24 @@ from lince.studio.store.states import (
     Target,
     find_photo,
     format_state,
-    parse_state,
     parse_text,
-    read_state,
+    read_and_parse,
     write_state,
 )
 
 SAVED, STALE = "saved", "stale"
+# Made once: to build a statement takes longer than SQLite needs for it.
+_DONE = sa.select(events).where(events.c.key == sa.bindparam("edit"))
+_OTHER_AUTHOR = (
+    sa.select(events.c.who).where(events.c.act == sa.bindparam("edit"), events.c.who != sa.bindparam("author")).limit(1)
+)
+_RAISE_VERSION = (
+    sa.update(photos)
+    .where(photos.c.id == sa.bindparam("photo"))
+    .values(version=photos.c.version + 1, shapes=photos.c.shapes + sa.bindparam("more", type_=sa.Integer))
+    .returning(photos.c.version)
+)
+_ADD_EVENT = sa.insert(events).returning(events.c.seq)
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,8 @@ class Edit:
     """One change of one target: from the state ``before``, which its author saw, to ``after``; ``None`` for absence.
 
     ``key`` is made by the page and permanent, so that an edit that is sent again is not made again. Edits with the same
-    ``act`` are undone as one; an edit without is an act of its own.
+    ``act`` are undone as one; an edit without is an act of its own. ``texts`` are the canonical texts of the two
+    states, where they are known already.
     """
 
     key: str
@@ -62,6 +74,7 @@ class Edit:
     before: Any
     after: Any
     act: str | None = None
+    texts: tuple[str | None, str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,13 +100,12 @@ def apply_edit(connection: sa.Connection, edit: Edit, act: Act) -> Outcome:
     It is stale when the target is no longer in the state ``before``; changes of other shapes of the photo do not
     matter. Raise ``EditRefusedError`` when ``after`` is no state, or the act is of another person, who would undo it.
     """
-    done = connection.execute(sa.select(events).where(events.c.key == edit.key)).one_or_none()
+    done = connection.execute(_DONE, {"edit": edit.key}).one_or_none()
     if done is not None:
         return _describe(done)
     _require_own_act(connection, act)
     target = _number_class(connection, edit)
-    after = parse_state(connection, target, edit.after)
-    now = read_state(connection, target)
+    now, after = read_and_parse(connection, target, edit.after)
     if format_state(now) != format_state(edit.before):
         last = _find_last(connection, target)
         seq, who = (last.seq, last.who) if last else (None, "")
@@ -104,8 +116,7 @@ def apply_edit(connection: sa.Connection, edit: Edit, act: Act) -> Outcome:
 
 
 def _require_own_act(connection: sa.Connection, act: Act) -> None:
-    other = sa.select(events.c.who).where(events.c.act == act.key, events.c.who != act.author.who).limit(1)
-    who = connection.execute(other).scalar_one_or_none()
+    who = connection.execute(_OTHER_AUTHOR, {"edit": act.key, "author": act.author.who}).scalar_one_or_none()
     if who is not None:
         raise EditRefusedError("act", _("{who} has changed it since.").format(who=who))
 
@@ -130,8 +141,10 @@ def require_living_classes(connection: sa.Connection, targets: Iterable[Target])
 def make_change(connection: sa.Connection, edit: Edit, act: Act) -> Outcome:
     """Write the state ``edit.after``, which was checked, and its event; raise the version of the photo by one."""
     photo_id = find_photo(edit.target, edit.before, edit.after)
-    write_state(connection, edit.target, edit.after)
-    version = _raise_version(connection, photo_id)
+    write_state(connection, edit.target, edit.before, edit.after)
+    is_shape = edit.target.kind == "shape"
+    more = (edit.after is not None) - (edit.before is not None) if is_shape else 0
+    version = _raise_version(connection, photo_id, more)
     row = {
         "key": edit.key,
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -148,7 +161,7 @@ def make_change(connection: sa.Connection, edit: Edit, act: Act) -> Outcome:
         "after": format_state(edit.after),
         "undoes": act.undoes,
     }
-    seq = connection.execute(sa.insert(events).values(**row).returning(events.c.seq)).scalar_one()
+    seq = connection.execute(_ADD_EVENT, row).scalar_one()
     return Outcome(edit.key, SAVED, seq, version, edit.after, edit.target.id, act.author.who)
 
 
@@ -183,11 +196,11 @@ def _number_class(connection: sa.Connection, edit: Edit) -> Target:
     return Target("class", str(0 if newest is None else newest + 1))
 
 
-def _raise_version(connection: sa.Connection, photo_id: int | None) -> int | None:
+def _raise_version(connection: sa.Connection, photo_id: int | None, more: int) -> int | None:
+    """Return the new version of a photo, which has ``more`` shapes now."""
     if photo_id is None:
         return None
-    raised = sa.update(photos).where(photos.c.id == photo_id).values(version=photos.c.version + 1)
-    return int(connection.execute(raised.returning(photos.c.version)).scalar_one())
+    return int(connection.execute(_RAISE_VERSION, {"photo": photo_id, "more": more}).scalar_one())
 
 
 def _find_last(connection: sa.Connection, target: Target) -> sa.Row[Any] | None:

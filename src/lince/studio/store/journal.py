@@ -6,7 +6,7 @@ the undo of an undo; going back to a moment is one act as well, which can itself
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from lince.studio.store.bulk import change_many, iterate_chunks, read_many
 from lince.studio.store.edits import SAVED, Act, Author, ConflictError, Edit, Outcome, require_living_classes
+from lince.studio.store.label_moves import ClassMove, find_move, reverse_move
 from lince.studio.store.merges import make_merge_follower
 from lince.studio.store.schema import classes, comments, events, photos, shapes
 from lince.studio.store.states import (
@@ -35,9 +36,12 @@ class _PastAct(NamedTuple):
 
 
 class _Move(NamedTuple):
+    """A target with its present state and the wanted one, and the canonical texts of both."""
+
     target: Target
     now: State | None
     wanted: State | None
+    texts: tuple[str | None, str | None]
 
 
 class _Span(NamedTuple):
@@ -169,7 +173,9 @@ def _reverse(connection: sa.Connection, stack: list[str], act: Act) -> list[Outc
     if done or not stack:
         return done
     act = Act(act.key, act.author, act.is_wide, act.kind, stack[-1])
-    return _revert(connection, _list_spans(connection, events.c.act == stack[-1]), act, is_checked=True)
+    move = find_move(connection, stack[-1])
+    condition = (events.c.act == stack[-1]) & ((events.c.target != "shape") if move else sa.true())
+    return _revert(connection, _list_spans(connection, condition), act, is_checked=True, move=move)
 
 
 def _list_spans(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[_Span]:
@@ -181,16 +187,22 @@ def _list_spans(connection: sa.Connection, condition: sa.ColumnElement[bool]) ->
     return sorted(spans, key=lambda span: (span.target.kind != "class", -span.last))
 
 
-def _revert(connection: sa.Connection, spans: list[_Span], act: Act, is_checked: bool = False) -> list[Outcome]:
+def _revert(
+    connection: sa.Connection, spans: list[_Span], act: Act, is_checked: bool = False, move: ClassMove | None = None
+) -> list[Outcome]:
     """Bring all targets back to what they were before their first event, as one act.
 
     With ``is_checked``, raise ``ConflictError`` where one is no longer what its last event made of it. An act can have
-    100,000 events: they are read and written in parts, and of so many the outcomes do not hold the states.
+    100,000 events: they are read and written in parts, and of so many the outcomes do not hold the states. The shapes
+    of ``move`` are brought back at once.
     """
     outcomes: list[Outcome] = []
     for part in iterate_chunks(spans, _PART):
         made = _make_moves(connection, _list_moves(connection, part, is_checked), act, len(outcomes))
         outcomes += made if len(spans) <= _PART else [replace(outcome, now=None) for outcome in made]
+    if move is not None:
+        wanted = make_merge_follower(connection)({"class": move.old}) or {}
+        outcomes += reverse_move(connection, move, wanted["class"], act, len(outcomes))
     require_living_classes(connection, [span.target for span in spans])
     return outcomes
 
@@ -205,13 +217,16 @@ def _list_moves(connection: sa.Connection, spans: Sequence[_Span], is_checked: b
     moves = []
     for target, first, last in spans:
         now = states[target]
-        if is_checked and format_state(now) != texts[last].after:
+        now_text = format_state(now)
+        if is_checked and now_text != texts[last].after:
             event = connection.execute(_last_event(target)).one()
             raise ConflictError(Outcome(event.key, "stale", event.seq, event.version, now, target.id, event.who))
-        before = parse_text(texts[first].before)
+        text = texts[first].before
+        before = parse_text(text)
         if before is None and target.kind == "class" and now is not None:
             before = {**now, "alive": False}  # an id stays for ever
-        moves.append(_Move(target, now, before))
+            text = format_state(before)
+        moves.append(_Move(target, now, before, (now_text, text)))
     return moves
 
 
@@ -220,15 +235,20 @@ def _make_moves(connection: sa.Connection, moves: Sequence[_Move], act: Act, fir
 
     Classes come first, and until all have their state, none of them is alive, since two may exchange their names.
     """
-    wanted = [move for move in moves if format_state(move.now) != format_state(move.wanted)]
+    wanted = [move for move in moves if move.texts[0] != move.texts[1]]
     ids = [int(move.target.id) for move in wanted if move.target.kind == "class"]
     connection.execute(sa.update(classes).where(classes.c.id.in_(ids)).values(alive=False))
-    edits = [Edit("", move.target, move.now, move.wanted) for move in wanted]
+    edits = [Edit("", move.target, move.now, move.wanted, texts=move.texts) for move in wanted]
     of_classes = [edit for edit in edits if edit.target.kind == "class"]
     outcomes = change_many(connection, of_classes, act, first)
     follow = make_merge_follower(connection)
-    others = [replace(edit, after=follow(edit.after)) for edit in edits if edit.target.kind != "class"]
+    others = [_follow(edit, follow) for edit in edits if edit.target.kind != "class"]
     return outcomes + change_many(connection, others, act, first + len(of_classes))
+
+
+def _follow(edit: Edit, follow: Callable[[State | None], State | None]) -> Edit:
+    after = follow(edit.after)
+    return edit if after is edit.after else replace(edit, after=after, texts=None)
 
 
 def _find_done(connection: sa.Connection, key: str) -> list[Outcome]:

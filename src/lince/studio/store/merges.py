@@ -15,7 +15,7 @@ from lince.studio.store.states import State
 
 def make_merge_follower(connection: sa.Connection) -> Callable[[State | None], State | None]:
     """Return a function that gives an earlier state of a photo or shape living classes: for a merged class, the one
-    into which it was merged.
+    into which it was merged; the state itself where it has none of them.
 
     It raises ``EditRefusedError`` where a class was deleted. Classes must not change while it is used.
     """
@@ -23,9 +23,11 @@ def make_merge_follower(connection: sa.Connection) -> Callable[[State | None], S
 
     def follow(state: State | None) -> State | None:
         if state is not None and "class" in state:
-            return {**state, "class": find_living(state["class"])}
+            living = find_living(state["class"])
+            return state if living == state["class"] else {**state, "class": living}
         if state is not None and "classes" in state:
-            return {**state, "classes": sorted({find_living(class_id) for class_id in state["classes"]})}
+            chosen = sorted({find_living(class_id) for class_id in state["classes"]})
+            return state if chosen == state["classes"] else {**state, "classes": chosen}
         return state
 
     return follow

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from lince.errors import LinceError
 from lince.formats.lince_project import CLASSIFICATION, DETECTION, FILE_NAME, PHOTO_FOLDER
 from lince.studio.store import backup, journal
-from lince.studio.store.database import create_or_upgrade, open_postgresql, open_sqlite
+from lince.studio.store.database import connect, create_or_upgrade, open_postgresql, open_sqlite
 from lince.studio.store.edits import Act, Author, Edit, Outcome, apply_act, apply_edit
 from lince.studio.store.schema import events, meta
 from lince.studio.store.writer import Writer
@@ -73,7 +73,7 @@ class Project:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Yield a connection that sees one state of the project, whatever is written meanwhile."""
-        with self.engine.connect() as connection, connection.begin():
+        with connect(self.engine) as connection, connection.begin():
             yield connection
 
     def write(self, action: Callable[[sa.Connection], _Result]) -> _Result:

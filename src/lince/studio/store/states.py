@@ -48,9 +48,26 @@ class Target(NamedTuple):
     id: str
 
 
+# Made once: to build a statement takes longer than SQLite needs for it.
+_ALIVE = sa.select(classes.c.alive).where(classes.c.id == sa.bindparam("target"))
+_SIZE = sa.select(photos.c.width, photos.c.height).where(photos.c.id == sa.bindparam("target"))
+_PHOTO = sa.select(photos.c.flag, photos.c.removed, photos.c.split, photos.c.state).where(
+    photos.c.id == sa.bindparam("target")
+)
+_PHOTO_CLASSES = (
+    sa.select(photo_classes.c.class_id)
+    .where(photo_classes.c.photo_id == sa.bindparam("target"))
+    .order_by(photo_classes.c.class_id)
+)
+_SHAPE = sa.select(shapes).where(shapes.c.id == sa.bindparam("target"))
+_ADD_SHAPE = sa.insert(shapes)
+_CHANGE_SHAPE = sa.update(shapes).where(shapes.c.id == sa.bindparam("target"))
+_REMOVE_SHAPE = sa.delete(shapes).where(shapes.c.id == sa.bindparam("target"))
+
+
 class _Kind(NamedTuple):
     read: Callable[[sa.Connection, str], State | None]
-    write: Callable[[sa.Connection, str, State | None], None]
+    write: Callable[[sa.Connection, str, State | None, State | None], None]
     parse: Callable[[sa.Connection, State], State]
 
 
@@ -83,13 +100,21 @@ def read_state(connection: sa.Connection, target: Target) -> State | None:
     return _KINDS[target.kind].read(connection, target.id)
 
 
-def write_state(connection: sa.Connection, target: Target, state: State | None) -> None:
-    """Give ``target`` a state that ``parse_state`` returned; ``None`` removes it."""
-    _KINDS[target.kind].write(connection, target.id, state)
+def write_state(connection: sa.Connection, target: Target, before: State | None, after: State | None) -> None:
+    """Give ``target``, which is in the state ``before``, the one that ``parse_state`` returned; ``None`` removes it.
+
+    How many shapes a photo has is counted by who calls this.
+    """
+    _KINDS[target.kind].write(connection, target.id, before, after)
 
 
 def parse_state(connection: sa.Connection, target: Target, given: Any) -> State | None:
     """Return ``given``, which a page sent, as a state with all its fields. Raise ``EditRefusedError`` for none."""
+    return read_and_parse(connection, target, given)[1]
+
+
+def read_and_parse(connection: sa.Connection, target: Target, given: Any) -> tuple[State | None, State | None]:
+    """Return the present state of ``target``, and ``given`` as ``parse_state`` does."""
     if target.kind not in _KINDS:
         raise refuse_field("target", target.kind, ", ".join(_KINDS))
     is_number = target.kind in ("photo", "class")
@@ -98,7 +123,7 @@ def parse_state(connection: sa.Connection, target: Target, given: Any) -> State 
     if given is None:
         if is_number:
             raise refuse_field("state", None, "{...}")
-        return None
+        return read_state(connection, target), None
     if not isinstance(given, dict):
         raise refuse_field("state", given, "{...}")
     state = _KINDS[target.kind].parse(connection, given)
@@ -107,7 +132,7 @@ def parse_state(connection: sa.Connection, target: Target, given: Any) -> State 
         raise refuse_field("id", target.id, _("the id of a photo of this project"))
     if now is not None and now.get("photo") != state.get("photo"):
         raise refuse_field("photo", state["photo"], str(now["photo"]))
-    return state
+    return now, state
 
 
 def find_photo(target: Target, *states: State | None) -> int | None:
@@ -118,7 +143,7 @@ def find_photo(target: Target, *states: State | None) -> int | None:
 
 
 def _require_class(connection: sa.Connection, class_id: int) -> int:
-    alive = connection.execute(sa.select(classes.c.alive).where(classes.c.id == class_id)).scalar_one_or_none()
+    alive = connection.execute(_ALIVE, {"target": class_id}).scalar_one_or_none()
     if not alive:
         raise refuse_field("class", class_id, _("the id of a class of this project"))
     return class_id
@@ -139,16 +164,14 @@ def _parse_photo(connection: sa.Connection, given: State) -> State:
 
 
 def _read_photo(connection: sa.Connection, photo_id: str) -> State | None:
-    columns = (photos.c.flag, photos.c.removed, photos.c.split, photos.c.state)
-    row = connection.execute(sa.select(*columns).where(photos.c.id == int(photo_id))).one_or_none()
+    row = connection.execute(_PHOTO, {"target": int(photo_id)}).one_or_none()
     if row is None:
         return None
-    chosen = sa.select(photo_classes.c.class_id).where(photo_classes.c.photo_id == int(photo_id))
-    ids = connection.execute(chosen.order_by(photo_classes.c.class_id)).scalars().all()
+    ids = connection.execute(_PHOTO_CLASSES, {"target": int(photo_id)}).scalars().all()
     return {"classes": list(ids), **row._asdict(), "removed": bool(row.removed)}
 
 
-def _write_photo(connection: sa.Connection, photo_id: str, state: State | None) -> None:
+def _write_photo(connection: sa.Connection, photo_id: str, _before: State | None, state: State | None) -> None:
     if state is None:
         raise ValueError("a photo has a state as long as the project exists")
     key, kept = int(photo_id), {name: state[name] for name in ("flag", "removed", "split", "state")}
@@ -161,7 +184,7 @@ def _write_photo(connection: sa.Connection, photo_id: str, state: State | None) 
 
 def _parse_shape(connection: sa.Connection, given: State) -> State:
     photo_id = take_integer(given, "photo", most=2**53)
-    size = connection.execute(sa.select(photos.c.width, photos.c.height).where(photos.c.id == photo_id)).one_or_none()
+    size = connection.execute(_SIZE, {"target": photo_id}).one_or_none()
     if size is None:
         raise refuse_field("photo", photo_id, _("the id of a photo of this project"))
     kind = take_choice(given, "kind", SHAPE_KINDS, "box")
@@ -223,7 +246,7 @@ def _parse_mask(given: State, kind: str) -> str:
 
 
 def _read_shape(connection: sa.Connection, shape_id: str) -> State | None:
-    row = connection.execute(sa.select(shapes).where(shapes.c.id == shape_id)).one_or_none()
+    row = connection.execute(_SHAPE, {"target": shape_id}).one_or_none()
     return None if row is None else to_shape_state(row)
 
 
@@ -253,15 +276,13 @@ def to_shape_row(shape_id: str, state: State) -> dict[str, Any]:
     return {**ids, **kept, "x0": x0, "y0": y0, "x1": x1, "y1": y1, "rings": rings}
 
 
-def _write_shape(connection: sa.Connection, shape_id: str, state: State | None) -> None:
-    old = connection.execute(sa.select(shapes.c.photo_id).where(shapes.c.id == shape_id)).scalar_one_or_none()
-    connection.execute(sa.delete(shapes).where(shapes.c.id == shape_id))
-    if state is not None:
-        connection.execute(sa.insert(shapes).values(**to_shape_row(shape_id, state)))
-    change = (state is not None) - (old is not None)
-    photo_id = state["photo"] if state is not None else old
-    if change and photo_id is not None:
-        connection.execute(sa.update(photos).where(photos.c.id == photo_id).values(shapes=photos.c.shapes + change))
+def _write_shape(connection: sa.Connection, shape_id: str, before: State | None, state: State | None) -> None:
+    if state is None:
+        connection.execute(_REMOVE_SHAPE, {"target": shape_id})
+    elif before is None:
+        connection.execute(_ADD_SHAPE, to_shape_row(shape_id, state))
+    else:
+        connection.execute(_CHANGE_SHAPE, {"target": shape_id, **to_shape_row(shape_id, state)})
 
 
 def _parse_class(connection: sa.Connection, given: State) -> State:
@@ -295,7 +316,7 @@ def to_class_state(row: sa.Row[Any]) -> State:
     return {"alive": bool(row.alive), **kept}
 
 
-def _write_class(connection: sa.Connection, class_id: str, state: State | None) -> None:
+def _write_class(connection: sa.Connection, class_id: str, _before: State | None, state: State | None) -> None:
     if state is None:
         raise ValueError("a class keeps its id for ever; one that is no longer used is not alive")
     key = int(class_id)
@@ -327,7 +348,7 @@ def _read_comment(connection: sa.Connection, comment_id: str) -> State | None:
     return {"done": bool(row.done), "photo": row.photo_id, "shape": row.shape_id, "text": row.text, "who": row.who}
 
 
-def _write_comment(connection: sa.Connection, comment_id: str, state: State | None) -> None:
+def _write_comment(connection: sa.Connection, comment_id: str, _before: State | None, state: State | None) -> None:
     connection.execute(sa.delete(comments).where(comments.c.id == comment_id))
     if state is not None:
         kept = {name: state[name] for name in ("done", "text", "who")}

@@ -12,6 +12,7 @@ from lince.i18n import _
 from lince.studio.store.bulk import change_many, iterate_chunks, read_many, read_photos
 from lince.studio.store.edits import STALE, Act, ConflictError, Edit, Outcome, require_living_classes
 from lince.studio.store.fields import EditRefusedError
+from lince.studio.store.label_moves import move_shapes
 from lince.studio.store.schema import events, photo_classes, shapes
 from lince.studio.store.states import State, Target, parse_state, read_state
 
@@ -66,8 +67,9 @@ def retire_class(connection: sa.Connection, class_id: int, into: int | None, act
         raise EditRefusedError("class", _("A class cannot be merged into itself."))
     after = {**before, "alive": False, "merged_into": into}
     change_many(connection, [Edit("", target, before, after)], act)
+    number = move_shapes(connection, class_id, into, act, 1)
     labels = chain(_move_shapes(connection, class_id, into), _move_photos(connection, class_id, into))
-    _write_in_parts(connection, labels, act, 1)
+    _write_in_parts(connection, labels, act, number)
     require_living_classes(connection, [target])
     return _count(connection, act)
 

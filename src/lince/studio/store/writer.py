@@ -6,6 +6,7 @@ of the disk. With one writer, ten labellers share a flush, and an edit that fail
 
 from __future__ import annotations
 
+import errno
 import logging
 import queue
 import threading
@@ -98,8 +99,8 @@ class Writer:
             with begin_write(self._engine) as connection:
                 for waiting in group:
                     outcomes.append((waiting.future, *_attempt(connection, waiting.action)))  # noqa: PERF401  # kept if one raises
-        except sa.exc.DBAPIError as error:
-            reason = str(error.orig)
+        except (sa.exc.DBAPIError, OSError) as error:
+            reason = name_disk_fault(error.orig if isinstance(error, sa.exc.DBAPIError) else error)
             for waiting in group:
                 waiting.future.set_exception(_not_saved(reason))
             return
@@ -139,8 +140,28 @@ def _attempt(connection: sa.Connection, action: Callable[[sa.Connection], Any]) 
     return result, None
 
 
+def name_disk_fault(error: BaseException | None) -> str:
+    """Return why nothing could be written, in the person's language where it is a fault that people meet."""
+    if isinstance(error, ConnectionError):
+        return _("the database does not answer")
+    if isinstance(error, OSError):
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return _("the disk is full") if is_full else _("the disk could not be written")
+    known = {
+        "SQLITE_FULL": _("the disk is full"),
+        "SQLITE_READONLY": _("the project cannot be written"),
+        "SQLITE_IOERR": _("the disk could not be written"),
+        "SQLITE_BUSY": _("another program holds the project"),
+    }
+    name = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
+    return known.get(name) or str(error)
+
+
 def _not_saved(reason: str) -> NotSavedError:
     return NotSavedError(
         _("The edit was not saved: {reason}.").format(reason=reason),
-        remedy=_("Free some space on the disk, or find out why the folder cannot be written; then save again."),
+        remedy=_(
+            "Leave the page open. Free some space on the disk, or find out why the folder cannot be written; the page "
+            "then saves by itself."
+        ),
     )
