@@ -175,6 +175,23 @@ def test_photos_are_selected_flagged_removed_and_found(page: Any, photos: list[P
     expect(page).to_have_url(re.compile("#/photo/"))
 
 
+def test_a_filter_is_kept_when_the_next_one_follows_at_once(page: Any, photos: list[Path]) -> None:
+    count = begin(page, photos[:3])
+    page.get_by_role("link", name="Photos", exact=True).click()
+    page.get_by_role("button", name="Done 0").click()
+    cells = page.get_by_role("gridcell")
+    expect(cells).to_have_count(0)
+    held: list[Any] = []
+    page.route("**/api/photos/ids*", lambda route: held.append(route))
+    page.get_by_role("button", name=f"All {count}").click()
+    page.get_by_label("Search by name").fill(photos[1].name)
+    page.wait_for_timeout(500)  # the search waits for the next letter
+    page.unroute("**/api/photos/ids*")
+    for route in held:
+        route.continue_()
+    expect(cells).to_have_count(1)
+
+
 @pytest.mark.slow
 def test_what_is_done_without_the_server_is_saved_when_it_is_back(
     browser: Any, photos: list[Path], tmp_path: Path

@@ -14,7 +14,7 @@ export function Strip({ work }) {
       const isCurrent = id === work.photo.id;
       const state = record ? say(`annotate.state.${nameState(record.state, record.shapes + record.classes.length)}`) : "";
       return html`<a key=${id} href=${`#/photo/${id}`} ref=${isCurrent ? current : null} aria-current=${isCurrent ? "page" : null}
-        class=${`annotate-near annotate-near-${record?.state ?? "new"}`} title=${record?.path ?? ""}>
+        class=${`annotate-near annotate-near-${record?.state ?? "new"}`} title=${record?.path ?? ""} aria-label=${record ? null : say("loading")}>
         ${record && html`<img src=${`thumb/${id}?v=${record.digest}`} alt=${say("annotate.near", { name: record.path, state })} loading="lazy" />`}
       </a>`;
     })}

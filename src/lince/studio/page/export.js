@@ -1,6 +1,6 @@
 // Export: the format, what is left out and lost first, then to a folder or as a zip archive; the command that does it.
 
-import { html, useEffect, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { RequestError, getJson, postJson } from "./api.js";
 import { tell, tellError } from "./notices.js";
 import { countUnsaved, whenAllSaved } from "./unsaved.js";
@@ -124,11 +124,19 @@ function Targets({ format, withPhotos, preview, unsaved }) {
 }
 
 function Command({ text }) {
-  const copy = () => navigator.clipboard.writeText(text).then(() => tell(say("export.copied")), () => tell(say("export.not_copied")));
+  const code = useRef(null);
+  const copy = async () => tell(say((await copyText(text, code.current)) ? "export.copied" : "export.not_copied"));
   return html`<section aria-labelledby="command">
     <h2 id="command">${say("export.command")}</h2>
-    <div class="command"><code>${text}</code><button type="button" class="small" onClick=${copy}>${say("export.copy")}</button></div>
+    <div class="command"><code ref=${code}>${text}</code><button type="button" class="small" onClick=${copy}>${say("export.copy")}</button></div>
   </section>`;
+}
+
+/** Copy `text`, which `element` shows; return whether it was. Over http from another machine, browsers know only the second way. */
+async function copyText(text, element) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => false);
+  getSelection()?.selectAllChildren(element);
+  return document.execCommand("copy");
 }
 
 function ClassIds({ classes }) {

@@ -15,7 +15,8 @@ export function Filters({ project, list }) {
   useEvents(list, "change");
   const [isOpen, setOpen] = useState(false);
   const { filter } = list;
-  const set = (change) => list.load({ ...filter, ...change }).catch(tellError);
+  // The filter that is set may be newer than the one that is shown, whose photos are still being read.
+  const set = (change) => list.load({ ...list.filter, ...change }).catch(tellError);
   const classes = project.about.classes;
   const people = Object.keys(project.about.people).filter((name) => name !== "");
   return html`<aside class=${`filters ${isOpen ? "open" : ""}`} aria-label=${say("filters")}>
