@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 from tests.support.studio_client import add_classes, make_key, make_photo, open_client, send_file, upload
 
 import lince
+from lince.cli.main import main
 from lince.datasets.conversion import list_writable_formats
 from lince.i18n import LANGUAGES
 from lince.studio import page_texts
@@ -125,6 +127,29 @@ def test_a_labelled_set_comes_with_its_counts(client: TestClient, tmp_path: Path
     about = client.get("/api/project").json()
     assert {one["name"]: one["photos"] for one in about["classes"]} == {"cat": 3, "dog": 3}
     assert client.post("/api/import", json={**body, "folder": str(tmp_path / "none")}).status_code == 422
+
+
+def test_a_set_of_two_formats_is_refused_with_a_way_out(client: TestClient, tmp_path: Path) -> None:
+    folder = tmp_path / "two sets"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(make_photo(1))
+    row = "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,40,30,cat,1,1,9,9\n"
+    (folder / "labels.csv").write_text(row)
+    shape = {"label": "cat", "points": [[1, 1], [9, 9]], "shape_type": "rectangle"}
+    labels = {"imagePath": "a.jpg", "imageHeight": 30, "imageWidth": 40, "shapes": [shape]}
+    (folder / "a.json").write_text(json.dumps(labels))
+    answer = client.post("/api/import", json={"key": make_key(), "folder": str(folder), "format": None})
+    assert answer.status_code == 422
+    message = answer.json()["error"]["message"]
+    assert "labelme" in message
+    assert "Choose one with format." in message  # neither an option nor a keyword of Python
+    assert "format=" not in message
+    command = message.rpartition(": ")[2]
+    words = shlex.split(command.replace("NEW_FOLDER", str(tmp_path / "new")).replace("NAME", "labelme"))
+    assert words[:3] == ["lince", "convert", str(folder)]
+    assert main(words[1:]) == 0
+    told = client.post("/api/import", json={"key": make_key(), "folder": str(tmp_path / "new"), "format": None}).json()
+    assert (told["photos"], told["labels"]) == (1, 1)
 
 
 def test_a_selection_gets_a_class_and_loses_it_again(client: TestClient) -> None:

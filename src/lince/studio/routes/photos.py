@@ -12,11 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lince.datasets import open_dataset
-from lince.errors import ImageError, LinceError
+from lince.errors import AmbiguousError, ImageError, LinceError
+from lince.fileio import quote_path
+from lince.i18n import _
 from lince.studio import label_import, photo_intake, photo_query, picture_store, studio_state
 from lince.studio.photo_query import PhotoFilter
 from lince.studio.request_bodies import FolderBody, ImportBody, NextBody
-from lince.studio.routes.answers import describe_intake, list_rejected, run_or_refuse
+from lince.studio.routes.answers import describe_error, describe_intake, list_rejected, run_or_refuse
 from lince.studio.store import leases
 from lince.studio.store.edits import Act
 from lince.studio.store.schema import comments, shapes
@@ -130,8 +132,14 @@ def import_labels(request: Request, body: ImportBody) -> Response:
         done = label_import.import_dataset(project, dataset, act)
         if "task" not in project.read_meta():
             project.set_task(label_import.get_task(dataset))
+    except AmbiguousError as error:
+        way_out = _(
+            "Here the format is found by itself. In a terminal you can name it, and import the new folder: "
+            "lince convert {folder} NEW_FOLDER --to coco --format NAME"
+        ).format(folder=quote_path(body.folder))
+        raise client_error("bad-data", f"{describe_error(error)}\n{way_out}", 422) from error
     except LinceError as error:
-        raise client_error("bad-data", str(error), 422) from error
+        raise client_error("bad-data", describe_error(error), 422) from error
     counts = {"photos": done.photos, "classes": done.classes, "labels": done.labels, "kept": done.kept}
     return json_response({**counts, "rejected": list_rejected(done.rejected)})
 
