@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -145,6 +146,14 @@ def quote_path(path: str | os.PathLike[str]) -> str:
     if os.name == "nt":
         return text if re.fullmatch(r"[\w@+=:,./\\-]+", text) else f'"{text}"'
     return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else shlex.quote(text)
+
+
+def make_install_line(extra: str) -> str:
+    """Return the command that adds ``extra`` to the Python that runs, typed in the folder of lince's code.
+
+    It names that Python, so that it works where no environment is activated, too.
+    """
+    return f'{quote_path(sys.executable)} -m pip install -c constraints.txt -e ".[{extra}]"'
 
 
 def is_unicode_stream(stream: TextIO) -> bool:

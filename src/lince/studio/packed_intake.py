@@ -9,6 +9,7 @@ from typing import Any
 from lince import images
 from lince.annotations import RejectedItem
 from lince.errors import DataError
+from lince.fileio import make_install_line
 from lince.i18n import _
 from lince.inference.video.frames import FrameRange
 from lince.progress import SILENT, Progress
@@ -94,6 +95,6 @@ def _load_reader() -> Callable[..., Any]:
         raise DataError(
             _("This needs {module}, which is not installed.").format(module="PyAV"),
             _("Expected lince with the extra for videos."),
-            _("In lince's own folder, type: {line}").format(line='pip install -e ".[video]"'),
+            _("In lince's own folder, type: {line}").format(line=make_install_line("video")),
         ) from error
     return open_video

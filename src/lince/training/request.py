@@ -54,7 +54,8 @@ def assign_splits(request: TrainingRequest, run: TrainingRun, dataset: Dataset, 
     images than it started with.
     """
     config, progress = request.config, request.progress
-    progress.show_message(dataset.summarise())
+    for line in (dataset.summarise(), *dataset.describe_left_out()):
+        progress.show_message(line)
     division = divide_dataset(dataset, DivisionOptions(config.val, config.test, config.seed), progress)
     started_splits = run_folder.read_split(run, division.dataset)
     if started_splits is not None:
