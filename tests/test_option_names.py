@@ -18,7 +18,7 @@ from lince import config, images
 from lince.cli.main import main
 from lince.errors import UsageError
 from lince.option_aliases import ALIASES, list_flags
-from lince.option_phrases import reword_for_python
+from lince.option_phrases import reword_for_page, reword_for_python
 
 TRAIN_ALIASES = [(name, alias) for name, aliases in ALIASES.items() if name != "threshold" for alias in aliases]
 
@@ -124,3 +124,9 @@ def test_an_error_names_the_keyword_in_python_and_the_option_on_the_command_line
         lince.train("lince:digits", device="gpu", out=tmp_path / "run")
     assert main(["train", "lince:digits", "--device", "gpu"]) == 2
     assert "--device cannot be 'gpu'" in capsys.readouterr().err
+
+
+def test_pages_get_plain_words_and_commands_as_they_are() -> None:
+    assert reword_for_page("Use --every 2, or --allow-unusable.") == "Use every 2, or allow unusable."
+    command = "Unpack them first: lince convert DATA OUT --to coco"
+    assert reword_for_page(command) == command

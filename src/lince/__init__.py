@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lince.api.doctor import doctor
     from lince.api.evaluate import evaluate
     from lince.api.export import contain, export
+    from lince.api.find_rate import find_rate
     from lince.api.interop import to_pandas, to_torch
     from lince.api.load import load
     from lince.api.models import measure, models, summary
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from lince.errors import LinceError
     from lince.inference.save import save_answers
 
+    lr_find = find_rate
+
 _LAZY_IMPORTS = {
     "LinceError": "lince.errors:LinceError",
     "TrainConfig": "lince.config:TrainConfig",
@@ -53,7 +56,9 @@ _LAZY_IMPORTS = {
     "doctor": "lince.api.doctor:doctor",
     "evaluate": "lince.api.evaluate:evaluate",
     "export": "lince.api.export:export",
+    "find_rate": "lince.api.find_rate:find_rate",
     "load": "lince.api.load:load",
+    "lr_find": "lince.api.find_rate:find_rate",
     "measure": "lince.api.models:measure",
     "merge": "lince.api.convert:merge",
     "models": "lince.api.models:models",
@@ -88,7 +93,9 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "find_rate",
     "load",
+    "lr_find",
     "measure",
     "merge",
     "models",

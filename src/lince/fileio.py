@@ -150,6 +150,14 @@ def quote_path(path: str | os.PathLike[str]) -> str:
     return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else shlex.quote(text)
 
 
+def make_install_line(extra: str) -> str:
+    """Return the command that adds ``extra`` to the Python that runs, typed in the folder of lince's code.
+
+    It names that Python, so that it works where no environment is activated, too.
+    """
+    return f'{quote_path(sys.executable)} -m pip install -c constraints.txt -e ".[{extra}]"'
+
+
 def is_unicode_stream(stream: TextIO) -> bool:
     """Return whether ``stream`` can hold every character; a pipe of Windows (cp1252, cp850) cannot."""
     return (stream.encoding or "utf-8").lower().startswith("utf")

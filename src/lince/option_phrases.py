@@ -1,8 +1,8 @@
 """Rewords the options of the command line as keyword arguments of Python: ``--recipe scratch``, ``recipe="scratch"``.
 
 Messages name options as they are typed on the command line. Where Python shows a message, in a traceback or a notebook,
-it names the keyword instead. Commands to type, which begin with the name of a program, stay as they are; only the one
-that resumes a run has a function of its own.
+it names the keyword instead; where a page shows it, plain words. Commands to type, which begin with the name
+of a program, stay as they are; only the one that resumes a run has a function of its own.
 """
 
 from __future__ import annotations
@@ -54,6 +54,24 @@ def reword_for_python(text: str) -> str:
         parts += [_reword_options(text[start : command.start()]), command[0]]
         start = command.end()
     return "".join([*parts, _reword_options(text[start:])])
+
+
+def reword_for_page(text: str) -> str:
+    """Return ``text`` with its options as plain words (``--every 2``: ``every 2``), but for those in commands to type.
+
+    A page has fields, no options and no keywords.
+    """
+    parts: list[str] = []
+    start = 0
+    for command in _COMMAND.finditer(text):
+        parts += [_OPTION.sub(_spell_option, text[start : command.start()]), command[0]]
+        start = command.end()
+    return "".join([*parts, _OPTION.sub(_spell_option, text[start:])])
+
+
+def _spell_option(match: re.Match[str]) -> str:
+    """Return the name of a matched option as words."""
+    return match[1].replace("-", " ")
 
 
 def _reword_options(text: str) -> str:

@@ -198,7 +198,7 @@ def test_a_network_needs_the_training_part(place: Path) -> None:
         command = [sys.executable, "-c", code, *words]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
         assert done.returncode == 1, done.stderr
-        assert 'pip install -e ".[train]"' in done.stderr
+        assert '-m pip install -c constraints.txt -e ".[train]"' in done.stderr
         assert "Traceback" not in done.stderr
 
 

@@ -122,5 +122,5 @@ def test_other_networks_ask_for_the_extra_that_trains(awkward: Path) -> None:
     for choice in (("--model", "mobilenetv3_small_050", "--weights", "none"), ("--recipe", "finetune")):
         done = _run(awkward, "train", "fotos", "--out", "corrida", *choice)
         assert done.returncode != 0
-        assert 'pip install -e ".[train]"' in done.stderr
+        assert '-m pip install -c constraints.txt -e ".[train]"' in done.stderr
         assert not (awkward / "corrida").exists()

@@ -386,7 +386,7 @@ def test_a_missing_part_is_named_with_the_line_to_type(
     monkeypatch.delitem(sys.modules, "lince.inference.video.video_reader", raising=False)
     monkeypatch.setitem(sys.modules, "av", None)
     assert main(["predict", str(model), "a.mp4"]) == 1
-    assert 'pip install -e ".[video]"' in capsys.readouterr().err
+    assert '-m pip install -c constraints.txt -e ".[video]"' in capsys.readouterr().err
 
 
 def test_real_videos(shared: Path, awkward: Path) -> None:

@@ -170,7 +170,7 @@ def test_a_drawing_is_answered_as_the_picture_of_it_is(page: Page, running: Runn
     for one, other in zip(shown["classes"], told["classes"], strict=True):
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-6)
     page.click("#undo")
-    page.until(f"{SAID} === 'Draw or choose a photo.'")
+    page.until(f"{SAID} === 'The answer appears here.'")
 
 
 def test_a_digit_can_be_drawn_and_all_be_reached_by_keyboard(page: Page) -> None:
@@ -190,7 +190,7 @@ def test_a_digit_can_be_drawn_and_all_be_reached_by_keyboard(page: Page) -> None
     page.until(f"/^\\d · /.test({SAID})")
     assert page.run("getComputedStyle(document.getElementById('pad')).outlineStyle") == "solid"
     page.key("Backspace")
-    page.until(f"{SAID} === 'Draw or choose a photo.'")
+    page.until(f"{SAID} === 'The answer appears here.'")
 
 
 @pytest.mark.parametrize("code", ["en", "es", "pt"])
@@ -396,7 +396,7 @@ def test_ten_digits_drawn_as_a_person_would_are_read(shared: Path, shown: Page, 
 def drawn(page: Page, lines: list[list[tuple[float, float]]], pointer: str) -> str:
     """Clear the canvas, draw ``lines`` on it, and return the response."""
     page.run("document.getElementById('clear').click()")
-    page.until(f"{SAID} === 'Draw or choose a photo.'")
+    page.until(f"{SAID} === 'The answer appears here.'")
     page.run(HEAR)
     for line in lines:
         page.stroke("#pad", line, pointer)

@@ -152,6 +152,25 @@ def test_a_labelled_set_comes_with_its_counts(client: TestClient, tmp_path: Path
     assert client.post("/api/import", json={**body, "folder": str(tmp_path / "none")}).status_code == 422
 
 
+def test_a_set_of_two_formats_is_refused_with_a_way_out(client: TestClient, tmp_path: Path) -> None:
+    folder = tmp_path / "two sets"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(make_photo(1))
+    row = "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,40,30,cat,1,1,9,9\n"
+    (folder / "labels.csv").write_text(row)
+    shape = {"label": "cat", "points": [[1, 1], [9, 9]], "shape_type": "rectangle"}
+    labels = {"imagePath": "a.jpg", "imageHeight": 30, "imageWidth": 40, "shapes": [shape]}
+    (folder / "a.json").write_text(json.dumps(labels))
+    answer = client.post("/api/import", json={"key": make_key(), "folder": str(folder), "format": None})
+    assert answer.status_code == 422
+    message = answer.json()["error"]["message"]
+    assert "labelme" in message
+    assert "Choose one with format." in message  # neither an option nor a keyword of Python
+    assert "format=" not in message
+    told = client.post("/api/import", json={"key": make_key(), "folder": str(folder), "format": "labelme"}).json()
+    assert (told["photos"], told["labels"]) == (1, 1)
+
+
 def test_a_selection_gets_a_class_and_loses_it_again(client: TestClient) -> None:
     ids = add_photos(client, 4)
     cat, dog = add_classes(client, "cat", "dog")

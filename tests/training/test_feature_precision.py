@@ -17,6 +17,7 @@ from lince.errors import ModelError, UsageError
 from lince.export import onnx_graph
 from lince.export.efficientnet_lite_int8 import MAX_DEPTHWISE_WEIGHT, MAX_WEIGHT
 from lince.export.float_weights import write_dequantised
+from lince.i18n import use_language
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.models import weights_source
 from lince.models.classification import registry as classification_registry
@@ -159,3 +160,42 @@ def test_a_photo_is_decoded_once_for_features_and_copies(photos, backbone, monke
     measured = image_stats.compute_image_stats(dataset)
     assert np.array_equal(measured.columns, fresh.columns)
     assert np.array_equal(measured.thumbnails, fresh.thumbnails)
+
+
+class Listener:
+    """Keeps the messages of a training or a check."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.open_stage = SILENT.open_stage
+
+    def show_message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_check_of_labels_uses_int8_where_the_comparison_allows_it(photos, monkeypatch):
+    suspects = []
+    for least, loss, words in ((1000, 0.0, ""), (30, 1.0, "Features in int8"), (30, -1.0, "Features in float32")):
+        monkeypatch.setattr(feature_precision, "MIN_IMAGES", least)
+        monkeypatch.setattr(feature_precision, "MAX_LOSS", loss)
+        listener = Listener()
+        suspects.append(lince.check(photos, labels=True, size=SIZE, progress=listener).to_dict()["findings"])
+        told = [line for line in listener.lines if line.startswith("Features in")]
+        assert bool(told) == bool(words)
+        assert all(line.startswith(words) for line in told)
+    assert suspects[2] == suspects[0]  # refused: what is found is what float32 finds
+
+
+def test_the_cache_of_a_network_keeps_no_language(awkward, monkeypatch):
+    monkeypatch.setenv("LINCE_CACHE", str(awkward / "cache"))
+    source_lines = {}
+    for language in ("pt", "en", "es"):
+        with use_language(language):
+            source = weights_source.resolve_weights(classification_registry.get_model_entry("lite"))
+            spec = weights_source.make_preprocess_spec(source, SIZE)
+            listener = Listener()
+            source_lines[language] = prepare_frozen_backbone(source, spec, 0, listener).facts["weights"]
+            assert set(source_lines[language]) < set(listener.lines)
+    assert [lines[0].partition(":")[0] for lines in source_lines.values()] == ["Pesos", "Weights", "Pesos"]
+    assert len(set(map(tuple, source_lines.values()))) == 3
+    assert "head replaced" in source_lines["en"][-1]

@@ -68,6 +68,8 @@ def evaluate(
     if unlabelled := task.describe_unlabelled(dataset):
         progress.show_message(unlabelled)
     dataset = verify_images(dataset, progress)
+    for line in dataset.describe_left_out():
+        progress.show_message(line)
     rows, split = find_test_rows(dataset)
     if test_count and split != "test":
         raise DataError(

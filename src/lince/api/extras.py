@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from lince.errors import MissingExtraError
+from lince.fileio import make_install_line
 from lince.i18n import _
 
 
 def require_training_extra() -> AbstractContextManager[None]:
     """Return a context manager that turns a missing library into ``MissingExtraError`` for the extra ``train``."""
-    return _require_extra(_("Expected lince with the extra for training."), "train")
+    return _require_extra(
+        _("Expected lince with the extra for training; without it, classifiers train with --recipe transfer."), "train"
+    )
 
 
 def require_video_extra() -> AbstractContextManager[None]:
@@ -35,5 +38,5 @@ def _require_extra(expected: str, extra: str) -> Iterator[None]:
         raise MissingExtraError(
             _("This needs {module}, which is not installed.").format(module=error.name),
             expected,
-            _("In lince's own folder, type: {line}").format(line=f'pip install -e ".[{extra}]"'),
+            _("In lince's own folder, type: {line}").format(line=make_install_line(extra)),
         ) from error

@@ -143,15 +143,15 @@ def train(  # noqa: PLR0913
         MissingExtraError: where training needs the extra ``train``, which is not installed.
         DivergedError: when the loss becomes NaN.
     """
-    given = _collect_choices(locals())
+    given = collect_choices(locals())
     started_at = time.monotonic() if started_at is None else started_at
     config = (config or TrainConfig()).with_changes(**given)
-    _require_possible_start(config, out)
+    require_possible_start(config, out)
     dataset, origin = open_with_origin(data, progress, format=format, pattern=pattern, merge=merge, fix=fix)
     fitting_task = resolve_task(dataset, config.task)
     config = config.with_changes(task=fitting_task.name)
-    given_splits = _count_given_splits(fitting_task, dataset)
-    _require_fitting_choices(fitting_task, config, list(given), given_splits)
+    given_splits = count_given_splits(fitting_task, dataset)
+    require_fitting_choices(fitting_task, config, list(given), given_splits)
     origin |= {"allow_unusable": allow_unusable, "given_splits": given_splits}
     with require_training_extra():
         fitting_task.load_part("train")
@@ -160,7 +160,7 @@ def train(  # noqa: PLR0913
         with hold_run_lock(run.folder):
             fileio.write_json(run.folder / run_folder.DATA_FILE, origin)
             config.save(run.folder / run_folder.CONFIG_FILE)
-            request = _make_request(fitting_task, dataset, config, allow_unusable, progress)
+            request = make_request(fitting_task, dataset, config, allow_unusable, progress)
             return _run_training(replace(request, started_at=started_at), run)
     except LinceError:
         run_folder.discard_unstarted(run)
@@ -195,30 +195,30 @@ def resume(
         dataset = reopen_data(origin, progress)
         config = run.config if epochs is None else run.config.with_changes(epochs=epochs, budget=None)
         task = resolve_task(dataset, config.task or infer_earlier_task(dataset))
-        _require_possible_start(config, None)
+        require_possible_start(config, None)
         used_config = config
         if unused := list_unused_options(task, config):  # of a run that an earlier version started
             progress.show_message(_("Not used by this recipe: {options}").format(options=format_flags(unused)))
             used_config = reset_unused_options(task, config)
-        request = _make_request(task, dataset, used_config, origin["allow_unusable"], progress)
+        request = make_request(task, dataset, used_config, origin["allow_unusable"], progress)
         with run_extension.record_changes(run, origin, config):
             return _run_training(replace(request, started_at=started_at), run)
 
 
-def _collect_choices(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the ``arguments`` of ``train`` that are options of ``TrainConfig`` and were given, by field.
+def collect_choices(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the ``arguments`` of a function that are options of ``TrainConfig`` and were given, by field.
 
     Raises ``UsageError`` when one option is given by two of its names.
     """
     names = [name for item in fields(TrainConfig) for name in (item.name, *ALIASES.get(item.name, ()))]
-    choices = {name: value for name in names if (value := arguments[name]) is not None}
+    choices = {name: value for name in names if (value := arguments.get(name)) is not None}
     for name in ("weights", "from_layer"):  # kept as text in config.toml
         if name in choices:
             choices[name] = str(choices[name])
     return resolve_aliases(choices)
 
 
-def _require_possible_start(config: TrainConfig, out: str | os.PathLike[str] | None) -> None:
+def require_possible_start(config: TrainConfig, out: str | os.PathLike[str] | None) -> None:
     """Raise what would stop a training with ``config`` into ``out``, as far as it can be told without the data.
 
     That is ``UsageError`` for a folder in use, an unknown augmentation or a device that this machine lacks, and
@@ -236,7 +236,7 @@ def _require_possible_start(config: TrainConfig, out: str | os.PathLike[str] | N
             hardware.choose_device(config.device)
 
 
-def _require_fitting_choices(
+def require_fitting_choices(
     task: Task, config: TrainConfig, given: Sequence[str], given_splits: Mapping[str, int]
 ) -> None:
     """Raise ``UsageError`` for a choice in ``given``, a list of fields, that task, recipe or data have no use for."""
@@ -246,13 +246,13 @@ def _require_fitting_choices(
     require_drawn_splits(config, given, given_splits)
 
 
-def _count_given_splits(task: Task, dataset: Dataset) -> dict[str, int]:
+def count_given_splits(task: Task, dataset: Dataset) -> dict[str, int]:
     """Return the number of usable images in each split that the data brings, by its name."""
     usable = task.usable_rows(dataset)
     return {name: int((usable & (dataset.splits == number)).sum()) for name, number in SPLITS.items()}
 
 
-def _make_request(
+def make_request(
     task: Task, dataset: Dataset, config: TrainConfig, allow_unusable: bool, progress: Progress
 ) -> TrainingRequest:
     """Return the training request without the images that the task cannot use, which are reported to ``progress``."""

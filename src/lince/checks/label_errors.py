@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from lince import postprocess
 from lince.annotations import UNLABELLED
 from lince.checks.check_context import CheckContext, CheckFinding, FeatureModel, FindingText, make_findings
+from lince.config import TrainConfig
 from lince.datasets import Dataset
 from lince.errors import UsageError
 from lince.findings import Severity
@@ -29,6 +30,7 @@ from lince.models import weights_source
 from lince.models.classification import registry as classification_registry
 from lince.number_format import format_percent
 from lince.progress import SILENT, Progress
+from lince.splits import TEST
 from lince.training.classification import features
 from lince.training.classification.heads import logistic
 from lince.training.classification.heads.folds import assign_grouped_folds
@@ -213,16 +215,25 @@ def _rank_label_errors(
 def _compute_features(
     dataset: Dataset, rows: NDArray[np.int64], feature_model: FeatureModel, progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return those of ``rows`` whose image can be opened, int64 (N,), and their features, float32 (N, D)."""
+    """Return those of ``rows`` whose image can be opened, int64 (N,), and their features, float32 (N, D).
+
+    Those of many images are computed in int8, as in training, where a head on them loses next to nothing; what decides
+    it is compared on the images outside of the test split, and told to ``progress``.
+    """
     # Only here: a check that looks for no wrong labels starts without what trains networks.
-    from lince.training.classification.feature_precision import choose_network  # noqa: PLC0415
+    from lince.training.classification.feature_precision import choose_network, confirm_precision  # noqa: PLC0415
     from lince.training.classification.frozen_backbone import prepare_frozen_backbone  # noqa: PLC0415
+    from lince.training.recipe import RecipeContext  # noqa: PLC0415
 
     source = weights_source.resolve_weights(
         classification_registry.get_model_entry(feature_model.model), feature_model.weights, progress
     )
     spec = weights_source.make_preprocess_spec(source, feature_model.size)
-    backbone = choose_network(prepare_frozen_backbone(source, spec, 0, progress), len(dataset))
+    floating = prepare_frozen_backbone(source, spec, 0, progress)
+    backbone = choose_network(floating, int((dataset.splits[rows] != TEST).sum()))
     computed = features.compute_features(dataset.select(rows), backbone.network_path, spec, progress)
-    kept = np.array([i for i in range(len(rows)) if i not in computed.rejected], np.int64)
-    return rows[kept], computed.embeddings
+    kept = rows[[i for i in range(len(rows)) if i not in computed.rejected]]
+    context = RecipeContext.create(dataset.select(kept), TrainConfig(), source.entry, spec, progress)
+    context = replace(context, keys=computed.keys, backbone=backbone, features=computed)
+    confirmed = confirm_precision(context, floating).features or computed
+    return kept, confirmed.embeddings

@@ -64,4 +64,5 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     )
     used = dataset.summarise()
     record = {"picture": str(path), "augment": arguments.augment, "used": used}
-    console.print_result(record, [*([used] if dataset.rejected else []), _("Written: {path}").format(path=path)])
+    left_out = [used, *dataset.describe_left_out()] if dataset.rejected else []
+    console.print_result(record, [*left_out, _("Written: {path}").format(path=path)])

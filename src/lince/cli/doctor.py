@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import lince
 from lince.cli.console import Console
 from lince.cli.text_table import format_table
+from lince.fileio import make_install_line
 from lince.i18n import _
 from lince.number_format import MISSING_VALUE, format_decimal, format_si_suffix
 
@@ -88,12 +89,16 @@ def _gpu_text(name: str | None) -> str:
 
 def _feature_lines(extras: dict[str, bool]) -> list[str]:
     """Return which commands can be used with the installed extras."""
-    lines = [_("Ready: predict, evaluate, compare, augment.")]
     if extras["train"]:
         return [
-            *lines,
-            _("Ready: train, demo, models."),
+            _("Ready: all commands."),
             _("To measure the speed of the networks here: lince models --measure"),
         ]
-    install = _("In lince's own folder, type: {line}").format(line='pip install -e ".[train]"')
-    return [*lines, _("Not installed: training."), install]
+    return [
+        _(
+            "Ready: check, split, convert, train classifiers with --recipe transfer, evaluate, compare, predict, "
+            "export to ONNX, serve."
+        ),
+        _("Not ready, for want of PyTorch: the recipes finetune and scratch, training detectors, other networks."),
+        _("In lince's own folder, type: {line}").format(line=make_install_line("train")),
+    ]

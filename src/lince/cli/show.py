@@ -42,4 +42,5 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         overwrite=arguments.overwrite,
         progress=console,
     )
-    console.print_result({"picture": str(path)}, [dataset.summarise(), _("Written: {path}").format(path=path)])
+    lines = [dataset.summarise(), *dataset.describe_left_out(), _("Written: {path}").format(path=path)]
+    console.print_result({"picture": str(path)}, lines)

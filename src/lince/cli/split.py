@@ -96,7 +96,7 @@ def _result_lines(result: SplitResult) -> list[str]:
     Leaks are only possible where a test split came with the data.
     """
     sizes = result.split_sizes
-    lines = [result.dataset.summarise()]
+    lines = [result.dataset.summarise(), *result.dataset.describe_left_out()]
     lines.append(_("training {train:,}, validation {val:,}, test {test:,}").format(**{k: sizes[k] for k in sizes if k}))
     unreadable = len(result.groups.unreadable_rows)
     if unreadable:

@@ -28,6 +28,8 @@ from lince.tasks import list_tasks
 
 _Option = tuple[str, Callable[[str], Any], str, str]
 
+DEFAULT_RATE_PAGE = "rate.html"
+
 _OFFERED_VALUES = {  # those that shells complete, by field
     **ALLOWED_VALUES,
     "task": [task.name for task in list_tasks()],
@@ -52,6 +54,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar=_("FILE"), help=_("settings from a TOML file; command-line options override them")
     )
+    parser.add_argument(
+        "--lr-find",
+        "--find-rate",
+        dest="find_rate",
+        action="store_true",
+        help=_(
+            "train nothing: try rising learning rates for 100 steps, and suggest one (page of --out: {page})"
+        ).format(page=DEFAULT_RATE_PAGE),
+    )
     parser.add_argument("--allow-unusable", action="store_true", help=_("continue even if many images are unusable"))
     parser.add_argument(
         "--split", type=parse_split, metavar="0.1,0.2", help=_("validation and test fractions (default: 0.1,0.2)")
@@ -73,10 +84,14 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Train, or resume a run, and print the result.
 
     The JSON document is that of ``describe_run``: ``report.json`` with the paths of the run. When training is
-    interrupted, the command that resumes it is printed.
+    interrupted, the command that resumes it is printed. With ``--lr-find`` it is that of ``RateSearch.to_dict`` with
+    the ``page``.
 
     Raises ``UsageError`` when ``--resume`` is combined with other options, or when there is no data.
     """
+    if arguments.find_rate:
+        console.print_result(*_find_rate(arguments, console))
+        return
     if arguments.resume:
         _require_resume_alone(arguments)
         place = arguments.moved_data or arguments.data
@@ -86,21 +101,57 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     console.print_result(*describe_run(finished_run))
 
 
-def _start_training(arguments: argparse.Namespace, console: Console) -> Any:
-    """Train a new run with the options of the command line; raise ``UsageError`` without data.
+def _find_rate(arguments: argparse.Namespace, console: Console) -> tuple[dict[str, Any], list[str]]:
+    """Test learning rates, write the page, and return the JSON document and the lines that say what was found.
 
-    Options that were not given keep the values of ``--config``, or the defaults of ``TrainConfig``.
+    Raises ``UsageError`` without data, and with ``--resume``.
     """
-    data = arguments.data or arguments.moved_data
+    # Loaded only here: the report's templates take longer to load than the help of lince train.
+    from lince.evaluation.report.rate_page import list_rate_lines  # noqa: PLC0415
+
+    if arguments.resume:
+        raise UsageError(
+            _("--resume was given together with other options: {names}.").format(names="--lr-find"),
+            _("Expected data to try the rates on: lince train PHOTOS --lr-find."),
+        )
+    page = arguments.out or DEFAULT_RATE_PAGE
+    search = lince.find_rate(
+        _require_data(arguments),
+        (_load_config(arguments) or lince.TrainConfig()).with_changes(**_chosen_options(arguments)),
+        out=page,
+        **get_data_options(arguments),
+        allow_unusable=arguments.allow_unusable,
+        progress=console,
+    )
+    lines = [*list_rate_lines(search), "", _("Page: {path}").format(path=page)]
+    return {**search.to_dict(), "page": page}, lines
+
+
+def _require_data(arguments: argparse.Namespace) -> str:
+    """Return the data to train on; raise ``UsageError`` where none was given."""
+    data: str | None = arguments.data or arguments.moved_data
     if data is None:
         raise UsageError(
             _("No training data was given."),
             _("Expected a folder of photos: lince train PHOTOS."),
             _("To continue an interrupted run: lince train --resume RUN."),
         )
+    return data
+
+
+def _load_config(arguments: argparse.Namespace) -> lince.TrainConfig | None:
+    """Return the settings of the file of ``--config``; ``None`` without one."""
+    return lince.TrainConfig.load(arguments.config) if arguments.config else None
+
+
+def _start_training(arguments: argparse.Namespace, console: Console) -> Any:
+    """Train a new run with the options of the command line; raise ``UsageError`` without data.
+
+    Options that were not given keep the values of ``--config``, or the defaults of ``TrainConfig``.
+    """
     return lince.train(
-        data,
-        lince.TrainConfig.load(arguments.config) if arguments.config else None,
+        _require_data(arguments),
+        _load_config(arguments),
         out=arguments.out,
         **get_data_options(arguments),
         allow_unusable=arguments.allow_unusable,

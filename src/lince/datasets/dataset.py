@@ -20,6 +20,7 @@ from lince.formats.builders.classification_table import sort_class_names
 from lince.i18n import _, translate_plural
 
 _MAX_NAMED = 10  # classes in the text that stands for a dataset
+_MAX_LEFT_OUT = 3  # images and labels that are named where the data is used
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,6 +126,21 @@ class Dataset(NotebookDisplay):
         return _("used {photos} with {objects}; left out: {count:,}").format(
             photos=photos, objects=objects, count=left_out
         )
+
+    def describe_left_out(self) -> list[str]:
+        """Return a line for each of the first images or labels in ``rejected``, with the reason, and one for the rest.
+
+        Unlabelled images are not among them: the task names those (``Task.describe_unlabelled``).
+        """
+        items = [item for item in self.rejected if item.kind not in ("unlabelled", *NOTICE_KINDS)]
+        lines = [_("Left out: {problem}").format(problem=item) for item in items[:_MAX_LEFT_OUT]]
+        if len(items) > _MAX_LEFT_OUT:
+            lines.append(
+                _("... and {count:,} more; lince check names them with what to do.").format(
+                    count=len(items) - _MAX_LEFT_OUT
+                )
+            )
+        return lines
 
     def compute_fingerprint(self, keys: Iterable[str]) -> str:
         """Return 32 hexadecimal digits that identify the data: image contents, classes, objects and splits.

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lince.errors import DataError, MissingExtraError, UsageError
+from lince.fileio import make_install_line
 from lince.i18n import _
 from lince.storage.file_list import FileListing
 from lince.storage.scan import sort_entries
@@ -306,7 +307,7 @@ def _connect(url: str) -> tuple[Any, str]:
         raise MissingExtraError(
             _("Data at an address such as {url} needs fsspec, which is not installed.").format(url=url),
             "",
-            _("In lince's own folder, type: {line}").format(line='pip install -e ".[remote]"'),
+            _("In lince's own folder, type: {line}").format(line=make_install_line("remote")),
         ) from error
     try:
         file_system, path = url_to_fs(url)

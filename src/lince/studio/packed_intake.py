@@ -13,6 +13,7 @@ from lince import images
 from lince.annotations import RejectedItem
 from lince.datasets import Dataset, open_dataset
 from lince.errors import DataError, UsageError
+from lince.fileio import make_install_line
 from lince.formats.lince_project import CLASSIFICATION
 from lince.i18n import _
 from lince.inference.video.frames import FrameRange
@@ -189,6 +190,6 @@ def _load_reader() -> Callable[..., Any]:
         raise DataError(
             _("This needs {module}, which is not installed.").format(module="PyAV"),
             _("Expected lince with the extra for videos."),
-            _("In lince's own folder, type: {line}").format(line='pip install -e ".[video]"'),
+            _("In lince's own folder, type: {line}").format(line=make_install_line("video")),
         ) from error
     return open_video

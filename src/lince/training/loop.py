@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,15 @@ class _TrainingLoop:
         if time.monotonic() - self.last_saved_at >= self.plan.checkpoint_seconds:
             self._save_checkpoint()
 
+    def try_rate(self, batch: Any, rate: float, step: int) -> float:
+        """Take one optimiser step on ``batch`` at the learning rate ``rate``; return the loss before it, or NaN."""
+        set_learning_rate(self.optimizer, rate)
+        torch.manual_seed(_step_seed(self.plan.seed, step))
+        loss = self._backpropagate(self.network, batch)["loss"]
+        if math.isfinite(loss):
+            self.optimizer.step()
+        return loss
+
     def _backpropagate_with_retry(self, batch: Any, step: int) -> dict[str, float]:
         """Compute the gradients of ``batch`` and return its figures; retry in fp32 when they are not finite.
 
@@ -274,6 +284,33 @@ class _TrainingLoop:
         if not path.exists():
             return TrainingState()
         return checkpoint.load_checkpoint(path, self.setup.network, self.ema.network, self.optimizer)
+
+
+def measure_losses(
+    setup: TrainingSetup, rates: Sequence[float], is_enough: Callable[[Sequence[float]], bool]
+) -> tuple[list[float], int]:
+    """Train one step at each of ``rates`` and return the losses before each step, and how many images were drawn.
+
+    It ends early where ``is_enough``, which gets the losses so far, says so; the loss that made it say so is left out
+    where it is not finite. Epochs follow each other as in a training. The network is changed, and no checkpoint is
+    written.
+    """
+    loop = _TrainingLoop(setup)
+    losses: list[float] = []
+    with setup.progress.open_stage(_("Trying learning rates"), len(rates)) as stage:
+        for step, (batch, rate) in enumerate(zip(_iter_epochs(setup.train_loader), rates, strict=False)):
+            losses.append(loop.try_rate(batch, rate, step))
+            stage.advance(note=_("loss {loss:.3f}").format(loss=losses[-1]))
+            loop.state.seen += len(batch)
+            if is_enough(losses):
+                break
+    return [loss for loss in losses if math.isfinite(loss)], loop.state.seen
+
+
+def _iter_epochs(loader: BatchLoader) -> Iterator[Any]:
+    """Yield the batches of ``loader``, epoch after epoch, without an end."""
+    for epoch in count():
+        yield from loader.iter_batches(epoch)
 
 
 def measure_step_seconds(setup: TrainingSetup, steps: int, max_seconds: float = math.inf) -> float:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lince.errors import DivergedError
+from lince.evaluation.rate_test import RateTest, is_diverging, make_test_rates
 from lince.i18n import _
-from lince.training import hardware, loop, run_folder
+from lince.training import hardware, loop, malloc, run_folder
 from lince.training.checkpoint import TrainingState
 from lince.training.loop import BudgetedTraining, TrainingSetup
 from lince.training.objective import BatchLoader
 from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext
+from lince.training.request import RateTestFinished
 from lince.training.time_budget import ClosingTimes, TimeBudget
 
 _TIMED_SHARE = 0.05  # of a time budget, at most about, for timing steps
@@ -57,8 +60,12 @@ def plan_and_train(
     with that plan, and then with the seconds that one epoch takes here; and the training ends in time for what follows,
     which ``rehearse_closing`` estimates. ``make_setup`` builds the network's training setup for a plan. A run that
     already has a plan file (one that is resumed) keeps that plan.
+
+    Raises ``RateTestFinished`` where ``context`` asks for a test of learning rates, which takes the training's place.
     """
     hardware_choice = HardwareChoice.choose(context)
+    if context.is_rate_test:
+        raise RateTestFinished(_test_rates(context, make_setup(make_plan(None), hardware_choice)))
     path = context.folder / run_folder.PLAN_FILE
     if path.exists():
         plan = TrainingPlan.load(path)
@@ -86,6 +93,30 @@ def plan_and_train(
 
     budget = TimeBudget(context.started_at + context.config.budget, rehearse_closing())
     return loop.run_training_loop(setup, BudgetedTraining(budget, adopt_plan))
+
+
+def _test_rates(context: RecipeContext, setup: TrainingSetup) -> RateTest:
+    """Try rising learning rates with the network and the batches that a training would have, and return the losses."""
+    if setup.device == "cpu":
+        malloc.keep_freed_memory()
+    rates = make_test_rates()
+    losses, drawn_count = loop.measure_losses(setup, rates, is_diverging)
+    if not losses:
+        raise DivergedError(
+            _("The loss of the first batch is NaN, before anything was learned."),
+            _("Expected a finite loss."),
+            _("Try --precision fp32, or other weights."),
+        )
+    return RateTest(
+        context.config.recipe,
+        tuple(rates[: len(losses)]),
+        tuple(losses),
+        setup.plan.rate,
+        setup.plan.batch,
+        drawn_count,
+        len(context.train_rows),
+        setup.plan.seed,
+    )
 
 
 def load_plan(context: RecipeContext) -> TrainingPlan:

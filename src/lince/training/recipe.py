@@ -49,7 +49,8 @@ class RecipeContext:
     ``dataset`` has only usable images, every one in a split; ``keys`` are their content digests, by row. ``spec``
     describes the network's input, ``folder`` is the run's folder. ``features`` (of all rows) and ``backbone`` are set
     for the recipes that start from a frozen network. ``division`` tells which images were kept together. ``started_at``
-    is the ``time.monotonic()`` at which the run began, from which a time budget counts.
+    is the ``time.monotonic()`` at which the run began, from which a time budget counts. ``is_rate_test`` asks for a
+    test of learning rates in place of the training.
     """
 
     dataset: Dataset
@@ -63,6 +64,7 @@ class RecipeContext:
     features: ImageFeatures | None = None
     division: Division | None = None
     started_at: float = field(default_factory=time.monotonic)
+    is_rate_test: bool = False
 
     def estimate_training_seconds(self) -> float:
         """Return about how many seconds of the time budget are left for training; infinity without one."""

@@ -27,6 +27,7 @@ def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun
     with the best headline metric on the validation images are copied to ``run``, and its report with the table of all
     recipes is written there.
     """
+    _load_training_libraries()
     results_by_recipe: dict[str, RecipeResult] = {}
     reports: dict[str, Report] = {}
     for recipe in _TRAINING_ORDER:
@@ -53,6 +54,11 @@ def train_all_recipes(request: TrainingRequest, run: TrainingRun) -> TrainingRun
     _copy_best_run(TrainingRun(run.folder / best.name), run)
     write_report_files(run, replace(reports[best.name], recipes=results))
     return run
+
+
+def _load_training_libraries() -> None:
+    """Raise ``ModuleNotFoundError`` where PyTorch is not installed, before any recipe is trained without it."""
+    import lince.training.loop  # noqa: F401, PLC0415  # most recipes need it, transfer of classifiers does not
 
 
 def _recipe_config(request: TrainingRequest, recipe: str, left: int) -> TrainConfig:

@@ -9,6 +9,7 @@ from lince.config import TrainConfig
 from lince.datasets import Dataset
 from lince.datasets.division import Division, DivisionOptions, divide_dataset
 from lince.evaluation.diagnosis.leak import describe_leak_kinds
+from lince.evaluation.rate_test import RateTest
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.splits import TEST
@@ -23,7 +24,8 @@ class TrainingRequest:
 
     ``dataset`` is as opened, without the images that the task cannot use (``Task.select_usable``); images may still
     turn out to be unreadable. ``allow_unusable`` allows more than 1 % of the images to be unusable. A time budget
-    counts from ``started_at``, a ``time.monotonic()``.
+    counts from ``started_at``, a ``time.monotonic()``. ``is_rate_test`` asks for a test of learning rates in place of
+    the training, which ends in ``RateTestFinished``.
     """
 
     dataset: Dataset
@@ -32,6 +34,15 @@ class TrainingRequest:
     allow_unusable: bool = False
     progress: Progress = SILENT
     started_at: float = field(default_factory=time.monotonic)
+    is_rate_test: bool = False
+
+
+class RateTestFinished(Exception):  # noqa: N818  # the end of a test that succeeded, not an error
+    """Ends a recipe at the point where its training would begin; ``test`` is what was measured instead."""
+
+    def __init__(self, test: RateTest) -> None:
+        super().__init__()
+        self.test = test
 
 
 def assign_splits(request: TrainingRequest, run: TrainingRun, dataset: Dataset, keys: list[str]) -> Division:
@@ -43,7 +54,8 @@ def assign_splits(request: TrainingRequest, run: TrainingRun, dataset: Dataset, 
     images than it started with.
     """
     config, progress = request.config, request.progress
-    progress.show_message(dataset.summarise())
+    for line in (dataset.summarise(), *dataset.describe_left_out()):
+        progress.show_message(line)
     division = divide_dataset(dataset, DivisionOptions(config.val, config.test, config.seed), progress)
     started_splits = run_folder.read_split(run, division.dataset)
     if started_splits is not None:

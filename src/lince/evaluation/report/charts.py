@@ -20,6 +20,7 @@ WIDTH, HEIGHT = 460, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, WIDTH - 12, 46, HEIGHT - 46
 _MAX_DOTTED_EPOCHS = 15  # up to this many epochs, each point is drawn as a dot
 _MAX_TOP_LEGEND = 2  # lines that are named above the plot; more are named below it
+_TOP_LEGEND_LENGTH = 24  # characters of the name of one of two lines, such as "exhaustividad (recall)"
 _LEGEND_ROW, _ROW_LABEL_LENGTH = 20, 40  # units of a line of the legend below a plot, and characters of its name
 MAX_LABEL_LENGTH = 20  # characters of a class name that fit beside a bar
 
@@ -167,7 +168,7 @@ def _draw_line_legend(series: Sequence[ChartSeries]) -> Markup:
     """Return the legend of up to ``_MAX_TOP_LEGEND`` line series, right-aligned at the top."""
     parts, x = [], float(_RIGHT)
     for line in reversed(series):
-        name = shorten_label(line.name, 2 * MAX_LABEL_LENGTH if len(series) == 1 else MAX_LABEL_LENGTH)
+        name = shorten_label(line.name, 2 * MAX_LABEL_LENGTH if len(series) == 1 else _TOP_LEGEND_LENGTH)
         x -= 7.0 * len(name)
         parts.append(svg.draw_text(x, 14, name, "tick", "start", tooltip=line.name))
         parts.append(svg.draw_line(x - 28, 10, x - 6, 10, f"curve {line.style}"))

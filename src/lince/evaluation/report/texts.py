@@ -49,7 +49,7 @@ def build_recipe_table(rows: Sequence[RecipeResult]) -> TextTable:
 
     The columns are the headline metric on validation and test images, the interval of the latter, and the duration.
     """
-    header = (_("recipe"), _("validation"), _("test"), _("95 % interval"), _("time"))
+    header = (_("recipe"), _("validation"), _("test"), _("95% interval"), _("time"))
     cells = [
         (
             translate_recipe(row.name) + (" ✓" if row.chosen else ""),

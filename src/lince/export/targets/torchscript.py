@@ -8,9 +8,10 @@ from typing import Any
 
 from lince.export.targets.onnx import ONNX_REQUIREMENT
 from lince.export.targets.target import ExportTarget
+from lince.fileio import make_install_line
 from lince.inference.backends.backend import Backend
 
-TORCH_REQUIREMENT = ("torch", 'pip install -e ".[train]"')
+TORCH_REQUIREMENT = ("torch", make_install_line("train"))
 
 
 def trace_network(network: Path) -> Any:

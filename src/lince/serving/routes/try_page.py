@@ -111,7 +111,7 @@ def translate_script_texts() -> dict[str, str]:
         "no-object": _("no object"),
         "no-objects": _("No objects were found."),
         "no-preview": _("This browser cannot show {name}, but the model can still process it."),
-        "nothing-yet": _("Draw or choose a photo."),
+        "nothing-yet": _("The answer appears here."),
         "object": _("Object {number}"),
         "object-count": _("{name}: {count}"),
         "offline": _("No network connection. Try again when it is back."),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from lince.annotations import RejectedItem
 from lince.errors import LinceError
+from lince.option_phrases import reword_for_page
 from lince.studio.label_import import LabelImport
 from lince.studio.photo_intake import Intake
 from lince.studio.store.edits import ConflictError
@@ -41,7 +42,12 @@ def run_or_refuse(code: str, act: Callable[[], _Result]) -> _Result:
     except NotSavedError as error:
         raise client_error("not-saved", str(error), 503) from error
     except LinceError as error:
-        raise client_error(code, str(error), 422) from error
+        raise client_error(code, describe_error(error), 422) from error
+
+
+def describe_error(error: LinceError) -> str:
+    """Return the sentences of ``error`` for somebody at a page, who has neither options nor Python's keywords."""
+    return reword_for_page("\n".join(filter(None, (error.problem, error.expected, error.remedy))))
 
 
 def describe_intake(intake: Intake) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lince.studio import label_import, photo_intake, photo_query, picture_store,
 from lince.studio.photo_query import PhotoFilter
 from lince.studio.request_bodies import FolderBody, ImportBody, NextBody
 from lince.studio.roles import LABELLER, OWNER, READER, demand_role
-from lince.studio.routes.answers import describe_import, describe_intake, run_or_refuse
+from lince.studio.routes.answers import describe_error, describe_import, describe_intake, run_or_refuse
 from lince.studio.store import leases
 from lince.studio.store.edits import Act
 from lince.studio.store.schema import comments, shapes
@@ -132,7 +132,7 @@ def import_labels(request: Request, body: ImportBody) -> Response:
         if "task" not in project.read_meta():
             project.set_task(label_import.get_task(dataset))
     except LinceError as error:
-        raise client_error("bad-data", str(error), 422) from error
+        raise client_error("bad-data", describe_error(error), 422) from error
     return json_response(describe_import(done))
 
 

@@ -22,6 +22,7 @@ from lince.training.recipe import FrozenBackbone
 from lince.training.run_report import collect_network_facts
 
 CACHE_VERSION = 2  # of the embedding: a backbone exported by another version is exported again
+_OWN_TO_SOURCE = ("provenance", "licence", "notes")  # fields of a report that the source has, in the reader's language
 _NETWORK_FILE, _INT8_FILE, _FACTS_FILE = "backbone.onnx", "backbone-int8.onnx", "facts.json"
 
 
@@ -46,8 +47,11 @@ def prepare_frozen_backbone(
             _("Preparing {model} (only once for these weights and this size)").format(model=source.entry.name)
         )
         facts = _export_frozen(source, spec, seed, folder)
-    for line in [describe_cost(facts, source.entry), *facts["weights"]]:
+    lines = _make_report(source, facts["loading"]).format_lines()  # kept as figures: the cache has no language
+    for line in [describe_cost(facts, source.entry), *lines]:
         progress.show_message(line)
+    shown = {name: value for name, value in facts.items() if name != "loading"}
+    facts = {**shown, "source": source.provenance, "weights": lines}
     return FrozenBackbone(network, facts, int8_network if int8_network.is_file() else None)
 
 
@@ -60,7 +64,9 @@ def describe_cost(facts: dict[str, Any], entry: ModelEntry) -> str:
     if "ms" in facts:
         parts.append(_("{ms:.1f} ms per image here").format(ms=facts["ms"]))
     if entry.top1 is not None:
-        parts.append(_("published ImageNet top-1 accuracy {top1:.1f} %").format(top1=entry.top1))
+        parts.append(
+            _("published ImageNet top-1 accuracy {top1}").format(top1=number_format.format_percent(entry.top1 / 100))
+        )
     return _("Network: {name} ({parts})").format(name=facts["name"], parts=", ".join(parts))
 
 
@@ -90,28 +96,46 @@ def _write_packaged(source: WeightsSource, weights: Path, spec: PreprocessSpec, 
     params = cost.params + cost.width + 1
     class_layers = tuple(name for name in names.values() if name.startswith("classifier."))
     count = sum(not name.endswith("num_batches_tracked") for name in tensors) - len(class_layers)  # those in use
-    report = WeightsReport(
-        source.provenance, source.licence, count, count, class_layers=class_layers, notes=source.notes
-    )
     facts = collect_network_facts(source, params, params, cost.macs + cost.width)
-    return {**facts, "weights": report.format_lines()}
+    return {**facts, "loading": {"fitted_count": count, "total_count": count, "class_layers": class_layers}}
 
 
 def _export_with_torch(source: WeightsSource, spec: PreprocessSpec, seed: int, path: Path) -> dict[str, Any]:
     """Build the network of ``source`` with torch, write it to ``path``, and return its facts."""
     # torch takes seconds to import, so only a run that exports imports it.
     from lince.export.torch_to_onnx import export_backbone  # noqa: PLC0415
-    from lince.training.classification.build import build_with_weights  # noqa: PLC0415
+    from lince.models import weights  # noqa: PLC0415
+    from lince.models.classification.classifier import build_classifier  # noqa: PLC0415
+    from lince.training.classification.build import describe_network  # noqa: PLC0415
 
-    network, facts = build_with_weights(source, spec, classes=1, seed=seed)
+    network = build_classifier(source.entry, 1, spec, seed)
+    report = weights.load_classifier_weights(network, source)
     export_backbone(network, spec, path)
-    return facts
+    loading = asdict(report)
+    for name in _OWN_TO_SOURCE:
+        del loading[name]
+    return {**describe_network(network, source, spec, []), "loading": loading}
+
+
+def _make_report(source: WeightsSource, loading: dict[str, Any]) -> WeightsReport:
+    """Return how the weights of ``source`` were loaded, from the figures of ``loading`` (JSON), in this language."""
+    shapes = [(name, tuple(in_file), tuple(in_network)) for name, in_file, in_network in loading.get("wrong_shape", ())]
+    names = {name: tuple(loading.get(name, ())) for name in ("missing", "unexpected", "class_layers")}
+    return WeightsReport(
+        source.provenance,
+        source.licence,
+        loading["fitted_count"],
+        loading["total_count"],
+        wrong_shape=tuple(shapes),
+        notes=source.notes,
+        **names,
+    )
 
 
 def _read_facts(path: Path) -> dict[str, Any] | None:
-    """Return the cached facts; ``None`` when the file is missing or not JSON."""
+    """Return the cached facts; ``None`` when the file is missing, not JSON, or of a version that kept sentences."""
     try:
         facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return facts
+    return facts if "loading" in facts else None

@@ -60,6 +60,7 @@ def train_classifier(request: TrainingRequest, run: TrainingRun) -> Classificati
     context = _prepare_data(
         request, run, source, RecipeContext.create(request.dataset, config, source.entry, spec, request.progress)
     )
+    context = replace(context, is_rate_test=request.is_rate_test)
     timer.record_stage("images")
     # Training, then evaluation, model card and report.
     outcome = train_recipe(context, source)

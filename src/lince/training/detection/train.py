@@ -61,6 +61,7 @@ def train_detector(request: TrainingRequest, run: TrainingRun) -> DetectionRepor
         progress.show_message(warning)
     context = RecipeContext.create(division.dataset, config, source.entry, spec, progress)
     context = replace(context, keys=keys, folder=run.folder, division=division, started_at=request.started_at)
+    context = replace(context, is_rate_test=request.is_rate_test)
     timer.record_stage("images")
     # Training, then evaluation, model card and report.
     trained = RECIPES[config.recipe](context, source)

@@ -117,7 +117,7 @@ def check_overfitting(inputs: ClassificationDiagnosisInput) -> Finding | None:
         inputs.list_advice(
             ("", _("Collect more photos: nothing helps more.")),
             ("augment", _("Use stronger augmentation: --augment medium or strong.")),
-            ("epochs", _("Add dropout (20–50 %) to the network, or use a smaller one.")),
+            ("epochs", _("Add dropout (20–50%) to the network, or use a smaller one.")),
             ("epochs", _("Train for fewer epochs, or use early stopping: --patience 5.")),
             *_suggest_without_augmentation(inputs),
         ),

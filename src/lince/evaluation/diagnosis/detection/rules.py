@@ -229,7 +229,7 @@ def check_test_set_size(inputs: DetectionDiagnosisInput) -> Finding | None:
         "few_test_images",
         Severity.WARNING,
         _("The test set is small"),
-        _("With {n} test images, the 95 % interval of mAP50 is {low} to {high}.").format(
+        _("With {n} test images, the 95% interval of mAP50 is {low} to {high}.").format(
             n=format_count(images),
             low=format_percent(inputs.metrics.map50.low),
             high=format_percent(inputs.metrics.map50.high),

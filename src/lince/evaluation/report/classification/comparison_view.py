@@ -41,9 +41,9 @@ def build_classifier_table(comparison: ClassifierComparison) -> TextTable:
     header = (
         _("run"),
         _("accuracy"),
-        _("95 % interval"),
+        _("95% interval"),
         _("difference"),
-        _("95 % interval"),
+        _("95% interval"),
         _("fixed"),
         _("newly wrong"),
         _("p (McNemar)"),

@@ -29,7 +29,7 @@ def summarise_result(report: ClassificationReport) -> str:
 
 def describe_expected_range(report: ClassificationReport) -> str:
     """Return the sentence that explains the confidence interval of the accuracy."""
-    return _("On other images of the same kind, expect an accuracy {range} (95 % interval).").format(
+    return _("On other images of the same kind, expect an accuracy {range} (95% interval).").format(
         range=format_percent_range(report.metrics.accuracy.low, report.metrics.accuracy.high)
     )
 

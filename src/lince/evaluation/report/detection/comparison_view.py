@@ -36,7 +36,7 @@ def build_detector_table(comparison: DetectorComparison) -> TextTable:
 
     Each is followed by its difference from the first run, in percentage points with its interval.
     """
-    interval, difference = _("95 % interval"), _("difference")
+    interval, difference = _("95% interval"), _("difference")
     header = (_("run"), "mAP50", interval, difference, interval, "mAP50-95", interval, difference, interval)
     return TextTable(header, tuple(_detector_row(run) for run in comparison.runs))
 

@@ -34,7 +34,7 @@ def summarise_result(report: DetectionReport) -> str:
 def describe_expected_range(report: DetectionReport) -> str:
     """Return the sentence that explains the 95 % confidence intervals of mAP50 and mAP50-95."""
     return _(
-        "On other images of the same kind, expect a mAP50 {range} and a mAP50-95 {strict} (95 % intervals)."
+        "On other images of the same kind, expect a mAP50 {range} and a mAP50-95 {strict} (95% intervals)."
     ).format(
         range=format_percent_range(report.metrics.map50.low, report.metrics.map50.high),
         strict=format_percent_range(report.metrics.map50_95.low, report.metrics.map50_95.high),
