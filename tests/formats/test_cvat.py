@@ -61,7 +61,9 @@ def test_images_boxes_flags_and_the_order_of_labels(awkward: Path) -> None:
         image("2.png"),
     )
     table = open_table(made(awkward, text, "images/ñ 1.png", "images/2.png", "images/3.png"))
-    assert (table.format, table.rejected) == ("cvat", ())
+    assert (table.format, [(item.path, item.kind) for item in table.rejected]) == (
+        "cvat", [("images/3.png", "unlabelled")]
+    )  # fmt: skip
     assert list(table.names) == ["images/ñ 1.png", "images/2.png"]
     assert table.classes.names == ("zorro", "árbol", "nunca", "otro")
     assert boxes(table) == [[1.25, 2, 7.5, 5], [1.25, 2, 7.5, 5]]
@@ -129,7 +131,8 @@ def test_a_class_of_the_whole_image(awkward: Path) -> None:
     ]
     boxed = open_table(made(awkward, document(image("1.png", other, tag, BOX.format(o=0, inner=""))), "1.png"))
     assert (boxed.class_ids.tolist(), boxes(boxed)) == ([UNLABELLED], boxes(boxed))
-    assert len(boxes(boxed)) == len(boxed.rejected) == 1
+    assert len(boxes(boxed)) == 1
+    assert [item.kind for item in boxed.rejected] == ["several-classes", "unlabelled", "unlabelled"]
     both = open_table(made(awkward, document(image("1.png", tag, BOX.format(o=0, inner="")), image("2.png"))))
     assert both.objects is not None
     assert both.class_ids.tolist() == [1, UNLABELLED]
@@ -302,7 +305,9 @@ def test_tracks_are_shapes_of_the_frames_that_are_there(awkward: Path) -> None:
     assert found[:2] == [[[1, 1, 3, 3]], [[2, 1, 4, 3], [1, 1, 5, 4]]]
     assert found[2:] == [[[3, 1, 5, 3], [1, 1, 5, 4]], [[4, 1, 6, 3]], [], []]
     assert table.objects.flags[table.objects.slice_of_image(0)].tolist() == [0]
-    assert [(item.kind, "frame_000004" in item.reason) for item in table.rejected] == [("no-image", True)]
+    assert [(item.kind, "frame_000004" in item.reason) for item in table.rejected] == [
+        ("no-image", True), ("unlabelled", False), ("unlabelled", False),
+    ]  # fmt: skip
 
 
 def test_frames_may_be_called_otherwise_and_videos_alone_are_told(awkward: Path) -> None:

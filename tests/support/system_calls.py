@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.support.command import ROOT, SOURCE
 
-ROOT = Path(__file__).resolve().parents[2]
 CALLS = "connect,sendto,sendmsg,sendmmsg,?open,openat,?openat2,?creat,?mkdir,mkdirat,?rename,?renameat,renameat2,"
 CALLS += "?link,linkat,?symlink,symlinkat,?mknod,mknodat"
 TRACE = ("strace", "-f", "-ff", "-y", "-qq", "-s", "4096", "-e", f"trace={CALLS}", "-e", "signal=none")
@@ -80,7 +80,7 @@ def observe(program: str, *words: str | Path, home: Path, switches: bool = True,
         "LANG": "C.UTF-8",
         "LINCE_LANG": "en",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT, *path))),
+        "PYTHONPATH": os.pathsep.join(map(str, (SOURCE, ROOT, *path))),
     }
     source = program if switches else WITHOUT_SWITCHES + program
     command = [*ALONE, *TRACE, "-o", str(trace / "calls"), sys.executable, "-c", source, *map(str, words)]

@@ -9,6 +9,8 @@ from lince import outputs
 from lince.api.data_source import DataSource, open_data
 from lince.api.extras import require_training_extra
 from lince.checks import CheckResult, FeatureModel, check_page, run_checks
+from lince.errors import UsageError
+from lince.i18n import _
 from lince.models.classification.registry import DEFAULT_MODEL
 from lince.notebook_progress import AUTOMATIC
 from lince.option_aliases import choose_given
@@ -33,10 +35,16 @@ def check(  # noqa: PLR0913
     ``weights`` (as in ``lince.train``) at ``size`` (or ``imgsz``) pixels, and takes time. Files are never changed.
 
     Raises ``WeightsError`` when the weights are not available, ``MissingExtraError`` when ``labels`` needs what is not
-    installed, ``UsageError`` where ``out`` is a file that lince did not write so and ``overwrite`` is not given, and
-    what ``lince.open`` raises.
+    installed, ``UsageError`` where ``out`` is a file that lince did not write so and ``overwrite`` is not given, or
+    where a network is described that ``labels`` does not ask for, and what ``lince.open`` raises.
     """
     side = choose_given("size", size, imgsz=imgsz)
+    if not labels and (model != DEFAULT_MODEL or weights != "auto" or side is not None):
+        raise UsageError(
+            _("--model, --weights and --size are of the network that looks for label errors, which was not asked for."),
+            _("Expected them beside --labels."),
+            _("Add --labels, or leave them out."),
+        )
     if out is not None:
         outputs.require_output_file(out, outputs.CHECK_PAGE, overwrite=overwrite, sources=[data])
     dataset = open_data(data, progress)

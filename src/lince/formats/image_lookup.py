@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import takewhile
@@ -21,10 +21,11 @@ from lince.annotations import RejectedItem
 from lince.errors import DataError
 from lince.formats.image_guesses import ImageGuesses, compare_names, fold_name, loosen_stem, strip_upload_code
 from lince.i18n import _
+from lince.parsing.json_reader import is_encodable_text
 from lince.progress import SILENT, Progress
 from lince.splits import UNASSIGNED, infer_split_from_folders
 from lince.storage import scan
-from lince.storage.tree import FileTree, LocalFolder
+from lince.storage.tree import DataLocation, FileTree, LocalFolder
 
 _HEADER_BYTES = 65_536  # enough for nearly every header
 _BATCH = 1024
@@ -108,6 +109,18 @@ class ImageLookup:
         They are about the images noted since the last call, and about ``label_file`` where it is given.
         """
         return self._guesses.pop_notices(label_file)
+
+    def list_unnamed(self, named: Container[str], location: DataLocation) -> Iterator[RejectedItem]:
+        """Yield the images that are not ``named`` by a label file of ``location``: told, and no loss.
+
+        None of a tree above the location, beside a file that was given alone or far away: other things are there, too.
+        """
+        if location.file or self.tree.is_remote or not self.tree.root.is_relative_to(location.tree.root):
+            return
+        reason, remedy = _("no label file names it"), _("add it to one, or move it elsewhere")
+        for name in self.names:
+            if name not in named and is_encodable_text(name):
+                yield RejectedItem(name, reason, remedy, kind="unlabelled")
 
     def explain_missing(self, reason: str, image_reference: str, label_folder: str = "") -> str:
         """Return ``reason``, why an image is missing, with what is there instead of it."""

@@ -16,12 +16,13 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
     *(PHONE_SUFFIXES if READS_PHONE_PHOTOS else ()),
 )
-_UNSUPPORTED_SUFFIXES = (*(() if READS_PHONE_PHOTOS else PHONE_SUFFIXES), ".jxl", ".jp2", ".svg", ".psd")
-# Of files that hold pixels in a format of cameras, hospitals or programs; they may well be photos of the data.
-_PIXEL_SUFFIXES = (
-    ".raw", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".dcm", ".nii", ".npy", ".npz", ".mat", ".tga",
-    ".ppm", ".pgm", ".pbm", ".pnm", ".exr", ".hdr", ".fits", ".eps", ".ico",
+_UNSUPPORTED_SUFFIXES = (
+    *(() if READS_PHONE_PHOTOS else PHONE_SUFFIXES), ".jxl", ".jp2", ".svg", ".psd",
+    ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw", ".tga", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".exr", ".hdr", ".dcm",
 )  # fmt: skip
+# Of files that may hold pixels, or something else; they may well be photos of the data.
+_PIXEL_SUFFIXES = (".raw", ".nii", ".npy", ".npz", ".mat", ".fits", ".eps", ".ico")
 SPLIT_FILE = "splits.csv"  # written by lince beside the data; neither image nor label file
 # In lower case: what Windows, macOS, Synology, Python and Linux leave in folders, and lince's own file.
 _SYSTEM_NAMES = {

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from lince.annotations import UNLABELLED, Classes, ObjectTable, RejectedItem, StringColumn
 from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
-from lince.splits import UNASSIGNED
+from lince.splits import UNASSIGNED, parse_split_name
+from lince.storage.scan import IMAGE_SUFFIXES
 from lince.storage.tree import FileTree, LocalFolder
 
 EDGE_TOLERANCE = 1.0  # pixels that a box may leave the image: rounding, or coordinates counted from 1
@@ -202,12 +203,24 @@ class ObjectTableBuilder:
             classes=Classes(tuple(classes)),
             class_ids=np.frombuffer(self._class_ids, np.int32)[kept],
             splits=np.frombuffer(self._splits, np.int8)[kept],
-            rejected=tuple(self.rejected),
+            rejected=tuple(self._pass_over_other_folders()),
             objects=objects if len(kept) == len(self._names) else objects.select_images(kept),
             sizes=np.frombuffer(self._sizes, np.int32).reshape(-1, 2)[kept],
             repaired=tuple(self.repaired),
             tree=None if isinstance(tree, LocalFolder) else tree,
         )
+
+    def _pass_over_other_folders(self) -> Iterator[RejectedItem]:
+        """Yield what was rejected; photos without labels are ``unlabelled`` in a folder that holds none with labels.
+
+        Only the first folder of a path counts, and not that of a split: its labels are missing.
+        """
+        labelled = {name.partition("/")[0] for name in self._names}
+        for item in self.rejected:
+            folder, slash, _name = item.path.partition("/")
+            is_image = item.kind == "no-label" and item.path.lower().endswith(IMAGE_SUFFIXES)
+            is_elsewhere = slash and labelled and folder not in labelled and parse_split_name(folder) is None
+            yield replace(item, kind="unlabelled") if is_image and is_elsewhere else item
 
     def _keep_known_images(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the rows of the images that have objects, or lost none; reject the others.

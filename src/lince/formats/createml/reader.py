@@ -52,7 +52,7 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
     files = _with_sibling_files(location, _find_label_files(location)) or location.find_by_suffix(".json")
     entries_by_file = {name: list(JsonNode(load_json(location.tree, name), name).items()) for name in files}
     tree, prefix = _find_image_root(location, entries_by_file)
-    return _CreateMLReader(tree, prefix, options).read_lists(entries_by_file, progress)
+    return _CreateMLReader(tree, prefix, options).read_lists(entries_by_file, location, progress)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ class _CreateMLReader:
         self._builder = ObjectTableBuilder(options)
         self._class_index = ClassIndex()
 
-    def read_lists(self, entries_by_file: dict[str, list[JsonNode]], progress: Progress) -> LabelTable:
+    def read_lists(
+        self, entries_by_file: dict[str, list[JsonNode]], location: DataLocation, progress: Progress
+    ) -> LabelTable:
         """Return the table of all images; ``entries_by_file`` holds the list in each file by its name."""
         entries: dict[str, _ImageEntry] = {}
         for name, nodes in entries_by_file.items():
@@ -85,6 +87,7 @@ class _CreateMLReader:
             for node in nodes:
                 self._add_entry(name, node, entries, normalised, len(entries_by_file) > 1)
         self._builder.rejected += self._image_lookup.pop_guesses()
+        self._builder.rejected += self._image_lookup.list_unnamed(entries, location)
         tree = self._image_lookup.tree
         normalised_images = [entry.image_name for entry in entries.values() if entry.normalised]
         sizes = read_sizes_by_name(tree, normalised_images, progress)

@@ -68,7 +68,8 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
     _require_distinct_tables(location, rows)
     image_tree, prefix = _find_image_root(location, rows)
     reader = _TableReader(image_tree, prefix, builder, _read_class_descriptions(tree))
-    return reader.read_tables({name: (columns[name], rows[name]) for name in tables}, progress)
+    reader.read_tables({name: (columns[name], rows[name]) for name in tables}, progress)
+    return reader.build_table(location)
 
 
 @dataclass
@@ -102,8 +103,8 @@ class _TableReader:
         self._class_descriptions = class_descriptions
         self._images: dict[str, _ImageRows] = {}
 
-    def read_tables(self, tables: Mapping[str, tuple[BoxColumns, list[BoxRow]]], progress: Progress) -> LabelTable:
-        """Return the table of all images; ``tables`` gives columns and rows by file name."""
+    def read_tables(self, tables: Mapping[str, tuple[BoxColumns, list[BoxRow]]], progress: Progress) -> None:
+        """Add the images and objects of ``tables``, which gives columns and rows by file name."""
         for name, (columns, rows) in tables.items():
             normalised = columns.normalised or are_fractions([row.box for row in rows if row.box is not None])
             self._group_by_image(name, rows, normalised)
@@ -120,6 +121,11 @@ class _TableReader:
             for image_name, image in self._images.items():
                 self._add_image(image_name, image, sizes.get(image_name))
                 stage.advance()
+
+    def build_table(self, location: DataLocation) -> LabelTable:
+        """Return the table of all images; those of ``location`` that no row names are rejected."""
+        self._builder.rejected += self._image_lookup.list_unnamed(self._images, location)
+        tree = self._image_lookup.tree
         return self._class_index.finalise_table(self._builder.build_table(tree, NAME, self._class_index.names))
 
     def _group_by_image(self, name: str, rows: list[BoxRow], normalised: bool) -> None:

@@ -74,7 +74,7 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
         for label_file in label_files:
             reader.read_file(label_file)
             stage.advance()
-    return reader.build_table()
+    return reader.build_table(location)
 
 
 class _CvatReader:
@@ -108,9 +108,10 @@ class _CvatReader:
         for name in names:
             self._builder.reject(name, _("not the XML of CVAT"), _("export it again, or move it elsewhere"))
 
-    def build_table(self) -> LabelTable:
-        """Return the table of all images read."""
+    def build_table(self, location: DataLocation) -> LabelTable:
+        """Return the table of all images read; those of ``location`` that no file names are rejected."""
         self._builder.rejected += self._image_lookup.pop_guesses()
+        self._builder.rejected += self._image_lookup.list_unnamed(self._image_names, location)
         return self._class_index.finalise_table(
             self._builder.build_table(self._image_lookup.tree, NAME, self._class_index.names)
         )

@@ -77,7 +77,7 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
             for task in root.items():
                 reader.add(task, name)
                 stage.advance()
-    return reader.build_table()
+    return reader.build_table(location)
 
 
 class _LabelStudioReader:
@@ -88,6 +88,7 @@ class _LabelStudioReader:
         self._builder = ObjectTableBuilder(options)
         self._class_index = ClassIndex(_configured_classes(image_lookup.tree, self._builder))
         self._used_images: set[str] = set()
+        self._named_images: set[str] = set()
 
     def reject_files(self, names: list[str]) -> None:
         """Reject the JSON files ``names`` that are not lists of tasks."""
@@ -103,9 +104,10 @@ class _LabelStudioReader:
         except JsonValueError as error:
             self._builder.reject(error.path, error.reason, error.remedy, kind=error.kind)
 
-    def build_table(self) -> LabelTable:
-        """Return the table of all tasks added."""
+    def build_table(self, location: DataLocation) -> LabelTable:
+        """Return the table of all tasks added; the images of ``location`` without a task are rejected."""
         self._builder.rejected += self._image_lookup.pop_guesses()
+        self._builder.rejected += self._image_lookup.list_unnamed(self._named_images, location)
         return self._class_index.finalise_table(
             self._builder.build_table(self._image_lookup.tree, NAME, self._class_index.names)
         )
@@ -118,10 +120,10 @@ class _LabelStudioReader:
         reference, folder = _image_reference(data), posixpath.dirname(label_file)
         image_name = self._find_image(reference, folder)
         if image_name is None:
-            shown_reference = json_reader.format_value(reference)
-            reason = _("its photo {name} is missing").format(name=shown_reference)
+            reason = _("its photo {name} is missing").format(name=json_reader.format_value(reference))
             reason = self._image_lookup.explain_missing(reason, _read_file_name(reference), folder)
             raise JsonValueError(task.path, reason, "no-image")
+        self._named_images.add(image_name)
         if image_name in self._used_images:
             raise JsonValueError(task.path, _("{name} appears twice").format(name=image_name), "double")
         self._refused_results = 0
