@@ -284,8 +284,8 @@ def test_every_pin_is_within_the_bounds_of_the_project() -> None:
 
 PUBLIC = ["LinceError", "TrainConfig", "__version__", "augment", "check", "compare", "contain", "convert", "demo",
           "doctor", "evaluate", "export", "find_rate", "load", "lr_find", "measure", "merge", "models", "open",
-          "predict", "predict_videos", "resume", "save_answers", "serve", "set_studio_password", "show", "similar", "split",
-          "studio", "summary", "time_model", "to_pandas", "to_torch", "train"]  # fmt: skip
+          "predict", "predict_videos", "resume", "save_answers", "serve", "set_studio_password", "show", "similar",
+          "split", "studio", "summary", "time_model", "to_pandas", "to_torch", "train"]  # fmt: skip
 
 
 def test_the_public_names_are_these_and_each_is_there() -> None:
