@@ -93,7 +93,7 @@ def test_from_nothing_to_an_export(page: Any, photos: list[Path], tmp_path: Path
     expect(page.get_by_role("gridcell").nth(5)).to_have_attribute("aria-label", f"{photos[5].name}, other, done")
     labels = label_cells(page, 7)
     assert [text.split(", ")[1:] for text in labels] == [[name, "done"] for name in ends] + [[]]
-    expect(page.get_by_text(f"{100 * 6 // count} % done")).to_be_visible()
+    expect(page.get_by_text(f"{100 * 6 // count}% done")).to_be_visible()
     page.get_by_role("link", name="Export").click()
     expect(page.get_by_text(f"{count - 6} photos are left out")).to_be_visible()
     expect(page.get_by_text("lince convert")).to_be_visible()

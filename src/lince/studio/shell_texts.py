@@ -34,7 +34,7 @@ def _name_frame() -> dict[str, str]:
         "photo.next": _("Next"),
         "top.skip": _("Skip to the content"),
         "top.pages": _("Pages"),
-        "top.progress": _("{share} % done"),
+        "top.progress": _("{share}% done"),
         "top.progress_title": _("{done} of {total} photos done; {skipped} skipped"),
         "top.people": _("Here now: {names}"),
         "top.language": _("Language"),
