@@ -116,6 +116,7 @@ def test_module_names_are_unique() -> None:
 ONE_WORD = {
     "configure", "run", "main",  # of the command line
     "detect", "read", "write",  # of a format and of an export target
+    "connect",  # of a database
     "decode", "encode",  # of run lengths, and of a kind of detector
     "augment", "fit", "load", "predict", "translate",
     "healthz", "readyz",  # routes by these names
@@ -148,7 +149,7 @@ def folders_with_code(root: Path) -> set[str]:
 
 def test_the_folders_of_the_tests_are_those_of_the_package() -> None:
     packages, tested = folders_with_code(ROOT / "src" / "lince"), folders_with_code(ROOT / "tests")
-    assert tested - {"support", "docs", "scripts"} <= packages
+    assert tested - {"commands", "support", "docs", "scripts"} <= packages
     # The functions of ``api`` are tested through ``lince``, by the tests of the packages that do the work.
     assert {name for name in packages if "/" not in name} - tested == {"api"}
 
