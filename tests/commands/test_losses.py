@@ -96,9 +96,12 @@ STARTS = {
     "too few photos": "few --recipe scratch --model cnn --size 32 --epochs 1",
     "a layer that is none": "shapes --model mobilenetv3_small_050 --weights none --recipe finetune --from-layer x",
 }
+IMPORTING = {"no such device", "no test", "a layer that is none"}  # PyTorch, for seconds
 
 
-@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in IMPORTING else ()) for name in STARTS]
+)
 def test_13_a_refused_start_leaves_no_run(place: Path, name: str) -> None:
     for shape in SHAPES[:2]:
         (place / "few" / shape).mkdir(parents=True)
@@ -135,6 +138,7 @@ def interrupted(place: Path) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_13_a_run_whose_photos_were_moved_goes_on(place: Path, interrupted: Path) -> None:
     (place / "shapes").rename(place / "moved")
     assert run_lince(place, "train", "--resume", interrupted).code != 0
@@ -150,6 +154,7 @@ def test_13_the_photo_that_changed_is_named(place: Path, interrupted: Path) -> N
     assert "aro/foto 04.png" not in done.err
 
 
+@pytest.mark.slow
 def test_13_a_finished_run_goes_on_with_more_epochs(place: Path) -> None:
     pytest.importorskip("torch")
     done = run_lince(place, "train", "--resume", "run", "--epochs", "3")
@@ -157,6 +162,7 @@ def test_13_a_finished_run_goes_on_with_more_epochs(place: Path) -> None:
     assert len(history) == 3, f"nothing was trained: {done.said}"
 
 
+@pytest.mark.slow
 def test_13_of_two_that_go_on_with_one_run_the_second_is_refused(place: Path, interrupted: Path) -> None:
     command = [sys.executable, "-m", "lince", "train", "--resume", str(interrupted)]
     both = [
