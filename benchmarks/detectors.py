@@ -27,6 +27,7 @@ from benchmarks.decode import measure
 from lince import geometry, preprocess
 from lince.annotations import Classes
 from lince.export.torch_to_onnx import export_detector
+from lince.i18n import _
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend, count_cores
 from lince.inference.detection.predictor import DetectionPredictor
 from lince.model_card import NETWORK_FILE, ModelCard
@@ -124,9 +125,8 @@ class _Over(Exception):  # noqa: N818
 
 @dataclass
 class _EpochWatch:
-    """Progress listener that times the training part of each epoch, which is a stage of ``steps`` steps."""
+    """Progress listener that times the training part of each epoch, in seconds a photo."""
 
-    steps: int
     seconds: list[float] = field(default_factory=list)
 
     def show_message(self, _text: str) -> None:
@@ -140,8 +140,8 @@ class _EpochWatch:
         start = time.perf_counter()
         with SILENT.open_stage(name, total) as silent:
             yield silent
-        if total == self.steps:
-            self.seconds.append(time.perf_counter() - start)
+        if name == _("Epoch {number} of {count}").format(number=len(self.seconds) + 1, count=PLANNED):
+            self.seconds.append((time.perf_counter() - start) / (total * BATCH))
 
 
 def _real_loop(size: int, folder: Path) -> None:
@@ -151,7 +151,7 @@ def _real_loop(size: int, folder: Path) -> None:
     rows = {name: dataset.get_split_indices(number) for name, number in SPLITS.items()}
     few = np.concatenate([rows["train"][:PHOTOS], rows["val"][:BATCH], rows["test"][:BATCH]])  # none is drawn then
     lince.convert(dataset.select(few), data, "yolo", lossy=True)
-    watch = _EpochWatch(PHOTOS // BATCH)
+    watch = _EpochWatch()
     with suppress(_Over):
         lince.train(data, format="yolo", recipe="scratch", model="yolox-nano", size=size, batch=BATCH, epochs=PLANNED,
                     seed=0, out=folder / "run", progress=watch)  # fmt: skip
@@ -162,7 +162,7 @@ def _real_loop(size: int, folder: Path) -> None:
     asked = {"data": str(folder / "data.yaml"), "train": training, "epochs": WHOLE}
     (folder / "asked.json").write_text(json.dumps(asked), "utf-8")
     theirs = _run_peer("ultralytics_loop_peer.py", folder, str(folder / "asked.json"))["seconds"]
-    rates = [PHOTOS / min(seconds[1:]) for seconds in (watch.seconds, theirs)]
+    rates = [1 / min(watch.seconds[1:]), PHOTOS / min(theirs[1:])]
     print(
         f"  the real loop: yolox-nano {rates[0]:.2f} images/s, YOLOv8n {rates[1]:.2f}, ratio {rates[0] / rates[1]:.2f}"
     )
