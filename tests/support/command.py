@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(os.environ.get("LINCE_SOURCE") or ROOT / "src")
 FIXTURES = ROOT / "tests" / "fixtures" / "format2"  # of version 0.1.0, so that earlier and later versions open them
 SECONDS = 280.0
+if not (SOURCE / "lince").is_dir():  # else an installed lince would answer in its place
+    raise FileNotFoundError(f"LINCE_SOURCE={SOURCE} holds no package lince")
 
 
 @dataclass(frozen=True)
