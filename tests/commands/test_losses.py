@@ -121,6 +121,8 @@ def test_13_a_refused_start_leaves_no_run(place: Path, name: str) -> None:
     ],
 )  # fmt: skip
 def test_13_what_needs_no_data_is_checked_before_the_data(place: Path, options: tuple[str, ...], told: str) -> None:
+    if "--device" in options:
+        pytest.importorskip("torch")
     (place / "empty").mkdir()
     recipe = () if "--recipe" in options else SCRATCH
     done = run_lince(place, "train", "empty", *recipe, *options)
