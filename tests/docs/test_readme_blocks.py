@@ -82,7 +82,7 @@ def run_line(line: str, place: Path, environment: dict[str, str]) -> None:
         done = subprocess.run(["bash", "-euc", line], cwd=place, env=environment, capture_output=True, check=False)
         assert done.returncode == 0, (line, done.stderr.decode()[-3000:])
         return
-    words = [sys.executable, "-m", "lince", *line.split()[1:]]
+    words = [sys.executable, "-m", "lince", *line.split()[1:], "--port", "0"]  # another language may serve beside it
     with subprocess.Popen(words, cwd=place, env=environment, stdout=subprocess.PIPE, encoding="utf-8") as server:
         address = re.search(r"http://\S+", server.stdout.readline())[0]
         with urllib.request.urlopen(address, timeout=60) as page:

@@ -182,6 +182,18 @@ def test_escape_gives_up_a_drag(annotator):
     assert annotator.shapes() == []
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_photo_stays_where_it_is_when_the_server_is_gone(mark_box, own_studio, width):
+    mark_box.page.set_viewport_size({"width": width, "height": 720})
+    mark_box.wait_until_still()
+    before = mark_box.picture()
+    own_studio.kill()
+    mark_box.drag((20, 20), (100, 100))
+    mark_box.expect_unsaved()
+    expect(mark_box.page.get_by_text("The connection to the studio is lost.")).to_be_visible(timeout=PATIENCE_MS)
+    assert mark_box.picture() == pytest.approx(before, abs=0.01)
+
+
 def test_edits_wait_while_the_server_is_gone(mark_box, own_studio, tmp_path):
     own_studio.kill()
     mark_box.drag((20, 20), (100, 100))

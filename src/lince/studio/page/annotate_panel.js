@@ -61,13 +61,25 @@ export function describeShape(shape, project) {
   return say("annotate.shape", { name, kind, width: right - left, height: bottom - top, left, top });
 }
 
+/** Scroll the list and the panel, and not the page: `scrollIntoView` would move the photo under a hand that draws. */
+function showSelectedRow(list) {
+  const row = list?.querySelector("[aria-selected=true]");
+  if (!row) return;
+  for (const scroller of [list, list.closest(".annotate-panel")]) {
+    const { top, bottom } = row.getBoundingClientRect();
+    const frame = scroller.getBoundingClientRect();
+    if (top < frame.top) scroller.scrollTop -= frame.top - top;
+    else if (bottom > frame.bottom) scroller.scrollTop += bottom - frame.bottom;
+  }
+}
+
 function ShapeList({ work }) {
   const { stage, photo, project } = work;
   const list = useRef(null);
   const rows = useRef(null);
   if (rows.current?.photo !== photo) rows.current = { photo, found: new Map() };
   const isWhole = useLater(photo);
-  useEffect(() => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [stage.selectedId]);
+  useEffect(() => showSelectedRow(list.current), [stage.selectedId]);
   const shapes = stage.shapes;
   const active = stage.selectedId ? `shape-${stage.selectedId}` : null;
   return html`<section>
