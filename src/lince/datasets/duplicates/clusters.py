@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lince.datasets.duplicates.alignment import Matrix, move_picture
 from lince.datasets.duplicates.comparisons import Pair, PairComparer
+from lince.datasets.duplicates.time_limit import UNLIMITED, TimeLimit
 from lince.datasets.image_stats import THUMBNAIL_SIDE
 
 _MIN_CLUSTER_SIZE = 3  # images; the pairs of smaller ones are compared anyway
@@ -25,13 +26,17 @@ _BLOCK_SIZE = 512  # images compared with all others at once
 Entry = tuple[int, int, Matrix]  # the row of an image, its pose, and where it lies on the reference
 
 
-def suggest_pairs(alike: Sequence[Pair], candidates: Sequence[Pair], comparer: PairComparer) -> list[Pair]:
+def suggest_pairs(
+    alike: Sequence[Pair], candidates: Sequence[Pair], comparer: PairComparer, limit: TimeLimit = UNLIMITED
+) -> list[Pair]:
     """Return pairs in the clusters that the pairs ``alike`` connect, without those, the most promising first.
 
-    The last ones are the first ``candidates`` of each image.
+    The last ones are the first ``candidates`` of each image. Clusters whose turn comes after ``limit`` are left out.
     """
     suggested: list[tuple[float, Pair]] = []
     for cluster in _find_clusters(alike):
+        if limit.is_over():
+            break
         if len(cluster) >= _MIN_CLUSTER_SIZE:
             suggested += _suggest_in_cluster(cluster, comparer)
             suggested += ((0.0, pair) for pair in _select_nearest(cluster, candidates))
