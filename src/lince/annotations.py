@@ -42,12 +42,13 @@ REJECTION_KINDS = (
     "overlap",  # images that are declared for two splits, and used in one
     "other-labels",  # a file of labels of another kind, such as captions
     "unread-labels",  # a file of labels that the chosen format does not read, such as a table beside class folders
+    "own-output",  # what lince itself wrote among the photos, such as a run, which is not read as data
     "assumed",  # what a label file leaves open, and what it was taken for, such as another spelling of a photo's name
     "unlabelled",  # an image without a label that the task can learn from
     "double",  # a duplicate of another object
 )
 # No image and no object is lost by these.
-NOTICE_KINDS = frozenset({"reduced", "overlap", "other-labels", "unread-labels", "assumed"})
+NOTICE_KINDS = frozenset({"reduced", "overlap", "other-labels", "unread-labels", "own-output", "assumed"})
 Colour = tuple[int, int, int]
 # Okabe and Ito's (2008) palette for colour-blind readers, without black, and with a darker yellow.
 _PALETTE: tuple[Colour, ...] = (

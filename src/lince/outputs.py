@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ from lince import fileio
 from lince.errors import UsageError
 from lince.i18n import _
 from lince.model_card import CARD_FILE
+from lince.storage import own_outputs
 from lince.storage.scan import SPLIT_FILE, is_system_name, looks_like_image
 
-_RECORD_FILE, _DIGEST_BYTES = "outputs.bin", 16
 _RUN_FILES, _CHECKPOINT_FOLDER = ("config.toml", "data.json"), "checkpoints"
 _MAX_TEXT_BYTES = 1 << 20  # of a file that may be labels
 _MAX_NAMES = 3  # of the files that are in the way, in a message
@@ -73,7 +72,7 @@ def require_output_file(
     is_kept_apart = f"/{target.name.lower()}".endswith(kind.beside_data)
     if not is_kept_apart:
         _require_outside(target, sources)
-    if os.path.lexists(target) and not _is_own(target, kind):
+    if os.path.lexists(target) and not own_outputs.is_recorded(target, [kind.name]):
         _require_replaceable(target, overwrite, is_kept_apart)
     return target
 
@@ -98,7 +97,7 @@ def require_output_folder(
             _("Choose another name."),
         )
     for name in names:
-        if not _is_own(target / name, kind):
+        if not own_outputs.is_recorded(target / name, [kind.name]):
             _require_overwrite(target / name, overwrite)
     return target
 
@@ -122,29 +121,13 @@ def record_output(path: Path, kind: OutputKind) -> None:
 
     Where the cache folder cannot be written, the output counts as not recorded.
     """
-    paths = sorted(path.iterdir()) if path.is_dir() else [path]
+    paths = [item for item in (sorted(path.iterdir()) if path.is_dir() else [path]) if item.is_file()]
     with suppress(OSError):
         folder = fileio.get_cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / _RECORD_FILE, "ab") as stream:
-            stream.write(b"".join(_compute_record(item, kind) for item in paths if item.is_file()))
-
-
-def _is_own(path: Path, kind: OutputKind) -> bool:
-    """Return whether ``path`` has the content that lince wrote as an output of ``kind``."""
-    try:
-        written = (fileio.get_cache_folder() / _RECORD_FILE).read_bytes()
-        record = _compute_record(path, kind)
-    except OSError:
-        return False
-    return any(written[at : at + _DIGEST_BYTES] == record for at in range(0, len(written), _DIGEST_BYTES))
-
-
-def _compute_record(path: Path, kind: OutputKind) -> bytes:
-    """Return the digest of the content of ``path`` as an output of ``kind``."""
-    with open(path, "rb") as stream:
-        content = file_digest(stream, lambda: blake2b(digest_size=_DIGEST_BYTES, person=kind.name[:16].encode()))
-    return content.digest()
+        with open(folder / own_outputs.RECORD_FILE, "ab") as stream:
+            stream.write(b"".join(own_outputs.compute_record(item, kind.name) for item in paths))
+        own_outputs.record_paths(paths)
 
 
 def _require_outside(target: Path, sources: Iterable[Any]) -> None:

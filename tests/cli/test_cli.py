@@ -23,7 +23,7 @@ from tests.support import tiny_classifier
 
 import lince
 from lince import images
-from lince.cli import main
+from lince.cli import main, studio
 from lince.cli import options as cli_options
 from lince.cli.examples import EXAMPLES
 from lince.cli.task_commands import list_given_options
@@ -550,3 +550,8 @@ def test_options_take_decimal_commas(place: Path, ask) -> None:
     assert (comma.returncode, point.returncode) == (0, 0), comma.stderr
     assert (place / "comma.csv").read_text("utf-8") == (place / "point.csv").read_text("utf-8")
     assert cli_options.parse_duration("1,5h") == 5400
+
+
+def test_the_roles_that_the_command_line_offers_are_those_of_the_studio() -> None:
+    people = pytest.importorskip("lince.studio.store.people")
+    assert studio._ROLES == people.ROLES

@@ -223,7 +223,8 @@ def test_10_plain_digits_are_recognised(tmp_path: Path) -> None:
             body = json.dumps({"strokes": draw_digit(digit, HANDS[hand])}).encode()
             drawn = ask(f"{running.url}/v1/drawing", body, "application/json")
             found = json.loads(ask(f"{running.url}/v1/predict", drawn, "image/png"))
-            right[hand] += f'"class": "{digit}"' in json.dumps(found).replace('"name"', '"class"')[:400]
+            named = re.search(r'"(?:class|name)": "(\d)"', json.dumps(found))  # the most probable class comes first
+            right[hand] += named is not None and named[1] == str(digit)
     assert min(right.values()) >= 9, right
 
 

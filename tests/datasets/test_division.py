@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +29,14 @@ from lince.cli.main import main
 from lince.config import TrainConfig
 from lince.datasets import open_dataset
 from lince.datasets.division import DivisionOptions, divide_dataset
+from lince.datasets.duplicates import search
 from lince.datasets.duplicates.pose import are_versions
+from lince.datasets.duplicates.time_limit import TimeLimit
 from lince.datasets.group_cuts import BY_BACKGROUND, BY_LIKENESS, BY_TIME, CutInput, cut_groups
 from lince.datasets.groups import find_groups
 from lince.datasets.stratified_split import split_dataset
 from lince.evaluation.diagnosis.leak import describe_leak_kinds
+from lince.progress import SilentProgress
 from lince.splits import TEST, TRAIN, VAL
 from lince.tasks import get_task
 from lince.training.request import TrainingRequest, assign_splits
@@ -150,6 +154,79 @@ def test_a_chain_of_near_copies_is_cut_into_blocks(tmp_path: Path, photos: list[
     if counted:  # neighbours are parted at the ends of the blocks only
         times = np.array([int(dataset.images.get_name(row)[-8:-4]) for row in range(len(dataset))])
         assert (np.diff(found.ids[np.argsort(times)]) != 0).sum() <= 20
+
+
+class CountedClock:
+    """A clock that moves by a second at each look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+@pytest.mark.parametrize("looks", [1, 2, 4, 10])
+def test_after_the_time_limit_nothing_is_compared_and_what_is_undecided_stays_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    monkeypatch.setenv("LINCE_CACHE", str(tmp_path / "cache"))
+    photos = [(f"{'ab'[n % 2]}/{n}.jpg", draw_scene(n)) for n in range(30)]
+    copies = [(f"{'ab'[n % 2]}/k{n}.jpg", ImageEnhance.Brightness(draw_scene(n)).enhance(0.8)) for n in range(20)]
+    turned = [(f"{'ab'[n % 2]}/t{n}.jpg", draw_scene(n).transpose(Image.Transpose.ROTATE_90)) for n in range(20, 30)]
+    dataset = open_dataset(save_photos(tmp_path / "fotos", [*photos, *copies, *turned]))
+    compared = list[int]()
+    monkeypatch.setattr(
+        search.PairComparer,
+        "align",
+        lambda self, pairs, align=search.PairComparer.align: compared.append(len(pairs)) or align(self, pairs),
+    )
+    cut_short = divide_dataset(dataset, division_options(), limit=TimeLimit(looks, CountedClock()))
+    assert sum(compared) <= 32 * 2 * looks
+    assert cut_short.groups.undecided_count > 0
+    assert any("The time for comparing photos was over" in line for line in cut_short.describe())
+    ids, splits = cut_short.groups.ids, cut_short.dataset.splits
+    rows = {dataset.images.get_name(row): row for row in range(len(dataset))}
+    for name, _photo in (*copies, *turned):
+        original = rows[name.replace("k", "").replace("t", "")]
+        assert ids[rows[name]] == ids[original]
+        assert splits[rows[name]] == splits[original]
+    # What was cut short is not kept as the result: the next search goes on where this one ended.
+    later = divide_dataset(dataset, division_options())
+    assert later.groups.undecided_count == 0
+    monkeypatch.setenv("LINCE_CACHE", str(tmp_path / "another"))
+    assert divide_dataset(dataset, division_options()).groups.ids.tolist() == later.groups.ids.tolist()
+
+
+@pytest.mark.parametrize(("share", "is_cut_short"), [(0.9, True), (0.0, False)])
+def test_a_training_compares_photos_within_its_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, is_cut_short: bool
+) -> None:
+    """Where most of the budget is gone before, as on a busy machine, nothing is compared, and this is told."""
+    monkeypatch.setenv("LINCE_CACHE", str(tmp_path / "cache"))
+    dataset = open_dataset(save_photos(tmp_path / "fotos", in_classes(shoot_fixed_camera(40))))
+    budget, told = 10_000.0, ToldLines()
+    config = TrainConfig(recipe="scratch", budget=budget)
+    request = TrainingRequest(
+        dataset, config, get_task("classify"), progress=told, started_at=time.monotonic() - share * budget
+    )
+    run = TrainingRun(tmp_path)
+    division = assign_splits(request, run, dataset, [str(row) for row in range(len(dataset))])
+    assert bool(division.groups.undecided_count) == is_cut_short
+    assert any("The time for comparing photos was over" in line for line in told.lines) == is_cut_short
+    sizes = [len(division.dataset.get_split_indices(part)) for part in (TRAIN, VAL, TEST)]
+    assert min(sizes) > 0
+
+
+class ToldLines(SilentProgress):
+    """Keeps the messages."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def show_message(self, text: str) -> None:
+        self.lines.append(text)
 
 
 def test_films_stay_whole_where_there_are_enough(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.label_samples import YOLO, write_files
 
 from lince import images
 from lince.errors import LinceError
@@ -140,3 +141,70 @@ def test_a_table_of_ones_own_that_is_called_splits_is_named_and_read_under_the_n
         open_table(awkward)
     (awkward / "splits.csv").rename(awkward / "labels.csv")
     assert open_table(awkward).classes.names == ("cat",)
+
+
+# One row that is damaged does not make another format of a set.
+
+DAMAGED = {
+    "a word for a number": ("0 0.3 o.4 0.4 0.25\n", "a coordinate is not a number: o.4"),
+    "a number too few": ("0 0.3 0.375 0.4\n", "4 numbers: too few for a box"),
+    "commas": ("0,0.3,0.375,0.4,0.25\n", "numbers separated by commas"),
+    "a name for a class": ("gato 0.3 0.375 0.4 0.25\n", "'gato' is not a class id"),
+    "words": ("hello there\n", "2 numbers: too few for a box"),
+    "a bad row first, then a good one": ("0 0.3 x 0.4 0.25\n0 0.3 0.375 0.4 0.25\n", "a coordinate is not a number: x"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+@pytest.mark.parametrize("damaged", ["a", "b"])
+@pytest.mark.parametrize("folder", ["labels", "images"])
+def test_a_bad_row_in_one_of_two_yolo_files_is_named_by_file_and_line(
+    name: str, damaged: str, folder: str, tmp_path: Path
+) -> None:
+    text, reason = DAMAGED[name]
+    if (name, folder) == ("words", "images"):
+        pytest.skip("beside photos, words may be a description")
+    write_files(tmp_path, {f"images/{stem}.png": PHOTO for stem in "ab"})
+    write_files(tmp_path, {f"{folder}/{stem}.txt": text if stem == damaged else YOLO for stem in "ab"})
+    table = open_table(tmp_path)
+    assert table.format == "yolo"
+    (refused,) = [item for item in table.rejected if item.line]
+    assert (refused.path, refused.line) == (f"{folder}/{damaged}.txt", 1)
+    assert reason in refused.reason
+
+
+def test_a_single_yolo_file_of_damaged_rows_is_named_and_not_called_a_folder_of_masks(tmp_path: Path) -> None:
+    write_files(tmp_path, {"images/a.png": PHOTO, "images/b.png": PHOTO, "labels/a.txt": "\n0,0.3,0.375,0.4,0.25\n"})
+    with pytest.raises(LinceError, match=r"labels/a\.txt: line 2 is not a row of labels: 0,0\.3,0\.375") as caught:
+        open_table(tmp_path)
+    assert "masks" not in caught.value.problem
+
+
+def test_text_beside_photos_in_class_folders_changes_nothing(tmp_path: Path) -> None:
+    texts = {f"{name}/{n}.txt": f"a photo of {name}\n" for name in ("gato", "perro") for n in range(3)}
+    write_files(tmp_path, texts | {name.replace(".txt", ".png"): PHOTO for name in texts})
+    assert open_table(tmp_path).format == "folders"
+
+
+LISTS = {
+    "t.csv": ("csv-boxes", ["a.png,8,10,40,20,gato\n"] * 2 + ["b.png,8,10,40,20,gato\n"], "a.png,8,ten,40,20,gato\n"),
+    "u.csv": ("csv-boxes", ["a.png,8,10,40,20,gato\n"] * 2 + ["b.png,8,10,40,20,gato\n"], "a.png,8,10\n"),
+    "v.txt": ("keras-yolo", ["a.png 8,10,40,20,0\n", "b.png 8,10,40,20,0\n"], "hello there\n"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_bad_row_anywhere_in_a_list_of_boxes_is_named_by_its_line(name: str, place: int, tmp_path: Path) -> None:
+    form, rows, damaged = LISTS[name]
+    write_files(tmp_path, {"a.png": PHOTO, "b.png": PHOTO, name: "".join([*rows[:place], damaged, *rows[place:]])})
+    table = open_table(tmp_path)
+    assert (table.format, len(table.names)) == (form, 2)
+    assert [(item.path, item.line) for item in table.rejected if item.line] == [(name, place + 1)]
+
+
+def test_a_table_with_a_header_of_other_words_is_not_read_without_one(tmp_path: Path) -> None:
+    text = "picture,a,b,c,d,kind\na.png,8,10,40,20,gato\nb.png,8,10,40,20,gato\n"
+    write_files(tmp_path, {"a.png": PHOTO, "b.png": PHOTO, "t.csv": text})
+    with pytest.raises(LinceError, match="picture"):
+        open_table(tmp_path)

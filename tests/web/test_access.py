@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
+from lince.serving.settings import ServerSettings
+from lince.studio.studio_settings import StudioSettings
 from lince.web.access import (
     is_allowed_host,
     is_allowed_origin,
@@ -12,6 +14,7 @@ from lince.web.access import (
     wrong_host_error,
     wrong_origin_error,
 )
+from lince.web.loopback import is_loopback
 
 
 @pytest.mark.parametrize(
@@ -49,3 +52,17 @@ def test_the_language_is_the_one_asked_for_or_the_best_accepted() -> None:
 
 def test_errors_have_the_status_of_their_kind() -> None:
     assert (wrong_host_error().status, wrong_origin_error().status) == (421, 403)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
+def test_addresses_of_this_machine_alone_are_local_to_both_servers(host: str) -> None:
+    assert is_loopback(host)
+    assert ServerSettings(host=host).is_local
+    assert StudioSettings(host).is_local
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org", "localhost.example.org", "1", ""])
+def test_other_addresses_are_not(host: str) -> None:
+    assert not is_loopback(host)
+    assert not ServerSettings(host=host, token="x" * 20).is_local
+    assert StudioSettings(host).needs_passwords

@@ -18,6 +18,7 @@ _SEVERITIES = {
     "overlap": Severity.WARNING,
     "other-labels": Severity.NOTE,
     "unread-labels": Severity.WARNING,
+    "own-output": Severity.NOTE,
     "assumed": Severity.NOTE,
 }
 
@@ -193,6 +194,11 @@ def _notice_texts() -> dict[str, tuple[str, str, str]]:
             _("Labels that are not read"),
             _("They look like labels of the photos. The format that is read here takes the classes from elsewhere."),
             _("If they are the labels, read them instead, as each line says; otherwise move them elsewhere."),
+        ),
+        "own-output": (
+            _("Written by lince"),
+            _("Runs, models, answers and the like among the photos. They are not read as data."),
+            _("Nothing needs to be done. To read one of them, give it by itself."),
         ),
         "assumed": (
             _("What the labels leave open"),

@@ -117,8 +117,9 @@ class TaskCommands:
 def describe_count(text: str, outcomes: Sequence[Any]) -> str:
     """Return ``text`` with ``used`` and ``total``, the predicted photos and all photos, and how many files are none."""
     others = sum(isinstance(outcome, RejectedItem) and outcome.kind == "other-file" for outcome in outcomes)
+    own = sum(isinstance(outcome, RejectedItem) and outcome.kind == "own-output" for outcome in outcomes)
     used = sum(not isinstance(outcome, RejectedItem) for outcome in outcomes)
-    line = text.format(used=used, total=len(outcomes) - others)
+    line = text.format(used=used, total=len(outcomes) - others - own)
     if not others:
         return line
     return f"{line} (" + _("files that are no photos: {count:,}").format(count=others) + ")"

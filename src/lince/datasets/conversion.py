@@ -111,7 +111,7 @@ def list_writable_formats() -> tuple[str, ...]:
 def require_empty_target(out: Path, source: Path) -> None:
     """Raise ``UsageError`` when ``out`` exists and is not an empty folder, or is inside the folder ``source``."""
     fileio.require_empty_folder(out)
-    if source.is_dir() and out.absolute().is_relative_to(source.absolute()):
+    if source.is_dir() and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(source)):
         raise UsageError(
             _("{path} is inside the data to convert, {root}.").format(path=out, root=source),
             _("Expected a folder elsewhere: the source data is never modified."),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.datasets.dataset import Dataset
+from lince.datasets.duplicates.time_limit import UNLIMITED, TimeLimit
 from lince.datasets.group_cuts import BY_BACKGROUND, BY_TIME, GroupCut
 from lince.datasets.groups import MIN_GROUPS, ImageGroups, find_groups
 from lince.datasets.stratified_split import (
@@ -92,6 +93,14 @@ class Division:
             lines.append(
                 grouped.format(count=self.groups.grouped_count, reasons=reasons or _("blocks of a long group"))
             )
+        if self.groups.undecided_count:
+            lines.append(
+                _(
+                    "The time for comparing photos was over: {count:,} were not compared with all that may look like "
+                    "them. They are kept in one split with those as far as possible. With a larger --budget, or none, "
+                    "all are compared."
+                ).format(count=self.groups.undecided_count)
+            )
         lines += [describe_cut(cut) for cut in self.groups.cuts]
         unlike = self.groups.unlike_rows
         if unlike:
@@ -105,15 +114,18 @@ class Division:
         return lines
 
 
-def divide_dataset(dataset: Dataset, options: DivisionOptions, progress: Progress = SILENT) -> Division:
+def divide_dataset(
+    dataset: Dataset, options: DivisionOptions, progress: Progress = SILENT, limit: TimeLimit = UNLIMITED
+) -> Division:
     """Return ``dataset`` with every usable image in a split, as ``split_dataset`` draws it.
 
     The same images, options and seed give the same division, whichever command asks for it: images that no task can use
     or that cannot be read take no part in it. Nor do those in one group with an image of a validation or test split
-    that came with the data: they stay in the training split, or join that split where they are in none. Raises as
-    ``find_groups``, ``split_dataset`` and ``assign_folds`` do.
+    that came with the data: they stay in the training split, or join that split where they are in none. Photos are
+    compared until ``limit``; what is undecided then stays together. Raises as ``find_groups``, ``split_dataset`` and
+    ``assign_folds`` do.
     """
-    groups = _find_usable_groups(dataset, options, progress)
+    groups = _find_usable_groups(dataset, options, progress, limit)
     readable = np.setdiff1d(np.arange(len(dataset)), groups.unreadable_rows)
     is_grouped = bool(groups.grouped_count or groups.cuts)
     splits = _follow_given_splits(dataset, groups.ids) if is_grouped else dataset.splits.copy()
@@ -161,7 +173,9 @@ def describe_cut(cut: GroupCut) -> str:
     return text.format(images=cut.image_count, groups=cut.group_count)
 
 
-def _find_usable_groups(dataset: Dataset, options: DivisionOptions, progress: Progress) -> ImageGroups:
+def _find_usable_groups(
+    dataset: Dataset, options: DivisionOptions, progress: Progress, limit: TimeLimit
+) -> ImageGroups:
     """Return the groups of the usable images of ``dataset``; every other image is a group of its own."""
     ids = np.arange(len(dataset))
     if not options.together and options.pattern is None:
@@ -173,6 +187,7 @@ def _find_usable_groups(dataset: Dataset, options: DivisionOptions, progress: Pr
         options.pattern,
         by_content=options.together,
         min_groups=max(MIN_GROUPS, options.folds or 0),
+        limit=limit,
     )
     unreadable = tuple(rows[list(found.unreadable_rows)].tolist())
     ids, related_ids = (_spread_ids(part, rows, len(dataset)) for part in (found.ids, found.related_ids))

@@ -20,8 +20,9 @@ from lince.datasets.duplicates.search import (
     DuplicateSearch,
     ImageFingerprints,
     compute_fingerprints,
-    find_duplicates,
+    search_duplicates,
 )
+from lince.datasets.duplicates.time_limit import UNLIMITED, TimeLimit
 from lince.datasets.film import are_in_time, coarsen_thumbnails, find_scenes
 from lince.datasets.group_cuts import CutInput, GroupCut, cut_groups
 from lince.datasets.image_source import PixelImages
@@ -60,7 +61,8 @@ class ImageGroups:
     versions of one original, of which some do not look like the others. ``related_ids`` int64 (N,) divides these groups
     further, into images that surely come from one photo or film, without those that only look alike; ``nested_ids`` do
     so in steps, (N,) each: equal files; versions of one photo with them; frames of one film with them. They are empty
-    where only a pattern was looked at.
+    where only a pattern was looked at. ``undecided_count`` images were not compared with all that they may look like,
+    since the time for that was over.
     """
 
     ids: NDArray[np.int64]
@@ -70,6 +72,7 @@ class ImageGroups:
     related_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     unlike_rows: tuple[int, ...] = ()
     nested_ids: tuple[NDArray[np.int64], ...] = ()
+    undecided_count: int = 0
 
     @property
     def grouped_count(self) -> int:
@@ -85,7 +88,7 @@ def group_pairs(count: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.int6
     return forest.get_group_ids()
 
 
-def find_groups(
+def find_groups(  # noqa: PLR0913
     dataset: Dataset,
     progress: Progress = SILENT,
     pattern: str | None = None,
@@ -93,6 +96,7 @@ def find_groups(
     *,
     by_content: bool = True,
     min_groups: int = MIN_GROUPS,
+    limit: TimeLimit = UNLIMITED,
 ) -> ImageGroups:
     """Return the groups of ``dataset``: by duplicate content, by video frames, by altered copies, and by ``pattern``.
 
@@ -100,7 +104,8 @@ def find_groups(
     hold too much to be divided into ``min_groups`` are cut (``group_cuts.py``), those of ``pattern`` and of equal files
     excepted. ``pattern`` matches the file name without its suffix; the part of ``{group}`` names the group, any other
     ``{word}`` matches anything. Without ``by_content`` it alone decides. ``search`` is what a search for duplicates
-    found, where it is known already. The order of the images does not matter.
+    found, where it is known already. The order of the images does not matter. Photos that may look alike and are not
+    compared by ``limit`` are kept together.
 
     Raise ``UsageError`` when ``pattern`` does not contain ``{group}`` exactly once, or fits no name.
     """
@@ -111,8 +116,11 @@ def find_groups(
     order = np.array(sorted(range(len(dataset)), key=names.__getitem__), np.int64)
     places = np.argsort(order)
     ordered, place_of = dataset.select(order), places.tolist()
-    search = _search_duplicates(ordered, progress) if search is None else search.reorder(order)
-    evidence = _GroupEvidence(ordered, search.fingerprints, search.pairs)
+    if search is None:
+        search = search_duplicates(ordered, _read_fingerprints(ordered, progress), progress, limit)
+    else:
+        search = search.reorder(order)
+    evidence = _GroupEvidence(ordered, search.fingerprints, search.pairs, [*search.undecided], limit)
     found = evidence.find_groups([(place_of[i], place_of[j]) for i, j in pattern_links], min_groups)
     unreadable = [i for i, key in enumerate(search.fingerprints.keys) if not key]
     return ImageGroups(
@@ -123,16 +131,22 @@ def find_groups(
         _renumber(found.related_ids[places]),
         () if pattern else tuple(np.sort(order[list(found.unlike_rows)]).tolist()),
         tuple(_renumber(ids[places]) for ids in found.nested_ids),
+        found.undecided_count,
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _GroupEvidence:
-    """What the grouping of ``dataset``, in the order of the names, is based on."""
+    """What the grouping of ``dataset``, in the order of the names, is based on.
+
+    ``undecided`` are the pairs that were not compared before ``limit``; the grouping adds its own.
+    """
 
     dataset: Dataset
     fingerprints: ImageFingerprints
     duplicates: tuple[DuplicatePair, ...]
+    undecided: list[Link]
+    limit: TimeLimit
 
     def find_groups(self, pattern_links: list[tuple[int, int]], min_groups: int) -> ImageGroups:
         """Return the groups, where images of ``pattern_links`` belong together whatever they show."""
@@ -144,12 +158,14 @@ class _GroupEvidence:
             forest.merge(first, second)
         version_links = list(self._link_versions(names, forest))
         film_links, burst_links = self._link_frames(names, forest)
+        undecided = [link for link in self.undecided if not forest.is_connected(*link)]
         reasons = {
             _("copies"): equal_links + same_links,
             _("photos that look alike"): alike_links,
             _("versions of the same photo"): version_links,
             _("frames of the same video"): film_links + burst_links,
             _("grouped by the pattern"): pattern_links,
+            _("not compared in time"): undecided,
         }
         joined = _join_links(len(names), reasons)
         inputs = CutInput(
@@ -167,7 +183,17 @@ class _GroupEvidence:
         )
         apart = (rows.tolist() for rows in list_export_families(names) if len(set(ids[rows].tolist())) > 1)
         unlike = tuple(row for rows in apart for row in rows)
-        return ImageGroups(ids, _join_links(len(names), kept).reasons, cuts, (), related_ids, unlike, tuple(nested_ids))
+        undecided_count = len({row for link in self.undecided for row in link})
+        return ImageGroups(
+            ids,
+            _join_links(len(names), kept).reasons,
+            cuts,
+            (),
+            related_ids,
+            unlike,
+            tuple(nested_ids),
+            undecided_count,
+        )
 
     def _list_links(self, presence: NDArray[np.int64]) -> tuple[list[Link], list[Link], list[Link]]:
         """Return the pairs of equal files, of versions of one photo, and of photos that look alike.
@@ -205,7 +231,9 @@ class _GroupEvidence:
             for place, row in enumerate(members):
                 earlier = members[:place]
                 linked = next((other for other in earlier if forest.is_connected(other, row)), None)
-                if linked is None:
+                if linked is None and earlier and self.limit.is_over():
+                    self.undecided.append((earlier[0], row))
+                elif linked is None:
                     linked = next((o for o in earlier[:_MAX_VERSIONS_COMPARED] if comparer.are_versions(o, row)), None)
                 if linked is not None:
                     forest.merge(linked, row)
@@ -241,7 +269,9 @@ class _GroupEvidence:
         is_near = compute_hamming_distances(hashes[rows[:-1]], hashes[rows[1:]]) <= MAX_FRAME_BIT_DISTANCE
         for place in np.flatnonzero(is_near | goes_on).tolist():
             first, second = int(rows[place]), int(rows[place + 1])
-            if (
+            if not (goes_on[place] or forest.is_connected(first, second)) and self.limit.is_over():
+                self.undecided.append((first, second))
+            elif (
                 goes_on[place]
                 or forest.is_connected(first, second)
                 or compute_similarity(thumbnails[first], thumbnails[second]) >= MIN_VERSION_SIMILARITY
@@ -253,12 +283,6 @@ class _GroupEvidence:
 def _keep_links(links: Iterable[Link], ids: NDArray[np.int64]) -> list[Link]:
     """Return the links within one of the groups ``ids`` (N,)."""
     return [(first, second) for first, second in links if ids[first] == ids[second]]
-
-
-def _search_duplicates(dataset: Dataset, progress: Progress) -> DuplicateSearch:
-    """Return the fingerprints and the duplicates of the images."""
-    fingerprints = _read_fingerprints(dataset, progress)
-    return DuplicateSearch(fingerprints, find_duplicates(dataset, progress, fingerprints))
 
 
 def _read_fingerprints(dataset: Dataset, progress: Progress) -> ImageFingerprints:

@@ -12,6 +12,7 @@ from lince.datasets.frame_table import DataFrame, FrameTable, is_data_frame, mak
 from lince.datasets.index_cache import open_with_index
 from lince.errors import UsageError
 from lince.formats import FIXES, ReadOptions
+from lince.formats.format_detector import describe_own_outputs
 from lince.i18n import _
 from lince.notebook_progress import AUTOMATIC
 from lince.progress import Progress
@@ -55,6 +56,8 @@ def open_dataset(  # noqa: PLR0913
     else:
         location = resolve_location(name if is_url(name) else Path(name).expanduser())
         table = open_with_index(location, format, ReadOptions(pattern, _require_fixes(fix)), progress)
+        if own_outputs := describe_own_outputs(table.rejected):
+            progress.show_message(own_outputs)
         dataset = split_file.apply_split_file_if_present(build_dataset(table), progress)
     return dataset.merge_classes(merge) if merge else dataset
 

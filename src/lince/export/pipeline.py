@@ -117,6 +117,8 @@ def export_model(
                 target=options.target_name, precision=options.precision
             )
         )
+        if options.precision == INT8 and (coarse := _describe_coarse_figures(export_input, options.max_drop)):
+            progress.show_message(coarse)
         path = folder / target.file_name
         extra_records = _write_network(export_input, options, reference, path, progress)
         card = replace(
@@ -137,9 +139,6 @@ def export_model(
             validation = replace(
                 validator.validate(_build_predictor(written_card, target.open(path)), size), extra=extra_records
             )
-            coarse = describe_coarse_validation(validation.count, options.max_drop)
-            if coarse and options.precision == INT8:
-                progress.show_message(coarse)
         record = {"checked": False, "why": target.unverifiable_reason()} if validation is None else validation.to_dict()
         card = replace(card, exported=record)
         card.save(folder)
@@ -249,8 +248,13 @@ def _quantise_int8(
     batch_size = fixed_size if isinstance(fixed_size, int) else BATCH
 
     prepared *= max(1, -(-batch_size // len(prepared)))  # fewer photos than a batch are repeated, which adds no values
-    for text in _list_small_sample_warnings(len(train_images), len(val_images), options.max_drop):
-        progress.show_message(text)
+    if len(train_images) < MIN_CALIBRATION_IMAGES:
+        progress.show_message(
+            _(
+                "Warning: the value ranges for INT8 come from only {count} photos; others may fall outside of them. "
+                "Give at least {enough} training photos (--data)."
+            ).format(count=len(train_images), enough=MIN_CALIBRATION_IMAGES)
+        )
 
     def iter_batches() -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(prepared) - batch_size + 1, batch_size):
@@ -268,17 +272,10 @@ def _quantise_int8(
     return quantise_network(source, out, iter_batches, compute_quality, min_quality, progress)
 
 
-def _list_small_sample_warnings(train_count: int, val_count: int, max_drop: float) -> list[str]:
-    """Return what ``train_count`` photos for calibration and ``val_count`` for validation cannot tell, and remedies."""
-    warnings = []
-    if train_count < MIN_CALIBRATION_IMAGES:
-        warnings.append(
-            _(
-                "Warning: the value ranges for INT8 come from only {count} photos; others may fall outside of them. "
-                "Give at least {enough} training photos (--data)."
-            ).format(count=train_count, enough=MIN_CALIBRATION_IMAGES)
-        )
-    return [*warnings, *filter(None, [describe_coarse_validation(val_count, max_drop)])]
+def _describe_coarse_figures(export_input: ExportInput, max_drop: float) -> str:
+    """Return the warning that a drop of ``max_drop`` cannot be told, on the fewest photos that one is measured on."""
+    counts = [len(export_input.test), *([MAX_VALIDATION_IMAGES, len(export_input.val)] if export_input.val else [])]
+    return describe_coarse_validation(min(counts), max_drop)
 
 
 def _sample_rows(dataset: Dataset, count: int) -> Dataset:

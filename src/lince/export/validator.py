@@ -116,7 +116,9 @@ class ExportValidator:
         )
         drop = 100 * (1 - agreement.agreement if quality is None else quality[0] - quality[1])
         if not drop <= self.max_drop:
-            raise _quality_loss_error(drop, self.max_drop, quality, len(self.images))
+            is_told = exported.card.precision == "int8"  # before its layers were chosen
+            coarse = "" if is_told else describe_coarse_validation(len(self.images), self.max_drop)
+            raise _quality_loss_error(drop, self.max_drop, quality, len(self.images), coarse)
         single_ms, batch_ms = (self._measure_latencies(exported, count) for count in (1, BATCH))
         return ValidationReport(
             len(self.images),
@@ -215,14 +217,18 @@ def _outputs_differ_error(agreement: OutputAgreement, tolerance: OutputTolerance
     )
 
 
-def _quality_loss_error(drop: float, allowed: float, quality: tuple[float, float] | None, count: int) -> ModelError:
-    """Return the error for a loss of ``drop`` percentage points where ``allowed`` are allowed."""
+def _quality_loss_error(
+    drop: float, allowed: float, quality: tuple[float, float] | None, count: int, coarse: str
+) -> ModelError:
+    """Return the error for a loss of ``drop`` percentage points where ``allowed`` are allowed.
+
+    ``coarse`` is the warning that this cannot be told on so few images, empty for none.
+    """
     figures = "" if quality is None else f" ({format_decimal(quality[0])}, {format_decimal(quality[1])})"
     return ModelError(
         _("The export loses {drop:.2f} percentage points on {count} photos{figures}.").format(
             drop=drop, count=count, figures=figures
         ),
         _("Expected at most {allowed:g}.").format(allowed=allowed),
-        _("Nothing was saved. Choose a higher precision, or allow more with --max-drop.")
-        + (" " + coarse if (coarse := describe_coarse_validation(count, allowed)) else ""),
+        _("Nothing was saved. Choose a higher precision, or allow more with --max-drop.") + f" {coarse}".rstrip(),
     )

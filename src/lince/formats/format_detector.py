@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,7 +66,27 @@ def read_table(
             if skipped
             else _describe_contents(location),
         )
-    return _tell_unread_labels(table, location) if detected in _NAME_FORMATS else table
+    if detected in _NAME_FORMATS:
+        table = _tell_unread_labels(table, location)
+    return table if location.file or detected == lince_project.NAME else _tell_own_outputs(table, location)
+
+
+def _tell_own_outputs(table: LabelTable, location: DataLocation) -> LabelTable:
+    """Return ``table`` with notices of what lince wrote among the data, such as runs, which is not read."""
+    reason = _("written by lince; give it by itself to read it")
+    notices = tuple(RejectedItem(name, reason, kind="own-output") for name in location.tree.listing.left_out)
+    return replace(table, rejected=table.rejected + notices)
+
+
+def describe_own_outputs(rejected: Iterable[RejectedItem]) -> str:
+    """Return a line that names what lince wrote among the data and was not read; empty where there is nothing."""
+    return _describe_own_names([item.path for item in rejected if item.kind == "own-output"])
+
+
+def _describe_own_names(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return _("Not read as data, since lince wrote it: {names}").format(names=shorten_list(names))
 
 
 def _tell_unread_labels(table: LabelTable, location: DataLocation) -> LabelTable:
@@ -205,6 +225,8 @@ def _describe_contents(location: DataLocation) -> str:
         posixpath.splitext(name)[1].lower() or _("no extension") for name in location.tree.listing.list_files()
     )
     files = ", ".join(f"{count} x {suffix}" for suffix, count in suffix_counts.most_common(5)) or _("no files")
-    return _("Found there: {files}; folders: {folders}.").format(
+    text = _("Found there: {files}; folders: {folders}.").format(
         files=files, folders=", ".join(location.tree.listing.list_folders()[:8]) or _("none")
     )
+    own = _describe_own_names(location.tree.listing.left_out)
+    return f"{text} {own}." if own else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -46,6 +46,12 @@ _LABEL_WORDS = frozenset(
 _BDD, _VOTT_1 = "BDD100K", "VoTT 1"
 _OTHER_JSON = "JSON"
 _METADATA = "Hugging Face (metadata.jsonl)"  # without classes and objects, such as captions
+# The first keys of what lince prints with ``--json`` and names photos: check, predict, similar, convert.
+_OWN_KEYS = (
+    ("format", "lince", "data"), ("counts", "photos"), ("rejected", "written"), ("photo", "count", "similar"),
+    ("path", "format", "images", "objects", "classes"),
+)  # fmt: skip
+_OWN_PREDICTION_KEYS = ("file", "class", "probability")
 # Kinds of labels by suffix and by bytes near their beginning.
 _MARKED_KINDS = (
     ("Amazon SageMaker", ".manifest", b'"source-ref"'),
@@ -77,7 +83,12 @@ def find_unread_labels(tree: FileTree, only: str = "") -> list[UnreadLabels]:
     """
     search = _Search(tree, only)
     found = [*search.find_json(), *search.find_tables(), *search.find_boxes(), *search.find_others()]
-    return found if found or only else list(search.find_folders())
+    if found:
+        return found
+    rows, folders = list(search.find_rows()), [] if only else list(search.find_folders())
+    if rows and [posixpath.dirname(rows[0].path)] == [folder.path for folder in folders]:
+        return [replace(rows[0], is_certain=folders[0].is_certain)]  # it says more than that there is the folder
+    return [*rows, *folders]
 
 
 class _Search:
@@ -107,7 +118,10 @@ class _Search:
         """Yield the first file of each kind of JSON labels, and the first that is broken."""
         kinds: set[str] = set()
         for name in self._find_by_suffix(".json", ".jsonl", ".ndjson"):
-            kind = _name_json_kind(json_reader.peek_json(self._tree, name, _HEAD_BYTES))
+            value = json_reader.peek_json(self._tree, name, _HEAD_BYTES)
+            if not self._only and _is_own_document(value):
+                continue
+            kind = _name_json_kind(value)
             problem = "" if kind or not name.lower().endswith(".json") else self._find_json_problem(name)
             if kind and kind not in kinds:
                 yield UnreadLabels(name, _("labels of {kind}").format(kind=kind), _find_remedy(kind, name))
@@ -137,6 +151,19 @@ class _Search:
             if any(_has_boxes(lines[i : i + 3]) and self._has_photo(line.split()[:1]) for i, line in enumerate(lines)):
                 what, remedy = _("a text file with the names of photos and numbers"), _table_remedy()
                 yield UnreadLabels(name, what, remedy)
+                return
+
+    def find_rows(self) -> Iterator[UnreadLabels]:
+        """Yield the first text file that is called as a photo, with its first line: rows of labels that are damaged."""
+        for name in self._find_by_suffix(".txt"):
+            lines = enumerate(self._read_head(name).decode("utf-8", "replace").splitlines(), 1)
+            number, line = next(((number, line) for number, line in lines if line.strip()), (0, ""))
+            if number and _get_stem(name) in self._photo_names:
+                what = _("line {number} is not a row of labels: {line}").format(
+                    number=number, line=line.strip()[:_MAX_SHOWN]
+                )
+                remedy = _("if the file holds labels: YOLO has rows of class, x, y, width and height with blanks")
+                yield UnreadLabels(name, what, remedy, is_certain=False)
                 return
 
     def find_tables(self) -> Iterator[UnreadLabels]:
@@ -264,6 +291,16 @@ def _name_json_kind(value: Any) -> str:
     if "frames" in value and {"inputTags", "scd"} & value.keys():
         return _VOTT_1
     return _METADATA if "file_name" in value else ""
+
+
+def _is_own_document(value: Any) -> bool:
+    """Whether a JSON value is what a command of lince printed, by its first keys."""
+    if not isinstance(value, dict):
+        return False
+    keys = tuple(value)
+    if keys[:1] == ("predictions",):
+        return tuple(_first_record(value["predictions"] or ()))[:3] == _OWN_PREDICTION_KEYS
+    return any(keys[: len(own)] == own for own in _OWN_KEYS)
 
 
 def _first_record(value: Any) -> dict[str, Any]:

@@ -38,6 +38,8 @@ def prepare_or_reject(item: ImageItem, spec: PreprocessSpec, allow_urls: bool = 
 
     The counterpart of ``prepare_image`` for many images, where one damaged file must not stop the others.
     """
+    if own := sources.reject_own_output(item):
+        return own
     try:
         source = item.source
         return prepare_image(images.read_bytes(source) if source is item.path else source, spec, allow_urls)

@@ -67,7 +67,7 @@ def find_media(sources: str | Path | Sequence[str | Path], allow_urls: bool = Fa
 
 
 def _is_video_file(item: ImageItem) -> bool:
-    return bool(item.path) and item.path.lower().endswith(VIDEO_SUFFIXES)
+    return bool(item.path) and not item.is_own_output and item.path.lower().endswith(VIDEO_SUFFIXES)
 
 
 def _sort_address(url: str) -> ImageItem | VideoItem:

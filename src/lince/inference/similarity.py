@@ -148,6 +148,8 @@ def _digest_files(items: Sequence[ImageItem], progress: Progress) -> tuple[list[
     """Return the content digest of each file, "" where it cannot be read, and the files that cannot."""
 
     def digest_file(item: ImageItem) -> str | RejectedItem:
+        if own := sources.reject_own_output(item):
+            return own
         try:
             return fileio.compute_digest(images.read_bytes(item.path))
         except ImageError as error:

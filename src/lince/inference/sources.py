@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeGuard
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
-from lince.annotations import Classes
+from lince.annotations import Classes, RejectedItem
 from lince.errors import DataError
 from lince.i18n import _
 from lince.inference import patterns
@@ -45,12 +45,14 @@ class ImageItem:
     ``path`` opens its file and is empty where it is none; then ``data`` is the image itself (any ``ImageInput``).
     ``name`` identifies it in messages and results and can always be printed and encoded. ``is_other_file`` says that
     the file is one of several, as in a folder, and no photo by its name, such as a licence; its content may still be.
+    ``is_own_output`` marks a file or folder that lince wrote among the photos, such as a run: it is named, not opened.
     """
 
     path: str
     name: str
     data: Any = field(default=None, repr=False, compare=False)
     is_other_file: bool = field(default=False, compare=False)
+    is_own_output: bool = field(default=False, compare=False)
 
     @property
     def source(self) -> ImageInput:
@@ -113,7 +115,8 @@ def find_images(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str
     The sources keep their order; the files within one are in natural order ("photo2" before "photo10"). Folders are
     searched recursively, links followed, without hidden and system files, as in datasets; so are archives. Any other
     file counts, whatever its suffix. The files of a
-    single folder are named relative to it, others by the path given. Raises ``DataError`` when a source does not exist
+    single folder are named relative to it, others by the path given. What lince wrote in a folder, such as a run, comes
+    last, marked as its output. Raises ``DataError`` when a source does not exist
     or all of them are empty.
     """
     paths = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
@@ -127,6 +130,12 @@ def find_images(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str
             _("Expected photos, folders of photos, or patterns such as '*.jpg'."),
         )
     return list({str(item.source): item for item in items}.values())
+
+
+def reject_own_output(item: ImageItem) -> RejectedItem | None:
+    """Return why what lince wrote among the photos is not read; ``None`` for any other item."""
+    reason, remedy = _("written by lince, so it is no photo of yours"), _("name it to predict it")
+    return RejectedItem(item.name, reason, remedy, kind="own-output") if item.is_own_output else None
 
 
 def to_printable(name: str) -> str:
@@ -146,7 +155,11 @@ def infer_true_classes(items: Sequence[ImageItem], classes: Classes, mode: str =
     if mode == "names":
         return [_class_from_file_name(item, classes) for item in items]
     class_ids = [_class_from_folder(item, classes) for item in items]
-    photo_ids = [class_id for item, class_id in zip(items, class_ids, strict=True) if not item.is_other_file]
+    photo_ids = [
+        class_id
+        for item, class_id in zip(items, class_ids, strict=True)
+        if not (item.is_other_file or item.is_own_output)
+    ]
     if mode == "none" or (mode == "auto" and (None in photo_ids or not photo_ids)):
         return [None] * len(items)
     return class_ids
@@ -182,9 +195,12 @@ def expand_source(source: str, is_single: bool) -> list[ImageItem]:
     if is_web_url(source):
         return [to_image_item(source)]
     if os.path.isdir(source):
-        paths = sorted((os.path.join(source, name) for name in walk_files(Path(source))), key=natural_sort_key)
-        names = (_display_name(os.path.relpath(path, source) if is_single else path) for path in paths)
-        return [_make_listed_item(path, name) for path, name in zip(paths, names, strict=True)]
+        own: list[str] = []
+        paths = sorted((os.path.join(source, name) for name in walk_files(Path(source), own)), key=natural_sort_key)
+        own_paths = [os.path.join(source, name) for name in own]
+        names = (_display_name(os.path.relpath(path, source) if is_single else path) for path in [*paths, *own_paths])
+        items = [_make_listed_item(path, name) for path, name in zip([*paths, *own_paths], names, strict=True)]
+        return [*items[: len(paths)], *(replace(item, is_own_output=True) for item in items[len(paths) :])]
     if os.path.isfile(source):
         is_named_so = source.lower().endswith(ARCHIVE_SUFFIXES) and os.access(source, os.R_OK)
         archive = open_archive(Path(source)) if is_named_so else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lince.errors import UsageError
 from lince.i18n import _
+from lince.web.loopback import is_loopback
 
 MIB = 1 << 20
 DEFAULT_PORT = 8000
@@ -104,12 +104,7 @@ class ServerSettings:
     @property
     def is_local(self) -> bool:
         """Whether ``host`` is a loopback address, which only this machine can reach."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
 
 def _require_positive(settings: RequestLimits | BatchingSettings, names: tuple[str, ...] | list[str]) -> None:

@@ -57,7 +57,7 @@ class ArchiveFolder:
     @cached_property
     def listing(self) -> FileListing:
         """All files, indexed by folder and by suffix."""
-        return FileListing(sort_entries(self._places))
+        return FileListing.without_own(sort_entries(self._places))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import groupby
 
+from lince.storage.own_outputs import leave_out_own_folders
 from lince.storage.scan import natural_sort_key
 
 
@@ -20,14 +21,22 @@ class FileListing:
     memory.
     """
 
-    def __init__(self, entries: Iterable[str]) -> None:
+    def __init__(self, entries: Iterable[str], left_out: list[str] | None = None) -> None:
         """Take the entries in the order of ``scan.walk_entries`` or ``scan.sort_entries``.
 
         An entry that ends in '/' is a folder without files of its own. The order is not checked,
-        but the spans of the folders are wrong without it.
+        but the spans of the folders are wrong without it. ``left_out``, which may be filled while
+        the entries are taken, are the folders and files that lince wrote there.
         """
         self._empty_folders: list[str] = []
         self.names = tuple(self._take_files(entries))
+        self.left_out = tuple(left_out or ())
+
+    @classmethod
+    def without_own(cls, entries: Iterable[str]) -> FileListing:
+        """Return the listing of ``entries``, in the order of ``scan.sort_entries``, without what lince wrote there."""
+        left_out: list[str] = []
+        return cls(leave_out_own_folders(entries, left_out), left_out)
 
     def list_files(self, folder: str = "") -> list[str]:
         """Return the names of the files directly in ``folder``, without its path.

@@ -223,7 +223,7 @@ class RemoteTree:
         """The same files, indexed by folder and by suffix."""
         if self._store.is_web:
             return FileListing((self._file,))
-        return FileListing(sort_entries(name for name in self._base_store.list_files() if name))
+        return FileListing.without_own(sort_entries(name for name in self._base_store.list_files() if name))
 
     def has(self, name: str) -> bool:
         """Whether the file ``name`` exists; this costs a request on a web server only."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from lince.annotations import RejectedItem
 from lince.errors import DataError
 from lince.i18n import _
 from lince.phone_photos import PHONE_SUFFIXES, READS_PHONE_PHOTOS, get_phone_photo_remedy
+from lince.storage.own_outputs import RecordedFiles, is_own_folder
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
@@ -86,21 +88,22 @@ def list_files(path: Path) -> list[str]:
         return sorted(entry.name for entry in entries if _is_file(entry) and not is_system_name(entry.name))
 
 
-def walk_files(path: Path) -> Iterator[str]:
+def walk_files(path: Path, left_out: list[str] | None = None) -> Iterator[str]:
     """Yield all files below ``path`` in the order of ``walk_entries``, without folders."""
-    return (entry for entry in walk_entries(path) if not entry.endswith("/"))
+    return (entry for entry in walk_entries(path, left_out) if not entry.endswith("/"))
 
 
-def walk_entries(path: Path) -> Iterator[str]:
+def walk_entries(path: Path, left_out: list[str] | None = None) -> Iterator[str]:
     """Yield the files below ``path``, relative to it and with '/'.
 
     The files of a folder come first, sorted, then its subfolders in sorted order. A folder without
     files of its own is yielded too, ending in '/'. Hidden and system files and folders are skipped.
+    What lince itself wrote below ``path``, such as runs and answers, is skipped and added to ``left_out``.
     Links to folders are followed, except where they lead back to a folder on the current path.
 
     Raise ``DataError`` when a folder cannot be opened.
     """
-    return _walk_below(path, "", frozenset())
+    return _Walk([] if left_out is None else left_out).walk(path, "", frozenset())
 
 
 def sort_entries(entries: Iterable[str]) -> list[str]:
@@ -128,27 +131,53 @@ def _walk_sort_key(entry: str) -> list[tuple[int, str]]:
     return [*((1, folder) for folder in folders), (0, file_name)]
 
 
-def _walk_below(path: Path | str, prefix: str, ancestors: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """Yield the entries below ``path``, each with ``prefix`` before it.
+class _Walk:
+    """One walk below a folder; ``left_out`` is filled with what lince wrote there, relative to that folder."""
 
-    ``ancestors`` are the (device, inode) of the folders above, to detect links that lead back to
-    one of them; file systems without inodes report 0, for which there is no such check.
-    """
-    status = os.stat(path)
-    identity = (status.st_dev, status.st_ino)
+    def __init__(self, left_out: list[str]) -> None:
+        self.left_out = left_out
+        self._recorded = RecordedFiles()
+
+    def walk(self, path: Path | str, prefix: str, ancestors: frozenset[tuple[int, int]]) -> Iterator[str]:
+        """Yield the entries below ``path``, each with ``prefix`` before it.
+
+        ``ancestors`` are the (device, inode) of the folders above, to detect links that lead back to
+        one of them; file systems without inodes report 0, for which there is no such check.
+        """
+        status = os.stat(path)
+        identity = (status.st_dev, status.st_ino)
+        is_new = identity not in ancestors or not status.st_ino
+        files, folders = _list_names(path) if is_new else ([], [])
+        if prefix and is_own_folder(files):
+            self.left_out.append(prefix[:-1])
+            return
+        own = self._recorded.find_own(path, files)
+        self.left_out.extend(prefix + name for name in sorted(own))
+        yield from (prefix + name for name in sorted(files) if name not in own)
+        below = chain.from_iterable(
+            self.walk(os.path.join(path, name), f"{prefix}{name}/", ancestors | {identity})
+            for name in sorted(folders)
+            if os.path.isdir(os.path.join(path, name))
+        )
+        if prefix and not files:
+            count = len(self.left_out)
+            first = next(below, None)
+            if first is None and len(self.left_out) > count:
+                return  # nothing but what lince wrote, such as the folder of all runs
+            yield prefix
+            yield from () if first is None else (first,)
+        yield from below
+
+
+def _list_names(path: Path | str) -> tuple[list[str], list[str]]:
+    """Return the names of the files in ``path`` and those of the folders, without hidden and system ones."""
     files: list[str] = []
     folders: list[str] = []
-    if identity not in ancestors or not status.st_ino:
-        with _scan_folder(path) as entries:
-            for entry in entries:
-                if not is_system_name(entry.name):
-                    (files if _is_file(entry) else folders).append(entry.name)
-    yield from (prefix + name for name in sorted(files))
-    if prefix and not files:
-        yield prefix
-    for name in sorted(folders):
-        if os.path.isdir(os.path.join(path, name)):
-            yield from _walk_below(os.path.join(path, name), f"{prefix}{name}/", ancestors | {identity})
+    with _scan_folder(path) as entries:
+        for entry in entries:
+            if not is_system_name(entry.name):
+                (files if _is_file(entry) else folders).append(entry.name)
+    return files, folders
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

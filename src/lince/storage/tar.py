@@ -82,7 +82,7 @@ class TarTree:
         kept = {name: entries[name] for name in sort_entries(entries)}
         self._entries = {name[prefix_length:]: entry for name, entry in kept.items() if not name.endswith("/")}
         names = (name[prefix_length:] for name in kept if name[prefix_length:])
-        self.listing = FileListing(sort_entries(keep_empty_folders(names)))
+        self.listing = FileListing.without_own(sort_entries(keep_empty_folders(names)))
 
     @property
     def names(self) -> tuple[str, ...]:

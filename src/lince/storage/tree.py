@@ -82,7 +82,8 @@ class LocalFolder:
     @cached_property
     def listing(self) -> FileListing:
         """The same files, indexed by folder and by suffix; the folder is walked at the first access."""
-        return FileListing(scan.walk_entries(self.root))
+        left_out: list[str] = []
+        return FileListing(scan.walk_entries(self.root, left_out), left_out)
 
     def has(self, name: str) -> bool:
         """Whether the file ``name`` exists."""

@@ -107,7 +107,7 @@ class ZipTree:
         self._entries = {
             name[prefix_length:]: _make_entry(info) for name, info in infos_by_name.items() if not name.endswith("/")
         }
-        self.listing = FileListing(
+        self.listing = FileListing.without_own(
             sort_entries(keep_empty_folders(name[prefix_length:] for name in infos_by_name if name[prefix_length:]))
         )
 

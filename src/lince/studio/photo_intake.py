@@ -57,7 +57,9 @@ def link_folder(project: Project, folder: Path, progress: Progress = SILENT) -> 
             _("Expected a folder with JPEG, PNG or other photos in it."),
         )
     old = _list_known(project, root)
-    added, known, rejected = 0, len(old.intersection(names)), []
+    reason = _("written by lince, so it is no photo of yours")
+    added, known = 0, len(old.intersection(names))
+    rejected = [RejectedItem(name, reason, kind="own-output") for name in tree.listing.left_out]
     names = [name for name in names if name not in old]
     with progress.open_stage(_("Adding the photos"), len(names)) as stage, ThreadPoolExecutor(os.cpu_count()) as pool:
         for batch in _iterate_batches(names):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from lince.i18n import _
 from lince.studio.store import people
 from lince.studio.store.project import Project
 from lince.web.listener import open_listener
+from lince.web.loopback import is_loopback
 
 DEFAULT_PORT = 8765
 LOCAL_HOST = "127.0.0.1"
@@ -33,12 +33,7 @@ class StudioSettings:
     @property
     def is_local(self) -> bool:
         """Whether ``host`` is this machine alone."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     @property
     def needs_passwords(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from lince.studio.store.schema import photos
 from lince.studio.upload_store import UploadStore
 from lince.web.access import is_allowed_host
 from lince.web.http_errors import client_error
+from lince.web.loopback import is_loopback
 
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
@@ -71,11 +71,7 @@ def require_local(request: Request) -> None:
     A proxy on this machine hands on requests from elsewhere: by another name, or with headers that say so.
     """
     host = request.client.host if request.client else ""
-    try:
-        is_local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_local = False
     is_handed_on = any(name in request.headers for name in _PROXY_HEADERS)
-    if not is_local or is_handed_on or not is_allowed_host(request.headers, (), is_local=True):
+    if not is_loopback(host) or is_handed_on or not is_allowed_host(request.headers, (), is_local=True):
         message = _("Folders can be named only in a browser on the machine where lince studio runs.")
         raise client_error("not-here", message, 403)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from lince.config import TrainConfig
 from lince.datasets import Dataset
 from lince.datasets.division import Division, DivisionOptions, divide_dataset
+from lince.datasets.duplicates.time_limit import UNLIMITED, TimeLimit
 from lince.evaluation.diagnosis.leak import describe_leak_kinds
 from lince.evaluation.rate_test import RateTest
 from lince.i18n import _
@@ -16,6 +17,8 @@ from lince.splits import TEST
 from lince.tasks import Task
 from lince.training import run_folder
 from lince.training.run_folder import TrainingRun
+
+_COMPARISON_SHARE = 0.25  # of a time budget, by which the photos are compared
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ def assign_splits(request: TrainingRequest, run: TrainingRun, dataset: Dataset, 
     config, progress = request.config, request.progress
     for line in (dataset.summarise(), *dataset.describe_left_out()):
         progress.show_message(line)
-    division = divide_dataset(dataset, DivisionOptions(config.val, config.test, config.seed), progress)
+    limit = UNLIMITED
+    if config.budget is not None:
+        limit = TimeLimit(request.started_at + _COMPARISON_SHARE * config.budget)
+    division = divide_dataset(dataset, DivisionOptions(config.val, config.test, config.seed), progress, limit)
     started_splits = run_folder.read_split(run, division.dataset)
     if started_splits is not None:
         division = replace(division, dataset=replace(division.dataset, splits=started_splits))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection
 from urllib.parse import parse_qs
 
@@ -10,6 +9,7 @@ from starlette.datastructures import Headers
 
 from lince.i18n import LANGUAGES, _
 from lince.web.http_errors import ApiError, client_error
+from lince.web.loopback import is_loopback
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
@@ -60,7 +60,7 @@ def is_allowed_host(headers: Headers, names: Collection[str], is_local: bool) ->
     answers (DNS rebinding).
     """
     host = _without_port(headers.get("host", ""))
-    return host in names or (is_local and _is_loopback(host))
+    return host in names or (is_local and (is_loopback(host) or host.endswith(".localhost")))
 
 
 def _without_port(host: str) -> str:
@@ -68,15 +68,6 @@ def _without_port(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].lower().removesuffix(".")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_allowed_origin(method: str, headers: Headers, origins: Collection[str] = ()) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lince.datasets.duplicates.alignment import Matrix, move_picture
 from lince.datasets.duplicates.comparisons import Pair, PairComparer
+from lince.datasets.duplicates.time_limit import UNLIMITED, TimeLimit
 from lince.datasets.image_stats import THUMBNAIL_SIDE
 
 _MIN_CLUSTER_SIZE = 3  # images; the pairs of smaller ones are compared anyway
@@ -21,19 +22,24 @@ _MIN_CORRELATION = 0.25  # of what is left of two images
 _MAX_SUGGESTIONS = 3  # per image, the best
 _MAX_NEAREST = 6  # candidates per image, the nearest by hash
 _MARGIN = 4  # pixels at the border of a thumbnail that are not compared
+_ALIGNED_AT_ONCE = 32  # images, between two looks at the clock
 _BLOCK_SIZE = 512  # images compared with all others at once
 Entry = tuple[int, int, Matrix]  # the row of an image, its pose, and where it lies on the reference
 
 
-def suggest_pairs(alike: Sequence[Pair], candidates: Sequence[Pair], comparer: PairComparer) -> list[Pair]:
+def suggest_pairs(
+    alike: Sequence[Pair], candidates: Sequence[Pair], comparer: PairComparer, limit: TimeLimit = UNLIMITED
+) -> list[Pair]:
     """Return pairs in the clusters that the pairs ``alike`` connect, without those, the most promising first.
 
-    The last ones are the first ``candidates`` of each image.
+    The last ones are the first ``candidates`` of each image. Clusters whose turn comes after ``limit`` are left out.
     """
     suggested: list[tuple[float, Pair]] = []
     for cluster in _find_clusters(alike):
+        if limit.is_over():
+            break
         if len(cluster) >= _MIN_CLUSTER_SIZE:
-            suggested += _suggest_in_cluster(cluster, comparer)
+            suggested += _suggest_in_cluster(cluster, comparer, limit)
             suggested += ((0.0, pair) for pair in _select_nearest(cluster, candidates))
     known = set(alike)
     ordered = dict.fromkeys(pair for _score, pair in sorted(suggested, key=lambda item: -item[0]))
@@ -74,9 +80,9 @@ def _find_clusters(alike: Sequence[Pair]) -> list[dict[int, bool]]:
     return clusters
 
 
-def _suggest_in_cluster(cluster: dict[int, bool], comparer: PairComparer) -> list[tuple[float, Pair]]:
+def _suggest_in_cluster(cluster: dict[int, bool], comparer: PairComparer, limit: TimeLimit) -> list[tuple[float, Pair]]:
     """Return (correlation, pair) for the best partners of each image of ``cluster``, whose first is the reference."""
-    entries = _align_cluster(cluster, comparer)
+    entries = _align_cluster(cluster, comparer, limit)
     rows = np.array([row for row, _pose, _matrix in entries])
     rests = _compute_rests(entries, comparer)
     suggested: dict[tuple[int, int], tuple[float, Pair]] = {}
@@ -91,16 +97,21 @@ def _suggest_in_cluster(cluster: dict[int, bool], comparer: PairComparer) -> lis
     return list(suggested.values())
 
 
-def _align_cluster(cluster: dict[int, bool], comparer: PairComparer) -> list[Entry]:
-    """Return the images of ``cluster`` that lie on its first one: row, pose, and matrix.
+def _align_cluster(cluster: dict[int, bool], comparer: PairComparer, limit: TimeLimit) -> list[Entry]:
+    """Return the images of ``cluster`` that lie on its first one: row, pose, and matrix; those found until ``limit``.
 
     Where some are mirrored, things may be symmetric, so that each is taken in both poses.
     """
     reference, *others = cluster
     is_mixed = len(set(cluster.values())) > 1
     pairs = [(row, reference, pose) for row in others for pose in ((0, 1) if is_mixed else (int(cluster[row]),))]
-    aligned = zip(pairs, comparer.align(pairs), strict=True)
-    found = [(row, pose, alignment.matrix) for (row, _other, pose), alignment in aligned if alignment.similarity > 0]
+    found: list[Entry] = []
+    for start in range(0, len(pairs), _ALIGNED_AT_ONCE):
+        if limit.is_over():
+            break
+        batch = pairs[start : start + _ALIGNED_AT_ONCE]
+        aligned = zip(batch, comparer.align(batch), strict=True)
+        found += ((row, pose, alignment.matrix) for (row, _, pose), alignment in aligned if alignment.similarity > 0)
     return [(reference, 0, np.eye(2, 3)), *found]
 
 

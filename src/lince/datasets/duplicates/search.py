@@ -7,6 +7,7 @@ one photo or two photos of things that look alike is decided on larger pictures 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from lince.datasets.duplicates.comparisons import Pair, PairComparer
 from lince.datasets.duplicates.likeness import Likeness
 from lince.datasets.duplicates.pairs import DuplicatePair, PairFile
 from lince.datasets.duplicates.pose import find_turned_pairs
+from lince.datasets.duplicates.time_limit import UNLIMITED, TimeLimit
 from lince.datasets.image_stats import ImageStats, compute_image_stats
 from lince.datasets.union_find import UnionFind
 from lince.i18n import _
@@ -31,6 +33,7 @@ __all__ = [
     "compute_fingerprints",
     "find_duplicates",
     "get_fingerprints",
+    "search_duplicates",
 ]
 MIN_SIMILARITY = 0.7  # of two near duplicates; no false pair was above it among 3,670 photos checked by eye
 MIN_IMAGE_SIDE = 48  # pixels of the shorter side; smaller images, such as digits, look alike too easily
@@ -56,17 +59,22 @@ class ImageFingerprints:
 
 @dataclass(frozen=True, eq=False)
 class DuplicateSearch:
-    """The pairs of duplicates of a dataset (``find_duplicates``), and the fingerprints that they were found by."""
+    """The pairs of duplicates of a dataset (``find_duplicates``), and the fingerprints that they were found by.
+
+    ``undecided`` are the rows of the pairs that may look alike and were not compared before the time was over.
+    """
 
     fingerprints: ImageFingerprints
     pairs: tuple[DuplicatePair, ...]
+    undecided: tuple[tuple[int, int], ...] = ()
 
     def reorder(self, order: NDArray[np.int64]) -> DuplicateSearch:
         """Return what was found of the same images in the ``order`` (N,) of their rows."""
         places = np.argsort(order).tolist()
         moved = ((places[pair.first], places[pair.second], pair) for pair in self.pairs)
         pairs = (replace(pair, first=min(one, other), second=max(one, other)) for one, other, pair in moved)
-        return DuplicateSearch(self.fingerprints.select(order), tuple(pairs))
+        undecided = ((places[first], places[second]) for first, second in self.undecided)
+        return DuplicateSearch(self.fingerprints.select(order), tuple(pairs), tuple(undecided))
 
 
 def find_duplicates(
@@ -78,11 +86,17 @@ def find_duplicates(
     side below ``MIN_IMAGE_SIDE`` pixels have exact duplicates only. ``fingerprints`` are computed unless they are
     given. What was found is kept until a content or a class changes.
     """
-    fingerprints = fingerprints or compute_fingerprints(dataset, progress)
+    return search_duplicates(dataset, fingerprints or compute_fingerprints(dataset, progress), progress).pairs
+
+
+def search_duplicates(
+    dataset: Dataset, fingerprints: ImageFingerprints, progress: Progress = SILENT, limit: TimeLimit = UNLIMITED
+) -> DuplicateSearch:
+    """Return what ``find_duplicates`` finds until ``limit``, and the pairs that were not compared by then."""
     pair_file = PairFile(fingerprints.keys, fingerprints.short_sides, dataset.class_ids)
     kept = pair_file.load()
     if kept is not None:
-        return kept
+        return DuplicateSearch(fingerprints, kept)
     first_rows: dict[str, int] = {}
     pairs = []
     for row, key in enumerate(fingerprints.keys):
@@ -90,10 +104,12 @@ def find_duplicates(
         if key and first != row:
             pairs.append(DuplicatePair(first, row))
     rows = [row for key, row in first_rows.items() if key and fingerprints.short_sides[row] >= MIN_IMAGE_SIDE]
-    pairs += _find_near_duplicates(dataset, fingerprints, np.array(rows, np.int64), progress)
+    search = _NearSearch(dataset, fingerprints, progress, limit)
+    pairs += search.find_pairs(np.array(rows, np.int64))
     pairs.sort(key=lambda pair: (pair.first, pair.second))
-    pair_file.store(pairs)
-    return tuple(pairs)
+    if not search.undecided:
+        pair_file.store(pairs)
+    return DuplicateSearch(fingerprints, tuple(pairs), tuple(search.undecided))
 
 
 def compute_fingerprints(dataset: Dataset, progress: Progress = SILENT) -> ImageFingerprints:
@@ -109,72 +125,81 @@ def get_fingerprints(stats: ImageStats) -> ImageFingerprints:
     return ImageFingerprints(stats.keys, stats.thumbnails, stats.sizes.min(axis=1))
 
 
-def _find_near_duplicates(
-    dataset: Dataset, fingerprints: ImageFingerprints, rows: NDArray[np.int64], progress: Progress
-) -> list[DuplicatePair]:
-    """Return pairs that connect the near duplicates among the images at ``rows``."""
-    candidates: list[Pair] = [
-        (int(rows[first]), int(rows[second]), is_mirrored)
-        for first, second, is_mirrored in find_candidates(fingerprints.thumbnails[rows])
-    ]
-    turned = [(int(rows[i]), int(rows[j]), pose) for i, j, pose in find_turned_pairs(fingerprints.thumbnails[rows])]
-    if not candidates and not turned:
-        return []
-    comparer = PairComparer(dataset, fingerprints.keys, fingerprints.thumbnails)
-    try:
-        alike = _find_alike(len(fingerprints.keys), candidates, comparer, progress)
-        likely = [*alike, *suggest_pairs(list(alike), candidates, comparer), *turned]
-        same = _find_same_photos(len(fingerprints.keys), likely, comparer, progress)
-        similarities = alike | {
-            pair: alignment.similarity for pair, alignment in zip(same, comparer.align(list(same)), strict=True)
-        }
-    finally:
-        comparer.close()
-    found = ((pair, similarity, same.get(pair)) for pair, similarity in similarities.items())
-    return [
-        DuplicatePair(first, second, similarity, True, like is not None, like is not None and like.is_certain, pose > 0)
-        for (first, second, pose), similarity, like in found
-    ]
+class _NearSearch:
+    """Looks for near duplicates until ``limit``; ``undecided`` are the pairs that were not compared by then."""
 
+    def __init__(self, dataset: Dataset, fingerprints: ImageFingerprints, progress: Progress, limit: TimeLimit) -> None:
+        self._dataset, self._fingerprints, self._progress, self._limit = dataset, fingerprints, progress, limit
+        self._count = len(fingerprints.keys)
+        self.undecided: list[tuple[int, int]] = []
 
-def _find_alike(count: int, candidates: list[Pair], comparer: PairComparer, progress: Progress) -> dict[Pair, float]:
-    """Return pairs that connect all images whose thumbnails are alike, with their similarities.
+    def find_pairs(self, rows: NDArray[np.int64]) -> list[DuplicatePair]:
+        """Return pairs that connect the near duplicates among the images at ``rows``."""
+        thumbnails = self._fingerprints.thumbnails
+        candidates: list[Pair] = [
+            (int(rows[first]), int(rows[second]), is_mirrored)
+            for first, second, is_mirrored in find_candidates(thumbnails[rows])
+        ]
+        turned = [(int(rows[i]), int(rows[j]), pose) for i, j, pose in find_turned_pairs(thumbnails[rows])]
+        if not candidates and not turned:
+            return []
+        comparer = PairComparer(self._dataset, self._fingerprints.keys, thumbnails)
+        try:
+            alike = self._find_alike(candidates, comparer)
+            suggested = suggest_pairs(list(alike), candidates, comparer, self._limit)
+            same = self._find_same_photos([*alike, *suggested, *turned], comparer)
+            similarities = alike | {
+                pair: alignment.similarity for pair, alignment in zip(same, comparer.align(list(same)), strict=True)
+            }
+        finally:
+            comparer.close()
+        found = ((pair, similarity, same.get(pair)) for pair, similarity in similarities.items())
+        return [
+            DuplicatePair(
+                first, second, similarity, True, like is not None, like is not None and like.is_certain, pose > 0
+            )
+            for (first, second, pose), similarity, like in found
+        ]
 
-    Images that are connected already are not compared, so that a thousand frames of a still video need about as many
-    comparisons.
-    """
-    forest = UnionFind(count)
-    alike: dict[Pair, float] = {}
-    with progress.open_stage(_("Comparing photos"), len(candidates)) as stage:
-        for start in range(0, len(candidates), _BATCH_SIZE):
-            batch = candidates[start : start + _BATCH_SIZE]
-            separate = [pair for pair in batch if not forest.is_connected(pair[0], pair[1])]
+    def _find_alike(self, candidates: list[Pair], comparer: PairComparer) -> dict[Pair, float]:
+        """Return pairs that connect all images whose thumbnails are alike, with their similarities.
+
+        Images that are connected already are not compared, so that a thousand frames of a still video need about as
+        many comparisons.
+        """
+        forest = UnionFind(self._count)
+        alike: dict[Pair, float] = {}
+        for separate in self._iter_batches(_("Comparing photos"), candidates, forest):
             for pair, alignment in zip(separate, comparer.align(separate), strict=True):
                 if alignment.similarity >= MIN_SIMILARITY and forest.merge(pair[0], pair[1]):
                     alike[pair] = alignment.similarity
-            stage.advance(len(batch))
-    return alike
+        return alike
 
+    def _find_same_photos(self, pairs: list[Pair], comparer: PairComparer) -> dict[Pair, Likeness]:
+        """Return those of ``pairs`` that connect the versions of each photo.
 
-def _find_same_photos(
-    count: int, pairs: list[Pair], comparer: PairComparer, progress: Progress
-) -> dict[Pair, Likeness]:
-    """Return those of ``pairs`` that connect the versions of each photo.
-
-    Turned pairs and pairs with two labels come last, because not all of them count as copies, and then must not stand
-    for a pair that does.
-    """
-    class_ids = comparer.dataset.class_ids
-    pairs = sorted(pairs, key=lambda pair: (pair[2] > 0, bool(class_ids[pair[0]] != class_ids[pair[1]])))
-    forest = UnionFind(count)
-    same: dict[Pair, Likeness] = {}
-    with progress.open_stage(_("Comparing photos that look alike"), len(pairs)) as stage:
-        for start in range(0, len(pairs), _BATCH_SIZE):
-            batch = pairs[start : start + _BATCH_SIZE]
-            separate = [pair for pair in batch if not forest.is_connected(pair[0], pair[1])]
+        Turned pairs and pairs with two labels come last, because not all of them count as copies, and then must not
+        stand for a pair that does.
+        """
+        class_ids = self._dataset.class_ids
+        pairs = sorted(pairs, key=lambda pair: (pair[2] > 0, bool(class_ids[pair[0]] != class_ids[pair[1]])))
+        forest = UnionFind(self._count)
+        same: dict[Pair, Likeness] = {}
+        for separate in self._iter_batches(_("Comparing photos that look alike"), pairs, forest):
             alignments = zip(separate, comparer.align(separate), strict=True)
             similar = [pair for pair, alignment in alignments if alignment.similarity >= MIN_SIMILARITY]
             found = zip(similar, comparer.compare_photos(similar), strict=True)
             same |= {pair: like for pair, like in found if like.is_same_photo and forest.merge(pair[0], pair[1])}
-            stage.advance(len(batch))
-    return same
+        return same
+
+    def _iter_batches(self, name: str, pairs: list[Pair], forest: UnionFind) -> Iterator[list[Pair]]:
+        """Yield ``pairs`` in batches without those that ``forest`` connects by then; keep the rest after the limit."""
+        with self._progress.open_stage(name, len(pairs)) as stage:
+            for start in range(0, len(pairs), _BATCH_SIZE):
+                if self._limit.is_over():
+                    rest = (pair[:2] for pair in pairs[start:])
+                    self.undecided += [pair for pair in rest if not forest.is_connected(*pair)]
+                    return
+                batch = pairs[start : start + _BATCH_SIZE]
+                yield [pair for pair in batch if not forest.is_connected(pair[0], pair[1])]
+                stage.advance(len(batch))

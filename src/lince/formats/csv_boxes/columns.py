@@ -104,7 +104,11 @@ def detect_columns(text: str) -> BoxColumns | None:
     line, delimiter = find_first_line(text)
     cells = split_cells(line, delimiter)
     rows = [split_cells(row, delimiter) for row in text.splitlines()[1 : _MAX_PROBES + 1]]
-    return _columns_from_header(cells, delimiter, rows) or _columns_from_first_row(cells, delimiter)
+    found = _columns_from_header(cells, delimiter, rows) or _columns_from_first_row(cells, delimiter)
+    if found is None and any(_is_number(cell) or looks_like_image(cell) for cell in map(str.strip, cells)):
+        # No header, but a row that is damaged: those below it tell what it should have been.
+        return next(filter(None, (_columns_from_first_row(row, delimiter) for row in rows)), None)
+    return found
 
 
 def parse_box_cell(cell: str) -> list[str]:

@@ -158,7 +158,10 @@ def _find_lists(location: DataLocation, probes: int | None = None) -> list[str]:
 
 
 def _is_list(tree: FileTree, name: str) -> bool:
-    """Whether the first line of a file names an image, as half of the next ones do, and one has objects after it."""
+    """Whether the first line of a file names an image, as half of the next ones do, and one has objects after it.
+
+    The first line may be a damaged one where half of all, and two, have objects.
+    """
     try:
         data = tree.head(name, _HEAD_BYTES)
     except DataError:
@@ -166,7 +169,9 @@ def _is_list(tree: FileTree, name: str) -> bool:
     lines = [line for line in decode_text(data).splitlines() if line.strip()]
     lines = lines[: -1 if len(data) == _HEAD_BYTES and len(lines) > 1 else None][:_MAX_LINES]
     named = [parse_line(line) is not None for line in lines]
-    return any(map(is_list_line, lines)) and named[0] and 2 * sum(named) >= len(named)
+    list_line_count = sum(map(is_list_line, lines))
+    begins_so = list_line_count > 0 and (named[0] or 2 * list_line_count >= max(len(lines), 4))
+    return begins_so and 2 * sum(named) >= len(named)
 
 
 def _find_image_root(location: DataLocation, texts: dict[str, str]) -> tuple[FileTree, str]:

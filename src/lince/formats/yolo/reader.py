@@ -41,6 +41,7 @@ NAME = "yolo"
 _MAX_LABEL_FILE_BYTES = 2**22
 _PROBE_COUNT = 8  # files opened to recognise the format
 _HEAD_BYTES = 4096
+_MIN_DAMAGED_CELLS, _MAX_DAMAGED_CELLS = 3, 8  # of a row that may have been a label
 _FRACTION = r"-?(?:\d(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _ROW_PATTERN = re.compile(rf"\d{{1,5}}(?:\.0+)?(?:\s+{_FRACTION}){{4,}}\s*")
 _COMMA_ROW = re.compile(r"\d+(?:\s*[,;]\s*-?[\d.eE+-]+){4,}[,;]?")
@@ -50,8 +51,8 @@ _NON_LABEL_FILES = re.compile(r"(readme.*|licen[sc]e.*|notes?|requirements.*|cha
 def detect(location: DataLocation) -> str | None:
     """Return the evidence that ``location`` holds a YOLO dataset, ``None`` when it does not.
 
-    That is a file that declares a dataset, with text files beside it, or text files most of whose
-    first rows are labels.
+    That is a file that declares a dataset, with text files beside it, or text files most of which
+    hold labels. Those that look like damaged labels do not count: reading them names the rows.
     """
     config_files = find_config_files(location)
     if location.file:
@@ -62,11 +63,17 @@ def detect(location: DataLocation) -> str | None:
     if config_files and label_files:
         return _("{name} declares a YOLO dataset").format(name=config_files[0])
     probes = label_files[:: max(1, len(label_files) // _PROBE_COUNT)][: _PROBE_COUNT + 1]
-    rows = [row for row in (_read_first_row(location, name) for name in probes) if row]
-    matching = [row for row in rows if _ROW_PATTERN.fullmatch(row)]
-    if 2 * len(matching) <= len(rows):
+    contents = {name: rows for name in probes if (rows := _read_first_rows(location, name))}
+    labels = [rows for rows in contents.values() if _holds_labels(rows)]
+    others = [name for name, rows in contents.items() if not (_holds_labels(rows) or _is_damaged(rows[0]))]
+    # In a folder of labels, any text that has its photo is meant as one.
+    if labels and any("labels" in name.lower().split("/")[:-1] for name in others):
+        image_lookup = ImageLookup(location.tree)
+        others = [name for name in others if image_lookup.find_by_stem(name) is None]
+    if len(labels) <= len(others):
         return None
-    return _("{count} text files of rows such as {row}").format(count=len(label_files), row=matching[0][:40])
+    example = next(row for row in labels[0] if _ROW_PATTERN.fullmatch(row))
+    return _("{count} text files of rows such as {row}").format(count=len(label_files), row=example[:40])
 
 
 def read(location: DataLocation, options: ReadOptions, progress: Progress = SILENT) -> LabelTable:
@@ -179,7 +186,8 @@ class _YoloReader:
 
     def _is_other_text(self, name: str) -> bool:
         """Whether the first row of a text file has no number; outside of the folders ``labels``, any that is none."""
-        numbers = [_parse_number(cell) for cell in _read_first_row(DataLocation(self._image_lookup.tree), name).split()]
+        first = next(iter(_read_first_rows(DataLocation(self._image_lookup.tree), name)), "")
+        numbers = [_parse_number(cell) for cell in first.split()]
         if name in self._stray_texts:
             return not numbers or None in numbers
         return bool(numbers) and all(number is None for number in numbers)
@@ -306,17 +314,32 @@ def _prefer_label_folders(names: list[str]) -> list[str]:
     return in_folders or names
 
 
-def _read_first_row(location: DataLocation, name: str) -> str:
-    """Return the first row of a text file, '' when there is none.
+def _holds_labels(rows: Sequence[str]) -> bool:
+    """Whether the first or at least half of the ``rows`` of a file are labels."""
+    matching = [_ROW_PATTERN.fullmatch(row) is not None for row in rows]
+    return matching[0] or 2 * sum(matching) >= len(rows)
 
-    A row that is longer than the bytes read loses its last number, which may be incomplete.
+
+def _is_damaged(row: str) -> bool:
+    """Whether a row that is no label may have been one: a few cells, of which all but one are numbers."""
+    cells = re.split(r"[\s,;]+", row.strip(",; "))
+    number_count = sum(_parse_number(cell) is not None for cell in cells)
+    return len(cells) <= _MAX_DAMAGED_CELLS and number_count >= max(_MIN_DAMAGED_CELLS, len(cells) - 1)
+
+
+def _read_first_rows(location: DataLocation, name: str) -> list[str]:
+    """Return the rows in the beginning of a text file, without blank ones.
+
+    The last one is left out where it may be cut off; if it is the only one, it loses its last number.
     """
     try:
         head = _decode_text(location.tree.head(name, _HEAD_BYTES)).lstrip()
     except DataError:
-        return ""
-    row, line_end, _remainder = head.partition("\n")
-    return row.strip() if line_end or len(head) < _HEAD_BYTES // 2 else row.rpartition(" ")[0]
+        return []
+    first, line_end, rest = head.partition("\n")
+    is_whole = len(head) < _HEAD_BYTES // 2
+    rows = [first if line_end or is_whole else first.rpartition(" ")[0], *rest.split("\n")[: None if is_whole else -1]]
+    return [row.strip() for row in rows if row.strip()]
 
 
 def _decode_text(data: bytes) -> str:

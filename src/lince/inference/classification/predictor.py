@@ -131,7 +131,8 @@ class ClassificationPredictor(Predictor):
         read, so that every row has its image.
         """
 
-        rows = list(self.embed_items(sources.iter_image_items(where), batch, progress))
+        items = [item for item in sources.iter_image_items(where) if not item.is_own_output]
+        rows = list(self.embed_items(items, batch, progress))
         return np.stack([_require_embedding(row) for row in rows]) if rows else np.empty((0, 0), np.float32)
 
     def embed_items(
