@@ -102,6 +102,19 @@ def test_an_export_that_is_begun_waits_for_what_another_page_draws(annotator: An
     assert not (tmp_path / "project-yolo").exists()
 
 
+def test_an_export_holds_what_another_tab_has_not_saved_yet(annotator: Annotator) -> None:
+    other = annotator.page.context.new_page()
+    other.goto(f"{annotator.studio.url}/#/classes")
+    expect(other.get_by_label("New class")).to_be_visible()
+    held = HeldEdits(annotator)  # of the first tab alone
+    annotator.drag(MARK[:2], MARK[2:])
+    annotator.expect_shapes(1)
+    other.goto(f"{annotator.studio.url}/#/export")
+    expect(other.get_by_text("1 photo is exported")).to_be_visible()
+    held.let_go()
+    assert len(annotator.boxes()) == 1, "two tabs have sent it, and it was made once"
+
+
 def test_the_gallery_shows_what_is_not_saved_yet(annotator: Annotator) -> None:
     page = annotator.page
     show(annotator, "Photos")
