@@ -74,15 +74,23 @@ function listenToKeys(showHelp) {
   return () => removeEventListener("keydown", onKey);
 }
 
-/** Says that the server is gone or refuses, or that it is another version. */
+/** Says that the server is gone or refuses, that the project is only shown, or that the server is another version. */
 function Connection({ project }) {
   if (project.connection === "lost") return html`<p class="banner" role="alert">${say("connection.lost")}</p>`;
   if (project.connection === "refused" && project.about.has_passwords) return html`<${SignInBanner} project=${project} />`;
   if (project.connection === "refused") return html`<p class="banner" role="alert">${say("connection.refused")}</p>`;
+  if (project.about.newer !== null) return html`<${Newer} about=${project.about} />`;
   if (!project.isOutdated) return null;
   return html`<p class="banner" role="alert">
     ${say("connection.outdated")} <button type="button" onClick=${() => location.reload()}>${say("connection.reload")}</button>
   </p>`;
+}
+
+/** Says that a newer lince wrote the project, so that this one only shows it. */
+function Newer({ about }) {
+  return html`<section class="banner newer" aria-label=${say("newer.title")}>
+    <p>${say(about.newer ? "newer.shown" : "newer.shown_unknown", { version: about.newer, own: about.version })}</p>
+  </section>`;
 }
 
 /** The annotator, loaded when it is first needed. */
@@ -140,7 +148,7 @@ async function start() {
       return;
     }
     render(html`<${Obstacle} error=${error instanceof RequestError ? error : { status: 0, message: "" }} />`, place);
-    if (error instanceof RequestError && error.status === 0) setTimeout(start, RETRY_MS);
+    if (error instanceof RequestError && (error.status === 0 || error.status === 503)) setTimeout(start, RETRY_MS);
   }
 }
 
