@@ -23,6 +23,7 @@ import { onRoute, readRoute } from "./router.js";
 import { useEvents } from "./hooks.js";
 
 const RETRY_MS = 2000;
+const AHEAD_MS = 3000; // after which the annotator is loaded, so that photos open without a connection, too
 const PAGES = { gallery: GalleryPage, classes: ClassesPage, export: ExportPage, history: JournalPage, people: PeoplePage, start: StartPage };
 
 /** The whole page: the bar, what the address names, and the messages. */
@@ -97,12 +98,17 @@ function Newer({ about }) {
 function OnePhoto({ photoId, studio }) {
   const { project, queue, list } = studio;
   const [parts, setParts] = useState(null);
-  const loading = useRef(null);
+  const hasParts = useRef(false);
   useEvents(list, "change");
+  useEvents(project, "connection");
   useEffect(() => {
-    loading.current ??= loadAnnotator().then(setParts);
+    if (hasParts.current) return;
+    loadAnnotator().then((loaded) => { // again where the connection was lost before it came
+      hasParts.current = Boolean(loaded.AnnotatePage);
+      setParts(loaded);
+    });
     if (!list.isLoaded) list.load().catch(() => {});
-  }, []);
+  }, [project.connection]);
   if (!parts || !list.isLoaded) return html`<main><p class="quiet">${say("loading")}</p></main>`;
   const ids = list.ids.includes(photoId) ? list.ids : [photoId];
   const { AnnotatePage, keys } = parts;
@@ -141,6 +147,7 @@ async function start() {
     const acts = new ActQueue(project.storageName, queue);
     const list = new PhotoList(project, queue, acts);
     render(html`<${App} studio=${{ project, queue, acts, list }} />`, place);
+    setTimeout(loadAnnotator, AHEAD_MS);
   } catch (error) {
     if (!(error instanceof RequestError) && !(error instanceof TypeError)) throw error;
     if (needsSignIn(error)) {
