@@ -192,6 +192,7 @@ class Labelling(RuleBasedStateMachine):
 def _move_few_shapes_as_many() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(label_moves, "_MANY", 1)
+        patch.setattr(label_moves, "_MANY_BACK", 2)
         yield
 
 

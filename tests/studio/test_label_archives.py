@@ -68,6 +68,16 @@ def test_yolo_comes_with_its_boxes(client: TestClient) -> None:
     assert sum(count_labels(client).values()) == 0
 
 
+def test_the_same_photo_twice_keeps_the_labels_of_both(client: TestClient) -> None:
+    same = {f"farm/images/{name}.jpg": make_photo(0, SIZE) for name in ("a", "b")}
+    rows = {"farm/labels/a.txt": "0 0.5 0.5 0.2 0.4\n", "farm/labels/b.txt": "1 0.3 0.3 0.1 0.1\n1 0.7 0.7 0.1 0.1\n"}
+    told = drop(client, pack({"farm/data.yaml": "names: [cow, hen]\n", **same, **rows}))
+    assert (told["photos"], told["labels"], told["kept"]) == (2, 3, 0)
+    assert count_labels(client) == {"cow": 1, "hen": 2}
+    again = drop(client, pack({"farm/data.yaml": "names: [cow, hen]\n", **same, **rows}))
+    assert (again["photos"], again["labels"], again["kept"]) == (0, 0, 2)
+
+
 def test_folders_are_classes_only_where_photos_have_classes(client: TestClient) -> None:
     places = [(name, number) for name in ("cat", "dog") for number in (1, 2)]
     files = {f"pets/{name}/{number}.jpg": make_photo(seed) for seed, (name, number) in enumerate(places)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.support.studio_browser import open_chromium
-from tests.support.studio_process import RunningStudio
+from tests.support.studio_process import RunningStudio, run_studio
 
 pytest.importorskip("sqlalchemy")
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -100,6 +100,31 @@ def test_an_export_that_is_begun_waits_for_what_another_page_draws(annotator: An
     button.click()
     expect(page.locator(".notice.error")).to_contain_text("The studio does not answer.")
     assert not (tmp_path / "project-yolo").exists()
+
+
+def test_an_export_holds_what_another_tab_has_not_saved_yet(annotator: Annotator) -> None:
+    other = annotator.page.context.new_page()
+    other.goto(f"{annotator.studio.url}/#/classes")
+    expect(other.get_by_label("New class")).to_be_visible()
+    held = HeldEdits(annotator)  # of the first tab alone
+    annotator.drag(MARK[:2], MARK[2:])
+    annotator.expect_shapes(1)
+    other.goto(f"{annotator.studio.url}/#/export")
+    expect(other.get_by_text("1 photo is exported")).to_be_visible()
+    held.let_go()
+    assert len(annotator.boxes()) == 1, "two tabs have sent it, and it was made once"
+
+
+def test_a_photo_that_was_opened_without_a_connection_comes_with_it(annotator: Annotator, tmp_path: Path) -> None:
+    page = annotator.page.context.new_page()
+    page.route("**/page/annotate.js", lambda route: route.abort())
+    page.goto(f"{annotator.studio.url}/#/photo/1")
+    expect(page.get_by_role("heading", name="001.jpg")).to_be_visible()
+    page.unroute_all()
+    annotator.studio.kill()
+    expect(page.get_by_text("The connection to the studio is lost.")).to_be_visible()
+    with run_studio(tmp_path / "project", port=int(annotator.studio.url.rpartition(":")[2])):
+        expect(page.locator(".annotate-frame img")).to_be_visible()
 
 
 def test_the_gallery_shows_what_is_not_saved_yet(annotator: Annotator) -> None:

@@ -172,11 +172,11 @@ def test_the_journal_is_listed_by_acts(tmp_path: Path) -> None:
 
 def move_one_by_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(wide_acts, "move_shapes", lambda _connection, _class_id, _into, _act, first: first)
-    patch.setattr(journal, "find_move", lambda _connection, _act: None)
+    patch.setattr(journal, "has_many_shapes", lambda _connection, _condition: False)
 
 
 def run_wide_acts(folder: Path, database: str | None = None) -> tuple[list[object], journal.States]:
-    """Merge, undo, redo, undo, delete and undo a class of 200 shapes; return the journal and the state."""
+    """Merge, undo, redo, undo, delete and undo a class of 200 shapes, restore; return the journal and the state."""
     rng = random.Random(3)
     with open_project(folder, 5, database) as project:
         edits = [
@@ -184,12 +184,15 @@ def run_wide_acts(folder: Path, database: str | None = None) -> tuple[list[objec
             for number in range(400)
         ]
         project.write(lambda connection: change_many(connection, edits, Act("import", ANA, True, "import")))
+        middle = project.get_last_seq() - 150  # the last shapes are not there yet
         for key, into in (("merge", 0), ("delete", None)):
             act = Act(key, ANA, is_wide=True)
             project.write(lambda connection, act=act, into=into: wide_acts.retire_class(connection, 1, into, act))
             project.undo(f"{key} undone", ANA)
             project.redo(f"{key} redone", ANA)
             project.undo(f"{key} undone again", ANA)
+        project.restore("restored", ANA, middle)
+        project.undo("restored undone", ANA)
         with project.read() as connection:
             state = journal.read_all(connection)
             assert journal.without_new_photos(journal.replay_events(connection)) == state
@@ -209,6 +212,7 @@ def test_many_shapes_at_once_leave_what_one_by_one_leaves(
 ) -> None:
     database = request.getfixturevalue("postgresql") if kind == "postgresql" else lambda: None
     monkeypatch.setattr(label_moves, "_MANY", 1)
+    monkeypatch.setattr(label_moves, "_MANY_BACK", 1)
     at_once = run_wide_acts(tmp_path / "one", database())
     move_one_by_one(monkeypatch)
     assert run_wide_acts(tmp_path / "other", database()) == at_once
@@ -216,6 +220,7 @@ def test_many_shapes_at_once_leave_what_one_by_one_leaves(
 
 def test_shapes_that_somebody_changed_since_stop_the_undo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_moves, "_MANY", 1)
+    monkeypatch.setattr(label_moves, "_MANY_BACK", 1)
     with open_project(tmp_path) as project:
         box = add_box(project, random.Random(0))
         act = Act("merge", ANA, is_wide=True)
@@ -225,6 +230,33 @@ def test_shapes_that_somebody_changed_since_stop_the_undo(tmp_path: Path, monkey
         assert changed.status == "saved"
         with pytest.raises(ConflictError, match="bia"):
             project.undo("undo", ANA)
+
+
+@pytest.mark.parametrize("is_many", [True, False])
+def test_shapes_of_a_class_that_was_merged_since_come_back_with_the_living_one(
+    tmp_path: Path, is_many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(label_moves, "_MANY_BACK", 1 if is_many else 1000)
+    rng = random.Random(0)
+    with open_project(tmp_path) as project:
+        boxes = [add_box(project, rng, photo_id=1 + number % 2) for number in range(5)]
+        edits = [Edit(f"gone:{place}", box.target, box.after, None) for place, box in enumerate(boxes)]
+        project.apply_act(edits, Act("gone", ANA, is_wide=True))
+        act = Act("merge", BIA, is_wide=True)
+        project.write(lambda connection: wide_acts.retire_class(connection, 0, 1, act))
+        assert len(project.undo("undo", ANA)) == 5
+        with project.read() as connection:
+            found = [read_state(connection, box.target) for box in boxes]
+        assert found == [{**box.after, "class": 1} for box in boxes]
+        require_replay(project)
+        project.redo("redo", ANA)
+        act = Act("delete", BIA, is_wide=True)
+        project.write(lambda connection: wide_acts.retire_class(connection, 1, None, act))
+        before = project.get_last_seq()
+        with pytest.raises(EditRefusedError, match="deleted since"):
+            project.undo("again", ANA)
+        assert project.get_last_seq() == before
+        require_replay(project)
 
 
 def test_a_wide_act_is_one_message_to_the_pages(tmp_path: Path) -> None:

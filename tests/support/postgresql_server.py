@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -23,9 +24,30 @@ def is_available() -> bool:
     return all(_find(name) for name in PROGRAMS) and (os.getuid() != 0 or _has_account())
 
 
+@dataclass(frozen=True)
+class PostgresqlServer:
+    """A server whose data are in ``folder``; ``address`` is ``postgresql://lince@127.0.0.1:PORT``, with no database."""
+
+    folder: Path
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"postgresql://lince@127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=60"
+        _call("pg_ctl", "-D", self.folder / "data", "-w", "-l", self.folder / "log", "-o", options, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it: ``fast`` cuts all connections and rolls back, ``immediate`` is as a crash."""
+        _call("pg_ctl", "-D", self.folder / "data", "-w", "-m", mode, "stop")
+
+
 @contextmanager
-def run_server() -> Iterator[str]:
-    """Yield the address of a running server, ``postgresql://lince@127.0.0.1:PORT``, without a database's name."""
+def run_server() -> Iterator[PostgresqlServer]:
+    """Yield a running server."""
     with tempfile.TemporaryDirectory(prefix="lince-postgresql-") as name:
         folder = Path(name)
         if os.getuid() == 0:
@@ -33,27 +55,26 @@ def run_server() -> Iterator[str]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        data = folder / "data"
+        data, server = folder / "data", PostgresqlServer(folder, port)
         _call("initdb", "-D", data, "-U", "lince", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=60"
-        _call("pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+        server.start()
         try:
-            yield f"postgresql://lince@127.0.0.1:{port}"
+            yield server
         finally:
-            _call("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+            server.stop()
 
 
-def create_database(server: str) -> str:
+def create_database(server: PostgresqlServer) -> str:
     """Return the address of a new, empty database on ``server``."""
     import sqlalchemy as sa
 
     name = f"project{next(_numbers)}"
-    url = sa.make_url(f"{server}/postgres").set(drivername="postgresql+pg8000")
+    url = sa.make_url(f"{server.address}/postgres").set(drivername="postgresql+pg8000")
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     engine.dispose()
-    return f"{server}/{name}"
+    return f"{server.address}/{name}"
 
 
 def _call(program: str, *words: str | Path) -> None:

@@ -31,7 +31,7 @@ def open_client(
     """Yield a client of the project in ``folder`` at ``address``; ``client.sessions`` are the studio's sessions."""
     events = EventHub()
     sessions = Sessions(8765, "ana", b"s" * 32)
-    with Project(folder, database, events.notify) as project:
+    with Project(folder, database, events.notify, shows_newer=True) as project:
         app = create_app(project, events, sessions)
         with TestClient(app, base_url=f"http://{HOST}", client=(address, 50000)) as client:
             client.sessions = sessions

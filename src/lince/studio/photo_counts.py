@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -70,9 +70,12 @@ def count_photos(connection: sa.Connection, seq: int) -> PhotoCounts:
     people: Counter[str] = Counter()
     labelled = sa.select(photo_classes.c.photo_id).distinct().subquery()
     has_label = (photos.c.shapes > 0) | (labelled.c.photo_id.is_not(None))
-    columns = (photos.c.removed, photos.c.state, photos.c.split, photos.c.assignee, photos.c.flag != "", has_label)
-    query = sa.select(*columns, sa.func.count()).outerjoin(labelled, labelled.c.photo_id == photos.c.id)
-    for removed, state, split, person, is_flagged, is_labelled, count in connection.execute(query.group_by(*columns)):
+    columns = (photos.c.removed, photos.c.state, photos.c.split, photos.c.assignee)
+    each = sa.select(*columns, (photos.c.flag != "").label("is_flagged"), has_label.label("is_labelled"))
+    # Grouped outside, since PostgreSQL does not see that two expressions with a value of their own are the same.
+    rows = each.outerjoin(labelled, labelled.c.photo_id == photos.c.id).subquery()
+    query: sa.Select[Any] = sa.select(*rows.c, sa.func.count()).group_by(*rows.c)
+    for removed, state, split, person, is_flagged, is_labelled, count in connection.execute(query):
         if removed:
             states["removed"] += count
             continue

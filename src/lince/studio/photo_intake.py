@@ -103,7 +103,7 @@ class PhotoCopies:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._known: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, int | None] = {}  # by content: the id of a photo that was there before
         self._written: list[Path] = []
 
     def __enter__(self) -> PhotoCopies:
@@ -116,23 +116,24 @@ class PhotoCopies:
             path.unlink(missing_ok=True)
 
     def add(self, name: str, data: bytes) -> dict[str, Any] | RejectedItem:
-        """Return the columns of a photo that was copied, the ``id`` of one with the same content, or a rejection."""
+        """Return the columns of a photo that was copied, the ``id`` of one with the same content, or a rejection.
+
+        Two photos of one import that are the same become two, since their labels may differ.
+        """
         digest = compute_digest(data)
         if digest not in self._known:
             with self._project.read() as connection:
                 same = sa.select(photos.c.id).where(photos.c.digest == digest, ~photos.c.removed)
-                known = connection.execute(same).scalars().first()
-            if known is not None:
-                self._known[digest] = {"id": known}
-            else:
-                shown = clean_name(name)
-                row = _measure(data, "", shown, shown)
-                if isinstance(row, RejectedItem):
-                    return row
-                row["path"] = _write_new(self._project.photo_folder, shown, data)
-                self._written.append(self._project.photo_folder / row["path"])
-                self._known[digest] = row
-        return self._known[digest]
+                self._known[digest] = connection.execute(same).scalars().first()
+        if (known := self._known[digest]) is not None:
+            return {"id": known}
+        shown = clean_name(name)
+        row = _measure(data, "", shown, shown)
+        if isinstance(row, RejectedItem):
+            return row
+        row["path"] = _write_new(self._project.photo_folder, shown, data)
+        self._written.append(self._project.photo_folder / row["path"])
+        return row
 
 
 def clean_name(name: str) -> str:

@@ -13,6 +13,7 @@ from lince.i18n import _
 from lince.studio.guard import ROLE
 from lince.studio.store.edits import Edit
 from lince.studio.store.people import LABELLER, OWNER, READER, REVIEWER, ROLES
+from lince.studio.store.project import Project
 from lince.web.http_errors import ApiError, client_error
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "READER",
     "REVIEWER",
     "demand_role",
+    "find_role",
     "has_role",
     "list_route_roles",
     "no_role_error",
@@ -46,14 +48,28 @@ def demand_role(role: str) -> list[params.Depends]:
 
 def has_role(request: Request, role: str) -> bool:
     """Whether whoever sends ``request`` has ``role`` or a higher one."""
-    found = str(request.scope[ROLE])
+    found = find_role(request)
     return found in ROLES and ROLES.index(found) >= ROLES.index(role)
+
+
+def find_role(request: Request) -> str:
+    """Return the role of whoever sends ``request``; in a project of a newer lince everybody only looks."""
+    found = str(request.scope[ROLE])
+    return READER if found and _find_project(request).newer is not None else found
 
 
 def require_role(request: Request, role: str) -> None:
     """Raise ``ApiError`` (403) unless whoever sends ``request`` has ``role`` or a higher one."""
-    if not has_role(request, role):
-        raise no_role_error(role, str(request.scope[ROLE]))
+    if has_role(request, role):
+        return
+    if role != READER and find_role(request) == READER:
+        _find_project(request).require_writable()
+    raise no_role_error(role, find_role(request))
+
+
+def _find_project(request: Request) -> Project:
+    project: Project = request.app.state.studio.project
+    return project
 
 
 def require_roles_of_edits(request: Request, edits: Iterable[Edit]) -> None:

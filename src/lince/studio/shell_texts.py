@@ -39,6 +39,7 @@ def _name_frame() -> dict[str, str]:
         "top.people": _("Here now: {names}"),
         "top.language": _("Language"),
         "top.theme": _("Colours: {theme}"),
+        "top.menu": _("Menu"),
         "top.help": _("Help"),
         "theme.system": _("as the system"),
         "theme.light": _("light"),
@@ -76,6 +77,16 @@ def _name_faults() -> dict[str, str]:
         ),
         "connection.outdated": _("lince was updated. Load the page again to use the new version; nothing is lost."),
         "connection.reload": _("Load again"),
+        "newer.title": _("A project of a newer lince"),
+        "newer.shown": _(
+            "This project was last written by lince {version}, and this is lince {own}: it shows the project and "
+            "changes nothing in it. To go on labelling, install lince {version} or a later one, then start the studio "
+            "again."
+        ),
+        "newer.shown_unknown": _(
+            "This project was written by a newer lince than this one, {own}, which shows it and changes nothing in it. "
+            "To go on labelling, install the newest lince, then start the studio again."
+        ),
         "obstacle.no_access": _("No access yet"),
         "obstacle.no_access_help": _(
             "Open the address that lince studio printed in the terminal: it lets this browser in."

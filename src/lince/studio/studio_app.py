@@ -31,7 +31,7 @@ from lince.studio.roles import list_route_roles
 from lince.studio.routes import classes, edits, exports, intake, journal, pages, people, photos, selection
 from lince.studio.routes import project as project_routes
 from lince.studio.sessions import Sessions, get_person, load_secret
-from lince.studio.store.project import Project
+from lince.studio.store.project import Project, ReadOnlyError, describe_newer
 from lince.studio.store.writer import NotSavedError, name_disk_fault
 from lince.studio.studio_settings import StudioSettings, describe_dangers, require_owner
 from lince.studio.studio_state import StudioState
@@ -65,6 +65,7 @@ def create_app(project: Project, events: EventHub, sessions: Sessions, hosts: Se
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(RequestValidationError, _handle_bad_body)
     app.add_exception_handler(NotSavedError, _handle_not_saved)
+    app.add_exception_handler(ReadOnlyError, _handle_read_only)
     app.add_exception_handler(DBAPIError, _handle_no_database)
     app.add_exception_handler(OSError, _handle_full_disk)
     app.add_middleware(Guard, sessions=sessions, hosts=hosts)
@@ -93,8 +94,15 @@ def run_studio(
         progress.show_message(text.format(photos=place.photos, folder=place.folder))
         photo_folders = [place.photos, *photo_folders]
     lock = nullcontext() if database else hold_project(place.folder)
-    with settings.open_port() as listener, lock, Project(place.folder, database, events.notify) as opened:
+    with (
+        settings.open_port() as listener,
+        lock,
+        Project(place.folder, database, events.notify, shows_newer=True) as opened,
+    ):
         require_owner(opened, settings)
+        if opened.newer is not None:
+            progress.show_message("\n".join(filter(None, describe_newer(opened.newer))))
+            photo_folders = []
         for photo_folder in photo_folders:
             intake = photo_intake.link_folder(opened, photo_folder, progress)
             for item in intake.rejected:
@@ -161,6 +169,10 @@ async def _handle_http_exception(_request: Request, error: Exception) -> Respons
 
 async def _handle_not_saved(_request: Request, error: Exception) -> Response:
     return client_error("not-saved", str(error), 503).to_response()
+
+
+async def _handle_read_only(_request: Request, error: Exception) -> Response:
+    return client_error("read-only", str(error), 403).to_response()
 
 
 async def _handle_no_database(_request: Request, error: Exception) -> Response:

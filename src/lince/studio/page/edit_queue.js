@@ -83,6 +83,20 @@ export class EditQueue extends EventTarget {
     this.#show();
   }
 
+  /**
+   * Take over what other tabs of this browser have not saved yet, and what closed ones have left: an edit that two tabs
+   * send is made once.
+   */
+  async takeStored() {
+    const stored = await readAll(this.#database, STORE);
+    const known = new Set(this.#waiting.map(({ key }) => key));
+    const others = stored.filter(({ key }) => !known.has(key));
+    if (!others.length) return;
+    this.#waiting.push(...others);
+    this.#show();
+    this.#send();
+  }
+
   /** Whether all edits were acknowledged, once they were sent again; after at most a few seconds. */
   whenSaved() {
     return waitUntilSaved(this, () => this.#send());
@@ -174,7 +188,7 @@ async function sendBatch(batch) {
   try {
     return await postJson("api/edits", { session, edits: batch.map(strip) });
   } catch (error) {
-    if (!(error instanceof RequestError) || error.code !== "no-role") throw error;
+    if (!(error instanceof RequestError) || !["no-role", "read-only"].includes(error.code)) throw error;
     if (batch.length > 1) {
       const answers = [];
       for (const edit of batch) answers.push(await sendBatch([edit])); // some of them may be allowed

@@ -15,7 +15,7 @@ export function FolderDialog({ title, help, action, formats = null, onChoose, on
     try {
       const answer = await getJson(`api/folders?path=${encodeURIComponent(folder)}`);
       setListed(answer);
-      setPath(answer.path);
+      setPath((typed) => (folder ? answer.path : typed || answer.path)); // the first list may come after a path was typed
       setMessage("");
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;

@@ -19,7 +19,7 @@ export function SelectionBar({ project, list, acts, dialog, setDialog }) {
   };
   const isBin = list.filter.filter === "removed";
   const isClassified = project.about.task === "classification";
-  return html`<div class="selection" role="toolbar" aria-label=${say("gallery.acts")}>
+  return html`<div class=${`selection ${ids.length ? "some" : ""}`} role="toolbar" aria-label=${say("gallery.acts")}>
     <span class="count" role="status">${ids.length ? sayCount("gallery.selected", ids.length) : say(IS_TOUCH ? "gallery.tap_hint" : "gallery.select_hint")}</span>
     ${ids.length > 0 && !isBin && html`
       ${ids.length === 1 && html`<button type="button" onClick=${() => goTo("photo", ids[0])}>${say("act.open")}</button>`}

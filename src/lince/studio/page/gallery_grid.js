@@ -183,7 +183,7 @@ function Cell({ id, place, column, photo, project, side, isOnScreen, isSelected,
 
 function Caption({ photo, project }) {
   const classes = photo.classes.map((id) => project.findClass(id)).filter(Boolean);
-  const sign = { done: "✓", skipped: "⤼" }[photo.state] ?? "";
+  const sign = { done: "✓", skipped: "–" }[photo.state] ?? "";
   return html`<div class="caption" aria-hidden="true">
     ${classes.map((one) => html`<span key=${one.id} class="chip"><i style=${{ background: one.colour }}></i>${one.name}</span>`)}
     ${!classes.length && photo.shapes > 0 && html`<span class="chip">${sayCount("gallery.shapes", photo.shapes)}</span>`}

@@ -5,6 +5,8 @@ import { Dialog } from "./dialog.js";
 import { GALLERY_KEYS } from "./gallery_keys.js";
 import { say } from "./words.js";
 
+const WORDED = ["Ctrl", "Delete", "Enter", "Escape", "Shift", "Space"]; // keys that are called otherwise in other languages
+
 /** The help of a page; that of photos is the annotator's own table of keys. */
 export function HelpDialog({ page, onClose }) {
   const [KeyHelp, setKeyHelp] = useState(null);
@@ -17,7 +19,7 @@ export function HelpDialog({ page, onClose }) {
       <caption class="visually-hidden">${say("help.keys")}</caption>
       <thead class="visually-hidden"><tr><th scope="col">${say("help.key")}</th><th scope="col">${say("help.does")}</th></tr></thead>
       <tbody>
-        ${GALLERY_KEYS.map(([keys, name]) => html`<tr key=${name}><td>${keys.map((key) => html`<kbd key=${key}>${key}</kbd> `)}</td><td>${say(name)}</td></tr>`)}
+        ${GALLERY_KEYS.map(([keys, name]) => html`<tr key=${name}><td>${keys.map((key) => html`<kbd key=${key}>${WORDED.includes(key) ? say(`keys.name.${key}`) : key}</kbd> `)}</td><td>${say(name)}</td></tr>`)}
       </tbody>
     </table>`}
     <p>${say("help.saved")}</p>

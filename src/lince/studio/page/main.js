@@ -23,6 +23,7 @@ import { onRoute, readRoute } from "./router.js";
 import { useEvents } from "./hooks.js";
 
 const RETRY_MS = 2000;
+const AHEAD_MS = 3000; // after which the annotator is loaded, so that photos open without a connection, too
 const PAGES = { gallery: GalleryPage, classes: ClassesPage, export: ExportPage, history: JournalPage, people: PeoplePage, start: StartPage };
 
 /** The whole page: the bar, what the address names, and the messages. */
@@ -74,27 +75,40 @@ function listenToKeys(showHelp) {
   return () => removeEventListener("keydown", onKey);
 }
 
-/** Says that the server is gone or refuses, or that it is another version. */
+/** Says that the server is gone or refuses, that the project is only shown, or that the server is another version. */
 function Connection({ project }) {
   if (project.connection === "lost") return html`<p class="banner" role="alert">${say("connection.lost")}</p>`;
   if (project.connection === "refused" && project.about.has_passwords) return html`<${SignInBanner} project=${project} />`;
   if (project.connection === "refused") return html`<p class="banner" role="alert">${say("connection.refused")}</p>`;
+  if (project.about.newer !== null) return html`<${Newer} about=${project.about} />`;
   if (!project.isOutdated) return null;
   return html`<p class="banner" role="alert">
     ${say("connection.outdated")} <button type="button" onClick=${() => location.reload()}>${say("connection.reload")}</button>
   </p>`;
 }
 
+/** Says that a newer lince wrote the project, so that this one only shows it. */
+function Newer({ about }) {
+  return html`<section class="banner newer" aria-label=${say("newer.title")}>
+    <p>${say(about.newer ? "newer.shown" : "newer.shown_unknown", { version: about.newer, own: about.version })}</p>
+  </section>`;
+}
+
 /** The annotator, loaded when it is first needed. */
 function OnePhoto({ photoId, studio }) {
   const { project, queue, list } = studio;
   const [parts, setParts] = useState(null);
-  const loading = useRef(null);
+  const hasParts = useRef(false);
   useEvents(list, "change");
+  useEvents(project, "connection");
   useEffect(() => {
-    loading.current ??= loadAnnotator().then(setParts);
+    if (hasParts.current) return;
+    loadAnnotator().then((loaded) => { // again where the connection was lost before it came
+      hasParts.current = Boolean(loaded.AnnotatePage);
+      setParts(loaded);
+    });
     if (!list.isLoaded) list.load().catch(() => {});
-  }, []);
+  }, [project.connection]);
   if (!parts || !list.isLoaded) return html`<main><p class="quiet">${say("loading")}</p></main>`;
   const ids = list.ids.includes(photoId) ? list.ids : [photoId];
   const { AnnotatePage, keys } = parts;
@@ -133,6 +147,7 @@ async function start() {
     const acts = new ActQueue(project.storageName, queue);
     const list = new PhotoList(project, queue, acts);
     render(html`<${App} studio=${{ project, queue, acts, list }} />`, place);
+    setTimeout(loadAnnotator, AHEAD_MS);
   } catch (error) {
     if (!(error instanceof RequestError) && !(error instanceof TypeError)) throw error;
     if (needsSignIn(error)) {
@@ -140,7 +155,7 @@ async function start() {
       return;
     }
     render(html`<${Obstacle} error=${error instanceof RequestError ? error : { status: 0, message: "" }} />`, place);
-    if (error instanceof RequestError && error.status === 0) setTimeout(start, RETRY_MS);
+    if (error instanceof RequestError && (error.status === 0 || error.status === 503)) setTimeout(start, RETRY_MS);
   }
 }
 

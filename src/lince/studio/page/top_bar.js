@@ -1,6 +1,6 @@
 // The bar at the top of every page: project, progress, pages, whether all is saved, who is here, language, colours.
 
-import { html, useEffect, useRef } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { useEvents, useStored } from "./hooks.js";
 import { formatNumber, getLanguage, say, sayCount, setLanguage } from "./words.js";
 
@@ -26,12 +26,24 @@ export function TopBar({ project, queue, acts, page, onHelp }) {
   useEvents(project, "change", "presence");
   const { about } = project;
   const pages = useRef(null);
+  const menu = useRef(null);
+  const [isOpen, setOpen] = useState(false); // on a phone, where language, colours and help are behind a button
   // On a phone the row of pages is longer than the screen.
   useEffect(() => pages.current.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [page]);
-  return html`<header class="top">
+  useEffect(() => setOpen(false), [page]);
+  const onKey = (event) => {
+    if (event.key !== "Escape" || !isOpen) return;
+    setOpen(false);
+    menu.current.focus();
+  };
+  return html`<header class=${`top ${isOpen ? "open" : ""}`} onKeyDown=${onKey}>
     <a class="skip-link" href="#content" onClick=${focusContent}>${say("top.skip")}</a>
     <a class="project" href="#/gallery" title=${about.folder}>${about.name}</a>
     <${Progress} counts=${about.counts} />
+    <${Saved} queue=${queue} acts=${acts} />
+    <${People} project=${project} />
+    <button ref=${menu} class="icon menu" type="button" aria-expanded=${String(isOpen)} aria-controls="top-tools" aria-label=${say("top.menu")} title=${say("top.menu")}
+      onClick=${() => setOpen(!isOpen)}>☰</button>
     <nav ref=${pages} aria-label=${say("top.pages")}>
       ${PAGES.map(
         (name) => html`<a key=${name} href=${`#/${name}`} aria-current=${page === name ? "page" : null}>${say(`page.${name}`)}</a>`,
@@ -39,9 +51,7 @@ export function TopBar({ project, queue, acts, page, onHelp }) {
       ${(about.has_passwords || about.role === "owner") && html`<a href="#/people" aria-current=${page === "people" ? "page" : null}>${say("page.people")}</a>`}
       <a href="#/start" class="add" aria-current=${page === "start" ? "page" : null}>${say("page.start")}</a>
     </nav>
-    <${Saved} queue=${queue} acts=${acts} />
-    <${People} project=${project} />
-    <span class="tools">
+    <span class="tools" id="top-tools">
       <${Languages} />
       <${Theme} />
       <button class="icon" type="button" aria-label=${say("top.help")} title=${say("top.help")} onClick=${onHelp}>?</button>

@@ -9,8 +9,9 @@ import { say, sayCount } from "./words.js";
 const PATIENCE_MS = 700; // an edit is usually saved sooner
 const MOST_LINKS = 12;
 
-/** Whether the server has all edits and acts, once it had a few seconds to take them. */
+/** Whether the server has all edits, also those of other tabs, and all acts, once it had a few seconds to take them. */
 export async function whenAllSaved({ queue, acts }) {
+  await queue.takeStored();
   return (await queue.whenSaved()) && acts.whenSaved();
 }
 

@@ -12,9 +12,8 @@ from lince.datasets.conversion import list_writable_formats
 from lince.errors import LinceError
 from lince.i18n import get_language
 from lince.studio import photo_query, studio_state
-from lince.studio.guard import ROLE
 from lince.studio.request_bodies import PresenceBody, TaskBody
-from lince.studio.roles import LABELLER, OWNER, READER, demand_role, has_role
+from lince.studio.roles import LABELLER, OWNER, READER, demand_role, find_role, has_role
 from lince.studio.store import leases
 from lince.studio.store.project import TASKS
 from lince.studio.store.writer import NotSavedError
@@ -50,7 +49,8 @@ def get_project(request: Request) -> Response:
         "seq": project.get_last_seq(),
         "version": __version__,
         "person": studio_state.get_author(request).who,
-        "role": request.scope[ROLE],
+        "role": find_role(request),
+        "newer": project.newer,
         "has_passwords": studio.sessions.people is not None,
         "language": get_language(),
         "formats": list(list_writable_formats()),

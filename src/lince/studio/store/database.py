@@ -27,7 +27,11 @@ class ProjectBrokenError(DataError):
     """A project file that is damaged, of another program, or written by a newer lince."""
 
 
-def open_sqlite(path: Path) -> sa.Engine:
+class NewerProjectError(ProjectBrokenError):
+    """A project whose tables a newer lince has made."""
+
+
+def open_sqlite(path: Path, is_read_only: bool = False) -> sa.Engine:
     """Return an engine for the SQLite file ``path``, which is made when it is not there.
 
     Transactions begin when told to (``begin_write``), are written to disk before they are answered
@@ -36,12 +40,12 @@ def open_sqlite(path: Path) -> sa.Engine:
     """
     check_file(path)
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_MILLISECONDS / 1000})
-    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "connect", _prepare_sqlite_to_read if is_read_only else _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def open_postgresql(address: str) -> sa.Engine:
+def open_postgresql(address: str, is_read_only: bool = False) -> sa.Engine:
     """Return an engine for ``address``, such as ``postgresql://user@host/database``. Raise ``UsageError``."""
     try:
         url = sa.make_url(address)
@@ -55,7 +59,8 @@ def open_postgresql(address: str) -> sa.Engine:
             _("{kind} is not supported.").format(kind=url.get_backend_name()),
             _("Expected an address such as {example}.").format(example="postgresql://ana@localhost/fotos"),
         )
-    return sa.create_engine(url.set(drivername="postgresql+pg8000"), pool_pre_ping=True)
+    engine = sa.create_engine(url.set(drivername="postgresql+pg8000"), pool_pre_ping=True)
+    return engine.execution_options(postgresql_readonly=True) if is_read_only else engine
 
 
 def check_file(path: Path) -> None:
@@ -99,7 +104,7 @@ def create_or_upgrade(engine: sa.Engine, path: Path | None = None) -> None:
     """Make the tables where there are none, or bring those of an older lince up to date.
 
     ``path`` is the SQLite file, of which a copy is kept in ``backups`` before its schema changes. Raise
-    ``ProjectBrokenError`` when a newer lince has written it; nothing is changed then.
+    ``NewerProjectError`` when a newer lince has written it; nothing is changed then.
     """
     revision = read_revision(engine)
     if revision is None:
@@ -134,6 +139,16 @@ def read_revision(engine: sa.Engine) -> str | None:
         ) from error
 
 
+def has_known_tables(engine: sa.Engine) -> bool:
+    """Whether a database has all tables and columns that this lince reads, among others perhaps."""
+    inspector = sa.inspect(engine)
+    names = set(inspector.get_table_names())
+    return all(
+        name in names and {column["name"] for column in inspector.get_columns(name)} >= set(table.c.keys())
+        for name, table in schema.metadata.tables.items()
+    )
+
+
 def _is_read_only(error: DBAPIError) -> bool:
     name = getattr(error.orig, "sqlite_errorname", "")
     return name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"))
@@ -161,4 +176,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry
     # Without it, Python's sqlite3 begins transactions by itself, and not before every statement.
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MILLISECONDS}"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _prepare_sqlite_to_read(connection: sqlite3.Connection, _record: ConnectionPoolEntry | Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("query_only=ON", f"busy_timeout={_BUSY_MILLISECONDS}"):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from lince.studio.store.bulk import change_many, iterate_chunks, read_many
 from lince.studio.store.edits import SAVED, Act, Author, ConflictError, Edit, Outcome, require_living_classes
-from lince.studio.store.label_moves import ClassMove, find_move, reverse_move
+from lince.studio.store.label_moves import bring_back_shapes, find_move, has_many_shapes, reverse_move
 from lince.studio.store.merges import make_merge_follower
 from lince.studio.store.schema import classes, comments, events, photos, shapes
 from lince.studio.store.states import (
@@ -109,7 +109,7 @@ def restore_states(
     condition = events.c.seq > seq
     if photo_id is not None:
         condition &= events.c.photo_id == photo_id
-    return _revert(connection, _list_spans(connection, condition), act)
+    return _revert(connection, condition, act)
 
 
 def list_history(connection: sa.Connection, photo_id: int, count: int = 1000) -> Sequence[sa.Row[Any]]:
@@ -173,9 +173,7 @@ def _reverse(connection: sa.Connection, stack: list[str], act: Act) -> list[Outc
     if done or not stack:
         return done
     act = Act(act.key, act.author, act.is_wide, act.kind, stack[-1])
-    move = find_move(connection, stack[-1])
-    condition = (events.c.act == stack[-1]) & ((events.c.target != "shape") if move else sa.true())
-    return _revert(connection, _list_spans(connection, condition), act, is_checked=True, move=move)
+    return _revert(connection, events.c.act == stack[-1], act, is_checked=True)
 
 
 def _list_spans(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[_Span]:
@@ -188,21 +186,26 @@ def _list_spans(connection: sa.Connection, condition: sa.ColumnElement[bool]) ->
 
 
 def _revert(
-    connection: sa.Connection, spans: list[_Span], act: Act, is_checked: bool = False, move: ClassMove | None = None
+    connection: sa.Connection, condition: sa.ColumnElement[bool], act: Act, is_checked: bool = False
 ) -> list[Outcome]:
-    """Bring all targets back to what they were before their first event, as one act.
+    """Bring the targets of all events that fit back to what they were before the first of them, as one act.
 
     With ``is_checked``, raise ``ConflictError`` where one is no longer what its last event made of it. An act can have
-    100,000 events: they are read and written in parts, and of so many the outcomes do not hold the states. The shapes
-    of ``move`` are brought back at once.
+    100,000 events: they are read and written in parts, and of so many the outcomes do not hold the states. Very many
+    shapes are brought back at once.
     """
     outcomes: list[Outcome] = []
+    are_many = has_many_shapes(connection, condition)
+    spans = _list_spans(connection, condition & (events.c.target != "shape") if are_many else condition)
     for part in iterate_chunks(spans, _PART):
         made = _make_moves(connection, _list_moves(connection, part, is_checked), act, len(outcomes))
         outcomes += made if len(spans) <= _PART else [replace(outcome, now=None) for outcome in made]
+    move = find_move(connection, act.undoes) if are_many and is_checked and act.undoes else None
     if move is not None:
         wanted = make_merge_follower(connection)({"class": move.old}) or {}
         outcomes += reverse_move(connection, move, wanted["class"], act, len(outcomes))
+    elif are_many:
+        outcomes += bring_back_shapes(connection, condition, act, len(outcomes), is_checked)
     require_living_classes(connection, [span.target for span in spans])
     return outcomes
 

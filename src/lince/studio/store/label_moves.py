@@ -1,8 +1,8 @@
-"""Gives very many shapes another class, or removes them, in a handful of statements.
+"""Gives very many shapes another class, removes them, or brings earlier ones back, in a handful of statements.
 
 One by one, the 100,000 shapes of a class would keep everybody waiting for half a minute. The journal gets the same
 events as always: the state before an event is the text that the last event of the shape left, and the state after it
-differs in the number of the class alone.
+is an earlier text, or differs in the number of the class alone.
 """
 
 from __future__ import annotations
@@ -12,14 +12,28 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lince.studio.store.edits import SAVED, Act, Outcome
+from lince.studio.store.edits import SAVED, STALE, Act, ConflictError, Outcome
+from lince.studio.store.merges import make_merge_follower
 from lince.studio.store.schema import events, photos, shapes
-from lince.studio.store.states import parse_text
+from lince.studio.store.states import parse_text, to_shape_row
 
 _MANY = 1000  # shapes; fewer are moved one by one
+_MANY_BACK = 1000  # shapes; fewer are brought back one by one
+_PART = 5000  # shapes that are read and written at a time
 _ORDER = (shapes.c.photo_id, shapes.c.z, shapes.c.id)
 _earlier = events.alias("earlier")
 _later = events.alias("later")
+# For one transaction: the shapes that are brought back, with the numbers of their first and last event that is taken
+# back, and of the newest of all.
+_reverted = sa.Table(
+    "reverted",
+    sa.MetaData(),
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.Column("newest", sa.BigInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+)
 
 
 class ClassMove(NamedTuple):
@@ -104,6 +118,116 @@ def reverse_move(connection: sa.Connection, move: ClassMove, wanted: int, act: A
     moved = sa.select(_earlier.c.target_id).where(of_move)
     connection.execute(sa.update(shapes).where(shapes.c.id.in_(moved)).values(class_id=wanted))
     _raise_versions(connection, act)
+    return _list_outcomes(connection, act)
+
+
+def has_many_shapes(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> bool:
+    """Whether the events that fit are of so many shapes that these are brought back by ``bring_back_shapes``."""
+    some = sa.select(events.c.seq).where(condition, _is_shape(events)).limit(_MANY_BACK).subquery()
+    return connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() >= _MANY_BACK
+
+
+def bring_back_shapes(
+    connection: sa.Connection, condition: sa.ColumnElement[bool], act: Act, first: int, is_checked: bool
+) -> list[Outcome]:
+    """Bring the shapes of the events that fit back to what they were before; the outcomes lack states.
+
+    ``act`` has ``first`` events already. With ``is_checked``, raise ``ConflictError`` where somebody changed one of
+    them since. Raise ``EditRefusedError`` where a shape had a class that was deleted.
+    """
+    _reverted.create(connection)  # after an error it is gone with the savepoint
+    _list_reverted(connection, condition, is_checked)
+    merged = _write_earlier(connection)
+    _add_events_back(connection, act, first, merged)
+    _reverted.drop(connection)
+    _raise_versions(connection, act)
+    return _list_outcomes(connection, act)
+
+
+def _list_reverted(connection: sa.Connection, condition: sa.ColumnElement[bool], is_checked: bool) -> None:
+    """Fill the table of the shapes that are brought back, but for those that are already as they were."""
+    number = sa.func.max(events.c.seq)
+    newest = sa.select(sa.func.max(_later.c.seq)).where(
+        _later.c.target == "shape", _later.c.target_id == events.c.target_id
+    )
+    last = newest.correlate(events).scalar_subquery() if is_checked else number
+    spans = sa.select(events.c.target_id, sa.func.min(events.c.seq), number, last).where(condition, _is_shape(events))
+    connection.execute(
+        sa.insert(_reverted).from_select(["id", "first", "last", "newest"], spans.group_by(events.c.target_id))
+    )
+    if is_checked:
+        _require_last(connection)
+    begun, ended = _earlier, _later
+    same = (
+        sa.select(_reverted.c.id)
+        .join(begun, begun.c.seq == _reverted.c.first)
+        .join(ended, ended.c.seq == _reverted.c.newest)
+    )
+    same = same.where(begun.c.before.is_not_distinct_from(ended.c.after))
+    connection.execute(sa.delete(_reverted).where(_reverted.c.id.in_(same)))
+
+
+def _require_last(connection: sa.Connection) -> None:
+    """Raise ``ConflictError`` where a shape is no longer what its last event that is taken back made of it."""
+    query = (
+        sa.select(_later)
+        .select_from(_reverted)
+        .join(_earlier, _earlier.c.seq == _reverted.c.last)
+        .join(_later, _later.c.seq == _reverted.c.newest)
+        .where(_reverted.c.last != _reverted.c.newest, _earlier.c.after.is_distinct_from(_later.c.after))
+    )
+    found = connection.execute(query.limit(1)).one_or_none()
+    if found is not None:
+        now = parse_text(found.after)
+        raise ConflictError(Outcome(found.key, STALE, found.seq, found.version, now, found.target_id, found.who))
+
+
+def _write_earlier(connection: sa.Connection) -> dict[int, int]:
+    """Write the earlier states of the shapes; return the living class for each one that was merged since."""
+    connection.execute(sa.delete(shapes).where(shapes.c.id.in_(sa.select(_reverted.c.id))))
+    follow, merged = make_merge_follower(connection), dict[int, int]()
+    wanted = sa.select(_reverted.c.id, _earlier.c.before).join(_earlier, _earlier.c.seq == _reverted.c.first)
+    wanted = wanted.where(_earlier.c.before.is_not(None)).order_by(_reverted.c.first)
+    for part in connection.execute(wanted, execution_options={"yield_per": _PART}).partitions():
+        rows = []
+        for shape_id, text in part:
+            earlier = parse_text(text) or {}
+            state = follow(earlier) or earlier
+            if state is not earlier:
+                merged[earlier["class"]] = state["class"]
+            rows.append(to_shape_row(shape_id, state))
+        connection.execute(sa.insert(shapes), rows)
+    return merged
+
+
+def _add_events_back(connection: sa.Connection, act: Act, first: int, merged: dict[int, int]) -> None:
+    order = (_reverted.c.first,)
+    after: sa.ColumnElement[Any] = _earlier.c.before
+    for old, living in merged.items():
+        after = _replace_class(after, old, living)
+    columns = {
+        **_list_constants(act),
+        "key": _make_key(act, first, order),
+        "photo_id": _earlier.c.photo_id,
+        "version": _make_version(_earlier.c.photo_id, order),
+        "target_id": _reverted.c.id,
+        "before": _later.c.after,
+        "after": after,
+    }
+    source = _reverted.join(_earlier, _earlier.c.seq == _reverted.c.first).join(
+        _later, _later.c.seq == _reverted.c.newest
+    )
+    source = source.join(photos, photos.c.id == _earlier.c.photo_id)
+    rows = sa.select(*columns.values()).select_from(source).order_by(*order)
+    connection.execute(sa.insert(events).from_select(list(columns), rows))
+
+
+def _is_shape(table: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return which events are of shapes; nearly all are, so that an index on that would be read from end to end."""
+    return table.c.target.concat("") == "shape"
+
+
+def _list_outcomes(connection: sa.Connection, act: Act) -> list[Outcome]:
     made = sa.select(events.c.key, events.c.seq, events.c.version, events.c.target_id)
     made = made.where(_of_act(events, act.key)).order_by(events.c.seq)
     return [
@@ -155,8 +279,7 @@ def _replace_class(text: sa.ColumnElement[Any], old: int, new: int) -> sa.Column
 
 def _of_act(table: sa.FromClause, act: str) -> sa.ColumnElement[bool]:
     """Return which rows of the journal are those of an act on shapes."""
-    # Nearly all events are of shapes: an index on that would be read from its beginning to its end.
-    return (table.c.act == act) & (table.c.target.concat("") == "shape")
+    return (table.c.act == act) & _is_shape(table)
 
 
 def _raise_versions(connection: sa.Connection, act: Act) -> None:

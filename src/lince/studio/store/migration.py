@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 
 from lince.i18n import _
 from lince.studio.store import backup
-from lince.studio.store.database import ProjectBrokenError, begin_write
+from lince.studio.store.database import NewerProjectError, begin_write
 from lince.studio.store.schema import metadata
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -21,7 +21,7 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 def upgrade_tables(engine: sa.Engine, revision: str | None, path: Path | None) -> None:
     """Run the migrations from ``revision`` (``None`` for no tables at all) to the newest, in one transaction.
 
-    A copy of ``path``, if given, is kept in its folder ``backups``. Raise ``ProjectBrokenError`` when the revision is
+    A copy of ``path``, if given, is kept in its folder ``backups``. Raise ``NewerProjectError`` when the revision is
     not known, because a newer lince has written it.
     """
     config = Config()
@@ -33,7 +33,7 @@ def upgrade_tables(engine: sa.Engine, revision: str | None, path: Path | None) -
         return scripts._upgrade_revs("head", revision)  # as Alembic's manual shows
 
     if revision is not None and revision not in known:
-        raise ProjectBrokenError(
+        raise NewerProjectError(
             _("The project was written by a newer lince."),
             _("Expected one of the layouts {known}, found {found}.").format(
                 known=", ".join(sorted(known)), found=revision

@@ -14,10 +14,18 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from lince.errors import LinceError
+from lince.errors import DataError, LinceError
 from lince.formats.lince_project import CLASSIFICATION, DETECTION, FILE_NAME, PHOTO_FOLDER
+from lince.i18n import _
 from lince.studio.store import backup, journal
-from lince.studio.store.database import connect, create_or_upgrade, open_postgresql, open_sqlite
+from lince.studio.store.database import (
+    NewerProjectError,
+    connect,
+    create_or_upgrade,
+    has_known_tables,
+    open_postgresql,
+    open_sqlite,
+)
 from lince.studio.store.edits import Act, Author, Edit, Outcome, apply_act, apply_edit
 from lince.studio.store.schema import events, meta
 from lince.studio.store.writer import Writer
@@ -28,9 +36,12 @@ TASKS = (CLASSIFICATION, DETECTION)
 _FIRST_VALUES: dict[str, Callable[[], str]] = {
     "created": lambda: datetime.now(UTC).isoformat(timespec="seconds"),
     "project": lambda: str(uuid.uuid4()),
-    "lince": lambda: __version__,
 }
 _Result = TypeVar("_Result")
+
+
+class ReadOnlyError(DataError):
+    """A project of a newer lince, which this one shows and does not change."""
 
 
 class Project:
@@ -38,19 +49,44 @@ class Project:
 
     ``folder`` holds ``project.lince`` (unless ``database`` is the address of a PostgreSQL database), ``photos``,
     ``cache`` and ``backups``. ``notify`` is called after each commit, in the thread of the writer. Raise
-    ``ProjectBrokenError`` when the file cannot be used; it is left as it is.
+    ``ProjectBrokenError`` when the file cannot be used; it is left as it is. With ``shows_newer``, a project of a newer
+    lince that still has everything this one reads is opened to be looked at: ``newer`` is then the version that wrote
+    it last, and every write raises ``ReadOnlyError``.
     """
 
-    def __init__(self, folder: Path, database: str | None = None, notify: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database: str | None = None,
+        notify: Callable[[], None] = lambda: None,
+        shows_newer: bool = False,
+    ) -> None:
         self.folder = folder
         self.file = None if database else folder / FILE_NAME
+        self.newer: str | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        self.engine = open_postgresql(database) if database else open_sqlite(folder / FILE_NAME)
-        create_or_upgrade(self.engine, self.file)
+        self.engine = self._open(database, shows_newer)
         self._notify = notify
         self._last_backup = time.monotonic()
-        self._writer = Writer(self.engine, self._after_commit)
-        self._writer.run(_set_first_values)
+        if self.newer is None:
+            self._writer = Writer(self.engine, self._after_commit)
+            self._writer.run(_set_first_values)
+
+    def _open(self, database: str | None, shows_newer: bool) -> sa.Engine:
+        path = self.folder / FILE_NAME
+        engine = open_postgresql(database) if database else open_sqlite(path)
+        try:
+            create_or_upgrade(engine, self.file)
+        except NewerProjectError:
+            is_shown = shows_newer and has_known_tables(engine)
+            engine.dispose()
+            if not is_shown:
+                raise
+            engine = open_postgresql(database, is_read_only=True) if database else open_sqlite(path, is_read_only=True)
+            with engine.connect() as connection:
+                query = sa.select(meta.c.value).where(meta.c.key == "lince")
+                self.newer = connection.execute(query).scalar_one_or_none() or ""
+        return engine
 
     def __enter__(self) -> Project:
         return self
@@ -67,7 +103,8 @@ class Project:
 
     def close(self) -> None:
         """Write what waits, and close the database."""
-        self._writer.close()
+        if self.newer is None:
+            self._writer.close()
         self.engine.dispose()
 
     @contextmanager
@@ -78,10 +115,17 @@ class Project:
 
     def write(self, action: Callable[[sa.Connection], _Result]) -> _Result:
         """Return what ``action`` returns once it is on disk (see ``Writer.run``)."""
+        self.require_writable()
         return self._writer.run(action)
+
+    def require_writable(self) -> None:
+        """Raise ``ReadOnlyError`` for a project of a newer lince."""
+        if self.newer is not None:
+            raise ReadOnlyError(*describe_newer(self.newer))
 
     def apply_edits(self, edits: Sequence[Edit], author: Author) -> list[Outcome | LinceError]:
         """Make edits of one photo each on its own; return what became of each: its outcome, or why it was refused."""
+        self.require_writable()
         futures = [self._writer.submit(_make_action(edit, Act(edit.act or edit.key, author))) for edit in edits]
         return [_wait(future) for future in futures]
 
@@ -124,6 +168,27 @@ class Project:
         self._notify()
 
 
+def describe_newer(version: str) -> tuple[str, str, str]:
+    """Return what was found, what was expected and what to do, for a project that ``version`` of lince wrote last."""
+    if not version:
+        return (
+            _(
+                "The project was written by a newer lince than this one, {own}: nothing in it can be changed here."
+            ).format(own=__version__),
+            "",
+            _("Install the newest lince, then start the studio again."),
+        )
+    return (
+        _("The project was last written by lince {version}: this one, {own}, shows it and changes nothing.").format(
+            version=version, own=__version__
+        ),
+        "",
+        _("To go on labelling, install lince {version} or a later one, then start the studio again.").format(
+            version=version
+        ),
+    )
+
+
 def _make_action(edit: Edit, act: Act) -> Callable[[sa.Connection], Outcome]:
     return lambda connection: apply_edit(connection, edit, act)
 
@@ -136,10 +201,12 @@ def _wait(future: Future[Outcome]) -> Outcome | LinceError:
 
 
 def _set_first_values(connection: sa.Connection) -> None:
-    known = set(connection.execute(sa.select(meta.c.key)).scalars())
+    known = {row.key: row.value for row in connection.execute(sa.select(meta))}
     for key, make_value in _FIRST_VALUES.items():
         if key not in known:
             connection.execute(sa.insert(meta).values(key=key, value=make_value()))
+    if known.get("lince") != __version__:  # which wrote it last: an older one tells the person
+        _set_value(connection, "lince", __version__)
 
 
 def _set_value(connection: sa.Connection, key: str, value: str) -> None:

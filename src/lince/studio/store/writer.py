@@ -22,6 +22,7 @@ from lince.studio.store.database import begin_write
 
 _log = logging.getLogger(__name__)
 _MAX_GROUP = 64  # edits in one transaction
+_CUT_CODES = ("08", "57P")  # of PostgreSQL's errors: no connection, or one that the server ends
 _Result = TypeVar("_Result")
 
 
@@ -126,35 +127,48 @@ class Writer:
 def _attempt(connection: sa.Connection, action: Callable[[sa.Connection], Any]) -> tuple[Any, BaseException | None]:
     """Return what ``action`` returns, or what it raises after what it wrote was taken back.
 
-    A failure of the database itself (a full disk) is raised: it concerns the whole transaction.
+    A failure of the database itself (a full disk, a connection that was cut) is raised: it concerns the whole
+    transaction.
     """
     savepoint = connection.begin_nested()
     try:
         result = action(connection)
         savepoint.commit()
-    except sa.exc.OperationalError:
+    except (sa.exc.OperationalError, sa.exc.InterfaceError):
         raise
-    except Exception as error:  # noqa: BLE001  # of any kind, since the edits of others must not be lost with it
+    except Exception as error:  # of any kind, since the edits of others must not be lost with it
         savepoint.rollback()
+        if connection.invalidated:
+            raise
         return None, error
     return result, None
 
 
 def name_disk_fault(error: BaseException | None) -> str:
     """Return why nothing could be written, in the person's language where it is a fault that people meet."""
-    if isinstance(error, ConnectionError):
+    code = _find_code(error)
+    if isinstance(error, ConnectionError) or code.startswith(_CUT_CODES):
         return _("the database does not answer")
     if isinstance(error, OSError):
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return _("the disk is full") if is_full else _("the disk could not be written")
     known = {
+        "53100": _("the disk is full"),  # of PostgreSQL
         "SQLITE_FULL": _("the disk is full"),
         "SQLITE_READONLY": _("the project cannot be written"),
         "SQLITE_IOERR": _("the disk could not be written"),
         "SQLITE_BUSY": _("another program holds the project"),
     }
     name = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
-    return known.get(name) or str(error)
+    return known.get(name) or known.get(code) or str(error)
+
+
+def _find_code(error: BaseException | None) -> str:
+    """Return the code of an error of PostgreSQL, that of a cut connection where its driver says so without one."""
+    if type(error).__name__ == "InterfaceError" and type(error).__module__.startswith("pg8000"):
+        return _CUT_CODES[0]
+    found = error.args[0] if error is not None and error.args else None
+    return str(found.get("C", "")) if isinstance(found, dict) else ""
 
 
 def _not_saved(reason: str) -> NotSavedError:
