@@ -10,6 +10,7 @@ import json
 import re
 from datetime import datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from lince.evaluation.report import (
     RecipeResult,
     build_classifier_table,
     build_recall_table,
+    charts,
     describe_outcomes,
     render_comparison_html,
     render_comparison_markdown,
@@ -413,3 +415,21 @@ def test_the_report_says_how_to_use_the_model() -> None:
     told = render_html(made(run="runs/train", is_evaluation=True))
     assert "evaluation of runs/train" in told
     assert not any(part in told for part in ("Training details", "How to use it", "Diagnosis", "Training data"))
+
+
+def test_the_best_epoch_is_the_one_whose_weights_were_kept() -> None:
+    history = tuple(
+        {"epoch": i + 1, "val_loss": loss, "val_accuracy": accuracy}
+        for i, (loss, accuracy) in enumerate([(0.9, 0.5), (0.4, 0.8), (0.6, 0.9), (0.4, 0.9), (float("nan"), None)])
+    )
+    assert charts.find_best_epoch(history, "val_loss") == 2
+    assert charts.find_best_epoch(history, "val_accuracy") == 3
+    assert charts.find_best_epoch(history, "val_map50") is None
+    losses = [str(charts.draw_loss_curves(history, best)) for best in (None, 2, 3)]
+    assert ["best epoch" in drawn for drawn in losses] == [False, True, True]
+    assert losses[1] != losses[2]
+
+
+def test_every_dot_has_a_colour_in_both_schemes() -> None:
+    style = (Path(charts.__file__).parent / "templates" / "style.css").read_text("utf-8")
+    assert all(f"svg .point.{name}" in style for name in ("train", "val", "test", "rate", "precision", "recall"))
