@@ -176,7 +176,7 @@ def test_more_than_one_in_a_hundred_unusable_stops(digits: Dataset) -> None:
 
 @pytest.mark.parametrize(
     ("count", "of", "goes_on"),
-    [(2, 199, True), (1, 21, True), (5, 101, True), (1, 20, False), (6, 199, False), (2, 7, False)],
+    [(2, 199, True), (1, 41, True), (5, 201, True), (1, 40, False), (6, 199, False), (2, 7, False)],
 )
 def test_a_few_broken_photos_of_a_small_dataset_stop_nothing(
     digits: Dataset, count: int, of: int, goes_on: bool

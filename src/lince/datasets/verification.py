@@ -52,10 +52,10 @@ def verify_images(dataset: Dataset, progress: Progress = SILENT) -> Dataset:
 def count_tolerated(total: int) -> int:
     """Return how many of ``total`` images and labels may be unusable: a hundredth, or a few of a small dataset.
 
-    A few are up to five, while they are fewer than one in twenty. Such a loss is an accident, and it is enough to name
+    A few are up to five, while they are fewer than one in forty. Such a loss is an accident, and it is enough to name
     what is left out; a larger one mostly means that the dataset was taken for something that it is not.
     """
-    return max(total // 100, min(_FEW_UNUSABLE, max(0, total - 1) // 20))
+    return max(total // 100, min(_FEW_UNUSABLE, max(0, total - 1) // 40))
 
 
 def require_usable_dataset(dataset: Dataset, allow_unusable: bool = False) -> None:
@@ -76,7 +76,7 @@ def require_usable_dataset(dataset: Dataset, allow_unusable: bool = False) -> No
         + f"\n{lines}"
         + (_("\n  and {more} more").format(more=count - _MAX_LISTED) if count > _MAX_LISTED else ""),
         _(
-            "Expected at most {count:,}: one in a hundred, or up to {few} while they are fewer than one in twenty."
+            "Expected at most {count:,}: one in a hundred, or up to {few} while they are fewer than one in forty."
         ).format(count=tolerated, few=_FEW_UNUSABLE),
         _("Fix or remove them, or allow it with --allow-unusable."),
     )
