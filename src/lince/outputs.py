@@ -40,7 +40,7 @@ class OutputKind:
 
 PREDICTIONS_TABLE = OutputKind("predictions", (".csv",))
 ANSWERS = OutputKind("answers", ("predictions.csv", "predictions.json", "sheet.jpg"))
-EVALUATION = OutputKind("evaluation", ("predictions.csv", "evaluation.json"))
+EVALUATION = OutputKind("evaluation", ("predictions.csv", "evaluation.json", "report.html"))
 SHEET = OutputKind("sheet", (".png", ".jpg", ".jpeg"))
 RESULT = OutputKind("result", (".json", ".jpg", ".jpeg", ".png"))
 CHECK_PAGE = OutputKind("check", (".html", ".htm"), (".html", ".htm"))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import lince
+from lince.annotations import get_class_colour
 from lince.augmentation import Policy, augment, cutmix, mixup
 from lince.augmentation.policy import describe_sampled
 from lince.augmentation.preview import render_preview_sheet
-from lince.preprocess import PreprocessSpec
+from lince.images import encode_png, read_image
+from lince.preprocess import LETTERBOX_GREY, PreprocessSpec
 
 CLASSES = np.eye(4, dtype=np.float32)
 
@@ -124,3 +129,23 @@ def test_what_is_named_below_a_copy_is_what_was_applied():
         assert abs(abs(measured) - abs(angle)) < 0.6
         seen |= {text.split()[0] for text in texts}
     assert seen == {"rotation", "flip_x", "blur"}
+
+
+def test_a_sheet_of_a_detector_shows_its_boxes_and_the_borders_of_its_training(tmp_path: Path) -> None:
+    for number in range(3):
+        folder = tmp_path / "boxes"
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        (folder / "labels").mkdir(exist_ok=True)
+        green = np.full((64, 64, 3), (0, 120, 0), np.uint8)
+        (folder / "images" / f"{number}.png").write_bytes(encode_png(green))
+        (folder / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (folder / "classes.txt").write_text("hat\n")
+    path = lince.augment(folder, "shift_x 0.3..0.3", out=tmp_path / "sheet.png", count=1, copies=1)
+    sheet = read_image(path).astype(int)
+    copy = sheet[22:, sheet.shape[1] // 2 :]
+    is_box = np.abs(copy - get_class_colour(0)).max(axis=2) < 40
+    is_border = np.abs(copy - LETTERBOX_GREY).max(axis=2) < 4
+    assert is_box.any()
+    assert is_border.any()  # a mirrored border would show objects that have no box
+    left, right = np.flatnonzero(is_box.any(axis=0))[[0, -1]]
+    assert np.flatnonzero(is_border.any(axis=0)).max() < left < right

@@ -147,6 +147,11 @@ def test_evaluate_then_compare(ask: Callable[..., CommandResult], place: Path, t
         document = json.loads(done.stdout)
         assert document["accuracy"]["value"] == pytest.approx(11 / 12)
         assert [item["name"] for item in document["classes"]] == ["blue", "green", "red"]
+        page = Path(document["report"]).read_text("utf-8")
+        assert "Correct on 11 of 12 test images" in page
+        assert "91.7%" in page
+        assert page.count('class="cell"') == 3  # two classes with photos, and the one error
+        assert not any(part in page for part in ("Training details", "Diagnosis", "Training data"))
     done = ask("compare", "one", "two", "--out", "page.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "On the same 12 test images" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +172,18 @@ def test_more_than_one_in_a_hundred_unusable_stops(digits: Dataset) -> None:
         require_usable_dataset(six)
     assert "digit-5: bad" in str(caught.value)
     require_usable_dataset(six, allow_unusable=True)
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "goes_on"),
+    [(2, 199, True), (1, 41, True), (5, 201, True), (1, 40, False), (6, 199, False), (2, 7, False)],
+)
+def test_a_few_broken_photos_of_a_small_dataset_stop_nothing(
+    digits: Dataset, count: int, of: int, goes_on: bool
+) -> None:
+    broken = digits.select(range(of)).reject_rows({i: RejectedItem(f"digit-{i}", "bad") for i in range(count)})
+    with nullcontext() if goes_on else pytest.raises(DataError, match=f"{count} of {of}"):
+        require_usable_dataset(broken)
 
 
 def test_digits_are_part_of_the_package(digits: Dataset) -> None:

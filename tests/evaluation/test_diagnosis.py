@@ -213,3 +213,14 @@ def test_better_than_the_commonest_class_is_judged_by_an_exact_test(right, count
 @pytest.mark.parametrize(("hits", "total", "share"), [(0, 5, 0.3), (5, 5, 0.3), (4200, 10_000, 0.4), (7, 20, 0.05)])
 def test_the_binomial_tail_is_that_of_scipy(hits, total, share):
     assert compute_binomial_tail(hits, total, share) == pytest.approx(scipy_stats.binom.sf(hits - 1, total, share))
+
+
+def test_a_linear_head_is_advised_to_those_who_have_another() -> None:
+    advised = {}
+    for head in ("linear", "mlp"):
+        known = GOOD | {"metrics": metrics(right=0.8), "train_accuracy": 1.0}
+        inputs = ClassificationDiagnosisInput(**known, recipe="transfer", head=head)
+        advised[head] = str([finding.advice for finding in diagnose_classification(inputs)])
+    assert "--model" in advised["linear"]
+    assert "--head linear" not in advised["linear"]
+    assert "--head linear" in advised["mlp"]

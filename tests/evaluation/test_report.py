@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import io
 import itertools
 import json
 import re
 from datetime import datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +32,7 @@ from lince.evaluation.report import (
     RecipeResult,
     build_classifier_table,
     build_recall_table,
+    charts,
     describe_outcomes,
     render_comparison_html,
     render_comparison_markdown,
@@ -41,6 +44,7 @@ from lince.evaluation.report import (
     write_json,
     write_markdown,
 )
+from lince.evaluation.report.html import keep_options
 
 HOSTILE = "<script>alert('1')</script> & \"two\""
 VOID = {"meta", "link", "img", "br", "line", "rect", "circle", "polyline"}
@@ -199,6 +203,7 @@ def test_the_page_starts_with_the_summary_and_has_every_section(awkward):
         "calibration",
         "pictures",
         "data",
+        "next",
         "training-details",
     ]
     assert page.words.index(number_format.format_percent(report.metrics.accuracy.value)) < page.words.index(
@@ -307,7 +312,7 @@ def test_the_markdown_has_the_same_content(awkward):
         "cpu.cores",
     ):
         assert words in text
-    assert text.count("\n## ") == 8
+    assert text.count("\n## ") == 9
 
 
 @pytest.mark.parametrize(
@@ -380,3 +385,51 @@ def test_runs_side_by_side_in_words_and_tables():
     assert "No significant difference" in describe_outcomes(same)[0]
     assert "| new |" in render_comparison_markdown(comparison)
     assert "Fixed: " in Page(render_comparison_html(comparison)).words
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([0, 0, 0, 1, 1, 1], "All 6 test images were classified correctly."),
+        ([0, 0, 1, 1, 1, 1], "1 of 6 predictions are wrong. Most frequent error: “daisy” predicted as “roses”: 1 of 3"),
+        ([0, 0, 1, 1, 1, 0], "2 of 6 predictions are wrong. No class was predicted as another one more than once."),
+        ([0, 1, 1, 0, 0, 1], "4 of 6 predictions are wrong. Most frequent errors: “daisy” predicted as “roses”: 2 of"),
+    ],
+)
+def test_no_error_is_called_the_most_frequent_where_others_are_as_frequent(answers: list[int], said: str) -> None:
+    shares = np.eye(2)[answers] * 0.8 + 0.1
+    metrics = compute_classification_metrics(np.array([0, 0, 0, 1, 1, 1]), shares, Classes(("daisy", "roses")))
+    assert said in html.unescape(render_html(made(("daisy", "roses"), metrics=metrics)))
+
+
+def test_options_are_not_broken_at_their_hyphens() -> None:
+    page = render_html(made(run="runs/train"))
+    assert 'lince serve runs/train <span class="option">--open</span>' in page
+    assert html.unescape(keep_options("<b> --lr 1")) == '<b> <span class="option">--lr</span> 1'
+
+
+def test_the_report_says_how_to_use_the_model() -> None:
+    commands = ("lince predict RUN PHOTOS --save", "lince serve RUN --open", "lince evaluate RUN DATA")
+    assert all(f"`{command}`" in render_markdown(made()) for command in commands)
+    assert "`lince export 'my runs/a' --to onnx`" in render_markdown(made(run="my runs/a"))
+    told = render_html(made(run="runs/train", is_evaluation=True))
+    assert "evaluation of runs/train" in told
+    assert not any(part in told for part in ("Training details", "How to use it", "Diagnosis", "Training data"))
+
+
+def test_the_best_epoch_is_the_one_whose_weights_were_kept() -> None:
+    history = tuple(
+        {"epoch": i + 1, "val_loss": loss, "val_accuracy": accuracy}
+        for i, (loss, accuracy) in enumerate([(0.9, 0.5), (0.4, 0.8), (0.6, 0.9), (0.4, 0.9), (float("nan"), None)])
+    )
+    assert charts.find_best_epoch(history, "val_loss") == 2
+    assert charts.find_best_epoch(history, "val_accuracy") == 3
+    assert charts.find_best_epoch(history, "val_map50") is None
+    losses = [str(charts.draw_loss_curves(history, best)) for best in (None, 2, 3)]
+    assert ["best epoch" in drawn for drawn in losses] == [False, True, True]
+    assert losses[1] != losses[2]
+
+
+def test_every_dot_has_a_colour_in_both_schemes() -> None:
+    style = (Path(charts.__file__).parent / "templates" / "style.css").read_text("utf-8")
+    assert all(f"svg .point.{name}" in style for name in ("train", "val", "test", "rate", "precision", "recall"))

@@ -1,14 +1,16 @@
 """RTSP by a real server: frames, their times, and a connection that breaks and is taken up again.
 
-The server is the program ``rtsp-server`` of the package aio-rtsp-toolkit, in any environment that is on the PATH; it is
-no dependency of lince.
+The server is the program ``rtsp-server`` of the package aio-rtsp-toolkit, of the extra ``test``, or of any environment
+that is on the PATH.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +27,7 @@ from lince.inference.http_video import RetryPolicy  # noqa: E402
 from lince.inference.video.frames import WHOLE_VIDEO  # noqa: E402
 from lince.inference.video.live_reader import open_stream  # noqa: E402
 
-SERVER = shutil.which("rtsp-server")
+SERVER = shutil.which("rtsp-server", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 RETRIES = RetryPolicy(attempts=40, first_seconds=0.25, longest_seconds=0.5)
 RED = (230, 20, 20)
 

@@ -168,6 +168,9 @@ def test_a_run_explains_itself_and_is_evaluated_and_asked_as_it_was_trained(fini
     assert found.metrics.to_dict()["map50"] == report["test"]["map50"]
     assert found.metrics.confusion.tolist() == report["test"]["confusion"]["counts"]
     assert main(["evaluate", str(finished.folder), str(photos), "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "Metrics per class" in page
+    assert not any(part in page for part in ("training boxes", "Training details", "Diagnosis"))
     assert "mAP50" in capsys.readouterr().out
     assert (tmp_path / "predictions.csv").read_bytes() == (finished.folder / "predictions.csv").read_bytes()
     answers = list(lince.load(finished.folder).predict_many(photos / "images" / "test"))

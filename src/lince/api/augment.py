@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from lince import fileio, images, outputs
 from lince.api.data_source import DataSource, open_data
 from lince.augmentation import Policy, preview
+from lince.augmentation.apply import AugmentedImage
 from lince.datasets import Dataset
 from lince.errors import DataError
 from lince.fileio import quote_path
 from lince.i18n import _
+from lince.inference.drawing import ShapeAnnotation, draw_shapes
 from lince.notebook_progress import AUTOMATIC
 from lince.option_aliases import choose_given
 from lince.preprocess import PreprocessSpec
@@ -42,7 +44,8 @@ def augment(  # noqa: PLR0913
 
     ``policy`` is the name of a policy or a list of operations, such as ``rotation 15, zoom 0.1``. ``size``, also called
     ``imgsz``, is the side of each picture in pixels; by default that of the images, 224 at most. The images are chosen,
-    and altered, at random with ``seed``; one that cannot be read is named to ``progress``, and another is taken. The
+    and altered, at random with ``seed``; one that cannot be read is named to ``progress``, and another is taken. Where
+    the data has boxes, they are drawn, and the images are altered as for a detector. The
     suffix of ``out`` decides between PNG and JPEG.
 
     Raises ``DataError`` where no image can be read, ``UsageError`` for an unknown policy or operation and where a
@@ -54,8 +57,9 @@ def augment(  # noqa: PLR0913
     dataset = open_data(data, progress)
     rows = np.random.default_rng(seed).permutation(len(dataset)).tolist()
     side = asked_side or min(MAX_PREVIEW_SIDE, measure_native_side(dataset))
-    originals = _read_images(dataset, rows, count, side, progress)
-    sheet = preview.render_preview_sheet(originals, parsed_policy, seed, copies, PreprocessSpec(side, side))
+    found = _read_images(dataset, rows, count, side, progress)
+    spec, marks = PreprocessSpec(side, side), _make_box_marks(dataset, found)
+    sheet = preview.render_preview_sheet(list(found.values()), parsed_policy, seed, copies, spec, marks)
     fileio.write_bytes(target, images.encode_by_suffix(sheet, target.suffix))
     outputs.record_output(target, outputs.SHEET)
     return target
@@ -63,17 +67,17 @@ def augment(  # noqa: PLR0913
 
 def _read_images(
     dataset: Dataset, rows: Sequence[int], count: int, side: int, progress: Progress
-) -> list[NDArray[np.uint8]]:
-    """Return the first ``count`` images of ``rows`` that can be read, uint8 (H, W, 3), decoded for ``side`` pixels.
+) -> dict[int, NDArray[np.uint8]]:
+    """Return the first ``count`` images that can be read, uint8 (H, W, 3), decoded for ``side`` pixels, by their row.
 
     The others are named to ``progress``. Raise ``DataError`` where none can be read.
     """
-    found: list[NDArray[np.uint8]] = []
+    found: dict[int, NDArray[np.uint8]] = {}
     for row in rows:
         if len(found) == count:
             break
         try:
-            found.append(dataset.images.read_image(row, (side, side)))
+            found[row] = dataset.images.read_image(row, (side, side))
         except DataError as error:
             progress.show_message(_("Left out: {problem}").format(problem=error.problem))
     if not found:
@@ -83,3 +87,26 @@ def _read_images(
             _("{command} says what is wrong with each.").format(command=f"lince check {quote_path(dataset.root)}"),
         )
     return found
+
+
+def _make_box_marks(dataset: Dataset, found: Mapping[int, NDArray[np.uint8]]) -> preview.BoxMarks | None:
+    """Return the boxes of the images ``found`` (by row), and how they are drawn; ``None`` for data without boxes."""
+    objects = dataset.objects
+    if objects is None or not len(objects):
+        return None
+    slices = [objects.slice_of_image(row) for row in found]
+    boxes = []
+    for (row, image), span in zip(found.items(), slices, strict=True):
+        height, width = dataset.images.read_size(row)
+        boxes.append(objects.boxes[span] * np.tile([image.shape[1] / width, image.shape[0] / height], 2))
+
+    def draw(index: int, augmented: AugmentedImage) -> NDArray[np.uint8]:
+        class_ids = objects.class_ids[slices[index]][augmented.kept].tolist()
+        shapes = [
+            ShapeAnnotation((left, top, right, bottom), dataset.classes.names[class_id], class_id)
+            for (left, top, right, bottom), class_id in zip(augmented.boxes.tolist(), class_ids, strict=True)
+        ]
+        height, width = augmented.image.shape[:2]
+        return draw_shapes(augmented.image, shapes, (height, width), max(height, width))
+
+    return preview.BoxMarks(boxes, draw)

@@ -34,7 +34,7 @@ def convert(  # noqa: PLR0913
 
     ``data`` is a path, a dataset, or several of them, which are merged with their classes matched by name. ``images``
     is ``copy``, ``link`` (hard links), or ``reference`` (the labels name the files where they are). What the format
-    cannot hold is counted, and refused unless ``lossy``; more than 1 % of unusable items are refused unless
+    cannot hold is counted, and refused unless ``lossy``; many unusable items (as in ``lince.train``) are refused unless
     ``allow_unusable``. ``format``, ``pattern``, ``merge`` and ``fix`` are those of ``lince.open``.
 
     The folder is written whole or not at all. Raises ``UsageError`` when ``out`` is not empty or an option is invalid,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,14 @@ from lince.api.data_source import DataSource, find_test_rows, open_data
 from lince.datasets import Dataset, compute_content_keys, verify_images
 from lince.display import NotebookDisplay
 from lince.errors import DataError
+from lince.evaluation.report import write_html
 from lince.i18n import _
 from lince.inference.load import load
 from lince.notebook_progress import AUTOMATIC
 from lince.progress import Progress
 from lince.splits import TEST
 from lince.tasks import get_task
+from lince.training.run_report import collect_evaluation_fields
 from lince.training.seen_images import SeenCounts, SeenImages, find_seen_images
 
 
@@ -29,7 +33,7 @@ class EvaluationResult(NotebookDisplay):
     ``split`` is ``test``, ``all`` or, where the data has no test split and the run has seen some of it, ``unseen``: the
     images that were used. ``summary`` is the sentence that says how many were usable; ``task`` is the name of the task;
     ``seen`` counts the images that the run has seen, which were left out unless they were asked for; ``dataset``
-    has the images that were measured.
+    has the images that were measured, ``report_fields`` what the page says about them and about the model.
     """
 
     html_renderer = "lince.notebook.evaluation_html:render_evaluation"
@@ -41,6 +45,19 @@ class EvaluationResult(NotebookDisplay):
     task: str
     seen: SeenCounts
     dataset: Dataset | None = None
+    report_fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def write_page(self, path: str | os.PathLike[str]) -> bool:
+        """Write the evaluation to ``path`` as a page like the report of a run: metrics, charts, confusions, errors.
+
+        Returns whether there is one: a task of a plug-in may have none.
+        """
+        task = get_task(self.task)
+        if not (task.has_part("evaluation_report") and self.report_fields):
+            return False
+        build = task.load_part("evaluation_report")
+        write_html(build(self.dataset, self.predictions, self.metrics, self.report_fields), Path(path))
+        return True
 
     def __repr__(self) -> str:
         return f"<EvaluationResult: {get_task(self.task).load_part('cli').list_metric_lines(self.metrics)[0]}>"
@@ -85,11 +102,14 @@ def evaluate(
             ).format(count=len(rows))
         )
     summary = dataset.summarise()
+    rejected = dataset.rejected
     dataset, counts = _leave_out_seen(dataset.select(rows), find_seen_images(model), include_seen, progress)
     if split == "all" and len(dataset) < len(rows):
         split = "unseen"
     predictions, metrics = task.load_part("evaluate")(predictor, dataset, progress)
-    return EvaluationResult(predictions, metrics, split, summary, task.name, counts, dataset)
+    fields = collect_evaluation_fields(predictor.card, dataset, predictions.keys, rejected)
+    fields |= {"run": os.fspath(model), "notes": tuple(filter(None, (counts.note, counts.warning)))}
+    return EvaluationResult(predictions, metrics, split, summary, task.name, counts, dataset, fields)
 
 
 def _leave_out_seen(

@@ -131,7 +131,8 @@ def train(  # noqa: PLR0913
         pattern: where the class is in file names, as in ``lince.open``.
         merge: classes to make one, by the new name, as in ``lince.open``.
         fix: what to repair while reading, as in ``lince.open``: ``clip``, ``order``, ``duplicates``; default: nothing.
-        allow_unusable: go on where more than 1 % of the images cannot be used; default: no.
+        allow_unusable: go on where more than one in a hundred of the images and labels cannot be used, of a small
+            dataset more than five or one in forty; default: no.
         started_at: the ``time.monotonic()`` from which ``budget`` counts; default: that of the call.
         progress: receiver of messages and bars; by default they appear in notebooks, and nowhere else.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -10,8 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import preprocess
-from lince.augmentation.apply import augment
+from lince.augmentation.apply import AugmentedImage, augment
 from lince.augmentation.policy import Policy, SampledOperations, describe_sampled
 from lince.i18n import _
 from lince.preprocess import PreprocessSpec
@@ -24,22 +24,42 @@ _BACKGROUND, _TEXT_COLOUR = 255, (40, 40, 40)
 _TEXT_HEIGHT, _TEXT_WEIGHT, _LINE_HEIGHT = 12, 400, 15  # pixels of the font below a copy, its weight, and of a line
 
 
+@dataclass(frozen=True)
+class BoxMarks:
+    """The boxes of the images of a sheet, and how they are drawn.
+
+    ``boxes`` has float64 (K, 4) for each image, left, top, right, bottom in its pixels. ``draw`` returns the picture of
+    an augmented image, of the input size, given the number of the image it was made of.
+    """
+
+    boxes: Sequence[NDArray[np.float64]]
+    draw: Callable[[int, AugmentedImage], Image]
+
+
 def render_preview_sheet(
-    images: Sequence[Image], policy: Policy, seed: int, copies: int, spec: PreprocessSpec
+    images: Sequence[Image],
+    policy: Policy,
+    seed: int,
+    copies: int,
+    spec: PreprocessSpec,
+    boxes: BoxMarks | None = None,
 ) -> Image:
     """Return a contact sheet, uint8 RGB, with a row for each of ``images`` (H, W, 3): the original and its copies.
 
     All images have the input size of ``spec``, as the network sees them; inputs below 96 pixels are enlarged by a
     whole factor. The operations of a copy, with their amounts, stand below it. The copies of an image depend on
-    ``seed`` and its position alone. Raise ``ValueError`` when there are no images or ``copies`` is below 1.
+    ``seed`` and its position alone. With ``boxes`` they are altered as in the training of a detector, whose borders
+    differ, and their boxes are drawn. Raise ``ValueError`` when there are no images or ``copies`` is below 1.
     """
     if not images or copies < 1:
         raise ValueError(f"expected at least one image and one copy, not {len(images)} and {copies}")
     rows = []
     for index, image in enumerate(images):
         rng = np.random.default_rng([seed, index])
-        augmented = [augment(image, policy, rng, spec) for _i in range(copies)]
-        tiles = [preprocess.resize_to_input(image, spec), *(item.image for item in augmented)]
+        given = None if boxes is None else boxes.boxes[index]
+        original = augment(image, Policy(), rng, spec, given)
+        augmented = [augment(image, policy, rng, spec, given) for _i in range(copies)]
+        tiles = [item.image if boxes is None else boxes.draw(index, item) for item in (original, *augmented)]
         rows.append(_render_row(tiles, [[], *(_list_operations(item.sampled, policy) for item in augmented)], spec))
     captions = [_("original"), *(str(i + 1) for i in range(copies))]
     return np.concatenate([_render_heading(captions, rows[0].shape[1]), *rows])
@@ -72,10 +92,13 @@ def _render_row(images: Sequence[Image], operations: Sequence[Sequence[str]], sp
 
 
 def _wrap_texts(texts: Sequence[str], width: int) -> list[str]:
-    """Return ``texts`` joined by commas into lines of at most ``width`` pixels; one text is never divided."""
+    """Return ``texts`` as lines of at most ``width`` pixels; one text is never divided.
+
+    They are joined by semicolons, as their amounts may have decimal commas.
+    """
     lines: list[str] = []
     for number, text in enumerate(texts):
-        item = text + ("," if number + 1 < len(texts) else "")
+        item = text + (";" if number + 1 < len(texts) else "")
         longer = f"{lines[-1]} {item}" if lines else item
         if lines and _measure_width(longer) <= width:
             lines[-1] = longer

@@ -120,4 +120,4 @@ def _list_key_figures(result: CheckResult) -> list[tuple[str, int]]:
     cards = [(_("photos"), figures.images), (_("classes"), len(result.dataset.classes))]
     if figures.objects is not None:
         cards.append((_("objects"), figures.objects))
-    return [*cards, (_("rejected"), len(result.dataset.rejected))]
+    return [*cards, (_("rejected"), len(result.usable.rejected))]

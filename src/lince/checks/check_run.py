@@ -44,7 +44,8 @@ CHECKS: tuple[CheckFunction, ...] = (
 class CheckResult(NotebookDisplay):
     """Result of checking a dataset.
 
-    ``findings`` are ordered by severity, the gravest first, then by count, the most frequent first.
+    ``findings`` are ordered by severity, the gravest first, then by count, the most frequent first. ``usable`` is the
+    dataset without the images that cannot be decoded, which are among its rejected items instead: what a training uses.
     """
 
     html_renderer = "lince.notebook.check_html:render_check"
@@ -52,6 +53,7 @@ class CheckResult(NotebookDisplay):
     dataset: Dataset
     findings: tuple[CheckFinding, ...]
     statistics: DatasetStats
+    usable: Dataset
 
     def __repr__(self) -> str:
         titles = "".join(f"\n  {item.severity.get_label()}: {item.title} ({item.count:,})" for item in self.findings)
@@ -78,15 +80,15 @@ class CheckResult(NotebookDisplay):
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a JSON object.
 
-        ``used`` and ``total`` count images and annotated objects; the difference is what was rejected while reading.
+        ``used`` and ``total`` count images and annotated objects; the difference is what was left out.
         """
         return {
             "format": FORMAT_VERSION,
             "lince": __version__,
             "data": str(self.dataset.root),
             "read_as": self.dataset.format,
-            "used": self.dataset.used_count,
-            "total": self.dataset.total_count,
+            "used": self.usable.used_count,
+            "total": self.usable.total_count,
             "classes": list(self.dataset.classes.names),
             "findings": [finding.to_dict() for finding in self.findings],
             "statistics": self.statistics.to_dict(),
@@ -103,7 +105,8 @@ def run_checks(dataset: Dataset, progress: Progress = SILENT, feature_model: Fea
     context = CheckContext(dataset, image_stats.compute_image_stats(dataset, progress), feature_model, progress)
     findings = [finding for check in CHECKS for finding in check(context)]
     statistics = dataset_stats.compute_dataset_stats(context)
-    return CheckResult(dataset, tuple(sorted(findings, key=_severity_key)), statistics)
+    usable = dataset.reject_rows(context.image_stats.unreadable_images)
+    return CheckResult(dataset, tuple(sorted(findings, key=_severity_key)), statistics, usable)
 
 
 def _severity_key(finding: CheckFinding) -> tuple[int, int, str]:

@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 def _report_lines(result: CheckResult) -> list[str]:
     """Return the summary, and the lines of every finding."""
-    lines = [result.dataset.summarise(), result.summarise()]
+    lines = [result.usable.summarise(), result.summarise()]
     for finding in result.findings:
         lines += ["", *_finding_lines(finding)]
     return lines

@@ -12,7 +12,7 @@ from lince.cli.options import add_data_options, get_data_options
 from lince.cli.output_options import add_overwrite_option
 from lince.i18n import _
 from lince.tasks import get_task
-from lince.training.run_folder import PREDICTIONS_FILE
+from lince.training.run_folder import PREDICTIONS_FILE, REPORT_PAGE
 from lince.training.seen_images import find_seen_images, save_evaluation
 from lince.training.split_warnings import describe_small_test
 
@@ -29,7 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=_("also measure on photos that trained this model or were its validation photos (default: left out)"),
     )
     parser.add_argument(
-        "--out", metavar=_("DIR"), help=_("write predictions.csv and evaluation.json there, for use with lince compare")
+        "--out",
+        metavar=_("DIR"),
+        help=_("write report.html, predictions.csv and evaluation.json there; lince compare reads them"),
     )
     add_overwrite_option(parser)
     add_data_options(parser)
@@ -59,6 +61,10 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         result.predictions.save(path)
         document["predictions"] = str(path)
         save_evaluation(path.parent, document, result.predictions.keys, find_seen_images(arguments.model))
+        page = path.parent / REPORT_PAGE
+        if result.write_page(page):
+            document["report"] = str(page)
+            lines.append(_("Report: {path}").format(path=page))
         outputs.record_output(path.parent, outputs.EVALUATION)
         lines.append(_("Written: {path}").format(path=path))
     console.print_result(document, lines)

@@ -33,7 +33,7 @@ class ConvertOptions:
 
     ``images`` is ``copy``, ``link`` (hard link, or symbolic link where that is not possible) or ``reference`` (images
     stay where they are, and the labels contain their absolute paths). ``lossy`` allows to convert or drop what the
-    format cannot hold; ``allow_unusable`` allows that more than 1 % of the source is unusable.
+    format cannot hold; ``allow_unusable`` allows that much of the source is unusable.
 
     Raises ``UsageError`` on another value of ``images``.
     """

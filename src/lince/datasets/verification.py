@@ -20,7 +20,7 @@ from lince.i18n import _
 from lince.progress import SILENT, Progress
 from lince.storage import scan
 
-MAX_UNUSABLE_FRACTION = 0.01  # of all images and labels, unless the user allows more
+_FEW_UNUSABLE = 5  # images and labels: of a small dataset one in a hundred would be one broken photo, or none
 _MAX_LISTED = 10  # unusable items in the error message
 _BATCH_SIZE = 1024  # images between two progress reports
 _DIGEST_BYTES = 16
@@ -49,8 +49,17 @@ def verify_images(dataset: Dataset, progress: Progress = SILENT) -> Dataset:
     return dataset.reject_rows({i: outcome for i, outcome in enumerate(outcomes) if isinstance(outcome, RejectedItem)})
 
 
+def count_tolerated(total: int) -> int:
+    """Return how many of ``total`` images and labels may be unusable: a hundredth, or a few of a small dataset.
+
+    A few are up to five, while they are fewer than one in forty. Such a loss is an accident, and it is enough to name
+    what is left out; a larger one mostly means that the dataset was taken for something that it is not.
+    """
+    return max(total // 100, min(_FEW_UNUSABLE, max(0, total - 1) // 40))
+
+
 def require_usable_dataset(dataset: Dataset, allow_unusable: bool = False) -> None:
-    """Raise ``DataError`` when more than 1 % of the images and labels are not usable, unless ``allow_unusable``.
+    """Raise ``DataError`` when more images and labels than ``count_tolerated`` are unusable, unless ``allow_unusable``.
 
     Unlabelled images do not count, nor rejections by which nothing is lost, nor files among the photos that are none by
     their names, such as a README in a class folder: no label speaks of them.
@@ -58,15 +67,17 @@ def require_usable_dataset(dataset: Dataset, allow_unusable: bool = False) -> No
     unusable = [item for item in dataset.rejected if item.kind not in {"unlabelled", *NOTICE_KINDS}]
     if {*dataset.format.split(" + ")} <= {class_folders.NAME, file_names.NAME}:
         unusable = [item for item in unusable if item.kind != "unusable" or scan.may_hold_pixels(item.path)]
-    count = len(unusable)
-    if allow_unusable or count <= MAX_UNUSABLE_FRACTION * dataset.total_count:
+    count, tolerated = len(unusable), count_tolerated(dataset.total_count)
+    if allow_unusable or count <= tolerated:
         return
     lines = "\n".join(f"  {item}" for item in unusable[:_MAX_LISTED])
     raise DataError(
         _("{count:,} of {total:,} images or labels cannot be used:").format(count=count, total=dataset.total_count)
         + f"\n{lines}"
         + (_("\n  and {more} more").format(more=count - _MAX_LISTED) if count > _MAX_LISTED else ""),
-        _("Expected at most {share:.0%}.").format(share=MAX_UNUSABLE_FRACTION),
+        _(
+            "Expected at most {count:,}: one in a hundred, or up to {few} while they are fewer than one in forty."
+        ).format(count=tolerated, few=_FEW_UNUSABLE),
         _("Fix or remove them, or allow it with --allow-unusable."),
     )
 

@@ -279,7 +279,10 @@ def _no_gain_error(network: Path, reason: str, expected: str = "") -> ModelError
 
 def _describe(result: QuantisationResult) -> str:
     """Return the log line for ``result``."""
-    template = _("{count} layers in INT8: {gain:.2f} times as fast, metric {before:.3f} before, {after:.3f} now.")
+    template = _(
+        "{count} layers in INT8: {gain:.2f} times as fast; "
+        "{before:.1%} on the validation photos before, {after:.1%} now."
+    )
     message = template.format(count=len(result.int8), gain=result.speedup, before=result.before, after=result.after)
     if not result.kept:
         return message

@@ -40,6 +40,7 @@ class ClassificationTask(Task):
         "measure_latency": "lince.export.classification.latency:measure_latency",
         "predictor": "lince.inference.classification.predictor:ClassificationPredictor",
         "evaluate": "lince.training.classification.evaluate:evaluate_classifier",
+        "evaluation_report": "lince.training.classification.evaluation_report:build_evaluation_report",
         "predictions": "lince.evaluation.classification.predictions:ClassificationPredictions",
         "compare": "lince.evaluation.classification.comparison:compare_classifiers",
         "outputs": "lince.export.classification.outputs:collect_outputs",

@@ -38,6 +38,7 @@ class DetectionTask(Task):
         "measure_latency": "lince.export.detection.latency:measure_latency",
         "predictor": "lince.inference.detection.predictor:DetectionPredictor",
         "evaluate": "lince.training.detection.evaluate:evaluate_detector",
+        "evaluation_report": "lince.training.detection.evaluation_report:build_evaluation_report",
         "predictions": "lince.evaluation.detection.predictions:DetectionPredictions",
         "compare": "lince.evaluation.detection.comparison:compare_detectors",
         "outputs": "lince.export.detection.outputs:collect_outputs",

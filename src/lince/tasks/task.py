@@ -40,6 +40,8 @@ PartName = Literal[
     "predictor",
     # evaluate(predictor, dataset, progress) -> (predictions, metrics) on a dataset whose rows are all usable.
     "evaluate",
+    # evaluation_report(dataset, predictions, metrics, fields) -> Report, of what "evaluate" gave; optional.
+    "evaluation_report",
     # Predictions: class with load(path), save(path), is_own_file(path), select(rows), keys, classes, compute_metrics().
     "predictions",
     # compare(predictions by run name, shared_only=False) -> Comparison with seen_count, to_dict() and build_view().

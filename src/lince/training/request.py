@@ -26,7 +26,7 @@ class TrainingRequest:
     """The input of a task's ``train`` part.
 
     ``dataset`` is as opened, without the images that the task cannot use (``Task.select_usable``); images may still
-    turn out to be unreadable. ``allow_unusable`` allows more than 1 % of the images to be unusable. A time budget
+    turn out to be unreadable. ``allow_unusable`` allows more images to be unusable than by accident. A time budget
     counts from ``started_at``, a ``time.monotonic()``. ``is_rate_test`` asks for a test of learning rates in place of
     the training, which ends in ``RateTestFinished``.
     """

@@ -34,6 +34,7 @@ EXTENSION_FILE = "extending"  # there while a finished run goes on with more epo
 METRICS_FILE = "metrics.csv"  # one row per epoch
 PREDICTIONS_FILE = "predictions.csv"  # on the test images; ``lince evaluate --out`` writes the same file
 REPORT_STEM = "report"
+REPORT_PAGE = f"{REPORT_STEM}.html"
 _RUNS_FOLDER = "runs"
 _MAX_NAMED = 5  # images whose changes a message names
 _SPLIT_NAMES = {number: name for name, number in SPLITS.items()} | {UNASSIGNED: ""}
@@ -64,7 +65,7 @@ class TrainingRun(NotebookDisplay):
     @property
     def report_page(self) -> Path:
         """The path of ``report.html``."""
-        return self.folder / f"{REPORT_STEM}.html"
+        return self.folder / REPORT_PAGE
 
     @property
     def report(self) -> dict[str, Any]:

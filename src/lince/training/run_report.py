@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lince.annotations import NOTICE_KINDS, RejectedItem
 from lince.config import TrainConfig
 from lince.datasets import Dataset
 from lince.evaluation.confidence import ConfidenceInterval
@@ -105,6 +106,36 @@ def collect_data_facts(dataset: Dataset, keys: list[str]) -> DataSummary:
         fingerprint=dataset.compute_fingerprint(keys),
         rejected=dataset.rejected,
     )
+
+
+def collect_evaluation_fields(
+    card: ModelCard, dataset: Dataset, keys: Sequence[str], rejected: Sequence[RejectedItem]
+) -> dict[str, Any]:
+    """Return the fields of the ``Report`` of an evaluation of the model of ``card`` on all images of ``dataset``.
+
+    ``keys`` are their content digests; ``rejected`` is what could not be used.
+    """
+    lost = sum(item.kind not in NOTICE_KINDS for item in rejected)
+    spec = card.preprocess
+    return {
+        "title": dataset.root.name or str(dataset.root),
+        "task": card.task,
+        "recipe": "",
+        "is_evaluation": True,
+        "data": DataSummary(
+            root=str(dataset.root),
+            format=dataset.format,
+            used_count=dataset.used_count,
+            total_count=dataset.used_count + lost,
+            splits={"test": len(dataset)},
+            counts={"test": dataset.count_per_class()},
+            fingerprint=dataset.compute_fingerprint(list(keys)),
+            rejected=tuple(rejected),
+        ),
+        "model": ModelFacts(
+            card.model, card.source, card.licence, 0, 0, 0, f"{spec.width} × {spec.height} × {spec.channel_count}"
+        ),
+    }
 
 
 def collect_settings(run: TrainingRun, task: Task, config: TrainConfig, policy: str) -> dict[str, Any]:

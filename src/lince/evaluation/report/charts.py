@@ -34,17 +34,27 @@ class ChartSeries:
     points: tuple[tuple[float, float], ...]
 
 
-def draw_loss_curves(history: Sequence[HistoryRow]) -> Markup | None:
-    """Return the losses by epoch, with the best validation epoch marked; ``None`` for fewer than two epochs."""
-    series = _make_history_series(history, "loss")
-    val = next((line for line in series if line.style == "val"), None)
-    best_epoch = min(val.points, key=lambda point: point[1])[0] if val else None
-    return draw_curves(series, _("Loss"), best_epoch, relative=False)
+def find_best_epoch(history: Sequence[HistoryRow], monitor: str) -> float | None:
+    """Return the epoch whose weights were kept: the best by ``monitor``, which is lowest for losses, else highest.
+
+    The first among equals; ``None`` where the figure was never measured, as without validation images.
+    """
+    measured = [
+        (value if monitor.endswith("loss") else -value, float(epoch.get("epoch") or i + 1))
+        for i, epoch in enumerate(history)
+        if (value := epoch.get(monitor)) is not None and isfinite(value)
+    ]
+    return min(measured)[1] if measured else None
 
 
-def draw_accuracy_curves(history: Sequence[HistoryRow]) -> Markup | None:
-    """Return the accuracies by epoch; ``None`` for fewer than two epochs."""
-    return draw_curves(_make_history_series(history, "accuracy"), _("Accuracy"), None, relative=True)
+def draw_loss_curves(history: Sequence[HistoryRow], best_epoch: float | None = None) -> Markup | None:
+    """Return the losses by epoch, with ``best_epoch`` marked; ``None`` for fewer than two epochs."""
+    return draw_curves(_make_history_series(history, "loss"), _("Loss"), best_epoch, relative=False)
+
+
+def draw_accuracy_curves(history: Sequence[HistoryRow], best_epoch: float | None = None) -> Markup | None:
+    """Return the accuracies by epoch, with ``best_epoch`` marked; ``None`` for fewer than two epochs."""
+    return draw_curves(_make_history_series(history, "accuracy"), _("Accuracy"), best_epoch, relative=True)
 
 
 def _make_history_series(history: Sequence[HistoryRow], figure: str) -> list[ChartSeries]:
@@ -310,8 +320,11 @@ def shorten_label(name: str, length: int = MAX_LABEL_LENGTH) -> str:
 
 
 def _format_rate(value: float) -> str:
-    """Return a learning rate with three significant digits."""
-    return localise_number(f"{value:.3g}")
+    """Return a learning rate with three significant digits: "0.002", "2.5e-4"."""
+    if not 0 < value < 1e-3:
+        return localise_number(f"{value:.3g}")
+    digits, exponent = f"{value:.2e}".split("e")
+    return localise_number(f"{float(digits):g}e{int(exponent)}")
 
 
 def _format_whole(value: float) -> str:

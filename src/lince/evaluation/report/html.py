@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from itertools import count
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from lince import fileio, images, number_format
 from lince.errors import DataError
@@ -22,6 +24,7 @@ from lince.i18n import _, get_language
 if TYPE_CHECKING:
     from lince.evaluation.report.report import Report
 
+_OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 _MAX_PIXELATED_SIDE = 64  # pixels; up to this size, images are enlarged without smoothing
 
 
@@ -92,7 +95,13 @@ def get_jinja_environment(*packages: str) -> Environment:
         charts.draw_interval_bar,
     )
     environment.globals.update({function.__name__: function for function in formatters})
+    environment.filters["keep_options"] = keep_options
     return environment
+
+
+def keep_options(text: str) -> Markup:
+    """Return ``text``, escaped, whose ``--options`` a browser does not break at their hyphens."""
+    return Markup(_OPTION.sub(r'<span class="option">\g<0></span>', str(escape(text))))  # noqa: S704
 
 
 def encode_data_uri(image: bytes) -> str:

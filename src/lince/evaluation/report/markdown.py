@@ -109,6 +109,13 @@ def render_data(report: Report) -> str:
     return "\n\n".join(lines)
 
 
+def render_usage(report: Report, prediction: str) -> str:
+    """Return the section of the commands to use the model; ``prediction`` is what ``lince predict`` does."""
+    rows = texts.list_next_commands(report.run, prediction)
+    lines = (f"- {escape_markdown(purpose)}: `{command}`" for purpose, command in rows)
+    return "## " + _("How to use it") + "\n\n" + "\n".join(lines)
+
+
 def render_model(report: Report) -> str:
     """Return the section of the network, the timings, the options and the environment."""
     lines = [

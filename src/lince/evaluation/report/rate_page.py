@@ -81,7 +81,7 @@ def list_rate_lines(search: RateSearch) -> list[str]:
 
 def describe_basis(test: RateTest) -> str:
     """Return the sentence that says how many steps and photos ``test`` stands on."""
-    return _("{steps} steps of {batch} photos, drawn from the {train} training photos.").format(
+    return _("{steps} steps of up to {batch} photos, drawn from the {train} training photos.").format(
         steps=format_count(len(test.rates)), batch=format_count(test.batch_size), train=format_count(test.train_count)
     )
 

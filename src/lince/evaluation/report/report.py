@@ -30,6 +30,8 @@ class Report:
         leak: what test images do that are copies of training images; ``None`` where there are none.
         notes: lines for the reader.
         run: path of the run for the commands shown; empty where unknown.
+        is_evaluation: whether it is of a finished model on other images, so that it has no recipe, no training and no
+            diagnosis.
     """
 
     html_template: ClassVar[str] = "any_task.html.j2"
@@ -48,6 +50,7 @@ class Report:
     leak: LeakSummary | None = None
     notes: tuple[str, ...] = ()
     run: str = ""
+    is_evaluation: bool = False
     created_at: datetime = field(default_factory=datetime.now)
 
     @property

@@ -8,6 +8,7 @@ from math import isnan
 from typing import Any
 
 from lince.evaluation.report.facts import DataSummary, HistoryRow, ModelFacts, RecipeResult
+from lince.fileio import quote_path
 from lince.i18n import _, localise_number
 from lince.model_card import translate_licence
 from lince.number_format import (
@@ -103,6 +104,22 @@ def list_model_facts(model: ModelFacts) -> NamedTexts:
 def list_timings(stages: Mapping[str, float]) -> NamedTexts:
     """Return the stages and their durations as (name, duration); ``stages`` are seconds."""
     return [(translate_stage(key), format_duration(seconds)) for key, seconds in stages.items()]
+
+
+def list_next_commands(run: str, prediction: str) -> NamedTexts:
+    """Return what to do with the model of ``run`` (a path, empty where unknown) as (purpose, command), for the shell.
+
+    ``prediction`` is the purpose of ``lince predict``.
+    """
+    run = quote_path(run) if run else _("RUN")
+    photos, data, other = _("PHOTOS"), _("DATA"), _("OTHER")
+    return [
+        (prediction, f"lince predict {run} {photos} --save"),
+        (_("Try it in the browser"), f"lince serve {run} --open"),
+        (_("Evaluate it on other labelled photos"), f"lince evaluate {run} {data}"),
+        (_("Compare with another run"), f"lince compare {run} {other}"),
+        (_("Use it in other programs"), f"lince export {run} --to onnx"),
+    ]
 
 
 def compute_total_seconds(stages: Mapping[str, float]) -> float:

@@ -76,6 +76,7 @@ def finalise_run(
         head=outcome.head,
         leak=leak,
         notes=(*describe_division(context), *outcome.notes),
+        run=str(run.folder),
     )
     write_report_files(run, report)
     show_leak(report, context.progress)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,8 +31,8 @@ def select_report_images(
 ) -> ClassificationReportImages:
     """Return the image groups for the report of ``outcome`` on the test images.
 
-    Groups: the most confident errors, the least certain predictions, correct ones, Grad-CAM overlays of half errors and
-    half correct images, and a sheet of augmented training images where there is a policy.
+    Groups: those of ``select_example_images``, Grad-CAM overlays of half errors and half correct images, and a sheet of
+    augmented training images where there is a policy.
     """
     truth, probabilities = predictions.truth, predictions.probabilities
     worst = example_selection.select_confident_errors(truth, probabilities, IMAGES_PER_GROUP)
@@ -39,31 +41,37 @@ def select_report_images(
         [worst[: SALIENCY_IMAGES // 2], correct[: SALIENCY_IMAGES - SALIENCY_IMAGES // 2]]
     )
     policy = Policy.parse(outcome.policy)
-    return ClassificationReportImages(
-        worst=_make_thumbnails(context, predictions, worst),
-        uncertain=_make_thumbnails(
-            context, predictions, example_selection.select_uncertain_images(truth, probabilities, IMAGES_PER_GROUP)
-        ),
-        correct=_make_thumbnails(context, predictions, correct),
+    return replace(
+        select_example_images(context.dataset, context.test_rows, predictions),
         saliency=_make_saliency_images(context, outcome, predictions, saliency_indices),
         augmentation=_render_augmentation_sheet(context, policy) if len(policy) else None,
         augmentation_policy="\n".join(policy.describe()) if len(policy) else "",
-        cells=select_matrix_cells(predictions, lambda i: _encode_thumbnail(context, i, MATRIX_SIDE)),
     )
 
 
-def _make_thumbnails(
-    context: RecipeContext, predictions: ClassificationPredictions, indices: NDArray[np.int64]
-) -> tuple[ClassificationReportImage, ...]:
-    """Return the test images at ``indices`` (into the predictions), as thumbnails with their predictions."""
-    return tuple(
-        _make_report_image(predictions, int(i), _encode_thumbnail(context, int(i), THUMBNAIL_SIDE)) for i in indices
+def select_example_images(
+    dataset: Dataset, rows: NDArray[np.int64], predictions: ClassificationPredictions
+) -> ClassificationReportImages:
+    """Return the most confident errors, the least certain predictions, correct ones, and the cells of the confusions.
+
+    ``rows`` int64 (N,) are those of ``dataset`` that the N ``predictions`` are for.
+    """
+    truth, probabilities = predictions.truth, predictions.probabilities
+
+    def encode(i: int, side: int) -> bytes:
+        """Return image ``i`` of the predictions as a JPEG with ``side`` pixels on its longer side at most."""
+        return drawing.encode_thumbnail(dataset.images.read_image(int(rows[i]), (side, side)), side)
+
+    def make(indices: NDArray[np.int64]) -> tuple[ClassificationReportImage, ...]:
+        """Return the images at ``indices`` (into the predictions), as thumbnails with their predictions."""
+        return tuple(_make_report_image(predictions, i, encode(i, THUMBNAIL_SIDE)) for i in indices.tolist())
+
+    return ClassificationReportImages(
+        worst=make(example_selection.select_confident_errors(truth, probabilities, IMAGES_PER_GROUP)),
+        uncertain=make(example_selection.select_uncertain_images(truth, probabilities, IMAGES_PER_GROUP)),
+        correct=make(example_selection.select_correct_images(truth, probabilities, IMAGES_PER_GROUP)),
+        cells=select_matrix_cells(predictions, lambda i: encode(i, MATRIX_SIDE)),
     )
-
-
-def _encode_thumbnail(context: RecipeContext, i: int, side: int) -> bytes:
-    """Return test image ``i`` as a JPEG with ``side`` pixels on its longer side at most."""
-    return drawing.encode_thumbnail(context.dataset.images.read_image(int(context.test_rows[i]), (side, side)), side)
 
 
 def _make_saliency_images(

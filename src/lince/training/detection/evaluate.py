@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lince.annotations import ObjectTable
+from lince.annotations import Classes, ObjectTable
 from lince.datasets import Dataset, compute_content_keys
 from lince.datasets.class_mapping import map_classes
 from lince.datasets.groups import find_groups
@@ -14,6 +14,7 @@ from lince.evaluation.detection.metrics import DetectionMetrics, compute_detecti
 from lince.evaluation.detection.predictions import DetectionPredictions
 from lince.inference.backends.onnxruntime import count_cores
 from lince.inference.detection.predictor import DetectionPredictor
+from lince.preprocess import PreprocessSpec
 from lince.progress import SILENT, Progress
 from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.network_outputs import predict_with_backend, select_ground_truth
@@ -33,15 +34,9 @@ def evaluate_detector(
     no object.
     """
     classes = predictor.classes
-    objects = dataset.objects or ObjectTable.empty(len(dataset))
-    objects = replace(objects, class_ids=map_classes(dataset, classes)[objects.class_ids])
-    dataset = replace(dataset, classes=classes, objects=objects)
-    rows = np.arange(len(dataset))
-    loader = DetectionLoader(
-        DetectionSamples.from_dataset(dataset), rows, predictor.card.preprocess, BATCH_SIZE, workers=count_cores()
-    )
+    loader = make_test_loader(dataset, classes, predictor.card.preprocess)
     detections = predict_with_backend(predictor.backend, predictor.card.decoder, loader, progress)
-    names = tuple(dataset.images.get_name(int(row)) for row in rows)
+    names = tuple(dataset.images.get_name(row) for row in range(len(dataset)))
     groups = find_groups(dataset, progress, min_groups=1).related_ids
     predictions = DetectionPredictions(
         tuple(compute_content_keys(dataset)), names, select_ground_truth(loader), tuple(detections), classes, groups
@@ -55,3 +50,14 @@ def evaluate_detector(
         groups=groups,
     )
     return predictions, metrics
+
+
+def make_test_loader(dataset: Dataset, classes: Classes, spec: PreprocessSpec) -> DetectionLoader:
+    """Return a loader of all images of ``dataset``, in order, whose objects have the class ids of ``classes``.
+
+    Raises ``DataError`` when the data has a class that is not among them.
+    """
+    objects = dataset.objects or ObjectTable.empty(len(dataset))
+    objects = replace(objects, class_ids=map_classes(dataset, classes)[objects.class_ids])
+    samples = DetectionSamples.from_dataset(replace(dataset, classes=classes, objects=objects))
+    return DetectionLoader(samples, np.arange(len(dataset)), spec, BATCH_SIZE, workers=count_cores())

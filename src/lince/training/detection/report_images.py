@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +14,14 @@ from lince.annotations import Classes, Detections
 from lince.augmentation.mosaic import LabelledImage
 from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.evaluation.report import DetectionReportImage, DetectionReportImages
-from lince.i18n import NARROW_SPACE, _
+from lince.i18n import _
 from lince.inference import drawing
 from lince.inference.drawing import ShapeAnnotation
-from lince.number_format import format_percent
 from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.matrix_photos import select_matrix_cells
-from lince.training.detection.network_recipe import TrainedDetector
+
+if TYPE_CHECKING:
+    from lince.training.detection.network_recipe import TrainedDetector
 
 IMAGES_PER_GROUP, IMAGE_SIDE = 12, 600  # images of a group, and their longer side in pixels
 TRAINING_IMAGES, TILE_SIDE = 8, 320
@@ -27,7 +30,18 @@ TRAINING_IMAGES, TILE_SIDE = 8, 320
 def select_report_images(
     trained: TrainedDetector, test_loader: DetectionLoader, detections: Sequence[Detections], metrics: DetectionMetrics
 ) -> DetectionReportImages:
-    """Return the image groups for the report.
+    """Return the image groups for the report of ``trained``: ``select_example_images``, and training images."""
+    return replace(
+        select_example_images(test_loader, detections, metrics),
+        augmentation=_render_training_sheet(trained),
+        augmentation_policy="\n".join(trained.augmentation.policy.describe()),
+    )
+
+
+def select_example_images(
+    test_loader: DetectionLoader, detections: Sequence[Detections], metrics: DetectionMetrics
+) -> DetectionReportImages:
+    """Return the images with most errors, correct ones, and the cells of the confusion matrix.
 
     ``detections`` are those on the images of ``test_loader``, in its order; only those above the thresholds of
     ``metrics`` are drawn. Correct images are those without errors and with at least one detection.
@@ -46,8 +60,6 @@ def select_report_images(
             for index in worst_indices
         ),
         correct=tuple(_make_report_image(test_loader, index, kept_detections[index], "") for index in correct_indices),
-        augmentation=_render_training_sheet(trained),
-        augmentation_policy="\n".join(trained.augmentation.policy.describe()),
         cells=select_matrix_cells(test_loader, metrics),
     )
 
@@ -120,8 +132,3 @@ def _render_training_sheet(trained: TrainedDetector) -> bytes:
             image = drawing.draw_shapes(example.image, shapes, (trained.spec.height, trained.spec.width), TILE_SIDE)
             cells.append(drawing.SheetCell(image, (_("training sample"),)))
     return images.encode_jpeg(drawing.draw_contact_sheet(cells, 4, TILE_SIDE))
-
-
-def _format_score(score: float) -> str:
-    """Return a score as a percentage for drawing; the font has no narrow space."""
-    return format_percent(score, 0).replace(NARROW_SPACE, " ")

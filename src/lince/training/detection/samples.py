@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from lince.annotations import CROWD, GROUP, Classes, ObjectTable, RejectedItem
 from lince.augmentation.mosaic import LabelledImage
 from lince.datasets import Dataset
+from lince.datasets.verification import count_tolerated
 from lince.errors import DataError, ImageError
 from lince.i18n import _
-
-MAX_UNREADABLE_SHARE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +69,14 @@ class DetectionSamples:
             return None
 
     def require_enough_readable(self) -> None:
-        """Raise ``DataError`` when more than 1 % of the images, and more than one, have become unreadable."""
-        if len(self.unreadable) <= max(1.0, MAX_UNREADABLE_SHARE * len(self.dataset)):
+        """Raise ``DataError`` when more images than ``count_tolerated``, and more than one, have become unreadable."""
+        tolerated = max(1, count_tolerated(len(self.dataset)))
+        if len(self.unreadable) <= tolerated:
             return
         listed = "\n".join(f"  {item}" for item in list(self.unreadable.values())[:10])
         raise DataError(
             _("{count:,} images can no longer be read:").format(count=len(self.unreadable)) + f"\n{listed}",
-            _("Expected at most {share:.0%} to become unreadable during training.").format(share=MAX_UNREADABLE_SHARE),
+            _("Expected at most {count:,} to become unreadable during training.").format(count=tolerated),
             _("Restore them, then continue with: lince train --resume RUN"),
         )
 

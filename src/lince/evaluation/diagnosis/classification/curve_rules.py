@@ -206,7 +206,9 @@ def _suggest_without_augmentation(inputs: ClassificationDiagnosisInput) -> list[
     if inputs.list_advice(("augment", "augment")):
         return []
     return [
-        ("", _("Use a smaller network (--model), or a linear head (--head linear).")),
+        ("", _("Use a smaller network (--model), or a linear head (--head linear)."))
+        if inputs.head == "mlp"
+        else ("", _("Use a smaller network (--model).")),
         ("", _("Train the network itself, with augmentation: --recipe finetune --augment medium.")),
     ]
 

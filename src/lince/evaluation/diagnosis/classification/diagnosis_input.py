@@ -17,7 +17,8 @@ class ClassificationDiagnosisInput:
     ``metrics`` are those on the test images; ``train_counts`` the number of training images by class name;
     ``train_accuracy`` and ``val_accuracy`` are 0..1, ``None`` where they were not measured; ``val_size`` is the number
     of validation images; ``history`` holds one row per epoch, as in the report, and is empty for a head that was
-    fitted at once. ``recipe`` is that of the run, empty where unknown: advice then names any option. ``leak`` tells of
+    fitted at once. ``recipe`` is that of the run, empty where unknown: advice then names any option. ``head`` is the
+    kind of its head, empty where unknown. ``leak`` tells of
     test images that are copies of others.
     """
 
@@ -28,6 +29,7 @@ class ClassificationDiagnosisInput:
     val_size: int = 0
     history: tuple[Mapping[str, float | int | None], ...] = ()
     recipe: str = ""
+    head: str = ""
     leak: LeakSummary | None = None
 
     def list_advice(self, *sentences: tuple[str, str]) -> tuple[str, ...]:

@@ -24,9 +24,10 @@ def build_context(report: ClassificationReport) -> dict[str, Any]:
     """Return the variables of ``classification.html.j2``, besides ``report`` and ``metrics``."""
     metrics = report.metrics
     majority_name, majority_fraction = metrics.majority_class
+    best_epoch = charts.find_best_epoch(report.history, str(report.config.get("monitor", "val_loss")))
     curves = (
-        charts.draw_loss_curves(report.history),
-        charts.draw_accuracy_curves(report.history),
+        charts.draw_loss_curves(report.history, best_epoch),
+        charts.draw_accuracy_curves(report.history, best_epoch),
         charts.draw_rate_curve(report.history),
     )
     hidden = max(len(metrics.classes) - 2 * _MAX_EDGE_CLASSES, 0)

@@ -30,6 +30,7 @@ def list_sections(report: ClassificationReport) -> list[str]:
         _class_section(report),
         _confusion_section(report),
         markdown.render_data(report),
+        markdown.render_usage(report, texts.describe_prediction()),
         markdown.render_model(report),
     ]
 

@@ -88,6 +88,7 @@ class ClassificationReport(Report):
                 val_size=self.data.splits.get("val", 0),
                 history=self.history,
                 recipe=self.recipe,
+                head=str(self.config.get("head", "")),
                 leak=self.leak,
             )
         )

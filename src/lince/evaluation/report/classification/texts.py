@@ -18,6 +18,8 @@ from lince.number_format import (
 if TYPE_CHECKING:
     from lince.evaluation.report.classification.report import ClassificationReport
 
+_MAX_TIES = 3  # equally frequent errors that are named in a sentence
+
 
 def summarise_result(report: ClassificationReport) -> str:
     """Return the sentence with the number of correctly classified test images."""
@@ -35,7 +37,7 @@ def describe_expected_range(report: ClassificationReport) -> str:
 
 
 def describe_errors(report: ClassificationReport) -> str:
-    """Return the number of errors and the most frequent one in sentences."""
+    """Return the number of errors in sentences, and the most frequent ones where they are up to ``_MAX_TIES``."""
     metrics = report.metrics
     wrong = metrics.count - int(metrics.confusion.trace())
     if not wrong:
@@ -43,7 +45,15 @@ def describe_errors(report: ClassificationReport) -> str:
     sentence = _("{wrong} of {total} predictions are wrong.").format(
         wrong=format_count(wrong), total=format_count(metrics.count)
     )
-    return sentence + " " + _("Most frequent error: {pair}.").format(pair=list_confusions(metrics)[0])
+    confusions = list_confusions(metrics)
+    worst = [pair for pair in confusions if pair.count == confusions[0].count]
+    if len(worst) == 1:
+        return sentence + " " + _("Most frequent error: {pair}.").format(pair=worst[0])
+    if worst[0].count == 1:
+        return sentence + " " + _("No class was predicted as another one more than once.")
+    if len(worst) <= _MAX_TIES:
+        return sentence + " " + _("Most frequent errors: {pairs}.").format(pairs="; ".join(map(str, worst)))
+    return sentence
 
 
 def list_worst_confusions(report: ClassificationReport, max_pairs: int) -> list[ClassConfusion]:
@@ -71,6 +81,11 @@ def list_key_figures(report: ClassificationReport) -> NamedTexts:
     if report.timings:
         rows.append((_("total time"), format_duration(compute_total_seconds(report.timings))))
     return rows
+
+
+def describe_prediction() -> str:
+    """Return what ``lince predict`` does with the model of a run."""
+    return _("Classify other photos")
 
 
 def list_overall_figures(report: ClassificationReport) -> NamedTexts:

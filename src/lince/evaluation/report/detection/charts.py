@@ -94,17 +94,17 @@ def draw_loss_parts(history: Sequence[HistoryRow]) -> Markup | None:
     return draw_curves(series, _("Parts of the training loss"), None, relative=False)
 
 
-def draw_map_curves(history: Sequence[HistoryRow]) -> Markup | None:
+def draw_map_curves(history: Sequence[HistoryRow], best_epoch: float | None = None) -> Markup | None:
     """Return the average precision on the validation images by epoch, as SVG; ``None`` for fewer than two epochs.
 
-    mAP50 and mAP50-95 are curves of their own; epochs without a value are skipped.
+    mAP50 and mAP50-95 are curves of their own; epochs without a value are skipped, ``best_epoch`` is marked.
     """
     series = [
         ChartSeries(name, style, points)
         for key, name, style in (("val_map50", "mAP50", "val"), ("val_map50_95", "mAP50-95", "val second"))
         if len(points := _history_points(history, key)) > 1
     ]
-    return draw_curves(series, _("Validation mAP"), None, relative=True)
+    return draw_curves(series, _("Validation mAP"), best_epoch, relative=True)
 
 
 def draw_hit_curves(history: Sequence[HistoryRow]) -> Markup | None:

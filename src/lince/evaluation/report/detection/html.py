@@ -19,9 +19,10 @@ _MAX_COUNTED_CLASSES = 24  # classes in the bar chart of boxes
 def build_context(report: DetectionReport) -> dict[str, Any]:
     """Return the variables of ``detection.html.j2``, besides ``report`` and ``metrics``."""
     metrics = report.metrics
+    best_epoch = charts.find_best_epoch(report.history, str(report.config.get("monitor", "val_map50_95")))
     curves = (
-        charts.draw_loss_curves(report.history),
-        detection_charts.draw_map_curves(report.history),
+        charts.draw_loss_curves(report.history, best_epoch),
+        detection_charts.draw_map_curves(report.history, best_epoch),
         detection_charts.draw_loss_parts(report.history),
         detection_charts.draw_hit_curves(report.history),
         charts.draw_rate_curve(report.history),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lince.evaluation.report import markdown
 from lince.evaluation.report.detection import texts
-from lince.evaluation.report.markdown import escape_markdown, render_table
+from lince.evaluation.report.markdown import render_table
 from lince.i18n import _
 from lince.number_format import format_percent
 
@@ -26,7 +26,7 @@ def list_sections(report: DetectionReport) -> list[str]:
         _detection_tables(report),
         _worst_image_section(report),
         markdown.render_data(report),
-        _usage_section(report),
+        markdown.render_usage(report, texts.describe_prediction()),
         markdown.render_model(report),
     ]
 
@@ -50,11 +50,3 @@ def _worst_image_section(report: DetectionReport) -> str:
     return (
         "## " + _("Images with most errors") + "\n\n" + render_table(table.header, table.rows, 2) if table.rows else ""
     )
-
-
-def _usage_section(report: DetectionReport) -> str:
-    """Return the section of the commands to use the model."""
-    rows = "\n".join(
-        f"- {escape_markdown(purpose)}: `{command}`" for purpose, command in texts.list_next_commands(report)
-    )
-    return "## " + _("How to use it") + "\n\n" + rows

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from lince.evaluation.detection.metrics import AREA_RANGES
 from lince.evaluation.detection.tide import translate_error_kind
 from lince.evaluation.report.texts import NamedTexts, TextTable, compute_total_seconds
-from lince.fileio import quote_path
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_duration, format_percent, format_percent_range
 
@@ -65,10 +64,12 @@ def list_key_figures(report: DetectionReport) -> NamedTexts:
 def build_class_table(report: DetectionReport) -> TextTable:
     """Return one row per class with its metrics, the lowest AP50 first; classes without test boxes come last.
 
-    Precision, recall and F1 are at the threshold of the class, which was chosen on the validation images.
+    The training boxes are left out of an evaluation, which does not know them. Precision, recall and F1 are at the
+    threshold of the class.
     """
     header = (_("class"), _("training boxes"), _("test boxes"), "AP50", "AP50-95", _("precision"), _("recall"), "F1",
               _("threshold"))  # fmt: skip
+    kept = [i for i in range(len(header)) if i != 1 or not report.is_evaluation]
     sort_keys = {score.name: score.ap50.value if score.ap50 else 2.0 for score in report.metrics.scores}
     scores = sorted(report.metrics.scores, key=lambda score: sort_keys[score.name])
     rows = [
@@ -85,7 +86,7 @@ def build_class_table(report: DetectionReport) -> TextTable:
         )
         for score in scores
     ]
-    return TextTable(header, tuple(rows))
+    return TextTable(tuple(header[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in rows))
 
 
 def build_size_table(report: DetectionReport) -> TextTable:
@@ -140,11 +141,6 @@ def build_confusion_table(report: DetectionReport) -> TextTable:
     return TextTable((_("label"), *names), tuple(rows))
 
 
-def list_next_commands(report: DetectionReport) -> NamedTexts:
-    """Return the next commands as (purpose, command); the path of the run is quoted for the shell."""
-    run = quote_path(report.run) if report.run else "RUN"
-    return [
-        (_("Detect objects in photos"), f"lince predict {run} PHOTOS --save found"),
-        (_("Evaluate it on other labelled photos"), f"lince evaluate {run} DATA"),
-        (_("Compare with another run"), f"lince compare {run} OTHER"),
-    ]
+def describe_prediction() -> str:
+    """Return what ``lince predict`` does with the model of a run."""
+    return _("Detect objects in photos")
