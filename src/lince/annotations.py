@@ -275,7 +275,7 @@ class ObjectTable:
         """Return the table of the images at ``images``, in that order; an index may occur more than once."""
         counts = np.diff(self.starts)[images]
         starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return self._take_rows(_concatenate_ranges(self.starts[:-1][images], counts), starts)
+        return self._take_rows(concatenate_ranges(self.starts[:-1][images], counts), starts)
 
     def filter(self, keep: NDArray[np.bool_]) -> ObjectTable:
         """Return the objects where ``keep`` (M,) is true; the number of images stays the same."""
@@ -289,7 +289,7 @@ class ObjectTable:
     def _take_rows(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> ObjectTable:
         """Return the objects ``rows`` with their polygons and masks; ``starts`` are the offsets of the new table."""
         ring_counts = np.diff(self.ring_starts)[rows]
-        ring_rows = _concatenate_ranges(self.ring_starts[:-1][rows], ring_counts)
+        ring_rows = concatenate_ranges(self.ring_starts[:-1][rows], ring_counts)
         point_counts = np.diff(self.point_starts)[ring_rows]
         return ObjectTable(
             starts,
@@ -298,12 +298,12 @@ class ObjectTable:
             self.flags[rows],
             np.concatenate([[0], np.cumsum(ring_counts)]).astype(np.int64),
             np.concatenate([[0], np.cumsum(point_counts)]).astype(np.int64),
-            self.points[_concatenate_ranges(self.point_starts[:-1][ring_rows], point_counts)],
+            self.points[concatenate_ranges(self.point_starts[:-1][ring_rows], point_counts)],
             self.masks.take(rows),
         )
 
 
-def _concatenate_ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def concatenate_ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the ranges ``starts[i]`` to ``starts[i] + counts[i]`` one after the other, int64 (sum of counts,)."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0

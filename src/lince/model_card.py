@@ -94,6 +94,8 @@ class ModelCard:
         exported: what was measured at export.
         drawing: of a classifier of small grey drawings, how pen strokes are prepared like its training images; ``None``
             where it was not measured, and then MNIST's way is used.
+        thresholds: of a multilabel model, the probability from which on an image has each class; empty for others.
+            ``ValueError`` where they are not one for each class, in 0..1.
     """
 
     task: str
@@ -113,6 +115,12 @@ class ModelCard:
     precision: str = "fp32"
     exported: dict[str, Any] = field(default_factory=dict)
     drawing: DrawingSpec | None = None
+    thresholds: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        is_allowed = len(self.thresholds) == len(self.classes) and all(0 <= one <= 1 for one in self.thresholds)
+        if self.thresholds and not is_allowed:
+            raise ValueError(f"{len(self.classes)} classes have the thresholds {self.thresholds}")
 
     def save(self, folder: Path) -> None:
         """Write the card as ``card.json`` into ``folder``, atomically."""
@@ -122,7 +130,7 @@ class ModelCard:
         """Return the card as the JSON object of ``card.json``."""
         classes = {"classes": list(self.classes.names), "colours": list(self.classes.colours)}
         record = {"format": FORMAT_VERSION, **asdict(self), **classes, "versions": COMPONENT_VERSIONS}
-        return {key: value for key, value in record.items() if key != "drawing" or value is not None}
+        return {key: value for key, value in record.items() if key not in {"drawing", "thresholds"} or value}
 
     @classmethod
     def load(cls, folder: Path) -> ModelCard:
@@ -175,6 +183,7 @@ class ModelCard:
             "classes": classes,
             "preprocess": PreprocessSpec(**spec),
             "detection_filter": detection_filter,
+            "thresholds": tuple(map(float, record.get("thresholds", ()))),
         }
         if record.get("drawing") is not None:
             parts["drawing"] = DrawingSpec(**{key: _list_to_tuple(value) for key, value in record["drawing"].items()})

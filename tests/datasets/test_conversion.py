@@ -96,7 +96,9 @@ def test_a_format_that_holds_everything_loses_nothing(photos: FileImages) -> Non
     fitted, lost = adapt_to_format(dataset, form(ALL))
     assert lost == ()
     sample_datasets.require_same(fitted, dataset)
-    assert find_required_features(dataset) == ALL & ~(Capability.LABELS | Capability.EXTERNAL_PATHS)
+    assert find_required_features(dataset) == ALL & ~(
+        Capability.LABELS | Capability.LABEL_SETS | Capability.EXTERNAL_PATHS
+    )
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,6 @@ LOSSES = {
     "a row of an unknown part": ("c.png,x,mañana", "split", ERROR),
     "a photo that is there twice": ("a.png,x,train", "double", ERROR),
     "too few cells": ("c.png", "row", ERROR),
-    "two classes in one cell": ("c.png,x|y,train", "several-classes", ERROR),
     "an open quotation mark": ('"c.png,x,train', "row", ERROR),
 }
 

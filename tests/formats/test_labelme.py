@@ -206,11 +206,13 @@ def test_flags_of_photos_are_classes_where_nothing_is_drawn(awkward: Path) -> No
         save(awkward, content(flags=flags, imagePath=f"{i}.png"), f"{i}.json")
     table = read(awkward)
     assert table.objects is None
-    assert [(name, table.classes.names[k]) for name, k in zip(table.names, table.class_ids, strict=True)] == [
-        ("0.png", "gato"),
-        ("1.png", "perro"),
-    ]
-    assert said(table) == [("2.png", "several-classes"), ("3.png", "no-label")]
+    listed = {name: table.list_class_names(row) for row, name in enumerate(table.names)}
+    assert listed == {"0.png": ["gato"], "1.png": ["perro"], "2.png": ["gato", "perro"]}
+    assert said(table) == [("3.png", "no-label")]
+    save(awkward, content(flags={"gato": False, "perro": False}, imagePath="3.png"), "3.json")
+    assert (len(read(awkward).names), read(awkward).list_class_names(3), said(read(awkward))) == (4, [], [])
+    save(awkward, content(flags={"gato": True, "perro": False}, imagePath="2.png"), "2.json")
+    assert (read(awkward).label_sets, said(read(awkward))) == (None, [("3.png", "no-label")])
 
 
 def test_flags_beside_shapes_are_reported(awkward: Path) -> None:

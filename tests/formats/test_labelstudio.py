@@ -112,9 +112,8 @@ def test_whole_images_have_choices(awkward: Path) -> None:
     tasks.append(task("3.png", region("choices", "", choices=["no", "sí"])))
     table = open_table(made(awkward, tasks, *(f"{i}.png" for i in range(4))))
     assert table.objects is None
-    assert [table.classes.names[i] if i != UNLABELLED else "" for i in table.class_ids] == ["no", "sí", "no"]
-    assert [refusal.path for refusal in table.rejected] == ["project-1.json#/3"]
-    assert table.rejected[0].reason == "it has several classes: no, sí"
+    assert [table.list_class_names(row) for row in range(4)] == [["no"], ["sí"], ["no"], ["no", "sí"]]
+    assert (table.class_ids[3], table.rejected) == (UNLABELLED, ())
 
 
 def test_of_several_annotations_the_first_not_cancelled_counts(awkward: Path) -> None:
@@ -148,10 +147,10 @@ def test_the_short_form(awkward: Path) -> None:
         {"image": "4.png", "id": 4, "choice": {"choices": ["a", "b"]}, "label": [7], **after},
     ]
     table = open_table(made(awkward, tasks, *(f"{i}.png" for i in range(1, 5))))
-    assert (table.format, list(table.names)) == ("labelstudio", ["1.png", "2.png", "3.png"])
+    assert (table.format, list(table.names)) == ("labelstudio", ["1.png", "2.png", "3.png", "4.png"])
     assert boxes(table) == [[20, 10, 80, 30]]
-    assert [table.classes.names[i] if i >= 0 else "" for i in table.class_ids] == ["", "", "perro"]
-    assert [refusal.path[14:] for refusal in table.rejected] == ["#/3/label/0", "#/3"]
+    assert [table.list_class_names(row) for row in range(4)] == [[], [], ["perro"], ["a", "b"]]
+    assert [refusal.path[14:] for refusal in table.rejected] == ["#/3/label/0"]
 
 
 def test_splits_and_the_order_of_classes(awkward: Path) -> None:

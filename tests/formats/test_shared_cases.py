@@ -59,7 +59,7 @@ READ: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "t07_level": (4, 0, ()),
     "t08_noext2": (4, 0, ()),
     "t09_train": (4, 0, ()),
-    "t11_multi": (4, 0, ("several-classes",)),
+    "t11_multi": (6, 0, ()),
     "t13_two": (3, 0, ("double", "several-classes")),
     "t17_win": (4, 0, ()),
     "t19_case": (4, 0, ("assumed",)),

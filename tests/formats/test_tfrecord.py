@@ -322,7 +322,7 @@ def test_files_end_where_they_are_full(awkward: Path, monkeypatch: pytest.Monkey
 def test_whole_images_there_and_back(awkward: Path) -> None:
     marks = ObjectTableBuilder(ReadOptions())
     for name, class_id in (("a.png", 1), ("b.png", 0), ("c.png", UNLABELLED)):
-        marks.add_image(name, TRAIN, (30, 40), class_id)
+        marks.add_image(name, TRAIN, (30, 40), None if class_id == UNLABELLED else [class_id])
     table = marks.build_table(LocalFolder(awkward), "test", ["x", "y", "z"])
     plain = LabelTable(table.root, "test", table.names, table.classes, table.class_ids, table.splits)
     tfrecord_writer.write(export_of(plain), awkward)

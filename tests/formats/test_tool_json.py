@@ -125,13 +125,14 @@ def test_tags_of_whole_photos_are_classes_where_no_object_is_marked(awkward: Pat
                  "d": supervisely(tags=("perro", "perro")), "e": supervisely()}  # fmt: skip
     put(awkward, {**files, **{f"ds/ann/{name}.png.json": one for name, one in documents.items()}})
     table = open_table(awkward)
-    classes = [table.classes.names[i] for i in table.class_ids]
+    classes = [table.list_class_names(row) for row in range(len(table.names))]
     assert (table.objects, list(zip(table.names, classes, strict=True))) == (
-        None, [("ds/img/a.png", "gato"), ("ds/img/c.png", "siamés"), ("ds/img/d.png", "perro")],
+        None, [("ds/img/a.png", ["gato"]), ("ds/img/b.png", ["gato", "perro"]), ("ds/img/c.png", ["siamés"]),
+               ("ds/img/d.png", ["perro"])],
     )  # fmt: skip
-    assert table.splits.tolist() == [TRAIN, UNASSIGNED, UNASSIGNED]
+    assert table.splits.tolist() == [TRAIN, *[UNASSIGNED] * 3]
     assert [(one.path, one.kind) for one in table.rejected if one.kind != "unlabelled"] == [
-        ("ds/ann/b.png.json", "several-classes"), ("ds/ann/e.png.json", "no-class"),
+        ("ds/ann/e.png.json", "no-class"),
     ]  # fmt: skip
 
 
@@ -265,8 +266,10 @@ def test_a_subset_of_classified_photos(awkward: Path) -> None:
     put(awkward, {"images/default/a.png": None, "images/default/b.png": None, "annotations/default.json": datumaro(
         item("a", drawn("label", 0), drawn("label", 9)), item("b", drawn("label", 0), drawn("label", 1)))})  # fmt: skip
     table = open_table(awkward)
-    assert (table.objects, table.class_ids.tolist()) == (None, [0])
-    assert kinds(table) == ["class", "several-classes", "unlabelled"]
+    assert (table.objects, table.class_ids.tolist(), table.list_class_names(1)) == (
+        None, [0, -1], ["zorro", "gato"],
+    )  # fmt: skip
+    assert kinds(table) == ["class"]
 
 
 # Counts and damage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from lince.datasets import Dataset, open_dataset
 from lince.datasets.image_source import FileImages
 from lince.datasets.stratified_split import split_dataset
 from lince.errors import AmbiguousError, DataError, LinceError, UsageError
+from lince.label_sets import LabelSets
 from lince.splits import TEST, TRAIN, UNASSIGNED, VAL
 from lince.tasks import find_usable_rows, get_task, list_tasks, resolve_task
 
@@ -84,15 +86,50 @@ def test_what_a_task_uses_has_its_label(rows: list[tuple[int, int]], with_object
 @given(rows=ROWS, with_objects=st.booleans())
 def test_exactly_one_task_is_resolved_or_the_user_is_asked(rows: list[tuple[int, int]], with_objects: bool) -> None:
     dataset = make_dataset(rows, with_objects)
-    fitting = [task for task in list_tasks() if task.fits(dataset)]
-    if len(fitting) == 1:
-        assert resolve_task(dataset) is fitting[0]
+    suiting = [task for task in list_tasks() if task.suits(dataset)]
+    assert all(task.fits(dataset) for task in suiting)
+    assert bool(suiting) == any(task.fits(dataset) for task in list_tasks())
+    for task in list_tasks():
+        if task.fits(dataset):
+            assert resolve_task(dataset, task.name) is task
+    if len(suiting) == 1:
+        assert resolve_task(dataset) is suiting[0]
         return
-    with pytest.raises(AmbiguousError if fitting else DataError) as caught:
+    with pytest.raises(AmbiguousError if suiting else DataError) as caught:
         resolve_task(dataset)
-    for task in fitting:
+    for task in suiting:
         assert f'task="{task.name}"' in str(caught.value)
-        assert resolve_task(dataset, task.name) is task
+
+
+SETS = st.lists(st.none() | st.sets(st.integers(0, 1)), min_size=1, max_size=30)
+
+
+@given(sets=SETS, is_listed=st.booleans())
+def test_of_several_classes_nothing_is_dropped(sets: list[set[int] | None], is_listed: bool) -> None:
+    class_ids = np.array([min(one) if one is not None and len(one) == 1 else UNLABELLED for one in sets], np.int32)
+    known = {row: one for row, one in enumerate(sets) if one is not None}
+    dataset = replace(
+        make_dataset([(class_id, 0) for class_id in class_ids.tolist()], with_objects=False),
+        label_sets=LabelSets.from_class_ids(class_ids, known, is_listed),
+    )
+    task = get_task("multilabel")
+    if not any(known.values()):
+        assert not task.fits(dataset)
+        return
+    assert task.suits(dataset) == (is_listed or not get_task("classify").fits(dataset))
+    kept = task.select_usable(dataset)
+    assert kept.label_sets is not None
+    assert [set(kept.label_sets.get_class_ids(row)) for row in range(len(kept))] == list(known.values())
+    assert (kept.objects, set(kept.class_ids.tolist())) == (None, {UNLABELLED})
+    assert resolve_task(kept) is task
+    assert find_usable_rows(kept).all()
+    if not get_task("classify").fits(dataset):
+        return
+    single = get_task("classify").select_usable(dataset)
+    assert [single.classes.names[one] for one in single.class_ids] == ["ab"[one] for one in class_ids if one >= 0]
+    told = {item.path: item.kind for item in single.rejected}
+    assert {told[f"{row}.png"] for row, one in known.items() if len(one) > 1} <= {"several-classes"}
+    assert (single.label_sets, len(single) + len(told)) == (None, len(sets))
 
 
 @given(rows=ROWS.filter(lambda rows: len(rows) > 5), with_objects=st.booleans(), seed=st.integers(0, 5))

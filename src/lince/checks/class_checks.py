@@ -10,7 +10,6 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import UNLABELLED
 from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
 from lince.findings import Severity
 from lince.i18n import _
@@ -51,7 +50,9 @@ def _unused_classes(context: CheckContext) -> list[CheckFinding]:
 
     Figures: ``names``, separated by commas.
     """
-    image_class_ids = set(np.unique(context.dataset.class_ids).tolist())
+    dataset = context.dataset
+    sets = () if dataset.label_sets is None else dataset.label_sets.class_ids.tolist()
+    image_class_ids = {*np.unique(dataset.class_ids).tolist(), *sets}
     sizes = context.dataset.count_per_class().items()
     names = [name for class_id, (name, size) in enumerate(sizes) if not size and class_id not in image_class_ids]
     finding_text = FindingText(
@@ -223,7 +224,7 @@ def _unlabelled_images(context: CheckContext) -> list[CheckFinding]:
     """Return the finding ``no-class``: images without a class, in a dataset without objects."""
     if context.dataset.objects is not None:
         return []
-    rows = np.flatnonzero(context.dataset.class_ids == UNLABELLED)
+    rows = np.flatnonzero(~context.dataset.has_image_labels)
     finding_text = FindingText(
         Severity.WARNING,
         _("Unlabelled photos"),

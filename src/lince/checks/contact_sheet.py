@@ -53,8 +53,7 @@ def draw_dataset_sheet(dataset: Dataset, rows: Sequence[int]) -> NDArray[np.uint
 def describe_labels(dataset: Dataset, row: int) -> str:
     """Return the class of the image at ``row``, or the number of its objects of each class: "cat 2, dog 1"."""
     if dataset.objects is None:
-        class_id = int(dataset.class_ids[row])
-        return dataset.classes.names[class_id] if class_id >= 0 else _("no class")
+        return ", ".join(dataset.list_class_names(row)) or _("no class")
     objects_of_image = dataset.objects.slice_of_image(row)
     counts = np.bincount(dataset.objects.class_ids[objects_of_image], minlength=len(dataset.classes))
     class_counts = [f"{dataset.classes.names[i]} {counts[i]}" for i in np.flatnonzero(counts)]

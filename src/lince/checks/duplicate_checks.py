@@ -97,8 +97,9 @@ def have_conflicting_labels(context: CheckContext, pair: DuplicatePair) -> bool:
     """
     dataset = context.dataset
     if dataset.objects is None:
-        first, second = (int(dataset.class_ids[row]) for row in (pair.first, pair.second))
-        return first != second and min(first, second) >= 0
+        pair_rows = [pair.first, pair.second]
+        first, second = map(dataset.list_class_names, pair_rows)
+        return first != second and bool(dataset.has_image_labels[pair_rows].all())
     if pair.is_near_duplicate:
         return _have_other_classes_in_place(context, pair)
     counts = [
@@ -241,7 +242,7 @@ def _format_labels(context: CheckContext, pair: DuplicatePair) -> str:
     """Return the two classes, or the objects' numbers or else classes, of a pair with contradicting labels."""
     dataset = context.dataset
     if dataset.objects is None:
-        return " / ".join(context.get_class_name(int(dataset.class_ids[row])) for row in (pair.first, pair.second))
+        return " / ".join(", ".join(dataset.list_class_names(row)) for row in (pair.first, pair.second))
     slices = [dataset.objects.slice_of_image(row) for row in (pair.first, pair.second)]
     first, second = (objects.stop - objects.start for objects in slices)
     if first != second:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from lince.annotations import RejectedItem
 from lince.checks.check_context import CheckContext, CheckFinding, FindingExample, FindingText, make_findings
 from lince.findings import Severity
@@ -33,13 +35,20 @@ def check_rejected_labels(context: CheckContext) -> list[CheckFinding]:
     other_files: list[RejectedItem] = []
     # With objects, an unusable file that is not an image is a label file that cannot be read.
     has_class_labels = context.dataset.objects is None
-    for item in context.dataset.rejected:
+    for item in (*context.dataset.rejected, *_list_contradictions(context)):
         is_other_file = has_class_labels and item.kind == "unusable" and not scan.looks_like_image(item.path)
         (other_files if is_other_file else rejected).append(item)
     findings = _make_rejected_findings("other-file", _other_file_text(), other_files)
     for kind, finding_text in _texts_by_kind().items():
         findings += _make_rejected_findings(kind, finding_text, [item for item in rejected if item.kind == kind])
     return findings + _make_rejected_findings("mended", _repaired_text(), context.dataset.repaired)
+
+
+def _list_contradictions(context: CheckContext) -> list[RejectedItem]:
+    """Return the few images with several classes, where nearly all have one and these may be mistakes."""
+    sets = context.dataset.label_sets
+    rows = [] if sets is None or sets.is_listed else np.flatnonzero(sets.counts > 1).tolist()
+    return [context.dataset.explain_several_classes(row) for row in rows]
 
 
 def _make_rejected_findings(code: str, finding_text: FindingText, items: Sequence[RejectedItem]) -> list[CheckFinding]:
@@ -121,8 +130,8 @@ def _row_rejection_texts() -> dict[str, tuple[str, str, str]]:
         ),
         "several-classes": (
             _("Photos with several classes"),
-            _("lince learns one class for each photo. They are not used."),
-            _("Keep one class for each photo, or draw boxes to have several."),
+            _("They are not used where each photo has one class."),
+            _("Keep one class for each photo, or train with --task multilabel to learn several."),
         ),
         "split": (
             _("Unknown or contradictory splits"),

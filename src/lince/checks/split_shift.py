@@ -85,6 +85,8 @@ def count_classes_per_image(context: CheckContext) -> FloatArray:
     else:
         labelled_rows = np.flatnonzero(dataset.class_ids >= 0)
         counts[labelled_rows, dataset.class_ids[labelled_rows]] = 1.0
+        if dataset.label_sets is not None:
+            counts[dataset.label_sets.image_ids, dataset.label_sets.class_ids] = 1.0
     return counts
 
 

@@ -205,6 +205,7 @@ def _write_labels(dataset: Dataset, target: Format, folder: Path, names: Sequenc
         names=StringColumn.from_strings(names),
         classes=dataset.classes,
         class_ids=dataset.class_ids,
+        label_sets=dataset.label_sets,
         splits=dataset.splits,
         objects=dataset.objects,
         sizes=sizes,

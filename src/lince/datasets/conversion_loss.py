@@ -70,6 +70,7 @@ def find_required_features(dataset: Dataset) -> Capability:
     """
     needed = {
         Capability.LABELS: bool((dataset.class_ids != UNLABELLED).any()),
+        Capability.LABEL_SETS: dataset.label_sets is not None,
         Capability.SPLITS: bool((dataset.splits != UNASSIGNED).any()),
         Capability.CLASSES: list(dataset.classes.names) != sort_class_names(_used_class_names(dataset)),
         Capability.NEGATIVES: bool((find_usable_rows(dataset) & ~_has_annotations(dataset)).any()),
@@ -103,9 +104,21 @@ def _drop_unlabelled(dataset: Dataset, target: Format) -> tuple[Dataset, Convers
     return _keep_rows(dataset, find_usable_rows(dataset), "unlabelled", _("unlabelled images are dropped"))
 
 
+def _drop_label_sets(dataset: Dataset, target: Format) -> tuple[Dataset, ConversionLoss]:
+    """Drop the images that have several classes or none where the format holds one; those with objects stay."""
+    sets = dataset.label_sets
+    if sets is None or Capability.LABEL_SETS in target.capabilities:
+        return dataset, _NO_LOSS
+    is_lost = sets.is_known & (sets.counts != 1)
+    single = replace(dataset, label_sets=None)
+    if dataset.objects is None:
+        return _keep_rows(single, ~is_lost, "label-sets", _("images with several classes, or with none, are dropped"))
+    return single, ConversionLoss("label-sets", int(is_lost.sum()), _("images lose their several classes"))
+
+
 def _drop_labels(dataset: Dataset, target: Format) -> tuple[Dataset, ConversionLoss]:
     """Drop the classes of whole images where the format has none."""
-    has_class = dataset.class_ids != UNLABELLED
+    has_class = dataset.has_image_labels
     lost = 0 if Capability.LABELS in target.capabilities else int(has_class.sum())
     if lost:
         dataset = replace(dataset, class_ids=np.full_like(dataset.class_ids, UNLABELLED))
@@ -227,10 +240,7 @@ def _renumber_classes(dataset: Dataset, target: Format) -> tuple[Dataset, Conver
     ids = {name: i for i, name in enumerate(names)}
     # The last entry maps UNLABELLED (-1) to itself.
     new_ids = np.array([*(ids.get(name, UNLABELLED) for name in dataset.classes.names), UNLABELLED], np.int32)
-    objects = dataset.objects
-    if objects is not None:
-        objects = replace(objects, class_ids=new_ids[objects.class_ids])
-    adapted = replace(dataset, classes=Classes(tuple(names)), class_ids=new_ids[dataset.class_ids], objects=objects)
+    adapted = dataset.renumber_classes(Classes(tuple(names)), new_ids)
     lost = int((new_ids[:-1] != np.arange(len(dataset.classes))).sum())
     return adapted, ConversionLoss("classes", lost, _("classes lose their id, or their name if no image has them"))
 
@@ -239,6 +249,7 @@ _NO_LOSS = ConversionLoss("", 0, "")
 # Applied in this order: masks before outlines before boxes, so that each can become the next simpler shape.
 _ADAPTERS: tuple[Callable[[Dataset, Format], tuple[Dataset, ConversionLoss]], ...] = (
     _drop_unlabelled,
+    _drop_label_sets,
     _drop_labels,
     _convert_masks,
     _merge_rings,
@@ -261,14 +272,15 @@ def _keep_rows(
 
 
 def _has_annotations(dataset: Dataset) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return which images have a class or an object, (N,)."""
-    has_class = dataset.class_ids != UNLABELLED
+    """Return which images have a class or an object, or are known to have none of several classes, (N,)."""
+    has_class = dataset.has_image_labels
     return np.asarray(has_class if dataset.objects is None else has_class | (np.diff(dataset.objects.starts) > 0))
 
 
 def _used_class_names(dataset: Dataset) -> set[str]:
     """Return the names of the classes that any image or object has."""
-    ids = [dataset.class_ids] if dataset.objects is None else [dataset.class_ids, dataset.objects.class_ids]
+    parts = [part.class_ids for part in (dataset.objects, dataset.label_sets) if part is not None]
+    ids = [dataset.class_ids, *parts]
     used_ids = set(np.unique(np.concatenate(ids)).tolist()) - {UNLABELLED}
     return {dataset.classes.names[class_id] for class_id in used_ids}
 

@@ -25,8 +25,9 @@ def to_pandas(dataset: Dataset, rows: str = "images") -> pd.DataFrame:
     """Return ``dataset`` as a table with one row per image, or per object with ``rows="objects"``.
 
     Columns of images: ``image`` (its name), ``path`` (missing for an image without a file of its own), ``split`` and
-    ``class`` (categories; missing where there is none), ``class_id`` (-1 for none), ``height`` and ``width`` in pixels
-    as the labels state them (missing otherwise), and ``objects``, the number of objects, in a dataset with objects.
+    ``class`` (categories; missing where there is none), ``class_id`` (-1 for none), ``classes`` (a list of names)
+    where images may have several, ``height`` and ``width`` in pixels as the labels state them (missing otherwise), and
+    ``objects``, the number of objects, in a dataset with objects.
 
     Columns of objects: ``row`` (of its image in the other table), ``image``, ``split``, ``class``, ``class_id``,
     ``left``, ``top``, ``right``, ``bottom`` in pixels of the upright image, the flags ``difficult``, ``truncated``,
@@ -61,6 +62,8 @@ def _image_columns(dataset: Dataset, pd: Any) -> dict[str, Any]:
     sizes = np.zeros((count, 2), np.int32) if dataset.sizes is None else dataset.sizes
     for side, values in zip(("height", "width"), sizes.T, strict=True):
         columns[side] = pd.arrays.IntegerArray(values.copy(), values <= 0)
+    if dataset.label_sets is not None:
+        columns["classes"] = [dataset.list_class_names(row) for row in range(count)]
     if dataset.objects is not None:
         columns["objects"] = np.diff(dataset.objects.starts)
     return columns

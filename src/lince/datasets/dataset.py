@@ -18,6 +18,7 @@ from lince.fileio import compute_digest
 from lince.formats import LabelTable
 from lince.formats.builders.classification_table import sort_class_names
 from lince.i18n import _, translate_plural
+from lince.label_sets import LabelSets, list_image_classes
 
 _MAX_NAMED = 10  # classes in the text that stands for a dataset
 _MAX_LEFT_OUT = 3  # images and labels that are named where the data is used
@@ -33,7 +34,7 @@ class Dataset(NotebookDisplay):
     Attributes:
         images: reads the images, by row.
         classes: names of the classes, in the order of their ids.
-        class_ids: int32 (N,), ``UNLABELLED`` (-1) for images without a class.
+        class_ids: int32 (N,), ``UNLABELLED`` (-1) for images without a class, and for those with several.
         splits: int8 (N,), UNASSIGNED (-1), TRAIN, VAL or TEST.
         rejected: images and labels that are not used, with reasons.
         root: folder or file that the data was read from.
@@ -41,6 +42,7 @@ class Dataset(NotebookDisplay):
         objects: annotated objects; ``None`` where the labels have no objects.
         sizes: int32 (N, 2), (height, width) as the labels state it, 0 where they do not.
         repaired: labels that were repaired while reading.
+        label_sets: all classes of each image, where any has several; ``None`` elsewhere.
     """
 
     html_renderer = "lince.notebook.dataset_html:render_dataset"
@@ -55,6 +57,7 @@ class Dataset(NotebookDisplay):
     objects: ObjectTable | None = None
     sizes: NDArray[np.int32] | None = None
     repaired: tuple[RejectedItem, ...] = ()
+    label_sets: LabelSets | None = None
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.class_ids) == len(self.splits):
@@ -81,6 +84,30 @@ class Dataset(NotebookDisplay):
     def used_count(self) -> int:
         """The number of images and objects: ``total_count`` without what was lost."""
         return len(self) + (0 if self.objects is None else len(self.objects))
+
+    @property
+    def has_image_labels(self) -> NDArray[np.bool_]:
+        """Which images as a whole have a class, or are known to have several or none, bool (N,)."""
+        has_class = np.asarray(self.class_ids != UNLABELLED)
+        return has_class if self.label_sets is None else has_class | self.label_sets.is_known
+
+    @property
+    def label_codes(self) -> NDArray[np.int32]:
+        """A number for each image, int32 (N,): the same one for the same class, or the same several classes."""
+        if self.label_sets is None:
+            return self.class_ids
+        matrix = np.column_stack([self.label_sets.to_matrix(len(self.classes)), self.label_sets.is_known])
+        return np.unique(matrix, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int32)
+
+    def list_class_names(self, row: int) -> list[str]:
+        """Return the names of the classes of the image at ``row`` as a whole."""
+        return list_image_classes(self.classes, self.class_ids, self.label_sets, row)
+
+    def explain_several_classes(self, row: int) -> RejectedItem:
+        """Return why the image at ``row``, which has several classes, is not used where each has one."""
+        reason = _("it has several classes: {names}").format(names=", ".join(self.list_class_names(row)))
+        remedy = _("keep one, or choose --task multilabel to learn all of them")
+        return RejectedItem(self.images.get_name(row), reason, remedy, kind="several-classes")
 
     def get_split_indices(self, split: int) -> NDArray[np.int64]:
         """Return the rows of ``split`` (a number of ``lince.splits``), int64 (K,), ascending."""
@@ -109,9 +136,13 @@ class Dataset(NotebookDisplay):
     def count_per_class(self) -> dict[str, int]:
         """Return the number of images of each class, in the order of the ids.
 
-        Where the dataset has objects, the number of objects of each class.
+        Where the dataset has objects, the number of objects of each class. An image with several classes counts in
+        each of them.
         """
-        ids = self.class_ids if self.objects is None else self.objects.class_ids
+        if self.objects is not None:
+            ids = self.objects.class_ids
+        else:
+            ids = self.class_ids if self.label_sets is None else self.label_sets.class_ids
         counts = np.bincount(ids[ids != UNLABELLED], minlength=len(self.classes))
         return dict(zip(self.classes.names, counts.tolist(), strict=True))
 
@@ -151,8 +182,17 @@ class Dataset(NotebookDisplay):
         names = (*self.classes.names, "")  # the last one is for UNLABELLED
         object_keys = (self.compute_objects_key(row) for row in range(len(self)))
         rows = zip(keys, self.class_ids.tolist(), self.splits.tolist(), object_keys, strict=True)
-        lines = sorted(f"{key} {split} {names[class_id]}{objects_key}" for key, class_id, split, objects_key in rows)
+        lines = sorted(
+            f"{key} {split} {names[class_id]}{self._compute_set_key(row)}{objects_key}"
+            for row, (key, class_id, split, objects_key) in enumerate(rows)
+        )
         return compute_digest("\n".join(lines).encode("utf-8"))
+
+    def _compute_set_key(self, row: int) -> str:
+        """Return a text that identifies the several classes of the image at ``row``; empty where it has one."""
+        if self.label_sets is None or not self.label_sets.is_known[row] or self.label_sets.counts[row] == 1:
+            return ""
+        return repr([self.classes.names[class_id] for class_id in self.label_sets.get_class_ids(row)])
 
     def compute_objects_key(self, row: int) -> str:
         """Return a text that identifies the objects of the image at ``row`` with their classes, boxes and flags.
@@ -184,11 +224,7 @@ class Dataset(NotebookDisplay):
                     )
         new_names = [renamed.get(name, name) for name in self.classes.names]
         classes = Classes(tuple(sort_class_names(set(new_names))))
-        order = np.array([*map(classes.names.index, new_names), UNLABELLED], np.int32)
-        objects = self.objects
-        if objects is not None:
-            objects = replace(objects, class_ids=order[objects.class_ids])
-        return replace(self, classes=classes, class_ids=order[self.class_ids], objects=objects)
+        return self.renumber_classes(classes, np.array([*map(classes.names.index, new_names), UNLABELLED], np.int32))
 
     def drop_classes(self, class_ids: NDArray[Any]) -> Dataset:
         """Return the dataset without the classes ``class_ids``, which no image and no object may have."""
@@ -197,11 +233,22 @@ class Dataset(NotebookDisplay):
         kept = [number for number in range(len(self.classes)) if number not in set(class_ids.tolist())]
         new_ids = np.full(len(self.classes) + 1, UNLABELLED, np.int32)  # the last one stays that of the unlabelled
         new_ids[kept] = np.arange(len(kept))
-        objects = self.objects
+        return self.renumber_classes(Classes(tuple(self.classes.names[number] for number in kept)), new_ids)
+
+    def renumber_classes(self, classes: Classes, new_ids: NDArray[np.int32]) -> Dataset:
+        """Return the dataset with ``classes``, where the class ``i`` has become ``new_ids[i]``.
+
+        ``new_ids`` has one entry for each class and a last one for ``UNLABELLED``. An image whose several classes
+        become one has that class.
+        """
+        objects, sets, class_ids = self.objects, self.label_sets, new_ids[self.class_ids]
         if objects is not None:
             objects = replace(objects, class_ids=new_ids[objects.class_ids])
-        classes = Classes(tuple(self.classes.names[number] for number in kept))
-        return replace(self, classes=classes, class_ids=new_ids[self.class_ids], objects=objects)
+        if sets is not None:
+            sets = sets.renumber(new_ids)
+            is_single = sets.counts == 1
+            class_ids[is_single] = sets.class_ids[sets.starts[:-1][is_single]]
+        return replace(self, classes=classes, class_ids=class_ids, objects=objects, label_sets=sets)
 
     def _take_rows(self, rows: NDArray[np.int64]) -> Dataset:
         """Return the dataset of ``rows``, in that order, with all rejected items."""
@@ -212,6 +259,7 @@ class Dataset(NotebookDisplay):
             splits=self.splits[rows],
             objects=None if self.objects is None else self.objects.select_images(rows),
             sizes=None if self.sizes is None else self.sizes[rows],
+            label_sets=None if self.label_sets is None else self.label_sets.select_images(rows),
         )
 
 
@@ -235,4 +283,5 @@ def build_dataset(table: LabelTable) -> Dataset:
         table.objects,
         table.sizes,
         table.repaired,
+        table.label_sets,
     )

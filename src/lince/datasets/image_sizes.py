@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import UNLABELLED, RejectedItem
+from lince.annotations import RejectedItem
 from lince.datasets.dataset import Dataset
 from lince.formats.builders.object_table import EDGE_TOLERANCE, reject_lost_image
 from lince.i18n import _
@@ -61,9 +61,7 @@ def _reject_outside_boxes(dataset: Dataset) -> Dataset:
     rejected = [_outside_box(dataset.images.get_name(int(row)), *values) for row, *values in zip(
         objects.image_ids[~keep], objects.boxes[~keep], frame[~keep], excess[~keep], strict=True)]  # fmt: skip
     left = objects.filter(keep)
-    lost = np.flatnonzero(
-        (np.diff(left.starts) == 0) & (np.diff(objects.starts) > 0) & (dataset.class_ids == UNLABELLED)
-    )
+    lost = np.flatnonzero((np.diff(left.starts) == 0) & (np.diff(objects.starts) > 0) & ~dataset.has_image_labels)
     counts = np.diff(objects.starts)
     return replace(dataset, objects=left, rejected=(*dataset.rejected, *rejected)).reject_rows(
         {row: reject_lost_image(dataset.images.get_name(row), int(counts[row])) for row in lost.tolist()}

@@ -24,11 +24,12 @@ from lince.errors import DataError
 from lince.formats import DataLocation, LabelTable, ReadOptions, lince_project
 from lince.formats.format_detector import read_table
 from lince.i18n import _, get_language
+from lince.label_sets import LabelSets
 from lince.progress import SILENT, Progress
 from lince.storage.scan import looks_like_image
 from lince.storage.tree import LocalFolder
 
-INDEX_VERSION = 3  # to be raised when a reader or the layout changes; indexes of other versions are ignored
+INDEX_VERSION = 4  # to be raised when a reader or the layout changes; indexes of other versions are ignored
 MIN_INDEXED_ITEMS = 20_000  # images and objects; reading fewer is fast enough
 _MIN_AGE_NS = 2 * 10**9  # nanoseconds since the last change, because file systems store coarse times
 _MAX_HASHED_FILES, _MAX_HASHED_BYTES = 1000, 2**30  # of label files; with more, only times and sizes are compared
@@ -191,6 +192,10 @@ def _pack_table(table: LabelTable, base: str, stamps: _FileStamps) -> tuple[dict
     columns |= _pack_strings("names", table.names) | _pack_strings("paths", stamps.paths)
     if table.sizes is not None:
         columns["sizes"] = table.sizes
+    if table.label_sets is not None:
+        record["is_listed"] = table.label_sets.is_listed
+        columns |= {"sets.starts": table.label_sets.starts, "sets.class_ids": table.label_sets.class_ids}
+        columns["sets.is_known"] = table.label_sets.is_known.astype(np.uint8)
     if table.objects is not None:
         columns |= {f"objects.{name}": getattr(table.objects, field) for name, field in _OBJECT_COLUMNS.items()}
         columns |= _pack_strings("objects.masks", table.objects.masks)
@@ -215,6 +220,10 @@ def _unpack_table(record: dict[str, Any], columns: array_file.Columns, root: Pat
     if "objects.starts" in columns:
         object_columns = {field: columns[f"objects.{name}"] for name, field in _OBJECT_COLUMNS.items()}
         objects = ObjectTable(**object_columns, masks=_unpack_strings("objects.masks", columns))
+    label_sets = None
+    if "sets.starts" in columns:
+        starts, class_ids, is_known = (columns[f"sets.{name}"] for name in ("starts", "class_ids", "is_known"))
+        label_sets = LabelSets(starts, class_ids, is_known.astype(bool), record["is_listed"])
     return LabelTable(
         root=root if record["base"] == "." else Path(os.path.normpath(root / record["base"])),
         format=record["format"],
@@ -226,6 +235,7 @@ def _unpack_table(record: dict[str, Any], columns: array_file.Columns, root: Pat
         objects=objects,
         sizes=columns.get("sizes"),
         repaired=tuple(RejectedItem(**item) for item in record["repaired"]),
+        label_sets=label_sets,
     )
 
 

@@ -17,6 +17,7 @@ from lince.datasets.dataset import Dataset
 from lince.datasets.image_source import Array, ImageSource
 from lince.errors import UsageError
 from lince.i18n import _
+from lince.label_sets import LabelSets
 
 
 def merge_datasets(datasets: Sequence[Dataset], groups: Mapping[str, Sequence[str]] | None = None) -> Dataset:
@@ -125,6 +126,7 @@ def _concatenate_datasets(datasets: Sequence[Dataset]) -> Dataset:
         objects=_concatenate_objects(objects) if objects else None,
         sizes=np.concatenate(sizes),
         repaired=_prefix_rejected(prefixes, [dataset.repaired for dataset in datasets]),
+        label_sets=_concatenate_label_sets(remapped),
     )
 
 
@@ -133,10 +135,16 @@ def _remap_classes(dataset: Dataset, names: Sequence[str]) -> Dataset:
     new_ids = np.array(
         [*(names.index(_normalise_unicode(name)) for name in dataset.classes.names), UNLABELLED], np.int32
     )
-    objects = dataset.objects
-    if objects is not None:
-        objects = replace(objects, class_ids=new_ids[objects.class_ids])
-    return replace(dataset, classes=Classes(tuple(names)), class_ids=new_ids[dataset.class_ids], objects=objects)
+    return dataset.renumber_classes(Classes(tuple(names)), new_ids)
+
+
+def _concatenate_label_sets(datasets: Sequence[Dataset]) -> LabelSets | None:
+    """Return the classes of all images, one dataset after the other; ``None`` where no dataset has several an image."""
+    if all(dataset.label_sets is None for dataset in datasets):
+        return None
+    return LabelSets.concatenate(
+        [dataset.label_sets or LabelSets.from_class_ids(dataset.class_ids, {}, False) for dataset in datasets]
+    )
 
 
 def _concatenate_objects(tables: Sequence[ObjectTable]) -> ObjectTable:

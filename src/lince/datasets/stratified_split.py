@@ -214,6 +214,8 @@ def compute_class_presence(dataset: Dataset) -> NDArray[np.int64]:
     presence = np.zeros((len(dataset), len(dataset.classes) + 1), np.int64)
     labelled = np.flatnonzero(dataset.class_ids != UNLABELLED)
     presence[labelled, dataset.class_ids[labelled]] = 1
+    if dataset.label_sets is not None:
+        presence[dataset.label_sets.image_ids, dataset.label_sets.class_ids] = 1
     if dataset.objects is not None:
         presence[dataset.objects.image_ids, dataset.objects.class_ids] = 1
     presence[:, -1] = ~presence.any(axis=1)

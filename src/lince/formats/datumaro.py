@@ -114,21 +114,17 @@ def _add_item(table: EntryTableBuilder, label_file: str, item: JsonNode, names: 
     size = _read_size(item.value)
     labels = [node for node in annotations if node.value.get("type") == "label"] if _are_records(annotations) else []
     class_names = _read_image_classes(table, labels, names)
-    if len(class_names) > 1:
-        reason = _("it has several classes: {names}").format(names=", ".join(class_names))
-        table.builder.reject(item.path, reason, _("keep one"), kind="several-classes")
-        if len(labels) == len(annotations):
-            return
     split = parse_split_name(get_file_stem(label_file))
-    class_name = class_names[0] if len(class_names) == 1 else ""
     objects = [node for node in annotations if node not in labels]
-    entry = ImageEntry(label_file, item.path, references, None, size, split, class_name, object_count=len(objects))
+    entry = ImageEntry(
+        label_file, item.path, references, None, size, split, class_names or None, object_count=len(objects)
+    )
     row = table.add_image(entry)
     if row is not None:
         _add_objects(table, row, objects, names, size)
 
 
-def _read_image_classes(table: EntryTableBuilder, labels: Sequence[JsonNode], names: Sequence[str]) -> list[str]:
+def _read_image_classes(table: EntryTableBuilder, labels: Sequence[JsonNode], names: Sequence[str]) -> tuple[str, ...]:
     """Return the different classes of an image as a whole; labels of an unknown number are rejected."""
     found: dict[str, None] = {}
     for node in labels:
@@ -136,7 +132,7 @@ def _read_image_classes(table: EntryTableBuilder, labels: Sequence[JsonNode], na
             found[_find_class_name(node, names)] = None
         except JsonValueError as error:
             table.reject_value(error)
-    return [name for name in found if name]
+    return tuple(name for name in found if name)
 
 
 def _are_records(nodes: Sequence[JsonNode]) -> bool:

@@ -20,6 +20,7 @@ class Capability(Flag):
     """What a format can hold; converting to a format loses whatever it cannot.
 
     - ``LABELS``: a class for the image as a whole.
+    - ``LABEL_SETS``: any number of classes for the image as a whole.
     - ``BOXES``, ``OUTLINES``, ``MASKS``: objects as upright boxes, as polygons, as pixel masks.
     - ``SPLITS``: which images are for training, validation and test.
     - ``FLAGS``: object flags such as "difficult"; ``Format.supported_flags`` says which.
@@ -39,6 +40,7 @@ class Capability(Flag):
     NEGATIVES = auto()
     MULTI_RING_OUTLINES = auto()
     EXTERNAL_PATHS = auto()
+    LABEL_SETS = auto()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from lince.annotations import UNLABELLED
 from lince.errors import DataError
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject
 from lince.formats.format import Capability, Format
@@ -137,6 +136,7 @@ class _ProjectReader:
         self._photo_classes: dict[int, list[int]] = {}
         for photo_id, class_id in database.execute("SELECT photo_id, class_id FROM photo_classes"):
             self._photo_classes.setdefault(photo_id, []).append(class_id)
+        self._has_several = any(len(class_ids) > 1 for class_ids in self._photo_classes.values())
         self._shape_counts = Counter(photo_id for (photo_id,) in database.execute("SELECT photo_id FROM shapes"))
 
     def read(self, location: DataLocation) -> LabelTable:
@@ -167,9 +167,8 @@ class _ProjectReader:
             self._builder.reject(name, reason, remedy, kind=kind)
             return None
         chosen = self._photo_classes.get(photo_id, [])
-        is_whole = self._task == CLASSIFICATION and len(chosen) == 1
-        class_id = self._class_ids[chosen[0]] if is_whole else UNLABELLED
-        return self._builder.add_image(name, SPLITS.get(split, UNASSIGNED), (height, width), class_id)
+        class_ids = [self._class_ids[class_id] for class_id in chosen] if self._task == CLASSIFICATION else None
+        return self._builder.add_image(name, SPLITS.get(split, UNASSIGNED), (height, width), class_ids)
 
     def _find_obstacle(self, photo_id: int, state: str, removed: bool) -> tuple[str, str, str]:
         """Return the kind of rejection, the reason and what to do; three empty texts where the photo has a label."""
@@ -181,9 +180,7 @@ class _ProjectReader:
             known = state == "done" or self._shape_counts[photo_id]
         else:
             count = len(self._photo_classes.get(photo_id, []))
-            if count > 1:
-                return "several-classes", _("{count} classes").format(count=count), _("leave one of them")
-            known = count == 1
+            known = count > 0 or (state == "done" and self._has_several)
         return ("", "", "") if known else ("unlabelled", _("not labelled yet"), _("label it in the studio"))
 
     def _add_shape(self, rows_by_photo: dict[int, int], photo_id: int, class_id: int, *geometry: Any) -> None:

@@ -100,13 +100,10 @@ class _TaggedImages:
         """Add the images without objects, with their classes where tags are classes."""
         are_classes = bool(self._tagged_files) and not self._has_objects
         for entry, tags in self._plain_entries:
-            if are_classes and len(tags) > 1:
-                reason = _("it has several classes: {names}").format(names=", ".join(tags))
-                table.builder.reject(entry.path, reason, _("keep one"), kind="several-classes")
-            elif are_classes and not tags:
+            if are_classes and not tags:
                 table.builder.reject(entry.path, _("no class"), _("give it a tag"), kind="no-class")
             else:
-                table.add_image(replace(entry, class_name=tags[0]) if are_classes else entry)
+                table.add_image(replace(entry, class_names=tuple(tags)) if are_classes else entry)
         if self._tagged_files and not are_classes:
             reason = _("its tag of the whole image is not read ({count} files have one)")
             reason = reason.format(count=len(self._tagged_files))
@@ -135,7 +132,7 @@ def _add_file(table: EntryTableBuilder, location: DataLocation, name: str, tagge
         table.builder.reject(name, reason, error.remedy or _("export it again"))
         return
     size = _read_size(root)
-    entry = ImageEntry(name, name, _list_references(name), None, size, _read_split(root), "", True, len(objects))
+    entry = ImageEntry(name, name, _list_references(name), None, size, _read_split(root), None, True, len(objects))
     if tagged.take(entry, _read_image_tags(root)):
         return
     row = table.add_image(entry)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import Classes, ObjectTable, RejectedItem, StringColumn
+from lince.label_sets import LabelSets, list_image_classes
 from lince.storage.tree import FileTree
 
 
@@ -37,7 +38,8 @@ class LabelTable:
     """What a format's reader returns; every column has one entry per image.
 
     ``names`` are paths relative to ``root`` with '/' (full paths for images elsewhere), or made-up names for
-    ``pixels``. ``class_ids`` int32 (N,) index ``classes``, ``UNLABELLED`` where an image as a whole has no class.
+    ``pixels``. ``class_ids`` int32 (N,) index ``classes``, ``UNLABELLED`` where an image as a whole has no class or
+    several. ``label_sets`` has all classes of each image where any has several, ``None`` elsewhere.
     ``splits`` int8 (N,) are ``TRAIN``, ``VAL``, ``TEST`` or ``UNASSIGNED``.
 
     Formats with objects fill ``objects``, and ``sizes`` int32 (N, 2) with (height, width) in pixels of the upright
@@ -59,13 +61,18 @@ class LabelTable:
     sizes: NDArray[np.int32] | None = None
     repaired: tuple[RejectedItem, ...] = ()
     tree: FileTree | None = None
+    label_sets: LabelSets | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.names), len(self.class_ids), len(self.splits)}
-        others = (self.pixels, self.sizes, None if self.objects is None else self.objects.starts[1:])
+        others = (self.pixels, self.sizes, self.label_sets, None if self.objects is None else self.objects.starts[1:])
         lengths.update(len(column) for column in others if column is not None)
         if len(lengths) > 1:
             raise ValueError(f"the columns of a table differ in length: {sorted(lengths)}")
+
+    def list_class_names(self, row: int) -> list[str]:
+        """Return the names of the classes of the image at ``row`` as a whole."""
+        return list_image_classes(self.classes, self.class_ids, self.label_sets, row)
 
 
 FIXES = ("clip", "order", "duplicates")

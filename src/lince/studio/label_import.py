@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from lince.annotations import UNLABELLED, RejectedItem, get_class_colour
+from lince.annotations import RejectedItem, get_class_colour
 from lince.datasets import Dataset
 from lince.errors import ImageError
 from lince.fileio import compute_digest
@@ -128,15 +128,16 @@ class _Importer:
         return bool(shapes) or state != NEW_PHOTO
 
     def _add_labels(self, row: int, photo_id: int, class_ids: list[int]) -> None:
-        chosen = int(self._dataset.class_ids[row])
+        names = self._dataset.classes.names
+        chosen = [class_ids[names.index(name)] for name in self._dataset.list_class_names(row)]
         state: State = {
             **NEW_PHOTO,
-            "classes": [] if chosen == UNLABELLED else [class_ids[chosen]],
+            "classes": chosen,
             "split": _SPLIT_NAMES.get(int(self._dataset.splits[row]), ""),
             "state": "done",
         }
         self._make(Target("photo", str(photo_id)), NEW_PHOTO, state)
-        self._label_count += chosen != UNLABELLED
+        self._label_count += len(chosen)
         for place, shape in enumerate(self._list_shapes(row, photo_id, class_ids)):
             self._make(Target("shape", self._make_id(photo_id, place)), None, {**shape, "z": place})
             self._label_count += 1

@@ -11,6 +11,7 @@ from lince.errors import AmbiguousError, DataError
 from lince.i18n import _
 from lince.tasks.classification import ClassificationTask
 from lince.tasks.detection import DetectionTask
+from lince.tasks.multilabel import MultilabelTask
 from lince.tasks.task import Task, require_fit
 from lince.validation import require_choice
 
@@ -31,7 +32,7 @@ __all__ = [
     "resolve_task",
 ]
 
-_TASKS: dict[str, Task] = {task.name: task for task in (ClassificationTask(), DetectionTask())}
+_TASKS: dict[str, Task] = {task.name: task for task in (ClassificationTask(), DetectionTask(), MultilabelTask())}
 
 
 def register_task(task: Task) -> None:
@@ -50,7 +51,7 @@ def get_task(name: str) -> Task:
 
 
 def resolve_task(dataset: Dataset, name: str | None = None) -> Task:
-    """Return the task called ``name``, or without a name the only task that fits the labels of ``dataset``.
+    """Return the task called ``name``, or without a name the only task that suits the labels of ``dataset``.
 
     Raises ``UsageError`` when the named task is unknown or does not fit, ``DataError`` when none fits, and
     ``AmbiguousError`` when several do.
@@ -59,7 +60,7 @@ def resolve_task(dataset: Dataset, name: str | None = None) -> Task:
         task = get_task(name)
         require_fit(task, dataset)
         return task
-    fitting = [task for task in list_tasks() if task.fits(dataset)]
+    fitting = [task for task in list_tasks() if task.suits(dataset)]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
@@ -87,12 +88,12 @@ def infer_earlier_task(dataset: Dataset) -> str | None:
 
 
 def find_usable_rows(dataset: Dataset) -> NDArray[np.bool_]:
-    """Return bool (N,): the images that at least one of the fitting tasks can learn from.
+    """Return bool (N,): the images that at least one of the tasks that suit can learn from.
 
     Where no task fits, as in a dataset of images without any object, images count as usable if the dataset has object
     labels at all: then each of them is labelled as empty.
     """
-    fitting = [task.usable_rows(dataset) for task in list_tasks() if task.fits(dataset)]
+    fitting = [task.usable_rows(dataset) for task in list_tasks() if task.suits(dataset)]
     if fitting:
         return np.asarray(np.any(fitting, axis=0))
     return np.full(len(dataset), dataset.objects is not None)

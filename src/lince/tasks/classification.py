@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import UNLABELLED
+from lince.annotations import UNLABELLED, RejectedItem
 from lince.i18n import _
 from lince.tasks.task import COMMON_OPTIONS, LOOP_OPTIONS, Task
 
@@ -46,7 +46,7 @@ class ClassificationTask(Task):
         "outputs": "lince.export.classification.outputs:collect_outputs",
         "standalone": "lince.export.classification.standalone",
         "videos": "lince.inference.video.classified_video:prepare_videos",
-        "save_results": "lince.inference.classification.results_file:save_classifications",
+        "save_results": "lince.inference.image_results_file:save_image_results",
         "http": "lince.serving.classification.records",
         "notebook": "lince.notebook.classification.examples",
         "cli": "lince.cli.classification.commands:COMMANDS",
@@ -66,13 +66,24 @@ class ClassificationTask(Task):
         """Return whether any image of ``dataset`` has a class."""
         return bool((dataset.class_ids != UNLABELLED).any())
 
+    def suits(self, dataset: Dataset) -> bool:
+        """Return whether any image has a class, unless the labels list several classes an image on purpose."""
+        return self.fits(dataset) and not (dataset.label_sets is not None and dataset.label_sets.is_listed)
+
     def usable_rows(self, dataset: Dataset) -> NDArray[np.bool_]:
         """Return bool (N,): the images with a class."""
         return np.asarray(dataset.class_ids != UNLABELLED)
 
+    def explain_unusable(self, dataset: Dataset, row: int) -> RejectedItem:
+        """Return why an image cannot be used: it has no class, or several."""
+        if dataset.label_sets is None or dataset.label_sets.counts[row] <= 1:
+            return super().explain_unusable(dataset, row)
+        return dataset.explain_several_classes(row)
+
     def keep_own_labels(self, dataset: Dataset) -> Dataset:
-        """Return ``dataset`` without objects, and without the classes that only objects have."""
-        if dataset.objects is None:
+        """Return ``dataset`` without objects, and without the classes that only objects or several together have."""
+        others = [part.class_ids for part in (dataset.objects, dataset.label_sets) if part is not None]
+        if not others:
             return dataset
-        own, others = (np.unique(ids) for ids in (dataset.class_ids, dataset.objects.class_ids))
-        return replace(dataset, objects=None).drop_classes(np.setdiff1d(others, own))
+        unused = np.setdiff1d(np.concatenate(others), dataset.class_ids)
+        return replace(dataset, objects=None, label_sets=None).drop_classes(unused)

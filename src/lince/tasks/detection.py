@@ -67,19 +67,22 @@ class DetectionTask(Task):
     def usable_rows(self, dataset: Dataset) -> NDArray[np.bool_]:
         """Return bool (N,): the images with boxes, and those without any label, which are negative examples.
 
-        An image with a class of its own but no box, among others with boxes, was labelled for another task: whether it
+        An image with classes of its own but no box, among others with boxes, was labelled for another task: whether it
         shows objects is not known.
         """
         if dataset.objects is None:
             return np.zeros(len(dataset), bool)
-        has_boxes = np.diff(dataset.objects.starts) > 0
-        return np.asarray(has_boxes | (dataset.class_ids == UNLABELLED))
+        is_labelled = dataset.class_ids != UNLABELLED
+        if dataset.label_sets is not None:
+            is_labelled |= dataset.label_sets.is_known
+        return np.asarray((np.diff(dataset.objects.starts) > 0) | ~is_labelled)
 
     def keep_own_labels(self, dataset: Dataset) -> Dataset:
         """Return ``dataset`` without classes of whole images, and without the classes that only they have."""
-        is_labelled = dataset.class_ids != UNLABELLED
-        if dataset.objects is None or not is_labelled.any():
+        others = dataset.class_ids[dataset.class_ids != UNLABELLED]
+        if dataset.label_sets is not None:
+            others = np.concatenate([others, dataset.label_sets.class_ids])
+        if dataset.objects is None or not len(others):
             return dataset
-        own, others = np.unique(dataset.objects.class_ids), np.unique(dataset.class_ids[is_labelled])
-        unlabelled = replace(dataset, class_ids=np.full_like(dataset.class_ids, UNLABELLED))
-        return unlabelled.drop_classes(np.setdiff1d(others, own))
+        unlabelled = replace(dataset, class_ids=np.full_like(dataset.class_ids, UNLABELLED), label_sets=None)
+        return unlabelled.drop_classes(np.setdiff1d(others, dataset.objects.class_ids))

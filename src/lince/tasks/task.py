@@ -105,6 +105,13 @@ class Task(ABC):
     def fits(self, dataset: Dataset) -> bool:
         """Return whether ``dataset`` has any label that the task can learn from."""
 
+    def suits(self, dataset: Dataset) -> bool:
+        """Return whether the task is a first choice for ``dataset``, where nobody names one; by default where it fits.
+
+        A task overrides this where its labels can be read in two ways of which one is far more likely.
+        """
+        return self.fits(dataset)
+
     @abstractmethod
     def usable_rows(self, dataset: Dataset) -> NDArray[np.bool_]:
         """Return bool (N,): the images that the task can learn from and be evaluated on.
@@ -147,13 +154,12 @@ class Task(ABC):
         """
         require_fit(self, dataset)
         unusable = np.flatnonzero(~self.usable_rows(dataset)).tolist()
+        return self.keep_own_labels(dataset.reject_rows({row: self.explain_unusable(dataset, row) for row in unusable}))
+
+    def explain_unusable(self, dataset: Dataset, row: int) -> RejectedItem:
+        """Return why the task cannot use the image at ``row``: by default, that it has no label."""
         reason = _("no label for {task}, which needs {what}").format(task=self.title, what=self.label_name)
-        remedy = _("label it, or remove it")
-        return self.keep_own_labels(
-            dataset.reject_rows(
-                {row: RejectedItem(dataset.images.get_name(row), reason, remedy, kind="unlabelled") for row in unusable}
-            )
-        )
+        return RejectedItem(dataset.images.get_name(row), reason, _("label it, or remove it"), kind="unlabelled")
 
     def describe_unlabelled(self, dataset: Dataset) -> str:
         """Return the sentence that names the unlabelled images of ``dataset.rejected``; empty where there are none."""

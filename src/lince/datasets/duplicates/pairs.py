@@ -39,8 +39,8 @@ class DuplicatePair:
 class PairFile:
     """The file with the pairs found among images with the given contents, sizes and classes."""
 
-    def __init__(self, keys: Sequence[str], short_sides: NDArray[np.int32], class_ids: NDArray[np.int32]) -> None:
-        digest = fileio.compute_digest("".join(keys).encode() + short_sides.tobytes() + class_ids.tobytes())
+    def __init__(self, keys: Sequence[str], short_sides: NDArray[np.int32], label_codes: NDArray[np.int32]) -> None:
+        digest = fileio.compute_digest("".join(keys).encode() + short_sides.tobytes() + label_codes.tobytes())
         self._path: Path = fileio.get_cache_folder() / "duplicates" / f"{CACHE_VERSION}-{digest}.columns"
 
     def load(self) -> tuple[DuplicatePair, ...] | None:

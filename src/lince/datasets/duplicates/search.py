@@ -93,7 +93,7 @@ def search_duplicates(
     dataset: Dataset, fingerprints: ImageFingerprints, progress: Progress = SILENT, limit: TimeLimit = UNLIMITED
 ) -> DuplicateSearch:
     """Return what ``find_duplicates`` finds until ``limit``, and the pairs that were not compared by then."""
-    pair_file = PairFile(fingerprints.keys, fingerprints.short_sides, dataset.class_ids)
+    pair_file = PairFile(fingerprints.keys, fingerprints.short_sides, dataset.label_codes)
     kept = pair_file.load()
     if kept is not None:
         return DuplicateSearch(fingerprints, kept)
@@ -181,8 +181,8 @@ class _NearSearch:
         Turned pairs and pairs with two labels come last, because not all of them count as copies, and then must not
         stand for a pair that does.
         """
-        class_ids = self._dataset.class_ids
-        pairs = sorted(pairs, key=lambda pair: (pair[2] > 0, bool(class_ids[pair[0]] != class_ids[pair[1]])))
+        codes = self._dataset.label_codes
+        pairs = sorted(pairs, key=lambda pair: (pair[2] > 0, bool(codes[pair[0]] != codes[pair[1]])))
         forest = UnionFind(self._count)
         same: dict[Pair, Likeness] = {}
         for separate in self._iter_batches(_("Comparing photos that look alike"), pairs, forest):

@@ -48,15 +48,22 @@ class ClassIndex:
         ``objects``.
         """
         names = self.names
-        objects = table.objects
+        objects, label_sets = table.objects, table.label_sets
         used_ids = set(np.unique(table.class_ids).tolist())
-        if objects is not None:
-            used_ids |= set(np.unique(objects.class_ids).tolist())
+        for part in (objects, label_sets):
+            used_ids |= set() if part is None else set(np.unique(part.class_ids).tolist())
         undeclared = sort_class_names(names[i] for i in used_ids if i != UNLABELLED and i not in self._declared)
         final_names = [*(names[i] for i in self._declared), *undeclared]
         ids_by_name = {name: class_id for class_id, name in enumerate(final_names)}
         new_ids = np.array([*(ids_by_name.get(name, UNLABELLED) for name in names), UNLABELLED], np.int32)
-        is_classification = not objects and bool((table.class_ids != UNLABELLED).any())
+        has_classes = label_sets is not None or bool((table.class_ids != UNLABELLED).any())
+        is_classification = not objects and has_classes
         if objects is not None:
             objects = None if is_classification else replace(objects, class_ids=new_ids[objects.class_ids])
-        return replace(table, classes=Classes(tuple(final_names)), class_ids=new_ids[table.class_ids], objects=objects)
+        return replace(
+            table,
+            classes=Classes(tuple(final_names)),
+            class_ids=new_ids[table.class_ids],
+            objects=objects,
+            label_sets=None if label_sets is None else label_sets.renumber(new_ids),
+        )

@@ -1,4 +1,4 @@
-"""Builds a table of image classes while a format is read.
+"""Builds a table of image classes, one or several for each image, while a format is read.
 
 Rows are added one by one or many at a time, rejections are kept aside, and the classes are sorted at the end.
 """
@@ -12,7 +12,8 @@ from itertools import islice
 
 import numpy as np
 
-from lince.annotations import Classes, RejectedItem, StringColumn
+from lince.annotations import UNLABELLED, Classes, RejectedItem, StringColumn
+from lince.formats.builders.label_set_builder import LabelSetBuilder, choose_class_id
 from lince.formats.table import LabelTable
 from lince.i18n import _
 from lince.progress import SILENT, Progress
@@ -36,6 +37,7 @@ class ClassificationTableBuilder:
         self._classes: dict[str, int] = {}
         self._class_ids = array("i")
         self._splits = array("b")
+        self._sets = LabelSetBuilder()
         self._rejected: list[RejectedItem] = []
 
     def __len__(self) -> int:
@@ -56,6 +58,25 @@ class ClassificationTableBuilder:
             self._class_ids.extend([class_id] * len(encoded_names))
             self._splits.extend([split] * len(encoded_names))
 
+    def add_image(
+        self, name: str, class_names: Iterable[str], split: int, rejection: RejectedItem | None = None
+    ) -> None:
+        """Add the image ``name`` with all of its classes; without one it is known to have none.
+
+        ``rejection`` takes the place of an image without a class where no image of the table has several.
+        """
+        row = len(self)
+        class_ids = {self._class_id(class_name): None for class_name in class_names}
+        encoded_name = self._encode_name(name)
+        if encoded_name is None:
+            return
+        if len(class_ids) != 1:
+            self._sets.add(row, class_ids, rejection)
+        self._blob += encoded_name
+        self._offsets.append(len(self._blob))
+        self._class_ids.append(choose_class_id(class_ids))
+        self._splits.append(split)
+
     def reject(self, rejection: RejectedItem) -> None:
         """Record an image or file that cannot be used."""
         self._rejected.append(rejection)
@@ -68,17 +89,28 @@ class ClassificationTableBuilder:
         """
         offsets = np.frombuffer(self._offsets, np.int64)
         names = StringColumn(bytes(self._blob), offsets[:-1], offsets[1:])
-        rejections = image_files.find_non_images(tree, names, progress)
+        rejections = {**self._sets.list_left_out(), **image_files.find_non_images(tree, names, progress)}
         is_kept = np.ones(len(names), bool)
         is_kept[np.fromiter(rejections, np.int64)] = False
-        class_ids = np.frombuffer(self._class_ids, np.int32)[is_kept]
-        classes, new_ids = self._sort_classes(set(np.unique(class_ids).tolist()))
-        kept_names = names if not rejections else names.take(np.flatnonzero(is_kept))
-        splits = np.frombuffer(self._splits, np.int8)[is_kept]
+        kept = np.flatnonzero(is_kept)
+        all_class_ids = np.frombuffer(self._class_ids, np.int32)
+        class_ids, label_sets = all_class_ids[kept], self._sets.build(all_class_ids, kept)
+        used_ids = class_ids if label_sets is None else label_sets.class_ids
+        classes, new_ids = self._sort_classes(set(np.unique(used_ids).tolist()))
+        kept_names = names if not rejections else names.take(kept)
+        splits = np.frombuffer(self._splits, np.int8)[kept]
         rejected = (*self._rejected, *rejections.values())
         image_tree = None if isinstance(tree, LocalFolder) else tree
         return LabelTable(
-            tree.root, format_name, kept_names, classes, new_ids[class_ids], splits, rejected, tree=image_tree
+            tree.root,
+            format_name,
+            kept_names,
+            classes,
+            new_ids[class_ids],
+            splits,
+            rejected,
+            tree=image_tree,
+            label_sets=None if label_sets is None else label_sets.renumber(new_ids),
         )
 
     def _encode_name(self, name: str) -> bytes | None:
@@ -95,9 +127,12 @@ class ClassificationTableBuilder:
         return self._classes.setdefault(unicodedata.normalize("NFC", name), len(self._classes))
 
     def _sort_classes(self, used_ids: set[int]) -> tuple[Classes, np.ndarray[tuple[int], np.dtype[np.int32]]]:
-        """Return the sorted classes among ``used_ids``, and int32 with the final id for each provisional one."""
+        """Return the sorted classes among ``used_ids``, and int32 with the final id for each provisional one.
+
+        A last id is that of the unlabelled.
+        """
         names = sort_class_names(name for name, class_id in self._classes.items() if class_id in used_ids)
-        new_ids = np.zeros(len(self._classes), np.int32)
+        new_ids = np.full(len(self._classes) + 1, UNLABELLED, np.int32)
         for class_id, name in enumerate(names):
             new_ids[self._classes[name]] = class_id
         return Classes(tuple(names)), new_ids

@@ -9,7 +9,6 @@ import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lince.annotations import UNLABELLED
 from lince.formats.builders.class_index import ClassIndex
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject
 from lince.formats.builders.shapes import Shape
@@ -31,8 +30,9 @@ class ImageEntry:
 
     ``label_file`` is the file, ``path`` the place in it for messages (``file.json#/3``), ``line`` its line from 1.
     ``references`` are what the image may be called, tried in this order. ``size`` is (height, width) in pixels, zeros
-    where it is to be read from the image; ``split`` is ``None`` where the folders decide. ``is_sidecar`` says that the
-    file is of this image alone. ``object_count`` are the objects that are lost where the image is.
+    where it is to be read from the image; ``split`` is ``None`` where the folders decide. ``class_names``
+    are those of the image as a whole, ``None`` where nothing is known of them. ``is_sidecar`` says that the file is of
+    this image alone. ``object_count`` are the objects that are lost where the image is.
     """
 
     label_file: str
@@ -41,7 +41,7 @@ class ImageEntry:
     line: int | None = None
     size: tuple[int, int] = (0, 0)
     split: int | None = None
-    class_name: str = ""
+    class_names: tuple[str, ...] | None = None
     is_sidecar: bool = False
     object_count: int = 0
 
@@ -91,10 +91,10 @@ class EntryTableBuilder:
         if split is None:
             splits = (infer_split_from_folders(name) for name in (label_file, image_name))
             split = next((found for found in splits if found != UNASSIGNED), UNASSIGNED)
-        class_id = self.class_index.get_id(entry.class_name) if entry.class_name else UNLABELLED
+        class_ids = None if entry.class_names is None else [self.class_index.get_id(name) for name in entry.class_names]
         tree = self.image_lookup.tree
         size = entry.size if all(entry.size) or tree.is_remote else read_image_size(tree, image_name)
-        return self.builder.add_image(image_name, split, size, class_id)
+        return self.builder.add_image(image_name, split, size, class_ids)
 
     def _note_guess(self, entry: ImageEntry, image_name: str, label_file: str) -> None:
         """Remember an image that none of the references of its entry names as it is called."""

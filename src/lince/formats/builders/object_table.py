@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import UNLABELLED, Classes, ObjectTable, RejectedItem, StringColumn
+from lince.formats.builders.label_set_builder import LabelSetBuilder, choose_class_id
 from lince.formats.table import LabelTable, ReadOptions
 from lince.i18n import _
 from lince.splits import UNASSIGNED, parse_split_name
@@ -78,6 +79,7 @@ class ObjectTableBuilder:
         self._splits = array("b")
         self._sizes = array("i")
         self._class_ids = array("i")
+        self._sets = LabelSetBuilder()
         self._rows = array("q")
         self._object_class_ids = array("i")
         self._boxes = array("d")
@@ -92,17 +94,24 @@ class ObjectTableBuilder:
         self.repaired: list[RejectedItem] = []
 
     def add_image(
-        self, name: str, split: int = UNASSIGNED, size: tuple[int, int] = (0, 0), class_id: int = UNLABELLED
+        self,
+        name: str,
+        split: int = UNASSIGNED,
+        size: tuple[int, int] = (0, 0),
+        class_ids: Sequence[int] | None = None,
     ) -> int:
         """Add the image ``name`` and return its row.
 
         ``size`` is (height, width) in pixels of the upright image, zeros when unknown; boxes on an image of unknown
-        size are not compared with its edges.
+        size are not compared with its edges. ``class_ids`` are those of the image as a whole, ``None`` where
+        nothing is known of them.
         """
+        if class_ids is not None and len(set(class_ids)) != 1:
+            self._sets.add(len(self._names), class_ids)
+        self._class_ids.append(choose_class_id(class_ids or ()))
         self._names.append(name)
         self._splits.append(split)
         self._sizes.extend(size)
-        self._class_ids.append(class_id)
         return len(self._names) - 1
 
     def reject(
@@ -196,18 +205,20 @@ class ObjectTableBuilder:
         )
         objects = unsorted if (np.diff(order) == 1).all() else unsorted.reorder(order)
         kept = self._keep_known_images(counts)
+        class_ids = np.frombuffer(self._class_ids, np.int32)
         return LabelTable(
             root=tree.root,
             format=format_name,
             names=StringColumn.from_strings(self._names).take(kept),
             classes=Classes(tuple(classes)),
-            class_ids=np.frombuffer(self._class_ids, np.int32)[kept],
+            class_ids=class_ids[kept],
             splits=np.frombuffer(self._splits, np.int8)[kept],
             rejected=tuple(self._pass_over_other_folders()),
             objects=objects if len(kept) == len(self._names) else objects.select_images(kept),
             sizes=np.frombuffer(self._sizes, np.int32).reshape(-1, 2)[kept],
             repaired=tuple(self.repaired),
             tree=None if isinstance(tree, LocalFolder) else tree,
+            label_sets=self._sets.build(class_ids, kept),
         )
 
     def _pass_over_other_folders(self) -> Iterator[RejectedItem]:
@@ -229,7 +240,8 @@ class ObjectTableBuilder:
         """
         is_lost = np.zeros(len(self._names), bool)
         for row, refused_count in sorted(self._refused_counts.items()):
-            if refused_count and not counts[row] and self._class_ids[row] == UNLABELLED:
+            is_labelled = self._class_ids[row] != UNLABELLED or row in self._sets
+            if refused_count and not counts[row] and not is_labelled:
                 is_lost[row] = True
                 self.rejected.append(reject_lost_image(self._names[row], refused_count))
         return np.flatnonzero(~is_lost)

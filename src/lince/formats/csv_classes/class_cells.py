@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 
 _SEPARATORS = re.compile(r"\s*[|;,/\s]\s*")  # between several classes in one cell
 _BARS = re.compile(r"\s*[|;]\s*")  # those that hardly stand within the name of a class
@@ -28,7 +29,13 @@ def parse_class_list(cell: str) -> list[str] | None:
             return None
         is_list = isinstance(choices, list) and all(isinstance(name, str) for name in choices)
         return [name.strip() for name in choices if name.strip()] if is_list else None
-    if not (text.startswith("[") and text.endswith("]")) or "[" in text[1:] or "{" in text:
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    with suppress(ValueError):
+        names = json.loads(text)
+        if all(isinstance(name, str) for name in names):
+            return [name for name in names if name.strip()]
+    if "[" in text[1:] or "{" in text:
         return None
     inner = text[1:-1]
     quoted = [first or second for first, second in _QUOTED.findall(inner)]

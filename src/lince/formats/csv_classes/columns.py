@@ -35,6 +35,7 @@ _NO_CLASS_HEADERS = frozenset({
 YES_WORDS, NO_WORDS = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false", ""})  # of columns of 0 and 1
 _LIST_HEADERS = frozenset({"labels", "tags", "classes", "categories", "etiquetas", "clases", "categorias", "rotulos"})
 _MAX_ROWS = 100  # that are looked at
+_MIN_INDEX_ROWS = 3  # from which on row numbers are others than 0 and 1
 _MAX_PROBES = 20  # rows in which photos are looked for
 _MAX_NAMES, _MAX_SHOWN = 12, 80  # columns, and characters of a line, that a message shows
 _MAX_WORDS = 4  # in the name of a class
@@ -156,11 +157,16 @@ def _columns_from_header(
     file, split = positions["file"][0], next(iter(positions["split"]), None)
     if positions["class"]:
         return ClassColumns(delimiter, len(names), file, positions["class"][0], split, is_guess=is_guess)
-    others = [i for i, name in enumerate(names) if i not in (file, split) and name not in INDEX_HEADERS]
+    others = [i for i in range(len(names)) if i not in (file, split) and not _is_index(rows, names[i], i)]
     indicators = {i: cells[i] for i in others if names[i] not in SPLIT_WORDS and _is_indicator(rows, i)}
     if len(indicators) > 1 and len(set(indicators.values())) == len(indicators):
         return ClassColumns(delimiter, len(names), file, None, split, indicators=indicators, is_guess=is_guess)
-    if len(others) == 1 and names[others[0]] not in _NO_CLASS_HEADERS and _holds_classes(rows, others[0]):
+    holds_lists = len(others) == 1 and names[others[0]] in _LIST_HEADERS
+    if (
+        len(others) == 1
+        and names[others[0]] not in _NO_CLASS_HEADERS
+        and (holds_lists or _holds_classes(rows, others[0]))
+    ):
         name = cells[others[0]]
         return ClassColumns(delimiter, len(names), file, others[0], split, is_guess=True, label_name=name)
     return None
@@ -192,6 +198,12 @@ def _is_indicator(rows: Sequence[list[str]], column: int) -> bool:
     """Whether all cells of a column are 0, 1 or empty, and not all empty."""
     values = {row[column].strip().lower() for row in rows}
     return bool(values - {""}) and values <= YES_WORDS | NO_WORDS
+
+
+def _is_index(rows: Sequence[list[str]], name: str, column: int) -> bool:
+    """Whether a column is one of row numbers by its ``name``; one called "no" that holds but 0 and 1 is a class."""
+    is_class = bool(name) and len(rows) >= _MIN_INDEX_ROWS and _is_indicator(rows, column)
+    return name in INDEX_HEADERS and not is_class
 
 
 def _holds_classes(rows: Sequence[list[str]], column: int) -> bool:

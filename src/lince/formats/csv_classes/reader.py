@@ -278,5 +278,10 @@ def _find_image_root(tree: FileTree, table: ClassTable, only_here: bool) -> tupl
 
 
 FORMAT = Format(
-    NAME, detect, read, Capability.LABELS | Capability.SPLITS | Capability.EXTERNAL_PATHS, write, image_path
+    NAME,
+    detect,
+    read,
+    Capability.LABELS | Capability.LABEL_SETS | Capability.SPLITS | Capability.EXTERNAL_PATHS,
+    write,
+    image_path,
 )

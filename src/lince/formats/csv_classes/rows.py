@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from lince.splits import SPLIT_WORDS, UNASSIGNED, infer_split_from_folders
 from lince.storage.tree import FileTree
 
 _NO_CLASS_WORDS = {"", "nan", "#n/a"}  # what pandas and Excel write for an empty cell
+_MIN_LONG, _MIN_LONG_SHARE = 3, 1 / 3  # images with several rows, where a table has one for each class
 Rows = Sequence[tuple[int, list[str] | None]]
 
 
@@ -54,17 +55,23 @@ class RowReader:
         parser = _RowParser(table, self._tree, (self._image_lookup, self._numbers), prefix, self._builder)
         rows = [(line, cells) for line, cells in table.rows if parser.check_row(line, cells) and cells is not None]
         known = parser.find_known_classes([cells for _line, cells in rows])
-        classes_by_image: dict[str, set[str]] = {}
+        classes_by_image: dict[str, dict[str, None]] = {}
         for _line, cells in rows:
-            classes_by_image.setdefault(parser.image_name(cells), set()).update(parser.list_classes(cells, known))
+            classes = classes_by_image.setdefault(parser.image_name(cells), {})
+            classes.update(dict.fromkeys(parser.list_classes(cells, known)))
+        contradicting = _find_contradictions(
+            [(parser.image_name(cells), set(parser.list_classes(cells, known))) for _line, cells in rows]
+        )
         splits = _divide_by_folders(classes_by_image) if split is None else dict.fromkeys(classes_by_image, split)
         for line, cells in rows:
             name = parser.image_name(cells)
             classes, other = classes_by_image[name], self._table_by_image.get(name)
-            if len(classes) > 1:
+            if name in contradicting:
                 names = ", ".join(sorted(classes))
                 reason = _("{name} has several classes: {classes}").format(name=name, classes=names)
                 parser.reject_row(line, reason, "several-classes", _("keep one"))
+            elif other == table.name and 0 < len(parser.list_classes(cells, known)) < len(classes):
+                continue  # of a table with a row for each class
             elif other is not None:
                 reason = _("{name} appears twice").format(name=name)
                 if other != table.name:
@@ -73,7 +80,9 @@ class RowReader:
             else:
                 self._table_by_image[name] = table.name
                 own_split = splits.get(name, UNASSIGNED) if table.columns.split is None else parser.parse_split(cells)
-                self._builder.add_images([name], next(iter(classes)), own_split)
+                is_doubtful = not classes and table.columns.label is None
+                rejection = parser.make_rejection(line, _("no class"), "no-class") if is_doubtful else None
+                self._builder.add_image(name, classes, own_split, rejection)
         self._table_by_image.update(dict.fromkeys(parser.named_images - self._table_by_image.keys(), table.name))
         for notice in (*self._image_lookup.pop_guesses(table.name), *parser.list_number_guesses()):
             self._builder.reject(notice)
@@ -135,8 +144,11 @@ class _RowParser:
 
     def reject_row(self, line: int, reason: str, kind: str, remedy: str = "") -> None:
         """Reject the row at ``line``."""
-        remedy = remedy or _("correct the line or remove it")
-        self._builder.reject(RejectedItem(self._table.name, reason, remedy, line, kind))
+        self._builder.reject(self.make_rejection(line, reason, kind, remedy))
+
+    def make_rejection(self, line: int, reason: str, kind: str, remedy: str = "") -> RejectedItem:
+        """Return the rejection of the row at ``line``."""
+        return RejectedItem(self._table.name, reason, remedy or _("correct the line or remove it"), line, kind)
 
     def image_name(self, cells: list[str]) -> str:
         """Return the image file of a usable row, as the tree calls it."""
@@ -176,14 +188,17 @@ class _RowParser:
         return self._find_class_problem(cells)
 
     def _find_class_problem(self, cells: list[str]) -> tuple[str, str]:
-        """Return why the row gives its image no class, and the kind of the rejection; empty when it gives one."""
+        """Return why the row says nothing of its image's classes, and the kind of the rejection; else empty texts.
+
+        Zeros in all columns and an empty list in brackets do say something.
+        """
         label = self._columns.label
-        values = (cells[i].strip() for i in self._columns.indicators)
+        values = [cells[i].strip() for i in self._columns.indicators]
         strange = next((value for value in values if value.lower() not in YES_WORDS | NO_WORDS), "")
         if strange:
             return _("'{text}' is neither 0 nor 1").format(text=strange[:40]), "row"
-        is_empty = label is not None and cells[label].strip().lower() in _NO_CLASS_WORDS
-        return (_("no class"), "no-class") if is_empty or not self.list_classes(cells, set()) else ("", "")
+        is_empty = not any(values) if label is None else cells[label].strip().lower() in _NO_CLASS_WORDS
+        return (_("no class"), "no-class") if is_empty else ("", "")
 
     def _find_image(self, cells: list[str]) -> str | None:
         """Return the image file of a row, as the tree calls it; ``None`` when there is no single one."""
@@ -206,6 +221,23 @@ class _RowParser:
         return cells[self._columns.split].strip().lower() if self._columns.split is not None else ""
 
 
+def _find_contradictions(rows: Sequence[tuple[str, set[str]]]) -> set[str]:
+    """Return the images that several rows give different single classes, where that seems a mistake.
+
+    ``rows`` are the images and classes of a table's rows. Where no row lists several classes, and a third of the images
+    or more, and three at least, have several rows that differ, the table has a row for each class of an image, and
+    nothing contradicts.
+    """
+    classes_by_image: dict[str, set[str]] = {}
+    for name, classes in rows:
+        classes_by_image.setdefault(name, set()).update(classes)
+    has_lists = any(len(classes) > 1 for _name, classes in rows)
+    listed = {name for name, classes in rows if len(classes) == len(classes_by_image[name])}
+    differing = {name for name, classes in classes_by_image.items() if len(classes) > 1} - listed
+    is_long = not has_lists and len(differing) >= max(_MIN_LONG, _MIN_LONG_SHARE * len(classes_by_image))
+    return set() if is_long else differing
+
+
 def relative_name(root: Path, cell: str, prefix: str) -> str:
     """Return the file in ``cell`` relative to ``root`` with '/'; one outside of it keeps its full path."""
     name = cell.strip().replace("\\", "/")
@@ -215,7 +247,7 @@ def relative_name(root: Path, cell: str, prefix: str) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-def _divide_by_folders(names: Sequence[str] | dict[str, set[str]]) -> dict[str, int]:
+def _divide_by_folders(names: Iterable[str]) -> dict[str, int]:
     """Return the split of each image by its folders; none where a single part is named, which is no division."""
     splits = {name: infer_split_from_folders(name) for name in names}
     return splits if len(set(splits.values()) - {UNASSIGNED}) > 1 else {}

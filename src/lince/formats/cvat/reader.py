@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import rle
-from lince.annotations import OCCLUDED, UNLABELLED, RejectedItem
+from lince.annotations import OCCLUDED, RejectedItem
 from lince.errors import DataError
 from lince.formats import row_rle
 from lince.formats.builders.class_index import ClassIndex
@@ -140,16 +140,10 @@ class _CvatReader:
             return
         self._image_names.add(image_name)
         self._image_lookup.note_guess(name, image_name, label_file)
-        class_names = _read_tags(image)
-        if len(class_names) > 1:
-            reason = _("it has several classes: {names}").format(names=", ".join(class_names))
-            self._builder.reject(label_file, reason, _("keep one"), image.line, "several-classes")
-            if all(element.tag == "tag" for element in image.children):
-                return
-        class_id = self._class_index.get_id(class_names[0]) if len(class_names) == 1 else UNLABELLED
+        class_ids = [self._class_index.get_id(name) for name in _read_tags(image)] or None
         size = _parse_side(image.attributes.get("height", "")), _parse_side(image.attributes.get("width", ""))
         split = SPLIT_WORDS.get(subset.lower(), UNASSIGNED)
-        row = self._builder.add_image(image_name, split, size, class_id)
+        row = self._builder.add_image(image_name, split, size, class_ids)
         for element in image.children:
             if element.tag != "tag":
                 self._add_shape(row, label_file, element, size)

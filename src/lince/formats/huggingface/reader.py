@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lince.annotations import UNLABELLED
 from lince.errors import DataError
 from lince.formats.builders.box_numbers import are_fractions, join_sides, tell_corners
 from lince.formats.builders.class_index import ClassIndex
@@ -79,11 +78,14 @@ class _RawBox:
 
 @dataclass(frozen=True)
 class _Record:
-    """A usable record: its file and path, the provisional class id of its image, its boxes, and how many it lost."""
+    """A usable record: its file and path, the provisional class ids of its image, its boxes, and how many it lost.
+
+    ``class_ids`` are ``None`` where it says nothing of classes, and empty where it has a list without one.
+    """
 
     file: str
     path: str
-    class_id: int
+    class_ids: list[int] | None
     boxes: list[_RawBox]
     refused_count: int
 
@@ -145,23 +147,23 @@ class _MetadataReader:
             raise JsonValueError(node.path, _("{name} appears twice").format(name=image_name), "double")
         has_objects = _OBJECTS in node.value
         classes = self._list_classes(node)
-        if len(classes) > 1:
-            reason = _("{name} has several classes: {classes}").format(name=image_name, classes=", ".join(classes))
-            raise JsonValueError(node.path, reason, "several-classes")
-        if not classes and not has_objects:
+        if classes is None and not has_objects:
             raise JsonValueError(node.path, _("no class"), "no-class")
         refused_before = len(self._builder.rejected)
         boxes = list(self._parse_boxes(node)) if has_objects else []
         refused_count = len(self._builder.rejected) - refused_before
-        class_id = self._class_index.get_id(classes[0]) if classes else UNLABELLED
-        self._records[image_name] = _Record(name, node.path, class_id, boxes, refused_count)
+        class_ids = None if classes is None else [self._class_index.get_id(one) for one in classes]
+        self._records[image_name] = _Record(name, node.path, class_ids, boxes, refused_count)
 
-    def _list_classes(self, node: JsonNode) -> list[str]:
-        """Return the classes of the image as a whole; raise ``JsonValueError`` for values that are no class."""
+    def _list_classes(self, node: JsonNode) -> list[str] | None:
+        """Return the classes of the image as a whole, ``None`` where nothing is said of them.
+
+        Raise ``JsonValueError`` for values that are no class.
+        """
         key = next((key for key in node.value if key.lower() in (*CLASS_HEADERS, "labels")), None)
         value = None if key is None else node.value[key]
         if key is None or value is None:
-            return []
+            return None
         values = value if isinstance(value, list) else [value]
         return list(dict.fromkeys(self._name_class(JsonNode(one, f"{node.path}#/{key}")) for one in values))
 
@@ -214,7 +216,7 @@ class _MetadataReader:
             reason = _("its size cannot be read, so its labels cannot be used")
             self._builder.reject(image_name, reason, _("save it as JPEG or PNG, or remove it"), kind="unusable")
             return
-        row = self._builder.add_image(image_name, infer_split_from_folders(image_name), size, record.class_id)
+        row = self._builder.add_image(image_name, infer_split_from_folders(image_name), size, record.class_ids)
         self._builder.count_refused(row, record.refused_count)
         height, width = size
         scale = (width, height, width, height) if normalised else (1, 1, 1, 1)
@@ -306,7 +308,7 @@ FORMAT = Format(
     NAME,
     detect,
     read,
-    Capability.LABELS | Capability.BOXES | Capability.SPLITS | Capability.NEGATIVES,
+    Capability.LABELS | Capability.LABEL_SETS | Capability.BOXES | Capability.SPLITS | Capability.NEGATIVES,
     write,
     image_path,
 )

@@ -22,8 +22,9 @@ def image_path(split: str, class_name: str, file_name: str) -> str:
 def write(request: WriteRequest, folder: Path) -> None:
     """Write ``<split>/metadata.jsonl`` for each split; that of images of no split is in ``folder`` itself.
 
-    Each line is a record with ``file_name``, and ``label`` where images have classes, ``objects`` where objects are
-    marked: their boxes as left, top, width and height in pixels, and the names of their classes.
+    Each line is a record with ``file_name``, and ``label`` where images have classes (``labels``, a list, where they
+    may have several), ``objects`` where objects are marked: their boxes as left, top, width and height in pixels, and
+    the names of their classes.
     """
     split_names = {split: split_name for split_name, split in SPLITS.items()}
     lines_by_split: dict[str, list[str]] = {}
@@ -45,7 +46,10 @@ def _make_labels(request: WriteRequest, row: int) -> dict[str, Any]:
     """Return the class of the image in ``row``, and its objects, as far as the table has such."""
     table, names = request.table, request.table.classes.names
     labels: dict[str, Any] = {}
-    if table.objects is None or (table.class_ids != UNLABELLED).any():
+    if table.label_sets is not None:
+        class_ids = table.label_sets.get_class_ids(row)
+        labels["labels"] = [names[class_id] for class_id in class_ids] if table.label_sets.is_known[row] else None
+    elif table.objects is None or (table.class_ids != UNLABELLED).any():
         class_id = int(table.class_ids[row])
         labels["label"] = None if class_id == UNLABELLED else names[class_id]
     if table.objects is not None:

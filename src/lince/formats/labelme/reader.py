@@ -17,6 +17,7 @@ from lince import images
 from lince.annotations import UNLABELLED, RejectedItem
 from lince.errors import DataError
 from lince.formats.builders.class_index import ClassIndex
+from lince.formats.builders.label_set_builder import LabelSetBuilder, choose_class_id
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject, compute_bounding_box
 from lince.formats.format import Capability, Format
 from lince.formats.image_lookup import ImageLookup, read_image_size
@@ -119,10 +120,11 @@ class _LabelMeReader:
             else self._image_lookup.tree
         )
         table = self._builder.build_table(tree, NAME, self._class_index.names)
-        if self._shape_count or not self._image_flags:
-            if self._image_flags:
+        flagged_count = sum(map(bool, self._image_flags.values()))
+        if self._shape_count or not flagged_count:
+            if flagged_count:
                 progress.show_message(
-                    _("{count} photos have flags of their own: not used.").format(count=len(self._image_flags))
+                    _("{count} photos have flags of their own: not used.").format(count=flagged_count)
                 )
             return self._class_index.finalise_table(table)
         return self._classification_table(table)
@@ -153,9 +155,8 @@ class _LabelMeReader:
         size = self._read_size(root, image_name)
         row = self._builder.add_image(image_name, infer_split_from_folders(image_name), size)
         flags = root.value.get("flags")
-        class_names = [name for name, value in flags.items() if value is True] if isinstance(flags, dict) else []
-        if class_names:
-            self._image_flags[row] = class_names
+        if isinstance(flags, dict) and flags:
+            self._image_flags[row] = [name for name, value in flags.items() if value is True]
         for raw_object in self._read_objects(root, row, size):
             self._builder.add(row, raw_object)
 
@@ -210,25 +211,24 @@ class _LabelMeReader:
             return 0, 0
 
     def _classification_table(self, table: LabelTable) -> LabelTable:
-        """Return the table of the images whose only flag that is true names their class.
+        """Return the table of the images whose flags that are true name their classes.
 
-        Images with no such flag or several are rejected.
+        Images without flags are rejected; so are those without one that is true, where none has several.
         """
         class_ids = np.full(len(table.names), UNLABELLED, np.int32)
-        rejected = []
+        sets, rejected = LabelSetBuilder(), {}
         for row, image_name in enumerate(table.names):
-            class_names = self._image_flags.get(row, [])
-            if len(class_names) == 1:
-                class_ids[row] = self._class_index.get_id(class_names[0])
-            else:
-                reason = (
-                    _("it has several classes: {names}").format(names=", ".join(class_names))
-                    if class_names
-                    else _("no class")
-                )
-                kind = "several-classes" if class_names else "no-label"
-                rejected.append(RejectedItem(image_name, reason, _("set one flag"), None, kind))
-        keep = np.flatnonzero(class_ids != UNLABELLED)
+            names = self._image_flags.get(row)
+            rejection = RejectedItem(image_name, _("no class"), _("set one flag"), None, "no-label")
+            if names is None:
+                rejected[row] = rejection
+                continue
+            own_ids = [self._class_index.get_id(name) for name in names]
+            class_ids[row] = choose_class_id(own_ids)
+            if len(own_ids) != 1:
+                sets.add(row, own_ids, None if names else rejection)
+        rejected |= sets.list_left_out()
+        keep = np.setdiff1d(np.arange(len(table.names)), list(rejected))
         labelled = replace(
             table,
             names=table.names.take(keep),
@@ -236,7 +236,8 @@ class _LabelMeReader:
             splits=table.splits[keep],
             sizes=None if table.sizes is None else table.sizes[keep],
             objects=None,
-            rejected=(*table.rejected, *rejected),
+            rejected=(*table.rejected, *(rejected[row] for row in sorted(rejected))),
+            label_sets=sets.build(class_ids, keep),
         )
         return self._class_index.finalise_table(labelled)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from lince.annotations import UNLABELLED, RejectedItem
+from lince.annotations import RejectedItem
 from lince.errors import DataError
 from lince.formats.builders.class_index import ClassIndex
 from lince.formats.builders.object_table import ObjectTableBuilder
@@ -133,17 +133,12 @@ class _LabelStudioReader:
         self._used_images.add(image_name)
         if posixpath.basename(image_name) not in map(posixpath.basename, _candidate_paths(reference)):
             self._image_lookup.note_guess(_read_file_name(reference), image_name, label_file)
-        class_names = list(dict.fromkeys(name for region in regions for name in get_image_classes(region)))
-        if len(class_names) > 1:
-            reason = _("it has several classes: {names}").format(names=", ".join(class_names))
-            self._builder.reject(task.path, reason, _("keep one"), kind="several-classes")
-            if all(get_image_classes(region) for region in regions):
-                return
-        class_id = self._class_index.get_id(class_names[0]) if len(class_names) == 1 else UNLABELLED
+        class_names = [name for region in regions for name in get_image_classes(region)]
+        class_ids = [self._class_index.get_id(name) for name in class_names] or None
         size = next(filter(all, (region.size for region in regions)), None) or read_image_size(
             self._image_lookup.tree, image_name
         )
-        row = self._builder.add_image(image_name, _find_split(data, image_name), size, class_id)
+        row = self._builder.add_image(image_name, _find_split(data, image_name), size, class_ids)
         self._builder.count_refused(row, self._refused_results)
         self._add_objects(row, regions, size)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lince.annotations import UNLABELLED, RejectedItem
+from lince.annotations import RejectedItem
 from lince.errors import DataError, ImageError, UsageError
 from lince.formats.builders.classification_table import shorten_list
 from lince.formats.builders.object_table import ObjectTableBuilder, RawObject
@@ -137,17 +137,17 @@ class _TfRecordReader:
     def _add_image(self, name: str, split: int, record: TfRecord, parsed: ParsedExample) -> None:
         """Add the image of a record and its objects; one of an unknown class is rejected."""
         path = f"{name}#{record.number}"
-        class_id = UNLABELLED
+        class_ids = None
         if parsed.label is not None or parsed.text:
             try:
-                class_id = self._classes.get_index(parsed.label, parsed.text)
+                class_ids = [self._classes.get_index(parsed.label, parsed.text)]
             except DataError as error:
                 self._reject(path, error, "class")
                 return
         image_name = parsed.name or f"{get_file_stem(name)}-{record.number:05d}{choose_image_suffix(parsed.image)}"
         start = record.start + _find_image_offset(record.data, parsed.image)
         image_name = self._image_tree.add_image(image_name, name, start, len(parsed.image))
-        row = self.builder.add_image(image_name, split, parsed.size, class_id)
+        row = self.builder.add_image(image_name, split, parsed.size, class_ids)
         self._has_objects |= parsed.objects is not None
         for number, parsed_object in enumerate(parsed.objects or (), 1):
             self._add_object(row, f"{path}/{number}", parsed_object, parsed.size)

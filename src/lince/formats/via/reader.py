@@ -13,7 +13,13 @@ from lince.formats.csv_text import CSV_SUFFIXES
 from lince.formats.format import Capability, Format
 from lince.formats.table import LabelTable, ReadOptions
 from lince.formats.via.documents import ViaDocument, ViaImage, is_via_json, is_via_table, load_document
-from lince.formats.via.regions import IMAGE_CLASS_NAMES, choose_class_attribute, parse_shape, read_class_name
+from lince.formats.via.regions import (
+    IMAGE_CLASS_NAMES,
+    choose_class_attribute,
+    list_choices,
+    parse_shape,
+    read_class_name,
+)
 from lince.formats.via.writer import image_path, write
 from lince.i18n import _
 from lince.parsing.json_reader import JsonValueError
@@ -85,14 +91,11 @@ class _ViaReader:
 
     def _add_image(self, image: ViaImage) -> None:
         """Add an image and its regions, or their rejections."""
-        class_name = ""
-        try:
-            if self._file_attribute is not None and image.attributes.get(self._file_attribute):
-                class_name = read_class_name(image.attributes, self._file_attribute, image.path)
-        except JsonValueError as error:
-            self.table.builder.reject(image.path, error.reason, error.remedy, image.line, error.kind)
+        class_names: tuple[str, ...] = ()
+        if self._file_attribute is not None:
+            class_names = tuple(list_choices(image.attributes.get(self._file_attribute)))
         place, count = (image.label_file, image.path, (image.reference,), image.line), len(image.regions)
-        row = self.table.add_image(ImageEntry(*place, class_name=class_name, object_count=count))
+        row = self.table.add_image(ImageEntry(*place, class_names=class_names or None, object_count=count))
         for region in image.regions if row is not None else ():
             try:
                 shape, name = parse_shape(region), _ONLY_CLASS

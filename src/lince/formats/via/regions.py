@@ -58,12 +58,12 @@ def choose_class_attribute(records: Iterable[dict[str, Any]], place: str, *, is_
 
 def has_value(value: Any) -> bool:
     """Whether an attribute is filled in: a text, a number, or a box that is ticked."""
-    return bool(_list_choices(value))
+    return bool(list_choices(value))
 
 
 def read_class_name(attributes: dict[str, Any], name: str, path: str) -> str:
     """Return the class in the attribute ``name``; raise ``JsonValueError`` for none, or several."""
-    choices = _list_choices(attributes.get(name))
+    choices = list_choices(attributes.get(name))
     if not choices:
         reason = _("a region without the attribute '{name}', which holds the class").format(name=name)
         raise JsonValueError(path, reason, "no-class")
@@ -73,7 +73,7 @@ def read_class_name(attributes: dict[str, Any], name: str, path: str) -> str:
     return choices[0]
 
 
-def _list_choices(value: Any) -> list[str]:
+def list_choices(value: Any) -> list[str]:
     """Return the texts of an attribute: what is typed or chosen, or the options that are ticked."""
     if isinstance(value, dict):
         values: Sequence[Any] = [key for key, is_ticked in value.items() if is_ticked]
