@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import box_photos, class_photos
+from tests.support import box_photos, class_photos, shape_sets
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ SAMPLES = {
         ("top", 2),
         ("threshold", 0.5),
         lambda record: {"label": record["class"]},
+    ),
+    "multilabel": TaskSample(
+        shape_sets.write_table,
+        {"recipe": "scratch", "model": "cnn: conv 8 3, norm, gap", "size": 16, "epochs": 3, "batch": 8, "seed": 1},
+        ("threshold", 0.4),
+        ("iou", 0.5),
+        lambda record: {"labels": json.dumps(record["said"])},
     ),
     "detect": TaskSample(
         _write_boxes,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lince.training.classification.head_curve import PARTS, _order_by_class_share, measure_head_curves
+from lince.training.classification.head_curve import PARTS, measure_head_curves
 from lince.training.classification.heads import logistic, mlp
+from lince.training.classification.labels import ClassLabels
 
 
 def blobs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -24,8 +25,8 @@ def test_the_last_point_is_the_head_itself_and_more_images_help(kind):
     curves = measure_head_curves(head, train, val, 0)
     assert [point.images for point in curves.sizes] == [*(round(part * 240) for part in PARTS), 240]
     right = [bool(row.argmax() == label) for row, label in zip(head.compute_logits(val[0]), val[1], strict=True)]
-    assert curves.sizes[-1].val_accuracy == pytest.approx(sum(right) / 400)
-    assert curves.sizes[-1].val_accuracy > curves.sizes[0].val_accuracy
+    assert curves.sizes[-1].val == pytest.approx(sum(right) / 400)
+    assert curves.sizes[-1].val > curves.sizes[0].val
     assert curves.val_count == 400
     assert bool(curves.penalty_losses) == (kind is logistic)
     if kind is logistic:
@@ -35,7 +36,7 @@ def test_the_last_point_is_the_head_itself_and_more_images_help(kind):
 def test_a_part_knows_nothing_of_the_other_images():
     train, val = blobs(240, 0), blobs(400, 1)
     head = logistic.fit(*train, 3, 0)
-    first = _order_by_class_share(train[1], 0)[: round(PARTS[0] * 240)]
+    first = ClassLabels().order_evenly(train[1], 0)[: round(PARTS[0] * 240)]
     altered = train[0].copy()
     others = np.setdiff1d(np.arange(240), first)
     altered[others] = 50 * np.random.default_rng(3).normal(size=(len(others), 12))
@@ -47,7 +48,7 @@ def test_a_part_knows_nothing_of_the_other_images():
 
 def test_every_beginning_has_the_shares_of_the_classes():
     labels = blobs(400, 0)[1]
-    order = _order_by_class_share(labels, 5)
+    order = ClassLabels().order_evenly(labels, 5)
     assert sorted(order.tolist()) == list(range(400))
     for size in (50, 100, 200):
         shares = np.bincount(labels[order[:size]], minlength=3) / size

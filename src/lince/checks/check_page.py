@@ -20,12 +20,14 @@ from lince.checks.check_context import CheckFinding, FindingExample
 from lince.checks.check_run import CheckResult
 from lince.checks.contact_sheet import draw_annotated_image
 from lince.checks.label_errors import WRONG_LABEL_CODE
+from lince.checks.tag_errors import EXTRA_CLASS_CODE, MISSING_CLASS_CODE
 from lince.errors import ImageError
 from lince.evaluation.report.html import get_jinja_environment, make_numbering
 from lince.i18n import _
 from lince.progress import SILENT, Progress
 
 MAX_IMAGES, MAX_LISTED = 8, 200  # examples of a finding that are drawn, and that are listed by name
+_LABEL_ERROR_CODES = (WRONG_LABEL_CODE, MISSING_CLASS_CODE, EXTRA_CLASS_CODE)
 MAX_LABEL_ERROR_IMAGES = 32  # drawn examples of suspected label errors; a person has to look at each
 IMAGE_SIDE = 320  # pixels of the longer side of a drawn image
 
@@ -80,7 +82,7 @@ def _make_report_examples(result: CheckResult, finding: CheckFinding) -> list[Re
     """Return the drawings of the first examples of a finding; those without a readable image are skipped."""
     report_examples: list[ReportExample] = []
     for example in _merge_by_image(finding.examples[:MAX_LISTED]):
-        if len(report_examples) == (MAX_LABEL_ERROR_IMAGES if finding.code == WRONG_LABEL_CODE else MAX_IMAGES):
+        if len(report_examples) == (MAX_LABEL_ERROR_IMAGES if finding.code in _LABEL_ERROR_CODES else MAX_IMAGES):
             break
         with suppress(ImageError):
             report_examples.append(_make_report_example(result, example))
@@ -90,14 +92,16 @@ def _make_report_examples(result: CheckResult, finding: CheckFinding) -> list[Re
 def _merge_by_image(examples: Sequence[FindingExample]) -> list[FindingExample]:
     """Return one example for each image (or pair of images), with the objects of all its examples.
 
-    The text is that of the first one. Examples without a row are left out.
+    The text is that of the first one; where no objects are concerned, those of all. Examples without a row are left
+    out.
     """
     by_image: dict[tuple[int, int | None], FindingExample] = {}
     for example in examples:
         if example.row is not None:
             first = by_image.setdefault((example.row, example.other_row), example)
             objects = tuple(dict.fromkeys(first.objects + example.objects))
-            by_image[example.row, example.other_row] = replace(first, objects=objects)
+            texts = [first.text] if objects or example is first else [first.text, example.text]
+            by_image[example.row, example.other_row] = replace(first, objects=objects, text="; ".join(texts))
     return list(by_image.values())
 
 

@@ -21,17 +21,13 @@ from numpy.typing import NDArray
 from lince import postprocess
 from lince.annotations import UNLABELLED
 from lince.checks.check_context import CheckContext, CheckFinding, FeatureModel, FindingText, make_findings
-from lince.config import TrainConfig
+from lince.checks.tag_errors import check_tag_errors
 from lince.datasets import Dataset
 from lince.errors import UsageError
 from lince.findings import Severity
 from lince.i18n import _
-from lince.models import weights_source
-from lince.models.classification import registry as classification_registry
 from lince.number_format import format_percent
 from lince.progress import SILENT, Progress
-from lince.splits import TEST
-from lince.training.classification import features
 from lince.training.classification.heads import logistic
 from lince.training.classification.heads.folds import assign_grouped_folds
 
@@ -60,11 +56,14 @@ class LabelErrors:
 def check_label_errors(context: CheckContext) -> list[CheckFinding]:
     """Return the finding ``wrong-label``; nothing when the context has no ``feature_model``.
 
-    Raise ``UsageError`` when the images have no classes of their own (see ``find_label_errors``).
+    Where the labels list several classes an image, the findings are those of ``tag_errors``. Raise ``UsageError`` when
+    the images have no classes of their own (see ``find_label_errors``).
     """
     if context.feature_model is None:
         return []
     dataset = context.dataset
+    if dataset.label_sets is not None and dataset.label_sets.is_listed:
+        return check_tag_errors(context, context.feature_model, dataset.label_sets)
     errors = find_label_errors(dataset, context.feature_model, context.progress, context.groups.related_ids)
     finding_text = FindingText(
         Severity.WARNING,
@@ -116,7 +115,11 @@ def find_label_errors(
             ),
             _("Expected at least two such classes, with image-level labels."),
         )
-    rows, features_of_rows = _compute_features(dataset, usable, feature_model, progress)
+    # Only here: a check that looks for no wrong labels starts without what trains networks.
+    from lince.checks.label_features import compute_label_features  # noqa: PLC0415
+    from lince.training.classification.labels import ClassLabels  # noqa: PLC0415
+
+    rows, features_of_rows = compute_label_features(dataset, usable, feature_model, progress, ClassLabels())
     # Classes without enough images are left out, so class ids are renumbered for the heads.
     class_ids, dense_ids = np.unique(labels[rows], return_inverse=True)
     given = dense_ids.astype(np.int64)
@@ -210,30 +213,3 @@ def _rank_label_errors(
     order = np.argsort(given - suggested, kind="stable")
     suspects = suspects[order]
     return LabelErrors(rows[suspects], class_ids[confident[suspects]].astype(np.int64), given[order], suggested[order])
-
-
-def _compute_features(
-    dataset: Dataset, rows: NDArray[np.int64], feature_model: FeatureModel, progress: Progress
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return those of ``rows`` whose image can be opened, int64 (N,), and their features, float32 (N, D).
-
-    Those of many images are computed in int8, as in training, where a head on them loses next to nothing; what decides
-    it is compared on the images outside of the test split, and told to ``progress``.
-    """
-    # Only here: a check that looks for no wrong labels starts without what trains networks.
-    from lince.training.classification.feature_precision import choose_network, confirm_precision  # noqa: PLC0415
-    from lince.training.classification.frozen_backbone import prepare_frozen_backbone  # noqa: PLC0415
-    from lince.training.recipe import RecipeContext  # noqa: PLC0415
-
-    source = weights_source.resolve_weights(
-        classification_registry.get_model_entry(feature_model.model), feature_model.weights, progress
-    )
-    spec = weights_source.make_preprocess_spec(source, feature_model.size)
-    floating = prepare_frozen_backbone(source, spec, 0, progress)
-    backbone = choose_network(floating, int((dataset.splits[rows] != TEST).sum()))
-    computed = features.compute_features(dataset.select(rows), backbone.network_path, spec, progress)
-    kept = rows[[i for i in range(len(rows)) if i not in computed.rejected]]
-    context = RecipeContext.create(dataset.select(kept), TrainConfig(), source.entry, spec, progress)
-    context = replace(context, keys=computed.keys, backbone=backbone, features=computed)
-    confirmed = confirm_precision(context, floating).features or computed
-    return kept, confirmed.embeddings

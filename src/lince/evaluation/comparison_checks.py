@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,44 @@ from numpy.typing import NDArray
 from lince.annotations import Classes
 from lince.errors import DataError, UsageError
 from lince.i18n import _
+
+P = TypeVar("P")
+
+
+def align_runs(
+    runs: Mapping[str, P], index: Callable[[P], Mapping[Any, int]], shared_only: bool
+) -> tuple[dict[str, P], dict[str, int]]:
+    """Return the predictions of ``runs`` for the images that all have, in one order, and the numbers left out.
+
+    Classes are in the order of the first run, groups those of the first run that has them. ``index`` returns the row of
+    each image that counts by what identifies it. ``shared_only`` allows that test sets differ.
+
+    Raises ``UsageError`` for fewer than two runs, and ``DataError`` when class names or test sets differ.
+    """
+    require_multiple_runs(runs)
+    items: dict[str, Any] = dict(runs)
+    classes = require_same_classes({name: item.classes for name, item in items.items()})
+    reordered = {name: item.reorder_classes(classes) for name, item in items.items()}
+    rows_by_run = {name: index(item) for name, item in reordered.items()}
+    first = next(iter(rows_by_run.values()))
+    shared = [identity for identity in first if all(identity in rows for rows in rows_by_run.values())]
+    left_out = {name: len(rows) - len(shared) for name, rows in rows_by_run.items()}
+    require_same_images(left_out, len(shared), shared_only)
+    aligned = {
+        name: item.select([rows_by_run[name][identity] for identity in shared]) for name, item in reordered.items()
+    }
+    groups = find_shared_groups(aligned.values())
+    return {name: replace(item, groups=groups) for name, item in aligned.items()}, left_out
+
+
+def index_images(identities: Iterable[tuple[int, Hashable]]) -> dict[Any, int]:
+    """Return the row of each of ``identities``, (row, what identifies it), by that and its number among equals."""
+    copies: Counter[Hashable] = Counter()
+    rows: dict[Any, int] = {}
+    for row, identity in identities:
+        rows[identity, copies[identity]] = row
+        copies[identity] += 1
+    return rows
 
 
 def find_shared_groups(predictions: Iterable[Any]) -> NDArray[np.int64] | None:

@@ -15,6 +15,8 @@ from lince import fileio
 from lince.errors import DataError, UsageError
 from lince.i18n import _
 
+GROUP_COLUMN = "group"  # where images are in groups
+
 
 def write_rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
     """Write ``rows`` to ``path`` as CSV, atomically.
@@ -39,6 +41,11 @@ def keep_shared_groups(groups: NDArray[np.int64] | None) -> NDArray[np.int64] | 
         return None
     numbers = np.unique(groups, return_inverse=True)[1]
     return None if not len(numbers) or int(numbers.max()) + 1 == len(numbers) else numbers.astype(np.int64)
+
+
+def format_probabilities(probabilities: NDArray[np.float32]) -> list[str]:
+    """Return the cells of ``probabilities`` (C,); nine digits restore a float32 exactly."""
+    return [f"{probability:.9g}" for probability in probabilities.tolist()]
 
 
 class PredictionsReader(ABC):
@@ -74,6 +81,21 @@ class PredictionsReader(ABC):
         if not (cell.isascii() and cell.isdecimal() and len(cell) < 19):
             raise self.make_error(_("'{cell}' is not the number of a group").format(cell=cell))
         return int(cell)
+
+    def check_width(self, row: list[str], width: int) -> None:
+        """Raise ``DataError`` for a row of another length than ``width``."""
+        if len(row) != width:
+            raise self.make_error(_("{found} columns instead of {expected}").format(found=len(row), expected=width))
+
+    def parse_probabilities(self, cells: list[str]) -> list[float]:
+        """Return the probabilities of a row; raise ``DataError`` when one is not a number in 0..1."""
+        try:
+            values = [float(cell) for cell in cells]
+        except ValueError as error:
+            raise self.make_error(_("a probability is not a number")) from error
+        if not all(0 <= value <= 1.000001 for value in values):
+            raise self.make_error(_("a probability is not between 0 and 1"))
+        return values
 
     def make_error(self, reason: str) -> DataError:
         """Return the error for the row that was read last."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lince.annotations import Detections
 from lince.postprocess import detr, per_class_boxes, ultralytics, yolox
 from lince.postprocess.nms import DEFAULT_FILTER, DetectionFilter, nms
+from lince.postprocess.sigmoid import DEFAULT_THRESHOLD, decide_classes, sigmoid
 from lince.postprocess.softmax import softmax
 from lince.preprocess import PreprocessSpec
 from lince.validation import require_choice
@@ -25,14 +26,17 @@ MIN_SCORE = 0.005  # in evaluation: a precision-recall curve needs detections of
 __all__ = [
     "DECODERS",
     "DEFAULT_FILTER",
+    "DEFAULT_THRESHOLD",
     "MIN_SCORE",
     "VERSION",
     "DetectionFilter",
     "Detections",
     "OutputDecoder",
+    "decide_classes",
     "get_decoder",
     "make_evaluation_filter",
     "nms",
+    "sigmoid",
     "softmax",
 ]
 

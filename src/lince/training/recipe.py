@@ -21,6 +21,8 @@ from lince.preprocess import PreprocessSpec
 from lince.progress import Progress
 from lince.splits import TEST, TRAIN, VAL
 from lince.training.classification.features import ImageFeatures
+from lince.training.classification.labels import ClassLabels
+from lince.training.image_labels import ImageLabels, Truth
 
 BUDGET_SHARE = 0.85  # of a time budget goes to training, the rest to evaluation, export and the report, about
 PredictFunction = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -50,7 +52,7 @@ class RecipeContext:
     describes the network's input, ``folder`` is the run's folder. ``features`` (of all rows) and ``backbone`` are set
     for the recipes that start from a frozen network. ``division`` tells which images were kept together. ``started_at``
     is the ``time.monotonic()`` at which the run began, from which a time budget counts. ``is_rate_test`` asks for a
-    test of learning rates in place of the training.
+    test of learning rates in place of the training. ``labels`` are what recipes over whole images learn from.
     """
 
     dataset: Dataset
@@ -65,6 +67,7 @@ class RecipeContext:
     division: Division | None = None
     started_at: float = field(default_factory=time.monotonic)
     is_rate_test: bool = False
+    labels: ImageLabels = field(default_factory=ClassLabels)
 
     def estimate_training_seconds(self) -> float:
         """Return about how many seconds of the time budget are left for training; infinity without one."""
@@ -74,18 +77,33 @@ class RecipeContext:
 
     @classmethod
     def create(
-        cls, dataset: Dataset, config: TrainConfig, entry: ModelEntry, spec: PreprocessSpec, progress: Progress
+        cls,
+        dataset: Dataset,
+        config: TrainConfig,
+        entry: ModelEntry,
+        spec: PreprocessSpec,
+        progress: Progress,
+        labels: ImageLabels | None = None,
     ) -> RecipeContext:
-        """Return a context for images that have not been read yet: no content keys and no run folder."""
-        return cls(dataset, [], config, entry, spec, Path(), progress)
+        """Return a context for images that have not been read yet: no content keys and no run folder.
+
+        ``labels`` are what whole images are learned from, by default one class each.
+        """
+        return cls(dataset, [], config, entry, spec, Path(), progress, labels=labels or ClassLabels())
 
     def get_split_rows(self, split: int) -> NDArray[np.int64]:
         """Return the rows (N,) of a split, one of ``TRAIN``, ``VAL`` and ``TEST``."""
         return self.dataset.get_split_indices(split)
 
-    def get_labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the class ids int64 (N,) of ``rows`` (N,)."""
-        return self.dataset.class_ids[rows].astype(np.int64)
+    def read_truth(self, rows: NDArray[np.int64]) -> Truth:
+        """Return the labels of the whole images ``rows`` (N,), an array of N."""
+        return self.labels.read_truth(self.dataset, rows)
+
+    def choose_smoothing(self, default: float) -> float:
+        """Return the label smoothing that is configured, else ``default``; 0 where the labels allow none."""
+        if not self.labels.allows_smoothing:
+            return 0.0
+        return default if self.config.label_smoothing is None else self.config.label_smoothing
 
     @property
     def train_rows(self) -> NDArray[np.int64]:
@@ -110,22 +128,27 @@ class RecipeContext:
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """Result of a classification recipe, which has written ``model.onnx`` itself.
+    """Result of a recipe over whole images, which has written ``model.onnx`` itself.
 
-    - ``test_logits``: float32 (N, C) on the test rows, in their order.
-    - ``val_loss``: mean cross-entropy on the validation rows, in nats; accuracies are in [0, 1]. NaN without rows.
+    - ``test_logits``, ``val_logits``: float32 (N, C) on the test and validation rows, in their order; those on
+      validation are of a network that was not fitted on these rows.
+    - ``val_loss``: mean log loss on the validation rows, in nats; ``train_figure`` and ``val_figure`` are those by
+      which models are chosen (``ImageLabels.figure``), in [0, 1]. NaN without rows.
     - ``saliency``: maps inputs (N, C, H, W) and class ids (N,) to Grad-CAM maps (N, h, w) in [0, 1].
     - ``reference_predict``: maps inputs (N, C, H, W) to the logits of the trained torch network, for the parity check
       of the exported file; ``None`` where ``test_logits`` do not come from that file and serve as the reference.
     - ``facts`` feed the report's model section; ``history`` has one record per epoch; ``notes`` are lines for the
       report; ``timings`` are seconds by stage; ``policy`` is the augmentation policy in text form; ``precision`` is
       that of ``model.onnx``, for its card; ``head`` are the curves of a head on frozen features.
+    - ``held_out``: probabilities float32 (N, C) of the training rows by networks that were not fitted on them; ``None``
+      where there are none.
     """
 
     recipe: str
     test_logits: NDArray[np.float32]
-    train_accuracy: float
-    val_accuracy: float
+    val_logits: NDArray[np.float32]
+    train_figure: float
+    val_figure: float
     val_loss: float
     saliency: SaliencyFunction
     facts: dict[str, Any]
@@ -136,3 +159,4 @@ class TrainedClassifier:
     reference_predict: PredictFunction | None = None
     precision: str = "fp32"
     head: HeadCurves | None = None
+    held_out: NDArray[np.float32] | None = None

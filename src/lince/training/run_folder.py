@@ -177,11 +177,9 @@ def write_split(run: TrainingRun, dataset: Dataset, keys: list[str]) -> None:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("name", "key", "class", "split"))
-    names = (*dataset.classes.names, "")
-    for row, (key, class_id, split) in enumerate(
-        zip(keys, dataset.class_ids.tolist(), dataset.splits.tolist(), strict=True)
-    ):
-        labels = names[class_id] if dataset.objects is None else dataset.compute_objects_key(row)
+    for row, (key, split) in enumerate(zip(keys, dataset.splits.tolist(), strict=True)):
+        classes = "|".join(dataset.list_class_names(row))
+        labels = classes if dataset.objects is None else dataset.compute_objects_key(row)
         writer.writerow((dataset.images.get_name(row), key, labels, _SPLIT_NAMES[split]))
     text = stream.getvalue()
     if not path.exists():

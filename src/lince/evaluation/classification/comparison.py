@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,7 @@ from numpy.typing import NDArray
 from lince.annotations import UNLABELLED
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.classification.predictions import ClassificationPredictions
-from lince.evaluation.comparison_checks import (
-    find_shared_groups,
-    require_multiple_runs,
-    require_same_classes,
-    require_same_images,
-)
+from lince.evaluation.comparison_checks import align_runs, index_images
 from lince.evaluation.confidence import (
     RESAMPLES,
     ConfidenceInterval,
@@ -30,22 +24,12 @@ from lince.evaluation.confidence import (
 )
 from lince.evaluation.predictions_file import keep_shared_groups
 from lince.evaluation.report.classification.comparison_view import build_comparison_view
-from lince.evaluation.report.comparison_view import ComparisonView, ShownComparison
+from lince.evaluation.report.comparison_view import ChangedPrediction, ComparisonView, ShownComparison
 from lince.evaluation.report.facts import RunDetails
 
 SIGNIFICANCE_LEVEL = 0.05
 
 _PERMUTATIONS = 10_000
-
-
-@dataclass(frozen=True)
-class ChangedPrediction:
-    """An image that exactly one of two runs classifies correctly: the predicted class ``before`` and ``after``."""
-
-    name: str
-    truth: str
-    before: str
-    after: str
 
 
 @dataclass(frozen=True)
@@ -157,21 +141,13 @@ def compare_classifiers(
 
     Raises ``DataError`` when class names differ, and when test sets differ without ``shared_only``.
     """
-    require_multiple_runs(runs)
-    names = list(runs)
-    classes = require_same_classes({name: item.classes for name, item in runs.items()})
-    indexed = [_index_by_identity(item.reorder_classes(classes)) for item in runs.values()]
-    shared = [identity for identity in indexed[0][1] if all(identity in rows for _item, rows in indexed[1:])]
-    left_out = {name: len(rows) - len(shared) for name, (_item, rows) in zip(names, indexed, strict=True)}
-    require_same_images(left_out, len(shared), shared_only)
-    aligned = [item.select([rows[identity] for identity in shared]) for item, rows in indexed]
-    groups = find_shared_groups(aligned)
-    aligned = [replace(item, groups=groups) for item in aligned]
+    aligned, left_out = align_runs(runs, _index_by_identity, shared_only)
+    first = next(iter(aligned.values()))
     compared = tuple(
-        ComparedClassifier(name, item.compute_metrics(seed), _compute_difference(aligned[0], item, seed) if i else None)
-        for i, (name, item) in enumerate(zip(names, aligned, strict=True))
+        ComparedClassifier(name, item.compute_metrics(seed), _compute_difference(first, item, seed) if i else None)
+        for i, (name, item) in enumerate(aligned.items())
     )
-    return ClassifierComparison(compared, len(shared), left_out)
+    return ClassifierComparison(compared, len(first), left_out)
 
 
 def mcnemar(gained: int, lost: int) -> float:
@@ -268,15 +244,10 @@ def _compute_class_difference(
     )
 
 
-_ImageIdentity = tuple[str, int, int]
-
-
-def _index_by_identity(item: ClassificationPredictions) -> tuple[ClassificationPredictions, dict[_ImageIdentity, int]]:
-    """Return the predictions, and the row of each labelled image by content, label and number among equal copies."""
-    copies: Counter[tuple[str, int]] = Counter()
-    rows: dict[_ImageIdentity, int] = {}
-    for row, (key, label) in enumerate(zip(item.keys, item.truth.tolist(), strict=True)):
-        if label != UNLABELLED:
-            rows[key, label, copies[key, label]] = row
-            copies[key, label] += 1
-    return item, rows
+def _index_by_identity(item: ClassificationPredictions) -> dict[Any, int]:
+    """Return the row of each labelled image by content, label and number among equal copies."""
+    return index_images(
+        (row, (key, label))
+        for row, (key, label) in enumerate(zip(item.keys, item.truth.tolist(), strict=True))
+        if label != UNLABELLED
+    )

@@ -11,62 +11,13 @@ from numpy.typing import NDArray
 from lince.annotations import Classes
 from lince.errors import DataError
 from lince.evaluation.calibration import CalibrationResult, compute_calibration
+from lince.evaluation.class_scores import ClassScore, MacroAverages, compute_class_score
 from lince.evaluation.confidence import ConfidenceInterval, compute_grouped_interval
 from lince.evaluation.threshold_curve import THRESHOLDS, ThresholdCurve, compute_threshold_curve
 from lince.i18n import _
 
 TOP_K = (2, 3, 5)
 _MIN_PROBABILITY = float(np.finfo(np.float64).eps)  # bounds the log loss of a true class with probability 0
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """Metrics of one class; ``None`` where the figure would be a division by zero.
-
-    ``support`` images are of this class, ``predicted`` were predicted as it, ``correct`` are both.
-    """
-
-    name: str
-    support: int
-    predicted: int
-    correct: int
-    precision: ConfidenceInterval | None
-    recall: ConfidenceInterval | None
-    f1: ConfidenceInterval | None
-
-    def explain_undefined(self) -> dict[str, str]:
-        """Return, for each figure that is ``None``, the translated reason."""
-        reasons = {
-            "precision": _("no image was predicted as this class"),
-            "recall": _("no test image is of this class"),
-            "f1": _("no test image is of this class or was predicted as it"),
-        }
-        return {figure: reason for figure, reason in reasons.items() if getattr(self, figure) is None}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON: numbers or null, with their intervals and the reasons for nulls."""
-        figures = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
-        return {
-            "name": self.name,
-            "support": self.support,
-            "predicted": self.predicted,
-            **{key: None if item is None else item.value for key, item in figures.items()},
-            "intervals": {key: [item.low, item.high] for key, item in figures.items() if item is not None},
-            "undefined": self.explain_undefined(),
-        }
-
-
-@dataclass(frozen=True)
-class MacroAverages:
-    """Unweighted means over the classes where the figure is defined; ``None`` where it is for none."""
-
-    precision: float | None
-    recall: float | None
-    f1: float | None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Return the three means as JSON."""
-        return {"precision": self.precision, "recall": self.recall, "f1": self.f1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,14 +88,14 @@ def compute_classification_metrics(
     rng = np.random.default_rng(seed)
     predicted = probabilities.argmax(axis=1)
     scores = tuple(
-        _compute_class_score(name, truth == i, predicted == i, groups, rng) for i, name in enumerate(classes.names)
+        compute_class_score(name, truth == i, predicted == i, groups, rng) for i, name in enumerate(classes.names)
     )
     return ClassificationMetrics(
         classes=classes,
         count=len(truth),
         accuracy=compute_grouped_interval(truth == predicted, np.ones(len(truth)), groups, np.random.default_rng(seed)),
         scores=scores,
-        macro=_compute_averages(scores),
+        macro=MacroAverages.from_scores(scores),
         top_k_accuracy=_compute_top_k_accuracy(truth, probabilities),
         log_loss=_compute_log_loss(truth, probabilities),
         calibration=compute_calibration(truth, probabilities),
@@ -182,41 +133,6 @@ def _validate_inputs(
     if not np.isfinite(rows).all() or (np.abs(rows.sum(axis=1) - 1) > 1e-3).any():
         raise ValueError("probabilities must be finite and each row must sum to 1")
     return class_ids, rows
-
-
-def _compute_class_score(
-    name: str,
-    is_true: NDArray[np.bool_],
-    is_predicted: NDArray[np.bool_],
-    groups: NDArray[np.int64] | None,
-    rng: np.random.Generator,
-) -> ClassScore:
-    """Return the metrics of a class, with intervals drawn from ``rng``, from which images (N,) are and were called it.
-
-    F1 = 2 j / (1 + j), where j = correct / union is a proportion (the Jaccard index), whose interval is transformed.
-    """
-    is_correct = is_true & is_predicted
-    precision, recall, jaccard = (
-        compute_grouped_interval(is_correct, counted, groups, rng) if counted.any() else None
-        for counted in (is_predicted, is_true, is_true | is_predicted)
-    )
-    f1 = None
-    if jaccard is not None:
-        f1 = ConfidenceInterval(*(2 * bound / (1 + bound) for bound in (jaccard.value, jaccard.low, jaccard.high)))
-    support, predicted, correct = (int(images.sum()) for images in (is_true, is_predicted, is_correct))
-    return ClassScore(name, support, predicted, correct, precision, recall, f1)
-
-
-def _compute_averages(scores: tuple[ClassScore, ...]) -> MacroAverages:
-    """Return the macro averages of ``scores``."""
-
-    def mean(items: list[ConfidenceInterval | None]) -> float | None:
-        values = [item.value for item in items if item is not None]
-        return float(np.mean(values)) if values else None
-
-    return MacroAverages(
-        *(mean([getattr(score, figure) for score in scores]) for figure in ("precision", "recall", "f1"))
-    )
 
 
 def _compute_top_k_accuracy(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> dict[int, float]:

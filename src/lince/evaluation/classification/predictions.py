@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 from lince import fileio
 from lince.annotations import UNLABELLED, Classes
 from lince.evaluation.classification.metrics import ClassificationMetrics, compute_classification_metrics
-from lince.evaluation.predictions_file import PredictionsReader, keep_shared_groups, write_rows
+from lince.evaluation.predictions_file import (
+    GROUP_COLUMN,
+    PredictionsReader,
+    format_probabilities,
+    keep_shared_groups,
+    write_rows,
+)
 from lince.i18n import _
 
 FIRST_COLUMNS = ("key", "name", "truth", "predicted")
-GROUP_COLUMN = "group"  # after the first ones, where images are in groups
 _PROBABILITY_PREFIX = "p:"
 
 
@@ -112,13 +117,13 @@ class ClassificationPredictions:
         return fileio.read_first_line(path).startswith(",".join(FIRST_COLUMNS))
 
     def _iter_rows(self) -> Iterator[list[str]]:
-        """Yield the rows of the CSV file, the header first; nine digits restore a float32 exactly."""
+        """Yield the rows of the CSV file, the header first."""
         groups = keep_shared_groups(self.groups)
         group_column = [] if groups is None else [GROUP_COLUMN]
         yield [*FIRST_COLUMNS, *group_column, *(_PROBABILITY_PREFIX + name for name in self.classes.names)]
         labels = (*self.classes.names, "")  # the last is for UNLABELLED, which is -1
         for i, predicted in enumerate(self.predicted_class_ids):
-            probabilities = [f"{probability:.9g}" for probability in self.probabilities[i].tolist()]
+            probabilities = format_probabilities(self.probabilities[i])
             group = [] if groups is None else [str(groups[i])]
             yield [self.keys[i], self.names[i], labels[self.truth[i]], labels[predicted], *group, *probabilities]
 
@@ -140,7 +145,7 @@ class _Reader(PredictionsReader):
             keys.append(row[0])
             names.append(row[1])
             truth.append(class_ids[row[2]])
-            probabilities.append(self._parse_probabilities(row[first:]))
+            probabilities.append(self.parse_probabilities(row[first:]))
             groups += [self.parse_group(row[len(FIRST_COLUMNS)])] if has_groups else []
         return ClassificationPredictions(
             tuple(keys),
@@ -168,17 +173,6 @@ class _Reader(PredictionsReader):
 
     def _check_row(self, row: list[str], width: int, class_ids: dict[str, int]) -> None:
         """Raise ``DataError`` for a row of another length than ``width``, or with an unknown true class."""
-        if len(row) != width:
-            raise self.make_error(_("{found} columns instead of {expected}").format(found=len(row), expected=width))
+        self.check_width(row, width)
         if row[2] not in class_ids:
             raise self.make_error(_("'{name}' is not among the classes of the header").format(name=row[2]))
-
-    def _parse_probabilities(self, cells: list[str]) -> list[float]:
-        """Return the probabilities of a row; raise ``DataError`` when one is not a number in 0..1."""
-        try:
-            values = [float(cell) for cell in cells]
-        except ValueError as error:
-            raise self.make_error(_("a probability is not a number")) from error
-        if not all(0 <= value <= 1.000001 for value in values):
-            raise self.make_error(_("a probability is not between 0 and 1"))
-        return values

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,7 @@ from lince.evaluation.average_precision import (
     choose_resample_count,
     compute_average_precisions,
 )
-from lince.evaluation.comparison_checks import (
-    find_shared_groups,
-    require_multiple_runs,
-    require_same_classes,
-    require_same_images,
-)
+from lince.evaluation.comparison_checks import align_runs, find_shared_groups, index_images
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.matcher import MatchInput, MatchResult, build_match_input, match_detections
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_bias_corrected_interval
@@ -144,40 +138,21 @@ def compare_detectors(
     Raises ``DataError`` when class names differ, when test sets differ without ``shared_only``, and when the shared
     images have no object.
     """
-    require_multiple_runs(runs)
-    classes = require_same_classes({name: item.classes for name, item in runs.items()})
-    reordered = {name: item.reorder_classes(classes) for name, item in runs.items()}
-    rows_by_run = {name: _index_by_identity(item) for name, item in reordered.items()}
-    first = next(iter(rows_by_run.values()))
-    shared = [identity for identity in first if all(identity in rows for rows in rows_by_run.values())]
-    left_out = {name: len(rows) - len(shared) for name, rows in rows_by_run.items()}
-    require_same_images(left_out, len(shared), shared_only)
-    aligned = {
-        name: item.select([rows_by_run[name][identity] for identity in shared]) for name, item in reordered.items()
-    }
-    groups = find_shared_groups(list(aligned.values()))
-    aligned = {name: replace(item, groups=groups) for name, item in aligned.items()}
+    aligned, left_out = align_runs(runs, _index_by_identity, shared_only)
     metrics = {name: item.compute_metrics(seed) for name, item in aligned.items()}
     differences = _compute_differences(list(aligned.values()), list(metrics.values()), seed)
     compared = tuple(
         ComparedDetector(name, metrics[name], difference) for name, difference in zip(metrics, differences, strict=True)
     )
-    return DetectorComparison(compared, len(shared), left_out)
+    return DetectorComparison(compared, len(next(iter(aligned.values()))), left_out)
 
 
 _AnnotationKey = tuple[tuple[int, int, tuple[float, ...]], ...]
-_ImageIdentity = tuple[str, _AnnotationKey, int]
 
 
-def _index_by_identity(item: DetectionPredictions) -> dict[_ImageIdentity, int]:
+def _index_by_identity(item: DetectionPredictions) -> dict[Any, int]:
     """Return the row of each image by its content, its objects, and its number among equal copies."""
-    copies: Counter[tuple[str, _AnnotationKey]] = Counter()
-    rows: dict[_ImageIdentity, int] = {}
-    for row, key in enumerate(item.keys):
-        objects_key = _make_annotation_key(item, row)
-        rows[key, objects_key, copies[key, objects_key]] = row
-        copies[key, objects_key] += 1
-    return rows
+    return index_images((row, (key, _make_annotation_key(item, row))) for row, key in enumerate(item.keys))
 
 
 def _make_annotation_key(item: DetectionPredictions, image: int) -> _AnnotationKey:

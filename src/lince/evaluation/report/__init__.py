@@ -16,6 +16,11 @@ from lince.evaluation.report.facts import DataSummary, MatrixCell, MatrixPhoto, 
 from lince.evaluation.report.html import render_comparison_html, render_html, write_html
 from lince.evaluation.report.json_document import report_to_dict, write_json
 from lince.evaluation.report.markdown import render_markdown, write_markdown
+from lince.evaluation.report.multilabel.report import (
+    MultilabelReport,
+    MultilabelReportImage,
+    MultilabelReportImages,
+)
 from lince.evaluation.report.report import Report
 
 __all__ = [
@@ -30,6 +35,9 @@ __all__ = [
     "MatrixCell",
     "MatrixPhoto",
     "ModelFacts",
+    "MultilabelReport",
+    "MultilabelReportImage",
+    "MultilabelReportImages",
     "RecipeResult",
     "Report",
     "build_classifier_table",

@@ -89,6 +89,15 @@ def draw_rate_curve(history: Sequence[HistoryRow]) -> Markup | None:
     return draw_lines(series, x_axis, (_("Epoch"), _("Learning rate")), (_format_whole, _format_rate))
 
 
+def list_history_points(history: Sequence[HistoryRow], key: str) -> tuple[tuple[float, float], ...]:
+    """Return (epoch, value) for the epochs in which ``key`` was measured."""
+    return tuple(
+        (float(epoch.get("epoch") or i + 1), float(value))
+        for i, epoch in enumerate(history)
+        if (value := epoch.get(key)) is not None and isfinite(value)
+    )
+
+
 def draw_curves(series: list[ChartSeries], title: str, mark: float | None, relative: bool) -> Markup | None:
     """Return ``series`` by epoch, with the epoch ``mark`` marked; ``None`` when there are no series.
 
@@ -248,6 +257,18 @@ def draw_accuracy_bar(interval: ConfidenceInterval, floor: float, floor_name: st
 
     ``floor`` is the accuracy of always predicting the commonest class, marked on the scale and labelled ``floor_name``.
     """
+    title = _("Accuracy {accuracy} on a scale from 0 to 100; {floor_name}: {floor}").format(
+        accuracy=format_percent(interval.value), floor_name=floor_name, floor=format_percent(floor)
+    )
+    return draw_figure_bar(interval, floor, floor_name, _("Accuracy on the test images"), title)
+
+
+def draw_figure_bar(interval: ConfidenceInterval, floor: float, floor_name: str, name: str, title: str = "") -> Markup:
+    """Return the figure called ``name`` with its interval on a scale from 0 to 100 %.
+
+    ``floor`` is what the simplest model reaches, marked on the scale and labelled ``floor_name``; ``title`` is the
+    alternative text, by default made of these.
+    """
     axis = svg.ChartAxis(0, 1, 16, 400, (0, 0.25, 0.5, 0.75, 1))
     format_tick = partial(format_percent, places=0)
     parts = [svg.draw_bar(axis.start, 24, axis.end - axis.start, 10, "track")]
@@ -266,10 +287,8 @@ def draw_accuracy_bar(interval: ConfidenceInterval, floor: float, floor_name: st
     parts.append(svg.draw_line(axis.to_pixels(floor), 18, axis.to_pixels(floor), 38, "mark"))
     anchor = "start" if floor < 0.5 else "end"
     parts.append(svg.draw_text(axis.to_pixels(floor), 12, floor_name, "tick", anchor))
-    title = _("Accuracy {accuracy} on a scale from 0 to 100; {floor_name}: {floor}").format(
-        accuracy=format_percent(interval.value), floor_name=floor_name, floor=format_percent(floor)
-    )
-    parts.append(svg.draw_text(axis.start, 66, _("Accuracy on the test images"), "name", "start"))
+    title = title or f"{name}: {format_percent(interval.value)}; {floor_name}: {format_percent(floor)}"
+    parts.append(svg.draw_text(axis.start, 66, name, "name", "start"))
     return svg.make_svg(420, 72, title, *parts)
 
 

@@ -27,16 +27,18 @@ def draw_run_curves(details: Mapping[str, RunDetails]) -> list[Markup]:
     for figures, title, relative in (
         (("train_loss", "val_loss"), _("Loss"), False),
         (("train_accuracy", "val_accuracy"), _("Accuracy"), True),
+        (("", "val_map"), _("Validation mean average precision"), True),
         (("", "val_map50_95"), _("Validation mAP50-95"), True),
     ):
         series = _list_series(details, *(_read_epochs(figure) for figure in figures))
         if chart := draw_curves(series, title, None, relative):
             charts.append(chart)
-    sizes = _list_series(details, _read_sizes("train_accuracy"), _read_sizes("val_accuracy"))
-    if sizes:
-        x_axis = svg.make_axis([0, *(x for line in sizes for x, _y in line.points)], _LEFT, _RIGHT, count=5)
-        names = (_("Training images"), _("Accuracy"))
-        charts.append(draw_lines(sizes, x_axis, names, (lambda value: format_count(round(value)), format_percent)))
+    for figure, title in (("accuracy", _("Accuracy")), ("map", _("Mean average precision"))):
+        sizes = _list_series(details, _read_sizes(f"train_{figure}"), _read_sizes(f"val_{figure}"))
+        if sizes:
+            x_axis = svg.make_axis([0, *(x for line in sizes for x, _y in line.points)], _LEFT, _RIGHT, count=5)
+            names = (_("Training images"), title)
+            charts.append(draw_lines(sizes, x_axis, names, (lambda value: format_count(round(value)), format_percent)))
     return charts
 
 
@@ -75,6 +77,10 @@ def _read_sizes(figure: str) -> Callable[[RunDetails], Points]:
     """Return a function that reads (training images, value) of ``figure`` of heads."""
 
     def read(run: RunDetails) -> Points:
-        return tuple((float(point["images"]), float(point[figure])) for point in run.head.get("sizes", ()))
+        return tuple(
+            (float(point["images"]), float(value))
+            for point in run.head.get("sizes", ())
+            if (value := point.get(figure)) is not None
+        )
 
     return read

@@ -41,6 +41,16 @@ class ComparisonView:
     changed_runs: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True)
+class ChangedPrediction:
+    """An image that exactly one of two runs has right: its classes, and those predicted ``before`` and ``after``."""
+
+    name: str
+    truth: str
+    before: str
+    after: str
+
+
 class ShownComparison(NotebookDisplay):
     """Base class of the comparisons of the tasks: how they show themselves.
 

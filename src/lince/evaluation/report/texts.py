@@ -208,6 +208,7 @@ def _column_titles() -> dict[str, str]:
         "val_accuracy": _("validation accuracy"),
         "val_precision": _("validation precision"),
         "val_recall": _("validation recall"),
+        "val_map": _("validation mAP"),
         "val_map50": _("validation mAP50"),
         "val_map50_95": _("validation mAP50-95"),
         "rate": _("learning rate"),
@@ -231,6 +232,6 @@ def _format_cell(key: str, value: float | None) -> str:
         return format_duration(value)
     return (
         format_percent(value)
-        if key.endswith(("accuracy", "map50", "map50_95", "precision", "recall"))
+        if key.endswith(("accuracy", "map", "map50", "map50_95", "precision", "recall"))
         else format_decimal(value, 4)
     )

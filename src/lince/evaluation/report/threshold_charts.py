@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from markupsafe import Markup
@@ -11,11 +13,68 @@ from numpy.typing import NDArray
 
 from lince.evaluation.report import svg
 from lince.evaluation.report.charts import ChartSeries, draw_legend_rows
-from lince.evaluation.threshold_curve import THRESHOLDS, ThresholdCurve
+from lince.evaluation.threshold_curve import THRESHOLDS, ThresholdCurve, add_threshold_curves
 from lince.i18n import _
 from lince.number_format import format_percent
 
+MAX_CURVES = 8  # classes; more lines than this are not told apart
 _SIDE, _LEFT, _TOP, _LINE_HEIGHT = 300, 52, 30, 20
+
+
+class HasSupport(Protocol):
+    """The score of a class."""
+
+    @property
+    def support(self) -> int:
+        """The number of its test examples."""
+
+
+@dataclass(frozen=True)
+class ClassThreshold:
+    """What a class does at each minimum confidence, and its figures (F1, precision, recall) at ``threshold``."""
+
+    name: str
+    support: int
+    threshold: float
+    curve: ThresholdCurve
+    figures: Mapping[str, float | None]
+
+
+def choose_drawn_classes(scores: Sequence[HasSupport]) -> list[int]:
+    """Return the ids of the classes that are drawn, ascending: at most ``MAX_CURVES``, those with most examples."""
+    with_examples = [class_id for class_id, score in enumerate(scores) if score.support]
+    return sorted(sorted(with_examples, key=lambda class_id: -scores[class_id].support)[:MAX_CURVES])
+
+
+def draw_class_thresholds(classes: Sequence[ClassThreshold]) -> list[Markup]:
+    """Return F1, precision and recall against the confidence of the classes of ``choose_drawn_classes``.
+
+    All classes are counted together as one more line; dots are at the thresholds of the model.
+    """
+    class_ids = choose_drawn_classes(classes)
+    if not class_ids:
+        return []
+    together = add_threshold_curves(item.curve for item in classes)
+    drawn = []
+    for figure, name in (("f1", "F1"), ("precision", _("Precision")), ("recall", _("Recall"))):
+        series, dots = [], []
+        for class_id in class_ids:
+            item = classes[class_id]
+            series.append(ChartSeries(item.name, get_class_style(class_id), make_points(getattr(item.curve, figure))))
+            value = item.figures[figure]
+            if value is not None:
+                hint = f"{item.name}, {format_percent(item.threshold)}: {name} {format_percent(value)}"
+                dots.append((item.threshold, value, f"point class{class_id % MAX_CURVES}", hint))
+        if sum(item.support > 0 for item in classes) > 1:
+            series.append(ChartSeries(_("all classes"), "all", make_points(getattr(together, figure))))
+        title = _("{figure} against the confidence").format(figure=name)
+        drawn.append(draw_unit_chart(series, (_("Minimum confidence"), name), title, dots))
+    return drawn
+
+
+def get_class_style(class_id: int) -> str:
+    """Return the CSS class of a class: its colour, and dashes where the eight colours repeat."""
+    return f"class{class_id % MAX_CURVES}" + (" second" if class_id >= MAX_CURVES else "")
 
 
 def draw_unit_chart(

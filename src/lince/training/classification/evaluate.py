@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from lince.datasets import Dataset, compute_content_keys
+from lince.datasets import Dataset
 from lince.datasets.class_mapping import map_classes
-from lince.datasets.groups import find_groups
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.classification.predictions import ClassificationPredictions
-from lince.i18n import _
-from lince.inference.backends.onnxruntime import count_cores
 from lince.inference.classification.predictor import ClassificationPredictor
 from lince.progress import SILENT, Progress
-from lince.training.classification.loader import ClassificationLoader
-
-BATCH_SIZE = 16  # images per call of the network
+from lince.training.classification.labels import ClassLabels
+from lince.training.image_evaluation import predict_images
 
 
 def evaluate_classifier(
@@ -28,21 +22,7 @@ def evaluate_classifier(
     has a class that the model does not know, and ``ImageError`` for an unreadable image (see ``verify_images``).
     """
     class_ids = map_classes(dataset, predictor.classes)
-    rows = range(len(dataset))
-    loader = ClassificationLoader(
-        dataset, np.arange(len(dataset)), predictor.card.preprocess, BATCH_SIZE, workers=count_cores()
-    )
-    probabilities = []
-    with progress.open_stage(_("Evaluating"), len(dataset)) as stage:
-        for batch in loader.iter_batches():
-            probabilities.append(predictor.predict_probabilities(batch.inputs))
-            stage.advance(len(batch.labels))
-    predictions = ClassificationPredictions(
-        keys=tuple(compute_content_keys(dataset)),
-        names=tuple(dataset.images.get_name(row) for row in rows),
-        truth=class_ids[dataset.class_ids],
-        probabilities=np.concatenate(probabilities),
-        classes=predictor.classes,
-        groups=find_groups(dataset, progress, min_groups=1).related_ids,
-    )
+    predicted = predict_images(predictor, dataset, ClassLabels(), progress)
+    truth = class_ids[dataset.class_ids]
+    predictions = ClassificationPredictions(truth=truth, classes=predictor.classes, **vars(predicted))
     return predictions, predictions.compute_metrics()

@@ -17,6 +17,7 @@ from lince.number_format import format_decimal, format_percent
 from lince.splits import TEST
 from lince.training.classification.features import ImageFeatures, compute_features
 from lince.training.classification.heads import logistic
+from lince.training.image_labels import ImageLabels
 from lince.training.recipe import FrozenBackbone, RecipeContext
 
 MIN_IMAGES = 1000  # of a dataset; for fewer, the comparison takes the time that int8 saves
@@ -28,13 +29,14 @@ MAX_LOSS = 0.003  # of the mean probability of the right class
 class PrecisionComparison:
     """How heads on features in float32 and in int8 do on ``count`` images that they were not fitted on.
 
-    ``accuracies`` and ``probabilities`` are pairs (float32, int8) in 0..1; the latter are the means of what the heads
-    give to the right class, which tell smaller differences than the accuracies.
+    ``figures`` (see ``ImageLabels``) and ``probabilities`` are pairs (float32, int8) in 0..1; the latter are the means
+    of what the heads give to the right classes, which tell smaller differences than the figures.
     """
 
     count: int
-    accuracies: tuple[float, float]
+    figures: tuple[float, float]
     probabilities: tuple[float, float]
+    labels: ImageLabels
 
     @property
     def is_int8_accepted(self) -> bool:
@@ -48,18 +50,14 @@ class PrecisionComparison:
             if self.is_int8_accepted
             else _("Features in float32, because a head on int8 features loses more than is allowed.")
         )
-        return f"{text} " + _(
-            "Compared on {count} photos that are not in the test split, in {folds} folds: with float32 the right class "
-            "gets a probability of {before} on average, with int8 {after} ({points} points less are allowed); "
-            "accuracy {right} and {right_int8}."
-        ).format(
+        return f"{text} " + "; ".join(self.labels.get_precision_texts()).format(
             count=self.count,
             folds=logistic.CV_FOLDS,
             before=format_percent(self.probabilities[0], 2),
             after=format_percent(self.probabilities[1], 2),
             points=format_decimal(100 * MAX_LOSS, 1),
-            right=format_percent(self.accuracies[0]),
-            right_int8=format_percent(self.accuracies[1]),
+            right=format_percent(self.figures[0]),
+            right_int8=format_percent(self.figures[1]),
         )
 
 
@@ -120,16 +118,15 @@ def compare_precisions(
     in_float = compute_features(
         context.dataset.select(rows), floating.network_path, context.spec, context.progress, context.config.workers
     )
-    class_ids, labels = np.unique(context.get_labels(rows), return_inverse=True)
-    held_out = [
-        logistic.predict_held_out(embeddings, labels, len(class_ids), 0)
+    truth = context.read_truth(rows)
+    floating_heads, int8_heads = (
+        context.labels.measure_held_out(embeddings, truth)
         for embeddings in (in_float.embeddings, features.embeddings[rows])
-    ]
-    right = [probabilities[:, np.arange(len(rows)), labels] for probabilities in held_out]
-    best = int(np.log(np.maximum(right[0], 1e-12)).mean(axis=1).argmax())  # the penalty that suits float32
-    accuracies = [float((probabilities[best].argmax(axis=1) == labels).mean()) for probabilities in held_out]
-    means = [float(found[best].mean()) for found in right]
-    return PrecisionComparison(len(rows), (accuracies[0], accuracies[1]), (means[0], means[1]))
+    )
+    best = int(floating_heads.log_losses.argmin())  # the penalty that suits float32
+    figures = (float(floating_heads.figures[best]), float(int8_heads.figures[best]))
+    means = (float(floating_heads.probabilities[best]), float(int8_heads.probabilities[best]))
+    return PrecisionComparison(len(rows), figures, means, context.labels)
 
 
 def _select_rows(context: RecipeContext) -> NDArray[np.int64]:

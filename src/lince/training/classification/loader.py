@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +18,25 @@ from numpy.typing import NDArray
 from lince.augmentation import Policy, augment, cutmix, mixup
 from lince.datasets import Dataset
 from lince.preprocess import PreprocessSpec, normalise_images, resize_to_input
+from lince.training.classification.labels import ClassLabels
+from lince.training.image_labels import ImageLabels, Truth
 
 PREFETCH_BATCHES = 3  # batches prepared while the network works on one
 
 
 @dataclass(frozen=True)
 class ClassificationBatch:
-    """Inputs float32 (N, C, H, W), soft targets float32 (N, K) whose rows sum to 1, and class ids int64 (N,)."""
+    """Inputs float32 (N, C, H, W), targets float32 (N, K), and the labels as read (N, ...).
+
+    Of one class an image, the rows of the targets sum to 1; the labels are those before mixing.
+    """
 
     inputs: NDArray[np.float32]
     targets: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    labels: Truth
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.inputs)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class ClassificationLoader:
     """Yields the rows ``rows`` (N,) of ``dataset`` as batches.
 
     With a ``policy`` the rows are shuffled and augmented; with ``None`` they keep their order and are only resized.
-    ``mixing`` is ``none``, ``mixup`` or ``cutmix``; ``workers`` is the number of decoding threads.
+    ``mixing`` is ``none``, ``mixup`` or ``cutmix``; ``workers`` is the number of decoding threads;
+    ``labels`` are of the kind that targets are made from.
     """
 
     dataset: Dataset
@@ -50,6 +56,7 @@ class ClassificationLoader:
     policy: Policy | None = None
     mixing: str = "none"
     workers: int = 1
+    labels: ImageLabels = field(default_factory=ClassLabels)
 
     def __len__(self) -> int:
         """The number of batches of an epoch.
@@ -98,11 +105,10 @@ class ClassificationLoader:
     def _collate(
         self, epoch: int, number: int, rows: NDArray[np.int64], images: list[Future[NDArray[np.uint8]]]
     ) -> ClassificationBatch:
-        """Return the decoded ``images`` as batch ``number``: normalised, with one-hot targets, mixed if configured."""
+        """Return the decoded ``images`` as batch ``number``: normalised, with its targets, mixed if configured."""
         inputs = normalise_images([image.result() for image in images], self.spec)
-        labels = self.dataset.class_ids[rows].astype(np.int64)
-        targets = np.zeros((len(labels), len(self.dataset.classes)), np.float32)
-        targets[np.arange(len(labels)), labels] = 1.0
+        labels = self.labels.read_truth(self.dataset, rows)
+        targets = self.labels.make_targets(labels, len(self.dataset.classes))
         if self.mixing != "none":
             rng = np.random.default_rng((self.seed, epoch, number, 1))
             blend = mixup if self.mixing == "mixup" else cutmix

@@ -1,4 +1,4 @@
-"""What the recipes ``scratch`` and ``finetune`` of classifiers share: training, export, evaluation and Grad-CAM."""
+"""What the recipes ``scratch`` and ``finetune`` over whole images share: training, export, evaluation and Grad-CAM."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from lince.sampling import sample_evenly
 from lince.training.checkpoint import TrainingState
 from lince.training.classification import objective
 from lince.training.classification.loader import ClassificationLoader
-from lince.training.classification.objective import ClassificationObjective
-from lince.training.classification.recipes.transfer import compute_loss_and_accuracy
 from lince.training.loop import TrainingSetup
 from lince.training.plan import TrainingPlan
 from lince.training.plan_runner import HardwareChoice, PlanFactory, load_plan, plan_and_train
@@ -33,7 +31,7 @@ from lince.training.time_budget import ClosingTimes
 
 REHEARSED_IMAGES, REPORT_IMAGES = 32, 100
 BUDGETED_TRAIN_SAMPLE_SIZE = 250  # the same with a time budget
-TRAIN_SAMPLE_SIZE = 1000  # training images on which the training accuracy is measured
+TRAIN_SAMPLE_SIZE = 1000  # training images on which the training figure is measured
 
 
 def train_network(
@@ -46,9 +44,8 @@ def train_network(
     """
 
     def make_setup(plan: TrainingPlan, hardware: HardwareChoice) -> TrainingSetup:
-        val_objective = ClassificationObjective(
-            make_loader(context, context.val_rows, plan, hardware.workers, None), plan.label_smoothing
-        )
+        val_loader = make_loader(context, context.val_rows, plan, hardware.workers, None)
+        val_objective = context.labels.make_objective(val_loader, plan.label_smoothing)
         train_loader = make_loader(context, context.train_rows, plan, hardware.workers, policy)
         return TrainingSetup(
             network,
@@ -91,7 +88,9 @@ def make_loader(
     With a ``policy`` the rows are shuffled, augmented and mixed; without, they are in order and unaltered.
     """
     mixing = context.config.mix if policy is not None else "none"
-    return ClassificationLoader(context.dataset, rows, context.spec, plan.batch, plan.seed, policy, mixing, workers)
+    return ClassificationLoader(
+        context.dataset, rows, context.spec, plan.batch, plan.seed, policy, mixing, workers, context.labels
+    )
 
 
 def export_and_evaluate(
@@ -104,7 +103,7 @@ def export_and_evaluate(
 ) -> TrainedClassifier:
     """Write ``model.onnx`` and return the recipe's result, whose figures are measured on that file.
 
-    ONNX Runtime is faster than torch here, and the figures are then those of the delivered model. The training accuracy
+    ONNX Runtime is faster than torch here, and the figures are then those of the delivered model. The training figure
     is measured on an evenly spread sample of about ``TRAIN_SAMPLE_SIZE`` images.
     """
     started_at = time.perf_counter()
@@ -113,17 +112,15 @@ def export_and_evaluate(
     exported_at = time.perf_counter()
     compute_logits = _make_logits_function(context, OnnxRuntimeBackend(path))
     sample_rows = context.train_rows[sample_evenly(len(context.train_rows), _count_train_sample(context))]
-    _train_loss, train_accuracy = compute_loss_and_accuracy(
-        compute_logits(sample_rows), context.get_labels(sample_rows)
-    )
-    val_loss, val_accuracy = compute_loss_and_accuracy(
-        compute_logits(context.val_rows), context.get_labels(context.val_rows)
-    )
+    _train_loss, train_figure = context.labels.measure(compute_logits(sample_rows), context.read_truth(sample_rows))
+    val_logits = compute_logits(context.val_rows)
+    val_loss, val_figure = context.labels.measure(val_logits, context.read_truth(context.val_rows))
     return TrainedClassifier(
         recipe=recipe,
         test_logits=compute_logits(context.test_rows),
-        train_accuracy=train_accuracy,
-        val_accuracy=val_accuracy,
+        val_logits=val_logits,
+        train_figure=train_figure,
+        val_figure=val_figure,
         val_loss=val_loss,
         saliency=make_grad_cam(network),
         facts=facts,
@@ -135,7 +132,7 @@ def export_and_evaluate(
 
 
 def _count_train_sample(context: RecipeContext) -> int:
-    """Return on how many training images the training accuracy is measured: fewer when the time is limited."""
+    """Return on how many training images the training figure is measured: fewer when the time is limited."""
     return TRAIN_SAMPLE_SIZE if context.config.budget is None else BUDGETED_TRAIN_SAMPLE_SIZE
 
 

@@ -40,12 +40,12 @@ def select_report_images(
     saliency_indices = np.concatenate(
         [worst[: SALIENCY_IMAGES // 2], correct[: SALIENCY_IMAGES - SALIENCY_IMAGES // 2]]
     )
-    policy = Policy.parse(outcome.policy)
+    augmentation, policy = render_policy_sheet(context, outcome.policy)
     return replace(
         select_example_images(context.dataset, context.test_rows, predictions),
         saliency=_make_saliency_images(context, outcome, predictions, saliency_indices),
-        augmentation=_render_augmentation_sheet(context, policy) if len(policy) else None,
-        augmentation_policy="\n".join(policy.describe()) if len(policy) else "",
+        augmentation=augmentation,
+        augmentation_policy=policy,
     )
 
 
@@ -60,7 +60,7 @@ def select_example_images(
 
     def encode(i: int, side: int) -> bytes:
         """Return image ``i`` of the predictions as a JPEG with ``side`` pixels on its longer side at most."""
-        return drawing.encode_thumbnail(dataset.images.read_image(int(rows[i]), (side, side)), side)
+        return encode_thumbnail(dataset, int(rows[i]), side)
 
     def make(indices: NDArray[np.int64]) -> tuple[ClassificationReportImage, ...]:
         """Return the images at ``indices`` (into the predictions), as thumbnails with their predictions."""
@@ -72,6 +72,11 @@ def select_example_images(
         correct=make(example_selection.select_correct_images(truth, probabilities, IMAGES_PER_GROUP)),
         cells=select_matrix_cells(predictions, lambda i: encode(i, MATRIX_SIDE)),
     )
+
+
+def encode_thumbnail(dataset: Dataset, row: int, side: int) -> bytes:
+    """Return the image at ``row`` as a JPEG with ``side`` pixels on its longer side at most."""
+    return drawing.encode_thumbnail(dataset.images.read_image(row, (side, side)), side)
 
 
 def _make_saliency_images(
@@ -116,10 +121,15 @@ def _make_report_image(
     )
 
 
-def _render_augmentation_sheet(context: RecipeContext, policy: Policy) -> bytes:
-    """Return a JPEG of some training images with augmented copies beside each."""
+def render_policy_sheet(context: RecipeContext, text: str) -> tuple[bytes | None, str]:
+    """Return a JPEG of some training images with augmented copies beside each, and the policy ``text`` in words.
+
+    ``None`` and an empty text where the policy changes nothing.
+    """
+    policy = Policy.parse(text)
+    if not len(policy):
+        return None, ""
     rows = context.train_rows[sample_evenly(len(context.train_rows), SHEET_ROWS)]
     originals = [context.dataset.images.read_image(int(row), (context.spec.height, context.spec.width)) for row in rows]
-    return images.encode_jpeg(
-        preview.render_preview_sheet(originals, policy, context.config.seed, SHEET_COPIES, context.spec)
-    )
+    sheet = preview.render_preview_sheet(originals, policy, context.config.seed, SHEET_COPIES, context.spec)
+    return images.encode_jpeg(sheet), "\n".join(policy.describe())

@@ -2,70 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import replace
-
-import numpy as np
-
 from lince.config import TrainConfig
-from lince.datasets import Dataset, compute_content_keys, require_usable_dataset, verify_images
-from lince.errors import DataError, UsageError
-from lince.evaluation.report import ClassificationReport
-from lince.i18n import _
+from lince.evaluation.report import Report
 from lince.models.classification import registry as classification_registry
-from lince.models.classification.registry import ModelEntry
-from lince.models.weights_source import WeightsSource, make_preprocess_spec, resolve_weights
-from lince.progress import Progress
-from lince.splits import SPLITS, TRAIN
-from lince.training.classification import defaults, features
-from lince.training.classification.feature_precision import (
-    allows_int8,
-    choose_network,
-    compute_ahead,
-    confirm_precision,
-)
-from lince.training.classification.finalise import finalise_run
-from lince.training.classification.frozen_backbone import prepare_frozen_backbone
-from lince.training.classification.mean_std import add_dataset_statistics
-from lince.training.classification.recipes.transfer import train_transfer_head
-from lince.training.recipe import RecipeContext, TrainedClassifier
-from lince.training.request import StageTimer, TrainingRequest, assign_splits
+from lince.training.classification.finalise import ClassificationClosing
+from lince.training.image_training import train_image_model
+from lince.training.request import TrainingRequest
 from lince.training.run_folder import TrainingRun
-from lince.training.split_warnings import list_split_warnings
-
-PRETRAINED_RECIPES = ("transfer", "finetune")
 
 
-def train_classifier(request: TrainingRequest, run: TrainingRun) -> ClassificationReport:
+def train_classifier(request: TrainingRequest, run: TrainingRun) -> Report:
     """Train a classifier as ``request`` asks, write model and report into ``run``, and return the report.
 
-    An interrupted run continues from its last checkpoint. Raises ``UsageError`` for choices that contradict each other,
-    ``DataError`` when the images do not suffice, ``WeightsError`` when pretrained weights are missing or do not fit,
-    and ``DivergedError`` when the loss becomes NaN.
+    See ``train_image_model``, also for what it raises.
     """
-    timer = StageTimer()
-    config = request.config
-    train_recipe = _get_recipe(config.recipe)  # before the images are read: its libraries may be missing
-    # Network and input.
-    model_choice = defaults.choose_model(request.dataset, config)
-    for reason in model_choice.reasons:
-        request.progress.show_message(reason)
-    source = _resolve_weights(model_choice.entry, config, request.progress)
-    spec = make_preprocess_spec(
-        source, model_choice.size, config.resize, config.standardise, request.dataset.images.grey
-    )
-    timer.record_stage("model")
-    # Readable images, each in a split.
-    context = _prepare_data(
-        request, run, source, RecipeContext.create(request.dataset, config, source.entry, spec, request.progress)
-    )
-    context = replace(context, is_rate_test=request.is_rate_test)
-    timer.record_stage("images")
-    # Training, then evaluation, model card and report.
-    outcome = train_recipe(context, source)
-    timer.record_stage("train")
-    return finalise_run(run, context, outcome, timer.stage_seconds)
+    return train_image_model(request, run, ClassificationClosing())
 
 
 def adapt_config(config: TrainConfig, recipe: str) -> TrainConfig:
@@ -77,101 +28,3 @@ def adapt_config(config: TrainConfig, recipe: str) -> TrainConfig:
     if recipe == "scratch" and entry.architecture != classification_registry.CNN:
         return config.with_changes(recipe=recipe, model=classification_registry.CNN, from_layer=None)
     return config.with_changes(recipe=recipe)
-
-
-def _resolve_weights(entry: ModelEntry, config: TrainConfig, progress: Progress) -> WeightsSource:
-    """Return the weights that the recipe starts from, random ones for ``scratch``.
-
-    Raises ``UsageError`` for a CNN declared layer by layer, which has no pretrained weights, and for standardisation,
-    which pretrained weights do not expect, and for a precision that features do not have.
-    """
-    if config.recipe not in PRETRAINED_RECIPES:
-        return resolve_weights(entry, "none", progress)
-    if entry.architecture == classification_registry.CNN and config.weights == "auto":
-        raise UsageError(
-            _("A network defined layer by layer has no pretrained weights, which '{recipe}' needs.").format(
-                recipe=config.recipe
-            ),
-            _("Expected a pretrained model, or weights of your own."),
-            _("Use --recipe scratch, or --weights FILE."),
-        )
-    if config.standardise != "none":
-        raise UsageError(
-            _(
-                "Pretrained weights need the preprocessing that they were trained with, not '{how}' standardisation."
-            ).format(how=config.standardise),
-            _("Expected --standardise none with the recipe '{recipe}'.").format(recipe=config.recipe),
-        )
-    if config.recipe == "transfer" and config.precision == "bf16":
-        raise UsageError(
-            _("The recipe '{recipe}' computes nothing in {precision}.").format(
-                recipe=config.recipe, precision=config.precision
-            ),
-            _("Expected --precision auto (features in int8 where they lose next to nothing) or --precision fp32."),
-        )
-    return resolve_weights(entry, config.weights, progress)
-
-
-def _prepare_data(
-    request: TrainingRequest, run: TrainingRun, source: WeightsSource, context: RecipeContext
-) -> RecipeContext:
-    """Return ``context`` with unreadable images rejected and every image in a split.
-
-    The recipes with a pretrained network also get its features of all images; these are computed while the images are
-    verified, so that each is decoded once.
-    """
-    config, progress = request.config, request.progress
-    floating = None
-    if config.recipe in PRETRAINED_RECIPES:
-        floating = prepare_frozen_backbone(source, context.spec, config.seed, progress)
-        backbone = choose_network(floating, len(context.dataset)) if allows_int8(config) else floating
-        image_features = features.compute_features(
-            context.dataset, backbone.network_path, context.spec, progress, config.workers
-        )
-        dataset = context.dataset.reject_rows(image_features.rejected)
-        context = replace(
-            context, dataset=dataset, backbone=backbone, features=image_features, keys=image_features.keys
-        )
-    else:
-        dataset = verify_images(context.dataset, progress)
-        context = replace(context, keys=compute_content_keys(dataset, progress))
-    require_usable_dataset(dataset, request.allow_unusable)
-    with compute_ahead(context, floating) if floating is not None else nullcontext():
-        division = assign_splits(request, run, dataset, context.keys)
-    dataset = division.dataset
-    _require_splits(dataset)
-    for warning in list_split_warnings(dataset):
-        progress.show_message(warning)
-    spec = add_dataset_statistics(dataset, context.spec)
-    started_at = request.started_at
-    context = replace(context, dataset=dataset, division=division, folder=run.folder, spec=spec, started_at=started_at)
-    return confirm_precision(context, floating) if floating is not None else context
-
-
-def _require_splits(dataset: Dataset) -> None:
-    """Raise ``DataError`` when there are fewer than two training classes or no test image."""
-    sizes = {name: len(dataset.get_split_indices(number)) for name, number in SPLITS.items()}
-    train_classes = np.unique(dataset.class_ids[dataset.get_split_indices(TRAIN)])
-    if len(train_classes) >= 2 and sizes["test"]:
-        return
-    raise DataError(
-        _("The split has {train} training, {val} validation and {test} test images.").format(**sizes)
-        + " "
-        + _("Number of classes: {count}.").format(count=len(train_classes)),
-        _("Expected at least two classes with several images each."),
-        _("Add images, or change the fractions with --val and --test."),
-    )
-
-
-def _get_recipe(name: str) -> Callable[[RecipeContext, WeightsSource], TrainedClassifier]:
-    """Return the training function of the recipe ``name``."""
-    # torch takes seconds to load, and a transfer run with cached features does not need it.
-    if name == "transfer":
-        return lambda context, _source: train_transfer_head(context)
-    if name == "finetune":
-        from lince.training.classification.recipes.finetune import fine_tune_network  # noqa: PLC0415
-
-        return fine_tune_network
-    from lince.training.classification.recipes.scratch import train_from_scratch  # noqa: PLC0415
-
-    return lambda context, _source: train_from_scratch(context)

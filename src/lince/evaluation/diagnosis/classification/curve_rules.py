@@ -6,6 +6,7 @@ from math import isfinite, sqrt
 
 from lince.evaluation.confidence import compute_binomial_tail
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.image_diagnosis_input import ImageDiagnosisInput
 from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_percent
@@ -125,7 +126,7 @@ def check_overfitting(inputs: ClassificationDiagnosisInput) -> Finding | None:
     )
 
 
-def check_val_loss_rise(inputs: ClassificationDiagnosisInput) -> Finding | None:
+def check_val_loss_rise(inputs: ImageDiagnosisInput) -> Finding | None:
     """Return ``val_loss_rises`` when validation loss ended well above its minimum while training loss kept falling.
 
     "Well above" is a factor of ``MIN_LOSS_RISE``, at least three epochs after the minimum. Losses that are not finite

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.image_diagnosis_input import ImageDiagnosisInput
 from lince.evaluation.diagnosis.name_list import join_names
 from lince.findings import Finding, Severity
 from lince.i18n import _
@@ -17,7 +18,7 @@ MAX_HALF_WIDTH = 0.05  # half the width of the confidence interval of the accura
 TARGET_HALF_WIDTH = 0.03  # that the recommended size of the test set would give
 
 
-def check_few_examples(inputs: ClassificationDiagnosisInput) -> Finding | None:
+def check_few_examples(inputs: ImageDiagnosisInput) -> Finding | None:
     """Return ``few_examples`` with the classes that have fewer than ``MIN_TRAIN_IMAGES`` training images.
 
     The fewest come first, each with the number of images to add. Serious when a class has fewer than
@@ -47,14 +48,14 @@ def check_few_examples(inputs: ClassificationDiagnosisInput) -> Finding | None:
     )
 
 
-def check_untrained_classes(inputs: ClassificationDiagnosisInput) -> Finding | None:
+def check_untrained_classes(inputs: ImageDiagnosisInput) -> Finding | None:
     """Return ``untrained_classes`` with the classes that have test images but no training image.
 
     Figures: ``classes``, the number of their test images by class.
     """
     untrained = {
         score.name: score.support
-        for score in inputs.metrics.scores
+        for score in inputs.scores
         if score.support and inputs.train_counts.get(score.name) == 0
     }
     if not untrained:
@@ -71,7 +72,7 @@ def check_untrained_classes(inputs: ClassificationDiagnosisInput) -> Finding | N
     )
 
 
-def check_class_imbalance(inputs: ClassificationDiagnosisInput) -> Finding | None:
+def check_class_imbalance(inputs: ImageDiagnosisInput) -> Finding | None:
     """Return ``imbalance`` when the largest class has ``IMBALANCE_RATIO`` times the training images of the smallest.
 
     Classes without training images are left out. Figures: ``largest`` and ``smallest`` class, and the ``ratio``.
@@ -102,12 +103,12 @@ def check_class_imbalance(inputs: ClassificationDiagnosisInput) -> Finding | Non
     )
 
 
-def check_untested_classes(inputs: ClassificationDiagnosisInput) -> Finding | None:
+def check_untested_classes(inputs: ImageDiagnosisInput) -> Finding | None:
     """Return ``untested_classes`` with the classes that have no test image.
 
     Figures: ``classes``, their names.
     """
-    names = [score.name for score in inputs.metrics.scores if not score.support]
+    names = [score.name for score in inputs.scores if not score.support]
     if not names:
         return None
     return Finding(

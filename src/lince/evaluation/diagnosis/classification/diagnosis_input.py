@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 from lince.evaluation.classification.metrics import ClassificationMetrics
-from lince.evaluation.diagnosis.leak import LeakSummary
-from lince.tasks import get_task
+from lince.evaluation.diagnosis.image_diagnosis_input import ImageDiagnosisInput
 
 
 @dataclass(frozen=True, eq=False)
-class ClassificationDiagnosisInput:
+class ClassificationDiagnosisInput(ImageDiagnosisInput):
     """What the rules know about a trained classifier.
 
-    ``metrics`` are those on the test images; ``train_counts`` the number of training images by class name;
-    ``train_accuracy`` and ``val_accuracy`` are 0..1, ``None`` where they were not measured; ``val_size`` is the number
-    of validation images; ``history`` holds one row per epoch, as in the report, and is empty for a head that was
-    fitted at once. ``recipe`` is that of the run, empty where unknown: advice then names any option. ``head`` is the
-    kind of its head, empty where unknown. ``leak`` tells of
-    test images that are copies of others.
+    ``train_accuracy`` and ``val_accuracy`` are 0..1, ``None`` where they were not measured. ``head`` is the kind of its
+    head, empty where unknown.
     """
 
+    task: ClassVar[str] = "classify"
+
     metrics: ClassificationMetrics
-    train_counts: Mapping[str, int] = field(default_factory=dict)
     train_accuracy: float | None = None
     val_accuracy: float | None = None
-    val_size: int = 0
-    history: tuple[Mapping[str, float | int | None], ...] = ()
-    recipe: str = ""
     head: str = ""
-    leak: LeakSummary | None = None
-
-    def list_advice(self, *sentences: tuple[str, str]) -> tuple[str, ...]:
-        """Return the second of each pair whose first, an option of training or none, is one that the recipe uses."""
-        task = get_task("classify")
-        return tuple(text for option, text in sentences if not option or task.uses_option(self.recipe, option))
-
-    def get_history_column(self, name: str) -> list[float]:
-        """Return the values of one column of the history by epoch, without epochs where it was not measured."""
-        return [float(value) for epoch in self.history if (value := epoch.get(name)) is not None]

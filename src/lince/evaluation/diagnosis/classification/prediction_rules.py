@@ -8,6 +8,7 @@ import numpy as np
 
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.image_diagnosis_input import ImageDiagnosisInput
 from lince.evaluation.diagnosis.name_list import join_names
 from lince.findings import Finding, Severity
 from lince.i18n import _
@@ -93,12 +94,12 @@ def check_confused_pairs(inputs: ClassificationDiagnosisInput) -> Finding | None
     )
 
 
-def check_never_predicted(inputs: ClassificationDiagnosisInput) -> Finding | None:
+def check_never_predicted(inputs: ImageDiagnosisInput) -> Finding | None:
     """Return ``never_answered`` with the classes that have test images and are never predicted.
 
     Figures: ``classes``, their names.
     """
-    names = [score.name for score in inputs.metrics.scores if score.support and not score.predicted]
+    names = [score.name for score in inputs.scores if score.support and not score.predicted]
     if not names:
         return None
     return Finding(

@@ -19,11 +19,11 @@ _LEFT, _RIGHT = 52, charts.WIDTH - 12
 
 @dataclass(frozen=True)
 class HeadSizePoint:
-    """A head fitted on ``images`` of the training images, with its accuracies in 0..1 on these and on validation."""
+    """A head fitted on ``images`` of the training images, with its figures in 0..1 on these and on validation."""
 
     images: int
-    train_accuracy: float
-    val_accuracy: float
+    train: float
+    val: float
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class HeadCurves:
         val_count: number of validation images.
         penalty_losses: by L2 penalty, the log loss in nats on held-out training images, the mean over ``folds`` folds;
             empty where no penalty was searched.
-        penalty: the penalty of the lowest loss.
+        penalty: the penalty of the lowest loss; ``None`` where each class has its own.
         folds: number of folds.
+        figure: what the sizes measure, ``accuracy`` or ``map`` (mean average precision).
     """
 
     sizes: tuple[HeadSizePoint, ...] = ()
@@ -45,11 +46,16 @@ class HeadCurves:
     penalty_losses: Mapping[float, float] = field(default_factory=dict)
     penalty: float | None = None
     folds: int = 0
+    figure: str = "accuracy"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the curves as a JSON object."""
         return {
-            "sizes": [vars(point) for point in self.sizes],
+            "figure": self.figure,
+            "sizes": [
+                {"images": point.images, f"train_{self.figure}": point.train, f"val_{self.figure}": point.val}
+                for point in self.sizes
+            ],
             "val_images": self.val_count,
             "penalties": [{"penalty": key, "log_loss": loss} for key, loss in self.penalty_losses.items()],
             "penalty": self.penalty,
@@ -59,12 +65,17 @@ class HeadCurves:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> HeadCurves:
         """Return the curves of a JSON object that ``to_dict`` made."""
+        figure = record.get("figure", "accuracy")
         return cls(
-            tuple(HeadSizePoint(**point) for point in record["sizes"]),
+            tuple(
+                HeadSizePoint(point["images"], point[f"train_{figure}"], point[f"val_{figure}"])
+                for point in record["sizes"]
+            ),
             record["val_images"],
             {row["penalty"]: row["log_loss"] for row in record["penalties"]},
             record["penalty"],
             record["folds"],
+            figure,
         )
 
 
@@ -83,19 +94,31 @@ def draw_head_charts(head: HeadCurves | None) -> list[tuple[Markup, str]]:
         text = _(
             "How the strength of the L2 penalty was chosen: each was fitted {folds} times, and measured on the part of "
             "the training images that was held out. The lowest loss was taken."
-        ).format(folds=format_count(head.folds))
+        )
+        if head.penalty is None:
+            text = _(
+                "How the strength of the L2 penalties was chosen: each was fitted {folds} times, and measured on the "
+                "part of the training images that was held out. Drawn is the mean of the classes; each class took "
+                "its own."
+            )
+        text = text.format(folds=format_count(head.folds))
         drawn.append((_draw_penalties(head), text))
     return drawn
 
 
+def get_figure_title(figure: str) -> str:
+    """Return the name of a ``figure`` of a head for an axis."""
+    return _("Mean average precision") if figure == "map" else _("Accuracy")
+
+
 def _draw_sizes(head: HeadCurves) -> Markup:
-    """Return training and validation accuracy by the number of training images."""
+    """Return the figures on training and validation by the number of training images."""
     series = [
-        ChartSeries(_("training"), "train", tuple((point.images, point.train_accuracy) for point in head.sizes)),
-        ChartSeries(_("validation"), "val", tuple((point.images, point.val_accuracy) for point in head.sizes)),
+        ChartSeries(_("training"), "train", tuple((point.images, point.train) for point in head.sizes)),
+        ChartSeries(_("validation"), "val", tuple((point.images, point.val) for point in head.sizes)),
     ]
     x_axis = svg.make_axis([0, *(point.images for point in head.sizes)], _LEFT, _RIGHT, count=5)
-    names = (_("Training images"), _("Accuracy"))
+    names = (_("Training images"), get_figure_title(head.figure))
     return charts.draw_lines(series, x_axis, names, (lambda value: format_count(round(value)), format_percent))
 
 

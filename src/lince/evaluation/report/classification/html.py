@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lince.evaluation.classification.metrics import ClassificationMetrics, ClassScore
+from lince.evaluation.class_scores import ClassScore
+from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.report import charts, texts, threshold_charts
 from lince.evaluation.report.charts import round_track_start
 from lince.evaluation.report.classification import head_charts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 
 import numpy as np
 from markupsafe import Markup
@@ -11,20 +10,17 @@ from markupsafe import Markup
 from lince.evaluation.average_precision import RECALL_LEVELS
 from lince.evaluation.detection.metrics import DetectionScore
 from lince.evaluation.report import texts
-from lince.evaluation.report.charts import ChartSeries, draw_curves
+from lince.evaluation.report.charts import ChartSeries, draw_curves, list_history_points
 from lince.evaluation.report.facts import HistoryRow
-from lince.evaluation.report.threshold_charts import draw_unit_chart, make_points
-from lince.evaluation.threshold_curve import add_threshold_curves
+from lince.evaluation.report.threshold_charts import (
+    ClassThreshold,
+    choose_drawn_classes,
+    draw_class_thresholds,
+    draw_unit_chart,
+    get_class_style,
+)
 from lince.i18n import _
 from lince.number_format import format_percent
-
-MAX_CURVES = 8  # classes; more lines than this are not told apart
-
-
-def choose_drawn_classes(scores: Sequence[DetectionScore]) -> list[int]:
-    """Return the ids of the classes that are drawn, ascending: at most ``MAX_CURVES``, those with most test objects."""
-    with_objects = [class_id for class_id, score in enumerate(scores) if score.support]
-    return sorted(sorted(with_objects, key=lambda class_id: -scores[class_id].support)[:MAX_CURVES])
 
 
 def draw_precision_recall(scores: Sequence[DetectionScore]) -> Markup | None:
@@ -41,7 +37,7 @@ def draw_precision_recall(scores: Sequence[DetectionScore]) -> Markup | None:
         curve, ap50 = scores[class_id].precision_curve, scores[class_id].ap50
         points = () if curve is None else tuple(zip(RECALL_LEVELS.tolist(), curve.tolist(), strict=True))
         average = "" if ap50 is None else f" · AP50 {format_percent(ap50.value)}"
-        series.append(ChartSeries(scores[class_id].name + average, _class_style(class_id), points))
+        series.append(ChartSeries(scores[class_id].name + average, get_class_style(class_id), points))
     if len(curves) > 1:
         mean = np.mean(curves, axis=0).tolist()
         series.append(
@@ -56,30 +52,18 @@ def draw_confidence_charts(scores: Sequence[DetectionScore]) -> list[Markup]:
 
     All classes are counted together as one more line; dots are at the thresholds of the model.
     """
-    class_ids = choose_drawn_classes(scores)
-    if not class_ids:
-        return []
-    together = add_threshold_curves(score.confidence_curve for score in scores)
-    drawn = []
-    for figure, name in (("f1", "F1"), ("precision", _("Precision")), ("recall", _("Recall"))):
-        series, dots = [], []
-        for class_id in class_ids:
-            score = scores[class_id]
-            values, at_threshold = getattr(score.confidence_curve, figure), getattr(score, figure)
-            series.append(ChartSeries(score.name, _class_style(class_id), make_points(values)))
-            if at_threshold is not None:
-                hint = f"{score.name}, {format_percent(score.threshold)}: {name} {format_percent(at_threshold)}"
-                dots.append((score.threshold, at_threshold, f"point class{class_id % MAX_CURVES}", hint))
-        if sum(score.support > 0 for score in scores) > 1:
-            series.append(ChartSeries(_("all classes"), "all", make_points(getattr(together, figure))))
-        title = _("{figure} against the confidence").format(figure=name)
-        drawn.append(draw_unit_chart(series, (_("Minimum confidence"), name), title, dots))
-    return drawn
-
-
-def _class_style(class_id: int) -> str:
-    """Return the CSS class of a class: its colour, and dashes where the eight colours repeat."""
-    return f"class{class_id % MAX_CURVES}" + (" second" if class_id >= MAX_CURVES else "")
+    return draw_class_thresholds(
+        [
+            ClassThreshold(
+                score.name,
+                score.support,
+                score.threshold,
+                score.confidence_curve,
+                {"f1": score.f1, "precision": score.precision, "recall": score.recall},
+            )
+            for score in scores
+        ]
+    )
 
 
 def draw_loss_parts(history: Sequence[HistoryRow]) -> Markup | None:
@@ -89,7 +73,7 @@ def draw_loss_parts(history: Sequence[HistoryRow]) -> Markup | None:
     series = [
         ChartSeries(title, style, points)
         for (key, title), style in zip(titles.items(), styles, strict=False)
-        if len(points := _history_points(history, key)) > 1
+        if len(points := list_history_points(history, key)) > 1
     ]
     return draw_curves(series, _("Parts of the training loss"), None, relative=False)
 
@@ -102,7 +86,7 @@ def draw_map_curves(history: Sequence[HistoryRow], best_epoch: float | None = No
     series = [
         ChartSeries(name, style, points)
         for key, name, style in (("val_map50", "mAP50", "val"), ("val_map50_95", "mAP50-95", "val second"))
-        if len(points := _history_points(history, key)) > 1
+        if len(points := list_history_points(history, key)) > 1
     ]
     return draw_curves(series, _("Validation mAP"), best_epoch, relative=True)
 
@@ -115,15 +99,6 @@ def draw_hit_curves(history: Sequence[HistoryRow]) -> Markup | None:
             ("val_precision", _("precision"), "precision"),
             ("val_recall", _("recall"), "recall"),
         )
-        if len(points := _history_points(history, key)) > 1
+        if len(points := list_history_points(history, key)) > 1
     ]
     return draw_curves(series, _("Validation precision and recall"), None, relative=True)
-
-
-def _history_points(history: Sequence[HistoryRow], key: str) -> tuple[tuple[float, float], ...]:
-    """Return (epoch, value) for the epochs in which ``key`` was measured."""
-    return tuple(
-        (float(epoch.get("epoch") or i + 1), float(value))
-        for i, epoch in enumerate(history)
-        if (value := epoch.get(key)) is not None and isfinite(value)
-    )

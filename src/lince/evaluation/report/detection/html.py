@@ -8,6 +8,7 @@ from lince.evaluation.report import charts, texts
 from lince.evaluation.report.confusion_matrix import MatrixView, build_matrix_view
 from lince.evaluation.report.detection import charts as detection_charts
 from lince.evaluation.report.detection import texts as detection_texts
+from lince.evaluation.report.threshold_charts import choose_drawn_classes
 from lince.i18n import _
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def build_context(report: DetectionReport) -> dict[str, Any]:
         charts.draw_rate_curve(report.history),
     )
     precision_recall = detection_charts.draw_precision_recall(metrics.scores)
-    drawn = detection_charts.choose_drawn_classes(metrics.scores)
+    drawn = choose_drawn_classes(metrics.scores)
     with_objects = sum(score.support > 0 for score in metrics.scores)
     names = metrics.classes.names[:_MAX_COUNTED_CLASSES]
     return {

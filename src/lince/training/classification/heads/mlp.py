@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.postprocess import softmax
-from lince.training.classification.heads.logistic import FeatureScaler, Floats
+from lince.training.classification.heads.solver import FeatureScaler, Floats
 
 HIDDEN_UNITS = 64
 DROPOUT = 0.5

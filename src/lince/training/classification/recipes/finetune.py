@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -21,18 +22,14 @@ from lince.models.weights_source import WeightsSource
 from lince.training.classification import network_recipe
 from lince.training.classification.build import build_with_weights, describe_network
 from lince.training.classification.heads.logistic import LinearHead
-from lince.training.classification.recipes.transfer import (
-    ClassifierHead,
-    compute_loss_and_accuracy,
-    fit_head,
-    train_transfer_head,
-)
+from lince.training.classification.recipes.transfer import fit_head, train_transfer_head
+from lince.training.image_labels import ImageHead
 from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext, TrainedClassifier
 
 DEFAULT_EPOCHS, DEFAULT_BATCH_SIZE, DEFAULT_LEARNING_RATE = 5, 32, 3e-4
 DEPTH_DECAY = 0.8
-MAX_LOSS_RATIO = 0.98  # at equal accuracy, a log loss below this fraction of the other counts as better
+MAX_LOSS_RATIO = 0.98  # at an equal figure, a log loss below this fraction of the other counts as better
 DEFAULT_POLICY = "light"
 
 
@@ -86,7 +83,7 @@ def plan_fine_tuning(context: RecipeContext, epoch_seconds: float | None = None)
         rate=config.rate or DEFAULT_LEARNING_RATE,
         seed=config.seed,
         depth_decay=DEPTH_DECAY,
-        label_smoothing=0.1 if config.label_smoothing is None else config.label_smoothing,
+        label_smoothing=context.choose_smoothing(0.1),
         ema=0.98,
         monitor=config.monitor or "val_loss",
         patience=config.patience or 5,
@@ -103,7 +100,7 @@ def _choose_upper_half(blocks: list[Block]) -> tuple[str, str]:
     return blocks[len(blocks) // 2][0], _("the upper half; the lower layers are general; --from-layer 0 trains all")
 
 
-def convert_to_module(head: ClassifierHead) -> nn.Module:
+def convert_to_module(head: ImageHead) -> nn.Module:
     """Return a fitted head as torch layers with the same weights."""
     modules: list[nn.Module] = []
     for weight, bias in head.layers:
@@ -116,22 +113,23 @@ def convert_to_module(head: ClassifierHead) -> nn.Module:
 
 
 def _choose_better(
-    context: RecipeContext, network: Classifier, head: ClassifierHead, fine_tuned: TrainedClassifier
+    context: RecipeContext, network: Classifier, head: ImageHead, fine_tuned: TrainedClassifier
 ) -> TrainedClassifier:
     """Return the result of the fine-tuned network, or that of the transfer model when it is not worse on validation.
 
-    Higher accuracy decides; at equal accuracy the loss must fall below ``MAX_LOSS_RATIO`` of the other. Without
-    validation images the fine-tuned network is kept. Choosing the transfer model writes ``model.onnx`` again.
+    A higher figure (accuracy, or mean average precision) decides; where it is equal, the loss must fall below
+    ``MAX_LOSS_RATIO`` of the other. Without validation images the fine-tuned network is kept. Choosing the transfer
+    model writes ``model.onnx`` again.
     """
     val_features = context.features.embeddings[context.val_rows] if context.features is not None else None
     if val_features is None or not len(val_features):
         return fine_tuned
-    loss, accuracy = compute_loss_and_accuracy(head.compute_logits(val_features), context.get_labels(context.val_rows))
+    loss, figure = context.labels.measure(head.compute_logits(val_features), context.read_truth(context.val_rows))
     comparison = _("Validation: transfer {before:.1%}, fine-tuned {after:.1%}.").format(
-        before=accuracy, after=fine_tuned.val_accuracy
+        before=figure, after=fine_tuned.val_figure
     )
-    better_by_loss = fine_tuned.val_accuracy == accuracy and fine_tuned.val_loss < MAX_LOSS_RATIO * loss
-    if fine_tuned.val_accuracy > accuracy or better_by_loss:
+    is_equal = fine_tuned.val_figure == figure or np.isnan(figure)
+    if fine_tuned.val_figure > figure or (is_equal and fine_tuned.val_loss < MAX_LOSS_RATIO * loss):
         return replace(fine_tuned, notes=[*fine_tuned.notes, comparison + " " + _("The fine-tuned network is kept.")])
     note = comparison + " " + _("Fine-tuning did not improve on transfer, so the transfer model is kept.")
     context.progress.show_message(note)

@@ -54,9 +54,7 @@ def plan_from_scratch(context: RecipeContext, has_norms: bool, epoch_seconds: fl
         warmup=0.15,
         decay=0.05,
         seed=config.seed,
-        label_smoothing=defaults.choose_label_smoothing(has_norms)
-        if config.label_smoothing is None
-        else config.label_smoothing,
+        label_smoothing=context.choose_smoothing(defaults.choose_label_smoothing(has_norms)),
         ema=0.998,
         monitor=config.monitor or "val_loss",
         patience=config.patience or epochs,

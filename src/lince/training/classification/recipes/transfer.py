@@ -5,20 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import postprocess
 from lince.errors import TrainingError
 from lince.evaluation.report.classification.head_charts import HeadCurves
 from lince.export import onnx_graph
-from lince.i18n import _, localise_number
+from lince.i18n import _
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.model_card import NETWORK_FILE
 from lince.training.classification.features import ImageFeatures
 from lince.training.classification.head_curve import measure_head_curves
-from lince.training.classification.heads import logistic, mlp
+from lince.training.image_labels import ImageHead
 from lince.training.recipe import FrozenBackbone, RecipeContext, SaliencyFunction, TrainedClassifier
 from lince.training.run_folder import TrainingRun
 
-ClassifierHead = logistic.LinearHead | mlp.MLPHead
 Floats = NDArray[np.float32]
 
 
@@ -31,73 +29,58 @@ def train_transfer_head(context: RecipeContext) -> TrainedClassifier:
     """
     features, backbone = _require_features(context)
     head = fit_head(context)
-    val_loss, val_accuracy = compute_loss_and_accuracy(
-        head.compute_logits(features.embeddings[context.val_rows]), context.get_labels(context.val_rows)
-    )
+    val_logits = head.compute_logits(features.embeddings[context.val_rows])
+    val_loss, val_figure = context.labels.measure(val_logits, context.read_truth(context.val_rows))
     final_head = refit_head(context, head)
     onnx_graph.attach_head(
         backbone.network_path, final_head.layers, TrainingRun(context.folder).model_folder / NETWORK_FILE
     )
-    _train_loss, train_accuracy = compute_loss_and_accuracy(
-        final_head.compute_logits(features.embeddings[context.train_rows]), context.get_labels(context.train_rows)
+    _train_loss, train_figure = context.labels.measure(
+        final_head.compute_logits(features.embeddings[context.train_rows]), context.read_truth(context.train_rows)
     )
     return TrainedClassifier(
         recipe="transfer",
         test_logits=final_head.compute_logits(features.embeddings[context.test_rows]),
-        train_accuracy=train_accuracy,
-        val_accuracy=val_accuracy,
+        val_logits=val_logits,
+        train_figure=train_figure,
+        val_figure=val_figure,
         val_loss=val_loss,
         saliency=make_head_grad_cam(context, final_head),
         facts={**backbone.facts, "trainable": sum(w.size + b.size for w, b in final_head.layers)},
-        notes=[*backbone.notes, *_describe_head(head, context)],
+        notes=[*backbone.notes, *context.labels.describe_head(head)],
         precision=backbone.precision,
         head=_measure_curves(context, head),
+        held_out=context.labels.get_held_out(head),
     )
 
 
-def _measure_curves(context: RecipeContext, head: ClassifierHead) -> HeadCurves:
+def _measure_curves(context: RecipeContext, head: ImageHead) -> HeadCurves:
     """Return the curves of ``head``, which was fitted on the training images alone."""
     features, _backbone = _require_features(context)
     train, val = (
-        (features.embeddings[rows], context.get_labels(rows)) for rows in (context.train_rows, context.val_rows)
+        (features.embeddings[rows], context.read_truth(rows)) for rows in (context.train_rows, context.val_rows)
     )
-    return measure_head_curves(head, train, val, context.config.seed)
+    return measure_head_curves(head, train, val, context.config.seed, context.labels)
 
 
-def fit_head(context: RecipeContext) -> ClassifierHead:
-    """Return the head that the configuration requests (``linear`` or ``mlp``), fitted on the training images alone."""
+def fit_head(context: RecipeContext) -> ImageHead:
+    """Return the head that the configuration requests, fitted on the training images alone."""
     features, _backbone = _require_features(context)
-    train_features, labels = features.embeddings[context.train_rows], context.get_labels(context.train_rows)
-    arguments = train_features, labels, len(context.dataset.classes), context.config.seed
-    if context.config.head == "mlp":
-        return mlp.fit(*arguments)
-    groups = None if context.division is None else context.division.groups.related_ids[context.train_rows]
-    return logistic.fit(*arguments, groups)
+    rows = context.train_rows
+    groups = None if context.division is None else context.division.groups.related_ids[rows]
+    return context.labels.fit_head(
+        features.embeddings[rows], context.read_truth(rows), len(context.dataset.classes), context.config, groups
+    )
 
 
-def refit_head(context: RecipeContext, head: ClassifierHead) -> ClassifierHead:
+def refit_head(context: RecipeContext, head: ImageHead) -> ImageHead:
     """Return a head of the same kind and penalty as ``head``, fitted on the training and validation images."""
     features, _backbone = _require_features(context)
     rows = np.concatenate([context.train_rows, context.val_rows])
-    if isinstance(head, logistic.LinearHead):
-        return logistic.refit_linear_head(features.embeddings[rows], context.get_labels(rows), head)
-    return mlp.fit(
-        features.embeddings[rows], context.get_labels(rows), len(context.dataset.classes), context.config.seed
-    )
+    return context.labels.refit_head(features.embeddings[rows], context.read_truth(rows), head, context.config.seed)
 
 
-def compute_loss_and_accuracy(logits: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Return (mean cross-entropy in nats, accuracy in [0, 1]) of ``logits`` (N, K); NaN when there are none.
-
-    Probabilities are bounded below by 1e-12, so that the loss stays finite.
-    """
-    if not len(labels):
-        return float("nan"), float("nan")
-    true_probabilities = postprocess.softmax(logits)[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(true_probabilities, 1e-12)).mean()), float((logits.argmax(1) == labels).mean())
-
-
-def make_head_grad_cam(context: RecipeContext, head: ClassifierHead) -> SaliencyFunction:
+def make_head_grad_cam(context: RecipeContext, head: ImageHead) -> SaliencyFunction:
     """Return Grad-CAM (Selvaraju et al. 2017) for a head on [mean, max, ...] of the last map, without torch.
 
     The gradient of a logit with respect to channel k of the map, averaged over positions, is the sum of its gradients
@@ -124,14 +107,3 @@ def _require_features(context: RecipeContext) -> tuple[ImageFeatures, FrozenBack
     if context.features is None or context.backbone is None:
         raise TrainingError(_("This recipe needs a frozen backbone and its features."))
     return context.features, context.backbone
-
-
-def _describe_head(head: ClassifierHead, context: RecipeContext) -> list[str]:
-    """Return the report's notes on the head: its penalty and how it was chosen; none for a perceptron."""
-    if not isinstance(head, logistic.LinearHead):
-        return []
-    return [
-        _("Classifier: logistic regression, L2 penalty {strength} chosen by {folds}-fold cross-validation.").format(
-            strength=localise_number(f"{head.l2_penalty:.1e}"), folds=logistic.CV_FOLDS
-        )
-    ]

@@ -1,0 +1,1 @@
+"""Trains models that find several classes in an image."""
