@@ -121,7 +121,7 @@ ONE_WORD = {
     "augment", "fit", "load", "predict", "translate",
     "healthz", "readyz",  # routes by these names
     "upgrade",  # of a migration, which Alembic calls
-    "cutmix", "mcnemar", "mixup", "mosaic", "nms", "softmax",  # of the field
+    "cutmix", "mcnemar", "mixup", "mosaic", "nms", "sigmoid", "softmax",  # of the field
 }  # fmt: skip
 # Nouns and technical terms that end in -ing or -ed.
 NOUNS = {"class_mapping", "drawing", "image_loading", "same_padding", "sampling"}

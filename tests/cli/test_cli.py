@@ -474,7 +474,7 @@ def test_training_lists_the_tasks_and_the_presets_and_export_loads_no_library_fo
             env={**os.environ, "LINCE_LANG": "en"},
         ).stdout.split()
     )
-    assert "classify or detect; only needed" in help_text
+    assert "classify or detect or multilabel; only needed" in help_text
     assert "nano, small, lite, medium, large, cnn," in help_text
     code = (
         "import sys\nfrom lince.cli.main import main\nended = main(['export', '--help'])\n"

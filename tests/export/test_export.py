@@ -120,6 +120,22 @@ def test_parity_refuses_another_shape() -> None:
         parity.require_parity(lambda images: np.zeros((1, 3)), np.zeros((1, 2)), np.zeros((1, 1, 2, 2)))
 
 
+def test_a_multilabel_network_is_compared_class_by_class() -> None:
+    from functools import partial
+
+    from lince.postprocess import decide_classes
+    from lince.postprocess.sigmoid import sigmoid_in_float64
+
+    rules = (sigmoid_in_float64, partial(decide_classes, thresholds=[0.5, 0.5]))
+    reference, images = np.array([[4.0, -4.0], [0.0, 9.0]]), np.zeros((2, 1, 2, 2))
+    report = parity.require_parity(lambda _images: reference - 1e-5, reference, images, *rules)
+    assert report.agreement == 0.75  # one of four answers is at its threshold
+    # A shift of all logits alike, which softmax does not see.
+    assert parity.require_parity(lambda _images: reference + 1, reference, images).probabilities < 1e-9
+    with pytest.raises(ModelError, match="differs from the trained one"):
+        parity.require_parity(lambda _images: reference + 1, reference, images, *rules)
+
+
 def test_a_file_on_a_full_disk_leaves_no_half(backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, data: bytes) -> int:
         with open(self, "wb") as stream:

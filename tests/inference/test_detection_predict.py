@@ -22,7 +22,7 @@ from tests.support import tiny_classifier, tiny_detector
 import lince
 from lince import images
 from lince.annotations import Classes, Detections, RejectedItem, get_class_colour
-from lince.cli.detection import predict as predict_detection
+from lince.cli import threshold_options
 from lince.cli.main import main
 from lince.errors import DataError, ImageError, ModelError, UsageError
 from lince.formats import FORMATS, Capability
@@ -224,18 +224,18 @@ def test_thresholds_over_those_of_the_card(model: DetectionPredictor) -> None:
     assert len(model.with_threshold(sure + 1e-6).detect([image])[0]) < len(SQUARES)
     assert told(model.with_threshold({"rojo ñ": 1.0}).detect([image])[0]) == boxes(SQUARES[1:2], 8)
     assert model.card.detection_filter == DetectionFilter()
-    both = predict_detection.apply_thresholds(model, ["0.9", "azul=0.4"]).card.detection_filter.score_threshold
+    both = threshold_options.apply_thresholds(model, ["0.9", "azul=0.4"]).card.detection_filter.score_threshold
     assert both == pytest.approx((0.9, 0.4))
     for wrong in (["1.5"], ["nan"], ["azul=-1"], ["verde=0.3"], ["azul"], ["=0.3"], [""]):
         with pytest.raises(UsageError):
-            predict_detection.apply_thresholds(model, wrong)
+            threshold_options.apply_thresholds(model, wrong)
 
 
 @given(st.lists(st.one_of(st.text(max_size=12), st.from_regex(r"(azul=)?[0-9.e-]{1,6}", fullmatch=True)), max_size=3))
 @settings(max_examples=150, deadline=None)
 def test_any_words_are_thresholds_or_a_usage_error(model: DetectionPredictor, words: list[str]) -> None:
     try:
-        threshold = predict_detection.apply_thresholds(model, words).card.detection_filter.score_threshold
+        threshold = threshold_options.apply_thresholds(model, words).card.detection_filter.score_threshold
     except UsageError:
         return
     numbers = threshold if isinstance(threshold, tuple) else (threshold,)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support import tiny_classifier, tiny_detector
+from tests.support import tiny_classifier, tiny_detector, tiny_multilabel
 
 import lince
 from lince import images
@@ -49,6 +49,19 @@ def test_a_classifier_answers_without_lince(awkward: Path, size: tuple[int, int]
     expected = lince.load(folder).predict(photo)
     assert name == expected.class_name
     assert float(share) == pytest.approx(expected.label.score, abs=1e-5)
+
+
+def test_a_self_contained_graph_says_several_classes_without_lince(awkward: Path) -> None:
+    pytest.importorskip("onnx")
+    from lince.export import standalone as export_standalone
+
+    folder = tiny_multilabel.model_folder(awkward / "run")
+    export_standalone.export_standalone(folder, awkward / "whole.onnx")
+    for names in (("red", "blue"), ()):
+        photo = awkward / "foto.png"
+        photo.write_bytes(images.encode_png(tiny_multilabel.photo(*names)))
+        lines = said(EN[1], awkward / "whole.onnx", photo, folder=awkward)
+        assert {line.split()[0] for line in lines} == set(names)
 
 
 def test_a_self_contained_graph_answers_without_lince(awkward: Path) -> None:

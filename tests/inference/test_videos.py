@@ -23,7 +23,7 @@ av = pytest.importorskip("av")
 pytest.importorskip("scipy")
 
 from tests.inference.test_video import film, times_of  # noqa: E402
-from tests.support import tiny_classifier, tiny_detector  # noqa: E402
+from tests.support import tiny_classifier, tiny_detector, tiny_multilabel  # noqa: E402
 
 import lince  # noqa: E402
 from lince import images  # noqa: E402
@@ -105,6 +105,29 @@ def test_a_classifier_tells_of_a_video_what_its_frames_show(
     text = capsys.readouterr().out
     assert "3 frames classified" in text
     assert "most frequent: blue, in 2 of 3 frames (66.7%)" in text
+
+
+def test_a_multilabel_model_counts_the_frames_with_each_class(
+    awkward: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tiny_multilabel.model_folder(awkward / "modelo")
+    yellow, black = plain((230, 230, 20), 6), plain((20, 20, 20), 3)
+    path, out = film(awkward / "a.mp4", yellow + plain(RED, 2) + black), awkward / "out"
+    document = told(capsys, "predict", model, path, "--save", out, "--csv", awkward / "frames.csv")
+    assert (document["frames"], document["most_frequent"], document["without_class"]) == (11, "red", 3)
+    assert {row["name"]: row["frames"] for row in document["classes"]} == {"red": 8, "green": 6, "blue": 0}
+    rows = read_rows(out / "frames.csv")
+    assert [set(row["classes"].split("|")) for row in rows] == [{"red", "green"}] * 6 + [{"red"}] * 2 + [{""}] * 3
+    assert read_rows(awkward / "frames.csv") == rows
+    with av.open(str(out / "video.mp4")) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert frames[0][:12, :40].std() > 20, "the classes are written in the corner"
+    assert main(["predict", str(model), str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "red: in 8 of 11 frames (72.7%)" in text
+    assert "frames without any class: 3" in text
+    assert main(["predict", str(model), str(path), "--threshold", "1"]) == 0
+    assert "frames without any class: 11" in capsys.readouterr().out
 
 
 def test_the_mean_may_name_another_class_than_most_frames(awkward: Path, classifier: Path) -> None:

@@ -13,14 +13,16 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("onnx")
-from tests.support import box_photos, tiny_classifier, tiny_detector
+from tests.support import box_photos, tiny_classifier, tiny_detector, tiny_multilabel
 
 import lince
 from lince import images
-from lince.annotations import Classes
+from lince.annotations import UNLABELLED, Classes
+from lince.datasets import Dataset
 from lince.display import NotebookDisplay
 from lince.i18n import use_language
 from lince.inference.result import MAX_SHOWN
+from lince.label_sets import LabelSets
 from lince.notebook.picture import MAX_PICTURE_BYTES, PICTURE_SIDE, make_picture
 from lince.training.run_folder import TrainingRun
 
@@ -56,6 +58,7 @@ def objects(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     scene = tiny_detector.scene([(0, 1, 1), (1, 5, 4)])
     classifier, detector = lince.load(colours), lince.load(squares)
     names = Classes(tiny_detector.NAMES)
+    several = tiny_multilabel.model_folder(place / "m")
     return {
         "dataset": dataset,
         "boxes": marked,
@@ -65,13 +68,21 @@ def objects(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         "many": classifier.predict(folder),
         "many detected": detector.predict([scene] * 3),
         "evaluation": lince.evaluate(colours, dataset),
+        "several": lince.load(several).predict(tiny_multilabel.photo("red", "green")),
+        "several evaluation": lince.evaluate(several, _list_colours(dataset)),
         "detector": lince.evaluate(squares, replace(marked, classes=names)),
         "similar": lince.similar(colours, folder / "red" / "0.png", folder),
     }
 
 
-KINDS = ("dataset", "boxes", "check", "classified", "detected", "many", "many detected", "evaluation", "detector",
-         "similar")  # fmt: skip
+KINDS = ("dataset", "boxes", "check", "classified", "detected", "many", "many detected", "several", "evaluation",
+         "several evaluation", "detector", "similar")  # fmt: skip
+
+
+def _list_colours(dataset: Dataset) -> Dataset:
+    """Return ``dataset`` with sets of classes: the class of the folder, and two for the first photo."""
+    sets = LabelSets.from_class_ids(dataset.class_ids, {0: [0, 1]})
+    return replace(dataset, class_ids=np.full_like(dataset.class_ids, UNLABELLED), label_sets=sets)
 
 
 def pictures_of(html: str) -> list[np.ndarray]:
@@ -162,6 +173,16 @@ def test_an_evaluation_shows_its_errors(objects: dict[str, Any]) -> None:
     assert "actual: blue" in html
     assert html.index("wrong.png") < html.index("Correct predictions")
     assert "AP50" in objects["detector"]._repr_html_()
+
+
+def test_a_multilabel_evaluation_shows_its_classes_and_errors(objects: dict[str, Any]) -> None:
+    html = objects["several evaluation"]._repr_html_()
+    assert "mAP" in html
+    assert ">AP<" in html
+    assert "blue/wrong.png" in html
+    assert "actual: blue, green" in html  # the first photo was given two
+    assert html.index("wrong.png") < html.index("Correct predictions")
+    assert "red 9" in objects["several"]._repr_html_()
 
 
 def test_a_list_shows_the_first_and_names_what_could_not_be_read(folder: Path, tmp_path: Path) -> None:

@@ -134,3 +134,96 @@ def test_many_at_once_keep_each_photo_once(awkward: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(found) == [False] * 7 + [True]
+
+
+def test_sets_of_classes_become_a_table_that_lince_opens(awkward: Path) -> None:
+    there = CorrectionStore(awkward / "kept")
+    given = {0: [0, 2], 1: [], 2: [1], 3: [0, 1, 2]}
+    for seed, class_ids in given.items():
+        assert there.save_label_set(photo("red", seed), class_ids, CLASSES)
+    data = lince.open(awkward / "kept")
+    assert (data.format, len(data), data.classes.names, data.rejected) == ("csv", 4, tuple(sorted(CLASSES.names)), ())
+    assert data.label_sets is not None
+    assert data.label_sets.is_known.all()
+    by_content = {data.images.read_bytes(row): set(data.list_class_names(row)) for row in range(4)}
+    assert by_content == {photo("red", seed): {CLASSES.names[one] for one in ids} for seed, ids in given.items()}
+
+
+def test_a_single_set_is_read_again(awkward: Path) -> None:
+    CorrectionStore(awkward / "kept").save_label_set(photo("red"), [0, 1], CLASSES)
+    data = lince.open(awkward / "kept")
+    assert data.label_sets is not None
+    assert set(data.list_class_names(0)) == set(CLASSES.names[:2])
+    assert data.label_sets.is_listed
+
+
+def test_the_last_set_of_a_photo_counts_and_its_file_is_kept_once(awkward: Path) -> None:
+    there = CorrectionStore(awkward / "kept")
+    one, other = photo("red"), photo("red", 1)
+    there.save_label_set(other, [1, 2], CLASSES)
+    assert [there.save_label_set(one, ids, CLASSES) for ids in ([0], [0], [0, 1], [])] == [True, False, True, True]
+    assert len([path for path in kept(awkward / "kept") if path.endswith(".png")]) == 2
+    data = lince.open(awkward / "kept")
+    assert data.label_sets is not None
+    names = data.classes.names
+    found = {data.images.read_bytes(row): data.label_sets.get_class_ids(row) for row in range(len(data))}
+    assert {image: [names[class_id] for class_id in ids] for image, ids in found.items()} == {
+        one: [],
+        other: ["green", "red"],
+    }
+
+
+def test_photos_of_one_class_or_none_are_read_again(awkward: Path) -> None:
+    there, given = CorrectionStore(awkward / "kept"), ([0], [], [1])
+    for seed, ids in enumerate(given):
+        there.save_label_set(photo("red", seed), ids, CLASSES)
+    data = lince.open(awkward / "kept")
+    found = sorted(data.list_class_names(row) for row in range(len(data)))
+    assert found == sorted([CLASSES.names[one] for one in ids] for ids in given)
+
+
+@pytest.mark.parametrize("name", ["file", "split", "no", "a, b"])
+def test_any_class_can_be_listed(awkward: Path, name: str) -> None:
+    CorrectionStore(awkward / "kept").save_label_set(photo("red"), [0, 1], Classes((name, "red")))
+    assert set(lince.open(awkward / "kept").list_class_names(0)) == {name, "red"}
+
+
+def test_names_that_a_table_must_quote_are_read_again(awkward: Path) -> None:
+    classes = Classes(('a "b", c', "ñandú;x|y", "=1+1"))
+    there, given = CorrectionStore(awkward / "kept"), ([0, 1], [2], [1, 2])
+    for seed, ids in enumerate(given):
+        there.save_label_set(photo("red", seed), ids, classes)
+    data = lince.open(awkward / "kept")
+    assert {*data.classes.names} == {*classes.names}
+    assert data.label_sets is not None
+    found = [{data.classes.names[one] for one in data.label_sets.get_class_ids(row)} for row in range(3)]
+    expected = [{classes.names[one] for one in ids} for ids in given]
+    assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
+
+
+def test_a_full_folder_takes_no_set_until_there_is_room(awkward: Path) -> None:
+    there = CorrectionStore(awkward / "kept", 3)
+    there.save_label_set(photo("red"), [0], CLASSES)
+    there.save_label_set(photo("red", 1), [0], CLASSES)
+    with pytest.raises(ApiError) as refused:
+        there.save_label_set(photo("red", 2), [0], CLASSES)
+    assert refused.value.status == 507
+    assert there.save_label_set(photo("red", 1), [0, 1], CLASSES), "a photo that is there needs no more room"
+
+
+def test_a_set_whose_table_fails_leaves_the_table_as_it_was(awkward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, real = CorrectionStore(awkward / "kept"), correction_store.write_bytes
+    there.save_label_set(photo("red"), [0], CLASSES)
+    before = (awkward / "kept" / "labels.csv").read_bytes()
+
+    def failing(path: Path, data: bytes) -> None:
+        if path.suffix == ".csv":
+            raise OSError(28, "No space left on device")
+        real(path, data)
+
+    monkeypatch.setattr(correction_store, "write_bytes", failing)
+    with pytest.raises(OSError, match="No space"):
+        there.save_label_set(photo("red", 1), [0], CLASSES)
+    assert (awkward / "kept" / "labels.csv").read_bytes() == before
+    monkeypatch.undo()
+    assert there.save_label_set(photo("red", 1), [0], CLASSES)

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from tests.support import digit_model, tagging_program, tiny_classifier, tiny_detector
+from tests.support import digit_model, tagging_program, tiny_classifier, tiny_detector, tiny_multilabel
 from tests.support.browser import CHROMIUM, Page, browser
 from tests.support.handwritten_digits import first_of_each, strokes
 from tests.support.server_process import Running, server
@@ -42,12 +42,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("niño ç")
     tiny_classifier.model_folder(folder / "colours")
     tiny_detector.model_folder(folder / "squares")
+    tiny_multilabel.model_folder(folder / "several")
     digit_model.model_folder(folder / "digits", digit_model.weights(32))
     tiny_classifier.model_folder(
         folder / "hostile", (HOSTILE, "green", "a class with quite a long name of its own to be wrapped")
     )
     (folder / "red.png").write_bytes(images.encode_png(tiny_classifier.photo("red")))
     (folder / "green.png").write_bytes(images.encode_png(tiny_classifier.photo("green", seed=1)))
+    (folder / "yellow.png").write_bytes(images.encode_png(tiny_multilabel.photo("red", "green")))
+    (folder / "black.png").write_bytes(images.encode_png(tiny_multilabel.photo()))
     (folder / "squares.png").write_bytes(images.encode_png(tiny_detector.scene([(0, 1, 1), (1, 5, 5)], 256, 256)))
     (folder / "text.png").write_bytes(b"this is no image")
     sideways = Image.Exif()
@@ -58,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(folder: Path) -> Iterator[Running]:
-    names = ("colours", "squares", "digits", "hostile")
+    names = ("colours", "squares", "digits", "hostile", "several")
     with server(*(folder / name for name in names), "--corrections", folder / "kept") as one:
         yield one
 
@@ -209,7 +212,12 @@ def test_the_page_has_three_languages_and_fits_a_small_screen(
     assert (back == "rgb(18, 22, 28)") is (code == "pt")
     wide = "document.documentElement.scrollWidth"
     assert page.run(wide) <= 360
-    for model, name in (("colours", "red.png"), ("hostile", "green.png"), ("squares", "squares.png")):
+    for model, name in (
+        ("colours", "red.png"),
+        ("hostile", "green.png"),
+        ("several", "yellow.png"),
+        ("squares", "squares.png"),
+    ):
         ask(page, model)
         page.choose("#file", folder / name)
         page.until(f"document.getElementById('picture').getAttribute('aria-label') === {name!r}")  # not the last one
@@ -274,6 +282,56 @@ def test_a_wrong_class_is_corrected_and_the_photo_kept(page: Page, folder: Path)
     [kept] = (folder / "kept" / "colours").rglob("*.png")
     assert kept.parent.name == "blue"  # the last correction counts
     assert kept.read_bytes() == (folder / "red.png").read_bytes()
+
+
+def test_several_classes_are_said_with_their_thresholds(page: Page, folder: Path) -> None:
+    ask(page, "several")
+    page.choose("#file", folder / "yellow.png")
+    page.until(f"{SAID}.includes('red') && {SAID}.includes('green')")
+    assert "blue" not in page.run(SAID)
+    bars = page.run("[...document.querySelectorAll('#bars li')].map(e => [e.className, e.innerText])")
+    assert [name for name, _text in bars] == ["said", "said", ""]
+    assert "(from 50%)" in bars[2][1]
+    assert {text.split("\n")[0] for _name, text in bars} == {"✓ red", "✓ green", "blue"}
+    marks = page.run("[...document.querySelectorAll('#bars .mark')].map(e => e.style.left)")
+    assert sorted(marks) == ["25%", "50%", "75%"]
+    page.choose("#file", folder / "black.png")
+    said(page, "no class")
+    ask(page, "colours")  # the bars are those of a classifier again
+    page.until("document.querySelectorAll('#bars .mark').length === 0")
+
+
+def test_all_bars_are_shown_and_hidden_by_one_button_of_both_tasks(shown: Page, folder: Path, tmp_path: Path) -> None:
+    shown.window(1100, 850)
+    digit_model.model_folder(tmp_path / "digits", digit_model.weights(32))
+    card = ModelCard.load(tmp_path / "digits")
+    replace(card, task="multilabel", thresholds=(0.5,) * len(card.classes)).save(tmp_path / "digits")
+    with server(tmp_path / "digits") as one:
+        opened(shown, one.url + "/?lang=en")
+        shown.choose("#file", folder / "black.png")
+        shown.until("document.querySelectorAll('#bars li').length > 4")
+        count = shown.run("document.querySelectorAll('#bars li').length")
+        shown.click("#toggle-classes")
+        shown.until("document.querySelectorAll('#bars li').length === 10")
+        shown.click("#toggle-classes")
+        shown.until(f"document.querySelectorAll('#bars li').length === {count}")
+
+
+def test_several_classes_are_corrected_by_ticks(page: Page, folder: Path) -> None:
+    ask(page, "several")
+    for photo, ticked in (("yellow.png", {"red", "green"}), ("black.png", set())):
+        page.choose("#file", folder / photo)
+        page.until(f"{SAID} === 'no class'" if not ticked else f"{SAID}.includes('green')")
+        page.run("document.getElementById('correction').open = true")
+        boxes = page.run("[...document.querySelectorAll('#label-boxes input')].map(e => [e.value, e.checked])")
+        assert {name for name, is_ticked in boxes if is_ticked} == ticked
+        page.click("#label-boxes input[value=blue]")
+        page.click("#save-correction")
+        page.until("document.getElementById('correction-status').textContent.startsWith('Saved')")
+    data = lince.open(folder / "kept" / "several")
+    assert data.label_sets is not None
+    kept = [{data.classes.names[one] for one in data.label_sets.get_class_ids(row)} for row in range(len(data))]
+    assert sorted(kept, key=len) == [{"blue"}, {"blue", "green", "red"}]
 
 
 def test_objects_are_set_right_and_kept_as_yolo(page: Page, folder: Path) -> None:

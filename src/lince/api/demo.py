@@ -12,7 +12,7 @@ from lince.datasets import open_dataset
 from lince.evaluation.classification.predictions import ClassificationPredictions
 from lince.i18n import _
 from lince.inference.classification.predictor import load_classifier
-from lince.inference.classification.results_file import save_classifications
+from lince.inference.image_results_file import save_image_results
 from lince.notebook_progress import AUTOMATIC
 from lince.progress import Progress
 from lince.training import run_folder
@@ -59,4 +59,4 @@ def _predict_samples(run: TrainingRun, progress: Progress) -> None:
         path = run.folder / IMAGES_FOLDER / predictions.classes.names[class_id] / f"{name}.png"
         fileio.write_bytes(path, images.encode_png(dataset.images.read_image(rows[name])))
     results = load_classifier(run.folder).predict_many(run.folder / IMAGES_FOLDER, progress=progress)
-    save_classifications(list(results), run.folder / RESULTS_FOLDER)
+    save_image_results(list(results), run.folder / RESULTS_FOLDER)

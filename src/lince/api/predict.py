@@ -32,8 +32,8 @@ def predict(  # noqa: PLR0913
             it once.
         source: one image (a path, bytes, an array, a Pillow image), or several (a folder, an archive, a pattern, a
             list, a generator).
-        threshold: score from which the boxes of a detector count, 0 to 1, for all classes or by class name; default:
-            the model's own.
+        threshold: score from which the boxes of a detector count, or probability from which a multilabel model says a
+            class, 0 to 1, for all classes or by class name; default: the model's own.
         conf: another name of ``threshold``.
         iou: limit of non-maximum suppression of a detector, 0 to 1; default: the model's own.
         allow_urls: read images from web addresses, too; default: no. What ``lince.load`` returned has its own.

@@ -111,7 +111,7 @@ def train(  # noqa: PLR0913
         workers: data-loading threads, 0 to 1024; default: one per core, 8 at most.
         precision: of the computation: ``auto`` (the default), ``fp32`` or ``bf16``.
         monitor: metric that chooses the best epoch: ``val_loss`` (the default of classifiers), ``val_accuracy``,
-            ``val_map50_95`` (the default of detectors) or ``val_map50``.
+            ``val_map`` (of several classes a photo), ``val_map50_95`` (the default of detectors) or ``val_map50``.
         head: classifier that ``transfer`` trains: ``linear`` (the default) or ``mlp``.
         from_layer: first layer that ``finetune`` trains, by number or name; default: chosen.
         label_smoothing: of classifiers, 0 to 0.9; default: chosen.

@@ -98,11 +98,12 @@ def _reject_options_of_others(arguments: argparse.Namespace, task: Task) -> None
 
     The parser has the options of all tasks, because the task is only known once the model is loaded.
     """
+    shared = task.load_part("cli").shared_options
     given = [
         option
         for other in list_tasks()
         if other.name != task.name
-        for option in list_given_options(other.load_part("cli").add_predict_options, arguments)
+        for option in list_given_options(other.load_part("cli").add_predict_options, arguments, shared)
     ]
     if given:
         raise UsageError(

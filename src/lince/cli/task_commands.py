@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lince
 from lince import outputs
@@ -25,7 +25,12 @@ VideoRunner = Callable[[VideoItem, Path | None], tuple[dict[str, Any], list[str]
 
 
 class TaskCommands:
-    """The options and the output of one task. This base class serves the tasks that have none of their own."""
+    """The options and the output of one task. This base class serves the tasks that have none of their own.
+
+    ``shared_options`` are the names of options that another task adds and that models of this one support, too.
+    """
+
+    shared_options: ClassVar[frozenset[str]] = frozenset()
 
     def add_predict_options(self, parser: argparse.ArgumentParser) -> None:
         """Add the options of ``lince predict`` that only models of this task support.
@@ -126,16 +131,21 @@ def describe_count(text: str, outcomes: Sequence[Any]) -> str:
 
 
 def list_given_options(
-    add_options: Callable[[argparse.ArgumentParser], object], arguments: argparse.Namespace
+    add_options: Callable[[argparse.ArgumentParser], object],
+    arguments: argparse.Namespace,
+    left_out: Container[str] = (),
 ) -> list[str]:
-    """Return those of the options that ``add_options`` adds whose value in ``arguments`` differs from the default."""
+    """Return those of the options that ``add_options`` adds whose value in ``arguments`` differs from the default.
+
+    Options whose names are in ``left_out`` are not among them.
+    """
     parser = argparse.ArgumentParser(add_help=False)
     add_options(parser)
     typed = getattr(arguments, "typed_flags", {})
     return [
         typed.get(action.dest, action.option_strings[0])
         for action in parser._actions
-        if getattr(arguments, action.dest) != action.default
+        if action.dest not in left_out and getattr(arguments, action.dest) != action.default
     ]
 
 

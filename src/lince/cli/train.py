@@ -244,6 +244,7 @@ def _optimisation_options() -> tuple[_Option, ...]:
             _("NAME"),
             _(
                 "metric to monitor: val_loss or val_accuracy (default: val_loss); "
+                "for several classes a photo val_loss or val_map; "
                 "for detection val_map50_95 or val_map50 (default: val_map50_95)"
             ),
         ),

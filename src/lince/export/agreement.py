@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,8 @@ class OutputAgreement:
 
     Attributes:
         differences: the largest differences by their names in ``OutputTolerance``.
-        agreement: fraction of images with the same predicted class; or the mAP50 of one detector, with the detections
+        agreement: fraction of images with the same predicted class; or of answers, one for each image and class, that
+            are the same; or the mAP50 of one detector, with the detections
             of the other as ground truth.
         lone: fraction of images, or of detections, beyond the tolerance.
     """
@@ -72,19 +74,22 @@ class OutputAgreement:
 
 
 def compare_probabilities(
-    ours: NDArray[np.float32], theirs: NDArray[np.float32], tolerance: OutputTolerance
+    ours: NDArray[np.float32],
+    theirs: NDArray[np.float32],
+    tolerance: OutputTolerance,
+    decide: Callable[[NDArray[np.float32]], NDArray[Any]],
 ) -> OutputAgreement:
-    """Return the agreement of the probabilities of two classifiers, float32 (N, C) each.
+    """Return the agreement of the probabilities of two models of whole images, float32 (N, C) each.
 
-    An image is beyond the tolerance when one of its probabilities is. The predicted class can then differ only where
-    two classes are almost equal.
+    ``decide`` returns what follows from them, an array (N, ...). An image is beyond the tolerance when one of its
+    probabilities is. Decisions can then differ only where two classes, or a class and its threshold, are almost equal.
     """
     differences = np.abs(ours.astype(np.float64) - theirs).max(axis=1, initial=0.0)
-    is_same_class = ours.argmax(1) == theirs.argmax(1)
+    is_same = decide(ours) == decide(theirs)
     is_beyond = ~(differences <= tolerance.probability)
     return OutputAgreement(
         {"probability": float(differences.max(initial=0.0))},
-        float(is_same_class.mean()) if len(is_same_class) else 1.0,
+        float(is_same.mean()) if len(is_same) else 1.0,
         float(is_beyond.mean()) if len(is_beyond) else 0.0,
     )
 

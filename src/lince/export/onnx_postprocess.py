@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,21 @@ def build_classification_postprocess(logits: GraphValue) -> tuple[GraphValue, Gr
     """Return the probabilities (C,) of ``logits`` (1, C), and the id (a scalar) of the most probable class."""
     probabilities = logits.apply("Softmax", axis=1).squeeze(0)
     return probabilities, probabilities.apply("ArgMax", dtype=np.int64, axis=0, keepdims=0)
+
+
+def build_multilabel_postprocess(logits: GraphValue, thresholds: Sequence[float]) -> tuple[GraphValue, GraphValue]:
+    """Return the probabilities (C,) of ``logits`` (1, C), and the ids (K,) of the classes that are said, best first.
+
+    A class is said where its probability is at or above that of ``thresholds`` (C,); K may be 0.
+    """
+    probabilities = logits.apply("Sigmoid").squeeze(0)
+    limits = np.asarray(thresholds, np.float32)
+    # The least number in single precision that is not below the threshold, as ``decide_classes`` compares.
+    limits = np.where(limits < np.asarray(thresholds, np.float64), np.nextafter(limits, np.float32(2)), limits)
+    count = probabilities.add_int_constant([len(limits)])
+    _sorted, order = probabilities.builder.add_node("TopK", [probabilities, count], output_count=2)
+    order = replace(order, dtype=np.dtype(np.int64))
+    return probabilities, order.gather((probabilities >= limits).gather(order).nonzero())
 
 
 def build_detection_postprocess(

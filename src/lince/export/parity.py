@@ -24,7 +24,7 @@ class ParityReport:
     """How far the outputs of an exported classifier are from those of the trained network.
 
     ``logits`` and ``probabilities`` are the largest differences over ``count`` images; ``agreement`` is the fraction of
-    images with the same predicted class.
+    images with the same predicted class, or of answers, one for each image and class, that are the same.
     """
 
     count: int
@@ -37,23 +37,34 @@ class ParityReport:
         return asdict(self)
 
 
-def require_parity(run: RunFunction, reference: NDArray[Any], images: NDArray[Any]) -> ParityReport:
+def choose_most_probable(probabilities: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the most probable class of each image, (N,), of probabilities (N, C)."""
+    return np.asarray(probabilities.argmax(1), np.int64)
+
+
+def require_parity(
+    run: RunFunction,
+    reference: NDArray[Any],
+    images: NDArray[Any],
+    to_probabilities: Callable[[NDArray[Any]], NDArray[np.float64]] = softmax_in_float64,
+    decide: Callable[[NDArray[np.float64]], NDArray[Any]] = choose_most_probable,
+) -> ParityReport:
     """Return how far ``run`` is from the ``reference`` logits (N, C) on ``images`` (N, C, H, W).
 
-    ``run`` maps images to logits. The predicted class may differ only where the two best classes are closer than twice
-    the tolerance. Raises ``ModelError`` when a probability differs by more than that or is NaN, and
+    ``run`` maps images to logits, ``to_probabilities`` logits to probabilities, and ``decide`` these to an array
+    (N, ...) of what is predicted. That may differ only where the two best classes, or a class and its threshold, are
+    closer than twice the tolerance. Raises ``ModelError`` when a probability differs by more than that or is NaN, and
     ``ValueError`` for another shape.
     """
     logits = np.asarray(run(images), np.float64)
     if logits.shape != reference.shape:
         raise ValueError(f"the export answers {logits.shape}, the network {reference.shape}")
-    trained = softmax_in_float64(reference)
-    exported = softmax_in_float64(logits)
+    trained, exported = to_probabilities(reference), to_probabilities(logits)
     report = ParityReport(
         count=len(images),
         logits=float(np.abs(logits - reference).max(initial=0.0)),
         probabilities=float(np.abs(exported - trained).max(initial=0.0)),
-        agreement=float((exported.argmax(1) == trained.argmax(1)).mean()) if len(images) else 1.0,
+        agreement=float((decide(exported) == decide(trained)).mean()) if len(images) else 1.0,
     )
     tolerance = FP32_TOLERANCE.probability
     if not report.probabilities <= tolerance:

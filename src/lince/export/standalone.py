@@ -55,8 +55,9 @@ class StandaloneReport:
         count: number of images.
         score: largest difference of a probability or score.
         box: largest difference of a side of a box, in pixels of the image.
-        agreement: fraction of images with the same predicted class, or of detections that the other has, too.
-        results: number of images or detections that ``agreement`` is a fraction of.
+        agreement: fraction of images with the same predicted class, of classes that both say or do not say of an image,
+            or of detections that the other has, too.
+        results: number of images, of such answers, or of detections that ``agreement`` is a fraction of.
     """
 
     count: int
@@ -99,9 +100,10 @@ def export_standalone(
     """Write the model of a run, or of a model folder, to ``path`` as one self-contained ONNX file, and compare it.
 
     Its input ``image`` is uint8 RGB (H, W, 3) of any size. Its outputs are ``probabilities`` (C,) and ``class_id`` (),
-    or ``boxes`` (K, 4) in pixels of the image, ``scores`` (K,) and ``class_ids`` (K,), best first. The metadata
-    ``names`` and ``card`` hold class names and model card as JSON. The graph is compared with lince on ``images``,
-    uint8 RGB (H, W, 3).
+    or ``boxes`` (K, 4) in pixels of the image, ``scores`` (K,) and ``class_ids`` (K,), best first; of a multilabel
+    model ``probabilities`` (C,) and ``class_ids`` (K,), the classes that are said, the most probable first. The
+    metadata ``names`` and ``card`` hold class names and model card as JSON. The graph is compared with lince on
+    ``images``, uint8 RGB (H, W, 3).
 
     Raises ``ModelError``, and writes no file, when the results differ; also when the network is not ONNX with a float32
     input.

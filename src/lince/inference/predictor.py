@@ -72,7 +72,7 @@ class Predictor(ABC):
             _("{model} has no score threshold, so it cannot be set to {value}.").format(
                 model=self.card.model, value=threshold
             ),
-            _("Expected a detection model."),
+            _("Expected a detection model, or a multilabel one."),
         )
 
     def with_iou(self, iou: float) -> Self:
@@ -121,9 +121,9 @@ class Predictor(ABC):
         a pattern such as ``photos/*.jpg``, an array (N, H, W, 3), or a list or generator of images; one that cannot be
         read has a ``RejectedItem`` in its place.
 
-        ``threshold``, also called ``conf``, is the score from which a detector's boxes count, in 0..1, for all classes
-        or by class name; ``iou`` is the limit of its non-maximum suppression, in 0..1. Both are the model's own by
-        default.
+        ``threshold``, also called ``conf``, is the score from which a detector's boxes count, or the probability from
+        which a multilabel model says a class, in 0..1, for all classes or by class name; ``iou`` is the limit of a
+        detector's non-maximum suppression, in 0..1. Both are the model's own by default.
 
         Raises ``ImageError`` when a single image cannot be read, ``DataError`` when there is none, and ``UsageError``
         for a threshold where the task has none.

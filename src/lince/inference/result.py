@@ -37,6 +37,7 @@ class PredictionResult(NotebookDisplay, ABC):
 
     html_renderer = "lince.notebook.result_html:render_result"
     task: ClassVar[str]
+    scores_say_all: ClassVar[bool] = True  # whether ``list_scores`` tells all that ``describe`` does
     name: str
     path: str | None
     source: Any

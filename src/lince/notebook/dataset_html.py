@@ -74,7 +74,7 @@ def _order_by_class(dataset: Dataset) -> NDArray[np.int64]:
     if dataset.objects is not None:
         with_objects = np.flatnonzero(np.diff(dataset.objects.starts))
         return with_objects if len(with_objects) else np.arange(len(dataset))
-    return np.argsort(dataset.class_ids, kind="stable")
+    return np.argsort(dataset.label_codes, kind="stable")
 
 
 def _list_facts(dataset: Dataset) -> NamedTexts:

@@ -27,7 +27,7 @@ def render_result(result: PredictionResult) -> str:
     return ShownObject(
         kind=_("Prediction"),
         name=result.name,
-        lines=[] if bars else [result.describe()],
+        lines=[] if bars and result.scores_say_all else [result.describe()],
         bars=[("", bars)] if bars else (),
         lead=picture,
         footer=[] if picture else [_("The photo of this result is not in a file and was not kept.")],

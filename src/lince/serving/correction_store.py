@@ -1,12 +1,15 @@
 """Stores corrected images in a folder that every command of lince reads as a dataset.
 
 Images with a class are in a folder of that class, images with boxes in ``images`` beside ``labels`` and ``data.yaml``,
-in YOLO's format. Their names are digests of their content, so that no text of a client becomes a path, and an image
-that is sent twice is stored once. The last correction of an image replaces earlier ones.
+in YOLO's format, images with several classes in ``images`` beside ``labels.csv``, which lists their names.
+Their names are digests of their content, so that no text of a client becomes a path, and an image that is sent twice is
+stored once. The last correction of an image replaces earlier ones.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import tempfile
 import threading
@@ -22,6 +25,7 @@ from lince.annotations import UNLABELLED, Classes, ObjectTable, StringColumn
 from lince.errors import UsageError
 from lince.fileio import compute_digest, write_bytes
 from lince.formats import class_folders
+from lince.formats.csv_classes import writer as csv_writer
 from lince.formats.format import WriteRequest
 from lince.formats.table import LabelTable
 from lince.formats.yolo import reader as yolo_reader
@@ -32,6 +36,7 @@ from lince.splits import UNASSIGNED
 from lince.web.http_errors import ApiError, client_error
 
 MAX_FILES, MAX_BYTES = 20_000, 4 << 30  # of one folder
+_TABLE_NAME = "labels.csv"
 _SUFFIXES = {"jpeg": ".jpg", "tiff": ".tif"}
 
 
@@ -83,6 +88,26 @@ class CorrectionStore:
                     (self.folder / class_name / name).unlink(missing_ok=True)
         return True
 
+    def save_label_set(self, image: bytes, class_ids: Sequence[int], classes: Classes) -> bool:
+        """Save ``image``, an image file, as one of all of ``class_ids``; return whether it is new or has changed.
+
+        Labels of the same image that were saved before are replaced. Raises ``ApiError`` when the store is full (507).
+        """
+        name = csv_writer.image_path("", "", _content_name(image))
+        row = [name, csv_writer.format_class_list([classes.names[class_id] for class_id in class_ids])]
+        path = self.folder / _TABLE_NAME
+        with self._lock:
+            rows = _read_csv_rows(path) or [["file", csv_writer.LIST_HEADER]]
+            if row in rows and (self.folder / name).is_file():
+                return False
+            table = _join_csv_rows([*(other for other in rows if other[0] != name), row])
+            has_image = _has_content(self.folder / name, image)
+            self._reserve_space(2 - has_image - path.exists(), len(table) + len(image) * (not has_image))
+            if not has_image:
+                write_bytes(self.folder / name, image)  # first: one without a row is only a photo without labels
+            write_bytes(path, table)
+        return True
+
     def save_objects(self, image: bytes, objects: CorrectedBoxes, classes: Classes) -> bool:
         """Save ``image``, an image file, with its ``objects``; return whether any file is new or has changed.
 
@@ -94,9 +119,7 @@ class CorrectionStore:
         with self._lock:
             class_file = self.folder / "data.yaml"
             if class_file.exists() and class_file.read_bytes() != contents["data.yaml"]:
-                raise client_error(
-                    "other-classes", _("The folder already contains corrections for a model with other classes."), 409
-                )
+                raise _other_classes_error()
             contents[name] = image
             changed = {path: data for path, data in contents.items() if not _has_content(self.folder / path, data)}
             self._reserve_space(len(changed), sum(map(len, changed.values())))
@@ -136,6 +159,12 @@ def require_known_class(name: str, classes: Classes) -> str:
         message = _("There is no class '{name}'.").format(name=request_images.shorten_text(name))
         raise client_error("unknown-class", message, 422)
     return name
+
+
+def _other_classes_error() -> ApiError:
+    """Return the 409 for a store whose images are of a model with other classes."""
+    message = _("The folder already contains corrections for a model with other classes.")
+    return client_error("other-classes", message, 409)
 
 
 def _content_name(image: bytes) -> str:
@@ -182,6 +211,21 @@ def _format_yolo_files(name: str, objects: CorrectedBoxes, classes: Classes) -> 
     with tempfile.TemporaryDirectory() as temporary:
         yolo_writer.write(WriteRequest(table, [name], sizes, _read_no_image), Path(temporary))
         return {path.relative_to(temporary).as_posix(): path.read_bytes() for path in _list_files(Path(temporary))}
+
+
+def _read_csv_rows(path: Path) -> list[list[str]]:
+    """Return the rows of the table at ``path``, the header first; none where there is no table."""
+    if not path.is_file():
+        return []
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        return [row for row in csv.reader(stream) if row]
+
+
+def _join_csv_rows(rows: Sequence[Sequence[str]]) -> bytes:
+    """Return ``rows`` as a table in UTF-8."""
+    stream = io.StringIO(newline="")
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _list_files(folder: Path) -> Sequence[Path]:

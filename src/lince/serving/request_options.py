@@ -54,13 +54,13 @@ MODEL = RequestOption("model", {"type": "string"}, "Name of the model; needed wh
 TOP = RequestOption(
     "top",
     {"type": "integer", "minimum": 1, "maximum": _MAX_TOP},
-    "Number of classes in each record of a classification model.",
+    "Number of classes in each record of a classification or multilabel model.",
     _parse_top,
 )
 THRESHOLD = RequestOption(
     "threshold",
     {"type": "number", "minimum": 0, "maximum": 1},
-    "Lowest score of the objects of a detection model.",
+    "Lowest score of the objects of a detection model, or probability of the classes that a multilabel model says.",
     _parse_threshold,
 )
 OPTIONS = {option.name: option for option in (MODEL, TOP, THRESHOLD)}
@@ -70,8 +70,8 @@ OPTIONS = {option.name: option for option in (MODEL, TOP, THRESHOLD)}
 class PredictOptions:
     """The parsed options of a request, one field for each of ``OPTIONS``; ``None`` where one is not given.
 
-    ``model`` is the name of a served model, ``top`` the number of classes in a classifier's result, ``threshold`` the
-    least score (0..1) of a detector's objects.
+    ``model`` is the name of a served model, ``top`` the number of classes in a result, ``threshold`` the least score
+    (0..1) of a detector's objects, or probability of the classes that a multilabel model says.
     """
 
     model: str | None = None

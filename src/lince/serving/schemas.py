@@ -37,7 +37,8 @@ class PredictRequestBody(ApiSchema):
 
     ``images`` has at least one image: an object with a name, or the base64 data alone. ``model`` is the name of a
     served model, needed where there are several. ``top`` is the number of classes in each record of a classification
-    model, ``threshold`` the lowest score (0..1) of the objects in each record of a detection model.
+    or multilabel model, ``threshold`` the lowest score (0..1) of the objects in each record of a detection model, or
+    probability of the classes that a multilabel model says.
     """
 
     images: tuple[EncodedImage | str, ...] = Field(min_length=1)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lince.cli import threshold_options
 from lince.cli.console import Console
-from lince.cli.options import add_aliased_option, offer_values, parse_decimal
+from lince.cli.options import offer_values, parse_decimal
 from lince.cli.output_options import DEFAULT_FOLDER, resolve_output_folder
 from lince.cli.task_commands import describe_count
-from lince.errors import UsageError
 from lince.formats.registry import FORMATS
 from lince.i18n import _
 from lince.inference.detection import tables
@@ -28,15 +28,7 @@ _MAX_SCORES = 5  # of one class in a line
 
 def configure(parser: argparse._ActionsContainer) -> None:
     """Add the options that only detectors support."""
-    add_aliased_option(
-        parser,
-        "threshold",
-        default=[],
-        metavar=_("FRACTION"),
-        help=_(
-            "confidence threshold, 0 to 1, or for one class: helmet=0.4 (can be repeated; default: the model's own)"
-        ),
-    )
+    threshold_options.add_threshold_option(parser)
     parser.add_argument(
         "--iou",
         type=parse_decimal,
@@ -101,25 +93,8 @@ def apply_model_options(model: DetectionPredictor, arguments: argparse.Namespace
     """Return ``model`` with the options that change what it finds, on images and on videos alike."""
     if arguments.slice:
         model = SlicingPredictor.from_predictor(model)
-    model = apply_thresholds(model, arguments.threshold)
+    model = threshold_options.apply_thresholds(model, arguments.threshold)
     return model if arguments.iou is None else model.with_iou(arguments.iou)
-
-
-def apply_thresholds(model: DetectionPredictor, texts: Sequence[str]) -> DetectionPredictor:
-    """Return ``model`` with the thresholds in ``texts``, such as ``0.3`` and ``helmet=0.4``.
-
-    A threshold without a class name applies to all classes that have none of their own. Raises ``UsageError`` for
-    anything else.
-    """
-    named: dict[str, float] = {}
-    for text in texts:
-        name, equals, number = text.rpartition("=")
-        value = _parse_score(text, number)
-        if equals:
-            named[name.strip()] = value
-        else:
-            model = model.with_threshold(value)
-    return model.with_threshold(named) if named else model
 
 
 def format_detections(result: DetectionResult) -> str:
@@ -143,14 +118,3 @@ def summarise_detections(outcomes: Sequence[DetectionOutcome]) -> list[str]:
     if empty_count and counts:
         lines.append(_("no objects in {count:,} of them").format(count=empty_count))
     return lines
-
-
-def _parse_score(text: str, number: str) -> float:
-    """Return the threshold in ``number``; raise ``UsageError`` that quotes ``text`` when it is not a number."""
-    try:
-        return parse_decimal(number)
-    except UsageError:
-        raise UsageError(
-            _("--threshold cannot be '{text}'.").format(text=text),
-            _("Expected a number from 0 to 1, or one for a class: 0.3, helmet=0.4."),
-        ) from None

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import UNLABELLED, Classes
+from lince.annotations import UNLABELLED
 from lince.datasets.class_mapping import map_classes
-from lince.evaluation.classification.predictions import ClassificationPredictions
-from lince.export.agreement import OutputAgreement, OutputTolerance, compare_probabilities
-from lince.export.model_outputs import EvaluationImages, predict_images
+from lince.export.model_outputs import EvaluationImages
+from lince.export.parity import choose_most_probable
+from lince.export.whole_image_outputs import WholeImageOutputs, collect_probabilities
 from lince.inference.classification.predictor import ClassificationPredictor
 from lince.progress import SILENT, Progress
 
 
 @dataclass(frozen=True, eq=False)
-class ClassificationOutputs:
+class ClassificationOutputs(WholeImageOutputs):
     """The probabilities, float32 (N, C), of a classifier for N images."""
 
-    classes: Classes
-    probabilities: NDArray[np.float32]
     metric_name: ClassVar[str] = "accuracy"
 
     def compute_headline_metric(self, images: EvaluationImages) -> float | None:
@@ -37,29 +34,13 @@ class ClassificationOutputs:
             return None
         return float((self.probabilities[: len(images)].argmax(1) == truth)[is_labelled].mean())
 
-    def compare_with(self, reference: ClassificationOutputs, tolerance: OutputTolerance) -> OutputAgreement:
-        """Return how far the probabilities are from those of ``reference``."""
-        return compare_probabilities(self.probabilities, reference.probabilities, tolerance)
-
-    def compare_with_recorded(
-        self,
-        rows: Sequence[int],
-        recorded: ClassificationPredictions,
-        recorded_rows: Sequence[int],
-        tolerance: OutputTolerance,
-    ) -> OutputAgreement | None:
-        """Return how far the probabilities at ``rows`` are from those recorded; ``None`` for other classes."""
-        if recorded.classes != self.classes:
-            return None
-        ours = replace(self, probabilities=self.probabilities[list(rows)])
-        theirs = replace(self, probabilities=recorded.probabilities[list(recorded_rows)])
-        return ours.compare_with(theirs, tolerance)
+    def decide(self, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the most probable class of each image, (N,)."""
+        return choose_most_probable(probabilities)
 
 
 def collect_outputs(
     model: ClassificationPredictor, images: EvaluationImages, with_strips: bool = True, progress: Progress = SILENT
 ) -> ClassificationOutputs:
     """Return the probabilities for ``images``, computed as for prediction, and then for strips of some of them."""
-    _prepared, results = predict_images(model, images, with_strips, progress)
-    probabilities = [np.asarray(result.label.probabilities, np.float32) for result in results]
-    return ClassificationOutputs(model.classes, np.stack(probabilities))
+    return ClassificationOutputs(model.classes, collect_probabilities(model, images, with_strips, progress))

@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from lince.annotations import Classes, Label
-from lince.i18n import _, localise_number
-from lince.inference import drawing
-from lince.inference.image_loading import Image
-from lince.inference.result import PredictionResult
-from lince.number_format import format_percent
+import numpy as np
+from numpy.typing import NDArray
 
-_PLOT_SIDE = 360  # pixels of the longer side of a drawn image
-_MAX_NAMED_CLASSES = 3  # most probable classes that are written below it
+from lince.annotations import Classes, Label
+from lince.i18n import NARROW_SPACE, _
+from lince.inference.whole_image_result import WholeImageResult, format_probability
+from lince.number_format import format_percent
 
 
 @dataclass(frozen=True, repr=False)
-class ClassificationResult(PredictionResult):
+class ClassificationResult(WholeImageResult):
     """The prediction for one image.
 
     Attributes:
@@ -31,6 +29,7 @@ class ClassificationResult(PredictionResult):
     """
 
     task: ClassVar[str] = "classify"
+    table_columns: ClassVar[tuple[str, ...]] = ("class", "probability")
     name: str
     label: Label
     classes: Classes
@@ -80,24 +79,35 @@ class ClassificationResult(PredictionResult):
             for class_id, probability in ranked
         ]
 
+    @property
+    def probabilities(self) -> NDArray[Any]:
+        """The probability of each class, float (C,)."""
+        return np.empty(0, np.float32) if self.label.probabilities is None else self.label.probabilities
+
+    @property
+    def predicted_class_ids(self) -> list[int]:
+        """The id of the predicted class."""
+        return [self.label.class_id]
+
+    @property
+    def table_cells(self) -> list[str]:
+        """The predicted class and its probability."""
+        return [self.class_name, format_probability(self.label.score)]
+
+    @property
+    def truth_cell(self) -> str:
+        """The true class; empty where it is unknown."""
+        return self.truth_name or ""
+
+    def list_said_lines(self) -> list[str]:
+        """Return the predicted class after its probability."""
+        return [f"{format_percent(self.label.score, 0).replace(NARROW_SPACE, ' ')} {self.class_name}"]
+
+    def list_true_lines(self) -> list[str]:
+        """Return the true class where it is another."""
+        return [_("actual: {name}").format(name=self.truth_name)] if self.is_correct is False else []
+
     def describe(self) -> str:
         """Return the predicted class with its probability, and the true class where it is another."""
         text = f"{self.class_name} {format_percent(self.label.score)}"
-        return f"{text} · {_('actual: {truth}').format(truth=self.truth_name)}" if self.is_correct is False else text
-
-    def draw_small(self, image: Image, side: int) -> Image:
-        """Return ``image``, uint8 RGB (H, W, 3), at ``side`` pixels on its longer side."""
-        return drawing.draw_shapes(image, (), image.shape[:2], side)
-
-    def list_scores(self, most: int) -> list[tuple[str, float]]:
-        """Return the most probable classes."""
-        return [(self.classes.names[class_id], score) for class_id, score in self.label.top_k(most)]
-
-    def draw(self, image: Image) -> Image:
-        """Return ``image``, uint8 RGB (H, W, 3), scaled to 360 pixels, above its most probable classes."""
-        ranked = self.label.top_k(_MAX_NAMED_CLASSES)
-        lines = tuple(
-            f"{localise_number(f'{probability:.1%}')} {self.classes.names[class_id]}"
-            for class_id, probability in ranked
-        )
-        return drawing.draw_contact_sheet([drawing.SheetCell(image, lines, self.is_correct)], side=_PLOT_SIDE)
+        return " · ".join([text, *self.list_true_lines()])

@@ -1,4 +1,4 @@
-"""Runs a classifier on a video: a class for each frame, listed and written on it, and the shares of all frames."""
+"""Runs a model of whole images on a video: the classes of each frame, listed and written on it, and their shares."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ from numpy.typing import NDArray
 
 from lince import fileio
 from lince.annotations import Classes
-from lince.i18n import localise_number
-from lince.inference import drawing
 from lince.inference.backends.onnxruntime import split_cores
-from lince.inference.classification.predictor import ClassificationPredictor
-from lince.inference.classification.result import ClassificationResult
 from lince.inference.media import VideoItem
 from lince.inference.video.frame_loop import FrameLoop
 from lince.inference.video.frames import WHOLE_VIDEO, Frame, FrameRange, Image, is_address, is_camera
@@ -29,12 +25,13 @@ from lince.inference.video.video_pipeline import make_empty_part_error, require_
 from lince.inference.video.video_reader import VideoReader
 from lince.inference.video.video_result import ConnectionLoss, FileCoverage
 from lince.inference.video.video_writer import open_video_writer
+from lince.inference.whole_image_predictor import WholeImagePredictor
+from lince.inference.whole_image_result import WholeImageResult, format_probability
 from lince.progress import SILENT, Progress
 
 FRAMES_NAME = "frames.csv"
 BATCH_SIZE = 16
-_NAMED_CLASSES = 3  # written on a frame
-FrameRow = tuple[Frame, ClassificationResult]
+FrameRow = tuple[Frame, WholeImageResult]
 WriteFrame = Callable[[FrameRow], None]
 
 
@@ -42,9 +39,9 @@ WriteFrame = Callable[[FrameRow], None]
 class ClassifiedVideo:
     """The summary of one video, filled while it is processed.
 
-    ``class_counts`` has the number of frames by predicted class id, ``probability_sums`` float64 (C,) the sums of the
-    probabilities. The frames of a video are alike: their number says nothing of how certain the answer is. The other
-    attributes are those of ``VideoResult``.
+    ``class_counts`` has the number of frames by predicted class id, ``empty_count`` that of frames without any class,
+    ``probability_sums`` float64 (C,) the sums of the probabilities. The frames of a video are alike: their number says
+    nothing of how certain the answer is. The other attributes are those of ``VideoResult``.
     """
 
     source: str
@@ -52,6 +49,7 @@ class ClassifiedVideo:
     probability_sums: NDArray[np.float64]
     class_counts: Counter[int] = field(default_factory=Counter)
     frame_count: int = 0
+    empty_count: int = 0
     broken_count: int = 0
     coverage: FileCoverage = field(default_factory=FileCoverage)
     loss: ConnectionLoss = field(default_factory=ConnectionLoss)
@@ -60,26 +58,33 @@ class ClassifiedVideo:
     written_paths: tuple[Path, ...] = ()
 
     @property
-    def most_frequent(self) -> int:
-        """The class id that most frames have; of equals that of the higher mean probability."""
-        return max(self.class_counts, key=lambda class_id: (self.class_counts[class_id], self.means[class_id]))
+    def most_frequent(self) -> int | None:
+        """The class id that most frames have, the first of ``rank_classes``; ``None`` where no frame has a class."""
+        return next((class_id for class_id, _count in self.rank_classes()), None)
+
+    def rank_classes(self) -> list[tuple[int, int]]:
+        """Return (class id, number of frames) of the classes that any frame has, the most frequent first.
+
+        Of equals, that of the higher mean probability comes first.
+        """
+        return sorted(self.class_counts.items(), key=lambda pair: (pair[1], self.means[pair[0]]), reverse=True)
 
     @property
     def means(self) -> NDArray[np.float64]:
         """The mean probability of each class over the frames, float64 (C,)."""
         return self.probability_sums / max(self.frame_count, 1)
 
-    def add(self, frame: Frame, result: ClassificationResult) -> None:
+    def add(self, frame: Frame, result: WholeImageResult) -> None:
         """Count one frame."""
         self.frame_count += 1
         self.seconds = frame.time
-        self.class_counts[result.label.class_id] += 1
-        if result.label.probabilities is not None:
-            self.probability_sums += result.label.probabilities
+        self.class_counts.update(result.predicted_class_ids)
+        self.empty_count += not result.predicted_class_ids
+        self.probability_sums += result.probabilities
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as a dict that ``json`` can write, the most frequent class first."""
-        names = self.classes.names
+        names, most_frequent = self.classes.names, self.most_frequent
         return {
             "source": self.source,
             "frames": self.frame_count,
@@ -88,8 +93,9 @@ class ClassifiedVideo:
             "file": self.coverage.to_dict(),
             "disconnected": self.loss.to_dict(),
             "seconds": round(self.seconds, 3),
-            "most_frequent": names[self.most_frequent],
+            "most_frequent": None if most_frequent is None else names[most_frequent],
             "highest_mean": names[int(self.means.argmax())],
+            "without_class": self.empty_count,
             "classes": [
                 {"name": names[class_id], "frames": count, "mean_probability": round(float(self.means[class_id]), 6)}
                 for class_id, count in sorted(
@@ -101,32 +107,32 @@ class ClassifiedVideo:
 
 
 class FrameTable:
-    """Writes one row for each frame to an open CSV file: video, time, frame, class and all probabilities."""
+    """Writes one row for each frame to an open CSV file: video, time, frame, prediction and all probabilities.
 
-    def __init__(self, stream: Any, classes: Classes) -> None:
+    ``columns`` are those of the prediction (``WholeImageResult.table_columns``).
+    """
+
+    def __init__(self, stream: Any, columns: Sequence[str], classes: Classes) -> None:
         self._table = csv.writer(stream, lineterminator="\n")
-        columns = (f"p:{name}" for name in classes.names)
-        self._table.writerow(("file", "time", "frame", "class", "probability", *columns))
+        self._table.writerow(("file", "time", "frame", *columns, *(f"p:{name}" for name in classes.names)))
 
     def add(self, name: str, row: FrameRow) -> None:
         """Write the row of a frame of the video ``name``."""
         frame, result = row
-        label = result.label
-        values = [label.score, *([] if label.probabilities is None else label.probabilities.tolist())]
-        numbers = [f"{value:.6g}" for value in values]
-        self._table.writerow([name, f"{frame.time:.3f}", frame.index, result.class_name, *numbers])
+        numbers = map(format_probability, result.probabilities.tolist())
+        self._table.writerow([name, f"{frame.time:.3f}", frame.index, *result.table_cells, *numbers])
 
 
 @contextmanager
-def open_frame_table(path: Path, classes: Classes) -> Iterator[FrameTable]:
-    """Yield a table that appears at ``path`` when the block ends without an exception."""
+def open_frame_table(path: Path, model: WholeImagePredictor[Any]) -> Iterator[FrameTable]:
+    """Yield a table of predictions of ``model`` that appears at ``path`` when the block ends without an exception."""
     with fileio.atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
-        yield FrameTable(stream, classes)
+        yield FrameTable(stream, model.result_type.table_columns, model.classes)
 
 
 def classify_video(
     item: VideoItem,
-    model: ClassificationPredictor,
+    model: WholeImagePredictor[Any],
     frame_range: FrameRange = WHOLE_VIDEO,
     folder: str | Path | None = None,
     *,
@@ -153,13 +159,15 @@ def classify_video(
         result = ClassifiedVideo(reader.name, model.classes, np.zeros(len(model.classes)))
         write = _no_rows if table is None else lambda row: table.add(reader.name, row)
         with ExitStack() as outputs:
-            sink = write if target is None else _open_sink(outputs, target, reader, result, write)
+            sink = write
+            if target is not None:
+                sink, result.dropped_audio = _open_sink(outputs, target, reader, model, write)
 
-            def process(frame: Frame, answer: ClassificationResult) -> tuple[FrameRow, str]:
+            def process(frame: Frame, answer: WholeImageResult) -> tuple[FrameRow, str]:
                 result.add(frame, answer)
-                return (frame, answer), answer.class_name
+                return (frame, answer), ", ".join(model.classes.names[row] for row in answer.predicted_class_ids)
 
-            def predict(images: Sequence[Image]) -> list[ClassificationResult]:
+            def predict(images: Sequence[Image]) -> list[WholeImageResult]:
                 return shared.predict_prepared([shared.prepare(image) for image in images])
 
             FrameLoop(predict, process, sink, batch_size, calls).run(reader, progress)
@@ -172,7 +180,7 @@ def classify_video(
 
 
 def prepare_videos(
-    model: ClassificationPredictor,
+    model: WholeImagePredictor[Any],
     frame_range: FrameRange,
     progress: Progress = SILENT,
     *,
@@ -194,30 +202,20 @@ def _no_rows(_row: FrameRow) -> None:
 
 
 def _open_sink(
-    stack: ExitStack, target: Path, reader: VideoReader, result: ClassifiedVideo, write: WriteFrame
-) -> WriteFrame:
+    stack: ExitStack, target: Path, reader: VideoReader, model: WholeImagePredictor[Any], write: WriteFrame
+) -> tuple[WriteFrame, str]:
     """Return what writes a frame into a new folder, which appears at ``target`` when ``stack`` ends, and to ``write``.
 
-    The codec of audio that was left out is noted in ``result``.
+    Second, the codec of audio that is left out; empty where there is none.
     """
     folder = stack.enter_context(fileio.atomic_folder(target))
-    table = stack.enter_context(open_frame_table(folder / FRAMES_NAME, result.classes))
+    table = stack.enter_context(open_frame_table(folder / FRAMES_NAME, model))
     writer = stack.enter_context(open_video_writer(folder / VIDEO_NAME, reader))
-    result.dropped_audio = writer.dropped_audio
 
     def write_all(row: FrameRow) -> None:
         write(row)
         table.add(reader.name, row)
         frame, answer = row
-        writer.write_frame(Frame(_write_classes(frame.image, answer), frame.time, frame.index))
+        writer.write_frame(Frame(answer.draw_caption(frame.image), frame.time, frame.index))
 
-    return write_all
-
-
-def _write_classes(image: Image, result: ClassificationResult) -> Image:
-    """Return a copy of a frame with its most probable classes in the corner."""
-    lines = [
-        f"{localise_number(f'{probability:.0%}')} {result.classes.names[class_id]}".replace("\u202f", " ")
-        for class_id, probability in result.label.top_k(_NAMED_CLASSES)
-    ]
-    return drawing.draw_caption(image, lines)
+    return write_all, writer.dropped_audio

@@ -13,8 +13,9 @@ from lince.datasets import Dataset
 from lince.evaluation.classification.predictions import ClassificationPredictions
 from lince.evaluation.report.texts import TextTable
 from lince.i18n import _
+from lince.notebook.class_table import make_class_table
 from lince.notebook.picture import Picture, draw_photo, make_picture
-from lince.number_format import format_count, format_percent
+from lince.number_format import format_percent
 
 _ERRORS, _CORRECT = 8, 4
 Example = tuple[int, Callable[[Dataset, int], Picture]]
@@ -22,17 +23,8 @@ Example = tuple[int, Callable[[Dataset, int], Picture]]
 
 def build_class_table(test: Mapping[str, Any]) -> TextTable:
     """Return one row per class with its images, precision, recall and F1, the lowest F1 first."""
-    header = (_("class"), _("images"), _("precision"), _("recall"), _("F1"))
-    scores = sorted(test["classes"], key=lambda score: 2.0 if score["f1"] is None else score["f1"])
-    rows = [
-        (
-            score["name"],
-            format_count(score["support"]),
-            *(format_percent(score[key]) for key in ("precision", "recall", "f1")),
-        )
-        for score in scores
-    ]
-    return TextTable(header, tuple(rows))
+    figures = {"precision": _("precision"), "recall": _("recall"), "f1": _("F1")}
+    return make_class_table(test, figures, "f1")
 
 
 def list_examples(predictions: ClassificationPredictions, test: Mapping[str, Any]) -> list[tuple[str, list[Example]]]:

@@ -52,7 +52,7 @@ function describeEntry(entry) {
 /** Show the elements that belong to `renderer`, null for none; the fields of the others do not count in forms. */
 function showParts(renderer) {
   for (const part of document.querySelectorAll("[data-renderer]")) {
-    part.hidden = part.dataset.renderer !== renderer?.name;
+    part.hidden = !part.dataset.renderer.split(" ").includes(renderer?.name);
     for (const field of part.querySelectorAll("input, select")) field.disabled = part.hidden;
   }
 }

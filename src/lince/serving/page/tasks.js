@@ -3,12 +3,13 @@
 import * as classification from "./classification.js";
 import * as detection from "./detection.js";
 import * as generic from "./generic.js";
+import * as multilabel from "./multilabel.js";
 
 /*
  * A renderer is a module. `record` is what the server predicted for one image, `model` its description by
  * GET /v1/models, and `view` what the person chose to see, changed by the renderer's own controls. It exports:
  *
- * name                               value of `data-renderer` on the elements of the page that belong to it
+ * name                               a word in `data-renderer` of the elements of the page that belong to it
  * metricNames                        the keys of `model.metrics` that are shown among the facts of the model
  * canCorrect                         whether a person can correct its records
  * acceptsDrawing(model)              whether the model can be tried with a drawn digit
@@ -28,7 +29,7 @@ import * as generic from "./generic.js";
  */
 
 /** The renderer of each task, by the name of the task. */
-export const renderers = { classify: classification, detect: detection };
+export const renderers = { classify: classification, detect: detection, multilabel };
 
 /** The renderer of every other task: it shows records as JSON. */
 export const genericRenderer = generic;

@@ -33,7 +33,8 @@ async def post_correction(request: Request) -> Response:
 
     A classification model takes the field ``label``, the name of a class. A detection model takes ``objects``, JSON of
     all objects in the image: [{"class": NAME, "box": [left, top, right, bottom]}, ...], in pixels of the upright
-    image. The last correction of an image replaces earlier ones. 404 where the server does not take corrections.
+    image. A multilabel model takes ``labels``, JSON of all classes in the image: [NAME, ...], [] for none. The last
+    correction of an image replaces earlier ones. 404 where the server does not take corrections.
     """
     shared = state.get_server_state(request)
     if shared.settings.corrections_folder is None:

@@ -1,0 +1,1 @@
+"""Options and output of multilabel classification on the command line."""

@@ -1,0 +1,1 @@
+"""Export of multilabel models: outputs to compare, and postprocessing inside a graph."""

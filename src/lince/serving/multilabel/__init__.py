@@ -1,0 +1,1 @@
+"""Multilabel classification in the HTTP API: records and corrections."""
