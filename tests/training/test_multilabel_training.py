@@ -77,9 +77,17 @@ def test_the_report_has_its_sections_in_three_languages(transferred: Any, data: 
         assert run.report["test"] == transferred.report["test"]
 
 
-def test_thresholds_come_from_the_validation_images_or_are_said_to_be_one_half(transferred: Any, data: Path) -> None:
-    assert any("validation images" in note for note in transferred.report["notes"])
+def test_thresholds_of_transfer_come_from_images_that_no_head_saw(transferred: Any, data: Path) -> None:
+    sizes = transferred.report["data"]["splits"]
+    said = f"{sizes['val'] + sizes['train']} images: {sizes['val']} of validation, and {sizes['train']} of training"
+    assert any(said in note for note in transferred.report["notes"])
     few = lince.train(data, task="multilabel", val=0.0, out=transferred.folder.parent / "few", size=96)
+    assert any("0 of validation" in note for note in few.report["notes"])
+
+
+def test_without_validation_the_thresholds_of_a_network_are_said_to_be_one_half(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    few = lince.train(data, task="multilabel", val=0.0, out=tmp_path / "few", **SCRATCH)
     assert [row["threshold"] for row in few.report["test"]["classes"]] == [0.5] * len(SHAPES)
     assert any("threshold is 0.5" in note for note in few.report["notes"])
 

@@ -32,7 +32,14 @@ __all__ = [
     "resolve_task",
 ]
 
-_TASKS: dict[str, Task] = {task.name: task for task in (ClassificationTask(), DetectionTask(), MultilabelTask())}
+_TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        ClassificationTask(),
+        DetectionTask(),
+        MultilabelTask(),
+    )
+}
 
 
 def register_task(task: Task) -> None:

@@ -15,8 +15,8 @@ from lince.i18n import _
 from lince.training.classification.drawing_style import measure_drawings
 from lince.training.classification.labels import ClassLabels
 from lince.training.classification.report_images import select_report_images
-from lince.training.image_closing import RunClosing
 from lince.training.recipe import RecipeContext, TrainedClassifier
+from lince.training.run_completion import RunClosing
 
 
 class ClassificationClosing(RunClosing[ClassificationPredictions]):

@@ -6,7 +6,7 @@ from lince.config import TrainConfig
 from lince.evaluation.report import Report
 from lince.models.classification import registry as classification_registry
 from lince.training.classification.finalise import ClassificationClosing
-from lince.training.image_training import train_image_model
+from lince.training.image_run import train_image_model
 from lince.training.request import TrainingRequest
 from lince.training.run_folder import TrainingRun
 

@@ -17,10 +17,10 @@ from lince.evaluation.report import MultilabelReport
 from lince.export.parity import ParityReport, RunFunction, require_parity
 from lince.i18n import _
 from lince.postprocess.sigmoid import sigmoid_in_float64
-from lince.training.image_closing import RunClosing
 from lince.training.multilabel.labels import SetLabels
 from lince.training.multilabel.report_images import select_report_images
 from lince.training.recipe import RecipeContext, TrainedClassifier
+from lince.training.run_completion import RunClosing
 
 
 class MultilabelClosing(RunClosing[MultilabelPredictions]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lince.evaluation.report import Report
-from lince.training.image_training import train_image_model
+from lince.training.image_run import train_image_model
 from lince.training.multilabel.finalise import MultilabelClosing
 from lince.training.request import TrainingRequest
 from lince.training.run_folder import TrainingRun

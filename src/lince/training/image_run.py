@@ -26,9 +26,9 @@ from lince.training.classification.feature_precision import (
 from lince.training.classification.frozen_backbone import prepare_frozen_backbone
 from lince.training.classification.mean_std import add_dataset_statistics
 from lince.training.classification.recipes.transfer import train_transfer_head
-from lince.training.image_closing import RunClosing, close_run
 from lince.training.recipe import RecipeContext, TrainedClassifier
 from lince.training.request import StageTimer, TrainingRequest, assign_splits
+from lince.training.run_completion import RunClosing, close_run
 from lince.training.run_folder import TrainingRun
 from lince.training.split_warnings import list_split_warnings
 
