@@ -388,6 +388,7 @@ def test_an_interruption_is_none_of_the_errors_that_libraries_make_of_it(
 
     monkeypatch.setattr(lince, "doctor", doctor)
     monkeypatch.setenv("LINCE_LANG", "en")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
     done = ask("doctor", cwd=place)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
