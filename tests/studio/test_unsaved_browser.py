@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.support.studio_browser import open_chromium
@@ -97,9 +98,34 @@ def test_an_export_that_is_begun_waits_for_what_another_page_draws(annotator: An
     button = page.get_by_role("button", name="Export to the folder")
     expect(button).to_be_visible()
     annotator.studio.kill()
+    expect(page.get_by_text("The connection to the studio is lost.")).to_be_visible()
     button.click()
     expect(page.locator(".notice.error")).to_contain_text("The studio does not answer.")
     assert not (tmp_path / "project-yolo").exists()
+
+
+def test_an_export_that_could_not_be_shown_comes_with_the_connection(annotator: Annotator, tmp_path: Path) -> None:
+    page = annotator.page
+    annotator.drag(MARK[:2], MARK[2:])
+    assert len(annotator.boxes()) == 1
+    annotator.studio.kill()
+    expect(page.get_by_text("The connection to the studio is lost.")).to_be_visible()
+    show(annotator, "Export")
+    expect(page.get_by_role("main").get_by_role("alert")).to_contain_text("The studio does not answer.")
+    with run_studio(tmp_path / "project", port=int(annotator.studio.url.rpartition(":")[2])):
+        expect(page.get_by_text("1 photo is exported")).to_be_visible()
+
+
+def test_the_folder_that_was_typed_stays_when_others_label(annotator: Annotator) -> None:
+    page = annotator.page
+    annotator.drag(MARK[:2], MARK[2:])
+    [shape] = annotator.read()["shapes"]
+    show(annotator, "Export")
+    expect(page.get_by_text("1 photo is exported")).to_be_visible()
+    page.get_by_label("New folder on this machine").fill("/elsewhere/mine")
+    annotator.edit("shape", str(uuid4()), None, {**shape["state"], "photo": shape["state"]["photo"] + 1})
+    expect(page.get_by_text("2 photos are exported")).to_be_visible()
+    expect(page.get_by_label("New folder on this machine")).to_have_value("/elsewhere/mine")
 
 
 def test_an_export_holds_what_another_tab_has_not_saved_yet(annotator: Annotator) -> None:

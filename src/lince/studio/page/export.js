@@ -22,7 +22,8 @@ export function ExportPage({ project, queue, acts }) {
   const { counts } = project.about;
   const isEmpty = counts.draft + counts.done === 0 && countUnsaved(unsaved) === 0;
   const isSaved = countUnsaved(unsaved) === 0;
-  useEffect(() => readPreview({ format, withPhotos, unsaved, setPreview }), [format, withPhotos, language, project.about.seq, isSaved]);
+  const { connection, about: { seq } } = project;
+  useEffect(() => readPreview({ format, withPhotos, language, unsaved, setPreview }), [format, withPhotos, language, seq, isSaved, connection]);
   return html`<main class="export">
     <h1>${say("page.export")}</h1>
     <div class="choice">
@@ -36,7 +37,7 @@ export function ExportPage({ project, queue, acts }) {
       ${preview?.can_refer === false && html`<p class="quiet">${say("export.needs_photos")}</p>`}
     </div>
     ${!preview && html`<p class="quiet" role="status">${say("loading")}</p>`}
-    ${preview?.problem && html`<p class="error" role="alert">${isEmpty ? say("export.nothing_yet") : preview.problem}</p>`}
+    ${preview?.problem && html`<p class="error" role="alert">${isEmpty && !preview.isUnread ? say("export.nothing_yet") : preview.problem}</p>`}
     ${preview && !preview.problem && html`
       <${Losses} preview=${preview} refusedCount=${queue.conflicts.length} />
       <${Targets} key=${`${format} ${preview.folder}`} format=${format} withPhotos=${withPhotos} preview=${preview} unsaved=${unsaved} />
@@ -46,19 +47,23 @@ export function ExportPage({ project, queue, acts }) {
   </main>`;
 }
 
-/** Read what an export would hold, once all is saved; nothing is shown or exported without what still waits. */
-function readPreview({ format, withPhotos, unsaved, setPreview }) {
+/**
+ * Read what an export would hold, once all is saved; nothing is shown or exported without what still waits.
+ * What is shown of the same choice stays until the answer comes, and where none comes.
+ */
+function readPreview({ format, withPhotos, language, unsaved, setPreview }) {
   let isOld = false;
-  setPreview(null);
+  const choice = `${format} ${withPhotos} ${language}`;
+  setPreview((shown) => (shown?.choice === choice && countUnsaved(unsaved) === 0 ? shown : null));
   const read = async () => {
     if (await whenAllSaved(unsaved)) return getJson(`api/export?format=${format}&photos=${withPhotos}`);
     return { problem: sayCount("export.unsaved", countUnsaved(unsaved)) };
   };
   read().then(
-    (answer) => !isOld && setPreview(answer),
+    (answer) => !isOld && setPreview({ ...answer, choice }),
     (error) => {
       if (!(error instanceof RequestError)) throw error;
-      if (!isOld) setPreview({ problem: error.message || say("error.unreachable") });
+      if (!isOld) setPreview((shown) => shown ?? { problem: error.message || say("error.unreachable"), isUnread: true });
     },
   );
   return () => {
