@@ -11,20 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.errors import DataError
+from lince.evaluation.bootstrap import Bootstrap, average_over_present
 from lince.evaluation.comparison_checks import align_runs, index_images
-from lince.evaluation.confidence import (
-    ConfidenceInterval,
-    compute_expanded_tail,
-    compute_percentile_interval,
-    draw_weights,
-)
-from lince.evaluation.multilabel.average_precision import (
-    FloatArray,
-    choose_resample_count,
-    compute_average_precisions,
-    weigh_average_precisions,
-)
-from lince.evaluation.multilabel.metrics import MultilabelMetrics, average_over_present
+from lince.evaluation.confidence import ConfidenceInterval
+from lince.evaluation.multilabel.average_precision import compute_average_precisions, weigh_average_precisions
+from lince.evaluation.multilabel.metrics import MultilabelMetrics
 from lince.evaluation.multilabel.predictions import MultilabelPredictions
 from lince.evaluation.report.comparison_view import ChangedPrediction, ComparisonView, ShownComparison
 from lince.evaluation.report.facts import RunDetails
@@ -174,16 +165,13 @@ def _compute_differences(
     items: list[MultilabelPredictions], metrics: list[MultilabelMetrics], seed: int
 ) -> list[MultilabelDifference | None]:
     """Return how each of ``items`` differs from the first; ``None`` for the first itself."""
-    truth, groups = items[0].truth, items[0].groups
-    units = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    unit_count = int(units.max()) + 1
-    resamples = draw_weights(unit_count, choose_resample_count(*truth.shape), np.random.default_rng(seed))
-    weights = resamples.astype(np.float64)[:, units]
+    truth = items[0].truth
+    bootstrap = Bootstrap.draw(truth.shape, items[0].groups, seed)
     values = [
         np.concatenate(
             [
                 compute_average_precisions(truth, item.probabilities)[None],
-                weigh_average_precisions(truth, item.probabilities, weights),
+                weigh_average_precisions(truth, item.probabilities, bootstrap.weights),
             ]
         )
         for item in items
@@ -198,21 +186,13 @@ def _compute_differences(
                 old.support,
                 None if old.ap is None else old.ap.value,
                 None if new.ap is None else new.ap.value,
-                _compute_paired_interval(own[:, i] - values[0][:, i], unit_count) if old.ap else None,
+                bootstrap.compute_difference(own[:, i] - values[0][:, i]) if old.ap else None,
             )
             for i, (old, new) in enumerate(zip(metrics[0].scores, found.scores, strict=True))
         )
-        interval = _compute_paired_interval(overall, unit_count)
+        interval = bootstrap.compute_difference(overall)
         differences.append(MultilabelDifference(len(truth), interval, *changes, classes))
     return differences
-
-
-def _compute_paired_interval(differences: FloatArray, unit_count: int) -> ConfidenceInterval:
-    """Return the first of ``differences`` (1 + R,) with the interval of the others, in which NaN is left out."""
-    draws = differences[1:][~np.isnan(differences[1:])]
-    if unit_count < 2 or not len(draws):
-        return ConfidenceInterval(float(differences[0]), -1.0, 1.0)
-    return compute_percentile_interval(float(differences[0]), draws, compute_expanded_tail(unit_count))
 
 
 def _list_changes(
