@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from lince import fileio
 from lince.annotations import Classes
-from lince.errors import DataError
 from lince.evaluation.multilabel.metrics import MultilabelMetrics, compute_multilabel_metrics
 from lince.evaluation.predictions_file import (
     ImageRowsReader,

@@ -164,7 +164,7 @@ class _Reader(ImageRowsReader):
         return int(cell)
 
     def _parse_list(self, cell: str, pattern: re.Pattern[str], class_count: int) -> list[tuple[int, ...]]:
-        """Return the entries of ``cell``, their values ascending; raise ``DataError`` where one is not of ``pattern``."""
+        """Return the entries of ``cell``, their values ascending; raise ``DataError`` where one does not fit."""
         entries = [pattern.fullmatch(entry) for entry in cell.split()]
         numbers = [tuple(map(int, entry.groups())) for entry in entries if entry]
         values = [entry[0] for entry in numbers]
