@@ -30,7 +30,9 @@ class SegmentationTask(Task):
         "transfer": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "head"},
         "finetune": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "head"},
     }
-    parts: ClassVar[Mapping[str, str]] = {}
+    parts: ClassVar[Mapping[str, str]] = {
+        "predictor": "lince.inference.segmentation.predictor:SegmentationPredictor",
+    }
 
     @property
     def title(self) -> str:
