@@ -14,7 +14,7 @@ VOID = 255
 
 
 def draw_masked(number: int, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return a uint8 RGB image (side, side, 3) of a square and, two times of three, a disc, and its mask (side, side)."""
+    """Return a uint8 RGB image (side, side, 3) of a square and, mostly, a disc, and its mask (side, side)."""
     image = rng.integers(90, 130, (side, side, 3)).astype(np.uint8)
     mask = np.zeros((side, side), np.uint8)
     x, y = rng.integers(2, side // 3, 2).tolist()

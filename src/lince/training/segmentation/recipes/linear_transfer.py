@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lince.augmentation import Policy
 from lince.errors import UsageError
 from lince.export.pixel_head import attach_pixel_head
+from lince.fileio import make_install_line
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.model_card import NETWORK_FILE
@@ -80,5 +81,7 @@ def _require_no_loop_options(context: RecipeContext) -> None:
                 options=format_flags(given)
             ),
             _("Expected only options that change the result."),
-            _("Leave it out, or install PyTorch: pip install 'lince[train]'"),
+            _("Leave it out, or install PyTorch. In lince's own folder, type: {line}").format(
+                line=make_install_line("train")
+            ),
         )
