@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from lince.preprocess import PreprocessSpec, compute_content_box
 
 _MAX_VALUES = 2**20  # interpolated at a time: 4 MB
 Planes = NDArray[np.float32]
+Places = NDArray[np.floating[Any]]
 ClassMap = NDArray[np.uint8]
 
 
@@ -49,10 +51,20 @@ def locate_pixels(map_size: tuple[int, int], size: tuple[int, int], spec: Prepro
 
     The map covers the whole input of ``spec``. Cells whose centre is padding are not used.
     """
+    return locate_places(map_size, size, spec, np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
+
+
+def locate_places(
+    map_size: tuple[int, int], size: tuple[int, int], spec: PreprocessSpec, ys: Places, xs: Places
+) -> tuple[GridAxis, GridAxis]:
+    """Return where ``ys`` (N,) and ``xs`` (M,), ascending, in pixels of a photo of ``size``, lie on a map of it.
+
+    The centre of the first pixel is at 0.5. Otherwise as ``locate_pixels``.
+    """
     top, left, bottom, right = compute_content_box(*size, spec)
     return (
-        _locate_on_axis(map_size[0], size[0], (top, bottom), spec.height),
-        _locate_on_axis(map_size[1], size[1], (left, right), spec.width),
+        _locate_on_axis(map_size[0], ys / size[0], (top, bottom), spec.height),
+        _locate_on_axis(map_size[1], xs / size[1], (left, right), spec.width),
     )
 
 
@@ -93,10 +105,10 @@ def interpolate_plane(plane: Planes, rows: GridAxis, columns: GridAxis) -> Plane
     return np.asarray(across[rows.lower] * (1 - fraction) + across[rows.upper] * fraction, np.float32)
 
 
-def _locate_on_axis(cells: int, length: int, content: tuple[int, int], side: int) -> GridAxis:
-    """Return where ``length`` pixels lie that fill the part ``content`` of an input ``side`` pixels long."""
+def _locate_on_axis(cells: int, shares: Places, content: tuple[int, int], side: int) -> GridAxis:
+    """Return where places at ``shares`` (0..1) of the part ``content`` of an input ``side`` pixels long lie."""
     start, end = content
-    positions = (start + (np.arange(length) + 0.5) * (end - start) / length) * cells / side - 0.5
+    positions = (start + shares * (end - start)) * cells / side - 0.5
     first, last = np.ceil(start * cells / side - 0.5), np.floor(end * cells / side - 0.5)
     if first > last:  # no cell has its centre on the photo: the one in which it lies
         first = last = np.floor((start + end) / 2 * cells / side)

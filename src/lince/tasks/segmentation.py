@@ -32,6 +32,8 @@ class SegmentationTask(Task):
     }
     parts: ClassVar[Mapping[str, str]] = {
         "predictor": "lince.inference.segmentation.predictor:SegmentationPredictor",
+        "outputs": "lince.export.segmentation.outputs:collect_outputs",
+        "standalone": "lince.export.segmentation.standalone",
         "save_results": "lince.inference.segmentation.results_folder:save_results",
         "cli": "lince.cli.segmentation.commands:COMMANDS",
     }

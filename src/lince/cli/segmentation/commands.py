@@ -20,6 +20,7 @@ from lince.inference.length_scale import UNITS, LengthScale
 from lince.inference.segmentation import tables
 from lince.inference.segmentation.predictor import SegmentationPredictor
 from lince.inference.segmentation.result import SegmentationResult
+from lince.inference.segmentation.sliced_inference import SlicingSegmenter
 from lince.inference.segmentation.tables import SegmentationOutcome
 from lince.number_format import format_count, format_percent, format_significant
 
@@ -29,13 +30,16 @@ _UNIT_SPELLINGS = {"µm": "um", "μm": "um", **{unit: unit for unit in UNITS}}  
 class SegmentationCommands(TaskCommands):
     """Lines with the part of a photo that each class covers; options for units and labels."""
 
-    shared_options: ClassVar[frozenset[str]] = frozenset({"to"})
+    shared_options: ClassVar[frozenset[str]] = frozenset({"to", "slice"})
 
     def add_predict_options(self, parser: argparse.ArgumentParser) -> None:
         """Add the options of segmentation models."""
         group = parser.add_argument_group(
             _("segmentation models (a class for each pixel)"),
-            _("--to, as above, saves the photos with what was found as labels to correct: coco, yolo, labelme, masks."),
+            _(
+                "--to, as above, saves the photos with what was found as labels to correct: coco, yolo, labelme or "
+                "masks. --slice also predicts tiles of large photos at full resolution, for fine structures."
+            ),
         )
         group.add_argument(
             "--scale",
@@ -51,6 +55,7 @@ class SegmentationCommands(TaskCommands):
         The JSON document is that of ``tables.build_json_record`` with ``written`` and ``lost``.
         """
         scale = parse_scale(arguments.scale) if arguments.scale else None
+        model = SlicingSegmenter.from_predictor(model) if arguments.slice else model
         folder = _requested_folder(arguments)
 
         def predict_scaled(images: Any, progress: Any) -> Iterator[SegmentationOutcome]:
