@@ -34,6 +34,7 @@ class SegmentationTask(Task):
         "predictor": "lince.inference.segmentation.predictor:SegmentationPredictor",
         "outputs": "lince.export.segmentation.outputs:collect_outputs",
         "standalone": "lince.export.segmentation.standalone",
+        "videos": "lince.inference.video.segmented_video:prepare_videos",
         "save_results": "lince.inference.segmentation.results_folder:save_results",
         "cli": "lince.cli.segmentation.commands:COMMANDS",
     }
