@@ -36,6 +36,7 @@ class SegmentationTask(Task):
         "standalone": "lince.export.segmentation.standalone",
         "videos": "lince.inference.video.segmented_video:prepare_videos",
         "save_results": "lince.inference.segmentation.results_folder:save_results",
+        "http": "lince.serving.segmentation.records",
         "cli": "lince.cli.segmentation.commands:COMMANDS",
     }
 
