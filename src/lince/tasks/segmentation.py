@@ -38,6 +38,12 @@ class SegmentationTask(Task):
         "evaluate": "lince.training.segmentation.evaluate:evaluate_segmenter",
         "evaluation_report": "lince.training.segmentation.evaluation_report:build_evaluation_report",
         "predictions": "lince.evaluation.segmentation.predictions:SegmentationPredictions",
+        "outputs": "lince.export.segmentation.outputs:collect_outputs",
+        "standalone": "lince.export.segmentation.standalone",
+        "videos": "lince.inference.video.segmented_video:prepare_videos",
+        "save_results": "lince.inference.segmentation.results_folder:save_results",
+        "http": "lince.serving.segmentation.records",
+        "cli": "lince.cli.segmentation.commands:COMMANDS",
     }
 
     @property
