@@ -26,12 +26,18 @@ class SegmentationTask(Task):
     annotation = "objects"
     monitors = ("val_loss", "val_miou")
     options_by_recipe: ClassVar[Mapping[str, frozenset[str]]] = {
-        "scratch": COMMON_OPTIONS | LOOP_OPTIONS,
-        "transfer": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "head"},
-        "finetune": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "head"},
+        "scratch": COMMON_OPTIONS | LOOP_OPTIONS | {"mosaic"},
+        "transfer": COMMON_OPTIONS | LOOP_OPTIONS | {"weights"},
+        "finetune": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "from_layer", "mosaic"},
     }
     parts: ClassVar[Mapping[str, str]] = {
+        "train": "lince.training.segmentation.train:train_segmenter",
+        "list_models": "lince.models.segmentation.registry:list_segmenters",
+        "get_model": "lince.models.segmentation.registry:get_segmenter_entry",
         "predictor": "lince.inference.segmentation.predictor:SegmentationPredictor",
+        "evaluate": "lince.training.segmentation.evaluate:evaluate_segmenter",
+        "evaluation_report": "lince.training.segmentation.evaluation_report:build_evaluation_report",
+        "predictions": "lince.evaluation.segmentation.predictions:SegmentationPredictions",
     }
 
     @property
