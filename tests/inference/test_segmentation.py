@@ -13,6 +13,7 @@ from lince import images
 from lince.errors import DataError, ModelError
 from lince.i18n import use_language
 from lince.inference.segmentation.predictor import SegmentationPredictor
+from lince.inference.segmentation.sliced_inference import SlicingSegmenter
 
 RED, BLUE = ("red", 8, 16, 48, 48), ("blue", 64, 32, 96, 64)
 
@@ -80,16 +81,7 @@ def test_a_photo_without_any_class_is_told_so(model: SegmentationPredictor, lang
     with use_language(language):
         assert found.describe() == words
     assert found.list_regions() == []
-    assert found.to_rows() == []
-
-
-def test_the_probability_of_a_class_is_known_at_each_pixel(model: SegmentationPredictor) -> None:
-    found = model.predict(tiny_segmenter.photo(RED, height=96, width=128))
-    plane = found.compute_plane("red")
-    assert plane.shape == (96, 128)
-    is_red = found.class_map == 1 + model.classes.index("red")
-    assert plane[is_red].min() > 0.3
-    assert plane[~is_red].max() < 0.6
+    assert [row["pixels"] for row in found.to_rows()] == [0, 0, 0]
 
 
 def test_cards_that_do_not_fit_are_refused(awkward: Path) -> None:
@@ -110,3 +102,32 @@ def test_files_are_predicted_by_name(model: SegmentationPredictor, awkward: Path
     found = {one.name: one.describe() for one in model.predict_many(folder)}
     assert set(found) == {"a.png", "b.png"}
     assert found["a.png"].startswith("red")
+
+
+def test_tiles_show_what_is_too_fine_for_the_whole_photo(model: SegmentationPredictor) -> None:
+    sliced = SlicingSegmenter.from_predictor(model)
+    image = tiny_segmenter.photo(("red", 300, 100, 312, 300), height=400, width=600)
+    truth = image[:, :, 0] > 100
+    is_red = 1 + model.classes.index("red")
+    found, coarse = (one.predict(image).class_map == is_red for one in (sliced, model))
+    ious = [(truth & mask).sum() / (truth | mask).sum() for mask in (found, coarse)]
+    assert ious[0] > 0.6
+    assert ious[0] > ious[1] + 0.1
+    small = tiny_segmenter.photo(RED, height=48, width=64)
+    np.testing.assert_array_equal(sliced.predict(small).class_map, model.predict(small).class_map)
+
+
+@pytest.mark.parametrize("resize", ["squash", "letterbox", "corner"])
+@pytest.mark.parametrize("size", [(400, 600), (30, 500), (70, 65), (500, 60)])
+def test_seams_of_tiles_do_not_show(resize: str, size: tuple[int, int], awkward: Path) -> None:
+    model = lince.load(tiny_segmenter.model_folder(awkward / "model", resize=resize))
+    height, width = size
+    image = tiny_segmenter.photo(("green", 0, 0, width // 2, height), height=height, width=width)
+    found = SlicingSegmenter.from_predictor(model).predict(image)
+    green = 1 + model.classes.index("green")
+    margin = 12
+    assert (found.class_map[:, : width // 2 - margin] == green).all()
+    assert not found.class_map[:, width // 2 + margin :].any()
+    assert found.list_regions()[0].confidence > 0.7
+    many = list(SlicingSegmenter.from_predictor(model).predict_many([image] * 3))
+    np.testing.assert_array_equal(many[2].class_map, found.class_map)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tests.support import tiny_classifier
 
+from lince import images
 from lince.annotations import Classes
+from lince.formats.masks import color_map, png
 from lince.model_card import NETWORK_FILE, ModelCard
 from lince.preprocess import PreprocessSpec
 
@@ -61,3 +63,26 @@ def photo(
     for name, left, top, right, bottom in boxes:
         image[top:bottom, left:right, ("red", "green", "blue").index(name)] += 200
     return image.astype(np.uint8)
+
+
+def write_masks(folder: Path, count: int = 24) -> Path:
+    """Write labelled photos with one to three coloured boxes each into ``folder``, as mask images, and return it."""
+    rng = np.random.default_rng(0)
+    palette = np.array(color_map.make_voc_palette(), np.uint8)
+    for place in ("images", "masks"):
+        (folder / place).mkdir(parents=True)
+    (folder / color_map.LABELMAP_FILE).write_text(color_map.format_labelmap(NAMES), "utf-8")
+    for number in range(count):
+        height, width = 60 + number, 90 - number
+        mask = np.zeros((height, width), np.uint8)
+        boxes = []
+        for name in rng.permutation(NAMES)[: 1 + number % 3].tolist():
+            left, top = int(rng.integers(0, width // 2)), int(rng.integers(0, height // 2))
+            free = mask[top : top + height // 3, left : left + width // 3]
+            if not free.any():
+                free[:] = 1 + NAMES.index(name)
+                boxes.append((name, left, top, left + width // 3, top + height // 3))
+        image = photo(*boxes, height=height, width=width, seed=number)
+        (folder / "images" / f"{number:02}.png").write_bytes(images.encode_png(image))
+        (folder / "masks" / f"{number:02}.png").write_bytes(png.encode_mask_png(mask, palette))
+    return folder

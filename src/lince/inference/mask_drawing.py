@@ -16,6 +16,8 @@ from lince.inference import drawing
 
 Image = NDArray[np.uint8]
 OPACITY = 0.45  # of a colour over the image
+FEATHER = 1.5  # pixels on both sides of the edge of a cut-out where no probability says how soft it is
+_CONTRAST = 3.0  # a probability is known at the network's resolution, which makes edges softer than they are
 _PIXELS_PER_LINE_WIDTH = 300  # of the shorter side of an image, for each pixel of the width of an outline
 _STRIP_PIXELS = 2**20  # that are blended at a time
 
@@ -63,15 +65,32 @@ def draw_legend(image: Image, lines: Sequence[tuple[str, int]]) -> Image:
     return drawing.draw_caption(image, [text for text, _class_id in lines], colours)
 
 
-def cut_out(image: Image, alpha: NDArray[np.float32]) -> Image:
-    """Return the part of ``image``, uint8 RGB (H, W, 3), around what is not transparent, uint8 RGBA (h, w, 4).
+def make_alpha(
+    mask: NDArray[np.bool_], reach: float = FEATHER, certainty: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Return how opaque a cut-out of ``mask`` (H, W) is at each pixel, float32 (H, W) in 0..1.
 
-    ``alpha`` (H, W) is the opacity in 0..1. Colours stay as they are, also where nothing shows. Where all is
-    transparent, one pixel remains.
+    It is 1 inside and 0 outside, and in between up to ``reach`` pixels from the edge. There it follows ``certainty``
+    (H, W) where that is given: 0.5 on the edge, more inside. The edge of the image is none of the mask.
     """
-    levels = np.rint(alpha * 255).astype(np.uint8)
-    rows, columns = np.flatnonzero(levels.any(axis=1)), np.flatnonzero(levels.any(axis=0))
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    depth = np.where(mask, inside - 0.5, 0.5 - outside) / np.float32(max(reach, 1.0))
+    if certainty is None:
+        return np.asarray(np.clip(0.5 + depth / 2, 0, 1), np.float32)
+    soft = np.clip(0.5 + (certainty - 0.5) * _CONTRAST, 0, 1)
+    return np.asarray(np.clip(soft, np.clip(depth, 0, 1), np.clip(1 + depth, 0, 1)), np.float32)
+
+
+def cut_out(image: Image, alpha: NDArray[np.float32]) -> Image:
+    """Return ``image``, uint8 RGB (H, W, 3), with the opacity ``alpha`` (H, W) in 0..1 as fourth channel."""
+    return np.dstack([image, np.rint(alpha * 255).astype(np.uint8)])
+
+
+def trim_transparent(cutout: Image) -> Image:
+    """Return the part of ``cutout``, uint8 RGBA (H, W, 4), around what shows; one pixel where nothing does."""
+    alpha = cutout[:, :, 3]
+    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
     if not len(rows):
-        rows = columns = np.zeros(1, np.int64)
-    part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return np.dstack([image[part], levels[part]])
+        return cutout[:1, :1]
+    return cutout[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
