@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -16,6 +16,7 @@ from lince.cli import framewise_video
 from lince.cli.console import Console
 from lince.cli.options import parse_decimal
 from lince.cli.output_options import DEFAULT_FOLDER, resolve_output_folder
+from lince.cli.segmentation import metric_lines
 from lince.cli.task_commands import TaskCommands, VideoRunner, describe_count
 from lince.errors import UsageError
 from lince.i18n import _, translate_plural
@@ -103,6 +104,15 @@ class SegmentationCommands(TaskCommands):
         """Return an image and its classes: "photo.jpg  cat 31.2%, dog 4.0%"."""
         del arguments
         return f"{result.name}  {result.describe()}"
+
+    def list_metric_lines(self, metrics: Any) -> list[str]:
+        """Return the figures of an evaluation."""
+        return metric_lines.list_metric_lines(metrics)
+
+    def describe_test_result(self, test: Mapping[str, Any], headline: str) -> str:
+        """Return the test mIoU with its interval."""
+        del headline
+        return metric_lines.describe_test_result(test)
 
 
 def parse_scale(text: str) -> LengthScale:
