@@ -170,7 +170,7 @@ def test_without_torch_a_linear_head_is_fitted(masks: Path, tmp_path: Path, monk
     assert run.report["test"]["miou"]["value"] > 0.6
     assert run.report["model"]["trainable"] == 3 * (24 + 40 + 112 + 320 + 1)
     assert json.loads((run.model_folder / "card.json").read_text())["parity"]["probabilities"] < 1e-4
-    with pytest.raises(UsageError, match="--epochs"):
+    with pytest.raises(UsageError, match="epochs, batch"):
         lince.train(masks, CONFIG, out=tmp_path / "other")
 
 
@@ -214,7 +214,7 @@ def test_what_cannot_be_trained_is_refused(masks: Path, tmp_path: Path) -> None:
         lince.train(masks, CONFIG.with_changes(resize="crop"), out=tmp_path / "a")
     with pytest.raises(UsageError, match="multiples of 32"):
         lince.train(masks, CONFIG.with_changes(size=100), out=tmp_path / "b")
-    with pytest.raises(UsageError, match="does not use --mix"):
+    with pytest.raises(UsageError, match="does not use mix"):
         lince.train(masks, CONFIG.with_changes(mix="mixup"), out=tmp_path / "c")
 
 

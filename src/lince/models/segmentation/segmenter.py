@@ -19,6 +19,7 @@ from lince.models.segmentation.registry import require_input_sides
 from lince.preprocess import PreprocessSpec
 
 HEAD_WIDTH = 64  # channels of every map of the pyramid
+_MAP_DROPOUT, _SCENE_DROPOUT = 0.3, 0.5  # shares of the channels that are dropped at random in training
 
 
 class SeparableConv(nn.Sequential):
@@ -33,11 +34,43 @@ class SeparableConv(nn.Sequential):
         )
 
 
+class SceneLogits(nn.Module):
+    """What the whole image says of the classes: logits of the mean and the maximum of its coarsest map.
+
+    Added to those of all pixels, they decide between classes that look alike in parts, such as breeds. ``channels`` are
+    those of the map; there are ``outputs`` logits.
+    """
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(2 * channels)
+        self.dropout = nn.Dropout(_SCENE_DROPOUT)
+        self.linear = nn.Conv2d(2 * channels, outputs, 1)
+
+    def forward(self, coarsest: Tensor) -> Tensor:
+        """Return the logits (N, outputs, 1, 1) for the map ``coarsest`` (N, channels, h, w)."""
+        pooled = torch.cat([coarsest.mean((2, 3), keepdim=True), coarsest.amax((2, 3), keepdim=True)], 1)
+        logits: Tensor = self.linear(self.dropout(self._normalise(pooled)))
+        return logits
+
+    def _normalise(self, pooled: Tensor) -> Tensor:
+        """Return ``pooled`` (N, C, 1, 1) normalised by the batch in training; a single image has no deviation."""
+        norm: Any = self.norm
+        if norm.training and len(pooled) > 1:
+            normalised: Tensor = norm(pooled)
+            return normalised
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # plain operators, which every export has
+        shift = norm.bias - norm.running_mean * scale
+        return pooled * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
+
+
 class PyramidHead(nn.Module):
     """A feature pyramid (Lin et al. 2017) of ``width`` channels with separable convolutions, down to stride 4.
 
     ``channels`` are those of the maps at strides 4, 8, 16 and 32. The mean of the coarsest map is added to it, so that
-    each pixel knows what the whole image shows (Liu et al. 2015, ParseNet). ``outputs`` logits leave it at stride 4.
+    each pixel knows what the whole image shows (Liu et al. 2015, ParseNet). ``outputs`` logits leave it at stride 4. In
+    training, whole channels of the maps are dropped at random: frozen maps of a few hundred images are soon learned by
+    heart.
     """
 
     def __init__(self, channels: Sequence[int], outputs: int, width: int = HEAD_WIDTH) -> None:
@@ -48,15 +81,18 @@ class PyramidHead(nn.Module):
         self.context = nn.Sequential(nn.Conv2d(channels[-1], width, 1), nn.ReLU())
         self.smoothing = nn.ModuleList(SeparableConv(width) for _count in channels)
         self.classifier = nn.Conv2d(width, outputs, 1)
+        self.scene = SceneLogits(channels[-1], outputs)
+        self.dropout = nn.Dropout2d(_MAP_DROPOUT)
 
     def forward(self, maps: FeatureMaps) -> Tensor:
         """Return the logits (N, outputs, H / 4, W / 4) for ``maps`` at strides 4, 8, 16 and 32."""
+        maps = tuple(self.dropout(level) for level in maps)
         merged = self.laterals[-1](maps[-1]) + self.context(maps[-1].mean((2, 3), keepdim=True))
         merged = self.smoothing[-1](merged)
         for level in range(len(maps) - 2, -1, -1):
             larger = functional.interpolate(merged, scale_factor=2.0, mode="bilinear", align_corners=False)
             merged = self.smoothing[level](larger + self.laterals[level](maps[level]))
-        logits: Tensor = self.classifier(merged)
+        logits: Tensor = self.classifier(merged) + self.scene(maps[-1])
         return logits
 
 
@@ -100,8 +136,8 @@ class Segmenter(PretrainedNetwork):
         return self.body
 
     def is_class_layer(self, name: str) -> bool:
-        """Return whether ``name`` belongs to the layer that gives the classes."""
-        return name.startswith("head.classifier.")
+        """Return whether ``name`` belongs to the layers that give the classes."""
+        return name.startswith(("head.classifier.", "head.scene.linear."))
 
 
 def build_segmenter(entry: ModelEntry, num_classes: int, spec: PreprocessSpec, seed: int = 0) -> Segmenter:
