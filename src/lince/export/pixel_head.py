@@ -26,9 +26,10 @@ def attach_pixel_head(
 ) -> None:
     """Write to ``path`` the network of ``body`` with a head that outputs ``logits`` (N, K, h, w) at its finest map.
 
-    ``body`` has an output ``map0``, ``map1``, ... for each of ``weights`` (K, channels), the finest first; ``scene`` (K,
-    2 * channels) is for the mean and the maximum of the last, ``bias`` is (K,). Coarser maps are interpolated linearly between the centres of their cells. The maps are outputs no more.
-    Raises ``ModelError`` when ``body`` cannot be read.
+    ``body`` has an output ``map0``, ``map1``, ... for each of ``weights`` (K, channels), the finest first. ``scene``
+    (K, 2 * channels) is for the mean and the maximum of the last, ``bias`` is (K,). Coarser maps are interpolated
+    linearly between the centres of their cells. The maps are outputs no more. Raises ``ModelError`` when ``body``
+    cannot be read.
     """
     model = onnx_graph.read_onnx(body)
     builder = GraphBuilder(prefix=_PREFIX)

@@ -59,8 +59,8 @@ class SceneLogits(nn.Module):
         if norm.training and len(pooled) > 1:
             normalised: Tensor = norm(pooled)
             return normalised
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # plain operators, which every export has
-        shift = norm.bias - norm.running_mean * scale
+        scale: Tensor = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # plain operators, as every export has
+        shift: Tensor = norm.bias - norm.running_mean * scale
         return pooled * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
 
 
