@@ -34,7 +34,7 @@ class PhotoFigures:
         return cls(
             average_over_present(compute_ratios(table.correct, table.union)),
             compute_ratios(counted - table.correct.sum(axis=1), counted),
-            table.true[:, 1:].any(axis=1),
+            np.asarray(table.true[:, 1:].any(axis=1)),
         )
 
     def select_worst(self, count: int) -> NDArray[np.int64]:

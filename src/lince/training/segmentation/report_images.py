@@ -102,8 +102,11 @@ def _make_report_image(
         draw_labels(photo, predicted),
         draw_errors(photo, (truth != predicted) & (truth != VOID)),
     )
+    labels, answers, errors = map(images.encode_jpeg, pictures)
     picture = SegmentationReportImage(
-        *map(images.encode_jpeg, pictures),
+        labels,
+        answers,
+        errors,
         predictions.names[i],
         float(figures.mious[i]),
         float(figures.wrong_shares[i]),
