@@ -64,8 +64,8 @@ SAMPLES = {
     "segment": TaskSample(
         shape_masks.write_masks,
         {"recipe": "transfer", "size": 64, "epochs": 3, "batch": 8, "seed": 1},
-        ("opacity", 0.4),
-        ("iou", 0.5),
-        lambda _record: {},
+        ("top", 2),
+        ("threshold", 0.5),
+        lambda record: {"class_map": record["class_map"]},
     ),
 }

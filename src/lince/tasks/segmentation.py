@@ -39,11 +39,13 @@ class SegmentationTask(Task):
         "evaluate": "lince.training.segmentation.evaluate:evaluate_segmenter",
         "evaluation_report": "lince.training.segmentation.evaluation_report:build_evaluation_report",
         "predictions": "lince.evaluation.segmentation.predictions:SegmentationPredictions",
+        "compare": "lince.evaluation.segmentation.comparison:compare_segmenters",
         "outputs": "lince.export.segmentation.outputs:collect_outputs",
         "standalone": "lince.export.segmentation.standalone",
         "videos": "lince.inference.video.segmented_video:prepare_videos",
         "save_results": "lince.inference.segmentation.results_folder:save_results",
         "http": "lince.serving.segmentation.records",
+        "notebook": "lince.notebook.segmentation.examples",
         "cli": "lince.cli.segmentation.commands:COMMANDS",
     }
 

@@ -17,10 +17,9 @@ from lince.cli.console import Console
 from lince.cli.model_table import format_model_table
 from lince.cli.options import parse_decimal
 from lince.cli.output_options import DEFAULT_FOLDER, resolve_output_folder
+from lince.cli.segmentation import metric_lines
 from lince.cli.task_commands import TaskCommands, VideoRunner, describe_count
-from lince.cli.text_table import format_table
 from lince.errors import UsageError
-from lince.evaluation.confidence import ConfidenceInterval
 from lince.i18n import _, translate_plural
 from lince.inference.length_scale import UNITS, LengthScale
 from lince.inference.segmentation import tables
@@ -29,10 +28,9 @@ from lince.inference.segmentation.result import SegmentationResult
 from lince.inference.segmentation.sliced_inference import SlicingSegmenter
 from lince.inference.segmentation.tables import SegmentationOutcome
 from lince.models.classification.registry import ModelEntry
-from lince.number_format import format_count, format_percent, format_percent_range, format_significant
+from lince.number_format import format_count, format_percent, format_significant
 
 if TYPE_CHECKING:
-    from lince.evaluation.segmentation.metrics import SegmentationMetrics
     from lince.inference.video.framewise_video import FramewiseVideos
     from lince.inference.video.segmented_video import SegmentedVideo
 
@@ -109,37 +107,14 @@ class SegmentationCommands(TaskCommands):
         del arguments
         return f"{result.name}  {result.describe()}"
 
-    def list_metric_lines(self, metrics: SegmentationMetrics) -> list[str]:
-        """Return mean IoU with its interval and the share of right pixels, and a table of the classes.
-
-        The columns are the number of images that show the class, IoU, Dice, precision, recall and the error of the
-        area; a dash stands for a metric that is not defined.
-        """
-        header = (_("class"), _("images"), _("IoU"), _("Dice"), _("precision"), _("recall"), _("error of the area"))
-        rows = [
-            (
-                record["name"],
-                format_count(record["support"]),
-                *(format_percent(record[key]) for key in ("iou", "dice", "precision", "recall", "area_error")),
-            )
-            for record in (score.to_dict() for score in (*metrics.scores, metrics.background))
-        ]
-        headline = translate_plural(
-            "mIoU: {miou} ({range}), pixels right: {pixels}, on {count} image",
-            "mIoU: {miou} ({range}), pixels right: {pixels}, on {count} images",
-            metrics.count,
-        )
-        return [_describe_miou(metrics.to_dict(), headline), "", *format_table(header, rows)]
+    def list_metric_lines(self, metrics: Any) -> list[str]:
+        """Return the figures of an evaluation."""
+        return metric_lines.list_metric_lines(metrics)
 
     def describe_test_result(self, test: Mapping[str, Any], headline: str) -> str:
-        """Return mean IoU and the share of right pixels of the test images, the former with its interval."""
+        """Return the test mIoU with its interval."""
         del headline
-        text = translate_plural(
-            "Test mIoU: {miou} ({range}), pixels right: {pixels}, on {count} image",
-            "Test mIoU: {miou} ({range}), pixels right: {pixels}, on {count} images",
-            test["count"],
-        )
-        return _describe_miou(test, text)
+        return metric_lines.describe_test_result(test)
 
     def list_model_lines(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
         """Return the table of the backbones, followed by what else can be chosen."""
@@ -149,17 +124,6 @@ class SegmentationCommands(TaskCommands):
             "",
             _("Also accepted: any timm model with feature maps of strides 4 to 32, by name."),
         ]
-
-
-def _describe_miou(record: Mapping[str, Any], text: str) -> str:
-    """Return ``text`` with ``miou``, its ``range``, the right ``pixels`` and the number of images in ``record``."""
-    found = ConfidenceInterval(**record["miou"])
-    return text.format(
-        miou=format_percent(found.value),
-        range=format_percent_range(found.low, found.high),
-        pixels=format_percent(record["pixel_accuracy"]["value"]),
-        count=format_count(record["count"]),
-    )
 
 
 def parse_scale(text: str) -> LengthScale:

@@ -29,6 +29,7 @@ def draw_run_curves(details: Mapping[str, RunDetails]) -> list[Markup]:
         (("train_accuracy", "val_accuracy"), _("Accuracy"), True),
         (("", "val_map"), _("Validation mean average precision"), True),
         (("", "val_map50_95"), _("Validation mAP50-95"), True),
+        (("", "val_miou"), _("Validation mIoU"), True),
     ):
         series = _list_series(details, *(_read_epochs(figure) for figure in figures))
         if chart := draw_curves(series, title, None, relative):
