@@ -70,8 +70,8 @@ def augment(
 
 def augment_boxes(
     size: tuple[int, int], policy: Policy, rng: np.random.Generator, spec: PreprocessSpec, boxes: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the ``boxes`` and ``kept`` of ``augment`` for an image of ``size`` (height, width), without the image.
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Return the ``boxes``, ``kept`` and ``matrix`` of ``augment`` for an image of ``size`` (height, width), without it.
 
     ``rng`` must be in the same state as for ``augment``.
     """
@@ -79,7 +79,7 @@ def augment_boxes(
     sampled = policy.sample(rng)
     if any(step.operation.group == GEOMETRY for step in policy):
         matrix = compose_warp_matrix(sampled, spec.height, spec.width) @ matrix
-    return _transform_boxes(boxes, matrix, spec)
+    return *_transform_boxes(boxes, matrix, spec), matrix
 
 
 def _resolve_fill(policy: Policy, spec: PreprocessSpec, has_boxes: bool) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lince import geometry, preprocess
 from lince.augmentation.apply import MIN_BOX_SIDE, MIN_VISIBILITY
+from lince.augmentation.object_masks import Masks, move_masks
 from lince.augmentation.warp import warp_image
 from lince.preprocess import LETTERBOX_GREY, PreprocessSpec
 
@@ -27,16 +28,18 @@ class LabelledImage:
     """An image with its objects.
 
     ``image`` is uint8 RGB (H, W, 3); ``boxes`` float64 (K, 4) are left, top, right, bottom in its pixels; ``class_ids``
-    int32 (K,). Raises ``ValueError`` when the lengths differ.
+    int32 (K,). ``masks`` (K) are those of the objects, ``None`` for one that has no outline; empty where nothing asks
+    for masks. Raises ``ValueError`` when the lengths differ.
     """
 
     image: Image
     boxes: NDArray[np.float64]
     class_ids: NDArray[np.int32]
+    masks: Masks = ()
 
     def __post_init__(self) -> None:
         count = len(self.class_ids)
-        if self.boxes.shape != (count, 4) or self.class_ids.shape != (count,):
+        if self.boxes.shape != (count, 4) or self.class_ids.shape != (count,) or len(self.masks) not in {0, count}:
             raise ValueError(f"{self.boxes.shape} boxes have the classes {self.class_ids.shape}")
 
 
@@ -59,6 +62,7 @@ def mosaic(
     x, y = np.rint(rng.uniform(*_CENTRE_RANGE, 2) * (spec.width, spec.height)).astype(int).tolist()
     canvas = np.full((spec.height, spec.width, 3), LETTERBOX_GREY, np.uint8)
     boxes, class_ids = [], []
+    masks: Masks = ()
     for index, (image, numbers) in enumerate(zip(images, rng.random((MOSAIC_IMAGES, 4)), strict=True)):
         tile = _MosaicTile.from_index(index, x, y, spec)
         matrix = _placement_matrix(image.image, _Placement.from_random(numbers, mirror), tile, spec)
@@ -66,7 +70,8 @@ def mosaic(
         visible, kept = _transform_boxes(image.boxes, matrix, tile)
         boxes.append(visible + [tile.left, tile.top] * 2)
         class_ids.append(image.class_ids[kept])
-    return LabelledImage(canvas, np.concatenate(boxes), np.concatenate(class_ids))
+        masks += move_masks(image.masks, kept, tile.place(matrix), tile.frame)
+    return LabelledImage(canvas, np.concatenate(boxes), np.concatenate(class_ids), masks)
 
 
 def mixup_images(
@@ -91,7 +96,10 @@ def mixup_images(
     visible, kept = _transform_boxes(other_image.boxes, matrix, tile)
     mixed = np.asarray(cv2.addWeighted(image.image, 0.5, warped, 0.5, 0), np.uint8)
     return LabelledImage(
-        mixed, np.concatenate([image.boxes, visible]), np.concatenate([image.class_ids, other_image.class_ids[kept]])
+        mixed,
+        np.concatenate([image.boxes, visible]),
+        np.concatenate([image.class_ids, other_image.class_ids[kept]]),
+        image.masks + move_masks(other_image.masks, kept, matrix),
     )
 
 
@@ -115,6 +123,15 @@ class _MosaicTile:
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         return self.bottom - self.top, self.right - self.left
+
+    @property
+    def frame(self) -> NDArray[np.float64]:
+        """The tile as a box (4,) in pixels of the mosaic."""
+        return np.array([self.left, self.top, self.right, self.bottom], np.float64)
+
+    def place(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``matrix`` (3, 3) to pixels of this tile as one to pixels of the mosaic."""
+        return np.array([[1.0, 0.0, self.left], [0.0, 1.0, self.top], [0.0, 0.0, 1.0]]) @ matrix
 
     def draw_image(self, image: Image, matrix: NDArray[np.float64], canvas: Image) -> None:
         """Warp ``image`` by ``matrix`` into this tile of ``canvas``; nothing is drawn in an empty tile."""

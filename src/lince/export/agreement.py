@@ -170,4 +170,4 @@ def _compute_map50_agreement(ours: Sequence[Detections], theirs: Sequence[Detect
 def _select_confident(detections: Detections) -> Detections:
     """Return the detections from ``MIN_SCORE`` on."""
     keep = detections.scores >= MIN_SCORE
-    return Detections(detections.boxes[keep], detections.class_ids[keep], detections.scores[keep])
+    return detections.select(keep)

@@ -70,6 +70,12 @@ DECODERS = {
     decoder.name: decoder
     for decoder in (
         OutputDecoder("yolox", ("raw",), yolox.decode, yolox.encode),
+        OutputDecoder(
+            "yolox-prototypes",
+            ("raw", "coefficients", "prototypes"),
+            yolox.decode_with_masks,
+            yolox.encode_with_masks,
+        ),
         OutputDecoder("boxes", ("boxes", "scores"), per_class_boxes.decode, per_class_boxes.encode),
         # Annotated boxes of one class (2,664, of hard hats and raccoons) have an IoU of 0.50 at most: 0.8 keeps all.
         OutputDecoder("queries", ("logits", "boxes"), detr.decode, detr.encode, iou_threshold=0.8),

@@ -178,6 +178,10 @@ class DetectionMetrics:
         """The score threshold of each class, as ``DetectionFilter`` takes them."""
         return tuple(score.threshold for score in self.scores)
 
+    def name_map(self, levels: str) -> str:
+        """Return the name of the mean average precision at the IoU ``levels``, such as "50-95"."""
+        return f"mAP{levels}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON, without NaN."""
         curves = {
@@ -208,6 +212,7 @@ def compute_detection_metrics(
     seed: int = 0,
     thresholds: Sequence[float] | None = None,
     groups: NDArray[np.int64] | None = None,
+    by_mask: bool = False,
 ) -> DetectionMetrics:
     """Return the metrics of ``detections``, one item per image, against the labelled objects ``truth`` of these images.
 
@@ -216,10 +221,10 @@ def compute_detection_metrics(
     a class on an image are used. Intervals are bias-corrected bootstraps over images, with ``seed``; images with the
     same number in ``groups`` (N,), such as altered copies of one photo, are drawn together. ``thresholds``
     (C,) are the score thresholds at which errors are counted, chosen on other images; without them, those of highest F1
-    on these images. Raises ``DataError`` when there is no object to detect, ``ValueError`` for inconsistent arguments.
+    on these images. ``by_mask`` compares masks in place of boxes. Raises ``DataError`` when there is no object to detect, ``ValueError`` for inconsistent arguments.
     """
     _validate_inputs(truth, detections, classes)
-    match_input = build_match_input(truth, detections)
+    match_input = build_match_input(truth, detections, by_mask)
     matching = match_detections(match_input)
     average_precisions = compute_average_precisions(match_input, matching, len(classes))
     resampled = bootstrap_average_precisions(match_input, matching, len(classes), seed, groups=groups)
@@ -254,22 +259,29 @@ def compute_detection_metrics(
     )
 
 
-def compute_mean_ap(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> tuple[float, float]:
-    """Return (mAP at an IoU threshold of 0.5, mAP over 0.5 to 0.95), in [0, 1]; NaN when there are no objects."""
-    match_input = build_match_input(truth, detections)
+def compute_mean_ap(
+    truth: ObjectTable, detections: Sequence[Detections], classes: Classes, by_mask: bool = False
+) -> tuple[float, float]:
+    """Return (mAP at an IoU threshold of 0.5, mAP over 0.5 to 0.95), in [0, 1]; NaN when there are no objects.
+
+    The IoU is that of boxes, or with ``by_mask`` of masks.
+    """
+    match_input = build_match_input(truth, detections, by_mask)
     mean_precisions = average_over_classes(
         compute_average_precisions(match_input, match_detections(match_input), len(classes))
     )
     return float(mean_precisions[0]), float(mean_precisions.mean())
 
 
-def compute_summary(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> dict[str, float]:
+def compute_summary(
+    truth: ObjectTable, detections: Sequence[Detections], classes: Classes, by_mask: bool = False
+) -> dict[str, float]:
     """Return ``precision``, ``recall``, ``map50`` and ``map50_95``, in [0, 1], for the log of a training.
 
-    Precision and recall are at an IoU of 0.5, of all classes together at the score of highest F1; precision is NaN
+    They are of boxes, or with ``by_mask`` of masks. Precision and recall are at an IoU of 0.5, of all classes together at the score of highest F1; precision is NaN
     where nothing reaches it, and all are NaN when there are no objects.
     """
-    match_input = build_match_input(truth, detections)
+    match_input = build_match_input(truth, detections, by_mask)
     matching = match_detections(match_input)
     mean_precisions = average_over_classes(compute_average_precisions(match_input, matching, len(classes)))
     order = np.argsort(-match_input.scores, kind="stable")

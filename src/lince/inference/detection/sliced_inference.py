@@ -7,7 +7,7 @@ whole image are processed, and their boxes are merged by intersection over the s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,7 +161,7 @@ class SlicingPredictor(DetectionPredictor):
             crops = [image[int(y) : int(bottom), int(x) : int(right)] for x, y, right, bottom in batch]
             for frame, detections in zip(batch, self._detect_whole(crops), strict=True):
                 boxes = detections.boxes + np.tile(frame[:2], 2)
-                tiles.append(TileDetections(Detections(boxes, detections.class_ids, detections.scores), frame))
+                tiles.append(TileDetections(replace(detections, boxes=boxes), frame))
         return merge_tiles(tiles, (height, width))
 
     def _detect_whole(self, images: Sequence[Image]) -> list[Detections]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lince.models.blocks import FreezableNetwork
 
 FeatureMaps = tuple[Tensor, ...]
-DetectionTarget = tuple[Tensor, Tensor]
+DetectionTarget = tuple[Tensor, ...]
 
 
 class Detector(FreezableNetwork):
@@ -37,7 +37,8 @@ class Detector(FreezableNetwork):
         """Return the losses by name, scalars whose sum is minimised.
 
         ``targets`` has for each image its boxes float32 (K, 4), left, top, right, bottom in pixels of the input of
-        ``size`` (height, width), and their class ids int64 (K,). ``is_last_phase`` is true in the last epochs, in which
+        ``size`` (height, width), and their class ids int64 (K,); where it learns masks, also what each object covers of
+        the cells of the prototypes, uint8 (K, h, w) in 0..255, and which objects have a mask, bool (K,). ``is_last_phase`` is true in the last epochs, in which
         images are not mixed any more.
         """
         raise NotImplementedError

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from lince.annotations import Detections
 from lince.datasets import Dataset
 from lince.evaluation.detection.predictions import DetectionPredictions
 from lince.evaluation.report.texts import TextTable
@@ -68,7 +67,7 @@ def _draw_example(
     """Return the image with its detections, and its labelled boxes as thin lines."""
     found = predictions.detections[index]
     keep = found.scores >= thresholds[found.class_ids]
-    kept = Detections(found.boxes[keep], found.class_ids[keep], found.scores[keep])
+    kept = found.select(keep)
     span = predictions.truth.slice_of_image(index)
     labels = [
         ShapeAnnotation((box[0], box[1], box[2], box[3]), "", int(class_id), is_faint=True)

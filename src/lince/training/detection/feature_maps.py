@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from lince import fileio
 from lince.augmentation import Policy, augment
 from lince.augmentation.apply import augment_boxes
+from lince.augmentation.object_masks import move_masks
 from lince.errors import TrainingError
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend, split_cores
 from lince.inference.ordered_map import iter_batches, ordered_map
 from lince.preprocess import PreprocessSpec, normalise_images
 from lince.progress import Progress
+from lince.training.detection.loader import DetectionTarget, make_target
 from lince.training.detection.samples import DetectionSamples
 
 CACHE_VERSION = 1
@@ -106,18 +108,23 @@ class CachedFeatureMaps:
         """Return the maps float16 (C, H, W) of ``view`` of the image of ``row``."""
         return self.store.read(self.keys[row], view, self.shapes)
 
-    def make_target(self, row: int, view: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return boxes float32 (K, 4) in input pixels and class ids int64 (K,) of ``view`` of the image of ``row``.
+    def make_target(self, row: int, view: int) -> DetectionTarget:
+        """Return the target of ``view`` of the image of ``row``, as in ``DetectionBatch``.
 
         The boxes undergo the same random geometry as the view; those that leave the image are dropped.
         """
         samples, store, object_rows = self.samples, self.store, self.samples.objects.slice_of_image(row)
         image_size = (int(samples.image_sizes[row][0]), int(samples.image_sizes[row][1]))
         rng = store.make_rng(self.keys[row], view)
-        boxes, kept_rows = augment_boxes(
+        boxes, kept, matrix = augment_boxes(
             image_size, store.get_view_policy(view), rng, store.spec, samples.objects.boxes[object_rows]
         )
-        return boxes.astype(np.float32), samples.objects.class_ids[object_rows][kept_rows].astype(np.int64)
+        masks = None
+        if samples.with_masks:
+            scale = min(1.0, 2 * max(store.spec.height / image_size[0], store.spec.width / image_size[1]))
+            reduced = np.diag([1 / scale, 1 / scale, 1.0])
+            masks = move_masks(samples.read_masks(row, np.full(2, scale)), kept, matrix @ reduced)
+        return make_target(boxes, samples.objects.class_ids[object_rows][kept], masks, store.spec)
 
 
 def compute_feature_maps(  # noqa: PLR0913, PLR0917

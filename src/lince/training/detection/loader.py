@@ -10,14 +10,17 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lince.augmentation import Policy, augment
 from lince.augmentation.mosaic import MOSAIC_IMAGES, LabelledImage, mixup_images, mosaic
+from lince.augmentation.object_masks import Masks, draw_masks, move_masks
 from lince.augmentation.operations import GEOMETRY
 from lince.i18n import _
+from lince.postprocess.prototypes import STRIDE
 from lince.preprocess import PreprocessSpec, normalise_images
 from lince.progress import SILENT, Progress
 from lince.training.detection.samples import DetectionSamples
@@ -26,14 +29,16 @@ PREFETCH_BATCHES = 3  # batches prepared while the network works on one
 SIZE_STEP = 32  # pixels between the sizes of multi-scale training
 MAX_ENLARGEMENT = 1.5  # the largest factor by which a mosaic enlarges an image
 
-DetectionTarget = tuple[NDArray[np.float32], NDArray[np.int64]]
+DetectionTarget = tuple[NDArray[Any], ...]
 
 
 @dataclass(frozen=True)
 class DetectionBatch:
     """Inputs float32 (N, C, H, W) and one target per image.
 
-    A target is boxes float32 (K, 4), left, top, right, bottom in input pixels, and class ids int64 (K,).
+    A target is boxes float32 (K, 4), left, top, right, bottom in input pixels, and class ids int64 (K,); where the
+    network learns masks, also what each object covers of the cells of ``STRIDE`` pixels, uint8 (K, h, w) in 0..255, and
+    which objects have a mask at all, bool (K,).
     """
 
     inputs: NDArray[np.float32]
@@ -106,7 +111,7 @@ class DetectionLoader:
                 images = [image for future in futures if (image := future.result()) is not None]
                 reported_count = self._report_unreadable(reported_count)
                 if images:
-                    yield _collate(images, spec)
+                    yield _collate(images, spec, self.samples.with_masks)
 
     def load_example(self, number: int) -> LabelledImage | None:
         """Return the image at position ``number`` of the first epoch as the network gets it.
@@ -189,8 +194,7 @@ class DetectionLoader:
 
 def fit_labelled_image(image: LabelledImage, spec: PreprocessSpec) -> LabelledImage:
     """Return ``image`` resized to the network's input without augmentation, its boxes in input pixels."""
-    augmented = augment(image.image, Policy(), np.random.default_rng(0), spec, image.boxes)
-    return LabelledImage(augmented.image, augmented.boxes, image.class_ids[augmented.kept])
+    return _augment_labelled(image, Policy(), np.random.default_rng(0), spec)
 
 
 def _augment_labelled(
@@ -198,7 +202,8 @@ def _augment_labelled(
 ) -> LabelledImage:
     """Return ``image`` augmented by ``policy`` and resized to ``spec``; objects that leave the image are dropped."""
     augmented = augment(image.image, policy, rng, spec, image.boxes)
-    return LabelledImage(augmented.image, augmented.boxes, image.class_ids[augmented.kept])
+    masks = move_masks(image.masks, augmented.kept, augmented.matrix)
+    return LabelledImage(augmented.image, augmented.boxes, image.class_ids[augmented.kept], masks)
 
 
 def _make_blank_image() -> LabelledImage:
@@ -206,9 +211,18 @@ def _make_blank_image() -> LabelledImage:
     return LabelledImage(np.full((1, 1, 3), 114, np.uint8), np.empty((0, 4)), np.empty(0, np.int32))
 
 
-def _collate(images: Sequence[LabelledImage], spec: PreprocessSpec) -> DetectionBatch:
+def make_target(
+    boxes: NDArray[np.float64], class_ids: NDArray[np.int32], masks: Masks | None, spec: PreprocessSpec
+) -> DetectionTarget:
+    """Return the target of one image of ``DetectionBatch``; ``masks`` is ``None`` where the network learns none."""
+    drawn = () if masks is None else draw_masks(masks, (spec.height, spec.width), STRIDE)
+    return boxes.astype(np.float32), class_ids.astype(np.int64), *drawn
+
+
+def _collate(images: Sequence[LabelledImage], spec: PreprocessSpec, with_masks: bool) -> DetectionBatch:
     """Return ``images``, all of the size of ``spec``, as a batch."""
     inputs = normalise_images([image.image for image in images], spec)
-    return DetectionBatch(
-        inputs, tuple((image.boxes.astype(np.float32), image.class_ids.astype(np.int64)) for image in images)
+    targets = (
+        make_target(image.boxes, image.class_ids, image.masks if with_masks else None, spec) for image in images
     )
+    return DetectionBatch(inputs, tuple(targets))

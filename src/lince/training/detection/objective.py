@@ -53,9 +53,9 @@ def sum_losses(parts: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
     return torch.stack([*parts.values()]).sum(), {name: float(part.detach()) for name, part in parts.items()}
 
 
-def move_targets(targets: Sequence[DetectionTarget], device: torch.device) -> list[tuple[Tensor, Tensor]]:
-    """Return ``targets`` as tensors on ``device``: boxes float32 (K, 4) and class ids int64 (K,) of each image."""
-    return [(torch.from_numpy(boxes).to(device), torch.from_numpy(ids).to(device)) for boxes, ids in targets]
+def move_targets(targets: Sequence[DetectionTarget], device: torch.device) -> list[tuple[Tensor, ...]]:
+    """Return ``targets``, one of an image, as tensors on ``device``: what a target of ``DetectionBatch`` has."""
+    return [tuple(torch.from_numpy(part).to(device) for part in target) for target in targets]
 
 
 def compute_validation_metrics(val_loader: DetectionLoader, detections: Sequence[Detections]) -> dict[str, float]:

@@ -67,7 +67,7 @@ def select_example_images(
 def _filter_by_threshold(detections: Detections, thresholds: NDArray[np.float32]) -> Detections:
     """Return the detections that reach the threshold of their class; ``thresholds`` is float32 (C,)."""
     keep = detections.scores >= thresholds[detections.class_ids]
-    return Detections(detections.boxes[keep], detections.class_ids[keep], detections.scores[keep])
+    return detections.select(keep)
 
 
 def _make_report_image(
@@ -78,7 +78,7 @@ def _make_report_image(
     sample = samples.read(row, (IMAGE_SIDE, IMAGE_SIDE))
     size = (sample.image.shape[0], sample.image.shape[1])
     scale = np.tile(np.array(size[::-1]) / np.maximum(samples.image_sizes[row][::-1], 1), 2)
-    scaled_detections = Detections(detections.boxes * scale, detections.class_ids, detections.scores)
+    scaled_detections = replace(detections, boxes=detections.boxes * scale)
     truth_image = drawing.draw_shapes(sample.image, _make_truth_shapes(sample, samples.classes), size, IMAGE_SIDE)
     detection_image = drawing.draw_shapes(
         sample.image, _make_detection_shapes(scaled_detections, samples.classes), size, IMAGE_SIDE

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from lince import rle
 from lince.annotations import CROWD, GROUP, Classes, ObjectTable, RejectedItem
 from lince.augmentation.mosaic import LabelledImage
+from lince.augmentation.object_masks import Masks, ObjectMask
 from lince.datasets import Dataset
 from lince.datasets.verification import count_tolerated
 from lince.errors import DataError, ImageError
@@ -21,16 +23,18 @@ class DetectionSamples:
     """A detection ``dataset`` with the objects to train on.
 
     ``objects`` leaves out crowds and groups; ``image_sizes`` (N, 2) are the images' (height, width) in pixels after
-    EXIF rotation; ``unreadable`` fills, by row, with the images that could no longer be read.
+    EXIF rotation; ``unreadable`` fills, by row, with the images that could no longer be read. ``with_masks`` reads the
+    objects with their masks, for networks that learn these.
     """
 
     dataset: Dataset
     objects: ObjectTable
     image_sizes: NDArray[np.int64]
     unreadable: dict[int, RejectedItem] = field(default_factory=dict)
+    with_masks: bool = False
 
     @classmethod
-    def from_dataset(cls, dataset: Dataset) -> DetectionSamples:
+    def from_dataset(cls, dataset: Dataset, with_masks: bool = False) -> DetectionSamples:
         """Return the samples of ``dataset``, without crowds and groups: these boxes do not mark one object each.
 
         Reads the size of every image, in parallel. Raises ``ImageError`` when one cannot be read.
@@ -39,7 +43,7 @@ class DetectionSamples:
         single_objects = objects.filter((objects.flags & (CROWD | GROUP)) == 0)
         with ThreadPoolExecutor() as pool:
             sizes = np.array(list(pool.map(dataset.images.read_size, range(len(dataset)), chunksize=64)), np.int64)
-        return cls(dataset, single_objects, sizes.reshape(-1, 2))
+        return cls(dataset, single_objects, sizes.reshape(-1, 2), with_masks=with_masks)
 
     @property
     def classes(self) -> Classes:
@@ -56,8 +60,27 @@ class DetectionSamples:
         object_rows = self.objects.slice_of_image(row)
         scale = np.array(image.shape[1::-1]) / np.maximum(self.image_sizes[row][::-1], 1)
         return LabelledImage(
-            image, self.objects.boxes[object_rows] * np.tile(scale, 2), self.objects.class_ids[object_rows]
+            image,
+            self.objects.boxes[object_rows] * np.tile(scale, 2),
+            self.objects.class_ids[object_rows],
+            self.read_masks(row, scale) if self.with_masks else (),
         )
+
+    def read_masks(self, row: int, scale: NDArray[np.float64]) -> Masks:
+        """Return the masks of the objects of the image of ``row``, ``None`` for those that have a box alone.
+
+        ``scale`` (2,) are pixels of the image as it was decoded per pixel of the photo, x and y.
+        """
+        height, width = self.image_sizes[row].tolist()
+        span = self.objects.slice_of_image(row)
+        return tuple(self._read_mask(i, (height, width), scale) for i in range(span.start, span.stop))
+
+    def _read_mask(self, index: int, size: tuple[int, int], scale: NDArray[np.float64]) -> ObjectMask | None:
+        """Return the mask of the object ``index`` on a photo of ``size``, from its run lengths or its polygon."""
+        text, rings = self.objects.masks[index], self.objects.get_polygons(index)
+        if text:
+            return ObjectMask.from_counts(rle.string_to_counts(text), size, scale)
+        return ObjectMask.from_rings(rings, size, scale) if rings else None
 
     def read_or_skip(self, row: int, min_size: tuple[int, int]) -> LabelledImage | None:
         """Return what ``read`` returns, or ``None`` for an image that cannot be read, which is then recorded."""

@@ -1,0 +1,85 @@
+"""Metrics of a model that gives each object a mask: those of a detector by the overlap of masks, and those of its boxes.
+
+Letters in shapes: N images, M labelled objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lince import mask_operations, rle
+from lince.annotations import CROWD, Classes, Detections, ObjectTable, StringColumn
+from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
+from lince.i18n import _
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceMetrics(DetectionMetrics):
+    """The metrics of ``DetectionMetrics`` where an object is found if masks overlap, and ``boxes``, where boxes do.
+
+    ``box_only`` is the number of labelled objects without an outline: they count for ``boxes`` alone, and a mask on them
+    is neither right nor wrong.
+    """
+
+    boxes: DetectionMetrics
+    box_only: int
+
+    def name_map(self, levels: str) -> str:
+        """Return the name of the mean average precision at the IoU ``levels``, such as "50-95"."""
+        return _("mask mAP{levels}").format(levels=levels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON: those by masks, with ``segm_`` before the means, and the means of the boxes."""
+        record = super().to_dict()
+        box_classes = self.boxes.to_dict()["classes"]
+        return {
+            "count": record.pop("count"),
+            "segm_map50": record.pop("map50"),
+            "segm_map50_95": record.pop("map50_95"),
+            "map50": self.boxes.map50.to_dict(),
+            "map50_95": self.boxes.map50_95.to_dict(),
+            "box_only": self.box_only,
+            **record,
+            "boxes": {"classes": [{key: item[key] for key in ("name", "ap50", "ap50_95")} for item in box_classes]},
+        }
+
+
+def compute_instance_metrics(
+    truth: ObjectTable,
+    detections: Sequence[Detections],
+    classes: Classes,
+    sizes: NDArray[np.int64],
+    seed: int = 0,
+    thresholds: Sequence[float] | None = None,
+    groups: NDArray[np.int64] | None = None,
+) -> InstanceMetrics:
+    """Return the metrics of ``detections`` with masks, one item per image, against the objects ``truth``.
+
+    ``sizes`` int64 (N, 2) are the (height, width) of the images; the other arguments are those of
+    ``compute_detection_metrics``. Raises ``DataError`` when there is no object with an outline to find.
+    """
+    outlined = ignore_boxes_without_mask(truth, sizes)
+    by_mask = compute_detection_metrics(outlined, detections, classes, seed, thresholds, groups, by_mask=True)
+    boxes = compute_detection_metrics(truth, detections, classes, seed, by_mask.thresholds, groups)
+    own = {item.name: getattr(by_mask, item.name) for item in fields(by_mask)}
+    return InstanceMetrics(**own, boxes=boxes, box_only=int((~truth.has_mask).sum()))
+
+
+def ignore_boxes_without_mask(truth: ObjectTable, sizes: NDArray[np.int64]) -> ObjectTable:
+    """Return ``truth`` with the area of its box as the mask of each object without one, marked as a crowd.
+
+    What a crowd covers counts neither as found nor as wrong. ``sizes`` int64 (N, 2) are those of the images.
+    """
+    texts, flags, image_ids = list(truth.masks), truth.flags.copy(), truth.image_ids
+    for row in np.flatnonzero(~truth.has_mask).tolist():
+        height, width = sizes[image_ids[row]].tolist()
+        left, top, right, bottom = np.rint(np.clip(truth.boxes[row], 0, [width, height] * 2)).astype(int).tolist()
+        crop = np.ones((bottom - top, right - left), np.bool_)
+        texts[row] = rle.counts_to_string(mask_operations.encode_crop(crop, left, top, (height, width)))
+        flags[row] |= CROWD
+    return replace(truth, masks=StringColumn.from_strings(texts), flags=flags)
