@@ -18,7 +18,7 @@ from lince.validation import require_choice, require_in_range
 
 RECIPES = ("scratch", "transfer", "finetune", "all")
 HEADS = ("linear", "mlp")
-MONITORS = ("val_loss", "val_accuracy", "val_map", "val_map50", "val_map50_95")
+MONITORS = ("val_loss", "val_accuracy", "val_map", "val_map50", "val_map50_95", "val_segm_map50", "val_segm_map50_95")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 MIX_METHODS = ("none", "mixup", "cutmix")

@@ -100,7 +100,18 @@ class DetectionCommands(TaskCommands):
         )
 
     def list_model_lines(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
-        """Return the table of the detectors, followed by the presets and what else can be chosen.
+        """Return the table of the detectors, followed by the presets and what else can be chosen."""
+        return [
+            *self.build_model_table(entries, latencies),
+            "",
+            _("Presets: {names}.").format(
+                names=", ".join(f"{name} ({entry.name})" for name, entry in list_presets().items())
+            ),
+            _("Also accepted: 'fasterrcnn: BACKBONE' with any timm backbone."),
+        ]
+
+    def build_model_table(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
+        """Return the table of ``entries``.
 
         The columns are the input size, parameters, multiply-accumulates per image, published COCO AP and the licence of
         the weights; with ``latencies``, milliseconds per image. A dash stands for an unknown value.
@@ -120,14 +131,7 @@ class DetectionCommands(TaskCommands):
                 translate_licence(entry.licence),
             ]
             rows.append([*row, format_decimal(latencies[name], 1)] if latencies else row)
-        return [
-            *format_table([*header, _("ms per image here")] if latencies else header, rows),
-            "",
-            _("Presets: {names}.").format(
-                names=", ".join(f"{name} ({entry.name})" for name, entry in list_presets().items())
-            ),
-            _("Also accepted: 'fasterrcnn: BACKBONE' with any timm backbone."),
-        ]
+        return format_table([*header, _("ms per image here")] if latencies else header, rows)
 
 
 COMMANDS = DetectionCommands()

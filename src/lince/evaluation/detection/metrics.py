@@ -182,6 +182,10 @@ class DetectionMetrics:
         """Return the name of the mean average precision at the IoU ``levels``, such as "50-95"."""
         return f"mAP{levels}"
 
+    def list_means(self) -> dict[str, ConfidenceInterval]:
+        """Return the means over the classes by their keys in the report."""
+        return {"map50": self.map50, "map50_95": self.map50_95}
+
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON, without NaN."""
         curves = {

@@ -14,6 +14,7 @@ from lince import fileio
 from lince.annotations import Classes, Detections, ObjectTable
 from lince.evaluation.detection.matcher import MatchInput, build_match_input
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
+from lince.evaluation.detection.thresholds import choose_matched_thresholds
 from lince.evaluation.predictions_file import PredictionsReader, keep_shared_groups, write_rows
 from lince.i18n import _
 
@@ -64,6 +65,10 @@ class DetectionPredictions:
     def build_match_input(self) -> MatchInput:
         """Return objects and detections with their pairs, by the overlap of boxes."""
         return build_match_input(self.truth, self.detections)
+
+    def choose_thresholds(self) -> tuple[float, ...]:
+        """Return the score threshold of each class at which F1 is highest on these images."""
+        return choose_matched_thresholds(self.build_match_input(), len(self.classes))
 
     def select(self, images: Sequence[int] | NDArray[Any]) -> DetectionPredictions:
         """Return the predictions of ``images``, in that order."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lince import mask_operations, rle
 from lince.annotations import CROWD, Classes, Detections, ObjectTable, StringColumn
+from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
 from lince.i18n import _
 
@@ -33,18 +34,20 @@ class InstanceMetrics(DetectionMetrics):
         """Return the name of the mean average precision at the IoU ``levels``, such as "50-95"."""
         return _("mask mAP{levels}").format(levels=levels)
 
+    def list_means(self) -> dict[str, ConfidenceInterval]:
+        """Return the means over the classes by their keys in the report: of masks, then of boxes."""
+        means = super().list_means()
+        return {**{f"segm_{key}": value for key, value in means.items()}, **self.boxes.list_means()}
+
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON: those by masks, with ``segm_`` before the means, and the means of the boxes."""
         record = super().to_dict()
         box_classes = self.boxes.to_dict()["classes"]
+        means = {key: interval.to_dict() for key, interval in self.list_means().items()}
         return {
-            "count": record.pop("count"),
-            "segm_map50": record.pop("map50"),
-            "segm_map50_95": record.pop("map50_95"),
-            "map50": self.boxes.map50.to_dict(),
-            "map50_95": self.boxes.map50_95.to_dict(),
-            "box_only": self.box_only,
+            **{"count": record.pop("count"), "box_only": self.box_only},
             **record,
+            **means,
             "boxes": {"classes": [{key: item[key] for key in ("name", "ap50", "ap50_95")} for item in box_classes]},
         }
 

@@ -22,6 +22,7 @@ class Detector(FreezableNetwork):
 
     decoder_name: str
     num_classes: int
+    learns_masks: bool = False  # whether the targets must have masks
 
     def extract_features(self, images: Tensor) -> FeatureMaps:
         """Return the feature maps of ``images`` (N, 3, H, W), everything that the head reads."""

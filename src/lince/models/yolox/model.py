@@ -137,6 +137,7 @@ class Yolox(Detector):
         self.head = YoloxHead(base, num_classes, separable, prototypes)
         self.num_classes = num_classes
         self.decoder_name = "yolox-prototypes" if prototypes else "yolox"
+        self.learns_masks = prototypes > 0
 
     def extract_features(self, images: Tensor) -> FeatureMaps:
         """Return the feature maps at strides 8, 16 and 32 of ``images`` (N, 3, H, W)."""

@@ -13,6 +13,7 @@ from lince.annotations import CROWD, GROUP, Classes, ObjectTable, RejectedItem
 from lince.augmentation.mosaic import LabelledImage
 from lince.augmentation.object_masks import Masks, ObjectMask
 from lince.datasets import Dataset
+from lince.datasets.shape_conversion import polygons_to_masks
 from lince.datasets.verification import count_tolerated
 from lince.errors import DataError, ImageError
 from lince.i18n import _
@@ -32,6 +33,7 @@ class DetectionSamples:
     image_sizes: NDArray[np.int64]
     unreadable: dict[int, RejectedItem] = field(default_factory=dict)
     with_masks: bool = False
+    _truths: dict[bytes, ObjectTable] = field(default_factory=dict)
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, with_masks: bool = False) -> DetectionSamples:
@@ -49,6 +51,22 @@ class DetectionSamples:
     def classes(self) -> Classes:
         """The classes of the boxes."""
         return self.dataset.classes
+
+    def select_truth(self, rows: NDArray[np.int64]) -> ObjectTable:
+        """Return the labelled objects of the images ``rows``, in that order, including crowds and difficult ones.
+
+        With masks, those that have an outline have it as a mask.
+        """
+        objects = self.dataset.objects
+        if objects is None:
+            return ObjectTable.empty(len(rows))
+        if not self.with_masks:
+            return objects.select_images(rows)
+        key = rows.tobytes()
+        if key not in self._truths:
+            sizes = self.image_sizes[rows].astype(np.int32)
+            self._truths[key] = polygons_to_masks(objects.select_images(rows), sizes)
+        return self._truths[key]
 
     def read(self, row: int, min_size: tuple[int, int]) -> LabelledImage:
         """Return the image of ``row`` with its boxes, in pixels of the returned image.

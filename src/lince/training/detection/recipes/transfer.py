@@ -148,7 +148,7 @@ def train_transfer_head(context: RecipeContext, source: WeightsSource) -> Traine
     network, facts = build_with_weights(context, source)
     network.freeze_before(str(len(network.list_blocks())))
     facts["trainable"] = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-    samples = DetectionSamples.from_dataset(context.dataset)
+    samples = DetectionSamples.from_dataset(context.dataset, network.learns_masks)
     rows = repeat_rare_classes(samples, context.train_rows, context.config.seed)
     policy = Policy.parse(context.config.augment or defaults.DEFAULT_POLICY)
     feature_maps, view_count = _cache_feature_maps(context, source, network, samples, policy)
