@@ -105,6 +105,7 @@ class StringColumn:
 
 NO_STRINGS = StringColumn.from_strings(())  # in place of a column that is not given
 
+
 def get_class_colour(class_id: int) -> Colour:
     """Return the (red, green, blue) in 0..255 in which the class is drawn everywhere; eight colours repeat."""
     return _PALETTE[class_id % len(_PALETTE)]

@@ -15,7 +15,7 @@ from lince.errors import DataError
 from lince.evaluation.average_precision import compute_average_precisions
 from lince.evaluation.detection.matcher import build_match_input, match_detections
 from lince.evaluation.detection.predictions import DetectionPredictions
-from lince.evaluation.instances.metrics import compute_instance_metrics, ignore_boxes_without_mask
+from lince.evaluation.instances.metrics import ignore_boxes_without_mask
 from lince.evaluation.instances.predictions import InstancePredictions
 
 SIZE = (60, 90)
@@ -53,9 +53,7 @@ def make_predictions(images: int, seed: int, crowds: float = 0.15) -> InstancePr
         own = [mask for mask in (draw_disc(rng) for _i in range(rng.poisson(5))) if mask.any()]
         masks.append(own)
         ids.append(rng.integers(0, len(NAMES), len(own)).tolist())
-        flags.append(
-            [int(rng.choice([CROWD, DIFFICULT])) if rng.random() < crowds else 0 for _mask in own]
-        )
+        flags.append([int(rng.choice([CROWD, DIFFICULT])) if rng.random() < crowds else 0 for _mask in own])
         answers = [
             (shift(own[i], rng), ids[-1][i] if rng.random() > 0.15 else int(rng.integers(0, len(NAMES))))
             for i in range(len(own))
@@ -153,7 +151,9 @@ def test_an_object_without_an_outline_counts_for_the_boxes_alone() -> None:
     found = Detections(
         both.boxes, both.class_ids, np.array([0.9, 0.8], np.float32), StringColumn.from_strings(list(both.masks))
     )
-    metrics = compute_instance_metrics(truth, [found], Classes(NAMES), np.array([SIZE]))
+    metrics = InstancePredictions(
+        ("a",), ("a",), truth, (found,), Classes(NAMES), None, np.array([SIZE])
+    ).compute_metrics()
     assert metrics.box_only == 1
     assert (metrics.scores[0].support, metrics.scores[0].predicted, metrics.scores[0].correct) == (1, 1, 1)
     assert metrics.boxes.scores[0].support == 2

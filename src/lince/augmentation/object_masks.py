@@ -48,9 +48,7 @@ class ObjectMask:
         return cls(crop, matrix)
 
     @classmethod
-    def from_rings(
-        cls, rings: Sequence[NDArray[Any]], size: tuple[int, int], scale: NDArray[np.float64]
-    ) -> ObjectMask:
+    def from_rings(cls, rings: Sequence[NDArray[Any]], size: tuple[int, int], scale: NDArray[np.float64]) -> ObjectMask:
         """Return the mask of the polygon ``rings``, each (K, 2), on a photo of ``size``; ``scale`` as above."""
         scaled = [np.asarray(ring, np.float64) * scale for ring in rings]
         points = np.concatenate(scaled)
@@ -75,7 +73,9 @@ class ObjectMask:
             return np.zeros(cells, np.uint8)
         drawn = warp_image(self.pixels, np.diag([1 / stride, 1 / stride, 1.0]) @ self.matrix, cells, "constant")
         if self.frame is not None:
-            left, top, right, bottom = np.clip(np.rint(self.frame / stride), 0, [*cells[::-1], *cells[::-1]]).astype(int)
+            left, top, right, bottom = np.clip(np.rint(self.frame / stride), 0, [*cells[::-1], *cells[::-1]]).astype(
+                int
+            )
             inside = np.zeros(cells, np.bool_)
             inside[top:bottom, left:right] = True
             drawn = np.where(inside, drawn, np.uint8(0))

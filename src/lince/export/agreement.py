@@ -26,8 +26,8 @@ class OutputTolerance:
         probability: largest difference of a class probability.
         score: largest difference of a score.
         box: largest difference of a side of a box, in pixels of the network's input.
-        max_unmatched: fraction of images, or of detections, that may differ by more, because ties are decided by
-            rounding.
+        max_unmatched: fraction of images, of detections, or of places of a map, that may differ by more, because ties
+            are decided by rounding.
     """
 
     probability: float
@@ -54,8 +54,8 @@ class OutputAgreement:
         differences: the largest differences by their names in ``OutputTolerance``.
         agreement: fraction of images with the same predicted class; or of answers, one for each image and class, that
             are the same; or the mAP50 of one detector, with the detections
-            of the other as ground truth.
-        lone: fraction of images, or of detections, beyond the tolerance.
+            of the other as ground truth; or the fraction of pixels with the same class.
+        lone: fraction of images, of detections, or of places of a map, beyond the tolerance.
     """
 
     differences: dict[str, float]

@@ -30,7 +30,13 @@ class SegmentationTask(Task):
         "transfer": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "head"},
         "finetune": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "head"},
     }
-    parts: ClassVar[Mapping[str, str]] = {}
+    parts: ClassVar[Mapping[str, str]] = {
+        "predictor": "lince.inference.segmentation.predictor:SegmentationPredictor",
+        "outputs": "lince.export.segmentation.outputs:collect_outputs",
+        "standalone": "lince.export.segmentation.standalone",
+        "save_results": "lince.inference.segmentation.results_folder:save_results",
+        "cli": "lince.cli.segmentation.commands:COMMANDS",
+    }
 
     @property
     def title(self) -> str:

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from lince.cli.detection.commands import DetectionCommands
 from lince.cli.text_table import format_table
 from lince.evaluation.confidence import ConfidenceInterval
-from lince.evaluation.instances.metrics import InstanceMetrics
 from lince.i18n import _, translate_plural
 from lince.models.classification.registry import ModelEntry
 from lince.models.instances.registry import list_model_presets
@@ -19,9 +18,7 @@ from lince.number_format import format_count, format_percent, format_percent_ran
 class InstancesCommands(DetectionCommands):
     """Lines with objects, scores and masks; the options are those of detectors."""
 
-    shared_options: ClassVar[frozenset[str]] = frozenset(
-        {"threshold", "iou", "slice", "to", "track", "line", "zone"}
-    )
+    shared_options: ClassVar[frozenset[str]] = frozenset({"threshold", "iou", "slice", "to", "track", "line", "zone"})
 
     def add_predict_options(self, parser: argparse.ArgumentParser) -> None:
         """Describe the options of detectors that these models support, too."""
@@ -37,11 +34,11 @@ class InstancesCommands(DetectionCommands):
     def add_video_options(self, parser: argparse._ActionsContainer) -> None:
         """Add nothing: the options of videos are those that detection adds."""
 
-    def list_metric_lines(self, metrics: InstanceMetrics) -> list[str]:
+    def list_metric_lines(self, metrics: Any) -> list[str]:
         """Return mask mAP50 with its interval, mask mAP50-95 and box mAP50-95, and a table of the classes.
 
-        The columns are the number of outlined objects, AP50 and AP50-95 of masks, AP50-95 of boxes, and precision,
-        recall and F1 of masks at the threshold of the class.
+        ``metrics`` are ``InstanceMetrics``. The columns are the number of outlined objects, AP50 and AP50-95 of masks,
+        AP50-95 of boxes, and precision, recall and F1 of masks at the threshold of the class.
         """
         header = (_("class"), _("objects"), _("mask AP50"), _("mask AP50-95"), _("box AP50-95"), _("precision"),
                   _("recall"), _("F1"))  # fmt: skip

@@ -29,7 +29,6 @@ from lince.evaluation.detection.matcher import (
     MatchInput,
     MatchResult,
     build_match_input,
-    get_ignore_mask,
     match_detections,
 )
 from lince.evaluation.detection.thresholds import find_best_f1_threshold
@@ -216,7 +215,6 @@ def compute_detection_metrics(
     seed: int = 0,
     thresholds: Sequence[float] | None = None,
     groups: NDArray[np.int64] | None = None,
-    by_mask: bool = False,
 ) -> DetectionMetrics:
     """Return the metrics of ``detections``, one item per image, against the labelled objects ``truth`` of these images.
 
@@ -225,10 +223,29 @@ def compute_detection_metrics(
     a class on an image are used. Intervals are bias-corrected bootstraps over images, with ``seed``; images with the
     same number in ``groups`` (N,), such as altered copies of one photo, are drawn together. ``thresholds``
     (C,) are the score thresholds at which errors are counted, chosen on other images; without them, those of highest F1
-    on these images. ``by_mask`` compares masks in place of boxes. Raises ``DataError`` when there is no object to detect, ``ValueError`` for inconsistent arguments.
+    on these images. Raises ``DataError`` when there is no object to detect, ``ValueError`` for inconsistent arguments.
     """
     _validate_inputs(truth, detections, classes)
-    match_input = build_match_input(truth, detections, by_mask)
+    return compute_matched_metrics(build_match_input(truth, detections), classes, seed, thresholds, groups)
+
+
+def compute_matched_metrics(
+    match_input: MatchInput,
+    classes: Classes,
+    seed: int = 0,
+    thresholds: Sequence[float] | None = None,
+    groups: NDArray[np.int64] | None = None,
+) -> DetectionMetrics:
+    """Return the metrics of objects and detections whose overlaps are known, as ``compute_detection_metrics`` does.
+
+    Raises ``DataError`` when there is no object to detect.
+    """
+    if match_input.truth_ignored.all():
+        raise DataError(
+            _("There is no object to evaluate."),
+            _("Expected a test set with at least one box that is not marked as crowd or difficult."),
+            _("Use a larger test fraction (--test), or give a labelled test set."),
+        )
     matching = match_detections(match_input)
     average_precisions = compute_average_precisions(match_input, matching, len(classes))
     resampled = bootstrap_average_precisions(match_input, matching, len(classes), seed, groups=groups)
@@ -247,7 +264,7 @@ def compute_detection_metrics(
     )
     return DetectionMetrics(
         classes,
-        len(detections),
+        match_input.image_count,
         map50=compute_bias_corrected_interval(
             float(average_over_classes(average_precisions[0])), average_over_classes(resampled[:, 0])
         ),
@@ -282,8 +299,8 @@ def compute_summary(
 ) -> dict[str, float]:
     """Return ``precision``, ``recall``, ``map50`` and ``map50_95``, in [0, 1], for the log of a training.
 
-    They are of boxes, or with ``by_mask`` of masks. Precision and recall are at an IoU of 0.5, of all classes together at the score of highest F1; precision is NaN
-    where nothing reaches it, and all are NaN when there are no objects.
+    They are of boxes, or with ``by_mask`` of masks. Precision and recall are at an IoU of 0.5, of all classes together
+    at the score of highest F1; precision is NaN where nothing reaches it, and all are NaN when there are no objects.
     """
     match_input = build_match_input(truth, detections, by_mask)
     matching = match_detections(match_input)
@@ -303,7 +320,7 @@ def compute_summary(
 
 
 def _validate_inputs(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> None:
-    """Raise ``ValueError`` for arguments that do not fit together, ``DataError`` when there is no object to detect."""
+    """Raise ``ValueError`` for arguments that do not fit together."""
     if len(detections) != len(truth.starts) - 1:
         raise ValueError(f"{len(detections)} images with findings do not fit {len(truth.starts) - 1} images")
     for ids in (truth.class_ids, *(item.class_ids for item in detections)):
@@ -311,12 +328,6 @@ def _validate_inputs(truth: ObjectTable, detections: Sequence[Detections], class
             raise ValueError(f"class ids must be from 0 to {len(classes) - 1}")
     if not all(np.isfinite(boxes).all() for boxes in (truth.boxes, *(item.boxes for item in detections))):
         raise ValueError("boxes must be finite")
-    if not (~get_ignore_mask(truth)).any():
-        raise DataError(
-            _("There is no object to evaluate."),
-            _("Expected a test set with at least one box that is not marked as crowd or difficult."),
-            _("Use a larger test fraction (--test), or give a labelled test set."),
-        )
 
 
 def _compute_class_score(

@@ -15,7 +15,7 @@ from lince.annotations import Classes, Detections, ObjectTable
 from lince.evaluation.detection.matcher import MatchInput, build_match_input
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
 from lince.evaluation.detection.thresholds import choose_matched_thresholds
-from lince.evaluation.predictions_file import PredictionsReader, keep_shared_groups, write_rows
+from lince.evaluation.predictions_file import PredictionsReader, keep_shared_groups, select_rows, write_rows
 from lince.i18n import _
 
 COLUMNS = ("key", "name", "kind", "class", "score", "left", "top", "right", "bottom", "flags")
@@ -72,17 +72,7 @@ class DetectionPredictions:
 
     def select(self, images: Sequence[int] | NDArray[Any]) -> DetectionPredictions:
         """Return the predictions of ``images``, in that order."""
-        return replace(self, **self._select_columns(images))
-
-    def _select_columns(self, images: Sequence[int] | NDArray[Any]) -> dict[str, Any]:
-        """Return the columns of ``images``, by name."""
-        rows = np.asarray(images, np.int64)
-        keys, names, detections = (
-            tuple(column[i] for i in rows) for column in (self.keys, self.names, self.detections)
-        )
-        groups = None if self.groups is None else self.groups[rows]
-        truth = self.truth.select_images(rows)
-        return {"keys": keys, "names": names, "truth": truth, "detections": detections, "groups": groups}
+        return select_rows(self, images, ("truth", "detections"))
 
     def reorder_classes(self, classes: Classes) -> DetectionPredictions:
         """Return the predictions with the class ids of ``classes``, which has the same names in another order."""

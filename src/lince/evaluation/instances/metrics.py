@@ -1,11 +1,10 @@
-"""Metrics of a model that gives each object a mask: those of a detector by the overlap of masks, and those of its boxes.
+"""Metrics of a model that gives each object a mask: those of a detector by the overlap of masks, and of its boxes.
 
 Letters in shapes: N images, M labelled objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -13,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import mask_operations, rle
-from lince.annotations import CROWD, Classes, Detections, ObjectTable, StringColumn
+from lince.annotations import CROWD, ObjectTable, StringColumn
 from lince.evaluation.confidence import ConfidenceInterval
-from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
+from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.i18n import _
 
 
@@ -23,8 +22,8 @@ from lince.i18n import _
 class InstanceMetrics(DetectionMetrics):
     """The metrics of ``DetectionMetrics`` where an object is found if masks overlap, and ``boxes``, where boxes do.
 
-    ``box_only`` is the number of labelled objects without an outline: they count for ``boxes`` alone, and a mask on them
-    is neither right nor wrong.
+    ``box_only`` is the number of labelled objects without an outline: they count for ``boxes`` alone, and a mask on
+    them is neither right nor wrong.
     """
 
     boxes: DetectionMetrics
@@ -45,32 +44,18 @@ class InstanceMetrics(DetectionMetrics):
         box_classes = self.boxes.to_dict()["classes"]
         means = {key: interval.to_dict() for key, interval in self.list_means().items()}
         return {
-            **{"count": record.pop("count"), "box_only": self.box_only},
+            "count": record.pop("count"),
+            "box_only": self.box_only,
             **record,
             **means,
             "boxes": {"classes": [{key: item[key] for key in ("name", "ap50", "ap50_95")} for item in box_classes]},
         }
 
 
-def compute_instance_metrics(
-    truth: ObjectTable,
-    detections: Sequence[Detections],
-    classes: Classes,
-    sizes: NDArray[np.int64],
-    seed: int = 0,
-    thresholds: Sequence[float] | None = None,
-    groups: NDArray[np.int64] | None = None,
-) -> InstanceMetrics:
-    """Return the metrics of ``detections`` with masks, one item per image, against the objects ``truth``.
-
-    ``sizes`` int64 (N, 2) are the (height, width) of the images; the other arguments are those of
-    ``compute_detection_metrics``. Raises ``DataError`` when there is no object with an outline to find.
-    """
-    outlined = ignore_boxes_without_mask(truth, sizes)
-    by_mask = compute_detection_metrics(outlined, detections, classes, seed, thresholds, groups, by_mask=True)
-    boxes = compute_detection_metrics(truth, detections, classes, seed, by_mask.thresholds, groups)
+def join_metrics(by_mask: DetectionMetrics, boxes: DetectionMetrics, box_only: int) -> InstanceMetrics:
+    """Return the metrics ``by_mask`` with those of ``boxes`` beside them."""
     own = {item.name: getattr(by_mask, item.name) for item in fields(by_mask)}
-    return InstanceMetrics(**own, boxes=boxes, box_only=int((~truth.has_mask).sum()))
+    return InstanceMetrics(**own, boxes=boxes, box_only=box_only)
 
 
 def ignore_boxes_without_mask(truth: ObjectTable, sizes: NDArray[np.int64]) -> ObjectTable:

@@ -15,6 +15,7 @@ from lince.annotations import ObjectTable, StringColumn
 from lince.errors import DataError
 from lince.evaluation.detection import predictions as detection_predictions
 from lince.evaluation.detection.matcher import MatchInput, build_match_input
+from lince.evaluation.detection.metrics import compute_matched_metrics
 from lince.evaluation.detection.predictions import (
     DETECTION_ROW,
     IMAGE_ROW,
@@ -22,7 +23,8 @@ from lince.evaluation.detection.predictions import (
     DetectionPredictions,
     DetectionReader,
 )
-from lince.evaluation.instances.metrics import InstanceMetrics, compute_instance_metrics, ignore_boxes_without_mask
+from lince.evaluation.instances.metrics import InstanceMetrics, ignore_boxes_without_mask, join_metrics
+from lince.evaluation.predictions_file import select_rows
 
 MASK_COLUMN = "mask"
 
@@ -44,9 +46,9 @@ class InstancePredictions(DetectionPredictions):
 
     def compute_metrics(self, seed: int = 0, thresholds: Sequence[float] | None = None) -> InstanceMetrics:
         """Return the metrics; the arguments are those of ``DetectionPredictions.compute_metrics``."""
-        return compute_instance_metrics(
-            self.truth, self.detections, self.classes, self.sizes, seed, thresholds, self.groups
-        )
+        by_mask = compute_matched_metrics(self.build_match_input(), self.classes, seed, thresholds, self.groups)
+        boxes = super().compute_metrics(seed, by_mask.thresholds)
+        return join_metrics(by_mask, boxes, int((~self.truth.has_mask).sum()))
 
     def build_match_input(self) -> MatchInput:
         """Return objects and detections with their pairs, by the overlap of masks."""
@@ -54,8 +56,7 @@ class InstancePredictions(DetectionPredictions):
 
     def select(self, images: Sequence[int] | NDArray[Any]) -> InstancePredictions:
         """Return the predictions of ``images``, in that order."""
-        chosen = self._select_columns(images)
-        return replace(self, **chosen, sizes=self.sizes[np.asarray(images, np.int64)])
+        return select_rows(self, images, ("truth", "detections", "sizes"))
 
     @classmethod
     def load(cls, path: Path) -> InstancePredictions:
@@ -98,9 +99,7 @@ class _Reader(DetectionReader):
         )
         truth: ObjectTable = replace(found.truth, masks=StringColumn.from_strings(self._truth_masks))
         sizes = np.array(self._sizes, np.int64).reshape(-1, 2)
-        return InstancePredictions(
-            found.keys, found.names, truth, detections, found.classes, found.groups, sizes=sizes
-        )
+        return InstancePredictions(found.keys, found.names, truth, detections, found.classes, found.groups, sizes=sizes)
 
     def parse_row(self, row: list[str]) -> None:
         """Add what ``row`` holds; raise ``DataError`` or ``ValueError`` for an invalid one."""

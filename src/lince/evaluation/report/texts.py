@@ -209,6 +209,7 @@ def _column_titles() -> dict[str, str]:
         "val_precision": _("validation precision"),
         "val_recall": _("validation recall"),
         "val_map": _("validation mAP"),
+        "val_miou": _("validation mIoU"),
         "val_map50": _("validation mAP50"),
         "val_map50_95": _("validation mAP50-95"),
         "rate": _("learning rate"),
@@ -232,6 +233,6 @@ def _format_cell(key: str, value: float | None) -> str:
         return format_duration(value)
     return (
         format_percent(value)
-        if key.endswith(("accuracy", "map", "map50", "map50_95", "precision", "recall"))
+        if key.endswith(("accuracy", "map", "map50", "map50_95", "miou", "precision", "recall"))
         else format_decimal(value, 4)
     )

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from lince.annotations import Classes, Detections
-from lince.errors import DataError
 from lince.i18n import _
 from lince.inference import drawing
 from lince.inference.image_loading import Image
-from lince.inference.result import PredictionResult
+from lince.inference.result import PredictionResult, require_same_size
 from lince.number_format import format_count
 
 _BOX_COLUMNS = ("left", "top", "right", "bottom")
@@ -113,9 +112,4 @@ class DetectionResult(PredictionResult):
 
     def require_same_size(self, image: Image) -> None:
         """Raise ``DataError`` when ``image`` (H, W, 3) is not of the size of the predicted image."""
-        if image.shape[:2] != self.size:
-            raise DataError(
-                _("{path} has changed since the prediction.").format(path=self.name),
-                _("Expected {height} x {width} pixels.").format(height=self.size[0], width=self.size[1]),
-                _("Predict again."),
-            )
+        require_same_size(image, self.name, self.size)

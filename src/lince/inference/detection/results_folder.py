@@ -3,52 +3,34 @@
 from __future__ import annotations
 
 import posixpath
-import unicodedata
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lince import fileio, images
-from lince.datasets.target_names import make_unique_paths, sanitise_path
 from lince.i18n import _
 from lince.inference import drawing
-from lince.inference.backends.onnxruntime import count_cores
 from lince.inference.detection import pseudo_labels, tables
 from lince.inference.detection.result import DetectionResult
 from lince.inference.detection.tables import DetectionOutcome
 from lince.inference.result import require_results
-from lince.progress import SILENT, Progress
-from lince.sampling import sample_evenly
-
-CSV_NAME, JSON_NAME, SHEET_NAME, IMAGES_FOLDER, CROPS_FOLDER = (
-    "detections.csv",
-    "detections.json",
-    "sheet.jpg",
-    "pictures",
-    "crops",
+from lince.inference.result_files import (
+    SHEET_NAME,
+    SavedFiles,
+    draw_sheet,
+    make_class_folder_names,
+    make_file_names,
+    read_sheet_image,
+    write_each,
 )
-MAX_SHEET_IMAGES = 24  # images on the contact sheet, six rows of four
-_CELL_SIDE, _SHEET_COLUMNS = 280, 4  # pixels of an image on it, and images in a row
-_WRITE_BATCH_SIZE = 64  # images that are queued for the threads at a time
-_MAX_NAME_BYTES = 160  # of a name that is part of a file name; file systems allow 255
+from lince.progress import SILENT, Progress
+
+CSV_NAME, JSON_NAME, IMAGES_FOLDER, CROPS_FOLDER = "detections.csv", "detections.json", "pictures", "crops"
 
 Image = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class SavedFiles:
-    """The new ``folder`` and the ``paths`` in it.
-
-    ``losses`` are sentences on what the label format of the dataset cannot hold.
-    """
-
-    folder: Path
-    paths: tuple[Path, ...]
-    losses: tuple[str, ...] = ()
 
 
 def save_detections(
@@ -72,7 +54,7 @@ def save_detections(
     fileio.require_empty_folder(target)
     results = require_results(outcomes)
     in_files = [result for result in results if result.path]
-    names = _make_file_names(in_files)
+    names = make_file_names(in_files)
     folders = make_class_folder_names(results[0].classes.names)
     crop_paths = {
         id(result): _make_crop_paths(result, name, folders) for result, name in zip(in_files, names, strict=True)
@@ -83,7 +65,7 @@ def save_detections(
         fileio.write_text(temporary / CSV_NAME, tables.format_csv(results, crop_paths))
         fileio.write_json(temporary / JSON_NAME, tables.build_json_record(outcomes))
         if in_files:
-            fileio.write_bytes(temporary / SHEET_NAME, images.encode_jpeg(_draw_sheet(in_files)))
+            fileio.write_bytes(temporary / SHEET_NAME, images.encode_jpeg(draw_sheet(in_files, _build_cell)))
         if label_format and in_files:
             conversion = pseudo_labels.write_dataset(in_files, temporary / label_format, label_format, progress)
             losses = tuple(map(str, conversion.losses))
@@ -106,44 +88,6 @@ def crop_image(image: Image, box: Sequence[float]) -> Image:
     left, top = min(max(0, int(box[0])), width - 1), min(max(0, int(box[1])), height - 1)
     right, bottom = max(left + 1, int(np.ceil(box[2]))), max(top + 1, int(np.ceil(box[3])))
     return image[top:bottom, left:right]
-
-
-def make_class_folder_names(names: Sequence[str]) -> list[str]:
-    """Return a folder name for each class name; they differ on file systems that ignore case and Unicode form."""
-    used: set[str] = set()
-    folders = []
-    for name in names:
-        base_name = folder = _truncate_name(sanitise_path(name.replace("/", "_")))
-        number = 1
-        while _normalise_name(folder) in used:
-            number += 1
-            folder = f"{base_name}-{number}"
-        used.add(_normalise_name(folder))
-        folders.append(folder)
-    return folders
-
-
-def _truncate_name(name: str) -> str:
-    """Return ``name`` cut to ``_MAX_NAME_BYTES`` bytes of UTF-8, between characters."""
-    return name.encode("utf-8")[:_MAX_NAME_BYTES].decode("utf-8", "ignore")
-
-
-def _normalise_name(name: str) -> str:
-    """Return the form of ``name`` that a file system compares that ignores case and Unicode form."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _make_file_names(results: Sequence[DetectionResult]) -> list[str]:
-    """Return a file name without suffix for each image, all different."""
-
-    def normalise(_row: int, name: str) -> str:
-        stem, suffix = posixpath.splitext(name)
-        return _truncate_name(stem) + (suffix or ".jpg")
-
-    return [
-        posixpath.splitext(name)[0]
-        for name in make_unique_paths([sanitise_path(result.name) for result in results], normalise)
-    ]
 
 
 def _make_crop_paths(result: DetectionResult, name: str, folders: Sequence[str]) -> list[str]:
@@ -171,26 +115,12 @@ def _write_images(
         for box, path in zip(result.detections.boxes.tolist(), crop_paths[id(result)], strict=True):
             (folder / path).write_bytes(images.encode_jpeg(crop_image(image, box), 95))
 
-    with (
-        progress.open_stage(_("Writing the images"), len(results)) as stage,
-        ThreadPoolExecutor(count_cores()) as pool,
-    ):
-        for start in range(0, len(results), _WRITE_BATCH_SIZE):
-            for _done in pool.map(write_one, range(start, min(start + _WRITE_BATCH_SIZE, len(results)))):
-                stage.advance()
-
-
-def _draw_sheet(results: Sequence[DetectionResult]) -> Image:
-    """Return the contact sheet, uint8 RGB (H, W, 3), of images evenly spread over ``results``."""
-    rows = sample_evenly(len(results), MAX_SHEET_IMAGES, round_to_nearest=True)
-    return drawing.draw_contact_sheet([_build_cell(results[row]) for row in rows], _SHEET_COLUMNS, _CELL_SIDE)
+    write_each(len(results), write_one, progress)
 
 
 def _build_cell(result: DetectionResult) -> drawing.SheetCell:
     """Return the cell of the contact sheet: the image with its boxes, names and scores, and the counts by class."""
-    thumbnail = drawing.draw_shapes(
-        images.read_image(Path(result.path or ""), min_size=(_CELL_SIDE, _CELL_SIDE)), (), result.size, _CELL_SIDE
-    )
+    thumbnail = read_sheet_image(result.path, result.size)
     scale = np.array(thumbnail.shape[1::-1]) / result.size[::-1]
     scaled = replace(result.detections, boxes=result.detections.boxes * np.tile(scale, 2))
     drawn = drawing.draw_detections(thumbnail, scaled, result.classes)

@@ -6,48 +6,21 @@ whole image are processed, and their boxes are merged by intersection over the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lince import geometry
-from lince.annotations import Detections, RejectedItem
-from lince.errors import ImageError
-from lince.inference import image_loading
+from lince.annotations import Detections
 from lince.inference.detection.predictor import BATCH_SIZE, DetectionPredictor
-from lince.inference.detection.result import DetectionResult
 from lince.inference.image_loading import Image, PreparedImage
-from lince.inference.sources import ImageInput, ImageItem
-from lince.progress import SILENT, Progress
+from lince.inference.tiles import FullSizeImages, compute_tiles
 
-TILE_OVERLAP = 0.25  # fraction of a tile that its neighbour shows, too
 MERGE_THRESHOLD = 0.5  # intersection over the smaller box above which two boxes are one object
 _EDGE_TOLERANCE = 2.0  # pixels; a box that ends this close to an inner edge of a tile counts as cut
 BoxArray = NDArray[np.float64]
-
-
-def compute_tiles(height: int, width: int, side: tuple[int, int], overlap: float = TILE_OVERLAP) -> BoxArray:
-    """Return tiles (T, 4), left, top, right, bottom in pixels, that cover an image; none if it fits into one tile.
-
-    ``side`` is the (height, width) of a tile. The tiles are spread evenly, so neighbours share at least ``overlap`` of
-    a tile, and none exceeds the image.
-    """
-    if height <= side[0] and width <= side[1]:
-        return np.empty((0, 4))
-    tops, lefts = _tile_starts(height, side[0], overlap), _tile_starts(width, side[1], overlap)
-    return np.array(
-        [[x, y, min(x + side[1], width), min(y + side[0], height)] for y in tops for x in lefts], np.float64
-    )
-
-
-def _tile_starts(length: int, side: int, overlap: float) -> list[int]:
-    """Return the first pixel of each tile along one axis of ``length`` pixels."""
-    if length <= side:
-        return [0]
-    count = 1 + int(np.ceil((length - side) / max(1.0, side * (1 - overlap))))
-    return [round(start) for start in np.linspace(0, length - side, count).tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +82,7 @@ def _merge_fragments(boxes: BoxArray, row: int, candidates: NDArray[np.int64], i
         boxes[row] = [*group[:, :2].min(axis=0), *group[:, 2:].max(axis=0)]
 
 
-class SlicingPredictor(DetectionPredictor):
+class SlicingPredictor(FullSizeImages, DetectionPredictor):
     """A detector that also processes large images in tiles; for an image that fits into one tile nothing changes."""
 
     @classmethod
@@ -124,24 +97,6 @@ class SlicingPredictor(DetectionPredictor):
     def with_threads(self, threads: int | None = None) -> SlicingPredictor:
         """Return the same model with an own network session, as ``Predictor.with_threads`` does."""
         return self.from_predictor(super().with_threads(threads))
-
-    def prepare(self, source: ImageInput) -> PreparedImage:
-        """Return the image at full size, since tiles are cut from it; raise ``ImageError`` when it cannot be read."""
-        image = image_loading.read_pixels(source, self.allow_urls)
-        return PreparedImage(image, image.shape[:2])
-
-    def prepare_or_reject(self, item: ImageItem) -> PreparedImage | RejectedItem:
-        """Return the image at full size, or why it cannot be read."""
-        try:
-            return self.prepare(item.source)
-        except ImageError as error:
-            return RejectedItem(item.name, error.problem, error.remedy or error.expected)
-
-    def predict_items(
-        self, items: Iterable[ImageItem], batch: int | None = None, progress: Progress = SILENT
-    ) -> Iterator[DetectionResult | RejectedItem]:
-        """Yield a result or a ``RejectedItem`` for each of ``items``, one image at a time whatever ``batch`` is."""
-        return super().predict_items(items, 1, progress)
 
     def _detect_prepared(self, prepared: Sequence[PreparedImage]) -> list[Detections]:
         """Return the detections on each of the images at full size."""
@@ -166,5 +121,4 @@ class SlicingPredictor(DetectionPredictor):
 
     def _detect_whole(self, images: Sequence[Image]) -> list[Detections]:
         """Return the detections on each of ``images``, resized to the network's input."""
-        prepare, detect = super().prepare, super()._detect_prepared
-        return detect([prepare(image) for image in images])
+        return super()._detect_prepared([self.prepare_part(image) for image in images])

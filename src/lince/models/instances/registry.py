@@ -46,5 +46,5 @@ def _add_masks(entry: DetectorEntry) -> DetectorEntry:
     fine, middle = (entry.size // STRIDE) ** 2, (entry.size // STRIDES[0]) ** 2
     cells = sum((entry.size // stride) ** 2 for stride in STRIDES)
     macs = (fine + middle) * kernel + (fine + cells) * width * COUNT
-    costs = {"params": (entry.params or 0) + params, "macs": (entry.macs or 0) + macs}
-    return replace(entry, prototypes=COUNT, ap=None, **costs)
+    total, operations = (entry.params or 0) + params, (entry.macs or 0) + macs
+    return replace(entry, prototypes=COUNT, ap=None, params=total, macs=operations)

@@ -21,8 +21,8 @@ _BOX_WEIGHT = 5.0
 class YoloxLosses:
     """The parts of the loss of a batch, scalars; ``total`` is their sum, from which gradients are computed.
 
-    ``box`` includes its weight of 5; ``l1`` is 0 unless requested, ``masks`` where none are learnt. ``num_positives`` is the number of cells with an
-    object; each part is a sum over cells divided by it (by 1 if it is 0).
+    ``box`` includes its weight of 5; ``l1`` is 0 unless requested, ``masks`` where none are learnt. ``num_positives``
+    is the number of cells with an object; each part is a sum over cells divided by it (by 1 if it is 0).
     """
 
     total: Tensor

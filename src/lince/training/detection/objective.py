@@ -19,7 +19,7 @@ from lince.postprocess import get_decoder, make_evaluation_filter
 from lince.preprocess import PreprocessSpec
 from lince.training.detection.loader import DetectionBatch, DetectionLoader, DetectionTarget
 from lince.training.detection.network_outputs import select_ground_truth
-from lince.training.objective import make_input_tensor
+from lince.training.objective import LossMean, make_input_tensor, sum_losses
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,6 @@ class DetectionObjective:
     def describe_epoch(self, entry: dict[str, Any]) -> str:
         """Return the log line of an epoch."""
         return describe_epoch(entry)
-
-
-def sum_losses(parts: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """Return the sum of the scalar losses ``parts``, and each of them as a number, by name."""
-    return torch.stack([*parts.values()]).sum(), {name: float(part.detach()) for name, part in parts.items()}
 
 
 def move_targets(targets: Sequence[DetectionTarget], device: torch.device) -> list[tuple[Tensor, ...]]:
@@ -95,24 +90,6 @@ def describe_epoch(entry: dict[str, Any]) -> str:
             "box mAP50-95 {val_map50_95:.1%}"
         ).format(**entry)
     return _("loss {train_loss:.3f}; validation mAP50 {val_map50:.1%}, mAP50-95 {val_map50_95:.1%}").format(**entry)
-
-
-@dataclass
-class LossMean:
-    """The mean of the losses of batches, weighted by their numbers of images; NaN before the first batch."""
-
-    total: float = 0.0
-    count: int = 0
-
-    def add(self, losses: dict[str, Tensor], image_count: int) -> None:
-        """Add the scalar ``losses`` of a batch of ``image_count`` images, whose sum is its loss."""
-        self.total += float(torch.stack([*losses.values()]).sum()) * image_count
-        self.count += image_count
-
-    @property
-    def mean(self) -> float:
-        """The mean loss of an image."""
-        return self.total / self.count if self.count else math.nan
 
 
 @torch.inference_mode()

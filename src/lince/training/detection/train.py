@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 
 from lince import number_format
 from lince.annotations import ObjectTable
 from lince.config import TrainConfig
-from lince.datasets import Dataset, compute_content_keys, require_usable_dataset, verify_images
+from lince.datasets import Dataset
 from lince.errors import DataError, UsageError
 from lince.evaluation.report import DetectionReport
 from lince.i18n import _
@@ -16,6 +16,7 @@ from lince.models.detection.registry import DetectorEntry
 from lince.models.weights_source import WeightsSource, make_preprocess_spec, resolve_weights
 from lince.splits import SPLITS
 from lince.tasks import get_task
+from lince.training.data_preparation import prepare_context
 from lince.training.detection.finalise import finalise_run
 from lince.training.detection.kind import BOXES, DetectorKind
 from lince.training.detection.network_recipe import TrainedDetector
@@ -23,9 +24,8 @@ from lince.training.detection.recipes.finetune import fine_tune_network
 from lince.training.detection.recipes.scratch import train_from_scratch
 from lince.training.detection.recipes.transfer import train_transfer_head
 from lince.training.recipe import RecipeContext
-from lince.training.request import StageTimer, TrainingRequest, assign_splits
+from lince.training.request import StageTimer, TrainingRequest
 from lince.training.run_folder import TrainingRun
-from lince.training.split_warnings import list_box_warnings, list_split_warnings
 
 DEFAULT_MODEL = "nano"
 RECIPES: dict[str, Callable[[RecipeContext, WeightsSource], TrainedDetector]] = {
@@ -58,18 +58,7 @@ def train_on_objects(request: TrainingRequest, run: TrainingRun, kind: DetectorK
         progress.show_message(entry.copyleft_notice)
     timer.record_stage("model")
     # Readable images, each in a split.
-    dataset = verify_images(request.dataset, progress)
-    require_usable_dataset(dataset, request.allow_unusable)
-    keys = compute_content_keys(dataset, progress)
-    division = assign_splits(request, run, dataset, keys)
-    _require_objects(division.dataset, kind)
-    for line in kind.describe_data(division.dataset):
-        progress.show_message(line)
-    for warning in (*list_split_warnings(division.dataset), *list_box_warnings(division.dataset, progress)):
-        progress.show_message(warning)
-    context = RecipeContext.create(division.dataset, config, source.entry, spec, progress)
-    context = replace(context, keys=keys, folder=run.folder, division=division, started_at=request.started_at)
-    context = replace(context, is_rate_test=request.is_rate_test)
+    context = prepare_context(request, run, source, spec, partial(_require_objects, kind=kind), kind.describe_data)
     timer.record_stage("images")
     # Training, then evaluation, model card and report.
     trained = RECIPES[config.recipe](context, source)

@@ -29,9 +29,8 @@ def describe_boxes_alone(dataset: Dataset) -> tuple[str, ...]:
     if not count or objects is None:
         return ()
     text = translate_plural(
-        "{count:,} of {total:,} objects has a box and no outline: it teaches the box alone, and no mask is measured by it.",
-        "{count:,} of {total:,} objects have a box and no outline: they teach the box alone, and no mask is measured by "
-        "them.",
+        "{count:,} of {total:,} objects has a box and no outline: it teaches the box alone, and measures no mask.",
+        "{count:,} of {total:,} objects have a box and no outline: they teach the box alone, and measure no mask.",
         count,
     )
     return (text.format(count=count, total=len(objects)),)

@@ -81,7 +81,8 @@ def draw_loss_parts(history: Sequence[HistoryRow]) -> Markup | None:
 def draw_map_curves(history: Sequence[HistoryRow], best_epoch: float | None = None) -> Markup | None:
     """Return the average precision on the validation images by epoch, as SVG; ``None`` for fewer than two epochs.
 
-    mAP50 and mAP50-95 are curves of their own, and so are those of masks where there are any; epochs without a value are skipped, ``best_epoch`` is marked.
+    mAP50 and mAP50-95 are curves of their own, and so are those of masks where there are any; epochs without a value
+    are skipped, ``best_epoch`` is marked.
     """
     series = [
         ChartSeries(name, style, points)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lince.evaluation.report.comparison_view import (
     ComparisonView,
+    describe_interval_outcomes,
     describe_seen_images,
     format_bounds,
     format_points,
@@ -16,7 +17,9 @@ from lince.i18n import _
 from lince.number_format import MISSING_VALUE, format_count, format_percent
 
 if TYPE_CHECKING:
-    from lince.evaluation.detection.comparison import ComparedDetector, DetectorComparison
+    from lince.evaluation.detection.comparison import DetectorComparison, DetectorDifference
+    from lince.evaluation.detection.metrics import DetectionMetrics
+    from lince.evaluation.run_comparison import ComparedRun
 
 
 def build_comparison_view(comparison: DetectorComparison) -> ComparisonView:
@@ -69,18 +72,12 @@ def describe_detector_outcomes(comparison: DetectorComparison) -> list[str]:
             "No significant difference between {other} and {first}: {points} points of {metric} (from {low} to {high})."
         ),
     }
-    lines = []
-    for run in comparison.runs[1:]:
-        if run.difference is not None:
-            interval = run.difference.map50_95
-            names = {"first": comparison.runs[0].name, "other": run.name, "points": format_points(interval.value)}
-            names["metric"] = run.metrics.name_map("50-95")
-            bounds = {"low": format_points(interval.low), "high": format_points(interval.high)}
-            lines.append(sentences[run.difference.outcome].format(**names, **bounds))
-    return lines
+    metric = comparison.runs[0].metrics.name_map("50-95")
+    named = {outcome: sentence.replace("{metric}", metric) for outcome, sentence in sentences.items()}
+    return describe_interval_outcomes(comparison, named, lambda difference: difference.map50_95)
 
 
-def _detector_row(run: ComparedDetector) -> tuple[str, ...]:
+def _detector_row(run: ComparedRun[DetectionMetrics, DetectorDifference]) -> tuple[str, ...]:
     """Return the cells of one run; those of the difference are empty for the first run."""
     difference = run.difference
     row = [run.name]

@@ -57,7 +57,12 @@ def list_key_figures(report: DetectionReport) -> NamedTexts:
     if predicted:
         rows.append((_("precision (correct boxes)"), format_percent(correct / predicted)))
     if report.val_primary_metric is not None:
-        rows.append((_("validation {metric}").format(metric=metrics.name_map("50-95")), format_percent(report.val_primary_metric)))
+        rows.append(
+            (
+                _("validation {metric}").format(metric=metrics.name_map("50-95")),
+                format_percent(report.val_primary_metric),
+            )
+        )
     if report.timings:
         rows.append((_("total time"), format_duration(compute_total_seconds(report.timings))))
     return rows

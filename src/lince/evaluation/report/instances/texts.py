@@ -38,17 +38,17 @@ __all__ = [
 def list_key_figures(report: InstancesReport) -> NamedTexts:
     """Return the figures at the top of the report as (name, value): those of masks, then the means of the boxes."""
     first, *rest = texts.list_key_figures(report)
-    boxes = report.metrics.boxes.list_means()
+    means = report.metrics.list_means()
     names = {"map50": _("box mAP50"), "map50_95": _("box mAP50-95")}
-    return [first, *((names[key], format_percent(interval.value)) for key, interval in boxes.items()), *rest]
+    return [first, *((name, format_percent(means[key].value)) for key, name in names.items()), *rest]
 
 
 def explain_map() -> str:
     """Return what the figures are means of."""
     return _(
-        "Mask mAP50 is the mean over the classes of the average precision, where an object is found if its mask and the "
-        "true one have an IoU of at least 0.5; mask mAP50-95 averages over IoU thresholds from 0.5 to 0.95. Errors, "
-        "precision and recall on this page are by masks, too; box mAP is the same by boxes."
+        "Mask mAP50 is the mean over the classes of the average precision, where an object is found if its mask and "
+        "the true one have an IoU of at least 0.5; mask mAP50-95 averages over IoU thresholds from 0.5 to 0.95. "
+        "Errors, precision and recall on this page are by masks, too; box mAP is the same by boxes."
     )
 
 
