@@ -13,3 +13,4 @@ class InstancesResult(DetectionResult):
     """The objects on one image, each with its mask."""
 
     task: ClassVar[str] = "instances"
+    gives_masks: ClassVar[bool] = True

@@ -29,7 +29,7 @@ import * as multilabel from "./multilabel.js";
  */
 
 /** The renderer of each task, by the name of the task. */
-export const renderers = { classify: classification, detect: detection, multilabel };
+export const renderers = { classify: classification, detect: detection, instances: detection, multilabel };
 
 /** The renderer of every other task: it shows records as JSON. */
 export const genericRenderer = generic;
