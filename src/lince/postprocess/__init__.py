@@ -82,6 +82,12 @@ DECODERS = {
         # Files exported by other programs, with their output names.
         OutputDecoder("yolox-published", ("output",), yolox.decode, yolox.encode),
         OutputDecoder("ultralytics", ("output0",), ultralytics.decode, ultralytics.encode),
+        OutputDecoder(
+            "ultralytics-prototypes",
+            ("output0", "output1"),
+            ultralytics.decode_with_masks,
+            ultralytics.encode_with_masks,
+        ),
         OutputDecoder("ultralytics-end2end", ("output0",), ultralytics.decode_end2end, ultralytics.encode_end2end),
     )
 }
