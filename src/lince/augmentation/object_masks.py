@@ -14,6 +14,7 @@ from lince import geometry, mask_operations, rle
 from lince.augmentation.warp import warp_image
 
 Matrix = NDArray[np.float64]
+_MARGIN = 8  # pixels
 _MIN_REDUCTION = 0.75  # of a mask's pixels beside those of its image, above which it is not reduced
 
 
@@ -45,7 +46,7 @@ class ObjectMask:
             reduced = np.asarray(cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
             matrix = matrix @ np.diag([crop.shape[1] / width, crop.shape[0] / height, 1.0])
             crop = reduced
-        return cls(crop, matrix)
+        return cls(*_add_margin(crop, matrix))
 
     @classmethod
     def from_rings(cls, rings: Sequence[NDArray[Any]], size: tuple[int, int], scale: NDArray[np.float64]) -> ObjectMask:
@@ -56,7 +57,8 @@ class ObjectMask:
         low, high = np.clip(np.floor(points.min(axis=0)), 0, limits), np.clip(np.ceil(points.max(axis=0)), 0, limits)
         width, height = (int(side) for side in (high - low).tolist())
         counts = rle.polygons_to_counts([ring - low for ring in scaled], height, width)
-        return cls(255 * rle.counts_to_mask(counts, height, width).astype(np.uint8), _translation(*low.tolist()))
+        crop = 255 * rle.counts_to_mask(counts, height, width).astype(np.uint8)
+        return cls(*_add_margin(crop, _translation(*low.tolist())))
 
     def move(self, matrix: Matrix, frame: NDArray[np.float64] | None = None) -> ObjectMask:
         """Return the mask after the image was warped by ``matrix`` (3, 3), and cut at ``frame`` (4,) where given."""
@@ -103,6 +105,11 @@ def draw_masks(masks: Masks, size: tuple[int, int], stride: int) -> tuple[NDArra
         if mask is not None:
             drawn[row] = mask.draw(size, stride)
     return drawn, np.array([mask is not None for mask in masks], np.bool_)
+
+
+def _add_margin(crop: NDArray[np.uint8], matrix: Matrix) -> tuple[NDArray[np.uint8], Matrix]:
+    """Return ``crop`` with empty pixels around it, of which a warp that shrinks may lose some, and its matrix."""
+    return np.pad(crop, _MARGIN), matrix @ _translation(-_MARGIN, -_MARGIN)
 
 
 def _translation(x: float, y: float) -> Matrix:

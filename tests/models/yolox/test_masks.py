@@ -7,12 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lince.errors import UsageError
-from lince.models.detection.builders import build_detector
-from lince.models.detection.registry import get_detector_entry
-from lince.models.instances.registry import get_model_entry, list_models
-from lince.models.mask_loss import MAX_MASKS, MaskTargets, choose_rows, compute_mask_loss
-from lince.preprocess import PreprocessSpec
+from lince.errors import UsageError  # noqa: E402
+from lince.models.detection.builders import build_detector  # noqa: E402
+from lince.models.detection.registry import get_detector_entry  # noqa: E402
+from lince.models.instances.registry import get_model_entry, list_models  # noqa: E402
+from lince.models.mask_loss import MAX_MASKS, MaskTargets, choose_rows, compute_mask_loss  # noqa: E402
+from lince.preprocess import PreprocessSpec  # noqa: E402
 
 SPEC = PreprocessSpec(64, 64, "corner")
 
