@@ -47,7 +47,7 @@ def test_cells_of_a_stride_hold_the_covered_part() -> None:
     covered = image.masks[0].draw((128, 128), 4)
     exact = mask.reshape(32, 4, 32, 4).mean(axis=(1, 3))
     assert np.abs(covered / 255 - exact).max() < 0.3  # the crop need not begin at the edge of a cell
-    assert np.abs(covered / 255 - exact).mean() < 0.01
+    assert np.abs(covered / 255 - exact).mean() < 0.015
     assert abs(covered.sum() / 255 * 16 - mask.sum()) < 0.02 * mask.sum()
 
 

@@ -98,11 +98,14 @@ def trim_transparent(cutout: Image) -> Image:
 
 
 def draw_object_masks(image: Image, detections: Detections, size: tuple[int, int], opacity: float = OPACITY) -> Image:
-    """Return a copy of ``image``, uint8 RGB (H, W, 3), with the masks of ``detections`` in the colours of the classes.
+    """Return ``image``, uint8 RGB (H, W, 3), with the masks of ``detections`` in the colours of the classes.
 
     ``size`` is the (height, width) of the photo that the masks are of, of which ``image`` may be a smaller copy. Each
-    mask is decoded by itself, and the ones of higher score are drawn on top.
+    mask is decoded by itself, and the ones of higher score are drawn on top. ``image`` is not changed; it is returned
+    itself where there are no masks.
     """
+    if not detections.has_mask.any():
+        return image
     canvas = image.copy()
     width = measure_line_width(canvas)
     for row in reversed(range(len(detections))):

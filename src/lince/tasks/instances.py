@@ -33,6 +33,7 @@ class InstancesTask(DetectionTask):
         "predictions": "lince.evaluation.instances.predictions:InstancePredictions",
         "compare": "lince.evaluation.detection.comparison:compare_detectors",
         "outputs": "lince.export.instances.outputs:collect_outputs",
+        "videos": "lince.inference.video.video_pipeline:prepare_videos",
         "save_results": "lince.inference.detection.results_folder:save_results",
         "http": "lince.serving.instances.records",
         "notebook": "lince.notebook.detection.examples",

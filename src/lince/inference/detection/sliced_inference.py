@@ -112,7 +112,7 @@ class SlicingPredictor(FullSizeImages, DetectionPredictor):
     @classmethod
     def from_predictor(cls, model: DetectionPredictor) -> SlicingPredictor:
         """Return ``model`` with slicing; one whose detections have masks still gives them."""
-        kind = cls if cls.task == model.task else type(cls.__name__, (cls, type(model)), {})
+        kind: type[SlicingPredictor] = cls if cls.task == model.task else type(cls.__name__, (cls, type(model)), {})
         return kind(model.card, model.backend, model.allow_urls)
 
     def with_threshold(self, threshold: float | Mapping[str, float]) -> SlicingPredictor:

@@ -47,7 +47,7 @@ class InstancesRecord(DetectionRecord):
     The fields are those of a detection model; each of ``objects`` also has its mask.
     """
 
-    objects: tuple[MaskedObject, ...]  # type: ignore[assignment]
+    objects: tuple[MaskedObject, ...]
 
 
 Record = InstancesRecord
