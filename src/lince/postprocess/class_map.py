@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,12 @@ def compute_probabilities(logits: NDArray[np.float32]) -> Planes:
     return softmax(logits)
 
 
+@lru_cache(maxsize=8)
 def locate_pixels(map_size: tuple[int, int], size: tuple[int, int], spec: PreprocessSpec) -> tuple[GridAxis, GridAxis]:
     """Return where the rows and the columns of a photo of ``size`` (height, width) lie on a map of ``map_size``.
 
-    The map covers the whole input of ``spec``. Cells whose centre is padding are not used.
+    The map covers the whole input of ``spec``. Cells whose centre is padding are not used. Nobody changes the result:
+    that of the last sizes is kept, for the frames of a video.
     """
     return locate_places(map_size, size, spec, np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
 
@@ -79,22 +82,22 @@ def compute_class_map(probabilities: Planes, size: tuple[int, int], spec: Prepro
 
 def choose_classes(probabilities: Planes, rows: GridAxis, columns: GridAxis) -> ClassMap:
     """Return the highest channel of ``probabilities`` (K, h, w) at every pixel, uint8 (rows, columns)."""
-    winners = probabilities.argmax(axis=0).astype(np.uint8)
-    row_cells, row_starts = np.unique(rows.lower, return_index=True)
-    column_cells, column_starts = np.unique(columns.lower, return_index=True)
-    below, beside = rows.upper[row_starts], columns.upper[column_starts]
-    corners = [winners[np.ix_(y, x)] for y in (row_cells, below) for x in (column_cells, beside)]
+    winners = _find_highest(probabilities)
+    row_starts, column_starts = _find_starts(rows.lower), _find_starts(columns.lower)
+    ys = rows.lower[row_starts], rows.upper[row_starts]
+    xs = columns.lower[column_starts], columns.upper[column_starts]
+    corners = [winners[y][:, x] for y in ys for x in xs]
     is_mixed = (corners[0] != corners[1]) | (corners[0] != corners[2]) | (corners[0] != corners[3])
-    class_map = np.empty((len(rows.lower), len(columns.lower)), np.uint8)
-    row_ends, column_ends = np.append(row_starts[1:], len(rows.lower)), np.append(column_starts[1:], len(columns.lower))
-    column_counts = column_ends - column_starts
-    for start, end, values in zip(row_starts.tolist(), row_ends.tolist(), corners[0], strict=True):
-        class_map[start:end] = np.repeat(values, column_counts)
-    mixed_rows, mixed_columns = np.nonzero(is_mixed)
-    row_bounds = np.stack([row_starts, row_ends], axis=1)[mixed_rows]
-    column_bounds = np.stack([column_starts, column_ends], axis=1)[mixed_columns]
-    for chunk in _split_cells(row_bounds, column_bounds, len(probabilities)):
-        _fill_cells(class_map, probabilities, (rows, row_bounds[chunk]), (columns, column_bounds[chunk]))
+    row_bounds, column_bounds = _pair_bounds(row_starts, rows), _pair_bounds(column_starts, columns)
+    row_counts, column_counts = row_bounds[:, 1] - row_bounds[:, 0], column_bounds[:, 1] - column_bounds[:, 0]
+    class_map = corners[0].repeat(column_counts, axis=1).repeat(row_counts, axis=0)
+    mixed_rows, mixed_columns = is_mixed.nonzero()
+    table = np.ascontiguousarray(probabilities.reshape(len(probabilities), -1).T)  # (h * w, K)
+    width = probabilities.shape[2]
+    for chunk in _split_cells(len(mixed_rows), int(row_counts.max() * column_counts.max()) * table.shape[1]):
+        down, across = mixed_rows[chunk], mixed_columns[chunk]
+        places = np.stack([y[down] * width + x[across] for y in ys for x in xs])
+        _fill_cells(class_map, table[places], (rows, row_bounds[down]), (columns, column_bounds[across]))
     return class_map
 
 
@@ -119,45 +122,89 @@ def _locate_on_axis(cells: int, shares: Places, content: tuple[int, int], side: 
     return GridAxis(lower, upper, (positions - lower).astype(np.float32))
 
 
-def _split_cells(row_bounds: NDArray[np.int64], column_bounds: NDArray[np.int64], channels: int) -> Iterator[slice]:
-    """Yield slices of cells that are interpolated at a time."""
-    if not len(row_bounds):
-        return
-    largest = int(np.diff(row_bounds).max() * np.diff(column_bounds).max())
-    step = max(1, _MAX_VALUES // (largest * channels))
-    for start in range(0, len(row_bounds), step):
+def _find_starts(lower: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first pixel of each cell, of pixels between the cells ``lower``, which ascend, and the next ones."""
+    return np.flatnonzero(np.diff(lower, prepend=-1))
+
+
+def _pair_bounds(starts: NDArray[np.int64], axis: GridAxis) -> NDArray[np.int64]:
+    """Return the first pixel and the end of each cell, int64 (N, 2)."""
+    return np.stack([starts, np.append(starts[1:], len(axis.lower))], axis=1)
+
+
+def _find_highest(planes: Planes) -> ClassMap:
+    """Return the highest channel of ``planes`` (K, ...), of equals the lowest, uint8 (...)."""
+    highest, winners = planes[0], np.zeros(planes.shape[1:], np.uint8)
+    for channel in range(1, len(planes)):
+        winners[planes[channel] > highest] = channel
+        highest = np.maximum(highest, planes[channel])
+    return winners
+
+
+def _split_cells(count: int, values: int) -> Iterator[slice]:
+    """Yield slices of ``count`` cells, up to ``values`` of each, that are interpolated at a time."""
+    step = max(1, _MAX_VALUES // values)
+    for start in range(0, count, step):
         yield slice(start, start + step)
 
 
 def _fill_cells(
     class_map: ClassMap,
-    probabilities: Planes,
+    corners: Planes,
     vertical: tuple[GridAxis, NDArray[np.int64]],
     horizontal: tuple[GridAxis, NDArray[np.int64]],
 ) -> None:
-    """Write the highest channel of every pixel between the cells of the map whose pixels are given, in place.
+    """Write the highest channel of every pixel between some cells of the map, in place.
 
-    Each direction has its axis and the first and last pixel of each cell, (M, 2).
+    ``corners`` (4, M, K) are the probabilities around the pixels of each of M cells. Each direction has its axis and
+    the first and last pixel of each cell, (M, 2).
     """
     (rows, row_bounds), (columns, column_bounds) = vertical, horizontal
-    top, bottom = rows.lower[row_bounds[:, 0]], rows.upper[row_bounds[:, 0]]
-    left, right = columns.lower[column_bounds[:, 0]], columns.upper[column_bounds[:, 0]]
-    corners = np.stack([probabilities[:, y, x].T for y in (top, bottom) for x in (left, right)])  # (4, M, K)
+    ys, xs = _list_pixels(row_bounds), _list_pixels(column_bounds)
+    down, across = rows.fraction[ys][:, :, None], columns.fraction[xs][:, None, :]
     # Between four cells the highest channel has at least the largest of the lowest values at the corners.
     is_possible = corners.max(axis=0) >= corners.min(axis=0).max(axis=1, keepdims=True)
+    is_pair = is_possible.sum(axis=1) == 2
+    places = ys[:, :, None] * class_map.shape[1] + xs[:, None, :]
+    for choose, is_chosen in ((_choose_of_two, is_pair), (_choose_of_all, ~is_pair)):
+        chosen = is_chosen.nonzero()[0]
+        if len(chosen):
+            values = choose(corners[:, chosen], is_possible[chosen], down[chosen], across[chosen])
+            class_map.reshape(-1)[places[chosen]] = values
+
+
+def _choose_of_two(corners: Planes, is_possible: NDArray[np.bool_], down: Planes, across: Planes) -> ClassMap:
+    """Return the higher of the only two possible channels of each cell at its pixels, uint8 (M, H, W)."""
+    first = is_possible.argmax(axis=1)
+    second = is_possible.shape[1] - 1 - is_possible[:, ::-1].argmax(axis=1)
+    cells = np.arange(len(first))
+    difference = _interpolate_cells(corners[:, cells, second] - corners[:, cells, first], down, across)
+    channels = np.stack([first, second]).astype(np.uint8)[:, :, None, None]
+    return np.where(difference > 0, channels[1], channels[0])
+
+
+def _choose_of_all(corners: Planes, is_possible: NDArray[np.bool_], down: Planes, across: Planes) -> ClassMap:
+    """Return the highest channel of each cell at its pixels, of equals the lowest, uint8 (M, H, W)."""
     channels = np.flatnonzero(is_possible.any(axis=0))
-    corners = corners[:, :, channels, None, None]
-    down, across = _take_fractions(rows, row_bounds), _take_fractions(columns, column_bounds)
-    down, across = down[:, None, :, None], across[:, None, None, :]
-    upper = corners[0] * (1 - across) + corners[1] * across
-    lower = corners[2] * (1 - across) + corners[3] * across
-    winners = channels.astype(np.uint8)[(upper * (1 - down) + lower * down).argmax(axis=1)]
-    for winner, (y, y_end), (x, x_end) in zip(winners, row_bounds.tolist(), column_bounds.tolist(), strict=True):
-        class_map[y:y_end, x:x_end] = winner[: y_end - y, : x_end - x]
+    planes = np.stack([_interpolate_cells(corners[:, :, channel], down, across) for channel in channels.tolist()])
+    return np.asarray(channels.astype(np.uint8)[_find_highest(planes)], np.uint8)
 
 
-def _take_fractions(axis: GridAxis, bounds: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the fractions of the pixels of each cell, float32 (M, most pixels of a cell); what is missing repeats."""
+def _interpolate_cells(corners: Planes, down: Planes, across: Planes) -> Planes:
+    """Return the values at the pixels of each cell, float32 (M, H, W).
+
+    ``corners`` (4, M) are around them; ``down`` (M, H, 1) and ``across`` (M, 1, W) are the parts of the way.
+    """
+    left_top, right_top, left_bottom, right_bottom = corners[:, :, None, None]
+    top = left_top + (right_top - left_top) * across
+    bottom = left_bottom + (right_bottom - left_bottom) * across
+    bottom -= top
+    values = bottom * down
+    values += top
+    return np.asarray(values, np.float32)
+
+
+def _list_pixels(bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the pixels of each cell, int64 (M, most pixels of a cell); the last repeats where there are fewer."""
     longest = int(np.diff(bounds).max())
-    pixels = np.minimum(bounds[:, :1] + np.arange(longest), bounds[:, 1:] - 1)
-    return np.asarray(axis.fraction[pixels], np.float32)
+    return np.minimum(bounds[:, :1] + np.arange(longest), bounds[:, 1:] - 1)

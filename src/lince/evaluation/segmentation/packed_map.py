@@ -27,7 +27,7 @@ class PackedMap:
         """Return ``class_map`` (H, W), reduced to ``side`` pixels on its longer side; never enlarged."""
         height, width = fit_size(class_map.shape, side)
         reduced = resize_class_map(class_map, (height, width))
-        return cls(height, width, zlib.compress(np.ascontiguousarray(reduced), 1))
+        return cls(height, width, zlib.compress(reduced.tobytes(), 1))
 
     def unpack(self) -> NDArray[np.uint8]:
         """Return the class map, uint8 (height, width)."""

@@ -74,7 +74,8 @@ def count_pixels(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], class_c
     if not table[VOID].any():
         present = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
         contours = [_count_contours(truth, predicted, value) for value in present.tolist() if value != BACKGROUND]
-    return PixelCounts(*truth.shape, cells, np.array(contours, np.int64).reshape(-1, 3))
+    height, width = truth.shape
+    return PixelCounts(height, width, cells, np.array(contours, np.int64).reshape(-1, 3))
 
 
 def _count_values(truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> Counts:
