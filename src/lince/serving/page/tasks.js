@@ -32,7 +32,9 @@ import * as segmentation from "./segmentation.js";
  */
 
 /** The renderer of each task, by the name of the task. */
-export const renderers = { classify: classification, detect: detection, multilabel, segment: segmentation };
+export const renderers = {
+  classify: classification, detect: detection, instances: detection, multilabel, segment: segmentation,
+};
 
 /** The renderer of every other task: it shows records as JSON. */
 export const genericRenderer = generic;
