@@ -34,6 +34,7 @@ class SegmentationTask(Task):
         "train": "lince.training.segmentation.train:train_segmenter",
         "list_models": "lince.models.segmentation.registry:list_segmenters",
         "get_model": "lince.models.segmentation.registry:get_segmenter_entry",
+        "measure_latency": "lince.export.segmentation.latency:measure_latency",
         "predictor": "lince.inference.segmentation.predictor:SegmentationPredictor",
         "evaluate": "lince.training.segmentation.evaluate:evaluate_segmenter",
         "evaluation_report": "lince.training.segmentation.evaluation_report:build_evaluation_report",

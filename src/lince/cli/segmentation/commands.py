@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lince.annotations import RejectedItem
 from lince.cli import framewise_video
 from lince.cli.console import Console
+from lince.cli.model_table import format_model_table
 from lince.cli.options import parse_decimal
 from lince.cli.output_options import DEFAULT_FOLDER, resolve_output_folder
 from lince.cli.segmentation import metric_lines
@@ -26,6 +27,7 @@ from lince.inference.segmentation.predictor import SegmentationPredictor
 from lince.inference.segmentation.result import SegmentationResult
 from lince.inference.segmentation.sliced_inference import SlicingSegmenter
 from lince.inference.segmentation.tables import SegmentationOutcome
+from lince.models.classification.registry import ModelEntry
 from lince.number_format import format_count, format_percent, format_significant
 
 if TYPE_CHECKING:
@@ -113,6 +115,15 @@ class SegmentationCommands(TaskCommands):
         """Return the test mIoU with its interval."""
         del headline
         return metric_lines.describe_test_result(test)
+
+    def list_model_lines(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
+        """Return the table of the backbones, followed by what else can be chosen."""
+        columns = ([_("network"), _("pixels")], lambda entry: [entry.pretrained_name, str(entry.size)])
+        return [
+            *format_model_table(entries, latencies, columns),
+            "",
+            _("Also accepted: any timm model with feature maps of strides 4 to 32, by name."),
+        ]
 
 
 def parse_scale(text: str) -> LengthScale:

@@ -18,7 +18,7 @@ from lince.evaluation.average_precision import (
 )
 from lince.evaluation.comparison_checks import align_runs, find_shared_groups, index_images
 from lince.evaluation.confidence import ConfidenceInterval
-from lince.evaluation.detection.matcher import MatchInput, MatchResult, build_match_input, match_detections
+from lince.evaluation.detection.matcher import MatchInput, MatchResult, match_detections
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_bias_corrected_interval
 from lince.evaluation.detection.predictions import DetectionPredictions
 from lince.evaluation.report.comparison_view import ComparisonView
@@ -111,7 +111,7 @@ def _compute_differences(
 ) -> list[DetectorDifference | None]:
     """Return how each of ``items`` differs from the first; ``None`` for the first itself."""
     classes = len(items[0].classes)
-    inputs = [build_match_input(item.truth, item.detections) for item in items]
+    inputs = [item.build_match_input() for item in items]
     pairs = [(match_input, match_detections(match_input)) for match_input in inputs]
     resample_count = min(choose_resample_count(*pair) for pair in pairs)
     groups = find_shared_groups(items)

@@ -29,7 +29,6 @@ from lince.evaluation.detection.matcher import (
     MatchInput,
     MatchResult,
     build_match_input,
-    get_ignore_mask,
     match_detections,
 )
 from lince.evaluation.detection.thresholds import find_best_f1_threshold
@@ -178,6 +177,14 @@ class DetectionMetrics:
         """The score threshold of each class, as ``DetectionFilter`` takes them."""
         return tuple(score.threshold for score in self.scores)
 
+    def name_map(self, levels: str) -> str:
+        """Return the name of the mean average precision at the IoU ``levels``, such as "50-95"."""
+        return f"mAP{levels}"
+
+    def list_means(self) -> dict[str, ConfidenceInterval]:
+        """Return the means over the classes by their keys in the report."""
+        return {"map50": self.map50, "map50_95": self.map50_95}
+
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON, without NaN."""
         curves = {
@@ -219,7 +226,26 @@ def compute_detection_metrics(
     on these images. Raises ``DataError`` when there is no object to detect, ``ValueError`` for inconsistent arguments.
     """
     _validate_inputs(truth, detections, classes)
-    match_input = build_match_input(truth, detections)
+    return compute_matched_metrics(build_match_input(truth, detections), classes, seed, thresholds, groups)
+
+
+def compute_matched_metrics(
+    match_input: MatchInput,
+    classes: Classes,
+    seed: int = 0,
+    thresholds: Sequence[float] | None = None,
+    groups: NDArray[np.int64] | None = None,
+) -> DetectionMetrics:
+    """Return the metrics of objects and detections whose overlaps are known, as ``compute_detection_metrics`` does.
+
+    Raises ``DataError`` when there is no object to detect.
+    """
+    if match_input.truth_ignored.all():
+        raise DataError(
+            _("There is no object to evaluate."),
+            _("Expected a test set with at least one box that is not marked as crowd or difficult."),
+            _("Use a larger test fraction (--test), or give a labelled test set."),
+        )
     matching = match_detections(match_input)
     average_precisions = compute_average_precisions(match_input, matching, len(classes))
     resampled = bootstrap_average_precisions(match_input, matching, len(classes), seed, groups=groups)
@@ -238,7 +264,7 @@ def compute_detection_metrics(
     )
     return DetectionMetrics(
         classes,
-        len(detections),
+        match_input.image_count,
         map50=compute_bias_corrected_interval(
             float(average_over_classes(average_precisions[0])), average_over_classes(resampled[:, 0])
         ),
@@ -254,22 +280,29 @@ def compute_detection_metrics(
     )
 
 
-def compute_mean_ap(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> tuple[float, float]:
-    """Return (mAP at an IoU threshold of 0.5, mAP over 0.5 to 0.95), in [0, 1]; NaN when there are no objects."""
-    match_input = build_match_input(truth, detections)
+def compute_mean_ap(
+    truth: ObjectTable, detections: Sequence[Detections], classes: Classes, by_mask: bool = False
+) -> tuple[float, float]:
+    """Return (mAP at an IoU threshold of 0.5, mAP over 0.5 to 0.95), in [0, 1]; NaN when there are no objects.
+
+    The IoU is that of boxes, or with ``by_mask`` of masks.
+    """
+    match_input = build_match_input(truth, detections, by_mask)
     mean_precisions = average_over_classes(
         compute_average_precisions(match_input, match_detections(match_input), len(classes))
     )
     return float(mean_precisions[0]), float(mean_precisions.mean())
 
 
-def compute_summary(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> dict[str, float]:
+def compute_summary(
+    truth: ObjectTable, detections: Sequence[Detections], classes: Classes, by_mask: bool = False
+) -> dict[str, float]:
     """Return ``precision``, ``recall``, ``map50`` and ``map50_95``, in [0, 1], for the log of a training.
 
-    Precision and recall are at an IoU of 0.5, of all classes together at the score of highest F1; precision is NaN
-    where nothing reaches it, and all are NaN when there are no objects.
+    They are of boxes, or with ``by_mask`` of masks. Precision and recall are at an IoU of 0.5, of all classes together
+    at the score of highest F1; precision is NaN where nothing reaches it, and all are NaN when there are no objects.
     """
-    match_input = build_match_input(truth, detections)
+    match_input = build_match_input(truth, detections, by_mask)
     matching = match_detections(match_input)
     mean_precisions = average_over_classes(compute_average_precisions(match_input, matching, len(classes)))
     order = np.argsort(-match_input.scores, kind="stable")
@@ -287,7 +320,7 @@ def compute_summary(truth: ObjectTable, detections: Sequence[Detections], classe
 
 
 def _validate_inputs(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> None:
-    """Raise ``ValueError`` for arguments that do not fit together, ``DataError`` when there is no object to detect."""
+    """Raise ``ValueError`` for arguments that do not fit together."""
     if len(detections) != len(truth.starts) - 1:
         raise ValueError(f"{len(detections)} images with findings do not fit {len(truth.starts) - 1} images")
     for ids in (truth.class_ids, *(item.class_ids for item in detections)):
@@ -295,12 +328,6 @@ def _validate_inputs(truth: ObjectTable, detections: Sequence[Detections], class
             raise ValueError(f"class ids must be from 0 to {len(classes) - 1}")
     if not all(np.isfinite(boxes).all() for boxes in (truth.boxes, *(item.boxes for item in detections))):
         raise ValueError("boxes must be finite")
-    if not (~get_ignore_mask(truth)).any():
-        raise DataError(
-            _("There is no object to evaluate."),
-            _("Expected a test set with at least one box that is not marked as crowd or difficult."),
-            _("Use a larger test fraction (--test), or give a labelled test set."),
-        )
 
 
 def _compute_class_score(

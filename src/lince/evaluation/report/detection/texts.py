@@ -33,8 +33,10 @@ def summarise_result(report: DetectionReport) -> str:
 def describe_expected_range(report: DetectionReport) -> str:
     """Return the sentence that explains the 95 % confidence intervals of mAP50 and mAP50-95."""
     return _(
-        "On other images of the same kind, expect a mAP50 {range} and a mAP50-95 {strict} (95% intervals)."
+        "On other images of the same kind, expect a {metric} {range} and a {strict_metric} {strict} (95% intervals)."
     ).format(
+        metric=report.metrics.name_map("50"),
+        strict_metric=report.metrics.name_map("50-95"),
         range=format_percent_range(report.metrics.map50.low, report.metrics.map50.high),
         strict=format_percent_range(report.metrics.map50_95.low, report.metrics.map50_95.high),
     )
@@ -46,7 +48,7 @@ def list_key_figures(report: DetectionReport) -> NamedTexts:
     Recall and precision are over all classes, at the thresholds of the model; each is left out where it is not defined.
     """
     metrics = report.metrics
-    rows = [("mAP50-95", format_percent(metrics.map50_95.value))]
+    rows = [(metrics.name_map("50-95"), format_percent(metrics.map50_95.value))]
     support = sum(score.support for score in metrics.scores)
     predicted = sum(score.predicted for score in metrics.scores)
     correct = sum(score.correct for score in metrics.scores)
@@ -55,7 +57,12 @@ def list_key_figures(report: DetectionReport) -> NamedTexts:
     if predicted:
         rows.append((_("precision (correct boxes)"), format_percent(correct / predicted)))
     if report.val_primary_metric is not None:
-        rows.append((_("validation mAP50-95"), format_percent(report.val_primary_metric)))
+        rows.append(
+            (
+                _("validation {metric}").format(metric=metrics.name_map("50-95")),
+                format_percent(report.val_primary_metric),
+            )
+        )
     if report.timings:
         rows.append((_("total time"), format_duration(compute_total_seconds(report.timings))))
     return rows
@@ -139,6 +146,14 @@ def build_confusion_table(report: DetectionReport) -> TextTable:
     names = [*report.metrics.classes.names, _("nothing")]
     rows = [(name, *map(format_count, row)) for name, row in zip(names, report.metrics.confusion.tolist(), strict=True)]
     return TextTable((_("label"), *names), tuple(rows))
+
+
+def explain_map() -> str:
+    """Return what the figures are means of."""
+    return _(
+        "mAP50 is the mean over the classes of the average precision, where a box is correct if its IoU with the true "
+        "box is at least 0.5; mAP50-95 averages over IoU thresholds from 0.5 to 0.95."
+    )
 
 
 def describe_prediction() -> str:
