@@ -19,6 +19,7 @@ from lince.models.segmentation.registry import require_input_sides
 from lince.preprocess import PreprocessSpec
 
 HEAD_WIDTH = 64  # channels of every map of the pyramid
+_FINE_LEVELS = 2  # maps of which no channel is dropped
 _MAP_DROPOUT, _SCENE_DROPOUT = 0.3, 0.5  # shares of the channels that are dropped at random in training
 
 
@@ -69,8 +70,8 @@ class PyramidHead(nn.Module):
 
     ``channels`` are those of the maps at strides 4, 8, 16 and 32. The mean of the coarsest map is added to it, so that
     each pixel knows what the whole image shows (Liu et al. 2015, ParseNet). ``outputs`` logits leave it at stride 4. In
-    training, whole channels of the maps are dropped at random: frozen maps of a few hundred images are soon learned by
-    heart.
+    training, whole channels of the coarse maps are dropped at random: what they say of a few hundred images is soon
+    learned by heart. The fine ones, which have the edges, stay whole.
     """
 
     def __init__(self, channels: Sequence[int], outputs: int, width: int = HEAD_WIDTH) -> None:
@@ -86,7 +87,7 @@ class PyramidHead(nn.Module):
 
     def forward(self, maps: FeatureMaps) -> Tensor:
         """Return the logits (N, outputs, H / 4, W / 4) for ``maps`` at strides 4, 8, 16 and 32."""
-        maps = tuple(self.dropout(level) for level in maps)
+        maps = (*maps[:_FINE_LEVELS], *(self.dropout(level) for level in maps[_FINE_LEVELS:]))
         merged = self.laterals[-1](maps[-1]) + self.context(maps[-1].mean((2, 3), keepdim=True))
         merged = self.smoothing[-1](merged)
         for level in range(len(maps) - 2, -1, -1):
