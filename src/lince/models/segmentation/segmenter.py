@@ -19,8 +19,29 @@ from lince.models.segmentation.registry import require_input_sides
 from lince.preprocess import PreprocessSpec
 
 HEAD_WIDTH = 64  # channels of every map of the pyramid
+_MEMORY = 50  # batches
 _FINE_LEVELS = 2  # maps of which no channel is dropped
 _MAP_DROPOUT, _SCENE_DROPOUT = 0.3, 0.5  # shares of the channels that are dropped at random in training
+
+
+class SteadyNorm(nn.BatchNorm2d):
+    """A batch norm whose running statistics are the mean over all batches at first, and then over some ``_MEMORY``.
+
+    Those of a usual one, over about ten batches, follow the photos that came last: with a few hundred of them, what
+    whole photos are taken for then changes from epoch to epoch. In training a batch of one image is normalised by them,
+    since it has no deviation of its own.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return ``values`` (N, C, h, w) normalised for each channel."""
+        if self.training and values.numel() > values.shape[1]:
+            self.momentum = max(1 / _MEMORY, 1 / (1 + int(self.num_batches_tracked or 0)))
+            return super().forward(values)
+        if self.running_mean is None or self.running_var is None:
+            raise ValueError("a norm needs its statistics")
+        return functional.batch_norm(
+            values, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+        )
 
 
 class SeparableConv(nn.Sequential):
@@ -30,7 +51,7 @@ class SeparableConv(nn.Sequential):
         super().__init__(
             nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
             nn.Conv2d(channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
+            SteadyNorm(channels),
             nn.ReLU(),
         )
 
@@ -44,23 +65,21 @@ class SceneLogits(nn.Module):
 
     def __init__(self, channels: int, outputs: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(2 * channels)
+        self.norm = SteadyNorm(2 * channels)
         self.dropout = nn.Dropout(_SCENE_DROPOUT)
         self.linear = nn.Conv2d(2 * channels, outputs, 1)
 
     def forward(self, coarsest: Tensor) -> Tensor:
         """Return the logits (N, outputs, 1, 1) for the map ``coarsest`` (N, channels, h, w)."""
         pooled = torch.cat([coarsest.mean((2, 3), keepdim=True), coarsest.amax((2, 3), keepdim=True)], 1)
-        logits: Tensor = self.linear(self.dropout(self._normalise(pooled)))
+        normalised = self.norm(pooled) if self.training else self._normalise(pooled)
+        logits: Tensor = self.linear(self.dropout(normalised))
         return logits
 
     def _normalise(self, pooled: Tensor) -> Tensor:
-        """Return ``pooled`` (N, C, 1, 1) normalised by the batch in training; a single image has no deviation."""
+        """Return ``pooled`` (N, C, 1, 1) normalised by plain operators: here no convolution takes the norm in."""
         norm: Any = self.norm
-        if norm.training and len(pooled) > 1:
-            normalised: Tensor = norm(pooled)
-            return normalised
-        scale: Tensor = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # plain operators, as every export has
+        scale: Tensor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         shift: Tensor = norm.bias - norm.running_mean * scale
         return pooled * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
 
@@ -77,7 +96,7 @@ class PyramidHead(nn.Module):
     def __init__(self, channels: Sequence[int], outputs: int, width: int = HEAD_WIDTH) -> None:
         super().__init__()
         self.laterals = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(count, width, 1, bias=False), nn.BatchNorm2d(width)) for count in channels
+            nn.Sequential(nn.Conv2d(count, width, 1, bias=False), SteadyNorm(width)) for count in channels
         )
         self.context = nn.Sequential(nn.Conv2d(channels[-1], width, 1), nn.ReLU())
         self.smoothing = nn.ModuleList(SeparableConv(width) for _count in channels)
