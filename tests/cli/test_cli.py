@@ -315,7 +315,7 @@ def test_usage_errors_have_exit_code_2_and_a_message(
         (("predcit", "runs/train", "fotos"), "predict instead of predcit"),
         (("--verson",), "--version instead of --verson"),
         (("train", "fotos", "--epoch=3"), "--epochs instead of --epoch"),
-        (("predict", "runs/train", "-save"), "--save or --scale instead of -save"),
+        (("predict", "runs/train", "-overwrite"), "--overwrite instead of -overwrite"),
         (("export", "runs/train", "--to", "onx"), "onnx instead of onx"),
         (("train", "fotos", "--recipe", "Fintune"), "finetune instead of Fintune"),
         (("check", "fotos", "--format", "foldes"), "folders instead of foldes"),
