@@ -12,6 +12,7 @@ from tests.support import tiny_segmenter
 
 import lince
 from lince.class_maps import draw_class_map
+from lince.cli.main import main
 from lince.datasets import Dataset, open_dataset
 from lince.errors import ModelError
 from lince.evaluation.segmentation.predictions import SegmentationPredictions
@@ -195,3 +196,15 @@ def test_a_self_contained_file_of_another_map_is_refused(awkward: Path, monkeypa
     with pytest.raises(ModelError, match="different results"):
         standalone.export_standalone(folder, awkward / "whole.onnx", photos)
     assert not (awkward / "whole.onnx").exists()
+
+
+def test_the_command_line_tells_the_mean_iou_before_and_after(
+    awkward: Path, dataset: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny_segmenter.model_folder(awkward / "model")
+    words = ["export", str(folder), "--data", str(awkward / "fotos"), "--out", str(awkward / "out")]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = (line for line in lines if line.startswith("mIoU"))
+    assert row.split()[1] == row.split()[2]
+    assert any("agreement 100.0%" in line for line in lines)

@@ -56,6 +56,7 @@ export function shapes(record, model, view) {
   }));
 }
 
+export const overlay = () => null;
 export const imageSize = ({ width, height }) => ({ width, height });
 
 /** Show the slider with its threshold, and the list of objects that reach it. */

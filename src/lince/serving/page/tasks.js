@@ -23,7 +23,7 @@ import * as segmentation from "./segmentation.js";
  * show(record, model, view)          fill its elements below the sentence
  * shapes(record, model, view)        what is drawn over the image: [{box, colour, text}], boxes in its pixels
  * overlay(record, model, view)       {picture, opacity}: a canvas that is drawn over the whole image, below the shapes;
- *                                    null for none, and not exported where there never is one
+ *                                    null for none
  * imageSize(record)                  {width, height} of the image to which those pixels refer; null: no matter
  * prepareCorrection(record, model)   fill its part of the correction form for a new record
  * startCorrection(record, model, view)   called when the form is opened
