@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,7 +23,7 @@ from lince.preprocess import PreprocessSpec
 HEAD_WIDTH = 64  # channels of every map of the pyramid
 _MEMORY = 50  # batches
 _FINE_LEVELS = 2  # maps of which no channel is dropped
-_MAP_DROPOUT, _SCENE_DROPOUT = 0.3, 0.5  # shares of the channels that are dropped at random in training
+_MAP_DROPOUT = 0.3  # share of the channels of the others that are dropped at random in training
 
 
 class SteadyNorm(nn.BatchNorm2d):
@@ -56,41 +58,48 @@ class SeparableConv(nn.Sequential):
         )
 
 
-class SceneLogits(nn.Module):
-    """What the whole image says of the classes: logits of the mean and the maximum of its coarsest map.
+class LinearPixels(nn.Module):
+    """Logits that are linear in the maps: a matrix for each of them, and one for the mean and maximum of the last.
 
-    Added to those of all pixels, they decide between classes that look alike in parts, such as breeds. ``channels`` are
-    those of the map; there are ``outputs`` logits.
+    The latter are the same for all pixels: what the whole image shows decides between classes that look alike in parts,
+    such as breeds. ``channels`` are those of the maps, the finest first; there are ``outputs`` logits.
     """
 
-    def __init__(self, channels: int, outputs: int) -> None:
+    def __init__(self, channels: Sequence[int], outputs: int) -> None:
         super().__init__()
-        self.norm = SteadyNorm(2 * channels)
-        self.dropout = nn.Dropout(_SCENE_DROPOUT)
-        self.linear = nn.Conv2d(2 * channels, outputs, 1)
+        self.levels = nn.ModuleList(nn.Conv2d(count, outputs, 1, bias=False) for count in channels)
+        self.scene = nn.Conv2d(2 * channels[-1], outputs, 1)
 
-    def forward(self, coarsest: Tensor) -> Tensor:
-        """Return the logits (N, outputs, 1, 1) for the map ``coarsest`` (N, channels, h, w)."""
-        pooled = torch.cat([coarsest.mean((2, 3), keepdim=True), coarsest.amax((2, 3), keepdim=True)], 1)
-        normalised = self.norm(pooled) if self.training else self._normalise(pooled)
-        logits: Tensor = self.linear(self.dropout(normalised))
-        return logits
+    def forward(self, maps: FeatureMaps) -> Tensor:
+        """Return the logits (N, outputs, h, w) at the finest of ``maps``."""
+        pooled = [maps[-1].mean((2, 3), keepdim=True), maps[-1].amax((2, 3), keepdim=True)]
+        total: Tensor = self.scene(torch.cat(pooled, 1))
+        for level, (convolve, feature_map) in enumerate(zip(self.levels, maps, strict=True)):
+            logits = convolve(feature_map)
+            if level:
+                logits = functional.interpolate(logits, scale_factor=2.0**level, mode="bilinear", align_corners=False)
+            total = total + logits
+        return total
 
-    def _normalise(self, pooled: Tensor) -> Tensor:
-        """Return ``pooled`` (N, C, 1, 1) normalised by plain operators: here no convolution takes the norm in."""
-        norm: Any = self.norm
-        scale: Tensor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        shift: Tensor = norm.bias - norm.running_mean * scale
-        return pooled * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
+    @torch.no_grad()
+    def adopt(
+        self, weights: Sequence[NDArray[np.float32]], scene: NDArray[np.float32], bias: NDArray[np.float32]
+    ) -> None:
+        """Take the matrices of a head that was fitted, (outputs, channels) each, and its ``bias`` (outputs,)."""
+        layers: list[Any] = [*self.levels, self.scene]
+        for layer, matrix in zip(layers, (*weights, scene), strict=True):
+            layer.weight.copy_(torch.from_numpy(np.array(matrix))[:, :, None, None])
+        layers[-1].bias.copy_(torch.from_numpy(np.array(bias)))
 
 
 class PyramidHead(nn.Module):
     """A feature pyramid (Lin et al. 2017) of ``width`` channels with separable convolutions, down to stride 4.
 
     ``channels`` are those of the maps at strides 4, 8, 16 and 32. The mean of the coarsest map is added to it, so that
-    each pixel knows what the whole image shows (Liu et al. 2015, ParseNet). ``outputs`` logits leave it at stride 4. In
-    training, whole channels of the coarse maps are dropped at random: what they say of a few hundred images is soon
-    learned by heart. The fine ones, which have the edges, stay whole.
+    each pixel knows what the whole image shows (Liu et al. 2015, ParseNet). ``outputs`` logits leave it at stride 4:
+    those of ``linear``, and what the pyramid adds to them, which is nothing at first. In training, whole channels of
+    the coarse maps are dropped at random: what they say of a few hundred images is soon learned by heart. The fine
+    ones, which have the edges, stay whole.
     """
 
     def __init__(self, channels: Sequence[int], outputs: int, width: int = HEAD_WIDTH) -> None:
@@ -101,18 +110,21 @@ class PyramidHead(nn.Module):
         self.context = nn.Sequential(nn.Conv2d(channels[-1], width, 1), nn.ReLU())
         self.smoothing = nn.ModuleList(SeparableConv(width) for _count in channels)
         self.classifier = nn.Conv2d(width, outputs, 1)
-        self.scene = SceneLogits(channels[-1], outputs)
+        nn.init.zeros_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)  # type: ignore[arg-type]  # it has one
+        self.linear = LinearPixels(channels, outputs)
         self.dropout = nn.Dropout2d(_MAP_DROPOUT)
 
     def forward(self, maps: FeatureMaps) -> Tensor:
         """Return the logits (N, outputs, H / 4, W / 4) for ``maps`` at strides 4, 8, 16 and 32."""
+        base = self.linear(maps)
         maps = (*maps[:_FINE_LEVELS], *(self.dropout(level) for level in maps[_FINE_LEVELS:]))
         merged = self.laterals[-1](maps[-1]) + self.context(maps[-1].mean((2, 3), keepdim=True))
         merged = self.smoothing[-1](merged)
         for level in range(len(maps) - 2, -1, -1):
             larger = functional.interpolate(merged, scale_factor=2.0, mode="bilinear", align_corners=False)
             merged = self.smoothing[level](larger + self.laterals[level](maps[level]))
-        logits: Tensor = self.classifier(merged) + self.scene(maps[-1])
+        logits: Tensor = base + self.classifier(merged)
         return logits
 
 
@@ -157,7 +169,7 @@ class Segmenter(PretrainedNetwork):
 
     def is_class_layer(self, name: str) -> bool:
         """Return whether ``name`` belongs to the layers that give the classes."""
-        return name.startswith(("head.classifier.", "head.scene.linear."))
+        return name.startswith(("head.classifier.", "head.linear."))
 
 
 def build_segmenter(entry: ModelEntry, num_classes: int, spec: PreprocessSpec, seed: int = 0) -> Segmenter:

@@ -20,7 +20,7 @@ from lince.training import plan_runner, rehearsal
 from lince.training.augmented_loader import TrainingAugmentation
 from lince.training.checkpoint import TrainingState
 from lince.training.feature_maps import FeatureMapLoader, cache_feature_maps
-from lince.training.loop import TrainingSetup
+from lince.training.loop import LAST_CHECKPOINT, TrainingSetup
 from lince.training.plan import TrainingPlan
 from lince.training.plan_runner import HardwareChoice
 from lince.training.pretrained import load_pretrained
@@ -36,6 +36,7 @@ from lince.training.segmentation.objective import (
     predict_logits,
 )
 from lince.training.segmentation.pixel_evaluation import predict_pixels
+from lince.training.segmentation.pixel_head import fit_pixel_head
 from lince.training.segmentation.samples import SegmentationSamples, SegmentationViews
 from lince.training.segmentation.trained_segmenter import TrainedSegmenter
 from lince.training.time_budget import ClosingTimes
@@ -64,11 +65,19 @@ def prepare_network(context: RecipeContext, source: WeightsSource) -> NetworkInT
 
 
 def train_head(context: RecipeContext, source: WeightsSource, training: NetworkInTraining) -> TrainingState:
-    """Train the head of the network on cached maps of its frozen body; all that is below stays as it was loaded."""
+    """Train the head of the network on cached maps of its frozen body; all that is below stays as it was loaded.
+
+    Its linear part is fitted first (``pixel_head``), which a feature pyramid then refines.
+    """
     network, samples, policy = training.network, training.samples, choose_policy(context)
     network.freeze_before("head")
     feature_maps, view_count = cache_feature_maps(context, prepare_pyramid_body(context, source).path, policy)
     views = SegmentationViews(samples, feature_maps)
+    if not (TrainingRun(context.folder).checkpoint_folder / LAST_CHECKPOINT).is_file():
+        items = [(int(row), view) for row in context.train_rows for view in range(view_count)]
+        head = fit_pixel_head(views, items, network.num_classes, context.config.seed, context.progress)
+        network.head.linear.adopt(head.weights, head.scene, head.bias)
+    network.head.linear.requires_grad_(False)
 
     def make_setup(plan: TrainingPlan, hardware: HardwareChoice) -> TrainingSetup:
         loader = FeatureMapLoader(
