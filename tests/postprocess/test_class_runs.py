@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lince import rle
 from lince.postprocess import class_runs
-from lince.postprocess.class_runs import ClassRuns
+from lince.postprocess.class_runs import ClassRuns, encode_masks
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (13, 7), (40, 60)])
@@ -33,3 +34,12 @@ def test_runs_of_a_large_smooth_map_are_small() -> None:
     class_map[500:1500, 1000:2000] = 3
     runs = ClassRuns.from_map(class_map)
     assert runs.values.nbytes + runs.starts.nbytes < class_map.nbytes / 100
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (13, 7), (40, 60)])
+def test_masks_are_the_run_lengths_of_each_class(size: tuple[int, int]) -> None:
+    for seed, high in ((0, 1), (1, 2), (2, 6)):
+        class_map = np.random.default_rng(seed).integers(0, high, size).astype(np.uint8)
+        class_map = np.repeat(np.repeat(class_map, 2, axis=0), 3, axis=1)
+        found = encode_masks(class_map, range(7))
+        assert found == [rle.encode(class_map == value) for value in range(7)]

@@ -7,14 +7,15 @@ from numpy.typing import NDArray
 
 from lince import geometry
 from lince.annotations import CROWD, GROUP
-from lince.checks.box_checks import TINY_SIDE, find_turned_images
+from lince.checks.box_checks import find_turned_images
 from lince.checks.check_context import CheckContext, CheckFinding, FindingText, make_findings
 from lince.findings import Severity
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_percent
 
 MAX_VOID_SHARE = 0.5  # of the pixels of a photo
-CRUMB_PIXELS = 16  # a mask with fewer is probably left over from resizing one, or a slip of the hand
+CRUMB_PIXELS = 16  # a class with fewer in a photo is probably left over from resizing a mask, or a slip of the hand
+MAX_CRUMB_SHARE = 0.1  # of the photos; more have them where all masks were resized
 MIN_PINHOLES = 10  # of one mask, from which they are no texture of the object
 MIN_BOX_IOU = 0.5  # of the box of an object and the box around its mask
 MIN_CLAIM_PIXELS, MIN_CLAIM_SHARE = 100, 0.2  # of the smaller of two masks: outlines along one edge overlap a little
@@ -52,25 +53,32 @@ def _void_photos(context: CheckContext) -> list[CheckFinding]:
 
 
 def _crumbs(context: CheckContext) -> list[CheckFinding]:
-    """Return the finding ``crumb``: masks of fewer than ``CRUMB_PIXELS`` pixels."""
+    """Return the finding ``crumb``: classes with fewer than ``CRUMB_PIXELS`` pixels of a mask image.
+
+    A warning when more than ``MAX_CRUMB_SHARE`` of the photos have one, as those whose masks were resized with
+    interpolation. Outlines are left out: a person who drew one meant it.
+    """
+    if not context.dataset.is_pixelwise:
+        return []
     areas = context.mask_measures.areas
+    indices = np.flatnonzero(context.mask_measures.is_known & (areas < CRUMB_PIXELS))
+    share = len(np.unique(context.objects.image_ids[indices])) / max(len(context.dataset), 1)
     text = FindingText(
-        Severity.WARNING,
-        _("Masks of a few pixels"),
-        _("They have fewer than 16 pixels: left over from resizing a mask or saving it as JPEG, or drawn by mistake."),
+        Severity.WARNING if share > MAX_CRUMB_SHARE else Severity.NOTE,
+        _("Classes of a few pixels"),
+        _("They have fewer than 16 pixels in a photo, as where a mask was resized or saved as JPEG."),
         _("Remove those that mark nothing. Save masks as PNG, and resize them without interpolation (nearest pixel)."),
     )
-    sides = context.objects.boxes[:, 2:] - context.objects.boxes[:, :2]
-    is_crumb = context.mask_measures.is_known & (areas < CRUMB_PIXELS)
-    if not context.dataset.is_pixelwise:
-        is_crumb &= sides.min(axis=1, initial=np.inf) >= TINY_SIDE  # the others have the finding of tiny boxes
     return context.make_object_findings(
-        "crumb", text, np.flatnonzero(is_crumb), lambda i: _("{n} px").format(n=format_count(int(areas[i])))
+        "crumb", text, indices, lambda i: _("{n} px").format(n=format_count(int(areas[i])))
     )
 
 
 def _pinholes(context: CheckContext) -> list[CheckFinding]:
-    """Return the finding ``pinholes``: masks with at least ``MIN_PINHOLES`` holes of a few pixels."""
+    """Return the finding ``pinholes``: masks with at least ``MIN_PINHOLES`` holes of a few pixels.
+
+    Outlines are left out: where one touches itself, as around leaves that overlap, small gaps stay between its sides.
+    """
     counts = context.mask_measures.pinholes
     text = FindingText(
         Severity.NOTE,
@@ -78,7 +86,7 @@ def _pinholes(context: CheckContext) -> list[CheckFinding]:
         _("They have ten or more holes of up to 16 pixels, which brushes and thresholds leave behind."),
         _("Fill them if the objects have no holes there: a model learns them as background."),
     )
-    indices = np.flatnonzero((counts >= MIN_PINHOLES) & ~_is_crowd(context))
+    indices = np.flatnonzero((counts >= MIN_PINHOLES) & context.objects.has_mask & ~_is_crowd(context))
     return context.make_object_findings(
         "pinholes", text, indices, lambda i: _("{n} holes").format(n=format_count(int(counts[i])))
     )

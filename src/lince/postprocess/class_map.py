@@ -180,7 +180,7 @@ def _choose_of_two(corners: Planes, is_possible: NDArray[np.bool_], down: Planes
     cells = np.arange(len(first))
     difference = _interpolate_cells(corners[:, cells, second] - corners[:, cells, first], down, across)
     channels = np.stack([first, second]).astype(np.uint8)[:, :, None, None]
-    return np.where(difference > 0, channels[1], channels[0])
+    return np.asarray(np.where(difference > 0, channels[1], channels[0]), np.uint8)
 
 
 def _choose_of_all(corners: Planes, is_possible: NDArray[np.bool_], down: Planes, across: Planes) -> ClassMap:
@@ -207,4 +207,4 @@ def _interpolate_cells(corners: Planes, down: Planes, across: Planes) -> Planes:
 def _list_pixels(bounds: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the pixels of each cell, int64 (M, most pixels of a cell); the last repeats where there are fewer."""
     longest = int(np.diff(bounds).max())
-    return np.minimum(bounds[:, :1] + np.arange(longest), bounds[:, 1:] - 1)
+    return np.asarray(np.minimum(bounds[:, :1] + np.arange(longest), bounds[:, 1:] - 1), np.int64)

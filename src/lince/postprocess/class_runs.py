@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lince import rle
 
 _STRIP_PIXELS = 2**22  # of a class map that are compared at a time
 
@@ -71,3 +74,19 @@ class ClassRuns:
         is_value = self.values == value
         top, left = np.divmod(self.starts[is_value], self.size[1])
         return left, top, self.lengths[is_value]
+
+
+def encode_masks(class_map: ClassMap, values: Sequence[int]) -> list[str]:
+    """Return the pixels of each of ``values`` in ``class_map`` (H, W) as compressed RLE (see ``rle``)."""
+    turned = ClassRuns.from_map(np.ascontiguousarray(class_map.T))  # RLE goes down the columns
+    ends = turned.starts + turned.lengths
+    masks = []
+    for value in values:
+        is_value = turned.values == value
+        first, last = turned.starts[is_value], ends[is_value]
+        is_new = np.append(True, first[1:] != last[:-1])[: len(first)]  # others go on in the next column
+        is_end = np.append(is_new[1:], True)[: len(first)]
+        bounds = np.stack([first[is_new], last[is_end]], axis=1).ravel()
+        counts = np.diff(bounds, prepend=0, append=class_map.size).astype(np.int64)
+        masks.append(rle.counts_to_string(counts[:-1] if counts[-1] == 0 else counts))
+    return masks

@@ -26,15 +26,26 @@ class SegmentationTask(Task):
     annotation = "objects"
     monitors = ("val_loss", "val_miou")
     options_by_recipe: ClassVar[Mapping[str, frozenset[str]]] = {
-        "scratch": COMMON_OPTIONS | LOOP_OPTIONS,
-        "transfer": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "head"},
-        "finetune": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "head"},
+        "scratch": COMMON_OPTIONS | LOOP_OPTIONS | {"mosaic"},
+        "transfer": COMMON_OPTIONS | LOOP_OPTIONS | {"weights"},
+        "finetune": COMMON_OPTIONS | LOOP_OPTIONS | {"weights", "from_layer", "mosaic"},
     }
     parts: ClassVar[Mapping[str, str]] = {
+        "train": "lince.training.segmentation.train:train_segmenter",
+        "list_models": "lince.models.segmentation.registry:list_segmenters",
+        "get_model": "lince.models.segmentation.registry:get_segmenter_entry",
+        "measure_latency": "lince.export.segmentation.latency:measure_latency",
         "predictor": "lince.inference.segmentation.predictor:SegmentationPredictor",
+        "evaluate": "lince.training.segmentation.evaluate:evaluate_segmenter",
+        "evaluation_report": "lince.training.segmentation.evaluation_report:build_evaluation_report",
+        "predictions": "lince.evaluation.segmentation.predictions:SegmentationPredictions",
+        "compare": "lince.evaluation.segmentation.comparison:compare_segmenters",
         "outputs": "lince.export.segmentation.outputs:collect_outputs",
         "standalone": "lince.export.segmentation.standalone",
+        "videos": "lince.inference.video.segmented_video:prepare_videos",
         "save_results": "lince.inference.segmentation.results_folder:save_results",
+        "http": "lince.serving.segmentation.records",
+        "notebook": "lince.notebook.segmentation.examples",
         "cli": "lince.cli.segmentation.commands:COMMANDS",
     }
 

@@ -54,7 +54,8 @@ PartName = Literal[
     "videos",
     # save_results(results, folder, to, progress) -> the folder.
     "save_results",
-    # http: module with the response models and the request parsers of the task in the HTTP API.
+    # http: module with the response models and the request parsers of the task in the HTTP API, and
+    # build_record(result, options) where a record is more than the to_dict() of the result.
     "http",
     # notebook: module with build_class_table(test) and list_examples(predictions, test), for notebooks; optional.
     "notebook",

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lince.annotations import RejectedItem
+from lince.cli import framewise_video
 from lince.cli.console import Console
+from lince.cli.model_table import format_model_table
 from lince.cli.options import parse_decimal
 from lince.cli.output_options import DEFAULT_FOLDER, resolve_output_folder
-from lince.cli.task_commands import TaskCommands, describe_count
+from lince.cli.segmentation import metric_lines
+from lince.cli.task_commands import TaskCommands, VideoRunner, describe_count
 from lince.errors import UsageError
-from lince.i18n import _
+from lince.i18n import _, translate_plural
 from lince.inference.length_scale import UNITS, LengthScale
 from lince.inference.segmentation import tables
 from lince.inference.segmentation.predictor import SegmentationPredictor
 from lince.inference.segmentation.result import SegmentationResult
 from lince.inference.segmentation.sliced_inference import SlicingSegmenter
 from lince.inference.segmentation.tables import SegmentationOutcome
+from lince.models.classification.registry import ModelEntry
 from lince.number_format import format_count, format_percent, format_significant
+
+if TYPE_CHECKING:
+    from lince.inference.video.framewise_video import FramewiseVideos
+    from lince.inference.video.segmented_video import SegmentedVideo
 
 _UNIT_SPELLINGS = {"µm": "um", "μm": "um", **{unit: unit for unit in UNITS}}  # the micro sign, and the Greek letter
 
@@ -71,10 +81,49 @@ class SegmentationCommands(TaskCommands):
         lines = [*summarise_segments(results, scale), *(_("Written: {path}").format(path=path) for path in written)]
         return {}, [*lines, *(_("Lost in the conversion: {what}").format(what=loss) for loss in losses)]
 
+    def prepare_video(
+        self, model: SegmentationPredictor, arguments: argparse.Namespace, console: Console
+    ) -> VideoRunner:
+        """Return what segments the frames of one video; its JSON document is that of ``SegmentedVideo.to_dict``.
+
+        Raises ``UsageError`` for ``--to`` without photos, and for ``--slice``.
+        """
+        if arguments.slice or (arguments.to and not arguments.images):
+            raise UsageError(
+                _("{options} cannot be used with videos.").format(options="--slice" if arguments.slice else "--to"),
+                _("Expected photos."),
+            )
+        make_videos = partial(_make_framewise, model, arguments.scale)
+        return framewise_video.prepare_video(make_videos, arguments, console, summarise_video)
+
+    def open_video_table(
+        self, model: SegmentationPredictor, arguments: argparse.Namespace
+    ) -> AbstractContextManager[Any]:
+        """Open the table of ``--csv`` for the frames of all videos; ``None`` without the option, and with photos."""
+        return framewise_video.open_table(partial(_make_framewise, model, arguments.scale), arguments)
+
     def format_result(self, result: SegmentationResult, arguments: argparse.Namespace) -> str:
         """Return an image and its classes: "photo.jpg  cat 31.2%, dog 4.0%"."""
         del arguments
         return f"{result.name}  {result.describe()}"
+
+    def list_metric_lines(self, metrics: Any) -> list[str]:
+        """Return the figures of an evaluation."""
+        return metric_lines.list_metric_lines(metrics)
+
+    def describe_test_result(self, test: Mapping[str, Any], headline: str) -> str:
+        """Return the test mIoU with its interval."""
+        del headline
+        return metric_lines.describe_test_result(test)
+
+    def list_model_lines(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
+        """Return the table of the backbones, followed by what else can be chosen."""
+        columns = ([_("network"), _("pixels")], lambda entry: [entry.pretrained_name, str(entry.size)])
+        return [
+            *format_model_table(entries, latencies, columns),
+            "",
+            _("Also accepted: any timm model with feature maps of strides 4 to 32, by name."),
+        ]
 
 
 def parse_scale(text: str) -> LengthScale:
@@ -114,6 +163,36 @@ def summarise_segments(outcomes: Sequence[SegmentationOutcome], scale: LengthSca
             )
         )
     return lines
+
+
+def summarise_video(result: SegmentedVideo) -> list[str]:
+    """Return the number of frames, and what each class covers of them."""
+    text = translate_plural(
+        "{count:,} frame segmented, {seconds:.1f} s", "{count:,} frames segmented, {seconds:.1f} s", result.frame_count
+    )
+    lines = [text.format(count=result.frame_count, seconds=result.seconds)]
+    text = _("{name}: in {count} frames, {share} of all on average, at most {most} (at {time:.1f} s)")
+    lines += [
+        text.format(
+            name=record["name"],
+            count=format_count(record["frames"]),
+            share=format_percent(record["mean_share"]),
+            most=format_percent(record["largest_share"]),
+            time=record["largest_at"],
+        )
+        for record in result.list_figures()["classes"]
+        if record["frames"]
+    ]
+    if result.empty_count:
+        lines.append(_("frames of background only: {count}").format(count=format_count(result.empty_count)))
+    return lines
+
+
+def _make_framewise(model: SegmentationPredictor, scale: str | None) -> FramewiseVideos[SegmentedVideo]:
+    """Return how ``model`` processes videos, with areas where ``--scale`` is given."""
+    from lince.inference.video import segmented_video  # noqa: PLC0415  # imports what videos need
+
+    return segmented_video.make_framewise(model, parse_scale(scale) if scale else None)
 
 
 def _save_results(

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
+from lince.export.latency import measure_export
 from lince.export.torch_to_onnx import export_detector
-from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
-from lince.model_card import NETWORK_FILE
 from lince.models import weights_source
 from lince.models.detection.builders import build_detector
 from lince.models.detection.registry import DetectorEntry, get_detector_entry
@@ -28,7 +24,4 @@ def measure_entry(entry: DetectorEntry, size: int | None = None, class_count: in
     Only the network is measured: without decoding the image and without selecting boxes.
     """
     spec = weights_source.make_preprocess_spec(weights_source.resolve_weights(entry, "none"), size)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / NETWORK_FILE
-        export_detector(build_detector(entry, class_count, spec), spec, path)
-        return OnnxRuntimeBackend(path).measure((1, *spec.shape))
+    return measure_export(lambda path: export_detector(build_detector(entry, class_count, spec), spec, path), spec)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lince import rle
 from lince.annotations import ObjectTable, StringColumn
 from lince.datasets import Dataset
 from lince.datasets.conversion import ConvertResult
@@ -44,10 +43,9 @@ def build_dataset(results: Sequence[SegmentationResult]) -> Dataset:
     The results are of one model, at least one, and each image is in a file.
     """
     objects = [
-        (region.class_id, region.box, rle.encode(class_map == region.class_id + 1))
+        (region.class_id, region.box, mask)
         for result in results
-        for class_map in [result.class_map]
-        for region in result.list_regions()
+        for region, mask in zip(result.list_regions(), result.encode_masks(), strict=True)
     ]
     starts = np.cumsum([0, *(len(result.list_regions()) for result in results)]).astype(np.int64)
     class_ids = np.array([class_id for class_id, _box, _mask in objects], np.int32)

@@ -18,7 +18,7 @@ from lince.inference.result import PredictionResult, require_same_size
 from lince.inference.segmentation import cutouts
 from lince.number_format import format_percent, format_significant
 from lince.postprocess import class_map as class_maps
-from lince.postprocess.class_runs import ClassRuns
+from lince.postprocess.class_runs import ClassRuns, encode_masks
 from lince.preprocess import PreprocessSpec
 
 _LEVELS = 255  # of a probability that is kept
@@ -127,6 +127,10 @@ class SegmentationResult(PredictionResult):
         counts = self.runs.count_pixels(len(self.classes) + 1)
         present = [value for value in np.argsort(-counts, kind="stable").tolist() if value and counts[value]]
         return [self._measure_region(value, int(counts[value])) for value in present]
+
+    def encode_masks(self) -> list[str]:
+        """Return the pixels of each of ``list_regions`` as COCO's compressed run lengths (see ``lince.rle``)."""
+        return encode_masks(self.class_map, [region.class_id + 1 for region in self.list_regions()])
 
     def _measure_region(self, value: int, pixels: int) -> ClassRegion:
         """Return the region of the pixels with ``value``, of which there are some."""

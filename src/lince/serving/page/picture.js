@@ -24,9 +24,10 @@ export async function decodeImage(blob) {
 
 /**
  * Draw `bitmap` as large as `canvas` has room, and `shapes` [{box, colour, text}] over it. The boxes
- * [left, top, right, bottom] are in pixels of an image of `size`, {width, height}.
+ * [left, top, right, bottom] are in pixels of an image of `size`, {width, height}. The picture of `overlay`, {picture,
+ * opacity}, if there is one, is drawn between the two.
  */
-export function drawImage(canvas, bitmap, shapes, size) {
+export function drawImage(canvas, bitmap, shapes, size, overlay = null) {
   const { clientWidth } = canvas.parentElement;
   const room = Math.max(240, window.innerHeight * LARGEST_HEIGHT);
   const enlarged = bitmap.width <= PIXEL_ART ? 8 : 3;
@@ -38,6 +39,7 @@ export function drawImage(canvas, bitmap, shapes, size) {
   context.imageSmoothingEnabled = bitmap.width > PIXEL_ART;
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);
+  if (overlay) drawOverlay(context, overlay, width, height);
   const [across, down] = [width / size.width, height / size.height];
   const boxes = shapes.map(({ box: [left, top, right, bottom], colour, text }) => ({
     colour,
@@ -81,6 +83,14 @@ function prepareContext(canvas, width, height) {
   const context = canvas.getContext("2d");
   context.scale(canvas.width / width, canvas.height / height);
   return context;
+}
+
+function drawOverlay(context, { picture, opacity }, width, height) {
+  context.save();
+  context.globalAlpha = opacity;
+  context.imageSmoothingEnabled = picture.width > width; // enlarged, its pixels stay what they are
+  context.drawImage(picture, 0, 0, width, height);
+  context.restore();
 }
 
 function drawFrame(context, { left, top, right, bottom, colour }) {

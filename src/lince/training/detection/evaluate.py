@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from lince.annotations import Classes, ObjectTable
+from lince.annotations import Classes
 from lince.datasets import Dataset, compute_content_keys
-from lince.datasets.class_mapping import map_classes
+from lince.datasets.class_mapping import adopt_classes
 from lince.datasets.groups import find_groups
 from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.evaluation.detection.predictions import DetectionPredictions
@@ -66,7 +64,5 @@ def make_test_loader(
 
     ``with_masks`` reads their masks, too. Raises ``DataError`` when the data has a class that is not among them.
     """
-    objects = dataset.objects or ObjectTable.empty(len(dataset))
-    objects = replace(objects, class_ids=map_classes(dataset, classes)[objects.class_ids])
-    samples = DetectionSamples.from_dataset(replace(dataset, classes=classes, objects=objects), with_masks)
+    samples = DetectionSamples.from_dataset(adopt_classes(dataset, classes), with_masks)
     return DetectionLoader(samples, np.arange(len(dataset)), spec, BATCH_SIZE, workers=count_cores())

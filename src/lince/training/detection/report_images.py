@@ -14,17 +14,16 @@ from lince.annotations import Classes, Detections
 from lince.augmentation.mosaic import LabelledImage
 from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.evaluation.report import DetectionReportImage, DetectionReportImages
-from lince.i18n import _
 from lince.inference import drawing, mask_drawing
 from lince.inference.drawing import ShapeAnnotation
 from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.matrix_photos import select_matrix_cells
+from lince.training.training_sheet import TILE_SIDE, TRAINING_IMAGES, render_training_sheet
 
 if TYPE_CHECKING:
     from lince.training.detection.network_recipe import TrainedDetector
 
 IMAGES_PER_GROUP, IMAGE_SIDE = 12, 600  # images of a group, and their longer side in pixels
-TRAINING_IMAGES, TILE_SIDE = 8, 320
 _HALF_COVERED = 127  # of a pixel by an object, from 0 to 255
 
 
@@ -127,11 +126,10 @@ def _render_training_sheet(trained: TrainedDetector) -> bytes:
         TRAINING_IMAGES,
         augmentation=trained.augmentation,
     )
-    cells = []
-    for number in range(TRAINING_IMAGES):
-        example = loader.load_example(number)
-        if example is not None:
-            shapes = _make_truth_shapes(example, trained.samples.classes)
-            image = drawing.draw_shapes(example.image, shapes, (trained.spec.height, trained.spec.width), TILE_SIDE)
-            cells.append(drawing.SheetCell(image, (_("training sample"),)))
-    return images.encode_jpeg(drawing.draw_contact_sheet(cells, 4, TILE_SIDE))
+    size = (trained.spec.height, trained.spec.width)
+    return render_training_sheet(
+        loader,
+        lambda example: drawing.draw_shapes(
+            example.image, _make_truth_shapes(example, trained.samples.classes), size, TILE_SIDE
+        ),
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +10,7 @@ from lince import images
 from lince.annotations import get_class_colour
 from lince.class_maps import VOID, draw_class_map, resize_class_map
 from lince.datasets import Dataset
-from lince.datasets.class_mapping import map_classes
+from lince.datasets.class_mapping import adopt_classes
 from lince.evaluation.report import SegmentationReportImage, SegmentationReportImages
 from lince.evaluation.segmentation.packed_map import PICTURE_SIDE, fit_size
 from lince.evaluation.segmentation.photo_selection import PhotoFigures
@@ -35,7 +33,7 @@ def select_example_images(
     """
     if predictions.maps is None:
         return SegmentationReportImages()
-    dataset = _take_classes(dataset, predictions)
+    dataset = adopt_classes(dataset, predictions.classes)
     figures = PhotoFigures.measure(predictions)
     worst = figures.select_worst(WORST_IMAGES)
     best = figures.select_best(BEST_IMAGES, worst)
@@ -64,8 +62,8 @@ def draw_labels(photo: Image, class_map: Image) -> Image:
     """Return ``photo`` (H, W, 3) with the classes of ``class_map`` (H, W) over it, and stripes over void pixels."""
     is_void = class_map == VOID
     canvas = mask_drawing.draw_class_map(photo, np.where(is_void, 0, class_map).astype(np.uint8))
-    rows, columns = np.indices(class_map.shape, sparse=True)
-    canvas[is_void & ((rows + columns) % _STRIPE < _STRIPE // 2)] = _VOID_COLOUR
+    diagonals = np.arange(class_map.shape[0])[:, None] + np.arange(class_map.shape[1])
+    canvas[is_void & (diagonals % _STRIPE < _STRIPE // 2)] = _VOID_COLOUR
     return canvas
 
 
@@ -112,11 +110,3 @@ def _make_report_image(
         float(figures.wrong_shares[i]),
     )
     return picture, {int(value) for one in (truth, predicted) for value in np.unique(one)}
-
-
-def _take_classes(dataset: Dataset, predictions: SegmentationPredictions) -> Dataset:
-    """Return ``dataset`` whose objects have the class ids of ``predictions``."""
-    if dataset.objects is None or dataset.classes == predictions.classes:
-        return dataset
-    class_ids = map_classes(dataset, predictions.classes)[dataset.objects.class_ids]
-    return replace(dataset, classes=predictions.classes, objects=replace(dataset.objects, class_ids=class_ids))
