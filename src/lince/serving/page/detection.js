@@ -53,6 +53,7 @@ export function shapes(record, model, view) {
     box: object.box,
     colour: getClassColour(object.class, model),
     text: describeObject(object),
+    rings: object.outline ?? [],
   }));
 }
 
