@@ -51,7 +51,7 @@ def _model(folder: Path) -> DetectionPredictor:
     source = weights_source.resolve_weights(entry, str(WEIGHTS))
     spec = weights_source.make_preprocess_spec(source)
     network = builders.build_detector(entry, COUNT, spec, 0)
-    weights.load_detector_weights(network, source)
+    weights.load_network_weights(network, source)
     export_detector(network.eval(), spec, folder / NETWORK_FILE)
     names = Classes(tuple(map(str, range(COUNT))))
     card = ModelCard("detect", names, spec, entry.name, entry.licence, "published", decoder="yolox")

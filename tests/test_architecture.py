@@ -124,7 +124,7 @@ ONE_WORD = {
     "cutmix", "mcnemar", "mixup", "mosaic", "nms", "sigmoid", "softmax",  # of the field
 }  # fmt: skip
 # Nouns and technical terms that end in -ing or -ed.
-NOUNS = {"class_mapping", "drawing", "image_loading", "same_padding", "sampling"}
+NOUNS = {"class_mapping", "drawing", "image_loading", "mask_drawing", "same_padding", "sampling"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

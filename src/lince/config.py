@@ -14,11 +14,12 @@ from lince.errors import UsageError
 from lince.i18n import _
 from lince.option_aliases import describe_option, resolve_aliases
 from lince.preprocess import RESIZE_MODES, STANDARDISE_MODES
+from lince.tasks import list_tasks
 from lince.validation import require_choice, require_in_range
 
 RECIPES = ("scratch", "transfer", "finetune", "all")
 HEADS = ("linear", "mlp")
-MONITORS = ("val_loss", "val_accuracy", "val_map", "val_map50", "val_map50_95")
+MONITORS = tuple(dict.fromkeys(name for task in list_tasks() for name in task.monitors))
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 MIX_METHODS = ("none", "mixup", "cutmix")

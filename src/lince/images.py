@@ -246,8 +246,8 @@ def encode_jpeg(image: Array, quality: int = 90) -> bytes:
 
 
 def encode_png(image: Array) -> bytes:
-    """Return uint8 RGB (H, W, 3) as the bytes of a PNG file."""
-    return _encode_with_opencv(image, ".png", [])
+    """Return uint8 RGB (H, W, 3), or RGBA (H, W, 4), as the bytes of a PNG file."""
+    return _encode_with_opencv(image, ".png", [], (3, 4))
 
 
 def encode_by_suffix(image: Array, suffix: str) -> bytes:
@@ -255,11 +255,12 @@ def encode_by_suffix(image: Array, suffix: str) -> bytes:
     return encode_jpeg(image) if suffix.lower() in JPEG_SUFFIXES else encode_png(image)
 
 
-def _encode_with_opencv(image: Array, suffix: str, options: list[int]) -> bytes:
-    """Return ``image`` encoded in the format of ``suffix``; ``ValueError`` unless it is uint8 (H, W, 3)."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+def _encode_with_opencv(image: Array, suffix: str, options: list[int], channels: tuple[int, ...] = (3,)) -> bytes:
+    """Return ``image`` encoded in the format of ``suffix``; ``ValueError`` unless it is uint8 with ``channels``."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in channels:
         raise ValueError(f"an image must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
-    succeeded, data = cv2.imencode(suffix, image[:, :, ::-1], options)
+    bgr = image[:, :, ::-1] if image.shape[2] == 3 else image[:, :, [2, 1, 0, 3]]
+    succeeded, data = cv2.imencode(suffix, bgr, options)
     if not succeeded:
         raise ValueError(f"an image of shape {image.shape} cannot be written as {suffix}")
     return data.tobytes()

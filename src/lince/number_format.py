@@ -5,7 +5,7 @@ English writes 3,667 and 91.2%, Spanish 3667 and 91,2 %, Portuguese 3.667 and 91
 
 from __future__ import annotations
 
-from math import isnan
+from math import floor, isnan, log10
 
 from lince.i18n import _, localise_number
 
@@ -17,6 +17,12 @@ def format_decimal(value: float | None, places: int = 3) -> str:
     if value is None or isnan(value):
         return MISSING_VALUE
     return localise_number(f"{value:,.{places}f}")
+
+
+def format_significant(value: float, digits: int = 3) -> str:
+    """Return ``value`` with at least ``digits`` significant digits, without an exponent: 1,234, 12.3 or 0.00123."""
+    size = floor(log10(abs(value))) if value else 0
+    return localise_number(f"{value:,.{max(0, digits - 1 - size)}f}")
 
 
 def format_count(value: int) -> str:

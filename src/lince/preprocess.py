@@ -115,6 +115,20 @@ def compute_input_matrix(height: int, width: int, spec: PreprocessSpec) -> NDArr
     return np.array([[sx, 0.0, dx], [0.0, sy, dy], [0.0, 0.0, 1.0]])
 
 
+def compute_content_box(height: int, width: int, spec: PreprocessSpec) -> tuple[int, int, int, int]:
+    """Return top, left, bottom, right in pixels of the input of ``spec``: where an image of (height, width) lies.
+
+    What is outside is padding. Raises ``ValueError`` for ``crop``, where the input does not show the whole image.
+    """
+    if spec.resize == "crop":
+        raise ValueError("a cropped input does not show the whole image")
+    if spec.resize not in PADDED_RESIZE_MODES or (height, width) == (spec.height, spec.width):
+        return 0, 0, spec.height, spec.width
+    fitted = _fitted_size(height, width, spec)
+    top, left = _padding_offsets(fitted, spec)
+    return top, left, top + fitted[0], left + fitted[1]
+
+
 def normalise_images(
     images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], spec: PreprocessSpec
 ) -> NDArray[np.float32]:

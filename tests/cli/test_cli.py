@@ -315,7 +315,7 @@ def test_usage_errors_have_exit_code_2_and_a_message(
         (("predcit", "runs/train", "fotos"), "predict instead of predcit"),
         (("--verson",), "--version instead of --verson"),
         (("train", "fotos", "--epoch=3"), "--epochs instead of --epoch"),
-        (("predict", "runs/train", "-save"), "--save instead of -save"),
+        (("predict", "runs/train", "-overwrite"), "--overwrite instead of -overwrite"),
         (("export", "runs/train", "--to", "onx"), "onnx instead of onx"),
         (("train", "fotos", "--recipe", "Fintune"), "finetune instead of Fintune"),
         (("check", "fotos", "--format", "foldes"), "folders instead of foldes"),
@@ -475,7 +475,7 @@ def test_training_lists_the_tasks_and_the_presets_and_export_loads_no_library_fo
             env={**os.environ, "LINCE_LANG": "en"},
         ).stdout.split()
     )
-    assert "classify or detect or multilabel; only needed" in help_text
+    assert "classify or detect or multilabel or segment" in help_text
     assert "nano, small, lite, medium, large, cnn," in help_text
     code = (
         "import sys\nfrom lince.cli.main import main\nended = main(['export', '--help'])\n"

@@ -485,7 +485,7 @@ def _workers(shared: Path, folder: Path, name: str, weights: str, count: int) ->
     spec, classes = weights_source.make_preprocess_spec(source, side), Classes(tuple(map(str, range(count))))
     network = detection_builders.build_detector(entry, count, spec, 0)
     if weights != "none":
-        published.load_detector_weights(network, source)
+        published.load_network_weights(network, source)
     model = folder / "model"
     model.mkdir()
     export_detector(network.eval(), spec, model / "model.onnx")

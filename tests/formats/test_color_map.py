@@ -102,7 +102,7 @@ def test_without_a_legend_values_are_classes(awkward: Path) -> None:
     assert evidence is not None
     assert "without a legend" in evidence
     only = read(dataset(awkward, png(grey(v255=CAT))))
-    assert drawn(only) == {"images/a.jpg": {"class_255": cells(CAT)}}
+    assert drawn(only) == {"images/a.jpg": {"foreground": cells(CAT)}}
     colours = read(dataset(awkward, png(coloured(VALUES, {1: RED, 2: GREEN}))))
     assert set(colours.classes.names) == {"#800000", "#008000"}
 

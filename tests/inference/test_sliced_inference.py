@@ -16,7 +16,8 @@ from lince import images, preprocess
 from lince.annotations import Detections, RejectedItem
 from lince.inference.detection.predictor import DetectionPredictor
 from lince.inference.detection.result import DetectionResult
-from lince.inference.detection.sliced_inference import SlicingPredictor, TileDetections, compute_tiles, merge_tiles
+from lince.inference.detection.sliced_inference import SlicingPredictor, TileDetections, merge_tiles
+from lince.inference.tiles import compute_tiles
 from lince.preprocess import PreprocessSpec
 
 sides = st.integers(1, 900)

@@ -45,7 +45,7 @@ def _filled(shared: Path, side: int, classes: int = 1) -> tuple[FasterRcnn, Prep
     source = weights_source.resolve_weights(detection_registry.get_detector_entry(MOBILE), str(file))
     spec = weights_source.make_preprocess_spec(source, side)
     network = builders.build_detector(source.entry, classes, spec)  # type: ignore[arg-type]
-    report = weights.load_detector_weights(network, source)
+    report = weights.load_network_weights(network, source)
     assert isinstance(network, FasterRcnn)
     return network, spec, report
 
@@ -66,7 +66,7 @@ def test_weights_of_another_network_are_refused(shared: Path) -> None:
     )
     network = builders.build_detector(source.entry, 1, weights_source.make_preprocess_spec(source, 64))  # type: ignore[arg-type]
     with pytest.raises(WeightsError, match="mobilenetv3_large_100"):
-        weights.load_detector_weights(network, source)
+        weights.load_network_weights(network, source)
 
 
 def test_network_and_file_agree_from_photo_to_boxes(shared: Path, awkward: Path) -> None:

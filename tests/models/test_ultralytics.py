@@ -83,16 +83,16 @@ def test_files_of_the_package_are_read_without_running_what_is_in_them(name: str
     torch.save({"epoch": -1, "ema": None, "model": _theirs(name, donor).half(), "train_args": {"imgsz": 640}}, path)
     source = weights_source.resolve_weights(entry, str(path))
     same, other = _ours(name, classes=80), _ours(name, classes=2)
-    report = weights.load_detector_weights(same, source)
+    report = weights.load_network_weights(same, source)
     assert (report.fitted_count, report.missing, report.unexpected) == (report.total_count, (), ())
     halves = {key: value.half() for key, value in donor.state_dict().items()}
     torch.testing.assert_close({key: value.half() for key, value in same.state_dict().items()}, halves)
-    report = weights.load_detector_weights(other, source)
+    report = weights.load_network_weights(other, source)
     assert report.class_layers
     assert all("cv3" in key for key in report.class_layers)
     assert not report.wrong_shape
     with pytest.raises(WeightsError, match="fills"):
-        weights.load_detector_weights(_ours("yolov8s"), source)
+        weights.load_network_weights(_ours("yolov8s"), source)
 
 
 def test_the_package_is_kept_from_the_network() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import box_photos, class_photos, shape_sets
+from tests.support import box_photos, class_photos, shape_masks, shape_sets
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class TaskSample:
 
 def _write_boxes(root: Path) -> Path:
     return box_photos.yolo(root, {"train": 12, "val": 4, "test": 6})
+
+
+def _write_outlines(root: Path) -> Path:
+    return box_photos.yolo(root, {"train": 12, "val": 4, "test": 6}, outlined=True)
 
 
 SAMPLES = {
@@ -60,5 +64,28 @@ SAMPLES = {
         ("threshold", 0.4),
         ("top", 2),
         lambda _record: {"objects": '[{"class": "caja", "box": [1, 2, 30, 40]}]'},
+    ),
+    "segment": TaskSample(
+        shape_masks.write_masks,
+        {"recipe": "transfer", "size": 64, "epochs": 3, "batch": 8, "seed": 1},
+        ("top", 2),
+        ("threshold", 0.5),
+        lambda record: {"class_map": record["class_map"]},
+    ),
+    "instances": TaskSample(
+        _write_outlines,
+        {
+            "recipe": "scratch",
+            "model": "yolox-nano",
+            "weights": "none",
+            "size": 64,
+            "epochs": 3,
+            "batch": 4,
+            "mosaic": 0.5,
+            "seed": 1,
+        },
+        ("threshold", 0.4),
+        ("top", 2),
+        lambda _record: {"objects": '[{"class": "bola", "box": [1, 2, 30, 40]}]'},
     ),
 }

@@ -31,9 +31,11 @@ from lince.models.detection import registry as detection_registry  # noqa: E402
 from lince.preprocess import PreprocessSpec, normalise_images  # noqa: E402
 from lince.progress import SILENT  # noqa: E402
 from lince.splits import TRAIN  # noqa: E402
-from lince.training import checkpoint  # noqa: E402
-from lince.training.detection import defaults, feature_maps, finalise  # noqa: E402
-from lince.training.detection.loader import DetectionAugmentation, DetectionLoader, fit_labelled_image  # noqa: E402
+from lince.training import checkpoint, feature_maps  # noqa: E402
+from lince.training.augmented_loader import TrainingAugmentation, fit_labelled_image  # noqa: E402
+from lince.training.detection import defaults, finalise  # noqa: E402
+from lince.training.detection.loader import DetectionLoader  # noqa: E402
+from lince.training.detection.recipes.transfer import DetectionViews  # noqa: E402
 from lince.training.detection.samples import DetectionSamples, repeat_rare_classes  # noqa: E402
 
 SPEC = PreprocessSpec(64, 64, "corner", "bgr", (0.0,) * 3, (1.0,) * 3)
@@ -84,7 +86,7 @@ def same(one, two) -> bool:
 
 
 def test_batches_do_not_depend_on_the_number_of_threads_or_on_where_one_starts(samples):
-    mixing = DetectionAugmentation(
+    mixing = TrainingAugmentation(
         POLICY, mosaic_probability=0.5, mixup_probability=0.5, mixing_off_epoch=9, scale_range=0.5
     )
     loaders = [DetectionLoader(samples, np.arange(20), SPEC, 4, 5, mixing, workers=n) for n in (1, 4)]
@@ -100,7 +102,7 @@ def test_batches_do_not_depend_on_the_number_of_threads_or_on_where_one_starts(s
 
 def test_boxes_frame_what_the_batches_show(samples):
     mixing, colours = (
-        DetectionAugmentation(POLICY, mosaic_probability=0.5, mixing_off_epoch=9),
+        TrainingAugmentation(POLICY, mosaic_probability=0.5, mixing_off_epoch=9),
         {0: (40, 60, 230), 1: (230, 200, 40)},
     )
     framed = 0
@@ -116,7 +118,7 @@ def test_boxes_frame_what_the_batches_show(samples):
 
 def test_the_last_epochs_are_not_mixed_and_validation_never_is(samples):
     grey = np.array([114.0, 114.0, 114.0])
-    mixing = DetectionAugmentation(Policy(), mosaic_probability=1.0, mixing_off_epoch=2)
+    mixing = TrainingAugmentation(Policy(), mosaic_probability=1.0, mixing_off_epoch=2)
     mixed, plain = (
         sum((batch.inputs.transpose(0, 2, 3, 1) == grey).all(-1).mean() for batch in loader.iter_batches(epoch))
         for loader, epoch in ((DetectionLoader(samples, np.arange(20), SPEC, 4, 0, mixing), at) for at in (1, 2))
@@ -145,7 +147,7 @@ def test_an_image_that_vanishes_is_named_and_the_rest_goes_on(photos, tmp_path):
     listener, there = Listener(), DetectionSamples.from_dataset(open_dataset(root))
     (root / "images" / "train" / "train foto 03.png").unlink()
     loader = DetectionLoader(
-        there, np.arange(20), SPEC, 4, 0, DetectionAugmentation(POLICY, mixing_off_epoch=0), progress=listener
+        there, np.arange(20), SPEC, 4, 0, TrainingAugmentation(POLICY, mixing_off_epoch=0), progress=listener
     )
     assert sum(len(batch) for batch in loader.iter_batches()) == 19
     assert len(listener.said) == 1
@@ -279,14 +281,14 @@ def test_maps_are_what_the_network_sees_and_are_computed_once(samples, frozen, t
     network, path = frozen
     found, items = compute_content_keys(samples.dataset), [(row, view) for row in range(3) for view in range(2)]
     store = feature_maps.FeatureMapStore(path, SPEC, POLICY, 0, tmp_path)
-    seen = feature_maps.compute_feature_maps(path, samples, found, store, items, SILENT)
+    seen = feature_maps.compute_feature_maps(path, samples.dataset.images, found, store, items, SILENT)
     image = fit_labelled_image(samples.read(1, (64, 64)), SPEC).image
     with torch.no_grad():
         expected = network.extract_features(torch.from_numpy(normalise_images([image], SPEC)))
     for got, want in zip(seen.read_maps(1, 0), expected, strict=True):
         np.testing.assert_allclose(got.astype(np.float32), want[0].numpy(), rtol=2e-3, atol=2e-3)
     monkeypatch.setattr(feature_maps, "augment", None)  # no image is read again
-    again = feature_maps.compute_feature_maps(path, samples, found, store, items, SILENT)
+    again = feature_maps.compute_feature_maps(path, samples.dataset.images, found, store, items, SILENT)
     assert all(np.array_equal(a, b) for a, b in zip(again.read_maps(2, 1), seen.read_maps(2, 1), strict=True))
     next(tmp_path.rglob(f"{found[2]}-1.npy")).write_bytes(b"\x93NUMPY")
     with pytest.raises(TrainingError, match="Train again"):
@@ -299,11 +301,11 @@ def test_the_boxes_of_a_view_are_those_that_its_image_was_altered_with(samples, 
     _network, path = frozen
     found = compute_content_keys(samples.dataset)
     store = feature_maps.FeatureMapStore(path, SPEC, POLICY, 0, tmp_path)
-    seen = feature_maps.compute_feature_maps(path, samples, found, store, [(0, 0)], SILENT)
+    seen = feature_maps.compute_feature_maps(path, samples.dataset.images, found, store, [(0, 0)], SILENT)
     for view in range(4):
         photo = samples.read(0, (64, 64))
         altered = augment(photo.image, store.get_view_policy(view), store.make_rng(found[0], view), SPEC, photo.boxes)
-        boxes, ids = seen.make_target(0, view)
+        boxes, ids = DetectionViews(samples, seen).make_target(0, view)
         np.testing.assert_allclose(boxes, altered.boxes, atol=1e-3)
         assert ids.tolist() == photo.class_ids[altered.kept].tolist()
 

@@ -27,6 +27,7 @@ def convert(  # noqa: PLR0913
     pattern: str | None = None,
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
+    void: Iterable[str | int] = (),
     allow_unusable: bool = False,
     progress: Progress = AUTOMATIC,
 ) -> ConvertResult:
@@ -35,7 +36,7 @@ def convert(  # noqa: PLR0913
     ``data`` is a path, a dataset, or several of them, which are merged with their classes matched by name. ``images``
     is ``copy``, ``link`` (hard links), or ``reference`` (the labels name the files where they are). What the format
     cannot hold is counted, and refused unless ``lossy``; many unusable items (as in ``lince.train``) are refused unless
-    ``allow_unusable``. ``format``, ``pattern``, ``merge`` and ``fix`` are those of ``lince.open``.
+    ``allow_unusable``. ``format``, ``pattern``, ``merge``, ``fix`` and ``void`` are those of ``lince.open``.
 
     The folder is written whole or not at all. Raises ``UsageError`` when ``out`` is not empty or an option is invalid,
     and ``DataError`` when the data cannot be read or would lose something.
@@ -48,7 +49,9 @@ def convert(  # noqa: PLR0913
         if not is_data_frame(source):
             require_empty_target(target, source.root if isinstance(source, Dataset) else Path(source).expanduser())
     repairs = tuple(fix)
-    datasets = [open_data(source, progress, format=format, pattern=pattern, fix=repairs) for source in sources]
+    datasets = [
+        open_data(source, progress, format=format, pattern=pattern, fix=repairs, void=void) for source in sources
+    ]
     return convert_dataset(merge_datasets(datasets, merge), target, to, options, progress)
 
 

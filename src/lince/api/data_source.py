@@ -11,25 +11,31 @@ from numpy.typing import NDArray
 
 from lince.datasets import Dataset, open_dataset
 from lince.datasets.frame_table import DataFrame, FrameTable, is_data_frame, make_frame_table
-from lince.datasets.open import make_path_absolute
+from lince.datasets.open import list_void_words, make_path_absolute
 from lince.progress import SILENT, Progress
 from lince.splits import TEST
 
 DataSource = str | os.PathLike[str] | Dataset | DataFrame
-_READ_OPTIONS = ("format", "pattern", "merge", "fix")
+_READ_OPTIONS = ("format", "pattern", "merge", "fix", "void")
 
 
 def open_data(data: DataSource, progress: Progress = SILENT, **options: Any) -> Dataset:
     """Return ``data`` itself where it is a dataset, else what ``open_dataset`` reads at that path.
 
-    ``options`` are those of ``open_dataset`` (``format``, ``pattern``, ``merge``, ``fix``). They say how files are
-    read, so they do not apply to a dataset. Raises ``UsageError`` and ``DataError`` as ``open_dataset`` does.
+    ``options`` are those of ``open_dataset`` (``format``, ``pattern``, ``merge``, ``fix``, ``void``). They say how
+    files are read, so they do not apply to a dataset. Raises ``UsageError`` and ``DataError`` as ``open_dataset`` does.
     """
     return data if isinstance(data, Dataset) else open_dataset(data, **options, progress=progress)
 
 
 def open_with_origin(
-    data: DataSource, progress: Progress, *, merge: Mapping[str, Any] | None, fix: Iterable[str], **options: str | None
+    data: DataSource,
+    progress: Progress,
+    *,
+    merge: Mapping[str, Any] | None,
+    fix: Iterable[str],
+    void: Iterable[str | int],
+    **options: str | None,
 ) -> tuple[Dataset, dict[str, Any]]:
     """Return the dataset of ``data``, and how ``reopen_data`` opens it again: the beginning of a run's ``data.json``.
 
@@ -37,15 +43,16 @@ def open_with_origin(
     """
     repairs = [fix] if isinstance(fix, str) else sorted(fix)
     groups = {name: list(members) for name, members in (merge or {}).items()}
-    origin: dict[str, Any] = {**options, "merge": groups, "fix": repairs}
+    words = sorted(list_void_words(void))
+    origin: dict[str, Any] = {**options, "merge": groups, "fix": repairs, "void": words}
     if isinstance(data, Dataset):
         return data, {**origin, "path": str(data.root), "format": data.format}
     if is_data_frame(data):
         table = make_frame_table(data)
-        dataset = open_dataset(table, merge=merge, fix=repairs, progress=progress, **options)
+        dataset = open_dataset(table, merge=merge, fix=repairs, void=words, progress=progress, **options)
         return dataset, {**origin, "path": str(table.root), "table": table.to_dict()}
     path: Any = data
-    dataset = open_dataset(path, merge=merge, fix=repairs, progress=progress, **options)
+    dataset = open_dataset(path, merge=merge, fix=repairs, void=words, progress=progress, **options)
     return dataset, {**origin, "path": make_path_absolute(path)}
 
 

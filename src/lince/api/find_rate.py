@@ -69,6 +69,7 @@ def find_rate(  # noqa: PLR0913
     pattern: str | None = None,
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
+    void: Iterable[str | int] = (),
     allow_unusable: bool = False,
     progress: Progress = AUTOMATIC,
 ) -> RateSearch:
@@ -98,7 +99,7 @@ def find_rate(  # noqa: PLR0913
     require_possible_start(config, None)
     if out is not None:
         outputs.require_output_file(out, outputs.RATE_PAGE, overwrite=overwrite, sources=[data])
-    dataset, _origin = open_with_origin(data, progress, format=format, pattern=pattern, merge=merge, fix=fix)
+    dataset, _origin = open_with_origin(data, progress, format=format, pattern=pattern, merge=merge, fix=fix, void=void)
     fitting_task = resolve_task(dataset, config.task)
     config = config.with_changes(task=fitting_task.name)
     recipes = _list_recipes(fitting_task, config)

@@ -65,6 +65,7 @@ def split(  # noqa: PLR0913
     pattern: str | None = None,
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
+    void: Iterable[str | int] = (),
     overwrite: bool = False,
     progress: Progress = AUTOMATIC,
 ) -> SplitResult:
@@ -76,12 +77,12 @@ def split(  # noqa: PLR0913
     fractions and seed draws the same split. ``folds`` also deals the images outside the test
     split into that many folds for cross-validation. The table is written to ``out``, by default ``splits.csv`` in the
     folder of the data; a table there that lince did not write, or that was changed since, is only replaced with
-    ``overwrite``. ``format``, ``pattern``, ``merge`` and ``fix`` are those of ``lince.open``.
+    ``overwrite``. ``format``, ``pattern``, ``merge``, ``fix`` and ``void`` are those of ``lince.open``.
 
     Raises ``UsageError`` for invalid fractions or where the table cannot be written, and ``DataError`` when too many
     images belong together to fill all splits.
     """
-    dataset = open_data(data, progress, format=format, pattern=pattern, merge=merge, fix=fix)
+    dataset = open_data(data, progress, format=format, pattern=pattern, merge=merge, fix=fix, void=void)
     if anew:
         dataset = replace(dataset, splits=np.full(len(dataset), UNASSIGNED, np.int8))
     target = _resolve_table_path(dataset, out)

@@ -22,7 +22,7 @@ from lince.notebook_progress import AUTOMATIC
 from lince.option_aliases import ALIASES, resolve_aliases
 from lince.progress import Progress
 from lince.splits import SPLITS
-from lince.tasks import Task, infer_earlier_task, resolve_task
+from lince.tasks import Task, describe_other_tasks, infer_earlier_task, resolve_task
 from lince.training import run_extension, run_folder
 from lince.training.recipe_comparison import train_all_recipes
 from lince.training.recipe_options import (
@@ -78,6 +78,7 @@ def train(  # noqa: PLR0913
     pattern: str | None = None,
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
+    void: Iterable[str | int] = (),
     allow_unusable: bool = False,
     started_at: float | None = None,
     progress: Progress = AUTOMATIC,
@@ -120,7 +121,7 @@ def train(  # noqa: PLR0913
         scales: of detectors: relative range of multi-scale training, 0 to 0.5; default: chosen.
         resize: ``squash``, ``crop``, ``letterbox`` or ``corner``; default: that of the network.
         standardise: ``none`` (the default), ``samplewise`` (per image) or ``featurewise`` (per dataset).
-        task: ``classify`` or ``detect``; default: what the labels say.
+        task: ``classify``, ``detect``, ``multilabel`` or ``segment``; default: what the labels say.
         imgsz: another name of ``size``.
         batch_size: another name of ``batch``.
         lr: another name of ``rate``.
@@ -131,6 +132,7 @@ def train(  # noqa: PLR0913
         pattern: where the class is in file names, as in ``lince.open``.
         merge: classes to make one, by the new name, as in ``lince.open``.
         fix: what to repair while reading, as in ``lince.open``: ``clip``, ``order``, ``duplicates``; default: nothing.
+        void: values, colours or names of mask images that say nothing of a pixel, as in ``lince.open``.
         allow_unusable: go on where more than one in a hundred of the images and labels cannot be used, of a small
             dataset more than five or one in forty; default: no.
         started_at: the ``time.monotonic()`` from which ``budget`` counts; default: that of the call.
@@ -148,8 +150,10 @@ def train(  # noqa: PLR0913
     started_at = time.monotonic() if started_at is None else started_at
     config = (config or TrainConfig()).with_changes(**given)
     require_possible_start(config, out)
-    dataset, origin = open_with_origin(data, progress, format=format, pattern=pattern, merge=merge, fix=fix)
+    dataset, origin = open_with_origin(data, progress, format=format, pattern=pattern, merge=merge, fix=fix, void=void)
     fitting_task = resolve_task(dataset, config.task)
+    if config.task is None and (others := describe_other_tasks(dataset, fitting_task)):
+        progress.show_message(others)
     config = config.with_changes(task=fitting_task.name)
     given_splits = count_given_splits(fitting_task, dataset)
     require_fitting_choices(fitting_task, config, list(given), given_splits)

@@ -13,7 +13,8 @@ from lince.augmentation.colour import apply_colour_operations
 from lince.augmentation.operations import GEOMETRY
 from lince.augmentation.pixel_ops import apply_local_operations
 from lince.augmentation.policy import Policy, SampledOperations
-from lince.augmentation.warp import compose_warp_matrix, warp_image
+from lince.augmentation.warp import compose_warp_matrix, warp_class_map, warp_image
+from lince.class_maps import ClassMap
 from lince.preprocess import LETTERBOX_GREY, PADDED_RESIZE_MODES, PreprocessSpec
 
 MIN_VISIBILITY = 0.25  # fraction of a box's area that must remain inside the image
@@ -70,16 +71,33 @@ def augment(
 
 def augment_boxes(
     size: tuple[int, int], policy: Policy, rng: np.random.Generator, spec: PreprocessSpec, boxes: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the ``boxes`` and ``kept`` of ``augment`` for an image of ``size`` (height, width), without the image.
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Return ``boxes``, ``kept`` and ``matrix`` of ``augment`` for an image of ``size`` (height, width), without it.
 
     ``rng`` must be in the same state as for ``augment``.
     """
+    matrix = _sample_matrix(size, policy, rng, spec)
+    return *_transform_boxes(boxes, matrix, spec), matrix
+
+
+def augment_class_map(class_map: ClassMap, policy: Policy, rng: np.random.Generator, spec: PreprocessSpec) -> ClassMap:
+    """Return ``class_map``, uint8 (H, W) of any size, as ``augment`` would change its image, at the input's size.
+
+    Outside of the image it is void. ``rng`` must be in the same state as for ``augment``.
+    """
+    size = (class_map.shape[0], class_map.shape[1])
+    return warp_class_map(class_map, _sample_matrix(size, policy, rng, spec), (spec.height, spec.width))
+
+
+def _sample_matrix(
+    size: tuple[int, int], policy: Policy, rng: np.random.Generator, spec: PreprocessSpec
+) -> NDArray[np.float64]:
+    """Return the ``matrix`` of ``augment`` for an image of ``size`` (height, width)."""
     matrix = preprocess.compute_input_matrix(*size, spec)
     sampled = policy.sample(rng)
     if any(step.operation.group == GEOMETRY for step in policy):
         matrix = compose_warp_matrix(sampled, spec.height, spec.width) @ matrix
-    return _transform_boxes(boxes, matrix, spec)
+    return matrix
 
 
 def _resolve_fill(policy: Policy, spec: PreprocessSpec, has_boxes: bool) -> tuple[str, int]:

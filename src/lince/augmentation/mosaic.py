@@ -1,4 +1,4 @@
-"""Combines several labelled images into one for training detectors: mosaic of four, and mixup of two."""
+"""Combines several labelled images into one for training: mosaic of four, and mixup of two."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from lince import geometry, preprocess
 from lince.augmentation.apply import MIN_BOX_SIDE, MIN_VISIBILITY
-from lince.augmentation.warp import warp_image
+from lince.augmentation.object_masks import Masks, move_masks
+from lince.augmentation.warp import warp_class_map, warp_image
+from lince.class_maps import VOID, ClassMap
 from lince.preprocess import LETTERBOX_GREY, PreprocessSpec
 
 MOSAIC_IMAGES = 4
@@ -27,17 +29,23 @@ class LabelledImage:
     """An image with its objects.
 
     ``image`` is uint8 RGB (H, W, 3); ``boxes`` float64 (K, 4) are left, top, right, bottom in its pixels; ``class_ids``
-    int32 (K,). Raises ``ValueError`` when the lengths differ.
+    int32 (K,). ``class_map``, where the image has one, is uint8 (H, W). ``masks`` (K) are those of the objects,
+    ``None`` for one that has no outline; empty where nothing asks for masks. Raises ``ValueError`` when the lengths or
+    sizes differ.
     """
 
     image: Image
     boxes: NDArray[np.float64]
     class_ids: NDArray[np.int32]
+    class_map: ClassMap | None = None
+    masks: Masks = ()
 
     def __post_init__(self) -> None:
         count = len(self.class_ids)
-        if self.boxes.shape != (count, 4) or self.class_ids.shape != (count,):
+        if self.boxes.shape != (count, 4) or self.class_ids.shape != (count,) or len(self.masks) not in {0, count}:
             raise ValueError(f"{self.boxes.shape} boxes have the classes {self.class_ids.shape}")
+        if self.class_map is not None and self.class_map.shape != self.image.shape[:2]:
+            raise ValueError(f"an image of {self.image.shape} has a class map of {self.class_map.shape}")
 
 
 def mosaic(
@@ -51,22 +59,28 @@ def mosaic(
     the meeting point, and the rest of the tile is grey.
 
     Boxes remain when at least ``MIN_VISIBILITY`` of their area is inside the tile and both sides measure at least
-    ``MIN_BOX_SIDE`` pixels. Exactly eighteen random numbers are drawn from ``rng``, whatever the images are. Raise
-    ``ValueError`` when there are not four images.
+    ``MIN_BOX_SIDE`` pixels. Grey has an unknown class, void. Exactly eighteen random numbers are drawn from ``rng``,
+    whatever the images are. Raise ``ValueError`` when there are not four images.
     """
     if len(images) != MOSAIC_IMAGES:
         raise ValueError(f"a mosaic is made of {MOSAIC_IMAGES} images, not {len(images)}")
     x, y = np.rint(rng.uniform(*_CENTRE_RANGE, 2) * (spec.width, spec.height)).astype(int).tolist()
     canvas = np.full((spec.height, spec.width, 3), LETTERBOX_GREY, np.uint8)
+    has_maps = any(image.class_map is not None for image in images)
+    class_map = np.full((spec.height, spec.width), VOID, np.uint8) if has_maps else None
     boxes, class_ids = [], []
+    masks: Masks = ()
     for index, (image, numbers) in enumerate(zip(images, rng.random((MOSAIC_IMAGES, 4)), strict=True)):
         tile = _MosaicTile.from_index(index, x, y, spec)
         matrix = _placement_matrix(image.image, _Placement.from_random(numbers, mirror), tile, spec)
         tile.draw_image(image.image, matrix, canvas)
+        if class_map is not None and image.class_map is not None:
+            tile.draw_class_map(image.class_map, matrix, class_map)
         visible, kept = _transform_boxes(image.boxes, matrix, tile)
         boxes.append(visible + [tile.left, tile.top] * 2)
         class_ids.append(image.class_ids[kept])
-    return LabelledImage(canvas, np.concatenate(boxes), np.concatenate(class_ids))
+        masks += move_masks(image.masks, kept, tile.place(matrix), tile.frame)
+    return LabelledImage(canvas, np.concatenate(boxes), np.concatenate(class_ids), class_map, masks)
 
 
 def mixup_images(
@@ -81,7 +95,7 @@ def mixup_images(
     ``image`` must have the input size of ``spec``; ``ValueError`` is raised otherwise. ``other_image`` may have any
     size: it is warped at 0.5 to 1.5 times the size that it would have alone at the network's input, mirrored half of
     the time if ``mirror``, and placed at random; grey is mixed in where it does not reach. Its boxes remain by the rule
-    of ``mosaic``; those of ``image`` all remain.
+    of ``mosaic``; those of ``image`` all remain. Pixels whose classes differ become void: they show both.
     """
     if image.image.shape[:2] != (spec.height, spec.width):
         raise ValueError(f"expected an image of {spec.height} x {spec.width}, not {image.image.shape[:2]}")
@@ -90,8 +104,16 @@ def mixup_images(
     warped = warp_image(other_image.image, matrix, (spec.height, spec.width), "constant", LETTERBOX_GREY)
     visible, kept = _transform_boxes(other_image.boxes, matrix, tile)
     mixed = np.asarray(cv2.addWeighted(image.image, 0.5, warped, 0.5, 0), np.uint8)
+    class_map = None
+    if image.class_map is not None and other_image.class_map is not None:
+        other_map = warp_class_map(other_image.class_map, matrix, (spec.height, spec.width))
+        class_map = np.where(image.class_map == other_map, image.class_map, np.uint8(VOID))
     return LabelledImage(
-        mixed, np.concatenate([image.boxes, visible]), np.concatenate([image.class_ids, other_image.class_ids[kept]])
+        mixed,
+        np.concatenate([image.boxes, visible]),
+        np.concatenate([image.class_ids, other_image.class_ids[kept]]),
+        class_map,
+        image.masks + move_masks(other_image.masks, kept, matrix),
     )
 
 
@@ -116,11 +138,25 @@ class _MosaicTile:
         """(height, width) in pixels."""
         return self.bottom - self.top, self.right - self.left
 
+    @property
+    def frame(self) -> NDArray[np.float64]:
+        """The tile as a box (4,) in pixels of the mosaic."""
+        return np.array([self.left, self.top, self.right, self.bottom], np.float64)
+
+    def place(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``matrix`` (3, 3) to pixels of this tile as one to pixels of the mosaic."""
+        return np.array([[1.0, 0.0, self.left], [0.0, 1.0, self.top], [0.0, 0.0, 1.0]]) @ matrix
+
     def draw_image(self, image: Image, matrix: NDArray[np.float64], canvas: Image) -> None:
         """Warp ``image`` by ``matrix`` into this tile of ``canvas``; nothing is drawn in an empty tile."""
         if min(self.size) > 0:
             warped = warp_image(image, matrix, self.size, "constant", LETTERBOX_GREY)
             canvas[self.top : self.bottom, self.left : self.right] = warped
+
+    def draw_class_map(self, class_map: ClassMap, matrix: NDArray[np.float64], canvas: ClassMap) -> None:
+        """Warp ``class_map`` as ``draw_image`` does an image; nothing is drawn in an empty tile."""
+        if min(self.size) > 0:
+            canvas[self.top : self.bottom, self.left : self.right] = warp_class_map(class_map, matrix, self.size)
 
 
 @dataclass(frozen=True)

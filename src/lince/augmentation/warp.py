@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.augmentation.policy import SampledOperations
+from lince.class_maps import VOID, ClassMap
 
 Matrix = NDArray[np.float64]
 LinearMap = tuple[float, float, float, float]  # (a, b, c, d): x' = ax + by, y' = cx + dy
@@ -51,10 +52,10 @@ def compose_warp_matrix(sampled: SampledOperations, height: int, width: int) -> 
 def warp_image(
     image: NDArray[np.uint8], matrix: Matrix, size: tuple[int, int], fill: str, value: int = 0
 ) -> NDArray[np.uint8]:
-    """Return ``image``, uint8 (H, W, 3), warped by ``matrix`` into a frame of ``size`` (height, width), bilinear.
+    """Return ``image``, uint8 (H, W, 3) or (H, W), warped by ``matrix`` into a frame of ``size``, bilinear.
 
-    ``matrix`` (3, 3) maps pixel-edge coordinates of the image to those of the frame. ``fill`` is a key of
-    ``BORDER_MODES`` and ``value`` the level for ``constant``.
+    ``matrix`` (3, 3) maps pixel-edge coordinates of the image to those of the frame of ``size`` (height, width).
+    ``fill`` is a key of ``BORDER_MODES`` and ``value`` the level for ``constant``.
 
     An image that shrinks to about half or less is first averaged over blocks of 2 x 2 pixels, as often as needed, to
     avoid aliasing.
@@ -70,6 +71,31 @@ def warp_image(
         warped = cv2.warpPerspective(
             image, pixels, size[::-1], flags=cv2.INTER_LINEAR, borderMode=border, borderValue=colour
         )
+    return np.asarray(warped, np.uint8)
+
+
+def warp_class_map(class_map: ClassMap, matrix: Matrix, size: tuple[int, int]) -> ClassMap:
+    """Return ``class_map``, uint8 (H, W), warped by ``matrix`` into a frame of ``size`` (height, width).
+
+    ``matrix`` is as for ``warp_image``. Each pixel has the value of the one that its centre lies in; outside the map it
+    is void, since nothing is known of what lies there.
+    """
+    step = math.ceil(max(class_map.shape) / _MAX_SOURCE_SIDE)
+    if step > 1:
+        class_map = np.ascontiguousarray(class_map[step // 2 :: step, step // 2 :: step])
+        matrix = matrix @ np.diag([step, step, 1.0])
+    pixels = _TO_CENTRES @ matrix @ _FROM_CENTRES
+    warp, transform = (
+        (cv2.warpAffine, pixels[:2]) if matrix[2, 0] == matrix[2, 1] == 0 else (cv2.warpPerspective, pixels)
+    )
+    warped = warp(
+        class_map,
+        transform,
+        size[::-1],
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(VOID, VOID, VOID),
+    )
     return np.asarray(warped, np.uint8)
 
 

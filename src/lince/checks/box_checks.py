@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,13 @@ _ROUNDING = 0.01  # pixels: what fractions of six digits and binary numbers do t
 def check_boxes(context: CheckContext) -> list[CheckFinding]:
     """Return the findings on object boxes; none when the dataset has classes of whole images.
 
-    Codes: ``beyond``, ``edge``, ``speck``, ``small``, ``whole``, ``doubled``, ``contested``, ``nothing-marked``.
+    Codes: ``beyond``, ``edge``, ``speck``, ``small``, ``whole``, ``doubled``, ``contested``, ``nothing-marked``. Only
+    the last is found in mask images: the box around all pixels of a class is none that anybody drew.
     """
     if context.dataset.objects is None:
         return []
+    if context.dataset.is_pixelwise:
+        return _images_without_objects(context)
     return [
         *_boxes_outside_image(context),
         *_edge_overhang(context),
@@ -60,7 +63,7 @@ def _boxes_outside_image(context: CheckContext) -> list[CheckFinding]:
     Images whose labels ignore the Exif orientation are left out; they have a finding of their own.
     """
     excess = compute_pixels_outside(context)
-    outside = (excess > EDGE_TOLERANCE) & ~_is_turned(context)[context.objects.image_ids]
+    outside = (excess > EDGE_TOLERANCE) & ~find_turned_images(context)[context.objects.image_ids]
     finding_text = FindingText(
         Severity.ERROR,
         _("Boxes outside the image"),
@@ -70,8 +73,8 @@ def _boxes_outside_image(context: CheckContext) -> list[CheckFinding]:
             "the original photo."
         ),
     )
-    return _object_findings(
-        context, "beyond", finding_text, np.flatnonzero(outside), lambda i: _format_excess(float(excess[i]))
+    return context.make_object_findings(
+        "beyond", finding_text, np.flatnonzero(outside), lambda i: _format_excess(float(excess[i]))
     )
 
 
@@ -88,8 +91,8 @@ def _edge_overhang(context: CheckContext) -> list[CheckFinding]:
         ),
         _("Nothing needs to be done."),
     )
-    return _object_findings(
-        context, "edge", finding_text, np.flatnonzero(slightly_outside), lambda i: _format_excess(float(excess[i]))
+    return context.make_object_findings(
+        "edge", finding_text, np.flatnonzero(slightly_outside), lambda i: _format_excess(float(excess[i]))
     )
 
 
@@ -102,7 +105,7 @@ def _unusual_sizes(context: CheckContext) -> list[CheckFinding]:
     boxes = context.objects.boxes
     height, width = _image_sizes_of_boxes(context)
     sides = boxes[:, 2:] - boxes[:, :2]
-    is_measurable = (get_readable_mask(context) & ~_is_turned(context))[context.objects.image_ids]
+    is_measurable = (get_readable_mask(context) & ~find_turned_images(context))[context.objects.image_ids]
     is_tiny = sides.min(axis=1, initial=np.inf) < TINY_SIDE
     area_share = sides.prod(axis=1) / np.maximum(height * width, 1)
     is_small = is_measurable & ~is_tiny & (area_share < SMALL_AREA_SHARE)
@@ -115,9 +118,9 @@ def _unusual_sizes(context: CheckContext) -> list[CheckFinding]:
         return _("{width} x {height} px").format(width=width, height=height)
 
     return [
-        *_object_findings(context, "speck", _tiny_text(), np.flatnonzero(is_tiny), format_size),
-        *_object_findings(context, "small", _small_text(), np.flatnonzero(is_small), format_size),
-        *_object_findings(context, "whole", _full_image_text(), np.flatnonzero(covers_image), format_size),
+        *context.make_object_findings("speck", _tiny_text(), np.flatnonzero(is_tiny), format_size),
+        *context.make_object_findings("small", _small_text(), np.flatnonzero(is_small), format_size),
+        *context.make_object_findings("whole", _full_image_text(), np.flatnonzero(covers_image), format_size),
     ]
 
 
@@ -231,25 +234,7 @@ def _images_without_objects(context: CheckContext) -> list[CheckFinding]:
     )
 
 
-def _object_findings(
-    context: CheckContext,
-    code: str,
-    finding_text: FindingText,
-    indices: NDArray[np.int64],
-    format_object: Callable[[int], str],
-) -> list[CheckFinding]:
-    """Return the finding on the objects at ``indices``, with their class and a remark by ``format_object``."""
-    rows, class_ids = context.objects.image_ids, context.objects.class_ids
-    examples = (
-        context.make_example(
-            int(rows[index]), f"{context.get_class_name(int(class_ids[index]))}: {format_object(index)}", (index,)
-        )
-        for index in indices.tolist()
-    )
-    return make_findings(code, finding_text, examples, len(indices))
-
-
-def _is_turned(context: CheckContext) -> NDArray[np.bool_]:
+def find_turned_images(context: CheckContext) -> NDArray[np.bool_]:
     """Return which images were labelled without applying their Exif orientation: bool (N,)."""
     return find_labelled_before_rotation(context.dataset, context.image_stats)
 

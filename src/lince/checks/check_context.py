@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import ObjectTable
+from lince.checks.mask_measures import MaskMeasures, measure_masks
 from lince.datasets import Dataset
 from lince.datasets.duplicates.search import (
     DuplicatePair,
@@ -135,6 +136,11 @@ class CheckContext:
         """The pairs of images that are exact or near duplicates, ordered by row."""
         return find_duplicates(self.dataset, self.progress, self.fingerprints)
 
+    @cached_property
+    def mask_measures(self) -> MaskMeasures:
+        """The measures of the masks and outlines."""
+        return measure_masks(self.dataset, self.image_stats.sizes, self.progress)
+
     @property
     def fingerprints(self) -> ImageFingerprints:
         """What the search for duplicates compares of each image."""
@@ -163,6 +169,22 @@ class CheckContext:
         row_list = [int(row) for row in rows]
         examples = (self.make_example(row, texts.get(row, "")) for row in row_list)
         return make_findings(code, finding_text, examples, len(row_list))
+
+    def make_object_findings(
+        self, code: str, finding_text: FindingText, indices: NDArray[np.int64], format_object: Callable[[int], str]
+    ) -> list[CheckFinding]:
+        """Return a list with the finding on the objects at ``indices``, empty when there are none.
+
+        An example has the class of the object and a remark by ``format_object``.
+        """
+        rows, class_ids = self.objects.image_ids, self.objects.class_ids
+        examples = (
+            self.make_example(
+                int(rows[index]), f"{self.get_class_name(int(class_ids[index]))}: {format_object(index)}", (index,)
+            )
+            for index in indices.tolist()
+        )
+        return make_findings(code, finding_text, examples, len(indices))
 
     def get_split_rows(self) -> dict[str, NDArray[np.int64]]:
         """Return the rows of each split by its name (``train``, ``val``, ``test``), without empty splits."""

@@ -13,6 +13,7 @@ from lince.checks import (
     duplicate_checks,
     image_checks,
     label_errors,
+    mask_checks,
     rejected_labels,
     split_shift,
 )
@@ -32,6 +33,7 @@ CHECKS: tuple[CheckFunction, ...] = (
     rejected_labels.check_rejected_labels,
     image_checks.check_images,
     box_checks.check_boxes,
+    mask_checks.check_masks,
     class_checks.check_classes,
     split_shift.check_split_shift,
     duplicate_checks.check_duplicates,

@@ -78,7 +78,7 @@ def _rare_classes(context: CheckContext) -> list[CheckFinding]:
     """
     split_rows = context.get_split_rows()
     sizes = count_per_class(context, split_rows.get("train"))
-    total, has_objects = int(sizes.sum()), context.dataset.objects is not None
+    total, has_objects = int(sizes.sum()), _counts_boxes(context)
     is_used = count_per_class(context) > 0
     is_rare = (sizes < (MIN_OBJECTS if has_objects else MIN_IMAGES)) & is_used
     texts = []
@@ -96,6 +96,11 @@ def _rare_classes(context: CheckContext) -> list[CheckFinding]:
     return make_findings(
         "rare", finding_text, (FindingExample(name, text) for name, text in texts), len(texts), {"names": names}
     )
+
+
+def _counts_boxes(context: CheckContext) -> bool:
+    """Return whether the examples of a class are boxes; those of mask images are images that show it."""
+    return context.dataset.objects is not None and not context.dataset.is_pixelwise
 
 
 def _rare_text(size: int, share: float, has_objects: bool, has_train_split: bool) -> str:

@@ -50,7 +50,9 @@ class DatasetStats:
     ``image_sides`` are the square roots of the image areas, in pixels; ``box_sides`` the square roots of the box areas
     as a fraction of the image area, 0..1; ``objects_per_image`` the number of objects on each image. ``box_centres``
     counts the centres of boxes on the image; ``box_shapes`` the boxes by height (rows, tallest on top) and width
-    (columns), as fractions of the image's.
+    (columns), as fractions of the image's. ``mask_sides`` are the square roots of the areas of masks and outlines as a
+    fraction of the image area, 0..1. Of mask images, whose boxes nobody drew, ``pixels`` counts the pixels of each
+    class, of the ``background`` and of ``void``, and there are no statistics of boxes.
     """
 
     images: int
@@ -62,10 +64,17 @@ class DatasetStats:
     objects_per_image: Histogram | None = None
     box_centres: HeatMap | None = None
     box_shapes: HeatMap | None = None
+    mask_sides: Histogram | None = None
+    pixels: dict[str, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as a JSON object; histograms that do not exist have no key."""
-        histograms = {"box_sides": self.box_sides, "per_photo": self.objects_per_image, "photo_sides": self.image_sides}
+        histograms = {
+            "box_sides": self.box_sides,
+            "mask_sides": self.mask_sides,
+            "per_photo": self.objects_per_image,
+            "photo_sides": self.image_sides,
+        }
         heat_maps = {"box_centres": self.box_centres, "box_shapes": self.box_shapes}
         return {
             "images": self.images,
@@ -74,6 +83,7 @@ class DatasetStats:
             "sizes": [list(size) for size in self.common_sizes],
             **{name: histogram.to_dict() for name, histogram in histograms.items() if histogram},
             **{name: heat_map.to_dict() for name, heat_map in heat_maps.items() if heat_map},
+            **({} if self.pixels is None else {"pixels": self.pixels}),
         }
 
 
@@ -83,7 +93,8 @@ def compute_dataset_stats(context: CheckContext) -> DatasetStats:
     unique_sizes, counts = np.unique(sizes, axis=0, return_counts=True)
     most_common = np.argsort(-counts, kind="stable")[:_MAX_SIZES]
     has_objects = context.dataset.objects is not None
-    centres, shapes = _make_heat_maps(context) if has_objects else (None, None)
+    has_boxes = has_objects and not context.dataset.is_pixelwise
+    centres, shapes = _make_heat_maps(context) if has_boxes else (None, None)
     return DatasetStats(
         images=len(context.dataset),
         objects=len(context.objects) if has_objects else None,
@@ -92,10 +103,12 @@ def compute_dataset_stats(context: CheckContext) -> DatasetStats:
             (int(unique_sizes[index, 0]), int(unique_sizes[index, 1]), int(counts[index])) for index in most_common
         ),
         image_sides=_make_histogram(np.sqrt(sizes.astype(np.float64).prod(axis=1))),
-        box_sides=_box_side_histogram(context) if has_objects else None,
-        objects_per_image=_objects_per_image_histogram(context) if has_objects else None,
+        box_sides=_box_side_histogram(context) if has_boxes else None,
+        objects_per_image=_objects_per_image_histogram(context) if has_boxes else None,
         box_centres=centres,
         box_shapes=shapes,
+        mask_sides=_mask_side_histogram(context),
+        pixels=_count_pixels(context) if context.dataset.is_pixelwise else None,
     )
 
 
@@ -117,6 +130,28 @@ def _box_side_histogram(context: CheckContext) -> Histogram:
     side_shares = np.sqrt(np.clip(sides.prod(axis=1)[areas > 0] / areas[areas > 0], 0.0, 1.0))
     counts, edges = np.histogram(side_shares, bins=_BINS, range=(0.0, 1.0))
     return Histogram(edges, counts.astype(np.int64))
+
+
+def _mask_side_histogram(context: CheckContext) -> Histogram | None:
+    """Return the histogram of relative mask sides over 0..1; ``None`` where no object has a mask or an outline."""
+    objects = context.objects
+    if not (objects.has_mask | objects.has_polygons).any():
+        return None
+    known = context.mask_measures.is_known
+    pixels = context.image_stats.sizes[objects.image_ids[known]].astype(np.float64).prod(axis=1)
+    sides = np.sqrt(context.mask_measures.areas[known] / pixels)
+    counts, edges = np.histogram(sides, bins=_BINS, range=(0.0, 1.0))
+    return Histogram(edges, counts.astype(np.int64))
+
+
+def _count_pixels(context: CheckContext) -> dict[str, int]:
+    """Return the pixels of each class, of the background and of void, on the images that can be opened."""
+    objects, measures = context.objects, context.mask_measures
+    known = measures.is_known
+    pixels = np.bincount(objects.class_ids[known], measures.areas[known], len(context.dataset.classes)).astype(np.int64)
+    total, void = int(context.image_stats.sizes.astype(np.int64).prod(axis=1).sum()), int(measures.void_areas.sum())
+    named = dict(zip(context.dataset.classes.names, pixels.tolist(), strict=True))
+    return {"background": total - void - sum(named.values()), "void": void} | named
 
 
 def _make_heat_maps(context: CheckContext) -> tuple[HeatMap, HeatMap]:

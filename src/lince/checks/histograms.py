@@ -27,7 +27,8 @@ def draw_charts(statistics: DatasetStats) -> list[tuple[str, Markup]]:
 
     Image sizes are left out when all are equal, and charts of objects when the dataset has none.
     """
-    counted = _("Images") if statistics.objects is None else _("Objects")
+    is_boxes = statistics.objects is not None and statistics.pixels is None
+    counted = _("Objects") if is_boxes else _("Images")
     charts = [(_("Class distribution"), draw_class_counts(statistics.counts, counted))]
     if len(statistics.image_sides.counts) > 1:
         title = _("Image size (square root of width x height, in pixels)")
@@ -37,6 +38,12 @@ def draw_charts(statistics: DatasetStats) -> list[tuple[str, Markup]]:
         title = _("Box size (fraction of the image side)")
         names = (_("Side (of the image's)"), _("Boxes"))
         charts.append((title, draw_histogram(statistics.box_sides, title, names, _format_share)))
+    if statistics.pixels is not None:
+        charts.append((_("Pixels of each class"), _draw_pixels(statistics.pixels)))
+    if statistics.mask_sides is not None:
+        title = _("Mask size (square root of its area, fraction of the image side)")
+        names = (_("Side (of the image's)"), _("Masks"))
+        charts.append((title, draw_histogram(statistics.mask_sides, title, names, _format_share)))
     if statistics.objects_per_image is not None:
         title = _("Objects per image")
         names = (_("Objects"), _("Images"))
@@ -48,6 +55,13 @@ def draw_charts(statistics: DatasetStats) -> list[tuple[str, Markup]]:
         title, names = _("Width and height of the boxes"), (_("Width (of the image's)"), _("Height (of the image's)"))
         charts.append((title, draw_heat_map(statistics.box_shapes, title, names)))
     return charts
+
+
+def _draw_pixels(pixels: Mapping[str, int]) -> Markup:
+    """Return a bar chart of ``pixels`` by class, in thousands; the background and void are told by their names."""
+    names = {"background": _("background"), "void": _("void")}
+    thousands = {names.get(name, name): round(count / 1000) for name, count in pixels.items()}
+    return draw_class_counts({"all": thousands}, _("Pixels (thousands)"))
 
 
 def draw_class_counts(counts: Mapping[str, Mapping[str, int]], axis_name: str) -> Markup:

@@ -104,6 +104,13 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         default=(),
         help=_("what to fix while reading: clip, order, duplicates (default: nothing); files are not changed"),
     )
+    group.add_argument(
+        "--void",
+        metavar=_("LIST"),
+        type=parse_list,
+        default=(),
+        help=_("values, #rrggbb colours or names in mask images that say nothing of a pixel (default: 255 and void)"),
+    )
 
 
 def get_data_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -113,6 +120,7 @@ def get_data_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "pattern": arguments.pattern,
         "merge": parse_merges(arguments.merge),
         "fix": arguments.fix,
+        "void": arguments.void,
     }
 
 

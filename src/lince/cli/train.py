@@ -183,7 +183,8 @@ def _require_resume_alone(arguments: argparse.Namespace) -> None:
     others = {**_chosen_options(arguments), "out": arguments.out, "config": arguments.config}
     others.pop("epochs", None)
     others |= {
-        name: getattr(arguments, name) or None for name in ("allow_unusable", "format", "pattern", "merge", "fix")
+        name: getattr(arguments, name) or None
+        for name in ("allow_unusable", "format", "pattern", "merge", "fix", "void")
     }
     given = [name for name, value in others.items() if value is not None]
     if given:

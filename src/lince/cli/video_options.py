@@ -55,7 +55,7 @@ def parse_timestamp(text: str) -> float:
 def list_warning_lines(result: Any) -> list[str]:
     """Return what of a video was incomplete: damaged frames, a file that is cut off, a broken connection, the audio.
 
-    ``result`` is a ``VideoResult`` or a ``ClassifiedVideo``.
+    ``result`` is a ``VideoResult`` or a ``FrameSummary``.
     """
     lines = []
     if result.broken_count:

@@ -9,20 +9,20 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lince.cli import whole_image_video
+from lince.cli import framewise_video
 from lince.cli.console import Console
+from lince.cli.model_table import format_model_table
 from lince.cli.task_commands import TaskCommands, VideoRunner, describe_count
-from lince.cli.text_table import format_table
-from lince.i18n import _
+from lince.i18n import _, translate_plural
 from lince.inference import image_results_file
 from lince.inference.image_results_file import ImageOutcome
 from lince.inference.whole_image_predictor import WholeImagePredictor
-from lince.model_card import translate_licence
 from lince.models.classification.registry import ModelEntry
-from lince.number_format import MISSING_VALUE, format_decimal, format_percent, format_si_suffix
+from lince.number_format import MISSING_VALUE, format_percent
 
 if TYPE_CHECKING:
     from lince.inference.video.classified_video import ClassifiedVideo
+    from lince.inference.video.framewise_video import FramewiseVideos
 
 
 class WholeImageCommands(TaskCommands, ABC):
@@ -70,14 +70,23 @@ class WholeImageCommands(TaskCommands, ABC):
         self, model: WholeImagePredictor[Any], arguments: argparse.Namespace, console: Console
     ) -> VideoRunner:
         """Return what predicts the frames of one video; its JSON document is that of ``ClassifiedVideo.to_dict``."""
-        model = self.apply_model_options(model, arguments)
-        return whole_image_video.prepare_video(model, arguments, console, self.summarise_video)
+        make_videos = partial(_make_framewise, self.apply_model_options(model, arguments))
+        return framewise_video.prepare_video(make_videos, arguments, console, self._list_video_lines)
 
     def open_video_table(
         self, model: WholeImagePredictor[Any], arguments: argparse.Namespace
     ) -> AbstractContextManager[Any]:
         """Open the table of ``--csv`` for the frames of all videos; ``None`` without the option, and with photos."""
-        return whole_image_video.open_table(model, arguments)
+        return framewise_video.open_table(partial(_make_framewise, model), arguments)
+
+    def _list_video_lines(self, result: ClassifiedVideo) -> list[str]:
+        """Return the lines on the frames of a video and their classes."""
+        text = translate_plural(
+            "{count:,} frame classified, {seconds:.1f} s",
+            "{count:,} frames classified, {seconds:.1f} s",
+            result.frame_count,
+        )
+        return [text.format(count=result.frame_count, seconds=result.seconds), *self.summarise_video(result)]
 
     def _write_files(self, arguments: argparse.Namespace, results: list[ImageOutcome]) -> list[str]:
         """Write the files that were requested and return their paths."""
@@ -100,21 +109,29 @@ class WholeImageCommands(TaskCommands, ABC):
         The columns are the network, its parameters, multiply-accumulates per image, published ImageNet top-1 accuracy
         and the licence of its weights; with ``latencies``, milliseconds per image.
         """
-        header = [_("name"), _("network"), _("parameters"), _("MACs"), _("ImageNet top-1"), _("licence of the weights")]
-        rows = []
-        for name, entry in entries.items():
-            costs = [
-                MISSING_VALUE if value is None else format_si_suffix(value) for value in (entry.params, entry.macs)
-            ]
-            top1 = MISSING_VALUE if entry.top1 is None else format_percent(entry.top1 / 100)
-            row = [name, entry.pretrained_name, *costs, top1, translate_licence(entry.licence)]
-            rows.append([*row, format_decimal(latencies[name], 1)] if latencies else row)
         return [
-            *format_table([*header, _("ms per image here")] if latencies else header, rows),
+            *format_model_table(
+                entries,
+                latencies,
+                ([_("network")], lambda entry: [entry.pretrained_name]),
+                ([_("ImageNet top-1")], lambda entry: [_format_top1(entry.top1)]),
+            ),
             "",
             _("Also accepted: cnn, 'cnn: LAYERS' defined by you, and any timm model by name."),
             _("Layer by layer: lince models NAME"),
         ]
+
+
+def _format_top1(top1: float | None) -> str:
+    """Return the published accuracy of a network, a dash where there is none."""
+    return MISSING_VALUE if top1 is None else format_percent(top1 / 100)
+
+
+def _make_framewise(model: WholeImagePredictor[Any]) -> FramewiseVideos[ClassifiedVideo]:
+    """Return how ``model`` processes videos."""
+    from lince.inference.video import classified_video  # noqa: PLC0415  # imports what videos need
+
+    return classified_video.make_framewise(model)
 
 
 def list_photo_counts(results: Sequence[ImageOutcome], text: str, correct_text: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import UNLABELLED, Classes
+from lince.annotations import UNLABELLED, Classes, ObjectTable
 from lince.datasets.dataset import Dataset
 from lince.errors import DataError
 from lince.i18n import _
@@ -28,3 +30,13 @@ def map_classes(dataset: Dataset, classes: Classes) -> NDArray[np.int32]:
         )
     ids = [names.index(name) if name in names else UNLABELLED for name in dataset.classes.names]
     return np.array([*ids, UNLABELLED], np.int32)
+
+
+def adopt_classes(dataset: Dataset, classes: Classes) -> Dataset:
+    """Return ``dataset`` with ``classes``, those of a model, and its objects with their class ids.
+
+    Raises ``DataError`` as ``map_classes`` does.
+    """
+    objects = dataset.objects or ObjectTable.empty(len(dataset))
+    objects = replace(objects, class_ids=map_classes(dataset, classes)[objects.class_ids])
+    return replace(dataset, classes=classes, objects=objects)

@@ -209,5 +209,6 @@ def _write_labels(dataset: Dataset, target: Format, folder: Path, names: Sequenc
         splits=dataset.splits,
         objects=dataset.objects,
         sizes=sizes,
+        void_masks=dataset.void_masks,
     )
     target.write(WriteRequest(table, names, sizes, dataset.images.read_bytes), folder)

@@ -71,6 +71,7 @@ def find_required_features(dataset: Dataset) -> Capability:
     needed = {
         Capability.LABELS: bool((dataset.class_ids != UNLABELLED).any()),
         Capability.LABEL_SETS: dataset.label_sets is not None,
+        Capability.VOID: dataset.void_masks is not None and any(dataset.void_masks),
         Capability.SPLITS: bool((dataset.splits != UNASSIGNED).any()),
         Capability.CLASSES: list(dataset.classes.names) != sort_class_names(_used_class_names(dataset)),
         Capability.NEGATIVES: bool((find_usable_rows(dataset) & ~_has_annotations(dataset)).any()),
@@ -114,6 +115,15 @@ def _drop_label_sets(dataset: Dataset, target: Format) -> tuple[Dataset, Convers
     if dataset.objects is None:
         return _keep_rows(single, ~is_lost, "label-sets", _("images with several classes, or with none, are dropped"))
     return single, ConversionLoss("label-sets", int(is_lost.sum()), _("images lose their several classes"))
+
+
+def _drop_void(dataset: Dataset, target: Format) -> tuple[Dataset, ConversionLoss]:
+    """Take the pixels without a label for background where the format does not tell them from it."""
+    if dataset.void_masks is None or Capability.VOID in target.capabilities:
+        return dataset, _NO_LOSS
+    lost = sum(map(bool, dataset.void_masks))
+    text = _("images lose which of their pixels have no label: they become background")
+    return replace(dataset, void_masks=None), ConversionLoss("void", lost, text)
 
 
 def _drop_labels(dataset: Dataset, target: Format) -> tuple[Dataset, ConversionLoss]:
@@ -251,6 +261,7 @@ _ADAPTERS: tuple[Callable[[Dataset, Format], tuple[Dataset, ConversionLoss]], ..
     _drop_unlabelled,
     _drop_label_sets,
     _drop_labels,
+    _drop_void,
     _convert_masks,
     _merge_rings,
     _convert_polygons,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import NOTICE_KINDS, UNLABELLED, Classes, ObjectTable, RejectedItem
+from lince.annotations import NOTICE_KINDS, UNLABELLED, Classes, ObjectTable, RejectedItem, StringColumn
 from lince.datasets.image_source import FileImages, ImageSource, PixelImages, TreeImages
 from lince.display import NotebookDisplay
 from lince.errors import UsageError
@@ -43,6 +43,8 @@ class Dataset(NotebookDisplay):
         sizes: int32 (N, 2), (height, width) as the labels state it, 0 where they do not.
         repaired: labels that were repaired while reading.
         label_sets: all classes of each image, where any has several; ``None`` elsewhere.
+        void_masks: of mask images, the pixels of each image of which the labels say nothing, as compressed RLE, empty
+            for none; ``None`` where the labels are no mask images.
     """
 
     html_renderer = "lince.notebook.dataset_html:render_dataset"
@@ -58,6 +60,7 @@ class Dataset(NotebookDisplay):
     sizes: NDArray[np.int32] | None = None
     repaired: tuple[RejectedItem, ...] = ()
     label_sets: LabelSets | None = None
+    void_masks: StringColumn | None = None
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.class_ids) == len(self.splits):
@@ -84,6 +87,11 @@ class Dataset(NotebookDisplay):
     def used_count(self) -> int:
         """The number of images and objects: ``total_count`` without what was lost."""
         return len(self) + (0 if self.objects is None else len(self.objects))
+
+    @property
+    def is_pixelwise(self) -> bool:
+        """Whether the labels are mask images, which say something of every pixel."""
+        return self.void_masks is not None
 
     @property
     def has_image_labels(self) -> NDArray[np.bool_]:
@@ -235,6 +243,16 @@ class Dataset(NotebookDisplay):
         new_ids[kept] = np.arange(len(kept))
         return self.renumber_classes(Classes(tuple(self.classes.names[number] for number in kept)), new_ids)
 
+    def without_image_labels(self) -> Dataset:
+        """Return the dataset of objects, without classes of whole images and the classes that no object has by that."""
+        others = self.class_ids[self.class_ids != UNLABELLED]
+        if self.label_sets is not None:
+            others = np.concatenate([others, self.label_sets.class_ids])
+        if self.objects is None or not len(others):
+            return self
+        unlabelled = replace(self, class_ids=np.full_like(self.class_ids, UNLABELLED), label_sets=None)
+        return unlabelled.drop_classes(np.setdiff1d(others, self.objects.class_ids))
+
     def renumber_classes(self, classes: Classes, new_ids: NDArray[np.int32]) -> Dataset:
         """Return the dataset with ``classes``, where the class ``i`` has become ``new_ids[i]``.
 
@@ -260,6 +278,7 @@ class Dataset(NotebookDisplay):
             objects=None if self.objects is None else self.objects.select_images(rows),
             sizes=None if self.sizes is None else self.sizes[rows],
             label_sets=None if self.label_sets is None else self.label_sets.select_images(rows),
+            void_masks=None if self.void_masks is None else self.void_masks.take(rows),
         )
 
 
@@ -284,4 +303,5 @@ def build_dataset(table: LabelTable) -> Dataset:
         table.sizes,
         table.repaired,
         table.label_sets,
+        table.void_masks,
     )

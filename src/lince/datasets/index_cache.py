@@ -29,7 +29,7 @@ from lince.progress import SILENT, Progress
 from lince.storage.scan import looks_like_image
 from lince.storage.tree import LocalFolder
 
-INDEX_VERSION = 4  # to be raised when a reader or the layout changes; indexes of other versions are ignored
+INDEX_VERSION = 5  # to be raised when a reader or the layout changes; indexes of other versions are ignored
 MIN_INDEXED_ITEMS = 20_000  # images and objects; reading fewer is fast enough
 _MIN_AGE_NS = 2 * 10**9  # nanoseconds since the last change, because file systems store coarse times
 _MAX_HASHED_FILES, _MAX_HASHED_BYTES = 1000, 2**30  # of label files; with more, only times and sizes are compared
@@ -135,7 +135,8 @@ def _index_paths(location: DataLocation, format_name: str | None, options: ReadO
     The names depend on the options of reading, because these change the result, and on the language, in which the
     rejected items are worded.
     """
-    settings = repr([INDEX_VERSION, location.file, format_name, options.pattern, sorted(options.fix), get_language()])
+    chosen = [options.pattern, sorted(options.void), sorted(options.fix)]
+    settings = repr([INDEX_VERSION, location.file, format_name, *chosen, get_language()])
     root = location.tree.root
     path_in_data = root / ".lince" / f"index-{fileio.compute_digest(settings.encode())}.columns"
     digest = fileio.compute_digest(f"{settings} {root.absolute()}".encode())
@@ -196,6 +197,8 @@ def _pack_table(table: LabelTable, base: str, stamps: _FileStamps) -> tuple[dict
         record["is_listed"] = table.label_sets.is_listed
         columns |= {"sets.starts": table.label_sets.starts, "sets.class_ids": table.label_sets.class_ids}
         columns["sets.is_known"] = table.label_sets.is_known.astype(np.uint8)
+    if table.void_masks is not None:
+        columns |= _pack_strings("void_masks", table.void_masks)
     if table.objects is not None:
         columns |= {f"objects.{name}": getattr(table.objects, field) for name, field in _OBJECT_COLUMNS.items()}
         columns |= _pack_strings("objects.masks", table.objects.masks)
@@ -236,6 +239,7 @@ def _unpack_table(record: dict[str, Any], columns: array_file.Columns, root: Pat
         sizes=columns.get("sizes"),
         repaired=tuple(RejectedItem(**item) for item in record["repaired"]),
         label_sets=label_sets,
+        void_masks=_unpack_strings("void_masks", columns) if "void_masks.blob" in columns else None,
     )
 
 

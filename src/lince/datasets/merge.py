@@ -127,7 +127,15 @@ def _concatenate_datasets(datasets: Sequence[Dataset]) -> Dataset:
         sizes=np.concatenate(sizes),
         repaired=_prefix_rejected(prefixes, [dataset.repaired for dataset in datasets]),
         label_sets=_concatenate_label_sets(remapped),
+        void_masks=_concatenate_void_masks(datasets),
     )
+
+
+def _concatenate_void_masks(datasets: Sequence[Dataset]) -> StringColumn | None:
+    """Return the pixels without a label of all images; ``None`` where no dataset is of mask images."""
+    if not any(dataset.is_pixelwise for dataset in datasets):
+        return None
+    return StringColumn.from_strings(text for one in datasets for text in one.void_masks or [""] * len(one))
 
 
 def _remap_classes(dataset: Dataset, names: Sequence[str]) -> Dataset:

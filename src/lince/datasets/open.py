@@ -13,6 +13,7 @@ from lince.datasets.index_cache import open_with_index
 from lince.errors import UsageError
 from lince.formats import FIXES, ReadOptions
 from lince.formats.format_detector import describe_own_outputs
+from lince.formats.table import LabelTable
 from lince.i18n import _
 from lince.notebook_progress import AUTOMATIC
 from lince.progress import Progress
@@ -30,6 +31,7 @@ def open_dataset(  # noqa: PLR0913
     pattern: str | None = None,
     merge: Mapping[str, Sequence[str]] | None = None,
     fix: Iterable[str] = (),
+    void: Iterable[str | int] = (),
     root: str | os.PathLike[str] | None = None,
     progress: Progress = AUTOMATIC,
 ) -> Dataset:
@@ -38,8 +40,9 @@ def open_dataset(  # noqa: PLR0913
     ``path`` is a folder, a label file, a zip archive, or a URL (``s3://``, ``gs://``, ``https://``). ``format`` names
     the format when several are possible. ``pattern`` says where the class is in file names (``{class}_{n}``).
     ``merge`` maps the name of a new class to those that it replaces. ``fix`` lists what to repair while reading:
-    ``clip``, ``order``, ``duplicates``; files are never changed. A split file that ``lince split`` wrote into the
-    folder is applied.
+    ``clip``, ``order``, ``duplicates``; files are never changed. ``void`` lists values, ``#rrggbb`` colours or names of
+    mask images by which nothing is said of a pixel, besides 255 and "void". A split file that ``lince split`` wrote
+    into the folder is applied.
 
     ``path`` may also be a pandas DataFrame: a table with one row per photo or per box, whose columns have the names of
     those of CSV tables; its photos are found from ``root``, by default the working folder.
@@ -47,15 +50,17 @@ def open_dataset(  # noqa: PLR0913
     Raise ``UsageError`` when the path does not exist, the format is unknown or not clear, or an option is invalid, and
     ``DataError`` when the data cannot be read.
     """
+    options = ReadOptions(pattern, list_void_words(void), _require_fixes(fix))
     if not isinstance(path, (str, os.PathLike)):
-        dataset = _open_frame(path, root, format, ReadOptions(pattern, _require_fixes(fix)), progress)
+        dataset = _open_frame(path, root, format, options, progress)
         return dataset.merge_classes(merge) if merge else dataset
     name = os.fspath(path)
     if name.startswith("lince:"):
         dataset = BUILTIN_DATASETS[require_choice("data", name, BUILTIN_DATASETS)]()
     else:
         location = resolve_location(name if is_url(name) else Path(name).expanduser())
-        table = open_with_index(location, format, ReadOptions(pattern, _require_fixes(fix)), progress)
+        table = open_with_index(location, format, options, progress)
+        _require_masks(table, options)
         if own_outputs := describe_own_outputs(table.rejected):
             progress.show_message(own_outputs)
         dataset = split_file.apply_split_file_if_present(build_dataset(table), progress)
@@ -73,6 +78,24 @@ def _open_frame(
         )
     table = data if isinstance(data, FrameTable) else make_frame_table(data, root)
     return split_file.apply_split_file_if_present(open_frame_table(table, format_name, options, progress), progress)
+
+
+def list_void_words(void: Iterable[str | int]) -> frozenset[str]:
+    """Return the values, colours and names of ``void``, a list or a text with commas, as words."""
+    listed = void.split(",") if isinstance(void, str) else void
+    return frozenset(word for item in listed if (word := str(item).strip()))
+
+
+def _require_masks(table: LabelTable, options: ReadOptions) -> None:
+    """Raise ``UsageError`` where ``void`` is given for labels that are no mask images."""
+    if options.void and table.void_masks is None:
+        raise UsageError(
+            _("--void was given, but {root} has labels of the format '{name}'.").format(
+                root=table.root, name=table.format
+            ),
+            _("Expected mask images, in which a value may say nothing of a pixel."),
+            _("Leave --void out."),
+        )
 
 
 def make_path_absolute(path: str | os.PathLike[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -21,6 +21,7 @@ IR_VERSION = 8  # the one that belongs to opset 17
 CLIP_LIMIT = 6  # of the ReLU6 that follow most convolutions
 _STRIDING_STAGES = (1, 2, 3, 5)  # whose first block halves the map
 _EMBEDDED_STAGES = (2, 4, 6)  # whose last map is averaged into the embedding: the ends of the last three sizes
+_PYRAMID_STAGES = (1, 2, 4, 6)  # whose last map is the last one at stride 4, 8, 16 and 32
 _NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 Doubles = NDArray[np.float64]
 
@@ -148,9 +149,7 @@ def write_backbone(tensors: Mapping[str, NDArray[Any]], spec: PreprocessSpec, pa
 
 def write_graph(graph: LiteGraph, spec: PreprocessSpec, path: Path) -> BackboneCost:
     """Write to ``path`` the network that ``graph``, still empty, builds; as ``write_backbone``."""
-    images = GraphValue(graph.builder, onnx_graph.IMAGES, np.dtype(np.float32))
-    stem = graph.add_conv(FeatureMap(images, 3, spec.height, spec.width), "conv_stem", "bn1", stride=2)
-    ends = graph.add_stages(stem)
+    ends = _add_body(graph, spec)
     last = graph.add_conv(ends[-1], "conv_head", "bn2")
     numbers = graph.get_numbers(last)
     pooled = [numbers.apply(name, axes=[2, 3], keepdims=0) for name in ("ReduceMean", "ReduceMax")]
@@ -159,14 +158,43 @@ def write_graph(graph: LiteGraph, spec: PreprocessSpec, path: Path) -> BackboneC
     embedding = concat_values(pooled, axis=1)
     width = 2 * last.channels + sum(end.channels for end in embedded)
     shapes = {onnx_graph.EMBEDDING: ["N", width], onnx_graph.MAP: ["N", last.channels, last.height, last.width]}
-    for name, value in zip(shapes, (embedding, numbers), strict=True):
-        graph.builder.nodes.append(helper.make_node("Identity", [value.name], [name], name=f"{name}_output"))
-    _write_model(graph.builder, spec, shapes, path)
+    _write_model(graph.builder, spec, shapes, (embedding, numbers), path)
     return BackboneCost(graph.used_params, graph.macs, width)
 
 
-def _write_model(builder: GraphBuilder, spec: PreprocessSpec, outputs: Mapping[str, list[Any]], path: Path) -> None:
-    """Write the nodes of ``builder`` as a model whose number of images N is free."""
+def write_pyramid(tensors: Mapping[str, NDArray[Any]], spec: PreprocessSpec, path: Path) -> BackboneCost:
+    """Write to ``path`` the network of ``tensors`` up to its map at stride 32, and return its cost.
+
+    ``tensors`` are by timm's names. The outputs are those of ``torch_to_onnx.export_feature_maps``: ``map0`` to
+    ``map3``, the maps at strides 4, 8, 16 and 32. Raises ``KeyError`` for a tensor that is missing.
+    """
+    graph = LiteGraph(tensors)
+    ends = _add_body(graph, spec)
+    maps = [ends[stage] for stage in _PYRAMID_STAGES]
+    shapes = {
+        onnx_graph.name_feature_map(level): ["N", end.channels, end.height, end.width] for level, end in enumerate(maps)
+    }
+    _write_model(graph.builder, spec, shapes, [graph.get_numbers(end) for end in maps], path)
+    return BackboneCost(graph.used_params, graph.macs, sum(end.channels for end in maps))
+
+
+def _add_body(graph: LiteGraph, spec: PreprocessSpec) -> list[FeatureMap]:
+    """Add the network up to its last stage to ``graph``, and return the last map of each stage."""
+    images = GraphValue(graph.builder, onnx_graph.IMAGES, np.dtype(np.float32))
+    stem = graph.add_conv(FeatureMap(images, 3, spec.height, spec.width), "conv_stem", "bn1", stride=2)
+    return graph.add_stages(stem)
+
+
+def _write_model(
+    builder: GraphBuilder,
+    spec: PreprocessSpec,
+    outputs: Mapping[str, list[Any]],
+    values: Sequence[GraphValue],
+    path: Path,
+) -> None:
+    """Write the nodes of ``builder`` as a model whose number of images N is free, with ``values`` as ``outputs``."""
+    for name, value in zip(outputs, values, strict=True):
+        builder.nodes.append(helper.make_node("Identity", [value.name], [name], name=f"{name}_output"))
     inputs = [helper.make_tensor_value_info(onnx_graph.IMAGES, TensorProto.FLOAT, ["N", *spec.shape])]
     infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
     graph = helper.make_graph(builder.nodes, "backbone", inputs, infos, builder.constants)

@@ -21,6 +21,11 @@ IMAGES, LOGITS, EMBEDDING, MAP, RAW = "images", "logits", "embedding", "map", "r
 DenseLayer = tuple[NDArray[Any], NDArray[Any]]  # weight (K, D), bias (K,)
 
 
+def name_feature_map(level: int) -> str:
+    """Return the name of the output that is the feature map ``level``, from 0, the finest, on."""
+    return f"map{level}"
+
+
 def attach_head(backbone: Path, layers: Sequence[DenseLayer], path: Path) -> None:
     """Write to ``path`` the network of ``backbone`` with a head on ``embedding`` that outputs ``logits`` (N, C).
 

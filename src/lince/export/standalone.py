@@ -43,6 +43,8 @@ _OUTPUT_TYPES: dict[str, tuple[int, list[Any]]] = {
     "boxes": (TensorProto.FLOAT, ["K", 4]),
     "scores": (TensorProto.FLOAT, ["K"]),
     "class_ids": (TensorProto.INT64, ["K"]),
+    "class_map": (TensorProto.UINT8, ["H", "W"]),
+    "pixel_probabilities": (TensorProto.FLOAT, ["C + 1", "H", "W"]),
 }
 ImageArray = NDArray[np.uint8]
 
@@ -56,8 +58,8 @@ class StandaloneReport:
         score: largest difference of a probability or score.
         box: largest difference of a side of a box, in pixels of the image.
         agreement: fraction of images with the same predicted class, of classes that both say or do not say of an image,
-            or of detections that the other has, too.
-        results: number of images, of such answers, or of detections that ``agreement`` is a fraction of.
+            of detections that the other has, too, or of pixels of the same class.
+        results: number of images, of such answers, of detections or of pixels that ``agreement`` is a fraction of.
     """
 
     count: int
@@ -101,9 +103,10 @@ def export_standalone(
 
     Its input ``image`` is uint8 RGB (H, W, 3) of any size. Its outputs are ``probabilities`` (C,) and ``class_id`` (),
     or ``boxes`` (K, 4) in pixels of the image, ``scores`` (K,) and ``class_ids`` (K,), best first; of a multilabel
-    model ``probabilities`` (C,) and ``class_ids`` (K,), the classes that are said, the most probable first. The
-    metadata ``names`` and ``card`` hold class names and model card as JSON. The graph is compared with lince on
-    ``images``, uint8 RGB (H, W, 3).
+    model ``probabilities`` (C,) and ``class_ids`` (K,), the classes that are said, the most probable first; of a
+    segmentation model ``class_map`` uint8 (H, W), 0 for the background and class id + 1 for a class, and
+    ``pixel_probabilities`` (C + 1, H, W). The metadata ``names`` and ``card`` hold class names and model card as JSON.
+    The graph is compared with lince on ``images``, uint8 RGB (H, W, 3).
 
     Raises ``ModelError``, and writes no file, when the results differ; also when the network is not ONNX with a float32
     input.

@@ -16,6 +16,8 @@ from lince.export import onnx_graph
 from lince.models.classification.classifier import Classifier
 from lince.models.classification.timm_backbone import fix_padding
 from lince.models.detection.detector import Detector
+from lince.models.pretrained_network import PretrainedNetwork
+from lince.models.segmentation.segmenter import Segmenter
 from lince.models.yolox.csp_darknet import replace_focus_layers
 from lince.postprocess import get_decoder
 from lince.preprocess import PreprocessSpec
@@ -61,10 +63,15 @@ def export_detector(network: Detector, spec: PreprocessSpec, path: Path) -> None
     _export_module(_prepare_for_tracing(network), spec, list(get_decoder(network.decoder_name).outputs), path)
 
 
-class _FeatureMaps(nn.Module):
-    """A detector that returns the feature maps which its head reads."""
+def export_segmenter(network: Segmenter, spec: PreprocessSpec, path: Path) -> None:
+    """Write ``network`` to ``path``: ``images`` (N, C, H, W) to ``logits`` (N, 1 + classes, H / 4, W / 4)."""
+    _export_module(_prepare_for_tracing(network), spec, [onnx_graph.LOGITS], path)
 
-    def __init__(self, network: Detector) -> None:
+
+class _FeatureMaps(nn.Module):
+    """A network that returns the feature maps which its head reads."""
+
+    def __init__(self, network: PretrainedNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -72,12 +79,12 @@ class _FeatureMaps(nn.Module):
         return self.network.extract_features(images)
 
 
-def export_feature_maps(network: Detector, spec: PreprocessSpec, path: Path) -> None:
+def export_feature_maps(network: PretrainedNetwork, spec: PreprocessSpec, path: Path) -> None:
     """Write ``network`` without its head to ``path``: ``images`` (N, C, H, W) to ``map0``, ``map1``, ..."""
     module = _FeatureMaps(_prepare_for_tracing(network))
     with torch.no_grad():
         count = len(module(torch.zeros(1, *spec.shape)))
-    _export_module(module, spec, [f"map{number}" for number in range(count)], path)
+    _export_module(module, spec, [onnx_graph.name_feature_map(level) for level in range(count)], path)
 
 
 def _prepare_for_tracing(network: Network) -> Network:

@@ -22,6 +22,7 @@ class Capability(Flag):
     - ``LABELS``: a class for the image as a whole.
     - ``LABEL_SETS``: any number of classes for the image as a whole.
     - ``BOXES``, ``OUTLINES``, ``MASKS``: objects as upright boxes, as polygons, as pixel masks.
+    - ``VOID``: pixels of which the labels say nothing.
     - ``SPLITS``: which images are for training, validation and test.
     - ``FLAGS``: object flags such as "difficult"; ``Format.supported_flags`` says which.
     - ``CLASSES``: the list of all classes in its order, also of those that no image shows.
@@ -41,6 +42,7 @@ class Capability(Flag):
     MULTI_RING_OUTLINES = auto()
     EXTERNAL_PATHS = auto()
     LABEL_SETS = auto()
+    VOID = auto()
 
 
 @dataclass(frozen=True)

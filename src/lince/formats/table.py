@@ -40,6 +40,7 @@ class LabelTable:
     ``names`` are paths relative to ``root`` with '/' (full paths for images elsewhere), or made-up names for
     ``pixels``. ``class_ids`` int32 (N,) index ``classes``, ``UNLABELLED`` where an image as a whole has no class or
     several. ``label_sets`` has all classes of each image where any has several, ``None`` elsewhere.
+    ``void_masks`` has, of mask images, the pixels of each image of which the labels say nothing, as compressed RLE.
     ``splits`` int8 (N,) are ``TRAIN``, ``VAL``, ``TEST`` or ``UNASSIGNED``.
 
     Formats with objects fill ``objects``, and ``sizes`` int32 (N, 2) with (height, width) in pixels of the upright
@@ -62,10 +63,17 @@ class LabelTable:
     repaired: tuple[RejectedItem, ...] = ()
     tree: FileTree | None = None
     label_sets: LabelSets | None = None
+    void_masks: StringColumn | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.names), len(self.class_ids), len(self.splits)}
-        others = (self.pixels, self.sizes, self.label_sets, None if self.objects is None else self.objects.starts[1:])
+        others = (
+            self.pixels,
+            self.sizes,
+            self.label_sets,
+            self.void_masks,
+            None if self.objects is None else self.objects.starts[1:],
+        )
         lengths.update(len(column) for column in others if column is not None)
         if len(lengths) > 1:
             raise ValueError(f"the columns of a table differ in length: {sorted(lengths)}")
@@ -83,9 +91,11 @@ class ReadOptions:
     """What a caller may set for reading.
 
     ``pattern`` says where the class is in file names, such as ``{class}_{n}``; only the format ``names`` reads it.
+    ``void`` holds values, ``#rrggbb`` colours or names of mask images that say nothing of a pixel.
     ``fix`` holds the wanted repairs, of ``FIXES``: ``clip`` cuts boxes at the image's edge, ``order`` swaps sides that
     are the wrong way round (left beyond right), ``duplicates`` keeps one of several equal objects on an image.
     """
 
     pattern: str | None = None
+    void: frozenset[str] = frozenset()
     fix: frozenset[str] = frozenset()

@@ -104,10 +104,11 @@ def draw_detections(
     return canvas
 
 
-def draw_caption(image: Image, lines: Sequence[str]) -> Image:
+def draw_caption(image: Image, lines: Sequence[str], colours: Sequence[Colour] = ()) -> Image:
     """Return a copy of ``image`` (H, W, 3) at full size with ``lines`` in its upper left corner, the first one bold.
 
-    The font grows with the image; lines that are too long are cut, and those that do not fit are left out.
+    The font grows with the image; lines that are too long are cut, and those that do not fit are left out. ``colours``
+    are those behind the lines, dark by default.
     """
     canvas = image.copy()
     height, width = canvas.shape[:2]
@@ -120,9 +121,10 @@ def draw_caption(image: Image, lines: Sequence[str]) -> Image:
         weight = _REGULAR_WEIGHT if number else _BOLD_WEIGHT
         text = _truncate_text(line, width - text_height, text_height, weight)
         right = measure_text_width(text, text_height, weight) + text_height
-        cv2.rectangle(canvas, (0, number * step), (right, bottom), _BORDER_COLOUR, cv2.FILLED)
+        colour = colours[number] if colours else _BORDER_COLOUR
+        cv2.rectangle(canvas, (0, number * step), (right, bottom), colour, cv2.FILLED)
         origin = (text_height // 2, bottom - text_height // 2)
-        _put_text(canvas, text, origin, _contrasting_colour(_BORDER_COLOUR), text_height, weight)
+        _put_text(canvas, text, origin, _contrasting_colour(colour), text_height, weight)
     return canvas
 
 

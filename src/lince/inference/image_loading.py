@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,11 +39,19 @@ def prepare_or_reject(item: ImageItem, spec: PreprocessSpec, allow_urls: bool = 
 
     The counterpart of ``prepare_image`` for many images, where one damaged file must not stop the others.
     """
+    return reject_unreadable(item, lambda source: prepare_image(source, spec, allow_urls))
+
+
+def reject_unreadable(item: ImageItem, prepare: Callable[[ImageInput], PreparedImage]) -> PreparedImage | RejectedItem:
+    """Return what ``prepare`` makes of ``item``, or a ``RejectedItem`` with the reason where it cannot be read.
+
+    ``prepare`` gets the content of a file, and raises ``ImageError``.
+    """
     if own := sources.reject_own_output(item):
         return own
     try:
         source = item.source
-        return prepare_image(images.read_bytes(source) if source is item.path else source, spec, allow_urls)
+        return prepare(images.read_bytes(source) if source is item.path else source)
     except ImageError as error:
         kind = "other-file" if item.is_other_file else "unusable"
         return RejectedItem(item.name, error.problem, error.remedy or error.expected, kind=kind)

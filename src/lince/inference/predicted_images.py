@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince import images
+from lince.annotations import UNLABELLED, Classes, ObjectTable, StringColumn
 from lince.datasets import Dataset
 from lince.datasets.conversion import ConvertOptions, ConvertResult, convert_dataset
 from lince.fileio import compute_digest
 from lince.inference.result import PredictionResult
 from lince.progress import SILENT, Progress
+from lince.splits import UNASSIGNED
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,33 @@ class PredictedImages:
         rows = indices.tolist()
         sizes = tuple(self.sizes[row] for row in rows) if self.sizes else ()
         return PredictedImages(tuple(self.results[row] for row in rows), sizes, self.grey)
+
+
+def build_object_dataset(
+    results: Sequence[PredictionResult],
+    sizes: Sequence[tuple[int, int]],
+    classes: Classes,
+    objects: ObjectTable,
+    void_masks: StringColumn | None = None,
+) -> Dataset:
+    """Return the dataset of the images of ``results`` with the predicted ``objects`` as labels.
+
+    The results are of one model, at least one, and each image is in a file; ``sizes`` are their (height, width).
+    ``void_masks`` are given where the predictions say something of every pixel.
+    """
+    count = len(results)
+    return Dataset(
+        PredictedImages(tuple(results), tuple(sizes)),
+        classes,
+        np.full(count, UNLABELLED, np.int32),
+        np.full(count, UNASSIGNED, np.int8),
+        (),
+        Path(results[0].path or ""),
+        "predictions",
+        objects,
+        np.array(sizes, np.int32).reshape(-1, 2),
+        void_masks=void_masks,
+    )
 
 
 def write_predicted_dataset(dataset: Dataset, folder: Path, to: str, progress: Progress = SILENT) -> ConvertResult:

@@ -142,6 +142,16 @@ def require_results(outcomes: Sequence[R | RejectedItem]) -> list[R]:
     return results
 
 
+def require_same_size(image: NDArray[np.uint8], name: str, size: tuple[int, int]) -> None:
+    """Raise ``DataError`` when ``image`` (H, W, 3) is not of ``size`` (height, width), that of a prediction."""
+    if image.shape[:2] != size:
+        raise DataError(
+            _("{path} has changed since the prediction.").format(path=name),
+            _("Expected {height} x {width} pixels.").format(height=size[0], width=size[1]),
+            _("Predict again."),
+        )
+
+
 def save_record_or_image(
     path: str | os.PathLike[str],
     build_record: Callable[[], dict[str, Any]],

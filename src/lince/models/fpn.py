@@ -1,4 +1,4 @@
-"""A feature pyramid network (FPN) over any timm network, as the backbone of a detector."""
+"""Feature maps of any timm network at strides 4 to 32, and a feature pyramid network (FPN) over them."""
 
 from __future__ import annotations
 
@@ -44,12 +44,21 @@ def create_fpn_backbone(entry: ModelEntry, height: int, width: int, channels: in
     Layers of the network above its last map are removed. Raises ``UsageError`` for a network without feature maps at
     strides 4, 8, 16 and 32, and for one that cannot process images of (height, width).
     """
+    return FpnBackbone(*create_pyramid_body(entry, height, width), channels)
+
+
+def create_pyramid_body(entry: ModelEntry, height: int, width: int) -> tuple[nn.Module, list[int], list[int]]:
+    """Return the timm network of ``entry`` with random weights, up to its map at stride 32.
+
+    Also return the indices of its feature maps at strides 4, 8, 16 and 32, and their numbers of channels. Raises
+    ``UsageError`` as ``create_fpn_backbone`` does.
+    """
     network: Any = timm_backbone.create_timm_model(entry, height, width)
     out_indices = _select_feature_indices(entry, network)
     widths = [int(network.feature_info[index]["num_chs"]) for index in out_indices]
     if hasattr(network, "prune_intermediate_layers"):
         network.prune_intermediate_layers(out_indices, prune_norm=True)
-    return FpnBackbone(network, out_indices, widths, channels)
+    return network, out_indices, widths
 
 
 def _select_feature_indices(entry: ModelEntry, network: Any) -> list[int]:
@@ -58,7 +67,7 @@ def _select_feature_indices(entry: ModelEntry, network: Any) -> list[int]:
     by_stride = {stage["reduction"]: index for index, stage in enumerate(info)}
     if not hasattr(network, "forward_intermediates") or not by_stride.keys() >= set(STRIDES[:-1]):
         raise UsageError(
-            _("{model} cannot be the backbone of a detector.").format(model=entry.architecture),
+            _("{model} cannot be the backbone of a feature pyramid.").format(model=entry.architecture),
             _(
                 "Expected a network that halves its feature map at each stage, such as resnet50 or "
                 "mobilenetv3_large_100."

@@ -11,8 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from lince.i18n import _
-from lince.models.blocks import Block
-from lince.models.classification.classifier import Classifier
+from lince.models.blocks import Block, FreezableNetwork
 from lince.number_format import format_count
 from lince.preprocess import PreprocessSpec
 
@@ -68,7 +67,7 @@ class ModelSummary:
         ]
 
 
-def summarise_network(network: Classifier, spec: PreprocessSpec) -> ModelSummary:
+def summarise_network(network: FreezableNetwork, spec: PreprocessSpec) -> ModelSummary:
     """Return the rows and totals of ``network`` for one image of ``spec``.
 
     A black image is passed through the network in evaluation mode, with hooks that record each block's output shape and

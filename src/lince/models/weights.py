@@ -26,7 +26,7 @@ from lince.models.classification import timm_backbone
 from lince.models.classification.classifier import Classifier
 from lince.models.classification.cnn import CustomCnn
 from lince.models.classification.efficientnet_names import map_timm_names
-from lince.models.detection.detector import Detector
+from lince.models.pretrained_network import PretrainedNetwork
 from lince.models.weights_report import WeightsReport
 from lince.models.weights_source import WeightsSource
 
@@ -103,11 +103,11 @@ def _adapt_names(state: StateDict, network: nn.Module) -> StateDict:
     return timm_backbone.adapt_checkpoint({names[name]: value for name, value in state.items()}, network)
 
 
-def load_detector_weights(network: Detector, source: WeightsSource) -> WeightsReport:
+def load_network_weights(network: PretrainedNetwork, source: WeightsSource) -> WeightsReport:
     """Load ``network`` from ``source`` and return what was loaded.
 
     Layers that depend on the number of classes keep their weights when the file has another number; ``class_layers`` of
-    the report names them. Weights of a classifier are loaded into the backbone of a detector that has a timm backbone.
+    the report names them. Weights of a classifier are loaded into the backbone of a network that has a timm backbone.
     Raises ``WeightsError`` as ``load_classifier_weights`` does.
     """
     if source.path is None:
@@ -129,7 +129,7 @@ def load_detector_weights(network: Detector, source: WeightsSource) -> WeightsRe
 
 
 def _load_backbone_weights(backbone: nn.Module, state: StateDict, source: WeightsSource) -> WeightsReport:
-    """Load the ``backbone`` of a detector from a classifier's ``state``."""
+    """Load the ``backbone`` of a network from a classifier's ``state``."""
     state = _strip_wrapper_and_prefixes(dict(state))
     fitting, report = _match_tensors(state, backbone, source)
     if report.fitted_count < MIN_FITTED_SHARE * report.total_count:
@@ -139,7 +139,7 @@ def _load_backbone_weights(backbone: nn.Module, state: StateDict, source: Weight
     backbone.load_state_dict(fitting, strict=False)
     return replace(
         report,
-        notes=(*report.notes, _("Only the backbone was loaded; the rest of the detector is initialised at random.")),
+        notes=(*report.notes, _("Only the backbone was loaded; the rest of the network is initialised at random.")),
     )
 
 

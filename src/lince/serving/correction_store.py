@@ -1,7 +1,8 @@
 """Stores corrected images in a folder that every command of lince reads as a dataset.
 
 Images with a class are in a folder of that class, images with boxes in ``images`` beside ``labels`` and ``data.yaml``,
-in YOLO's format, images with several classes in ``images`` beside ``labels.csv``, which lists their names.
+in YOLO's format, images with several classes in ``images`` beside ``labels.csv``, which lists their names, images with
+class maps in ``images`` beside ``masks`` and ``labelmap.txt``.
 Their names are digests of their content, so that no text of a client becomes a path, and an image that is sent twice is
 stored once. The last correction of an image replaces earlier ones.
 """
@@ -13,9 +14,9 @@ import io
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ from lince.fileio import compute_digest, write_bytes
 from lince.formats import class_folders
 from lince.formats.csv_classes import writer as csv_writer
 from lince.formats.format import WriteRequest
+from lince.formats.masks import color_map, png
+from lince.formats.masks import writer as masks_writer
 from lince.formats.table import LabelTable
 from lince.formats.yolo import reader as yolo_reader
 from lince.formats.yolo import writer as yolo_writer
@@ -116,14 +119,37 @@ class CorrectionStore:
         """
         name = yolo_writer.image_path("", "", _content_name(image))
         contents = _format_yolo_files(name, objects, classes)
+        return self._save_files({**contents, name: image}, "data.yaml")
+
+    def save_class_map(self, image: bytes, class_map: NDArray[np.uint8], classes: Classes) -> bool:
+        """Save ``image``, an image file, with its ``class_map`` (H, W); return whether any file is new or has changed.
+
+        The values are those of ``class_maps``. A class map of the same image that was saved before is replaced. Raises
+        ``ApiError`` when the store is full (507), or when it has images of a model with other ``classes`` (409).
+        """
+        name = masks_writer.image_path("", "", _content_name(image))
+        mask_name = f"masks/{PurePosixPath(name).stem}.png"
+        palette = np.array(color_map.make_voc_palette(), np.uint8)
+        contents = {
+            color_map.LABELMAP_FILE: color_map.format_labelmap(classes.names).encode("utf-8"),
+            mask_name: png.encode_mask_png(class_map, palette),
+            name: image,
+        }
+        return self._save_files(contents, color_map.LABELMAP_FILE)
+
+    def _save_files(self, contents: Mapping[str, bytes], class_file: str) -> bool:
+        """Write ``contents``, by path in the store, and return whether any is new or has changed.
+
+        The image is the last: a failed write leaves none without its labels. Raises ``ApiError`` when the store is full
+        (507), and when its ``class_file`` differs from the one in ``contents`` (409).
+        """
         with self._lock:
-            class_file = self.folder / "data.yaml"
-            if class_file.exists() and class_file.read_bytes() != contents["data.yaml"]:
+            known_classes = self.folder / class_file
+            if known_classes.exists() and known_classes.read_bytes() != contents[class_file]:
                 raise _other_classes_error()
-            contents[name] = image
             changed = {path: data for path, data in contents.items() if not _has_content(self.folder / path, data)}
             self._reserve_space(len(changed), sum(map(len, changed.values())))
-            for path, data in changed.items():  # the image last: a failed write leaves none without its labels
+            for path, data in changed.items():
                 write_bytes(self.folder / path, data)
         return bool(changed)
 

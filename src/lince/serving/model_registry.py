@@ -187,7 +187,7 @@ class ServedModel:
 
     def check_options(self, options: PredictOptions) -> None:
         """Raise ``ApiError`` (422) for an option that is given but does not belong to the model's task."""
-        values = {"top": options.top, "threshold": options.threshold}
+        values = {"top": options.top, "threshold": options.threshold, "outline": options.outline}
         allowed = self.http.PREDICT_OPTIONS
         foreign = [name for name, value in values.items() if value is not None and name not in allowed]
         if foreign:

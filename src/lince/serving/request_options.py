@@ -1,4 +1,4 @@
-"""The options of a prediction request (model, top, threshold), in one table that parser and documentation derive from.
+"""The options of a prediction request, in one table that parser and documentation derive from.
 
 They may be given in the query string, as form fields or in the JSON body; each is a string until it is parsed here.
 """
@@ -50,11 +50,18 @@ def _parse_threshold(text: str) -> float:
     return value
 
 
+def _parse_flag(text: str) -> bool:
+    """Return whether the text is 1; it must be 0 or 1."""
+    if text not in ("0", "1"):
+        raise client_error("bad-option", _("'{name}' must be 0 or 1.").format(name="outline"), 422)
+    return text == "1"
+
+
 MODEL = RequestOption("model", {"type": "string"}, "Name of the model; needed where several are served.", str)
 TOP = RequestOption(
     "top",
     {"type": "integer", "minimum": 1, "maximum": _MAX_TOP},
-    "Number of classes in each record of a classification or multilabel model.",
+    "Number of classes in each record, where the task ranks them.",
     _parse_top,
 )
 THRESHOLD = RequestOption(
@@ -63,7 +70,13 @@ THRESHOLD = RequestOption(
     "Lowest score of the objects of a detection model, or probability of the classes that a multilabel model says.",
     _parse_threshold,
 )
-OPTIONS = {option.name: option for option in (MODEL, TOP, THRESHOLD)}
+OUTLINE = RequestOption(
+    "outline",
+    {"type": "integer", "enum": [0, 1]},
+    "1 for outlines as points, 0 for masks as run lengths; by default, what the record of the task says.",
+    _parse_flag,
+)
+OPTIONS = {option.name: option for option in (MODEL, TOP, THRESHOLD, OUTLINE)}
 
 
 @dataclass(frozen=True)
@@ -71,12 +84,14 @@ class PredictOptions:
     """The parsed options of a request, one field for each of ``OPTIONS``; ``None`` where one is not given.
 
     ``model`` is the name of a served model, ``top`` the number of classes in a result, ``threshold`` the least score
-    (0..1) of a detector's objects, or probability of the classes that a multilabel model says.
+    (0..1) of a detector's objects, or probability of the classes that a multilabel model says, ``outline`` whether
+    areas are sent as outlines (true) or run lengths (false).
     """
 
     model: str | None = None
     top: int | None = None
     threshold: float | None = None
+    outline: bool | None = None
 
     @classmethod
     def from_strings(cls, texts: Mapping[str, str]) -> PredictOptions:

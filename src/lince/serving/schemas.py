@@ -20,6 +20,7 @@ from lince.tasks import list_tasks
 # Ranges are only documented here: ``PredictOptions.from_strings`` checks them, for all kinds of bodies alike.
 _TopOption = Annotated[int, WithJsonSchema(request_options.TOP.schema)]
 _ThresholdOption = Annotated[float, WithJsonSchema(request_options.THRESHOLD.schema)]
+_OutlineOption = Annotated[int, WithJsonSchema(request_options.OUTLINE.schema)]
 
 
 class EncodedImage(ApiSchema):
@@ -36,15 +37,16 @@ class PredictRequestBody(ApiSchema):
     """The JSON body of a prediction request.
 
     ``images`` has at least one image: an object with a name, or the base64 data alone. ``model`` is the name of a
-    served model, needed where there are several. ``top`` is the number of classes in each record of a classification
-    or multilabel model, ``threshold`` the lowest score (0..1) of the objects in each record of a detection model, or
-    probability of the classes that a multilabel model says.
+    served model, needed where there are several. ``top`` is the number of classes in each record where the task ranks
+    them, ``threshold`` the lowest score (0..1) of the objects in each record of a detection model, or probability of
+    the classes that a multilabel model says. ``outline`` is 1 for areas as outlines, 0 for areas as run lengths.
     """
 
     images: tuple[EncodedImage | str, ...] = Field(min_length=1)
     model: str | None = None
     top: _TopOption | None = None
     threshold: _ThresholdOption | None = None
+    outline: _OutlineOption | None = None
 
 
 class ErrorDetail(ApiSchema):

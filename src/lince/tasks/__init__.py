@@ -11,7 +11,9 @@ from lince.errors import AmbiguousError, DataError
 from lince.i18n import _
 from lince.tasks.classification import ClassificationTask
 from lince.tasks.detection import DetectionTask
+from lince.tasks.instances import InstancesTask
 from lince.tasks.multilabel import MultilabelTask
+from lince.tasks.segmentation import SegmentationTask
 from lince.tasks.task import Task, require_fit
 from lince.validation import require_choice
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Task",
+    "describe_other_tasks",
     "find_usable_rows",
     "get_task",
     "infer_earlier_task",
@@ -38,6 +41,8 @@ _TASKS: dict[str, Task] = {
         ClassificationTask(),
         DetectionTask(),
         MultilabelTask(),
+        SegmentationTask(),
+        InstancesTask(),
     )
 }
 
@@ -86,6 +91,18 @@ def resolve_task(dataset: Dataset, name: str | None = None) -> Task:
         _("The labels of {root} fit several tasks: {counts}.").format(root=dataset.root, counts=", ".join(counts)),
         _("Expected the option --task."),
         _("Choose one: {options}").format(options=_(" or ").join(f"--task {task.name}" for task in fitting)),
+    )
+
+
+def describe_other_tasks(dataset: Dataset, task: Task) -> str:
+    """Return the sentence that names the tasks which the same objects allow besides ``task``; empty for none."""
+    others = [
+        one for one in list_tasks() if one.annotation == "objects" and one.name != task.name and one.fits(dataset)
+    ]
+    if task.annotation != "objects" or not others:
+        return ""
+    return _("Learning {task}. The same labels allow {others}.").format(
+        task=task.title, others=_(" or ").join(f"--task {one.name} ({one.title})" for one in others)
     )
 
 

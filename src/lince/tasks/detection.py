@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import UNLABELLED
 from lince.i18n import _
 from lince.tasks.task import COMMON_OPTIONS, LOOP_OPTIONS, Task
 
@@ -25,7 +23,8 @@ class DetectionTask(Task):
 
     name = "detect"
     headline = "map50_95"
-    monitors = ("val_map50", "val_map50_95")
+    annotation = "objects"
+    monitors: ClassVar[tuple[str, ...]] = ("val_map50", "val_map50_95")
     options_by_recipe: ClassVar[Mapping[str, frozenset[str]]] = {
         "scratch": COMMON_OPTIONS | LOOP_OPTIONS | {"from_layer", "mix", "mosaic", "scales"},
         "transfer": COMMON_OPTIONS | LOOP_OPTIONS | {"weights"},
@@ -64,6 +63,10 @@ class DetectionTask(Task):
         """Return whether any image of ``dataset`` has a box."""
         return dataset.objects is not None and len(dataset.objects) > 0
 
+    def suits(self, dataset: Dataset) -> bool:
+        """Return whether any image of ``dataset`` has a box, and the labels are more than the class of each pixel."""
+        return not dataset.is_pixelwise and self.fits(dataset)
+
     def usable_rows(self, dataset: Dataset) -> NDArray[np.bool_]:
         """Return bool (N,): the images with boxes, and those without any label, which are negative examples.
 
@@ -72,17 +75,8 @@ class DetectionTask(Task):
         """
         if dataset.objects is None:
             return np.zeros(len(dataset), bool)
-        is_labelled = dataset.class_ids != UNLABELLED
-        if dataset.label_sets is not None:
-            is_labelled |= dataset.label_sets.is_known
-        return np.asarray((np.diff(dataset.objects.starts) > 0) | ~is_labelled)
+        return np.asarray((np.diff(dataset.objects.starts) > 0) | ~dataset.has_image_labels)
 
     def keep_own_labels(self, dataset: Dataset) -> Dataset:
         """Return ``dataset`` without classes of whole images, and without the classes that only they have."""
-        others = dataset.class_ids[dataset.class_ids != UNLABELLED]
-        if dataset.label_sets is not None:
-            others = np.concatenate([others, dataset.label_sets.class_ids])
-        if dataset.objects is None or not len(others):
-            return dataset
-        unlabelled = replace(dataset, class_ids=np.full_like(dataset.class_ids, UNLABELLED), label_sets=None)
-        return unlabelled.drop_classes(np.setdiff1d(others, dataset.objects.class_ids))
+        return dataset.without_image_labels()

@@ -54,7 +54,8 @@ PartName = Literal[
     "videos",
     # save_results(results, folder, to, progress) -> the folder.
     "save_results",
-    # http: module with the response models and the request parsers of the task in the HTTP API.
+    # http: module with the response models and the request parsers of the task in the HTTP API, and
+    # build_record(result, options) where a record is more than the to_dict() of the result.
     "http",
     # notebook: module with build_class_table(test) and list_examples(predictions, test), for notebooks; optional.
     "notebook",
@@ -79,6 +80,7 @@ class Task(ABC):
     Attributes:
         name: identifies the task in model cards, reports, configurations and ``--task``.
         headline: key of the metric that ranks models, in ``report.json`` below ``test``; higher is better.
+        annotation: what it learns from: ``classes`` of whole images, or ``objects``.
         monitors: the metrics of an epoch that training may watch (``--monitor``); empty where it watches none.
         options_by_recipe: the fields of ``TrainConfig`` that each recipe uses; a recipe without an entry uses all. An
             option that the recipe does not use is refused where it is given.
@@ -87,6 +89,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     headline: ClassVar[str]
+    annotation: ClassVar[str] = "classes"
     monitors: ClassVar[tuple[str, ...]] = ()
     options_by_recipe: ClassVar[Mapping[str, frozenset[str]]] = {}
     parts: ClassVar[Mapping[str, str]]

@@ -28,14 +28,14 @@ from lince.training.classification.mean_std import add_dataset_statistics
 from lince.training.classification.recipes.transfer import train_transfer_head
 from lince.training.recipe import RecipeContext, TrainedClassifier
 from lince.training.request import StageTimer, TrainingRequest, assign_splits
-from lince.training.run_completion import RunClosing, close_run
+from lince.training.run_completion import ImageClosing, close_run
 from lince.training.run_folder import TrainingRun
 from lince.training.split_warnings import list_split_warnings
 
 PRETRAINED_RECIPES = ("transfer", "finetune")
 
 
-def train_image_model(request: TrainingRequest, run: TrainingRun, closing: RunClosing[Any]) -> Report:
+def train_image_model(request: TrainingRequest, run: TrainingRun, closing: ImageClosing[Any]) -> Report:
     """Train a model as ``request`` asks, write model and report into ``run``, and return the report.
 
     ``closing`` says which labels are learned, and how predictions and report are made of them.

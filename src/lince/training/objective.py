@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -55,3 +57,33 @@ def make_input_tensor(inputs: Any, device: torch.device) -> Tensor:
     """
     tensor = torch.empty(inputs.shape, memory_format=torch.channels_last)
     return tensor.copy_(torch.from_numpy(inputs)).to(device)
+
+
+def move_maps(maps: Sequence[Any], device: torch.device) -> tuple[Tensor, ...]:
+    """Return arrays (N, C, H, W) as float32 tensors on ``device``, in channels-last memory format."""
+    return tuple(
+        torch.from_numpy(level).to(device).float().contiguous(memory_format=torch.channels_last) for level in maps
+    )
+
+
+def sum_losses(parts: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    """Return the sum of the scalar losses ``parts``, and each of them as a number, by name."""
+    return torch.stack([*parts.values()]).sum(), {name: float(part.detach()) for name, part in parts.items()}
+
+
+@dataclass
+class LossMean:
+    """The mean of the losses of batches, weighted by their numbers of images; NaN before the first batch."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, losses: dict[str, Tensor], image_count: int) -> None:
+        """Add the scalar ``losses`` of a batch of ``image_count`` images, whose sum is its loss."""
+        self.total += float(torch.stack([*losses.values()]).sum()) * image_count
+        self.count += image_count
+
+    @property
+    def mean(self) -> float:
+        """The mean loss of an image."""
+        return self.total / self.count if self.count else math.nan

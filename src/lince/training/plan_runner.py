@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from lince.errors import DivergedError
 from lince.evaluation.rate_test import RateTest, is_diverging, make_test_rates
 from lince.i18n import _
+from lince.models.blocks import FreezableNetwork
 from lince.training import hardware, loop, malloc, run_folder
 from lince.training.checkpoint import TrainingState
 from lince.training.loop import BudgetedTraining, TrainingSetup
-from lince.training.objective import BatchLoader
+from lince.training.objective import BatchLoader, Objective
 from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext
 from lince.training.request import RateTestFinished
+from lince.training.run_folder import TrainingRun
 from lince.training.time_budget import ClosingTimes, TimeBudget
 
 _TIMED_SHARE = 0.05  # of a time budget, at most about, for timing steps
@@ -42,6 +44,26 @@ class HardwareChoice:
     def device_and_precision(self) -> tuple[str, str]:
         """The device and the precision, as ``TrainingSetup`` takes them."""
         return self.device, self.precision
+
+
+def make_training_setup(
+    context: RecipeContext,
+    network: FreezableNetwork,
+    train_loader: BatchLoader,
+    objective: Objective,
+    plan: TrainingPlan,
+    hardware: HardwareChoice,
+) -> TrainingSetup:
+    """Return what the training loop runs with; checkpoints go to the folder of the run of ``context``."""
+    return TrainingSetup(
+        network,
+        train_loader,
+        objective,
+        plan,
+        TrainingRun(context.folder).checkpoint_folder,
+        *hardware.device_and_precision,
+        context.progress,
+    )
 
 
 PlanFactory = Callable[[float | None], TrainingPlan]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,9 +127,31 @@ class RecipeContext:
         return self.get_split_rows(TEST)
 
 
-@dataclass(frozen=True)
-class TrainedClassifier:
-    """Result of a recipe over whole images, which has written ``model.onnx`` itself.
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel(ABC):
+    """Result of a recipe that has written ``model.onnx`` itself, whatever the task.
+
+    - ``facts`` feed the report's model section; ``history`` has one record per epoch; ``notes`` are lines for the
+      report; ``timings`` are seconds by stage; ``policy`` is the augmentation policy in text form; ``precision`` is
+      that of ``model.onnx``, for its card.
+    """
+
+    recipe: str
+    facts: dict[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    policy: str = "none"
+    precision: str = "fp32"
+
+    @abstractmethod
+    def compute_reference(self, sample: NDArray[np.int64], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the trained network's logits for ``inputs`` (N, C, H, W), the test images at ``sample`` (N,)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedClassifier(TrainedModel):
+    """Result of a recipe over whole images.
 
     - ``test_logits``, ``val_logits``: float32 (N, C) on the test and validation rows, in their order; those on
       validation are of a network that was not fitted on these rows.
@@ -137,26 +160,21 @@ class TrainedClassifier:
     - ``saliency``: maps inputs (N, C, H, W) and class ids (N,) to Grad-CAM maps (N, h, w) in [0, 1].
     - ``reference_predict``: maps inputs (N, C, H, W) to the logits of the trained torch network, for the parity check
       of the exported file; ``None`` where ``test_logits`` do not come from that file and serve as the reference.
-    - ``facts`` feed the report's model section; ``history`` has one record per epoch; ``notes`` are lines for the
-      report; ``timings`` are seconds by stage; ``policy`` is the augmentation policy in text form; ``precision`` is
-      that of ``model.onnx``, for its card; ``head`` are the curves of a head on frozen features.
+    - ``head`` are the curves of a head on frozen features.
     - ``held_out``: probabilities float32 (N, C) of the training rows by networks that were not fitted on them; ``None``
       where there are none.
     """
 
-    recipe: str
     test_logits: NDArray[np.float32]
     val_logits: NDArray[np.float32]
     train_figure: float
     val_figure: float
     val_loss: float
     saliency: SaliencyFunction
-    facts: dict[str, Any]
-    history: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
-    policy: str = "none"
     reference_predict: PredictFunction | None = None
-    precision: str = "fp32"
     head: HeadCurves | None = None
     held_out: NDArray[np.float32] | None = None
+
+    def compute_reference(self, sample: NDArray[np.int64], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of ``inputs`` by torch, or those that the recipe has for the test images at ``sample``."""
+        return self.test_logits[sample] if self.reference_predict is None else self.reference_predict(inputs)

@@ -1,4 +1,4 @@
-"""Closes a run over whole images: verifies the model file, writes predictions, model card and report."""
+"""Closes a run: verifies the model file, writes predictions, model card and report."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ from lince.tasks import get_task
 from lince.training import run_folder
 from lince.training.image_labels import ImageLabels
 from lince.training.leak_measurement import describe_division, measure_leak, show_leak
-from lince.training.recipe import RecipeContext, TrainedClassifier
+from lince.training.recipe import RecipeContext, TrainedClassifier, TrainedModel
 from lince.training.run_folder import TrainingRun
 from lince.training.run_report import RunFacts, collect_data_facts, collect_settings, write_report_files
 
 PARITY_SAMPLE_SIZE = 32  # test images on which the exported and the trained network are compared
+M = TypeVar("M", bound=TrainedModel)
 P = TypeVar("P")
 
 
-class RunClosing(ABC, Generic[P]):
-    """How predictions (of the class ``P``), card and report are made of what a recipe has trained.
+class RunClosing(ABC, Generic[M, P]):
+    """How predictions (of the class ``P``), card and report are made of what a recipe has trained (``M``)."""
 
-    ``labels`` are what the recipe learns from.
-    """
-
-    labels: ImageLabels
+    @property
+    @abstractmethod
+    def task(self) -> str:
+        """The name of the task."""
 
     @abstractmethod
-    def make_predictions(self, context: RecipeContext, outcome: TrainedClassifier) -> P:
+    def make_predictions(self, context: RecipeContext, outcome: M) -> P:
         """Return the predictions for the test images."""
 
     @abstractmethod
@@ -69,17 +70,28 @@ class RunClosing(ABC, Generic[P]):
 
     @abstractmethod
     def build_report(
-        self, context: RecipeContext, outcome: TrainedClassifier, predictions: P, metrics: Any, fields: dict[str, Any]
+        self, context: RecipeContext, outcome: M, predictions: P, metrics: Any, fields: dict[str, Any]
     ) -> Report:
         """Return the report with the common ``fields``, and those of the task."""
+
+
+class ImageClosing(RunClosing[TrainedClassifier, P]):
+    """The closing of a run over whole images; ``labels`` are what the recipe learns from."""
+
+    labels: ImageLabels
+
+    @property
+    def task(self) -> str:
+        """The name of the task of the labels."""
+        return self.labels.task
 
 
 def close_run(
     run: TrainingRun,
     context: RecipeContext,
-    outcome: TrainedClassifier,
+    outcome: M,
     stage_seconds: Mapping[str, float],
-    closing: RunClosing[Any],
+    closing: RunClosing[M, Any],
 ) -> Report:
     """Write predictions, metrics, model card and report of ``outcome`` into ``run``, and return the report.
 
@@ -94,7 +106,7 @@ def close_run(
     run_folder.write_metrics(run, outcome.history)
     seed = context.config.seed
     metrics = predictions.compute_metrics(seed)
-    task = get_task(closing.labels.task)
+    task = get_task(closing.task)
     headline = getattr(metrics, task.headline)
     leak = measure_leak(
         context,
@@ -128,7 +140,7 @@ def close_run(
     return report
 
 
-def _sum_timings(stage_seconds: Mapping[str, float], outcome: TrainedClassifier, started_at: float) -> dict[str, float]:
+def _sum_timings(stage_seconds: Mapping[str, float], outcome: TrainedModel, started_at: float) -> dict[str, float]:
     """Return the seconds by stage; the closing began at ``started_at``."""
     fit_seconds = stage_seconds["train"] - sum(outcome.timings.values())
     timings = {**stage_seconds, "train": fit_seconds, **outcome.timings, "report": time.perf_counter() - started_at}
@@ -139,7 +151,7 @@ def _sum_timings(stage_seconds: Mapping[str, float], outcome: TrainedClassifier,
 def _check_parity(
     run: TrainingRun,
     context: RecipeContext,
-    outcome: TrainedClassifier,
+    outcome: TrainedModel,
     compare: Callable[[RunFunction, NDArray[Any], NDArray[Any]], ParityReport],
 ) -> ParityReport:
     """Compare ``model.onnx`` with the trained network on test images that are prepared as for prediction.
@@ -149,8 +161,7 @@ def _check_parity(
     sample = sample_evenly(len(context.test_rows), PARITY_SAMPLE_SIZE)
     inputs = _read_inputs(context.dataset, context.test_rows[sample], context.spec)
     backend = OnnxRuntimeBackend(run.model_folder / NETWORK_FILE)
-    reference = outcome.test_logits[sample] if outcome.reference_predict is None else outcome.reference_predict(inputs)
-    return compare(lambda batch: backend.run(batch)[0], reference, inputs)
+    return compare(lambda batch: backend.run(batch)[0], outcome.compute_reference(sample, inputs), inputs)
 
 
 def _read_inputs(dataset: Dataset, rows: NDArray[np.int64], spec: PreprocessSpec) -> NDArray[np.float32]:

@@ -32,7 +32,7 @@ def built(name: str, classes: int = 80, seed: int = 0) -> DeimV2:
 
 def loaded(path: Path, name: str, classes: int = 80) -> tuple[DeimV2, WeightsReport]:
     network = built(name, classes, seed=1)
-    report = weights.load_detector_weights(
+    report = weights.load_network_weights(
         network, weights_source.resolve_weights(detection_registry.get_detector_entry(name), str(path))
     )
     return network, report

@@ -127,7 +127,7 @@ def test_a_file_of_transformers_is_read_whole_and_answers_as_transformers_does(
     source = weights_source.resolve_weights(
         detection_registry.get_detector_entry(name), str(tmp_path / "model.safetensors")
     )
-    report = weights.load_detector_weights(network.eval(), source)
+    report = weights.load_network_weights(network.eval(), source)
     assert not report.describe_misfits()
     assert report.fitted_count == report.total_count
     images = torch.rand(1, 3, 160, 160)
@@ -204,7 +204,7 @@ def test_weights_come_from_the_hub_under_their_published_names(
         source = weights_source.resolve_weights(entry)
         server.shutdown()
     network = detection_builders.build_detector(entry, 3, weights_source.make_preprocess_spec(source, 64), 1)
-    report = weights.load_detector_weights(network, source)
+    report = weights.load_network_weights(network, source)
     assert (source.kind, source.licence) == ("hub", "apache-2.0")
     assert not report.missing
     assert not report.wrong_shape

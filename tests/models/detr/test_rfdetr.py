@@ -90,7 +90,7 @@ def files(published: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def loaded(path: Path, classes: int = 91) -> tuple[RfDetr, WeightsReport]:
     torch.manual_seed(1)
     network = rfdetr.create_detector(detection_registry.get_detector_entry("rfdetr-nano"), classes, SIDE, SIDE).eval()
-    return network, weights.load_detector_weights(
+    return network, weights.load_network_weights(
         network, weights_source.resolve_weights(detection_registry.get_detector_entry("rfdetr-nano"), str(path))
     )
 

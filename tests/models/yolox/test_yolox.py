@@ -35,7 +35,7 @@ def published(shared: Path) -> Path:
 @pytest.fixture(scope="module")
 def network(published: Path) -> Yolox:
     network = yolox_model.create_detector(NANO, 80, 416, 416)
-    weights.load_detector_weights(network, weights_source.resolve_weights(NANO, str(published)))
+    weights.load_network_weights(network, weights_source.resolve_weights(NANO, str(published)))
     return network.eval()
 
 
@@ -43,7 +43,7 @@ def test_published_weights_load_strictly(published: Path) -> None:
     state = torch.load(published, weights_only=True)["model"]
     assert len(state) == 642
     yolox_model.create_detector(NANO, 80, 416, 416).load_state_dict(state, strict=True)
-    report = weights.load_detector_weights(
+    report = weights.load_network_weights(
         yolox_model.create_detector(NANO, 80, 416, 416), weights_source.resolve_weights(NANO, str(published.parent))
     )
     assert report.fitted_count == report.total_count
@@ -81,7 +81,7 @@ def test_network_our_onnx_and_the_reference_agree_from_photo_to_boxes(
 def test_weights_for_other_classes_leave_the_class_layers_and_name_them(published: Path) -> None:
     network = yolox_model.create_detector(NANO, 3, 416, 416)
     before = network.head.cls_preds[0].weight.clone()
-    report = weights.load_detector_weights(network, weights_source.resolve_weights(NANO, str(published)))
+    report = weights.load_network_weights(network, weights_source.resolve_weights(NANO, str(published)))
     names = [f"head.cls_preds.{level}.{part}" for level in range(3) for part in ("weight", "bias")]
     assert list(report.class_layers) == names
     assert all(name in "\n".join(report.format_lines()) for name in names)
@@ -96,7 +96,7 @@ def test_weights_of_another_network_are_refused(published: Path) -> None:
     tiny = detection_registry.get_detector_entry("yolox-tiny")
     network = yolox_model.create_detector(tiny, 80, 416, 416)
     with pytest.raises(WeightsError, match="yolox_tiny"):
-        weights.load_detector_weights(network, weights_source.resolve_weights(tiny, str(published)))
+        weights.load_network_weights(network, weights_source.resolve_weights(tiny, str(published)))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 from lince.cli.console import Console
 from lince.cli.detection import predict, predict_video
+from lince.cli.model_table import format_model_table
 from lince.cli.task_commands import TaskCommands, VideoRunner
 from lince.cli.text_table import format_table
 from lince.evaluation.confidence import ConfidenceInterval
@@ -15,7 +16,6 @@ from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.i18n import _, translate_plural
 from lince.inference.detection.predictor import DetectionPredictor
 from lince.inference.detection.result import DetectionResult
-from lince.model_card import translate_licence
 from lince.models.classification.registry import ModelEntry
 from lince.models.detection.registry import list_presets
 from lince.number_format import (
@@ -24,7 +24,6 @@ from lince.number_format import (
     format_decimal,
     format_percent,
     format_percent_range,
-    format_si_suffix,
 )
 
 
@@ -100,34 +99,33 @@ class DetectionCommands(TaskCommands):
         )
 
     def list_model_lines(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
-        """Return the table of the detectors, followed by the presets and what else can be chosen.
-
-        The columns are the input size, parameters, multiply-accumulates per image, published COCO AP and the licence of
-        the weights; with ``latencies``, milliseconds per image. A dash stands for an unknown value.
-        """
-        header = [_("name"), _("pixels"), _("parameters"), _("MACs"), _("COCO AP"), _("licence of the weights")]
-        rows = []
-        for name, entry in entries.items():
-            ap = getattr(entry, "ap", None)
-            costs = [
-                MISSING_VALUE if value is None else format_si_suffix(value) for value in (entry.params, entry.macs)
-            ]
-            row = [
-                name,
-                str(entry.size),
-                *costs,
-                MISSING_VALUE if ap is None else format_decimal(ap, 1),
-                translate_licence(entry.licence),
-            ]
-            rows.append([*row, format_decimal(latencies[name], 1)] if latencies else row)
+        """Return the table of the detectors, followed by the presets and what else can be chosen."""
         return [
-            *format_table([*header, _("ms per image here")] if latencies else header, rows),
+            *self.build_model_table(entries, latencies),
             "",
             _("Presets: {names}.").format(
                 names=", ".join(f"{name} ({entry.name})" for name, entry in list_presets().items())
             ),
             _("Also accepted: 'fasterrcnn: BACKBONE' with any timm backbone."),
         ]
+
+    def build_model_table(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
+        """Return the table of ``entries``.
+
+        The columns are the input size, parameters, multiply-accumulates per image, published COCO AP and the licence of
+        the weights; with ``latencies``, milliseconds per image. A dash stands for an unknown value.
+        """
+        return format_model_table(
+            entries,
+            latencies,
+            ([_("pixels")], lambda entry: [str(entry.size)]),
+            ([_("COCO AP")], lambda entry: [_format_ap(getattr(entry, "ap", None))]),
+        )
+
+
+def _format_ap(ap: float | None) -> str:
+    """Return the published AP of a detector, a dash where there is none."""
+    return MISSING_VALUE if ap is None else format_decimal(ap, 1)
 
 
 COMMANDS = DetectionCommands()

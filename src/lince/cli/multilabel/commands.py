@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import lince
 from lince.cli.console import Console
+from lince.cli.figure_lines import describe_figure, get_value
 from lince.cli.output_options import DEFAULT_FOLDER, resolve_output_folder
 from lince.cli.task_commands import VideoRunner
 from lince.cli.text_table import format_table
 from lince.cli.threshold_options import apply_thresholds
 from lince.cli.whole_image_commands import WholeImageCommands, list_photo_counts
 from lince.errors import UsageError
-from lince.evaluation.confidence import ConfidenceInterval
 from lince.i18n import _, translate_plural
 from lince.inference.image_results_file import ImageOutcome, count_by_class
 from lince.inference.multilabel import results_file, true_classes
 from lince.inference.multilabel.predictor import MultilabelPredictor
 from lince.inference.multilabel.result import MultilabelResult, describe_names
 from lince.inference.whole_image_predictor import WholeImagePredictor
-from lince.number_format import format_count, format_decimal, format_percent, format_percent_range
+from lince.number_format import format_count, format_decimal, format_percent
 
 if TYPE_CHECKING:
     from lince.inference.video.classified_video import ClassifiedVideo
@@ -148,21 +148,22 @@ class MultilabelCommands(WholeImageCommands):
             (
                 score["name"],
                 format_count(score["support"]),
-                *(format_percent(_get_value(score[key])) for key in ("ap", "precision", "recall", "f1")),
+                *(format_percent(get_value(score[key])) for key in ("ap", "precision", "recall", "f1")),
                 format_decimal(score["threshold"]),
             )
             for score in record["classes"]
         ]
-        found = _describe_map(
+        found = describe_figure(
             record,
+            "map",
             translate_plural(
                 "mAP: {map} ({range}) on {count} image", "mAP: {map} ({range}) on {count} images", record["count"]
             ),
         )
         figures = _("F1: {macro} (mean of the classes), {micro} (of all labels); all classes right: {subset}").format(
-            macro=format_percent(_get_value(record["f1_macro"])),
-            micro=format_percent(_get_value(record["f1_micro"])),
-            subset=format_percent(_get_value(record["subset_accuracy"])),
+            macro=format_percent(get_value(record["f1_macro"])),
+            micro=format_percent(get_value(record["f1_micro"])),
+            subset=format_percent(get_value(record["subset_accuracy"])),
         )
         return [found, figures, "", *format_table(header, rows)]
 
@@ -172,23 +173,7 @@ class MultilabelCommands(WholeImageCommands):
         text = translate_plural(
             "Test mAP: {map} ({range}) on {count} image", "Test mAP: {map} ({range}) on {count} images", test["count"]
         )
-        return _describe_map(test, text)
-
-
-def _describe_map(record: Mapping[str, Any], text: str) -> str:
-    """Return ``text`` with ``map``, its ``range`` and the number of images in ``record``."""
-    found = ConfidenceInterval(**record["map"])
-    return text.format(
-        map=format_percent(found.value),
-        range=format_percent_range(found.low, found.high),
-        count=format_count(record["count"]),
-    )
-
-
-def _get_value(figure: Any) -> float | None:
-    """Return the value of a figure of ``report.json``, which may have an interval."""
-    value: float | None = figure["value"] if isinstance(figure, Mapping) else figure
-    return value
+        return describe_figure(test, "map", text)
 
 
 COMMANDS = MultilabelCommands()

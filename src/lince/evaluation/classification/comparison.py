@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,25 +23,12 @@ from lince.evaluation.confidence import (
 )
 from lince.evaluation.predictions_file import keep_shared_groups
 from lince.evaluation.report.classification.comparison_view import build_comparison_view
-from lince.evaluation.report.comparison_view import ChangedPrediction, ComparisonView, ShownComparison
-from lince.evaluation.report.facts import RunDetails
+from lince.evaluation.report.comparison_view import ChangedPrediction, ComparisonView
+from lince.evaluation.run_comparison import ClassFigure, ComparedRun, RunComparison
 
 SIGNIFICANCE_LEVEL = 0.05
 
 _PERMUTATIONS = 10_000
-
-
-@dataclass(frozen=True)
-class ClassRecallDifference:
-    """The recall of one class with the first run (``before``) and with another run (``after``), in 0..1.
-
-    ``support`` is the number of test images of the class; both are ``None`` where it is 0.
-    """
-
-    name: str
-    support: int
-    before: float | None
-    after: float | None
 
 
 @dataclass(frozen=True)
@@ -61,7 +47,7 @@ class ClassifierDifference:
     p_value: float
     newly_correct: tuple[ChangedPrediction, ...]
     newly_wrong: tuple[ChangedPrediction, ...]
-    classes: tuple[ClassRecallDifference, ...]
+    classes: tuple[ClassFigure, ...]
 
     @property
     def outcome(self) -> str:
@@ -78,52 +64,20 @@ class ClassifierDifference:
             "verdict": self.outcome,
             "gained": [vars(change) for change in self.newly_correct],
             "lost": [vars(change) for change in self.newly_wrong],
-            "classes": [vars(item) for item in self.classes],
+            "classes": [item.to_dict() for item in self.classes],
         }
 
 
-@dataclass(frozen=True)
-class ComparedClassifier:
-    """One run of a comparison: its metrics, and its difference from the first run (``None`` for the first itself)."""
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassifierComparison(RunComparison[ClassificationMetrics, ClassifierDifference]):
+    """The comparison of classifiers."""
 
-    name: str
-    metrics: ClassificationMetrics
-    difference: ClassifierDifference | None
-
-
-@dataclass(frozen=True, repr=False)
-class ClassifierComparison(ShownComparison):
-    """Runs on the same ``count`` test images; the first is the baseline of the others.
-
-    ``left_out_counts`` counts, for each run, the test images that are not in all test sets; ``seen_count`` those of all
-    test sets that were left out, because one of the runs was trained on them or chosen by them; ``folders`` are
-    those of the runs. ``details`` says by name how runs were trained, where they have a report.
-    """
-
-    runs: tuple[ComparedClassifier, ...]
-    count: int
-    left_out_counts: Mapping[str, int]
-    seen_count: int = 0
-    folders: Mapping[str, Path] = field(default_factory=dict)
-    details: Mapping[str, RunDetails] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the comparison as a JSON object."""
+    def summarise_metrics(self, metrics: ClassificationMetrics) -> dict[str, Any]:
+        """Return the figures of a run as a JSON object."""
         return {
-            "count": self.count,
-            "left_out": dict(self.left_out_counts),
-            "seen": self.seen_count,
-            "runs": [
-                {
-                    "name": run.name,
-                    "details": self.details[run.name].to_dict() if run.name in self.details else None,
-                    "accuracy": run.metrics.accuracy.to_dict(),
-                    "macro_f1": run.metrics.macro.f1,
-                    "log_loss": run.metrics.log_loss,
-                    "difference": None if run.difference is None else run.difference.to_dict(),
-                }
-                for run in self.runs
-            ],
+            "accuracy": metrics.accuracy.to_dict(),
+            "macro_f1": metrics.macro.f1,
+            "log_loss": metrics.log_loss,
         }
 
     def build_view(self) -> ComparisonView:
@@ -144,7 +98,7 @@ def compare_classifiers(
     aligned, left_out = align_runs(runs, _index_by_identity, shared_only)
     first = next(iter(aligned.values()))
     compared = tuple(
-        ComparedClassifier(name, item.compute_metrics(seed), _compute_difference(first, item, seed) if i else None)
+        ComparedRun(name, item.compute_metrics(seed), _compute_difference(first, item, seed) if i else None)
         for i, (name, item) in enumerate(aligned.items())
     )
     return ClassifierComparison(compared, len(first), left_out)
@@ -231,15 +185,15 @@ def _compute_paired_interval(gained: int, lost: int, total: int, seed: int) -> C
 
 def _compute_class_difference(
     name: str, in_class: NDArray[Any], before: NDArray[Any], after: NDArray[Any], class_id: int
-) -> ClassRecallDifference:
+) -> ClassFigure:
     """Return the recall of class ``class_id`` before and after.
 
     ``in_class`` is bool (N,), the images of the class; ``before`` and ``after`` are the predicted ids, int (N,).
     """
     support = int(in_class.sum())
     if not support:
-        return ClassRecallDifference(name, 0, None, None)
-    return ClassRecallDifference(
+        return ClassFigure(name, 0, None, None)
+    return ClassFigure(
         name, support, float((before[in_class] == class_id).mean()), float((after[in_class] == class_id).mean())
     )
 

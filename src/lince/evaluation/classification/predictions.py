@@ -14,10 +14,11 @@ from lince import fileio
 from lince.annotations import UNLABELLED, Classes
 from lince.evaluation.classification.metrics import ClassificationMetrics, compute_classification_metrics
 from lince.evaluation.predictions_file import (
-    GROUP_COLUMN,
-    PredictionsReader,
+    ImageRowsReader,
     format_probabilities,
-    keep_shared_groups,
+    iter_image_rows,
+    reorder_columns,
+    select_rows,
     write_rows,
 )
 from lince.i18n import _
@@ -83,21 +84,13 @@ class ClassificationPredictions:
 
     def select(self, rows: Sequence[int] | NDArray[Any]) -> ClassificationPredictions:
         """Return the predictions at ``rows``, in that order."""
-        indices = np.asarray(rows, np.int64)
-        return ClassificationPredictions(
-            tuple(self.keys[i] for i in indices),
-            tuple(self.names[i] for i in indices),
-            self.truth[indices],
-            self.probabilities[indices],
-            self.classes,
-            None if self.groups is None else self.groups[indices],
-        )
+        return select_rows(self, rows, ("truth", "probabilities"))
 
     def reorder_classes(self, classes: Classes) -> ClassificationPredictions:
         """Return the predictions with the class ids of ``classes``, which has the same names in another order."""
         if classes == self.classes:
             return self
-        order = np.array([self.classes.index(name) for name in classes.names], np.int64)
+        order = reorder_columns(self.classes, classes)
         new_ids = np.empty(len(order) + 1, np.int32)
         new_ids[order], new_ids[UNLABELLED] = np.arange(len(order)), UNLABELLED
         return replace(self, truth=new_ids[self.truth], probabilities=self.probabilities[:, order], classes=classes)
@@ -118,61 +111,42 @@ class ClassificationPredictions:
 
     def _iter_rows(self) -> Iterator[list[str]]:
         """Yield the rows of the CSV file, the header first."""
-        groups = keep_shared_groups(self.groups)
-        group_column = [] if groups is None else [GROUP_COLUMN]
-        yield [*FIRST_COLUMNS, *group_column, *(_PROBABILITY_PREFIX + name for name in self.classes.names)]
         labels = (*self.classes.names, "")  # the last is for UNLABELLED, which is -1
-        for i, predicted in enumerate(self.predicted_class_ids):
-            probabilities = format_probabilities(self.probabilities[i])
-            group = [] if groups is None else [str(groups[i])]
-            yield [self.keys[i], self.names[i], labels[self.truth[i]], labels[predicted], *group, *probabilities]
+        rows = (
+            ([labels[self.truth[i]], labels[predicted]], format_probabilities(self.probabilities[i]))
+            for i, predicted in enumerate(self.predicted_class_ids)
+        )
+        yield from iter_image_rows(
+            self, FIRST_COLUMNS, [_PROBABILITY_PREFIX + name for name in self.classes.names], rows
+        )
 
 
-class _Reader(PredictionsReader):
+class _Reader(ImageRowsReader):
     """Reads the predictions of a classifier."""
+
+    first_columns = FIRST_COLUMNS
 
     def read(self) -> ClassificationPredictions:
         """Return the predictions of the file."""
-        rows = self.iter_rows()
-        header = next(rows, [])
-        has_groups = header[len(FIRST_COLUMNS) : len(FIRST_COLUMNS) + 1] == [GROUP_COLUMN]
-        first = len(FIRST_COLUMNS) + has_groups  # column of probabilities
-        classes = self._parse_classes(header, first)
+        classes = self._parse_classes(self.get_class_columns())
         class_ids = {"": UNLABELLED} | {name: i for i, name in enumerate(classes.names)}
-        keys, names, truth, probabilities, groups = [], [], [], [], []
-        for row in rows:
-            self._check_row(row, first + len(classes), class_ids)
-            keys.append(row[0])
-            names.append(row[1])
-            truth.append(class_ids[row[2]])
-            probabilities.append(self.parse_probabilities(row[first:]))
-            groups += [self.parse_group(row[len(FIRST_COLUMNS)])] if has_groups else []
+        truth, probabilities = [], []
+        for (name, _predicted), cells in self.iter_image_rows():
+            if name not in class_ids:
+                raise self.make_error(_("'{name}' is not among the classes of the header").format(name=name))
+            truth.append(class_ids[name])
+            probabilities.append(self.parse_probabilities(cells))
         return ClassificationPredictions(
-            tuple(keys),
-            tuple(names),
+            tuple(self.keys),
+            tuple(self.names),
             np.array(truth, np.int32),
-            np.array(probabilities, np.float32).reshape(len(keys), len(classes)),
+            np.array(probabilities, np.float32).reshape(len(self.keys), len(classes)),
             classes,
-            np.array(groups, np.int64) if has_groups else None,
+            self.groups,
         )
 
-    def describe_expected(self) -> str:
-        """Return the sentence that names the columns."""
-        return _("Expected the predictions that a run wrote: {columns}, then one column for each class.").format(
-            columns=", ".join(FIRST_COLUMNS)
-        )
-
-    def _parse_classes(self, header: list[str], first: int) -> Classes:
-        """Return the classes that the header names from its column ``first`` on."""
-        columns = header[first:]
-        if tuple(header[: len(FIRST_COLUMNS)]) != FIRST_COLUMNS or not all(
-            column.startswith(_PROBABILITY_PREFIX) for column in columns
-        ):
-            raise self.make_error(_("the header is not that of a predictions file"))
-        return Classes(tuple(column.removeprefix(_PROBABILITY_PREFIX) for column in columns))
-
-    def _check_row(self, row: list[str], width: int, class_ids: dict[str, int]) -> None:
-        """Raise ``DataError`` for a row of another length than ``width``, or with an unknown true class."""
-        self.check_width(row, width)
-        if row[2] not in class_ids:
-            raise self.make_error(_("'{name}' is not among the classes of the header").format(name=row[2]))
+    def _parse_classes(self, columns: list[str]) -> Classes:
+        """Return the classes that the header names in ``columns``."""
+        if not all(column.startswith(_PROBABILITY_PREFIX) for column in columns):
+            raise self.make_header_error()
+        return self.make_classes([column.removeprefix(_PROBABILITY_PREFIX) for column in columns])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,28 +18,14 @@ from lince.evaluation.average_precision import (
 )
 from lince.evaluation.comparison_checks import align_runs, find_shared_groups, index_images
 from lince.evaluation.confidence import ConfidenceInterval
-from lince.evaluation.detection.matcher import MatchInput, MatchResult, build_match_input, match_detections
+from lince.evaluation.detection.matcher import MatchInput, MatchResult, match_detections
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_bias_corrected_interval
 from lince.evaluation.detection.predictions import DetectionPredictions
-from lince.evaluation.report.comparison_view import ComparisonView, ShownComparison
+from lince.evaluation.report.comparison_view import ComparisonView
 from lince.evaluation.report.detection.comparison_view import build_comparison_view
-from lince.evaluation.report.facts import RunDetails
+from lince.evaluation.run_comparison import ClassFigure, ComparedRun, RunComparison, decide_outcome
 
-MIN_IMAGES = 6  # five of five better happens by chance with p = 1/16, which is not significant
 _BOX_DECIMALS = 3  # of a coordinate in pixels, as many as label formats store
-
-
-@dataclass(frozen=True)
-class ClassApDifference:
-    """The AP50 of one class with the first run (``before``) and with another run (``after``), in 0..1.
-
-    ``support`` is the number of test objects of the class; both are ``None`` where it is 0.
-    """
-
-    name: str
-    support: int
-    before: float | None
-    after: float | None
 
 
 @dataclass(frozen=True)
@@ -48,78 +33,38 @@ class DetectorDifference:
     """How a detector differs from the first one, on the same ``count`` images.
 
     ``map50`` and ``map50_95`` are differences with their paired bootstrap intervals: both detectors are evaluated on
-    the same resampled test sets, so images that are easy or hard for both do not widen the interval.
+    the same resampled test sets, so images that are easy or hard for both do not widen the interval. ``prefix`` stands
+    before their keys in JSON.
     """
 
     count: int
     map50: ConfidenceInterval
     map50_95: ConfidenceInterval
-    classes: tuple[ClassApDifference, ...]
+    classes: tuple[ClassFigure, ...]
+    prefix: str = ""
 
     @property
     def outcome(self) -> str:
-        """``better``, ``worse``, or ``unclear``.
-
-        It is unclear when the interval of the difference in mAP50-95 contains 0, or there are fewer than ``MIN_IMAGES``
-        images.
-        """
-        interval = self.map50_95
-        if self.count < MIN_IMAGES or interval.low <= 0 <= interval.high:
-            return "unclear"
-        return "better" if interval.value > 0 else "worse"
+        """``better``, ``worse``, or ``unclear`` (``decide_outcome``), by the difference in mAP50-95."""
+        return decide_outcome(self.count, self.map50_95)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the difference as a JSON object."""
         return {
-            "map50": self.map50.to_dict(),
-            "map50_95": self.map50_95.to_dict(),
+            f"{self.prefix}map50": self.map50.to_dict(),
+            f"{self.prefix}map50_95": self.map50_95.to_dict(),
             "verdict": self.outcome,
-            "classes": [vars(item) for item in self.classes],
+            "classes": [item.to_dict() for item in self.classes],
         }
-
-
-@dataclass(frozen=True, eq=False)
-class ComparedDetector:
-    """One run of a comparison: its metrics, and its difference from the first run (``None`` for the first itself)."""
-
-    name: str
-    metrics: DetectionMetrics
-    difference: DetectorDifference | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DetectorComparison(ShownComparison):
-    """Detectors on the same ``count`` test images; the first is the baseline of the others.
+class DetectorComparison(RunComparison[DetectionMetrics, DetectorDifference]):
+    """The comparison of detectors."""
 
-    ``left_out_counts`` counts, for each run, the test images that are not in all test sets; ``seen_count`` those of all
-    test sets that were left out, because one of the runs was trained on them or chosen by them; ``folders`` are
-    those of the runs. ``details`` says by name how runs were trained, where they have a report.
-    """
-
-    runs: tuple[ComparedDetector, ...]
-    count: int
-    left_out_counts: Mapping[str, int]
-    seen_count: int = 0
-    folders: Mapping[str, Path] = field(default_factory=dict)
-    details: Mapping[str, RunDetails] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the comparison as a JSON object."""
-        return {
-            "count": self.count,
-            "left_out": dict(self.left_out_counts),
-            "seen": self.seen_count,
-            "runs": [
-                {
-                    "name": run.name,
-                    "details": self.details[run.name].to_dict() if run.name in self.details else None,
-                    "map50": run.metrics.map50.to_dict(),
-                    "map50_95": run.metrics.map50_95.to_dict(),
-                    "difference": None if run.difference is None else run.difference.to_dict(),
-                }
-                for run in self.runs
-            ],
-        }
+    def summarise_metrics(self, metrics: DetectionMetrics) -> dict[str, Any]:
+        """Return the figures of a run as a JSON object."""
+        return {key: interval.to_dict() for key, interval in metrics.list_means().items()}
 
     def build_view(self) -> ComparisonView:
         """Return the comparison as sentences and tables in the current language."""
@@ -142,7 +87,7 @@ def compare_detectors(
     metrics = {name: item.compute_metrics(seed) for name, item in aligned.items()}
     differences = _compute_differences(list(aligned.values()), list(metrics.values()), seed)
     compared = tuple(
-        ComparedDetector(name, metrics[name], difference) for name, difference in zip(metrics, differences, strict=True)
+        ComparedRun(name, metrics[name], difference) for name, difference in zip(metrics, differences, strict=True)
     )
     return DetectorComparison(compared, len(next(iter(aligned.values()))), left_out)
 
@@ -168,7 +113,7 @@ def _compute_differences(
 ) -> list[DetectorDifference | None]:
     """Return how each of ``items`` differs from the first; ``None`` for the first itself."""
     classes = len(items[0].classes)
-    inputs = [build_match_input(item.truth, item.detections) for item in items]
+    inputs = [item.build_match_input() for item in items]
     pairs = [(match_input, match_detections(match_input)) for match_input in inputs]
     resample_count = min(choose_resample_count(*pair) for pair in pairs)
     groups = find_shared_groups(items)
@@ -179,7 +124,8 @@ def _compute_differences(
             _compute_paired_interval(before, after) for before, after in zip(values[0], run_values, strict=True)
         )
         class_differences = _compute_class_differences(metrics[0], run_metrics)
-        differences.append(DetectorDifference(len(items[0]), map50, map50_95, class_differences))
+        difference = DetectorDifference(len(items[0]), map50, map50_95, class_differences, run_metrics.prefix)
+        differences.append(difference)
     return differences
 
 
@@ -204,12 +150,10 @@ def _compute_paired_interval(before: FloatArray, after: FloatArray) -> Confidenc
     return compute_bias_corrected_interval(float(difference[0]), difference[1:], lowest=-1.0)
 
 
-def _compute_class_differences(
-    baseline: DetectionMetrics, candidate: DetectionMetrics
-) -> tuple[ClassApDifference, ...]:
+def _compute_class_differences(baseline: DetectionMetrics, candidate: DetectionMetrics) -> tuple[ClassFigure, ...]:
     """Return the AP50 of every class before and after."""
     return tuple(
-        ClassApDifference(
+        ClassFigure(
             old.name,
             old.support,
             None if old.ap50 is None else old.ap50.value,

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from lince.evaluation.class_scores import ClassScore
 from lince.evaluation.diagnosis.leak import LeakSummary
 from lince.tasks import get_task
 
@@ -31,9 +30,9 @@ class ImageDiagnosisInput:
     leak: LeakSummary | None = None
 
     @property
-    def scores(self) -> Sequence[ClassScore]:
-        """The test metrics of each class."""
-        scores: Sequence[ClassScore] = self.metrics.scores
+    def scores(self) -> Sequence[Any]:
+        """The test metrics of each class, with its ``name``, ``support`` and ``predicted``."""
+        scores: Sequence[Any] = self.metrics.scores
         return scores
 
     def list_advice(self, *sentences: tuple[str, str]) -> tuple[str, ...]:

@@ -12,9 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-_MAX_RESAMPLES, _MIN_RESAMPLES = 1000, 100
-_BOOTSTRAP_BUDGET = 60_000_000  # values processed by the bootstrap, which bounds its time on large test sets
+from lince.evaluation.bootstrap import FloatArray
+
 _CHUNK_SIZE = 1 << 21  # weights per chunk of resamples, which bounds the memory
 
 
@@ -50,8 +49,3 @@ def weigh_average_precisions(
             total = correct[:, -1]
             result[start : start + step, class_id] = np.where(total > 0, sums / np.maximum(total, 1.0), np.nan)
     return result
-
-
-def choose_resample_count(count: int, class_count: int) -> int:
-    """Return the number of resamples for ``count`` images: 1,000, or fewer (down to 100) for a large test set."""
-    return int(np.clip(_BOOTSTRAP_BUDGET // max(1, count * class_count), _MIN_RESAMPLES, _MAX_RESAMPLES))

@@ -3,53 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lince.errors import DataError
+from lince.evaluation.bootstrap import Bootstrap, average_over_present
 from lince.evaluation.comparison_checks import align_runs, index_images
-from lince.evaluation.confidence import (
-    ConfidenceInterval,
-    compute_expanded_tail,
-    compute_percentile_interval,
-    draw_weights,
-)
-from lince.evaluation.multilabel.average_precision import (
-    FloatArray,
-    choose_resample_count,
-    compute_average_precisions,
-    weigh_average_precisions,
-)
-from lince.evaluation.multilabel.metrics import MultilabelMetrics, average_over_present
+from lince.evaluation.confidence import ConfidenceInterval
+from lince.evaluation.multilabel.average_precision import compute_average_precisions, weigh_average_precisions
+from lince.evaluation.multilabel.metrics import MultilabelMetrics
 from lince.evaluation.multilabel.predictions import MultilabelPredictions
-from lince.evaluation.report.comparison_view import ChangedPrediction, ComparisonView, ShownComparison
-from lince.evaluation.report.facts import RunDetails
+from lince.evaluation.report.comparison_view import ChangedPrediction, ComparisonView
 from lince.evaluation.report.multilabel.comparison_view import build_comparison_view
+from lince.evaluation.run_comparison import (
+    ClassFigureDifference,
+    ComparedRun,
+    RunComparison,
+    compute_class_differences,
+    decide_outcome,
+)
 from lince.i18n import _
-
-MIN_IMAGES = 6  # five of five better happens by chance with p = 1/16, which is not significant
-
-
-@dataclass(frozen=True)
-class ClassPrecisionDifference:
-    """The average precision of one class with the first run and with another, and the difference with its interval.
-
-    ``support`` is the number of test images of the class; the figures are ``None`` where it is 0.
-    """
-
-    name: str
-    support: int
-    before: float | None
-    after: float | None
-    difference: ConfidenceInterval | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the difference as a JSON object."""
-        return {**vars(self), "difference": None if self.difference is None else self.difference.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -65,17 +41,12 @@ class MultilabelDifference:
     map: ConfidenceInterval
     newly_correct: tuple[ChangedPrediction, ...]
     newly_wrong: tuple[ChangedPrediction, ...]
-    classes: tuple[ClassPrecisionDifference, ...]
+    classes: tuple[ClassFigureDifference, ...]
 
     @property
     def outcome(self) -> str:
-        """``better``, ``worse``, or ``unclear``.
-
-        It is unclear when the interval of the difference contains 0, or there are fewer than ``MIN_IMAGES`` images.
-        """
-        if self.count < MIN_IMAGES or self.map.low <= 0 <= self.map.high:
-            return "unclear"
-        return "better" if self.map.value > 0 else "worse"
+        """``better``, ``worse``, or ``unclear`` (``decide_outcome``), by the difference in mean average precision."""
+        return decide_outcome(self.count, self.map)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the difference as a JSON object."""
@@ -88,47 +59,13 @@ class MultilabelDifference:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class ComparedMultilabel:
-    """One run of a comparison: its metrics, and its difference from the first run (``None`` for the first itself)."""
-
-    name: str
-    metrics: MultilabelMetrics
-    difference: MultilabelDifference | None
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class MultilabelComparison(ShownComparison):
-    """Multilabel models on the same ``count`` test images; the first is the baseline of the others.
+class MultilabelComparison(RunComparison[MultilabelMetrics, MultilabelDifference]):
+    """The comparison of multilabel models."""
 
-    ``left_out_counts`` counts, for each run, the test images that are not in all test sets; ``seen_count`` those of all
-    test sets that were left out, because one of the runs was trained on them or chosen by them; ``folders`` are
-    those of the runs. ``details`` says by name how runs were trained, where they have a report.
-    """
-
-    runs: tuple[ComparedMultilabel, ...]
-    count: int
-    left_out_counts: Mapping[str, int]
-    seen_count: int = 0
-    folders: Mapping[str, Path] = field(default_factory=dict)
-    details: Mapping[str, RunDetails] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the comparison as a JSON object."""
-        return {
-            "count": self.count,
-            "left_out": dict(self.left_out_counts),
-            "seen": self.seen_count,
-            "runs": [
-                {
-                    "name": run.name,
-                    "details": self.details[run.name].to_dict() if run.name in self.details else None,
-                    **run.metrics.figures.to_dict(),
-                    "difference": None if run.difference is None else run.difference.to_dict(),
-                }
-                for run in self.runs
-            ],
-        }
+    def summarise_metrics(self, metrics: MultilabelMetrics) -> dict[str, Any]:
+        """Return the figures of a run as a JSON object."""
+        return metrics.figures.to_dict()
 
     def build_view(self) -> ComparisonView:
         """Return the comparison as sentences and tables in the current language."""
@@ -156,8 +93,7 @@ def compare_multilabel(
     metrics = {name: item.compute_metrics(seed) for name, item in aligned.items()}
     differences = _compute_differences(list(aligned.values()), list(metrics.values()), seed)
     compared = tuple(
-        ComparedMultilabel(name, metrics[name], difference)
-        for name, difference in zip(metrics, differences, strict=True)
+        ComparedRun(name, metrics[name], difference) for name, difference in zip(metrics, differences, strict=True)
     )
     return MultilabelComparison(compared, len(first), left_out)
 
@@ -174,16 +110,13 @@ def _compute_differences(
     items: list[MultilabelPredictions], metrics: list[MultilabelMetrics], seed: int
 ) -> list[MultilabelDifference | None]:
     """Return how each of ``items`` differs from the first; ``None`` for the first itself."""
-    truth, groups = items[0].truth, items[0].groups
-    units = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    unit_count = int(units.max()) + 1
-    resamples = draw_weights(unit_count, choose_resample_count(*truth.shape), np.random.default_rng(seed))
-    weights = resamples.astype(np.float64)[:, units]
+    truth = items[0].truth
+    bootstrap = Bootstrap.draw(truth.shape, items[0].groups, seed)
     values = [
         np.concatenate(
             [
                 compute_average_precisions(truth, item.probabilities)[None],
-                weigh_average_precisions(truth, item.probabilities, weights),
+                weigh_average_precisions(truth, item.probabilities, bootstrap.weights),
             ]
         )
         for item in items
@@ -192,27 +125,11 @@ def _compute_differences(
     for item, own, found in zip(items[1:], values[1:], metrics[1:], strict=True):
         overall = average_over_present(own) - average_over_present(values[0])
         changes = _list_changes(items[0], item)
-        classes = tuple(
-            ClassPrecisionDifference(
-                old.name,
-                old.support,
-                None if old.ap is None else old.ap.value,
-                None if new.ap is None else new.ap.value,
-                _compute_paired_interval(own[:, i] - values[0][:, i], unit_count) if old.ap else None,
-            )
-            for i, (old, new) in enumerate(zip(metrics[0].scores, found.scores, strict=True))
-        )
-        interval = _compute_paired_interval(overall, unit_count)
+        supports = [score.support for score in found.scores]
+        classes = compute_class_differences(item.classes, supports, (values[0], own), bootstrap)
+        interval = bootstrap.compute_difference(overall)
         differences.append(MultilabelDifference(len(truth), interval, *changes, classes))
     return differences
-
-
-def _compute_paired_interval(differences: FloatArray, unit_count: int) -> ConfidenceInterval:
-    """Return the first of ``differences`` (1 + R,) with the interval of the others, in which NaN is left out."""
-    draws = differences[1:][~np.isnan(differences[1:])]
-    if unit_count < 2 or not len(draws):
-        return ConfidenceInterval(float(differences[0]), -1.0, 1.0)
-    return compute_percentile_interval(float(differences[0]), draws, compute_expanded_tail(unit_count))
 
 
 def _list_changes(

@@ -14,20 +14,10 @@ from numpy.typing import NDArray
 
 from lince.annotations import Classes
 from lince.errors import DataError
+from lince.evaluation.bootstrap import Bootstrap, FloatArray, average_over_present
 from lince.evaluation.class_scores import ClassScore, MacroAverages, compute_class_score
-from lince.evaluation.confidence import (
-    ConfidenceInterval,
-    compute_all_success_bound,
-    compute_expanded_tail,
-    compute_percentile_interval,
-    draw_weights,
-)
-from lince.evaluation.multilabel.average_precision import (
-    FloatArray,
-    choose_resample_count,
-    compute_average_precisions,
-    weigh_average_precisions,
-)
+from lince.evaluation.confidence import ConfidenceInterval
+from lince.evaluation.multilabel.average_precision import compute_average_precisions, weigh_average_precisions
 from lince.evaluation.threshold_curve import THRESHOLDS, ThresholdCurve, compute_threshold_curve
 from lince.i18n import _
 from lince.postprocess import decide_classes
@@ -152,7 +142,7 @@ def compute_multilabel_metrics(
     """
     truth, probabilities = _validate_inputs(truth, probabilities, classes, thresholds)
     predicted = decide_classes(probabilities, thresholds)
-    bootstrap = _Bootstrap.draw(truth.shape, groups, seed)
+    bootstrap = Bootstrap.draw(truth.shape, groups, seed)
     precisions = (
         compute_average_precisions(truth, probabilities),
         weigh_average_precisions(truth, probabilities, bootstrap.weights),
@@ -186,14 +176,6 @@ def compute_mean_average_precision(truth: Booleans, probabilities: NDArray[Any])
     return float(average_over_present(compute_average_precisions(truth, np.asarray(probabilities, np.float64))))
 
 
-def average_over_present(values: FloatArray) -> FloatArray:
-    """Return the mean (...) of ``values`` (..., C) over the classes, NaN left out; NaN where all are NaN."""
-    is_defined = ~np.isnan(values)
-    count = is_defined.sum(axis=-1)
-    total = np.where(is_defined, values, 0.0).sum(axis=-1)
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan), np.float64)
-
-
 @dataclass(frozen=True, eq=False)
 class _Answers:
     """The classes of N images, those predicted, and the probabilities; (N, C) each."""
@@ -203,57 +185,12 @@ class _Answers:
     probabilities: FloatArray
 
 
-@dataclass(frozen=True, eq=False)
-class _Bootstrap:
-    """Resampled test sets: how often each image counts in each, ``weights`` (R, N), drawn from ``unit_count`` units.
-
-    A unit is an image, or those with one number in ``groups`` (N,).
-    """
-
-    unit_count: int
-    weights: FloatArray
-    groups: NDArray[np.int64] | None
-    seed: int
-
-    @classmethod
-    def draw(cls, shape: tuple[int, ...], groups: NDArray[np.int64] | None, seed: int) -> _Bootstrap:
-        """Return resampled test sets of ``shape`` (N, C), drawn with ``seed``."""
-        units = np.arange(shape[0]) if groups is None else np.unique(groups, return_inverse=True)[1]
-        count = int(units.max()) + 1
-        weights = draw_weights(count, choose_resample_count(*shape), np.random.default_rng(seed))
-        return cls(count, weights.astype(np.float64)[:, units], groups, seed)
-
-    def compute_interval(self, value: float, draws: FloatArray) -> ConfidenceInterval:
-        """Return ``value``, 0..1, with the interval of ``draws`` (R,), in which NaN is left out.
-
-        Without any spread at 0 or 1, however few the images, the bound is the exact one for ``unit_count`` images of
-        which none, or every one, is right (Clopper and Pearson 1934).
-        """
-        valid = draws[~np.isnan(draws)]
-        if self.unit_count < 2 or not len(valid):
-            return ConfidenceInterval(value, 0.0, 1.0)  # one scene says nothing of others
-        bound = compute_all_success_bound(self.unit_count)
-        if value >= 1.0 and valid.min() >= 1.0:
-            return ConfidenceInterval(1.0, bound, 1.0)
-        if value <= 0.0 and valid.max() <= 0.0:
-            return ConfidenceInterval(0.0, 0.0, 1.0 - bound)
-        return compute_percentile_interval(value, np.clip(valid, 0.0, 1.0), compute_expanded_tail(self.unit_count))
-
-    def compute_ratio(self, counts: NDArray[Any], totals: NDArray[Any]) -> ConfidenceInterval | None:
-        """Return the sum of ``counts`` (N,) over that of ``totals`` (N,), with its interval; ``None`` for 0 / 0."""
-        if not totals.sum():
-            return None
-        sums = self.weights @ np.stack([counts, totals], axis=1).astype(np.float64)
-        draws = np.where(sums[:, 1] > 0, sums[:, 0] / np.maximum(sums[:, 1], 1e-12), np.nan)
-        return self.compute_interval(float(counts.sum() / totals.sum()), draws)
-
-
 def _compute_scores(
     answers: _Answers,
     classes: Classes,
     thresholds: NDArray[Any],
     precisions: tuple[FloatArray, FloatArray],
-    bootstrap: _Bootstrap,
+    bootstrap: Bootstrap,
 ) -> tuple[MultilabelScore, ...]:
     """Return the score of each class.
 
@@ -271,7 +208,7 @@ def _compute_scores(
 
 
 def _compute_figures(
-    truth: Booleans, predicted: Booleans, precisions: tuple[FloatArray, FloatArray], bootstrap: _Bootstrap
+    truth: Booleans, predicted: Booleans, precisions: tuple[FloatArray, FloatArray], bootstrap: Bootstrap
 ) -> MultilabelFigures:
     """Return the figures over all classes."""
     right = truth & predicted
@@ -293,7 +230,7 @@ def _compute_figures(
     )
 
 
-def _compute_macro_f1(truth: Booleans, predicted: Booleans, bootstrap: _Bootstrap) -> ConfidenceInterval | None:
+def _compute_macro_f1(truth: Booleans, predicted: Booleans, bootstrap: Bootstrap) -> ConfidenceInterval | None:
     """Return the mean F1 of the classes that an image has or was predicted to have."""
     weights = np.concatenate([np.ones((1, len(truth))), bootstrap.weights])
     right, total = weights @ (truth & predicted), weights @ (truth.astype(np.float64) + predicted)

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from lince import fileio
 from lince.annotations import Classes
-from lince.errors import DataError
 from lince.evaluation.multilabel.metrics import MultilabelMetrics, compute_multilabel_metrics
 from lince.evaluation.predictions_file import (
-    GROUP_COLUMN,
-    PredictionsReader,
+    ImageRowsReader,
     format_probabilities,
-    keep_shared_groups,
+    iter_image_rows,
+    reorder_columns,
+    select_rows,
     write_rows,
 )
 from lince.i18n import _
@@ -93,23 +93,13 @@ class MultilabelPredictions:
 
     def select(self, rows: Sequence[int] | NDArray[Any]) -> MultilabelPredictions:
         """Return the predictions at ``rows``, in that order."""
-        indices = np.asarray(rows, np.int64)
-        return MultilabelPredictions(
-            tuple(self.keys[i] for i in indices),
-            tuple(self.names[i] for i in indices),
-            self.truth[indices],
-            self.is_known[indices],
-            self.probabilities[indices],
-            self.classes,
-            self.thresholds,
-            None if self.groups is None else self.groups[indices],
-        )
+        return select_rows(self, rows, ("truth", "is_known", "probabilities"))
 
     def reorder_classes(self, classes: Classes) -> MultilabelPredictions:
         """Return the predictions with the class ids of ``classes``, which has the same names in another order."""
         if classes == self.classes:
             return self
-        order = np.array([self.classes.index(name) for name in classes.names], np.int64)
+        order = reorder_columns(self.classes, classes)
         return replace(
             self,
             truth=self.truth[:, order],
@@ -134,65 +124,54 @@ class MultilabelPredictions:
 
     def _iter_rows(self) -> Iterator[list[str]]:
         """Yield the rows of the CSV file, the header first."""
-        groups = keep_shared_groups(self.groups)
         columns = [
             f"{_PROBABILITY_PREFIX}{threshold!r}:{name}"
             for threshold, name in zip(self.thresholds.tolist(), self.classes.names, strict=True)
         ]
-        yield [*FIRST_COLUMNS, *([] if groups is None else [GROUP_COLUMN]), *columns]
-        for i, predicted in enumerate(self.predicted):
-            truths = self._format_names(self.truth[i]) if self.is_known[i] else ""
-            group = [] if groups is None else [str(groups[i])]
-            probabilities = format_probabilities(self.probabilities[i])
-            yield [self.keys[i], self.names[i], truths, self._format_names(predicted), *group, *probabilities]
+        rows = (
+            (
+                [self._format_names(self.truth[i]) if self.is_known[i] else "", self._format_names(predicted)],
+                format_probabilities(self.probabilities[i]),
+            )
+            for i, predicted in enumerate(self.predicted)
+        )
+        yield from iter_image_rows(self, FIRST_COLUMNS, columns, rows)
 
     def _format_names(self, members: NDArray[np.bool_]) -> str:
         """Return the names of the classes that are ``members`` (C,) as a JSON list."""
         return json.dumps([self.classes.names[i] for i in np.flatnonzero(members)], ensure_ascii=False)
 
 
-class _Reader(PredictionsReader):
+class _Reader(ImageRowsReader):
     """Reads the predictions of a multilabel model."""
+
+    first_columns = FIRST_COLUMNS
 
     def read(self) -> MultilabelPredictions:
         """Return the predictions of the file."""
-        rows = self.iter_rows()
-        header = next(rows, [])
-        has_groups = header[len(FIRST_COLUMNS) : len(FIRST_COLUMNS) + 1] == [GROUP_COLUMN]
-        first = len(FIRST_COLUMNS) + has_groups  # column of probabilities
-        classes, thresholds = self._parse_columns(header, first)
+        classes, thresholds = self._parse_columns(self.get_class_columns())
         class_ids = {name: i for i, name in enumerate(classes.names)}
-        keys, names, truth, is_known, probabilities, groups = [], [], [], [], [], []
-        for row in rows:
-            self.check_width(row, first + len(classes))
-            keys.append(row[0])
-            names.append(row[1])
-            truth.append(self._parse_truth(row[2], class_ids))
-            is_known.append(bool(row[2]))
-            probabilities.append(self.parse_probabilities(row[first:]))
-            groups += [self.parse_group(row[len(FIRST_COLUMNS)])] if has_groups else []
-        shape = (len(keys), len(classes))
+        truth, is_known, probabilities = [], [], []
+        for (cell, _predicted), cells in self.iter_image_rows():
+            truth.append(self._parse_truth(cell, class_ids))
+            is_known.append(bool(cell))
+            probabilities.append(self.parse_probabilities(cells))
+        shape = (len(self.keys), len(classes))
         return MultilabelPredictions(
-            tuple(keys),
-            tuple(names),
+            tuple(self.keys),
+            tuple(self.names),
             np.array(truth, np.bool_).reshape(shape),
             np.array(is_known, np.bool_),
             np.array(probabilities, np.float32).reshape(shape),
             classes,
             np.array(thresholds, np.float64),
-            np.array(groups, np.int64) if has_groups else None,
+            self.groups,
         )
 
-    def describe_expected(self) -> str:
-        """Return the sentence that names the columns."""
-        return _("Expected the predictions that a run wrote: {columns}, then one column for each class.").format(
-            columns=", ".join(FIRST_COLUMNS)
-        )
-
-    def _parse_columns(self, header: list[str], first: int) -> tuple[Classes, list[float]]:
-        """Return the classes and thresholds that the header names from its column ``first`` on."""
+    def _parse_columns(self, columns: list[str]) -> tuple[Classes, list[float]]:
+        """Return the classes and thresholds that the header names in ``columns``."""
         names, thresholds = [], []
-        for column in header[first:]:
+        for column in columns:
             prefix, _colon, rest = column.partition(":")
             threshold, colon, name = rest.partition(":")
             try:
@@ -200,13 +179,9 @@ class _Reader(PredictionsReader):
             except ValueError:
                 thresholds.append(np.nan)
             names.append(name)
-        is_valid = tuple(header[: len(FIRST_COLUMNS)]) == FIRST_COLUMNS and all(0 <= one <= 1 for one in thresholds)
-        if not is_valid or not names:
-            raise self.make_error(_("the header is not that of a predictions file"))
-        try:
-            return Classes(tuple(names)), thresholds
-        except DataError as error:
-            raise self.make_error(error.problem.rstrip(".")) from error
+        if not names or not all(0 <= one <= 1 for one in thresholds):
+            raise self.make_header_error()
+        return self.make_classes(names), thresholds
 
     def _parse_truth(self, cell: str, class_ids: dict[str, int]) -> list[bool]:
         """Return for each class whether the ``cell`` lists it; raise ``DataError`` where it is no such list."""

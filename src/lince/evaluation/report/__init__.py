@@ -22,6 +22,11 @@ from lince.evaluation.report.multilabel.report import (
     MultilabelReportImages,
 )
 from lince.evaluation.report.report import Report
+from lince.evaluation.report.segmentation.report import (
+    SegmentationReport,
+    SegmentationReportImage,
+    SegmentationReportImages,
+)
 
 __all__ = [
     "ClassificationReport",
@@ -40,6 +45,9 @@ __all__ = [
     "MultilabelReportImages",
     "RecipeResult",
     "Report",
+    "SegmentationReport",
+    "SegmentationReportImage",
+    "SegmentationReportImages",
     "build_classifier_table",
     "build_recall_table",
     "describe_outcomes",

@@ -98,6 +98,13 @@ def list_history_points(history: Sequence[HistoryRow], key: str) -> tuple[tuple[
     )
 
 
+def draw_validation_curve(history: Sequence[HistoryRow], key: str, title: str) -> Markup | None:
+    """Return the figure ``key``, 0..1, on the validation images by epoch; ``None`` for fewer than two epochs."""
+    points = list_history_points(history, key)
+    series = [ChartSeries(_("validation"), "val", points)] if len(points) > 1 else []
+    return draw_curves(series, title, None, relative=True)
+
+
 def draw_curves(series: list[ChartSeries], title: str, mark: float | None, relative: bool) -> Markup | None:
     """Return ``series`` by epoch, with the epoch ``mark`` marked; ``None`` when there are no series.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,45 @@ def describe_seen_images(comparison: Any) -> list[str]:
             count=comparison.seen_count
         )
     ]
+
+
+def describe_interval_outcomes(
+    comparison: Any, sentences: Mapping[str, str], get_interval: Callable[[Any], ConfidenceInterval]
+) -> list[str]:
+    """Return one sentence per run after the first: better, worse, or no significant difference.
+
+    ``sentences`` has one for each outcome, with the names of the ``{first}`` and the ``{other}`` run, the difference in
+    percentage ``{points}`` and its interval from ``{low}`` to ``{high}``; ``get_interval`` returns that difference.
+    """
+    lines = []
+    for run in comparison.runs[1:]:
+        if run.difference is not None:
+            interval = get_interval(run.difference)
+            names = {"first": comparison.runs[0].name, "other": run.name, "points": format_points(interval.value)}
+            bounds = {"low": format_points(interval.low), "high": format_points(interval.high)}
+            lines.append(sentences[run.difference.outcome].format(**names, **bounds))
+    return lines
+
+
+def build_difference_table(comparison: Any, get_figure: Callable[[Any], ConfidenceInterval | None]) -> TextTable:
+    """Return one row per class: number of test images, a figure of it in each run, and the differences.
+
+    ``get_figure`` returns the figure of the score of a class.
+    """
+    header = [_("class"), _("test images"), *(run.name for run in comparison.runs)]
+    for run in comparison.runs[1:]:
+        header += [_("difference: {name}").format(name=run.name), _("95% interval")]
+    rows = []
+    for i, first in enumerate(comparison.runs[0].metrics.scores):
+        values = [get_figure(run.metrics.scores[i]) for run in comparison.runs]
+        cells = [format_percent(None if value is None else value.value) for value in values]
+        for run in comparison.runs[1:]:
+            change = None if run.difference is None else run.difference.classes[i].difference
+            cells += (
+                [MISSING_VALUE] * 2 if change is None else [format_points(change.value), format_points_range(change)]
+            )
+        rows.append((first.name, format_count(first.support), *cells))
+    return TextTable(tuple(header), tuple(rows))
 
 
 def format_points(difference: float) -> str:

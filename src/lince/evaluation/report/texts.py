@@ -202,6 +202,7 @@ def _column_titles() -> dict[str, str]:
         "train_box": _("box loss"),
         "train_objectness": _("objectness loss"),
         "train_classes": _("class loss"),
+        "train_masks": _("mask loss"),
         "train_l1": _("L1 loss"),
         "train_accuracy": _("training accuracy"),
         "val_loss": _("validation loss"),
@@ -209,8 +210,11 @@ def _column_titles() -> dict[str, str]:
         "val_precision": _("validation precision"),
         "val_recall": _("validation recall"),
         "val_map": _("validation mAP"),
+        "val_miou": _("validation mIoU"),
         "val_map50": _("validation mAP50"),
         "val_map50_95": _("validation mAP50-95"),
+        "val_segm_map50": _("validation mask mAP50"),
+        "val_segm_map50_95": _("validation mask mAP50-95"),
         "rate": _("learning rate"),
         "seconds": _("time"),
     }
@@ -232,6 +236,6 @@ def _format_cell(key: str, value: float | None) -> str:
         return format_duration(value)
     return (
         format_percent(value)
-        if key.endswith(("accuracy", "map", "map50", "map50_95", "precision", "recall"))
+        if key.endswith(("accuracy", "map", "map50", "map50_95", "miou", "precision", "recall"))
         else format_decimal(value, 4)
     )

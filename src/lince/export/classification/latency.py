@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
+from lince.export.latency import measure_export
 from lince.export.torch_to_onnx import export_classifier
-from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
-from lince.model_card import NETWORK_FILE
 from lince.models import weights_source
 from lince.models.classification.classifier import Classifier, build_classifier
 from lince.models.classification.registry import get_model_entry
@@ -21,10 +17,7 @@ def measure_latency(model: str, size: int | None = None, class_count: int = 10, 
     ``size`` is by default that of the network. Raises ``UsageError`` for an unknown name.
     """
     network, spec = build_random_classifier(model, size, class_count, grey)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / NETWORK_FILE
-        export_classifier(network, spec, path)
-        return OnnxRuntimeBackend(path).measure((1, *spec.shape))
+    return measure_export(lambda path: export_classifier(network, spec, path), spec)
 
 
 def summarise_layers(model: str, size: int | None = None, class_count: int = 10, grey: bool = False) -> ModelSummary:

@@ -80,6 +80,7 @@ class ObjectTableBuilder:
         self._sizes = array("i")
         self._class_ids = array("i")
         self._sets = LabelSetBuilder()
+        self._void_masks: dict[int, str] | None = None
         self._rows = array("q")
         self._object_class_ids = array("i")
         self._boxes = array("d")
@@ -162,6 +163,11 @@ class ObjectTableBuilder:
         self._points.extend(raw_object.rings)
         return True
 
+    def set_void(self, row: int, counts: str) -> None:
+        """Record the pixels, as compressed RLE, of which a mask image says nothing; empty where it says of all."""
+        self._void_masks = {} if self._void_masks is None else self._void_masks
+        self._void_masks[row] = counts
+
     def extend(self, batch: RawObjectBatch) -> bool:
         """Add all objects of ``batch`` and return ``True``, if ``add`` would use each of them unchanged; else add none.
 
@@ -219,7 +225,15 @@ class ObjectTableBuilder:
             repaired=tuple(self.repaired),
             tree=None if isinstance(tree, LocalFolder) else tree,
             label_sets=self._sets.build(class_ids, kept),
+            void_masks=self._list_void_masks(kept),
         )
+
+    def _list_void_masks(self, kept: NDArray[np.int64]) -> StringColumn | None:
+        """Return the pixels without a label of the images ``kept``; ``None`` where the labels are no mask images."""
+        void_masks = self._void_masks
+        if void_masks is None:
+            return None
+        return StringColumn.from_strings(void_masks.get(row, "") for row in kept.tolist())
 
     def _pass_over_other_folders(self) -> Iterator[RejectedItem]:
         """Yield what was rejected; photos without labels are ``unlabelled`` in a folder that holds none with labels.

@@ -16,7 +16,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lince.errors import AmbiguousError, DataError
@@ -26,7 +26,7 @@ from lince.parsing import json_reader
 from lince.storage.tree import FileTree
 
 Colour = tuple[int, int, int]
-BACKGROUND = -1  # class of pixels that are background, or to be ignored
+BACKGROUND, VOID = -1, -2  # class of pixels of the background, and of those without a label
 LABELMAP_FILE = "labelmap.txt"
 _TEXT_FILES = {
     LABELMAP_FILE, "label_map.txt", "label_colors.txt", "class_dict.csv", "_classes.csv", "classes.csv", "classes.txt",
@@ -34,18 +34,10 @@ _TEXT_FILES = {
 }  # fmt: skip
 _YAML_SUFFIXES = (".yaml", ".yml")
 _JSON_FILES = {"classes.json", "labels.json", "legend.json", "meta.json"}
-_BACKGROUND_NAMES = {
-    "background",
-    "_background_",
-    "__background__",
-    "bg",
-    "void",
-    "ignore",
-    "ignored",
-    "unlabeled",
-    "unlabelled",
-}
+_BACKGROUND_NAMES = {"background", "_background_", "__background__", "bg"}
+_VOID_NAMES = {"void", "ignore", "ignored", "unlabeled", "unlabelled"}
 _IGNORED, _VOID, _BLACK = 255, (224, 224, 192), (0, 0, 0)  # as in Pascal VOC
+_FOREGROUND = "foreground"  # the class of masks that tell it from the background alone
 _MAX_BYTES = 2**20
 _MAX_VALUES = 64  # values without a legend; more come from anti-aliased edges
 _CVAT_LINE = re.compile(r"(?P<name>.*?)\s*:\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(?::[^:]*){0,2}")
@@ -84,13 +76,16 @@ class ColourMapEntry:
 class ColourMap:
     """Assigns classes to pixels.
 
-    ``names`` are the classes in the order of the legend, without the background; a class id is an
-    index into it. ``path`` is the legend file for messages.
+    ``names`` are the classes in the order of the legend, without background and void; a class id is an
+    index into it. ``path`` is the legend file for messages. ``void`` are the names, values or ``#rrggbb`` colours of
+    pixels without a label, besides those that are so by default.
     """
 
-    def __init__(self, entries: Sequence[ColourMapEntry], path: str = "") -> None:
+    def __init__(self, entries: Sequence[ColourMapEntry], path: str = "", void: frozenset[str] = frozenset()) -> None:
         """Raise ``DataError`` when two classes have the same value or colour."""
         self.path = path
+        self.void_names: list[str] = []
+        self._void = frozenset(word.casefold() for word in void)
         self.names: list[str] = []
         self._values: dict[int, int] = {}
         self._colours: dict[Colour, int] = {}
@@ -98,23 +93,35 @@ class ColourMap:
             self._add(entry)
 
     def find(self, pixel_value: PixelValue) -> int | None:
-        """Return the class id of a pixel, ``BACKGROUND``, or ``None`` when it is not in the legend.
+        """Return the class id of a pixel, ``BACKGROUND``, ``VOID``, or ``None`` when it is not in the legend.
 
-        A legend of values is searched by value, one of colours by colour. 0, 255, black and VOC's
-        "void" are background unless the legend has them.
+        A legend of values is searched by value, one of colours by colour. Unless the legend has them, 0 and black are
+        background, 255 and VOC's "void" colour are void.
         """
+        if self._is_void(*spell_content(pixel_value.value, pixel_value.colour)):
+            return VOID
         if pixel_value.value is not None and pixel_value.value in self._values:
             return self._values[pixel_value.value]
         if not self._values or pixel_value.value is None:
             if pixel_value.colour in self._colours:
                 return self._colours[pixel_value.colour]
             if pixel_value.colour in (_BLACK, _VOID):
-                return BACKGROUND
-        return BACKGROUND if pixel_value.value in (0, _IGNORED) else None
+                return BACKGROUND if pixel_value.colour == _BLACK else VOID
+        if pixel_value.value in (0, _IGNORED):
+            return BACKGROUND if pixel_value.value == 0 else VOID
+        return None
+
+    def _is_void(self, *texts: str) -> bool:
+        """Whether the caller called one of ``texts``, a name, value or colour, void."""
+        return not self._void.isdisjoint(text.casefold() for text in texts)
 
     def _add(self, entry: ColourMapEntry) -> None:
-        """Add an entry; entries of the same name are one class, and names such as ``void`` are background."""
-        if entry.name.strip().casefold() in _BACKGROUND_NAMES:
+        """Add an entry; entries of the same name are one class, and names such as ``void`` are none."""
+        name = entry.name.strip().casefold()
+        if name in _VOID_NAMES or self._is_void(name, *spell_content(entry.value, entry.colour)):
+            index = VOID
+            self.void_names.append(name)
+        elif name in _BACKGROUND_NAMES:
             index = BACKGROUND
         elif entry.name in self.names:
             index = self.names.index(entry.name)  # one class may have several colours
@@ -128,6 +135,16 @@ class ColourMap:
                 _("{path}: {what} stands for two classes.").format(path=self.path, what=value),
                 _("Expected one class for each value or colour."),
             )
+
+
+def spell_content(value: int | None, colour: Colour | None) -> list[str]:
+    """Return how ``--void`` may name a value and a colour: ``7`` and ``#rrggbb``; nothing for what is ``None``."""
+    return [*([] if value is None else [str(value)]), *([] if colour is None else [_format_colour(colour)])]
+
+
+def _format_colour(colour: Colour) -> str:
+    """Return a colour as ``#rrggbb``."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def find_colour_map(tree: FileTree, folders: Iterable[str]) -> str:
@@ -167,7 +184,9 @@ def _read_yaml_names(tree: FileTree, name: str) -> Mapping[int, str]:
         return {}
 
 
-def read_colour_map(tree: FileTree, name: str, pixel_values: Iterable[PixelValue]) -> ColourMap:
+def read_colour_map(
+    tree: FileTree, name: str, pixel_values: Iterable[PixelValue], void: frozenset[str] = frozenset()
+) -> ColourMap:
     """Return the legend in the file ``name``.
 
     ``pixel_values`` are those that occur in the masks; they decide where a plain list of names
@@ -189,23 +208,25 @@ def read_colour_map(tree: FileTree, name: str, pixel_values: Iterable[PixelValue
             max((pixel_value.value or 0 for pixel_value in pixel_values if pixel_value.value != _IGNORED), default=0),
             path,
         )
-    return ColourMap(entries, path)
+    return ColourMap(entries, path, void)
 
 
-def make_default_colour_map(pixel_values: Iterable[PixelValue]) -> ColourMap:
+def make_default_colour_map(pixel_values: Iterable[PixelValue], void: frozenset[str] = frozenset()) -> ColourMap:
     """Return a legend for masks without one: classes ``class_7`` for the value 7, ``#ff0000`` for a colour.
 
-    0, black and "void" are background, and so is 255 unless it is the only other value (binary
-    masks). Raise ``DataError`` for more than 64 values: then the masks have anti-aliased edges, or
-    are no masks.
+    0 and black are background; "void" is void, and so is 255 unless it is the only other value. Masks of the background
+    and one other value have the class ``foreground``. Raise ``DataError`` for more than 64 values: then the masks have
+    anti-aliased edges, or are no masks.
     """
     unique_values = set(pixel_values)
     values = sorted({pixel_value.value for pixel_value in unique_values if pixel_value.value is not None} - {0})
+    values = [value for value in values if str(value) not in void]
     if values != [_IGNORED]:
         values = [value for value in values if value != _IGNORED]
     colours = sorted(
         {pixel_value.colour for pixel_value in unique_values if pixel_value.value is None} - {_BLACK, _VOID}
     )
+    colours = [colour for colour in colours if _format_colour(colour) not in void]
     if len(values) + len(colours) > _MAX_VALUES:
         raise DataError(
             _("The masks contain {count:,} different values or colours.").format(count=len(values) + len(colours)),
@@ -214,10 +235,11 @@ def make_default_colour_map(pixel_values: Iterable[PixelValue]) -> ColourMap:
             ),
             _("Write a legend beside the masks: {example}.").format(example="labelmap.txt, name:r,g,b::"),
         )
-    by_value = [ColourMapEntry(f"class_{value}", value) for value in values]
-    return ColourMap(
-        [*by_value, *(ColourMapEntry("#{:02x}{:02x}{:02x}".format(*colour), None, colour) for colour in colours)]
-    )
+    entries = [ColourMapEntry(f"class_{value}", value) for value in values]
+    entries += [ColourMapEntry(_format_colour(colour), None, colour) for colour in colours]
+    if len(entries) == 1:
+        entries = [replace(entries[0], name=_FOREGROUND)]
+    return ColourMap(entries, void=void)
 
 
 def format_labelmap(names: Sequence[str]) -> str:

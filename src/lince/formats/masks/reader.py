@@ -38,6 +38,7 @@ _SUFFIXES = ("_mask", "-mask", "_label", "_seg")
 _PROBE_COUNT = 20  # masks looked at to recognise the format
 _BATCH = 256  # masks per progress step
 _MAX_COLOURS = 256  # per mask
+_MAX_SHOWN_VALUES = 20
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def read(location: DataLocation, options: ReadOptions, progress: Progress = SILE
     contents = _read_regions(mask_set.tree, [mask_file for mask_file, _image in pairs], progress)
     readable = [content for content in contents if not isinstance(content, DataError)]
     pixel_values = {region.pixel_value for _size, regions in readable for region in regions}
-    colour_map = _load_colour_map(mask_set, pixel_values, progress)
+    colour_map = _load_colour_map(mask_set, pixel_values, options.void, progress)
     image_sets = ImageSets(mask_set.tree, [mask_file for mask_file, _image in pairs], builder)
     sizes = read_image_sizes(mask_set.tree, [image_name for _mask_file, image_name in pairs], progress)
     for (mask_file, image_name), content, size in zip(pairs, contents, sizes.tolist(), strict=True):
@@ -230,18 +231,39 @@ def _select_pairs(mask_set: MaskSet, builder: ObjectTableBuilder) -> list[tuple[
     return [(mask_file, image_name) for image_name, mask_file in mask_by_image.items()]
 
 
-def _load_colour_map(mask_set: MaskSet, pixel_values: set[PixelValue], progress: Progress) -> ColourMap:
-    """Return the legend, or the default one with a message that names its classes."""
+def _load_colour_map(
+    mask_set: MaskSet, pixel_values: set[PixelValue], void: frozenset[str], progress: Progress
+) -> ColourMap:
+    """Return the legend, or the default one with a message that names its classes.
+
+    Raises ``UsageError`` where ``void`` names what neither the masks nor the legend have.
+    """
     name = color_map.find_colour_map(
         mask_set.tree, {posixpath.dirname(mask_file) for mask_file, _image in mask_set.pairs}
     )
     if name:
-        return color_map.read_colour_map(mask_set.tree, name, pixel_values)
-    colour_map = color_map.make_default_colour_map(pixel_values)
-    if colour_map.names:
+        colour_map = color_map.read_colour_map(mask_set.tree, name, pixel_values, void)
+    else:
+        colour_map = color_map.make_default_colour_map(pixel_values, void)
+    _require_known_void(void, colour_map, pixel_values)
+    if not name and colour_map.names:
         text = _("There is no legend for the masks: the classes are named {names}.")
         progress.show_message(text.format(names=", ".join(colour_map.names)))
     return colour_map
+
+
+def _require_known_void(void: frozenset[str], colour_map: ColourMap, pixel_values: set[PixelValue]) -> None:
+    """Raise ``UsageError`` where ``void`` has a word that is no value or colour of the masks and no name of a class."""
+    contents = [color_map.spell_content(one.value, one.colour) for one in pixel_values]
+    known = {word for words in contents for word in words} | {name.casefold() for name in colour_map.void_names}
+    unknown = sorted(word for word in void if word.casefold() not in known)
+    if not unknown:
+        return
+    shown = sorted({words[0] for words in contents}, key=lambda word: (len(word), word))
+    raise UsageError(
+        _("--void names {names}, which the masks do not contain.").format(names=", ".join(unknown)),
+        _("Expected values or colours of the masks: {values}.").format(values=", ".join(shown[:_MAX_SHOWN_VALUES])),
+    )
 
 
 # The (height, width) and the regions of a mask, or why it cannot be read.
@@ -331,6 +353,7 @@ def _add_objects(
 ) -> None:
     """Add one object per class to the image at ``row``; values that are not in the legend are rejected."""
     (height, _width), regions = content
+    void_regions: list[MaskRegion] = []
     by_class: dict[int, list[MaskRegion]] = {}
     for region in regions:
         class_id = colour_map.find(region.pixel_value)
@@ -339,15 +362,20 @@ def _add_objects(
             shown_value = region.pixel_value.colour if value is None else value
             reason = _("{what} is not in the legend").format(what=shown_value)
             builder.reject(mask_file, reason, _("add it to the legend"), kind="class", row=row)
+        elif class_id == color_map.VOID:
+            void_regions.append(region)
         elif class_id != color_map.BACKGROUND:
             by_class.setdefault(class_id, []).append(region)
+    builder.set_void(row, _merge_regions(void_regions, height).counts if void_regions else "")
     for class_id, class_regions in sorted(by_class.items()):
-        merged = class_regions[0] if len(class_regions) == 1 else _merge_regions(class_regions, height)
+        merged = _merge_regions(class_regions, height)
         builder.add(row, RawObject(class_id, merged.box, mask_file, mask=merged.counts))
 
 
 def _merge_regions(regions: Sequence[MaskRegion], height: int) -> MaskRegion:
-    """Return the union of regions of the same class."""
+    """Return the union of regions of the same class, of one at least."""
+    if len(regions) == 1:
+        return regions[0]
     counts = rle.merge_counts([rle.string_to_counts(region.counts) for region in regions])
     return MaskRegion(regions[0].pixel_value, rle.counts_to_string(counts), rle.compute_bounding_box(counts, height))
 
@@ -362,7 +390,7 @@ FORMAT = Format(
     NAME,
     detect,
     read,
-    Capability.MASKS | Capability.SPLITS | Capability.CLASSES | Capability.NEGATIVES,
+    Capability.MASKS | Capability.VOID | Capability.SPLITS | Capability.CLASSES | Capability.NEGATIVES,
     write,
     image_path,
 )

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from lince.annotations import UNLABELLED, ObjectTable
+from lince.annotations import ObjectTable
 from lince.datasets import Dataset
 from lince.datasets.conversion import ConvertResult
 from lince.inference.detection.result import DetectionResult
-from lince.inference.predicted_images import PredictedImages, write_predicted_dataset
+from lince.inference.predicted_images import build_object_dataset, write_predicted_dataset
 from lince.progress import SILENT, Progress
-from lince.splits import UNASSIGNED
 
 
 def build_dataset(results: Sequence[DetectionResult]) -> Dataset:
@@ -21,18 +18,8 @@ def build_dataset(results: Sequence[DetectionResult]) -> Dataset:
 
     The results are of one model, at least one, and each image is in a file.
     """
-    count = len(results)
-    return Dataset(
-        PredictedImages(tuple(results), tuple(result.size for result in results)),
-        results[0].classes,
-        np.full(count, UNLABELLED, np.int32),
-        np.full(count, UNASSIGNED, np.int8),
-        (),
-        Path(results[0].path or ""),
-        "predictions",
-        ObjectTable.from_detections([result.detections for result in results]),
-        np.array([result.size for result in results], np.int32).reshape(-1, 2),
-    )
+    objects = ObjectTable.from_detections([result.detections for result in results])
+    return build_object_dataset(results, [result.size for result in results], results[0].classes, objects)
 
 
 def write_dataset(

@@ -3,52 +3,35 @@
 from __future__ import annotations
 
 import posixpath
-import unicodedata
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import fileio, images
-from lince.datasets.target_names import make_unique_paths, sanitise_path
+from lince import fileio, images, rle
 from lince.i18n import _
-from lince.inference import drawing
-from lince.inference.backends.onnxruntime import count_cores
+from lince.inference import drawing, mask_drawing
 from lince.inference.detection import pseudo_labels, tables
 from lince.inference.detection.result import DetectionResult
 from lince.inference.detection.tables import DetectionOutcome
 from lince.inference.result import require_results
-from lince.progress import SILENT, Progress
-from lince.sampling import sample_evenly
-
-CSV_NAME, JSON_NAME, SHEET_NAME, IMAGES_FOLDER, CROPS_FOLDER = (
-    "detections.csv",
-    "detections.json",
-    "sheet.jpg",
-    "pictures",
-    "crops",
+from lince.inference.result_files import (
+    SHEET_NAME,
+    SavedFiles,
+    draw_sheet,
+    make_class_folder_names,
+    make_file_names,
+    read_sheet_image,
+    write_each,
 )
-MAX_SHEET_IMAGES = 24  # images on the contact sheet, six rows of four
-_CELL_SIDE, _SHEET_COLUMNS = 280, 4  # pixels of an image on it, and images in a row
-_WRITE_BATCH_SIZE = 64  # images that are queued for the threads at a time
-_MAX_NAME_BYTES = 160  # of a name that is part of a file name; file systems allow 255
+from lince.progress import SILENT, Progress
+
+CSV_NAME, JSON_NAME, IMAGES_FOLDER, CROPS_FOLDER = "detections.csv", "detections.json", "pictures", "crops"
+CUTOUTS_FOLDER = "cutouts"
 
 Image = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class SavedFiles:
-    """The new ``folder`` and the ``paths`` in it.
-
-    ``losses`` are sentences on what the label format of the dataset cannot hold.
-    """
-
-    folder: Path
-    paths: tuple[Path, ...]
-    losses: tuple[str, ...] = ()
 
 
 def save_detections(
@@ -60,7 +43,8 @@ def save_detections(
     """Write the results of a detector into the new ``folder``, whole or not at all, and return what was written.
 
     - ``pictures/``: every image with its boxes drawn.
-    - ``crops/CLASS/IMAGE_NUMBER.jpg``: every detected object.
+    - ``crops/CLASS/IMAGE_NUMBER.jpg``: every detected object; with masks ``cutouts/CLASS/IMAGE_NUMBER.png``, its pixels
+      alone.
     - ``detections.csv``: one row per detection; ``detections.json``: all images.
     - ``sheet.jpg``: a contact sheet of up to 24 images.
     - a labelled dataset in the format ``label_format``, where it is given.
@@ -72,7 +56,7 @@ def save_detections(
     fileio.require_empty_folder(target)
     results = require_results(outcomes)
     in_files = [result for result in results if result.path]
-    names = _make_file_names(in_files)
+    names = make_file_names(in_files)
     folders = make_class_folder_names(results[0].classes.names)
     crop_paths = {
         id(result): _make_crop_paths(result, name, folders) for result, name in zip(in_files, names, strict=True)
@@ -83,7 +67,7 @@ def save_detections(
         fileio.write_text(temporary / CSV_NAME, tables.format_csv(results, crop_paths))
         fileio.write_json(temporary / JSON_NAME, tables.build_json_record(outcomes))
         if in_files:
-            fileio.write_bytes(temporary / SHEET_NAME, images.encode_jpeg(_draw_sheet(in_files)))
+            fileio.write_bytes(temporary / SHEET_NAME, images.encode_jpeg(draw_sheet(in_files, _build_cell)))
         if label_format and in_files:
             conversion = pseudo_labels.write_dataset(in_files, temporary / label_format, label_format, progress)
             losses = tuple(map(str, conversion.losses))
@@ -108,48 +92,11 @@ def crop_image(image: Image, box: Sequence[float]) -> Image:
     return image[top:bottom, left:right]
 
 
-def make_class_folder_names(names: Sequence[str]) -> list[str]:
-    """Return a folder name for each class name; they differ on file systems that ignore case and Unicode form."""
-    used: set[str] = set()
-    folders = []
-    for name in names:
-        base_name = folder = _truncate_name(sanitise_path(name.replace("/", "_")))
-        number = 1
-        while _normalise_name(folder) in used:
-            number += 1
-            folder = f"{base_name}-{number}"
-        used.add(_normalise_name(folder))
-        folders.append(folder)
-    return folders
-
-
-def _truncate_name(name: str) -> str:
-    """Return ``name`` cut to ``_MAX_NAME_BYTES`` bytes of UTF-8, between characters."""
-    return name.encode("utf-8")[:_MAX_NAME_BYTES].decode("utf-8", "ignore")
-
-
-def _normalise_name(name: str) -> str:
-    """Return the form of ``name`` that a file system compares that ignores case and Unicode form."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _make_file_names(results: Sequence[DetectionResult]) -> list[str]:
-    """Return a file name without suffix for each image, all different."""
-
-    def normalise(_row: int, name: str) -> str:
-        stem, suffix = posixpath.splitext(name)
-        return _truncate_name(stem) + (suffix or ".jpg")
-
-    return [
-        posixpath.splitext(name)[0]
-        for name in make_unique_paths([sanitise_path(result.name) for result in results], normalise)
-    ]
-
-
 def _make_crop_paths(result: DetectionResult, name: str, folders: Sequence[str]) -> list[str]:
     """Return the path of the crop of each detection, relative to the folder; ``folders`` are those of the classes."""
     ids = result.detections.class_ids.tolist()
-    return [f"{CROPS_FOLDER}/{folders[class_id]}/{name}_{number}.jpg" for number, class_id in enumerate(ids, 1)]
+    parent, suffix = (CUTOUTS_FOLDER, ".png") if result.gives_masks else (CROPS_FOLDER, ".jpg")
+    return [f"{parent}/{folders[class_id]}/{name}_{number}{suffix}" for number, class_id in enumerate(ids, 1)]
 
 
 def _write_images(
@@ -168,31 +115,26 @@ def _write_images(
         result = results[row]
         image = images.read_image(Path(result.path or ""))
         (folder / IMAGES_FOLDER / f"{names[row]}.jpg").write_bytes(images.encode_jpeg(result.draw(image)))
-        for box, path in zip(result.detections.boxes.tolist(), crop_paths[id(result)], strict=True):
-            (folder / path).write_bytes(images.encode_jpeg(crop_image(image, box), 95))
+        for number, path in enumerate(crop_paths[id(result)]):
+            (folder / path).write_bytes(_encode_crop(result, image, number))
 
-    with (
-        progress.open_stage(_("Writing the images"), len(results)) as stage,
-        ThreadPoolExecutor(count_cores()) as pool,
-    ):
-        for start in range(0, len(results), _WRITE_BATCH_SIZE):
-            for _done in pool.map(write_one, range(start, min(start + _WRITE_BATCH_SIZE, len(results)))):
-                stage.advance()
+    write_each(len(results), write_one, progress)
 
 
-def _draw_sheet(results: Sequence[DetectionResult]) -> Image:
-    """Return the contact sheet, uint8 RGB (H, W, 3), of images evenly spread over ``results``."""
-    rows = sample_evenly(len(results), MAX_SHEET_IMAGES, round_to_nearest=True)
-    return drawing.draw_contact_sheet([_build_cell(results[row]) for row in rows], _SHEET_COLUMNS, _CELL_SIDE)
+def _encode_crop(result: DetectionResult, image: Image, number: int) -> bytes:
+    """Return a file with the object ``number``: cut out as PNG where the model gives masks, else its box as JPEG."""
+    if result.gives_masks:
+        counts = rle.string_to_counts(result.detections.masks[number])
+        return images.encode_png(mask_drawing.cut_out_object(image, counts))
+    return images.encode_jpeg(crop_image(image, result.detections.boxes[number].tolist()), 95)
 
 
 def _build_cell(result: DetectionResult) -> drawing.SheetCell:
     """Return the cell of the contact sheet: the image with its boxes, names and scores, and the counts by class."""
-    thumbnail = drawing.draw_shapes(
-        images.read_image(Path(result.path or ""), min_size=(_CELL_SIDE, _CELL_SIDE)), (), result.size, _CELL_SIDE
-    )
+    thumbnail = read_sheet_image(result.path, result.size)
     scale = np.array(thumbnail.shape[1::-1]) / result.size[::-1]
     scaled = replace(result.detections, boxes=result.detections.boxes * np.tile(scale, 2))
-    drawn = drawing.draw_detections(thumbnail, scaled, result.classes)
+    with_masks = mask_drawing.draw_object_masks(thumbnail, result.detections, result.size)
+    drawn = drawing.draw_detections(with_masks, scaled, result.classes)
     counts = ", ".join(f"{count} {name}" for name, count in result.counts().items()) or _("no objects")
     return drawing.SheetCell(drawn, (posixpath.basename(result.name), counts))

@@ -6,48 +6,21 @@ whole image are processed, and their boxes are merged by intersection over the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import geometry
-from lince.annotations import Detections, RejectedItem
-from lince.errors import ImageError
-from lince.inference import image_loading
+from lince import geometry, mask_operations, rle
+from lince.annotations import Detections, StringColumn
 from lince.inference.detection.predictor import BATCH_SIZE, DetectionPredictor
-from lince.inference.detection.result import DetectionResult
 from lince.inference.image_loading import Image, PreparedImage
-from lince.inference.sources import ImageInput, ImageItem
-from lince.progress import SILENT, Progress
+from lince.inference.tiles import FullSizeImages, compute_tiles
 
-TILE_OVERLAP = 0.25  # fraction of a tile that its neighbour shows, too
 MERGE_THRESHOLD = 0.5  # intersection over the smaller box above which two boxes are one object
 _EDGE_TOLERANCE = 2.0  # pixels; a box that ends this close to an inner edge of a tile counts as cut
 BoxArray = NDArray[np.float64]
-
-
-def compute_tiles(height: int, width: int, side: tuple[int, int], overlap: float = TILE_OVERLAP) -> BoxArray:
-    """Return tiles (T, 4), left, top, right, bottom in pixels, that cover an image; none if it fits into one tile.
-
-    ``side`` is the (height, width) of a tile. The tiles are spread evenly, so neighbours share at least ``overlap`` of
-    a tile, and none exceeds the image.
-    """
-    if height <= side[0] and width <= side[1]:
-        return np.empty((0, 4))
-    tops, lefts = _tile_starts(height, side[0], overlap), _tile_starts(width, side[1], overlap)
-    return np.array(
-        [[x, y, min(x + side[1], width), min(y + side[0], height)] for y in tops for x in lefts], np.float64
-    )
-
-
-def _tile_starts(length: int, side: int, overlap: float) -> list[int]:
-    """Return the first pixel of each tile along one axis of ``length`` pixels."""
-    if length <= side:
-        return [0]
-    count = 1 + int(np.ceil((length - side) / max(1.0, side * (1 - overlap))))
-    return [round(start) for start in np.linspace(0, length - side, count).tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +45,10 @@ def merge_tiles(tile_detections: Sequence[TileDetections], size: tuple[int, int]
 
     Boxes of one class in different tiles are one object when their intersection is more than ``MERGE_THRESHOLD`` of the
     smaller one; the box with the highest score that no inner edge cuts is kept. Where every tile shows only a part, the
-    parts become the box around them. Boxes of the same tile are not compared with each other.
+    parts become the box around them, and their masks, which are of the whole image, one mask. Boxes of the same tile
+    are not compared with each other.
     """
+    masks = StringColumn.from_strings(text for tile in tile_detections for text in tile.detections.masks)
     boxes = np.concatenate([tile.detections.boxes for tile in tile_detections])
     class_ids = np.concatenate([tile.detections.class_ids for tile in tile_detections])
     scores = np.concatenate([tile.detections.scores for tile in tile_detections])
@@ -81,6 +56,7 @@ def merge_tiles(tile_detections: Sequence[TileDetections], size: tuple[int, int]
     is_cut = np.concatenate([tile.find_cut_boxes(size) for tile in tile_detections])
     is_left = np.ones(len(boxes), np.bool_)
     kept: list[int] = []
+    fragments: dict[int, list[int]] = {}
     boxes = boxes.copy()
     for row in np.lexsort((-scores, is_cut)).tolist():
         if not is_left[row]:
@@ -89,33 +65,55 @@ def merge_tiles(tile_detections: Sequence[TileDetections], size: tuple[int, int]
         kept.append(row)
         candidates = np.flatnonzero(is_left & (class_ids == class_ids[row]) & (tile_ids != tile_ids[row]))
         if is_cut[row]:
-            _merge_fragments(boxes, row, candidates, is_left)
+            fragments[row] = _merge_fragments(boxes, row, candidates, is_left)
         else:
             overlaps = geometry.compute_overlap_of_smaller(boxes[[row]], boxes[candidates])[0]
             is_left[candidates[overlaps > MERGE_THRESHOLD]] = False
     order = np.array(kept, np.int64)[np.argsort(-scores[kept], kind="stable")] if kept else np.empty(0, np.int64)
-    return Detections(boxes[order], class_ids[order], scores[order])
+    joined = StringColumn.from_strings(_join_masks(masks, [row, *fragments.get(row, ())]) for row in order.tolist())
+    return Detections(boxes[order], class_ids[order], scores[order], joined)
 
 
-def _merge_fragments(boxes: BoxArray, row: int, candidates: NDArray[np.int64], is_left: NDArray[np.bool_]) -> None:
-    """Grow box ``row`` around the parts of its object among ``candidates``, in place, until none is left."""
+def _join_masks(masks: StringColumn, rows: Sequence[int]) -> str:
+    """Return the union of the masks ``rows``; an empty text where there are none."""
+    counts = [rle.string_to_counts(masks[row]) for row in rows if masks[row]]
+    return rle.counts_to_string(rle.merge_counts(counts)) if counts else ""
+
+
+def _place_masks(masks: StringColumn, frame: BoxArray, size: tuple[int, int]) -> StringColumn:
+    """Return the ``masks`` of the tile ``frame`` (4,) as masks of the whole image of ``size`` (height, width)."""
+    left, top, right, bottom = frame.astype(int).tolist()
+    window = (0, 0, right - left, bottom - top)
+
+    def place(text: str) -> str:
+        crop = mask_operations.decode_crop(rle.string_to_counts(text), bottom - top, window)
+        return rle.counts_to_string(mask_operations.encode_crop(crop, left, top, size))
+
+    return StringColumn.from_strings(place(text) if text else "" for text in masks)
+
+
+def _merge_fragments(boxes: BoxArray, row: int, candidates: NDArray[np.int64], is_left: NDArray[np.bool_]) -> list[int]:
+    """Grow box ``row`` around the parts of its object among ``candidates``, in place; return the rows of the parts."""
+    joined: list[int] = []
     while True:
         overlaps = geometry.compute_overlap_of_smaller(boxes[[row]], boxes[candidates])[0]
         parts = candidates[is_left[candidates] & (overlaps > MERGE_THRESHOLD)]
         if not len(parts):
-            return
+            return joined
+        joined += parts.tolist()
         is_left[parts] = False
         group = boxes[[row, *parts]]
         boxes[row] = [*group[:, :2].min(axis=0), *group[:, 2:].max(axis=0)]
 
 
-class SlicingPredictor(DetectionPredictor):
+class SlicingPredictor(FullSizeImages, DetectionPredictor):
     """A detector that also processes large images in tiles; for an image that fits into one tile nothing changes."""
 
     @classmethod
     def from_predictor(cls, model: DetectionPredictor) -> SlicingPredictor:
-        """Return ``model`` with slicing."""
-        return cls(model.card, model.backend, model.allow_urls)
+        """Return ``model`` with slicing; one whose detections have masks still gives them."""
+        kind: type[SlicingPredictor] = cls if cls.task == model.task else type(cls.__name__, (cls, type(model)), {})
+        return kind(model.card, model.backend, model.allow_urls)
 
     def with_threshold(self, threshold: float | Mapping[str, float]) -> SlicingPredictor:
         """Return the same model with another score threshold, as ``DetectionPredictor.with_threshold`` does."""
@@ -124,24 +122,6 @@ class SlicingPredictor(DetectionPredictor):
     def with_threads(self, threads: int | None = None) -> SlicingPredictor:
         """Return the same model with an own network session, as ``Predictor.with_threads`` does."""
         return self.from_predictor(super().with_threads(threads))
-
-    def prepare(self, source: ImageInput) -> PreparedImage:
-        """Return the image at full size, since tiles are cut from it; raise ``ImageError`` when it cannot be read."""
-        image = image_loading.read_pixels(source, self.allow_urls)
-        return PreparedImage(image, image.shape[:2])
-
-    def prepare_or_reject(self, item: ImageItem) -> PreparedImage | RejectedItem:
-        """Return the image at full size, or why it cannot be read."""
-        try:
-            return self.prepare(item.source)
-        except ImageError as error:
-            return RejectedItem(item.name, error.problem, error.remedy or error.expected)
-
-    def predict_items(
-        self, items: Iterable[ImageItem], batch: int | None = None, progress: Progress = SILENT
-    ) -> Iterator[DetectionResult | RejectedItem]:
-        """Yield a result or a ``RejectedItem`` for each of ``items``, one image at a time whatever ``batch`` is."""
-        return super().predict_items(items, 1, progress)
 
     def _detect_prepared(self, prepared: Sequence[PreparedImage]) -> list[Detections]:
         """Return the detections on each of the images at full size."""
@@ -161,10 +141,10 @@ class SlicingPredictor(DetectionPredictor):
             crops = [image[int(y) : int(bottom), int(x) : int(right)] for x, y, right, bottom in batch]
             for frame, detections in zip(batch, self._detect_whole(crops), strict=True):
                 boxes = detections.boxes + np.tile(frame[:2], 2)
-                tiles.append(TileDetections(Detections(boxes, detections.class_ids, detections.scores), frame))
+                masks = _place_masks(detections.masks, frame, (height, width))
+                tiles.append(TileDetections(replace(detections, boxes=boxes, masks=masks), frame))
         return merge_tiles(tiles, (height, width))
 
     def _detect_whole(self, images: Sequence[Image]) -> list[Detections]:
         """Return the detections on each of ``images``, resized to the network's input."""
-        prepare, detect = super().prepare, super()._detect_prepared
-        return detect([prepare(image) for image in images])
+        return super()._detect_prepared([self.prepare_part(image) for image in images])

@@ -11,7 +11,8 @@ from typing import Any
 
 from lince import fileio, images
 from lince.annotations import Classes
-from lince.inference.detection.results_folder import crop_image, make_class_folder_names
+from lince.inference.detection.results_folder import crop_image
+from lince.inference.result_files import make_class_folder_names
 from lince.inference.video.byte_track import NO_TRACK, TrackedDetections
 from lince.inference.video.counters import LineCrossing, ZoneStay
 from lince.inference.video.frames import Frame

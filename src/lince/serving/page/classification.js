@@ -23,6 +23,7 @@ export const summarise = (record) =>
   text("class-summary", { name: record.class, share: formatPercent(record.probability) });
 export const briefly = (record) => record.class;
 export const shapes = () => [];
+export const overlay = () => null;
 export const imageSize = () => null;
 
 /** Show the most probable classes, or all of them. */

@@ -45,7 +45,7 @@ function toggleCorrection(entry) {
 async function saveCorrection({ blob, model }) {
   byId("save-correction").disabled = true;
   try {
-    const { saved } = await sendCorrection(blob, model, getRenderer(model).correction());
+    const { saved } = await sendCorrection(blob, model, await getRenderer(model).correction());
     byId("correction-status").textContent = text(saved ? "correction-saved" : "correction-known");
     byId("error").hidden = true;
   } catch (error) {

@@ -15,6 +15,7 @@ export const connect = () => {};
 export const summarise = () => text("json-record");
 export const briefly = () => "JSON";
 export const shapes = () => [];
+export const overlay = () => null;
 export const imageSize = () => null;
 
 export function show(record) {

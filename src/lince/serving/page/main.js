@@ -129,7 +129,8 @@ function drawPicture() {
   const { bitmap, record, model, view } = entry;
   const renderer = record ? getRenderer(model) : null;
   const shapes = renderer?.shapes(record, model, view) ?? [];
-  drawImage(byId("picture"), bitmap, shapes, renderer?.imageSize(record) ?? bitmap);
+  const overlay = renderer?.overlay(record, model, view) ?? null;
+  drawImage(byId("picture"), bitmap, shapes, renderer?.imageSize(record) ?? bitmap, overlay);
   byId("picture").setAttribute("aria-label", entry.name || text("photo"));
 }
 

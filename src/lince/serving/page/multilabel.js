@@ -22,6 +22,7 @@ export const summarise = ({ classes }) =>
     .join(", ") || text("no-class");
 export const briefly = ({ said }) => said.join(", ") || text("no-class");
 export const shapes = () => [];
+export const overlay = () => null;
 export const imageSize = () => null;
 export const show = ({ classes }, _model, view) => showBars(classes, view);
 

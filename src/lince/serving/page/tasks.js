@@ -3,7 +3,9 @@
 import * as classification from "./classification.js";
 import * as detection from "./detection.js";
 import * as generic from "./generic.js";
+import * as instances from "./instances.js";
 import * as multilabel from "./multilabel.js";
+import * as segmentation from "./segmentation.js";
 
 /*
  * A renderer is a module. `record` is what the server predicted for one image, `model` its description by
@@ -20,16 +22,20 @@ import * as multilabel from "./multilabel.js";
  * summarise(record, model, view)     the prediction in one sentence
  * briefly(record, model)             the prediction in a few words, for a thumbnail
  * show(record, model, view)          fill its elements below the sentence
- * shapes(record, model, view)        what is drawn over the image: [{box, colour, text}], boxes in its pixels
+ * shapes(record, model, view)        what is drawn over the image: [{box, colour, text, rings}], boxes in its pixels
+ * overlay(record, model, view)       {picture, opacity}: a canvas that is drawn over the whole image, below the shapes;
+ *                                    null for none
  * imageSize(record)                  {width, height} of the image to which those pixels refer; null: no matter
  * prepareCorrection(record, model)   fill its part of the correction form for a new record
  * startCorrection(record, model, view)   called when the form is opened
  * stopCorrection()                   called when the form is closed, or belongs to another record now
- * correction()                       the form fields to save, by name
+ * correction()                       the form fields to save, by name, or a promise of them
  */
 
 /** The renderer of each task, by the name of the task. */
-export const renderers = { classify: classification, detect: detection, multilabel };
+export const renderers = {
+  classify: classification, detect: detection, instances, multilabel, segment: segmentation,
+};
 
 /** The renderer of every other task: it shows records as JSON. */
 export const genericRenderer = generic;

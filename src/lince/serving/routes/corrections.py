@@ -24,7 +24,7 @@ from lince.web.http_errors import ApiError, client_error
 from lince.web.json_response import json_response
 
 router = APIRouter()
-_MAX_FIELD_BYTES = 200_000  # enough for the boxes of ``MAX_OBJECTS`` objects
+_MAX_FIELD_BYTES = 8_000_000  # enough for the boxes of ``MAX_OBJECTS`` objects, and for a class map
 
 
 @router.post("/v1/corrections", responses=openapi.CORRECTION_RESPONSES, openapi_extra=openapi.CORRECTION_REQUEST)
@@ -33,8 +33,9 @@ async def post_correction(request: Request) -> Response:
 
     A classification model takes the field ``label``, the name of a class. A detection model takes ``objects``, JSON of
     all objects in the image: [{"class": NAME, "box": [left, top, right, bottom]}, ...], in pixels of the upright
-    image. A multilabel model takes ``labels``, JSON of all classes in the image: [NAME, ...], [] for none. The last
-    correction of an image replaces earlier ones. 404 where the server does not take corrections.
+    image. A multilabel model takes ``labels``, JSON of all classes in the image: [NAME, ...], [] for none. A
+    segmentation model takes ``class_map``, the class of each pixel as a grey PNG in base64. The last correction of an
+    image replaces earlier ones. 404 where the server does not take corrections.
     """
     shared = state.get_server_state(request)
     if shared.settings.corrections_folder is None:

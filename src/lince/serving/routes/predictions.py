@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,6 +15,7 @@ from starlette.responses import Response
 from lince.serving import openapi, request_reader, state
 from lince.serving.batcher import ModelReplacedError, Outcome, find_unexpected_error
 from lince.serving.model_registry import ModelRegistry, ServedModel
+from lince.serving.request_options import PredictOptions
 from lince.serving.request_reader import PredictRequest
 from lince.web.http_errors import ApiError, client_disconnected_error
 from lince.web.json_response import json_response
@@ -34,7 +37,11 @@ async def predict(request: Request) -> Response:
     served = models.find(predict_request.options.model)
     served.check_options(predict_request.options)
     outcomes = await _cancel_on_disconnect(request, predict_images(models, served, predict_request))
-    return _build_response(served, predict_request, outcomes, request_reader.is_raw_image(request))
+    build = partial(_build_response, served, predict_request, outcomes, request_reader.is_raw_image(request))
+    if not hasattr(served.http, "build_record"):
+        return build()
+    # Records with pictures take time, so that the pool of predictions makes them.
+    return await asyncio.get_running_loop().run_in_executor(models.decoder_pool, partial(copy_context().run, build))
 
 
 async def predict_images(models: ModelRegistry, served: ServedModel, request: PredictRequest) -> list[Outcome]:
@@ -84,15 +91,16 @@ def _build_response(
     if is_raw_image and isinstance(outcomes[0], ApiError):
         raise outcomes[0]
     records = [
-        _prediction_record(image.name, outcome, request.options.top)
+        _prediction_record(served, image.name, outcome, request.options)
         for image, outcome in zip(request.images, outcomes, strict=True)
     ]
     return json_response({"model": served.name, "predictions": records})
 
 
-def _prediction_record(name: str, outcome: Outcome, top: int | None) -> dict[str, Any]:
+def _prediction_record(served: ServedModel, name: str, outcome: Outcome, options: PredictOptions) -> dict[str, Any]:
     """Return the record of an image called ``name``, as JSON values: the task's ``Record`` or an ``ErrorRecord``."""
     if isinstance(outcome, ApiError):
         return {"file": name, "error": outcome.to_dict()}
-    record: dict[str, Any] = outcome.to_dict(top)
+    build_record = getattr(served.http, "build_record", None)
+    record: dict[str, Any] = build_record(outcome, options) if build_record else outcome.to_dict(options.top)
     return record

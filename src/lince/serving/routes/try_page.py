@@ -95,6 +95,9 @@ def translate_script_texts() -> dict[str, str]:
     """
     return {
         "all-classes": _("Show all {count} classes"),
+        "area-is": _("{name} is really"),
+        "background": _("background"),
+        "background-only": _("background only"),
         "busy": _("The server is busy. Try again in {seconds} s."),
         "camera-broken": _("The camera gives no image. Another program may be using it."),
         "camera-insecure": _("Browsers open the camera only for pages of this machine, or over HTTPS. Choose a photo."),
@@ -142,8 +145,12 @@ def _fact_texts() -> dict[str, str]:
         "fact-map": _("test mAP"),
         "fact-map50": _("test mAP50"),
         "fact-map50_95": _("test mAP50-95"),
+        "fact-segm_map50": _("test mask mAP50"),
+        "fact-segm_map50_95": _("test mask mAP50-95"),
+        "fact-miou": _("test mean IoU"),
         "fact-name": _("name"),
         "fact-network": _("network"),
+        "fact-pixel_accuracy": _("pixels right in the test"),
         "fact-source": _("source of its weights"),
         "fact-trouble": _("newer version, not loaded"),
     }

@@ -16,10 +16,10 @@ from lince.training.classification.drawing_style import measure_drawings
 from lince.training.classification.labels import ClassLabels
 from lince.training.classification.report_images import select_report_images
 from lince.training.recipe import RecipeContext, TrainedClassifier
-from lince.training.run_completion import RunClosing
+from lince.training.run_completion import ImageClosing
 
 
-class ClassificationClosing(RunClosing[ClassificationPredictions]):
+class ClassificationClosing(ImageClosing[ClassificationPredictions]):
     """How predictions, card and report are made of a trained classifier."""
 
     labels = ClassLabels()

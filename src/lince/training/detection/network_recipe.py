@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lince.augmentation import Policy
 from lince.export.torch_to_onnx import export_detector
 from lince.i18n import _
-from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
-from lince.model_card import NETWORK_FILE
-from lince.models import weights
 from lince.models.detection import builders
 from lince.models.detection.detector import Detector
 from lince.models.weights_source import WeightsSource
 from lince.preprocess import PreprocessSpec
-from lince.training import plan_runner
+from lince.training import plan_runner, rehearsal
+from lince.training.augmented_loader import TrainingAugmentation
 from lince.training.checkpoint import TrainingState
 from lince.training.detection import defaults
-from lince.training.detection.loader import DetectionAugmentation, DetectionLoader
+from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.network_outputs import predict_with_backend
 from lince.training.detection.objective import DetectionObjective, predict_detections
 from lince.training.detection.samples import DetectionSamples, repeat_rare_classes
 from lince.training.loop import TrainingSetup
 from lince.training.plan import TrainingPlan
 from lince.training.plan_runner import HardwareChoice
+from lince.training.pretrained_weights import load_pretrained
 from lince.training.recipe import RecipeContext
-from lince.training.run_folder import TrainingRun
-from lince.training.run_report import collect_network_facts
 from lince.training.time_budget import ClosingTimes
 
-REHEARSED_IMAGES, PARITY_IMAGES, REPORT_IMAGES = 16, 32, 60
 VAL_BATCH_SIZE = 8  # images per batch in validation
 
 
@@ -50,7 +46,7 @@ class TrainedDetector:
     spec: PreprocessSpec
     samples: DetectionSamples
     state: TrainingState
-    augmentation: DetectionAugmentation
+    augmentation: TrainingAugmentation
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()
 
@@ -62,16 +58,7 @@ def build_with_weights(context: RecipeContext, source: WeightsSource) -> tuple[D
     """
     entry = source.entry
     network = builders.build_detector(entry, len(context.dataset.classes), context.spec, context.config.seed)  # type: ignore[arg-type]
-    report = weights.load_detector_weights(network, source)
-    facts = collect_network_facts(
-        source,
-        sum(parameter.numel() for parameter in network.parameters()),
-        sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
-        entry.macs or 0,
-    )
-    for line in report.format_lines():
-        context.progress.show_message(line)
-    return network, facts
+    return network, load_pretrained(network, source, entry.macs or 0, context.progress)
 
 
 def train_all_layers(
@@ -81,7 +68,7 @@ def train_all_layers(
     network, facts = build_with_weights(context, source)
     if context.config.from_layer is not None:
         network.freeze_before(context.config.from_layer)
-    samples = DetectionSamples.from_dataset(context.dataset)
+    samples = DetectionSamples.from_dataset(context.dataset, network.learns_masks)
     rows = repeat_rare_classes(samples, context.train_rows, context.config.seed)
     if len(rows) > len(context.train_rows):
         context.progress.show_message(
@@ -105,15 +92,7 @@ def train_all_layers(
         objective = DetectionObjective(
             DetectionLoader(samples, context.val_rows, spec, VAL_BATCH_SIZE, workers=hardware.workers)
         )
-        return TrainingSetup(
-            network,
-            train_loader,
-            objective,
-            plan,
-            TrainingRun(context.folder).checkpoint_folder,
-            *hardware.device_and_precision,
-            context.progress,
-        )
+        return plan_runner.make_training_setup(context, network, train_loader, objective, plan, hardware)
 
     state = plan_runner.plan_and_train(
         context,
@@ -128,28 +107,18 @@ def train_all_layers(
 
 
 def rehearse_closing(context: RecipeContext, network: Detector, samples: DetectionSamples) -> ClosingTimes:
-    """Return about how many seconds export, evaluation and report of ``network`` will take.
-
-    The export is done once as it will be, and a few test images are run with both libraries, as the comparison of the
-    two does; the report draws some of them, which takes as long as some ``REPORT_IMAGES`` more.
-    """
+    """Return about how many seconds export, evaluation and report of ``network`` will take."""
     spec = apply_planned_size(context.spec, plan_runner.load_plan(context))
-    rows = context.test_rows[:REHEARSED_IMAGES]
-    loader = DetectionLoader(samples, rows, spec, VAL_BATCH_SIZE)
-    started_at = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="lince-rehearsal-") as folder:
-        path = Path(folder) / NETWORK_FILE
-        export_detector(network, spec, path)
-        backend = OnnxRuntimeBackend(path)
-        exported_at = time.monotonic()
-        predict_with_backend(backend, network.decoder_name, loader)
-        image_seconds = (time.monotonic() - exported_at) / max(1, len(rows))
-    network_at = time.monotonic()
-    predict_detections(network, loader)
-    network_seconds = (time.monotonic() - network_at) / max(1, len(rows))
-    count = len(context.val_rows) + len(context.test_rows) + REPORT_IMAGES + PARITY_IMAGES
-    closing_seconds = exported_at - started_at + PARITY_IMAGES * network_seconds + count * image_seconds
-    return ClosingTimes(closing_seconds, network_seconds * len(context.val_rows))
+
+    def make_loader(rows: NDArray[np.int64]) -> DetectionLoader:
+        return DetectionLoader(samples, rows, spec, VAL_BATCH_SIZE)
+
+    return rehearsal.rehearse_closing(
+        context,
+        lambda path: export_detector(network, spec, path),
+        lambda backend, rows: predict_with_backend(backend, network.decoder_name, make_loader(rows)),
+        lambda rows: predict_detections(network, make_loader(rows)),
+    )
 
 
 def apply_planned_size(spec: PreprocessSpec, plan: TrainingPlan) -> PreprocessSpec:
@@ -157,9 +126,9 @@ def apply_planned_size(spec: PreprocessSpec, plan: TrainingPlan) -> PreprocessSp
     return replace(spec, height=plan.side, width=plan.side) if plan.side else spec
 
 
-def make_augmentation(context: RecipeContext, plan: TrainingPlan) -> DetectionAugmentation:
+def make_augmentation(context: RecipeContext, plan: TrainingPlan) -> TrainingAugmentation:
     """Return how the training images of ``context`` are augmented and mixed under ``plan``."""
-    return DetectionAugmentation(
+    return TrainingAugmentation(
         Policy.parse(context.config.augment or defaults.DEFAULT_POLICY),
         plan.mosaic,
         defaults.MIXUP_PROBABILITY if context.config.mix == "mixup" else 0.0,

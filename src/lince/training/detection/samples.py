@@ -1,84 +1,85 @@
-"""Images of a detection dataset with their boxes, read on demand; images that become unreadable are recorded."""
+"""Images of a detection dataset with their boxes, read on demand."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import CROWD, GROUP, Classes, ObjectTable, RejectedItem
+from lince import rle
+from lince.annotations import CROWD, GROUP, ObjectTable
 from lince.augmentation.mosaic import LabelledImage
+from lince.augmentation.object_masks import Masks, ObjectMask
 from lince.datasets import Dataset
-from lince.datasets.verification import count_tolerated
-from lince.errors import DataError, ImageError
-from lince.i18n import _
+from lince.datasets.shape_conversion import polygons_to_masks
+from lince.training.image_samples import ImageSamples, read_image_sizes
 
 
 @dataclass(frozen=True, eq=False)
-class DetectionSamples:
-    """A detection ``dataset`` with the objects to train on.
+class DetectionSamples(ImageSamples):
+    """Samples with the ``objects`` to train on, which leave out crowds and groups.
 
-    ``objects`` leaves out crowds and groups; ``image_sizes`` (N, 2) are the images' (height, width) in pixels after
-    EXIF rotation; ``unreadable`` fills, by row, with the images that could no longer be read.
+    ``with_masks`` reads the objects with their masks, for networks that learn these.
     """
 
-    dataset: Dataset
-    objects: ObjectTable
-    image_sizes: NDArray[np.int64]
-    unreadable: dict[int, RejectedItem] = field(default_factory=dict)
+    objects: ObjectTable = field(kw_only=True)
+    with_masks: bool = field(default=False, kw_only=True)
+    _truths: dict[bytes, ObjectTable] = field(default_factory=dict, kw_only=True)
 
     @classmethod
-    def from_dataset(cls, dataset: Dataset) -> DetectionSamples:
+    def from_dataset(cls, dataset: Dataset, with_masks: bool = False) -> DetectionSamples:
         """Return the samples of ``dataset``, without crowds and groups: these boxes do not mark one object each.
 
         Reads the size of every image, in parallel. Raises ``ImageError`` when one cannot be read.
         """
         objects = ObjectTable.empty(len(dataset)) if dataset.objects is None else dataset.objects
         single_objects = objects.filter((objects.flags & (CROWD | GROUP)) == 0)
-        with ThreadPoolExecutor() as pool:
-            sizes = np.array(list(pool.map(dataset.images.read_size, range(len(dataset)), chunksize=64)), np.int64)
-        return cls(dataset, single_objects, sizes.reshape(-1, 2))
+        return cls(dataset, read_image_sizes(dataset), objects=single_objects, with_masks=with_masks)
 
-    @property
-    def classes(self) -> Classes:
-        """The classes of the boxes."""
-        return self.dataset.classes
+    def select_truth(self, rows: NDArray[np.int64]) -> ObjectTable:
+        """Return the labelled objects of the images ``rows``, in that order, including crowds and difficult ones.
+
+        With masks, those that have an outline have it as a mask.
+        """
+        objects = self.dataset.objects
+        if objects is None:
+            return ObjectTable.empty(len(rows))
+        if not self.with_masks:
+            return objects.select_images(rows)
+        key = rows.tobytes()
+        if key not in self._truths:
+            sizes = self.image_sizes[rows].astype(np.int32)
+            self._truths[key] = polygons_to_masks(objects.select_images(rows), sizes)
+        return self._truths[key]
 
     def read(self, row: int, min_size: tuple[int, int]) -> LabelledImage:
-        """Return the image of ``row`` with its boxes, in pixels of the returned image.
-
-        The image may be decoded smaller than it is, but not below ``min_size`` (height, width) unless it is smaller
-        itself. Raises ``ImageError`` when it cannot be read.
-        """
+        """Return the image of ``row`` with its boxes, as ``ImageSamples.read`` says."""
         image = self.dataset.images.read_image(row, min_size)
         object_rows = self.objects.slice_of_image(row)
         scale = np.array(image.shape[1::-1]) / np.maximum(self.image_sizes[row][::-1], 1)
         return LabelledImage(
-            image, self.objects.boxes[object_rows] * np.tile(scale, 2), self.objects.class_ids[object_rows]
+            image,
+            self.objects.boxes[object_rows] * np.tile(scale, 2),
+            self.objects.class_ids[object_rows],
+            masks=self.read_masks(row, scale) if self.with_masks else (),
         )
 
-    def read_or_skip(self, row: int, min_size: tuple[int, int]) -> LabelledImage | None:
-        """Return what ``read`` returns, or ``None`` for an image that cannot be read, which is then recorded."""
-        try:
-            return self.read(row, min_size)
-        except ImageError as error:
-            name = self.dataset.images.get_name(row)
-            self.unreadable[row] = RejectedItem(name, error.problem, error.remedy or error.expected)
-            return None
+    def read_masks(self, row: int, scale: NDArray[np.float64]) -> Masks:
+        """Return the masks of the objects of the image of ``row``, ``None`` for those that have a box alone.
 
-    def require_enough_readable(self) -> None:
-        """Raise ``DataError`` when more images than ``count_tolerated``, and more than one, have become unreadable."""
-        tolerated = max(1, count_tolerated(len(self.dataset)))
-        if len(self.unreadable) <= tolerated:
-            return
-        listed = "\n".join(f"  {item}" for item in list(self.unreadable.values())[:10])
-        raise DataError(
-            _("{count:,} images can no longer be read:").format(count=len(self.unreadable)) + f"\n{listed}",
-            _("Expected at most {count:,} to become unreadable during training.").format(count=tolerated),
-            _("Restore them, then continue with: lince train --resume RUN"),
-        )
+        ``scale`` (2,) are pixels of the image as it was decoded per pixel of the photo, x and y.
+        """
+        height, width = self.image_sizes[row].tolist()
+        span = self.objects.slice_of_image(row)
+        return tuple(self._read_mask(i, (height, width), scale) for i in range(span.start, span.stop))
+
+    def _read_mask(self, index: int, size: tuple[int, int], scale: NDArray[np.float64]) -> ObjectMask | None:
+        """Return the mask of the object ``index`` on a photo of ``size``, from its run lengths or its polygon."""
+        text, rings = self.objects.masks[index], self.objects.get_polygons(index)
+        if text:
+            return ObjectMask.from_counts(rle.string_to_counts(text), size, scale)
+        return ObjectMask.from_rings(rings, size, scale) if rings else None
 
 
 def repeat_rare_classes(

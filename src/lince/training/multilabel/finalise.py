@@ -20,10 +20,10 @@ from lince.postprocess.sigmoid import sigmoid_in_float64
 from lince.training.multilabel.labels import SetLabels
 from lince.training.multilabel.report_images import select_report_images
 from lince.training.recipe import RecipeContext, TrainedClassifier
-from lince.training.run_completion import RunClosing
+from lince.training.run_completion import ImageClosing
 
 
-class MultilabelClosing(RunClosing[MultilabelPredictions]):
+class MultilabelClosing(ImageClosing[MultilabelPredictions]):
     """How thresholds, predictions, card and report are made of a trained multilabel model."""
 
     labels = SetLabels()

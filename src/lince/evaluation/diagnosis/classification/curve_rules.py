@@ -6,13 +6,13 @@ from math import isfinite, sqrt
 
 from lince.evaluation.confidence import compute_binomial_tail
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.figure_rules import judge_overfitting
 from lince.evaluation.diagnosis.image_diagnosis_input import ImageDiagnosisInput
 from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_percent
 
-OVERFITTING_GAP = 0.05  # training accuracy minus test accuracy from which a note is made
-LARGE_OVERFITTING_GAP = 0.1  # and from which it is a warning
+LARGE_OVERFITTING_GAP = 0.1  # training accuracy minus test accuracy from which it is a warning
 LOW_TRAIN_ACCURACY = 0.8  # below this the model underfits
 MIN_LOSS_RISE = 1.15  # last validation loss over the lowest one
 MIN_VAL_TEST_GAP = 0.03  # validation accuracy minus test accuracy
@@ -100,21 +100,15 @@ def check_underfitting(inputs: ClassificationDiagnosisInput) -> Finding | None:
 
 
 def check_overfitting(inputs: ClassificationDiagnosisInput) -> Finding | None:
-    """Return ``overfitting`` when training accuracy exceeds test accuracy by ``OVERFITTING_GAP`` and its interval.
+    """Return ``overfitting`` by the accuracies on training and test images (``judge_overfitting``).
 
-    Needs the accuracy on the training images without augmentation. A gap of ``LARGE_OVERFITTING_GAP`` is a warning, a
-    smaller one a note. Figures: ``train_accuracy``, ``test_accuracy`` and their difference ``gap``, 0..1.
+    Needs the accuracy on the training images without augmentation.
     """
-    train_accuracy, test = inputs.train_accuracy, inputs.metrics.accuracy
-    if train_accuracy is None or train_accuracy - test.value < OVERFITTING_GAP or train_accuracy <= test.high:
-        return None
-    return Finding(
-        "overfitting",
-        Severity.WARNING if train_accuracy - test.value >= LARGE_OVERFITTING_GAP else Severity.NOTE,
-        _("Overfitting: the model memorised the training images"),
-        _("Training accuracy {train}, test accuracy {test}.").format(
-            train=format_percent(train_accuracy), test=format_percent(test.value)
-        ),
+    return judge_overfitting(
+        inputs.train_accuracy,
+        inputs.metrics.accuracy,
+        "accuracy",
+        _("Training accuracy {train}, test accuracy {test}."),
         inputs.list_advice(
             ("", _("Collect more photos: nothing helps more.")),
             ("augment", _("Use stronger augmentation: --augment medium or strong.")),
@@ -122,7 +116,7 @@ def check_overfitting(inputs: ClassificationDiagnosisInput) -> Finding | None:
             ("epochs", _("Train for fewer epochs, or use early stopping: --patience 5.")),
             *_suggest_without_augmentation(inputs),
         ),
-        {"train_accuracy": train_accuracy, "test_accuracy": test.value, "gap": train_accuracy - test.value},
+        LARGE_OVERFITTING_GAP,
     )
 
 

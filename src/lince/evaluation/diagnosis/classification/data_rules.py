@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.figure_rules import judge_test_set_size
 from lince.evaluation.diagnosis.image_diagnosis_input import ImageDiagnosisInput
 from lince.evaluation.diagnosis.name_list import join_names
 from lince.findings import Finding, Severity
 from lince.i18n import _
-from lince.number_format import format_count, format_decimal, format_percent, format_percent_range
+from lince.number_format import format_count, format_decimal
 
 MIN_TRAIN_IMAGES = 30  # per class; below, each additional image still improves the result noticeably
 CRITICAL_TRAIN_IMAGES = 10  # per class; below, the finding is serious
 IMBALANCE_RATIO = 5.0  # training images of the largest class over those of the smallest
-MAX_HALF_WIDTH = 0.05  # half the width of the confidence interval of the accuracy
-TARGET_HALF_WIDTH = 0.03  # that the recommended size of the test set would give
 
 
 def check_few_examples(inputs: ImageDiagnosisInput) -> Finding | None:
@@ -122,29 +119,6 @@ def check_untested_classes(inputs: ImageDiagnosisInput) -> Finding | None:
 
 
 def check_test_set_size(inputs: ClassificationDiagnosisInput) -> Finding | None:
-    """Return ``small_test_set`` when the confidence interval of the accuracy is wider than 2 x ``MAX_HALF_WIDTH``.
-
-    The recommended number of test images is rounded up to tens. Figures: ``count`` of test images, the interval from
-    ``low`` to ``high`` (0..1), and the number of images ``needed``.
-    """
-    accuracy, size = inputs.metrics.accuracy, inputs.metrics.count
-    half_width = (accuracy.high - accuracy.low) / 2
-    if half_width <= MAX_HALF_WIDTH:
-        return None
-    # The width is inversely proportional to the square root of the number of images.
-    needed = ceil(size * (half_width / TARGET_HALF_WIDTH) ** 2 / 10) * 10
-    return Finding(
-        "small_test_set",
-        Severity.WARNING,
-        _("The test set is too small for a reliable estimate"),
-        _("With {size} test images the true accuracy may be anywhere {range}.").format(
-            size=format_count(size), range=format_percent_range(accuracy.low, accuracy.high)
-        ),
-        (
-            _("About {needed} test images would bring it to ± {aim}.").format(
-                needed=format_count(needed), aim=format_percent(TARGET_HALF_WIDTH, 0)
-            ),
-            _("Do not choose between models whose intervals overlap this much: use lince compare."),
-        ),
-        {"count": size, "low": accuracy.low, "high": accuracy.high, "needed": needed},
-    )
+    """Return ``small_test_set`` when the confidence interval of the accuracy is wide (``judge_test_set_size``)."""
+    text = _("With {size} test images the true accuracy may be anywhere {range}.")
+    return judge_test_set_size(inputs.metrics.accuracy, inputs.metrics.count, text)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from lince.evaluation.diagnosis.classification import curve_rules, data_rules, prediction_rules
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.figure_rules import report_all_well
 from lince.evaluation.diagnosis.leak import check_leak
 from lince.evaluation.diagnosis.rule_runner import apply_rules
-from lince.findings import Finding, Severity
+from lince.findings import Finding
 from lince.i18n import _
-from lince.number_format import format_percent, format_percent_range
 
 RULES = (
     check_leak,
@@ -39,14 +39,5 @@ def diagnose_classification(inputs: ClassificationDiagnosisInput) -> tuple[Findi
 
 def _no_problem(inputs: ClassificationDiagnosisInput) -> Finding:
     """Return the finding ``all_well``, with the test accuracy and its confidence interval."""
-    accuracy = inputs.metrics.accuracy
-    return Finding(
-        "all_well",
-        Severity.GOOD,
-        _("No serious problem was found"),
-        _("The model classifies {accuracy} of unseen images correctly ({range}).").format(
-            accuracy=format_percent(accuracy.value), range=format_percent_range(accuracy.low, accuracy.high)
-        ),
-        (_("Test it on photos from where it will be used: that is the test that counts."),),
-        accuracy.to_dict(),
-    )
+    text = _("The model classifies {accuracy} of unseen images correctly ({range}).")
+    return report_all_well(inputs.metrics.accuracy, text.replace("{accuracy}", "{value}"))

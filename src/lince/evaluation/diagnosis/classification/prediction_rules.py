@@ -8,8 +8,8 @@ import numpy as np
 
 from lince.evaluation.classification.metrics import ClassificationMetrics
 from lince.evaluation.diagnosis.classification.diagnosis_input import ClassificationDiagnosisInput
+from lince.evaluation.diagnosis.figure_rules import judge_never_predicted
 from lince.evaluation.diagnosis.image_diagnosis_input import ImageDiagnosisInput
-from lince.evaluation.diagnosis.name_list import join_names
 from lince.findings import Finding, Severity
 from lince.i18n import _
 from lince.number_format import format_count, format_decimal, format_percent
@@ -95,24 +95,8 @@ def check_confused_pairs(inputs: ClassificationDiagnosisInput) -> Finding | None
 
 
 def check_never_predicted(inputs: ImageDiagnosisInput) -> Finding | None:
-    """Return ``never_answered`` with the classes that have test images and are never predicted.
-
-    Figures: ``classes``, their names.
-    """
-    names = [score.name for score in inputs.scores if score.support and not score.predicted]
-    if not names:
-        return None
-    return Finding(
-        "never_answered",
-        Severity.SERIOUS,
-        _("Classes that are never predicted"),
-        _("No test image was predicted as: {names}.").format(names=join_names(names)),
-        (
-            _("Check that these classes have training photos, and that their labels are correct."),
-            _("Collect more photos of them, or merge them with a similar class (--merge)."),
-        ),
-        {"classes": names},
-    )
+    """Return ``never_answered`` with the classes that have test images and are never predicted."""
+    return judge_never_predicted(inputs.scores, _("No test image was predicted as: {names}."))
 
 
 def check_calibration(inputs: ClassificationDiagnosisInput) -> Finding | None:

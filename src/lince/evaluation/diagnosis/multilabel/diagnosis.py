@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from lince.evaluation.diagnosis.classification import curve_rules, data_rules, prediction_rules
+from lince.evaluation.diagnosis.figure_rules import report_all_well
 from lince.evaluation.diagnosis.leak import check_leak
 from lince.evaluation.diagnosis.multilabel import rules
 from lince.evaluation.diagnosis.multilabel.diagnosis_input import MultilabelDiagnosisInput
 from lince.evaluation.diagnosis.rule_runner import apply_rules
-from lince.findings import Finding, Severity
+from lince.findings import Finding
 from lince.i18n import _
-from lince.number_format import format_percent, format_percent_range
 
 RULES = (
     check_leak,
@@ -35,14 +35,4 @@ def diagnose_multilabel(inputs: MultilabelDiagnosisInput) -> tuple[Finding, ...]
 
 def _no_problem(inputs: MultilabelDiagnosisInput) -> Finding:
     """Return the finding ``all_well``, with the mean average precision and its interval."""
-    figure = inputs.metrics.map
-    return Finding(
-        "all_well",
-        Severity.GOOD,
-        _("No serious problem was found"),
-        _("The mean average precision is {value} on unseen images ({range}).").format(
-            value=format_percent(figure.value), range=format_percent_range(figure.low, figure.high)
-        ),
-        (_("Test it on photos from where it will be used: that is the test that counts."),),
-        figure.to_dict(),
-    )
+    return report_all_well(inputs.metrics.map, _("The mean average precision is {value} on unseen images ({range})."))

@@ -16,7 +16,9 @@ from lince.i18n import _
 from lince.number_format import MISSING_VALUE, format_count, format_decimal, format_percent
 
 if TYPE_CHECKING:
-    from lince.evaluation.classification.comparison import ClassifierComparison, ComparedClassifier
+    from lince.evaluation.classification.comparison import ClassifierComparison, ClassifierDifference
+    from lince.evaluation.classification.metrics import ClassificationMetrics
+    from lince.evaluation.run_comparison import ComparedRun
 
 
 def build_comparison_view(comparison: ClassifierComparison) -> ComparisonView:
@@ -89,7 +91,7 @@ def describe_outcomes(comparison: ClassifierComparison) -> list[str]:
     return lines
 
 
-def _classifier_row(run: ComparedClassifier) -> tuple[str, ...]:
+def _classifier_row(run: ComparedRun[ClassificationMetrics, ClassifierDifference]) -> tuple[str, ...]:
     """Return the cells of one run; those of the difference are empty for the first run."""
     accuracy, difference = run.metrics.accuracy, run.difference
     cells = (run.name, format_percent(accuracy.value), format_bounds(accuracy))

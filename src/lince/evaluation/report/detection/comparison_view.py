@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lince.evaluation.report.comparison_view import (
     ComparisonView,
+    describe_interval_outcomes,
     describe_seen_images,
     format_bounds,
     format_points,
@@ -16,7 +17,9 @@ from lince.i18n import _
 from lince.number_format import MISSING_VALUE, format_count, format_percent
 
 if TYPE_CHECKING:
-    from lince.evaluation.detection.comparison import ComparedDetector, DetectorComparison
+    from lince.evaluation.detection.comparison import DetectorComparison, DetectorDifference
+    from lince.evaluation.detection.metrics import DetectionMetrics
+    from lince.evaluation.run_comparison import ComparedRun
 
 
 def build_comparison_view(comparison: DetectorComparison) -> ComparisonView:
@@ -26,7 +29,7 @@ def build_comparison_view(comparison: DetectorComparison) -> ComparisonView:
         build_detector_class_table(comparison),
         _("AP50 per class"),
         (*describe_seen_images(comparison), *describe_detector_outcomes(comparison)),
-        "mAP50-95",
+        comparison.runs[0].metrics.name_map("50-95"),
         tuple(run.metrics.map50_95 for run in comparison.runs),
     )
 
@@ -37,7 +40,8 @@ def build_detector_table(comparison: DetectorComparison) -> TextTable:
     Each is followed by its difference from the first run, in percentage points with its interval.
     """
     interval, difference = _("95% interval"), _("difference")
-    header = (_("run"), "mAP50", interval, difference, interval, "mAP50-95", interval, difference, interval)
+    names = [comparison.runs[0].metrics.name_map(levels) for levels in ("50", "50-95")]
+    header = (_("run"), *(cell for name in names for cell in (name, interval, difference, interval)))
     return TextTable(header, tuple(_detector_row(run) for run in comparison.runs))
 
 
@@ -62,23 +66,18 @@ def describe_detector_outcomes(comparison: DetectorComparison) -> list[str]:
     The difference is that of mAP50-95, in percentage points with its interval.
     """
     sentences = {
-        "better": _("{other} is better than {first}: {points} points of mAP50-95 (from {low} to {high})."),
-        "worse": _("{other} is worse than {first}: {points} points of mAP50-95 (from {low} to {high})."),
+        "better": _("{other} is better than {first}: {points} points of {metric} (from {low} to {high})."),
+        "worse": _("{other} is worse than {first}: {points} points of {metric} (from {low} to {high})."),
         "unclear": _(
-            "No significant difference between {other} and {first}: {points} points of mAP50-95 (from {low} to {high})."
+            "No significant difference between {other} and {first}: {points} points of {metric} (from {low} to {high})."
         ),
     }
-    lines = []
-    for run in comparison.runs[1:]:
-        if run.difference is not None:
-            interval = run.difference.map50_95
-            names = {"first": comparison.runs[0].name, "other": run.name, "points": format_points(interval.value)}
-            bounds = {"low": format_points(interval.low), "high": format_points(interval.high)}
-            lines.append(sentences[run.difference.outcome].format(**names, **bounds))
-    return lines
+    metric = comparison.runs[0].metrics.name_map("50-95")
+    named = {outcome: sentence.replace("{metric}", metric) for outcome, sentence in sentences.items()}
+    return describe_interval_outcomes(comparison, named, lambda difference: difference.map50_95)
 
 
-def _detector_row(run: ComparedDetector) -> tuple[str, ...]:
+def _detector_row(run: ComparedRun[DetectionMetrics, DetectorDifference]) -> tuple[str, ...]:
     """Return the cells of one run; those of the difference are empty for the first run."""
     difference = run.difference
     row = [run.name]

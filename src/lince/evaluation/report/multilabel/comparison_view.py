@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from lince.evaluation.report.comparison_view import (
     ComparisonView,
+    build_difference_table,
+    describe_interval_outcomes,
     describe_seen_images,
     format_bounds,
     format_points,
@@ -16,14 +18,16 @@ from lince.i18n import _
 from lince.number_format import MISSING_VALUE, format_count, format_percent
 
 if TYPE_CHECKING:
-    from lince.evaluation.multilabel.comparison import ComparedMultilabel, MultilabelComparison
+    from lince.evaluation.multilabel.comparison import MultilabelComparison, MultilabelDifference
+    from lince.evaluation.multilabel.metrics import MultilabelMetrics
+    from lince.evaluation.run_comparison import ComparedRun
 
 
 def build_comparison_view(comparison: MultilabelComparison) -> ComparisonView:
     """Return the presentation of ``comparison`` in the current language."""
     return ComparisonView(
         build_run_table(comparison),
-        build_class_table(comparison),
+        build_difference_table(comparison, lambda score: score.ap),
         _("Average precision per class"),
         (*describe_seen_images(comparison), *describe_outcomes(comparison)),
         "mAP",
@@ -50,24 +54,6 @@ def build_run_table(comparison: MultilabelComparison) -> TextTable:
     return TextTable(header, tuple(_make_run_row(run) for run in comparison.runs))
 
 
-def build_class_table(comparison: MultilabelComparison) -> TextTable:
-    """Return one row per class: number of test images, its average precision in each run, and the differences."""
-    header = [_("class"), _("test images"), *(run.name for run in comparison.runs)]
-    for run in comparison.runs[1:]:
-        header += [_("difference: {name}").format(name=run.name), _("95% interval")]
-    rows = []
-    for i, first in enumerate(comparison.runs[0].metrics.scores):
-        values = [run.metrics.scores[i].ap for run in comparison.runs]
-        cells = [format_percent(None if value is None else value.value) for value in values]
-        for run in comparison.runs[1:]:
-            change = None if run.difference is None else run.difference.classes[i].difference
-            cells += (
-                [MISSING_VALUE] * 2 if change is None else [format_points(change.value), format_points_range(change)]
-            )
-        rows.append((first.name, format_count(first.support), *cells))
-    return TextTable(tuple(header), tuple(rows))
-
-
 def describe_outcomes(comparison: MultilabelComparison) -> list[str]:
     """Return one sentence per run after the first: better, worse, or no significant difference."""
     sentences = {
@@ -77,17 +63,10 @@ def describe_outcomes(comparison: MultilabelComparison) -> list[str]:
             "No significant difference between {other} and {first}: {points} points of mAP (from {low} to {high})."
         ),
     }
-    lines = []
-    for run in comparison.runs[1:]:
-        if run.difference is not None:
-            interval = run.difference.map
-            names = {"first": comparison.runs[0].name, "other": run.name, "points": format_points(interval.value)}
-            bounds = {"low": format_points(interval.low), "high": format_points(interval.high)}
-            lines.append(sentences[run.difference.outcome].format(**names, **bounds))
-    return lines
+    return describe_interval_outcomes(comparison, sentences, lambda difference: difference.map)
 
 
-def _make_run_row(run: ComparedMultilabel) -> tuple[str, ...]:
+def _make_run_row(run: ComparedRun[MultilabelMetrics, MultilabelDifference]) -> tuple[str, ...]:
     """Return the cells of one run; those of the difference are empty for the first run."""
     figures, difference = run.metrics.figures, run.difference
     values = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lince.evaluation.multilabel.metrics import MultilabelMetrics
 from lince.evaluation.report import charts, texts
-from lince.evaluation.report.charts import ChartSeries, round_track_start
+from lince.evaluation.report.charts import round_track_start
 from lince.evaluation.report.classification import head_charts
 from lince.evaluation.report.confusion_matrix import MAX_OPEN_MATRIX_CLASSES, compute_cell_opacity
 from lince.evaluation.report.multilabel import texts as multilabel_texts
@@ -37,7 +37,7 @@ def build_context(report: MultilabelReport) -> dict[str, Any]:
     chance = sum(score.support for score in metrics.scores) / max(1, metrics.count * _count_tested(metrics))
     curves = (
         charts.draw_loss_curves(report.history),
-        _draw_map_curve(report),
+        charts.draw_validation_curve(report.history, "val_map", _("Mean average precision")),
         charts.draw_rate_curve(report.history),
     )
     scores = multilabel_texts.sort_scores(metrics)
@@ -95,10 +95,3 @@ def build_together_cells(metrics: MultilabelMetrics) -> list[list[TogetherCell]]
 def _count_tested(metrics: MultilabelMetrics) -> int:
     """Return how many classes have a test image."""
     return sum(score.support > 0 for score in metrics.scores)
-
-
-def _draw_map_curve(report: MultilabelReport) -> Any:
-    """Return the mean average precision on the validation images by epoch; ``None`` for fewer than two epochs."""
-    points = charts.list_history_points(report.history, "val_map")
-    series = [ChartSeries(_("validation"), "val", points)] if len(points) > 1 else []
-    return charts.draw_curves(series, _("Mean average precision"), None, relative=True)

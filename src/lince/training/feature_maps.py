@@ -1,4 +1,4 @@
-"""Computes the feature maps below a frozen detector's head and caches them on disk in float16.
+"""Computes the feature maps below a network's head, caches them on disk in float16, and loads them in batches.
 
 The cache is keyed by (network file, input, augmentation policy, seed) and by image content, so that a second run on the
 same images computes nothing, whatever its labels. A view is one augmented copy of an image; view 0 is the unaltered
@@ -8,26 +8,31 @@ image.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lince import fileio
 from lince.augmentation import Policy, augment
-from lince.augmentation.apply import augment_boxes
+from lince.datasets.image_source import ImageSource
 from lince.errors import TrainingError
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend, split_cores
 from lince.inference.ordered_map import iter_batches, ordered_map
+from lince.models.weights_source import WeightsSource
 from lince.preprocess import PreprocessSpec, normalise_images
 from lince.progress import Progress
-from lince.training.detection.samples import DetectionSamples
+from lince.training.recipe import RecipeContext
 
 CACHE_VERSION = 1
 BATCH_SIZE = 4
+MAX_VIEWS = 4
+MAX_MAP_BYTES = 2 << 30  # of cached maps; above it, fewer views are used
+T = TypeVar("T")
 FeatureMaps = tuple[NDArray[np.float16], ...]
 RowView = tuple[int, int]  # a row and a view
 
@@ -92,12 +97,11 @@ class FeatureMapStore:
 
 @dataclass(frozen=True, eq=False)
 class CachedFeatureMaps:
-    """Cached feature maps of the images of ``samples``.
+    """Cached feature maps of images.
 
     ``keys`` are the content digests by row, ``shapes`` the (C, H, W) of each map of an image.
     """
 
-    samples: DetectionSamples
     keys: Sequence[str]
     store: FeatureMapStore
     shapes: tuple[tuple[int, ...], ...]
@@ -106,23 +110,96 @@ class CachedFeatureMaps:
         """Return the maps float16 (C, H, W) of ``view`` of the image of ``row``."""
         return self.store.read(self.keys[row], view, self.shapes)
 
-    def make_target(self, row: int, view: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return boxes float32 (K, 4) in input pixels and class ids int64 (K,) of ``view`` of the image of ``row``.
 
-        The boxes undergo the same random geometry as the view; those that leave the image are dropped.
+@dataclass(frozen=True)
+class FeatureMapBatch(Generic[T]):
+    """Feature maps of N images, each level float16 (N, C, H, W), and one target per image."""
+
+    maps: tuple[NDArray[np.float16], ...]
+    targets: tuple[T, ...]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class FeatureMapLoader(Generic[T]):
+    """Yields cached feature maps of ``rows`` as batches; ``make_target`` returns the target of a row and a view.
+
+    With several views, the rows are shuffled and a view of each is drawn at random every epoch; with one view they keep
+    their order.
+    """
+
+    feature_maps: CachedFeatureMaps
+    make_target: Callable[[int, int], T]
+    rows: NDArray[np.int64]
+    view_count: int
+    batch_size: int
+    seed: int = 0
+
+    def __len__(self) -> int:
+        """The number of batches of an epoch.
+
+        In training a last batch of a single image is dropped, since batch norm needs two, unless it is the only batch.
         """
-        samples, store, object_rows = self.samples, self.store, self.samples.objects.slice_of_image(row)
-        image_size = (int(samples.image_sizes[row][0]), int(samples.image_sizes[row][1]))
-        rng = store.make_rng(self.keys[row], view)
-        boxes, kept_rows = augment_boxes(
-            image_size, store.get_view_policy(view), rng, store.spec, samples.objects.boxes[object_rows]
+        full, rest = divmod(len(self.rows), self.batch_size)
+        return full + int(rest > 1 or (rest == 1 and (not full or self.view_count == 1)))
+
+    def iter_batches(self, epoch: int = 0, first_batch: int = 0) -> Iterator[FeatureMapBatch[T]]:
+        """Yield the batches of ``epoch`` (from 0), starting with batch number ``first_batch`` (from 0)."""
+        rng = np.random.default_rng((self.seed, epoch))
+        order = rng.permutation(self.rows) if self.view_count > 1 else self.rows
+        views = rng.integers(0, self.view_count, len(order))
+        for number in range(first_batch, len(self)):
+            batch_slice = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            items = list(zip(order[batch_slice].tolist(), views[batch_slice].tolist(), strict=True))
+            maps = zip(*(self.feature_maps.read_maps(*item) for item in items), strict=True)
+            yield FeatureMapBatch(
+                tuple(np.stack(level) for level in maps), tuple(self.make_target(*item) for item in items)
+            )
+
+
+def prepare_frozen_body(context: RecipeContext, source: WeightsSource, write: Callable[[Path], None]) -> Path:
+    """Return the network of ``source`` below its head as an ONNX file, from the cache or written now by ``write``."""
+    weights = source.compute_digest() if source.path is not None else f"random {context.config.seed}"
+    key = json.dumps([CACHE_VERSION, weights, context.spec.shape, asdict(source.entry)], sort_keys=True)
+    path = fileio.get_cache_folder() / "backbones" / fileio.compute_digest(key.encode()) / "maps.onnx"
+    if not path.is_file():
+        write(path)
+    return path
+
+
+def cache_feature_maps(context: RecipeContext, network: Path, policy: Policy) -> tuple[CachedFeatureMaps, int]:
+    """Return the maps of the training and validation images, and the number of views of each training image.
+
+    ``network`` is the ONNX file of the frozen body. Validation images have one view. Training images have up to
+    ``MAX_VIEWS``, fewer where the maps would exceed ``MAX_MAP_BYTES``, and one without an augmentation policy.
+    """
+    store = FeatureMapStore(network, context.spec, policy, context.config.seed)
+
+    def compute(items: list[RowView]) -> CachedFeatureMaps:
+        return compute_feature_maps(
+            network, context.dataset.images, context.keys, store, items, context.progress, context.config.workers
         )
-        return boxes.astype(np.float32), samples.objects.class_ids[object_rows][kept_rows].astype(np.int64)
+
+    val_maps = compute([(int(row), 0) for row in context.val_rows])
+    image_bytes = 2 * sum(int(np.prod(shape)) for shape in val_maps.shapes)
+    view_count = (
+        int(np.clip(MAX_MAP_BYTES // (image_bytes * max(len(context.train_rows), 1)), 1, MAX_VIEWS))
+        if len(policy)
+        else 1
+    )
+    context.progress.show_message(
+        _("Augmented views per image: {views}; {megabytes:,.0f} MB of cached feature maps").format(
+            views=view_count, megabytes=view_count * len(context.train_rows) * image_bytes / 1e6
+        )
+    )
+    return compute([(int(row), view) for row in context.train_rows for view in range(view_count)]), view_count
 
 
 def compute_feature_maps(  # noqa: PLR0913, PLR0917
     network: Path,
-    samples: DetectionSamples,
+    images: ImageSource,
     keys: Sequence[str],
     store: FeatureMapStore,
     items: Sequence[RowView],
@@ -139,15 +216,15 @@ def compute_feature_maps(  # noqa: PLR0913, PLR0917
     backend = OnnxRuntimeBackend(network, threads, share_cores=True)
     missing = [item for item in items if not store.has(keys[item[0]], item[1])]
     with progress.open_stage(_("Computing feature maps"), len(missing)) as stage:
-        for count in _compute_missing(backend, samples, keys, store, missing, calls):
+        for count in _compute_missing(backend, images, keys, store, missing, calls):
             stage.advance(count)
     example_maps = backend.run(np.zeros((1, *store.spec.shape), np.float32), list(backend.outputs))
-    return CachedFeatureMaps(samples, keys, store, tuple(maps.shape[1:] for maps in example_maps))
+    return CachedFeatureMaps(keys, store, tuple(maps.shape[1:] for maps in example_maps))
 
 
 def _compute_missing(
     backend: OnnxRuntimeBackend,
-    samples: DetectionSamples,
+    images: ImageSource,
     keys: Sequence[str],
     store: FeatureMapStore,
     items: Sequence[RowView],
@@ -157,7 +234,7 @@ def _compute_missing(
     spec, names = store.spec, list(backend.outputs)
 
     def load_view(row: int, view: int) -> NDArray[np.uint8]:
-        image = samples.dataset.images.read_image(row, (spec.height, spec.width))
+        image = images.read_image(row, (spec.height, spec.width))
         return augment(
             image, store.get_view_policy(view), store.make_rng(keys[row], view), spec, np.empty((0, 4))
         ).image

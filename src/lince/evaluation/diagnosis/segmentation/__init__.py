@@ -1,0 +1,1 @@
+"""Diagnosis of models of semantic segmentation."""

@@ -1,0 +1,1 @@
+"""Metrics, predictions and comparison of models of semantic segmentation."""

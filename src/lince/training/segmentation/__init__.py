@@ -1,0 +1,1 @@
+"""Training of networks that give each pixel a class."""
