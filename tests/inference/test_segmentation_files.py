@@ -167,12 +167,32 @@ def test_a_cut_out_is_opaque_inside_and_soft_on_its_edge(model: SegmentationPred
         result.cut_out(image, "gren")
 
 
-def test_strips_of_a_cut_out_do_not_show(model: SegmentationPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = tiny_segmenter.photo(("red", 60, 40, 180, 120), height=160, width=240)
+def test_a_cut_out_of_a_large_photo_is_computed_for_some_of_its_pixels(
+    model: SegmentationPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tiny_segmenter.photo(("red", 303, 205, 907, 601), height=811, width=1207)
     result = model.predict(image)
-    whole = result.cut_out(image, "red")
-    monkeypatch.setattr("lince.inference.segmentation.cutouts._STRIP_PIXELS", 1000)
-    np.testing.assert_array_equal(result.cut_out(image, "red"), whole)
+    coarse = result.cut_out(image, "red")
+    monkeypatch.setattr("lince.inference.segmentation.cutouts._CELL_PLACES", 10_000)
+    exact = result.cut_out(image, "red")
+    alphas = [np.zeros((811, 1207)) for _one in range(2)]
+    for alpha, one in zip(alphas, (coarse, exact), strict=True):
+        (top, left) = next(zip(*np.nonzero((image == one[0, 0, :3]).all(axis=2)), strict=True))
+        place = _find_part(image, one[:, :, :3], (int(top), int(left)))
+        alpha[place[0] : place[0] + one.shape[0], place[1] : place[1] + one.shape[1]] = one[:, :, 3]
+    assert np.abs(alphas[0] - alphas[1]).mean() < 2
+    assert np.abs(alphas[0] - alphas[1]).max() < 90
+    assert ((alphas[0] > 127) == (alphas[1] > 127)).mean() > 0.995
+
+
+def _find_part(image: np.ndarray, part: np.ndarray, guess: tuple[int, int]) -> tuple[int, int]:
+    """Return top and left of ``part`` in the noisy ``image``."""
+    rows, columns = np.nonzero((image == part[0, 0]).all(axis=2))
+    for top, left in [guess, *zip(rows.tolist(), columns.tolist(), strict=True)]:
+        found = image[top : top + part.shape[0], left : left + part.shape[1]]
+        if found.shape == part.shape and (found == part).all():
+            return top, left
+    raise AssertionError("the part is not in the image")
 
 
 def test_a_mask_without_probabilities_has_soft_edges_too() -> None:

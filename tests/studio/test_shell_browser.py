@@ -219,6 +219,35 @@ def test_what_is_done_without_the_server_is_saved_when_it_is_back(
     context.close()
 
 
+def test_two_tabs_without_the_server_keep_the_acts_of_both(browser: Any, photos: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
+    tabs = [context.new_page()]
+    with run_studio(folder) as studio:
+        tabs[0].goto(studio.address)
+        begin(tabs[0], photos[:1])
+        tabs.append(context.new_page())
+        for tab in tabs:
+            tab.bring_to_front()
+            tab.goto(f"{studio.url}/#/classes")
+            expect(tab.get_by_label("New class")).to_be_visible()
+        port = int(studio.url.rpartition(":")[2])
+        studio.kill()
+    for tab, name in zip(tabs, ("wolf", "bear"), strict=True):
+        tab.bring_to_front()
+        tab.get_by_label("New class").fill(name)
+        tab.get_by_label("New class").press("Enter")
+        expect(tab.get_by_text("not saved: 1")).to_be_visible()
+    for tab in tabs:
+        tab.close()
+    with run_studio(folder, port=port) as studio:
+        later = context.new_page()
+        later.goto(f"{studio.url}/#/classes")
+        for name in ("wolf", "bear"):
+            expect(later.get_by_role("row").filter(has=later.locator(f'input[value="{name}"]'))).to_have_count(1)
+    context.close()
+
+
 def test_a_browser_without_the_cookie_is_told_what_to_do(browser: Any, studio: RunningStudio) -> None:
     context = browser.new_context(locale="es-ES")
     page = context.new_page()

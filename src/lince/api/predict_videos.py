@@ -33,8 +33,9 @@ def predict_videos(
     ``model`` is a run, a model folder, or a predictor that ``lince.load`` returned; addresses are opened only by one
     loaded with ``allow_urls=True``. ``save`` is a folder that gets a new folder for each video, named like it.
     ``frames`` are those to process, by default all. Detectors give a ``VideoResult`` and take the ``options`` ``track``
-    (bool), ``lines`` and ``zones`` (texts as on the command line); classifiers give a ``ClassifiedVideo``. A video that
-    cannot be read gives a ``RejectedItem``.
+    (bool), ``lines`` and ``zones`` (texts as on the command line); classifiers give a ``ClassifiedVideo``; segmentation
+    models give a ``SegmentedVideo`` and take ``scale``, a ``LengthScale``. A video that cannot be read gives a
+    ``RejectedItem``.
 
     Raises ``DataError`` when there is no video, ``UsageError`` for wrong options or addresses that are not allowed, and
     ``MissingExtraError`` without the video extra.

@@ -34,17 +34,17 @@ def draw_class_map(image: Image, class_map: NDArray[np.uint8], opacity: float = 
     Pixels with 0 stay as they are. ``opacity`` is in 0..1; the edge of each area is drawn in its full colour.
     """
     canvas = image.copy()
-    table = make_colour_table()
+    table = make_colour_table()[None]
     step = max(1, _STRIP_PIXELS // class_map.shape[1])
-    is_edge = find_edges(class_map, measure_line_width(image))
+    is_edge = find_edges(class_map, measure_line_width(image)).view(np.uint8)
     for top in range(0, len(class_map), step):
         rows = np.s_[top : top + step]
         values, strip = class_map[rows], canvas[rows]
         if values.any():
-            colours = table[values]
-            blended = np.asarray(cv2.addWeighted(strip, 1 - opacity, colours, opacity, 0), np.uint8)
-            np.copyto(strip, blended, where=(values > 0)[:, :, None])
-            np.copyto(strip, colours, where=is_edge[rows][:, :, None])
+            colours = cv2.LUT(cv2.merge([values, values, values]), table)
+            blended = cv2.addWeighted(strip, 1 - opacity, colours, opacity, 0)
+            cv2.copyTo(blended, values, strip)
+            cv2.copyTo(colours, is_edge[rows], strip)
     return canvas
 
 

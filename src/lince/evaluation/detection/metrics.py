@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +34,11 @@ from lince.evaluation.detection.matcher import (
 from lince.evaluation.detection.thresholds import find_best_f1_threshold
 from lince.evaluation.detection.tide import (
     ERROR_KINDS,
-    MISSED,
-    DetectionErrors,
     ErrorStats,
     compute_ap_gains,
     find_errors,
-    format_error_count,
 )
+from lince.evaluation.detection.worst_images import WorstImage, find_worst_images
 from lince.evaluation.threshold_curve import THRESHOLDS, ThresholdCurve, add_threshold_curves, compute_threshold_curve
 from lince.i18n import _
 
@@ -49,7 +47,6 @@ AREA_RANGES = {
     "medium": (32.0**2, 96.0**2),
     "large": (96.0**2, 1e10),
 }  # in square pixels, as in COCO
-MAX_WORST_IMAGES = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,27 +128,6 @@ class SizeScore:
         return {"size": self.size, "support": self.support, "map50": self.map50, "map50_95": self.map50_95}
 
 
-@dataclass(frozen=True)
-class WorstImage:
-    """A test image with errors at the chosen thresholds: its index, the number of each error kind, and a summary.
-
-    ``counts`` has only the kinds of ``ERROR_KINDS`` that occur; ``description`` is translated text.
-    """
-
-    image: int
-    counts: dict[str, int]
-    description: str
-
-    @property
-    def error_count(self) -> int:
-        """The number of errors on the image."""
-        return sum(self.counts.values())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the image as JSON."""
-        return {"image": self.image, "counts": self.counts, "why": self.description}
-
-
 @dataclass(frozen=True, eq=False)
 class DetectionMetrics:
     """Metrics of a detector on ``count`` images; means are over the classes that have test objects.
@@ -171,6 +147,7 @@ class DetectionMetrics:
     error_stats: tuple[ErrorStats, ...]
     worst_images: tuple[WorstImage, ...]
     confusion_pairs: ConfusionPairs
+    prefix: ClassVar[str] = ""  # of the keys of the means in JSON
 
     @property
     def thresholds(self) -> tuple[float, ...]:
@@ -183,7 +160,7 @@ class DetectionMetrics:
 
     def list_means(self) -> dict[str, ConfidenceInterval]:
         """Return the means over the classes by their keys in the report."""
-        return {"map50": self.map50, "map50_95": self.map50_95}
+        return {f"{self.prefix}map50": self.map50, f"{self.prefix}map50_95": self.map50_95}
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON, without NaN."""
@@ -275,7 +252,7 @@ def compute_matched_metrics(
         size_scores=tuple(_compute_size_score(match_input, name, len(classes)) for name in AREA_RANGES),
         confusion=pairs.count(len(classes)),
         error_stats=tuple(ErrorStats(kind, errors.count_kind(kind), ap_gains[kind]) for kind in ERROR_KINDS),
-        worst_images=_find_worst_images(match_input, errors),
+        worst_images=find_worst_images(match_input, errors),
         confusion_pairs=pairs,
     )
 
@@ -392,24 +369,3 @@ def _compute_size_score(match_input: MatchInput, name: str, classes: int) -> Siz
         return SizeScore(name, 0, None, None)
     mean_precisions = average_over_classes(compute_average_precisions(match_input, matching, classes))
     return SizeScore(name, int(matching.positives.sum()), float(mean_precisions[0]), float(mean_precisions.mean()))
-
-
-def _find_worst_images(match_input: MatchInput, errors: DetectionErrors) -> tuple[WorstImage, ...]:
-    """Return at most ``MAX_WORST_IMAGES`` images with errors, those with most errors first."""
-    is_error = errors.kind_ids >= 0
-    counts = np.zeros((match_input.image_count, len(ERROR_KINDS)), np.int64)
-    np.add.at(counts, (match_input.image_ids[is_error], errors.kind_ids[is_error]), 1)
-    counts[:, ERROR_KINDS.index(MISSED)] = np.bincount(
-        match_input.truth_image_ids[errors.missed], minlength=match_input.image_count
-    )
-    total = counts.sum(axis=1)
-    order = np.argsort(-total, kind="stable")[:MAX_WORST_IMAGES]
-    return tuple(_make_worst_image(int(image), counts[image].tolist()) for image in order if total[image])
-
-
-def _make_worst_image(image: int, counts: list[int]) -> WorstImage:
-    """Return the record of an image; ``counts`` are its numbers of errors in the order of ``ERROR_KINDS``."""
-    counts_by_kind = {kind: number for kind, number in zip(ERROR_KINDS, counts, strict=True) if number}
-    return WorstImage(
-        image, counts_by_kind, ", ".join(format_error_count(kind, number) for kind, number in counts_by_kind.items())
-    )

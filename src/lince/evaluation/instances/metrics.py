@@ -6,7 +6,7 @@ Letters in shapes: N images, M labelled objects.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ class InstanceMetrics(DetectionMetrics):
 
     boxes: DetectionMetrics
     box_only: int
+    prefix: ClassVar[str] = "segm_"
 
     def name_map(self, levels: str) -> str:
         """Return the name of the mean average precision at the IoU ``levels``, such as "50-95"."""
@@ -35,8 +36,7 @@ class InstanceMetrics(DetectionMetrics):
 
     def list_means(self) -> dict[str, ConfidenceInterval]:
         """Return the means over the classes by their keys in the report: of masks, then of boxes."""
-        means = super().list_means()
-        return {**{f"segm_{key}": value for key, value in means.items()}, **self.boxes.list_means()}
+        return {**super().list_means(), **self.boxes.list_means()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON: those by masks, with ``segm_`` before the means, and the means of the boxes."""

@@ -1,9 +1,8 @@
-"""Cuts the pixels of a class out of a photo, with edges as soft as the network sees them, in strips of bounded size."""
+"""Cuts the pixels of a class out of a photo, with edges as soft as the network sees them."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +12,7 @@ from lince.postprocess import class_map as class_maps
 from lince.postprocess.class_map import GridAxis
 from lince.preprocess import PreprocessSpec
 
-_STRIP_PIXELS = 2**20  # of a photo that are worked on at a time
+_CELL_PLACES = 16  # places on the side of a cell of the network's map at which the opacity is computed; enough for all
 _LEVELS = 255  # of the probabilities
 
 
@@ -23,21 +22,24 @@ def cut_out_class(
     """Return the pixels of ``image``, uint8 RGB (H, W, 3), with ``value`` in ``class_map`` (H, W), uint8 (h, w, 4).
 
     ``planes`` uint8 (K, h, w) are the probabilities on the network's map, 255 for 1, of a photo that ``spec`` brings to
-    its input. The edge is soft up to a cell of this map.
+    its input. The edge is soft up to a cell of this map. Where a cell has many pixels, the opacity is computed for some
+    of them, and interpolated.
     """
     rows, columns = class_maps.locate_pixels(planes.shape[1:], class_map.shape, spec)
     reach = max(_measure_cell(rows), _measure_cell(columns), mask_drawing.FEATHER)
     margin = int(np.ceil(reach)) + 1
     top, bottom = _find_extent(class_map == value, 1, margin)
     left, right = _find_extent(class_map[top:bottom] == value, 0, margin)
-    step = max(1, _STRIP_PIXELS // max(1, right - left))
-    alpha = np.zeros((bottom - top, right - left), np.float32)
-    across = columns.select(left, right)
-    for start, end in pairwise([*range(top, bottom, step), bottom]):
-        above, below = max(top, start - margin), min(bottom, end + margin)
-        certainty = _compute_certainty(planes, value, rows.select(above, below), across)
-        strip = mask_drawing.make_alpha(class_map[above:below, left:right] == value, reach, certainty)
-        alpha[start - top : end - top] = strip[start - above : end - above]
+    step = max(1, int(reach / _CELL_PLACES))
+    ys, xs = np.arange(top, bottom, step), np.arange(left, right, step)
+    # Each place stands for a square of pixels, and lies in its middle, or on the last pixel of the photo.
+    middle_ys, middle_xs = np.minimum(ys + step // 2, bottom - 1), np.minimum(xs + step // 2, right - 1)
+    places = class_maps.locate_places(planes.shape[1:], class_map.shape, spec, middle_ys + 0.5, middle_xs + 0.5)
+    mask = class_map[np.ix_(middle_ys, middle_xs)] == value
+    alpha = mask_drawing.make_alpha(mask, reach / step, _compute_certainty(planes, value, *places))
+    if step > 1:
+        enlarged = cv2.resize(alpha, (len(xs) * step, len(ys) * step), interpolation=cv2.INTER_LINEAR)
+        alpha = np.asarray(enlarged[: bottom - top, : right - left], np.float32)
     return mask_drawing.trim_transparent(mask_drawing.cut_out(image[top:bottom, left:right], alpha))
 
 
@@ -58,11 +60,11 @@ def _find_extent(mask: NDArray[np.bool_], axis: int, margin: int) -> tuple[int, 
 def _compute_certainty(planes: NDArray[np.uint8], value: int, rows: GridAxis, columns: GridAxis) -> NDArray[np.float32]:
     """Return the probability of ``value`` at each pixel over its sum with the highest other: 0.5 for equal ones."""
     used = np.s_[int(rows.lower[0]) : int(rows.upper[-1]) + 1, int(columns.lower[0]) : int(columns.upper[-1]) + 1]
-    others = [channel for channel in range(len(planes)) if channel != value and planes[channel][used].any()]
     own = _interpolate(planes[value], rows, columns)
     highest = np.zeros_like(own)
-    for channel in others:
-        np.maximum(highest, _interpolate(planes[channel], rows, columns), out=highest)
+    for channel, plane in enumerate(planes):
+        if channel != value and plane[used].any():
+            np.maximum(highest, _interpolate(plane, rows, columns), out=highest)
     total = own + highest
     return np.asarray(np.divide(own, total, out=np.zeros_like(own), where=total > 0), np.float32)
 

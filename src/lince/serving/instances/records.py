@@ -1,4 +1,4 @@
-"""Objects with masks in the HTTP API: the schema of its records; corrections and options are those of detection.
+"""Objects with masks in the HTTP API: the schema of its records; corrections are those of detection.
 
 This module is the ``http`` part of the task; ``Record`` and the names after it are what the server uses of it. The
 docstrings of schemas are part of the OpenAPI document.
@@ -6,39 +6,37 @@ docstrings of schemas are part of the OpenAPI document.
 
 from __future__ import annotations
 
-from lince.serving.api_schema import ApiSchema
+from typing import Any
+
+from lince import rle
+from lince.inference.instances.result import InstancesResult
+from lince.serving import mask_records
 from lince.serving.detection.records import (
     CORRECTION_FIELDS,
-    PREDICT_OPTIONS,
     DetectedObject,
     DetectionRecord,
     list_thresholds,
     save_correction,
 )
+from lince.serving.mask_records import Outline, RunLengthMask
+from lince.serving.request_options import PredictOptions
 
-__all__ = ["CORRECTION_FIELDS", "PREDICT_OPTIONS", "Record", "list_thresholds", "save_correction"]
+__all__ = ["CORRECTION_FIELDS", "PREDICT_OPTIONS", "Record", "build_record", "list_thresholds", "save_correction"]
 
-
-class ObjectMask(ApiSchema):
-    """The pixels of an object in the upright image, as COCO's compressed run lengths.
-
-    ``size`` is [height, width] of the image; ``counts`` is what pycocotools decodes.
-    """
-
-    size: tuple[int, int]
-    counts: str
+PREDICT_OPTIONS = ("threshold", "outline")  # the options of a prediction request that the task understands
 
 
 class MaskedObject(DetectedObject):
     """An object that was found, as of a detection model, with its mask.
 
-    ``area`` is the number of its pixels, ``share`` their part of the image (0..1); ``mask`` is null for an object
-    without one.
+    ``area`` is the number of its pixels, ``share`` their part of the image (0..1). ``mask`` has the pixels; with the
+    option ``outline=1`` they are rings of points [x, y] along the edges of pixels instead, one for each connected part.
     """
 
     area: int
     share: float
-    mask: ObjectMask | None
+    mask: RunLengthMask | None = None
+    outline: Outline | None = None
 
 
 class InstancesRecord(DetectionRecord):
@@ -51,3 +49,13 @@ class InstancesRecord(DetectionRecord):
 
 
 Record = InstancesRecord
+
+
+def build_record(result: InstancesResult, options: PredictOptions) -> dict[str, Any]:
+    """Return the JSON values of ``Record``."""
+    record = result.to_dict()
+    if options.outline:
+        for values, text in zip(record["objects"], result.detections.masks, strict=True):
+            del values["mask"]
+            values["outline"] = mask_records.build_outline(rle.decode(text, *result.size)) if text else None
+    return record

@@ -39,6 +39,7 @@ export class ActQueue extends EventTarget {
     const act = { path, body: { key: makeId(), session, ...body } };
     const answer = new Promise((resolve, reject) => this.#resolvers.set(act.body.key, { resolve, reject }));
     this.#waiting.push(act);
+    changeStored(this.#stored, (list) => [...list, act]);
     this.#show();
     this.#send();
     return answer;
@@ -73,7 +74,7 @@ export class ActQueue extends EventTarget {
 
   /** The person has seen that an act was refused. */
   forget(key) {
-    this.#keepRefused(this.#refused.filter((one) => one.key !== key));
+    this.#changeRefused((list) => list.filter((one) => one.key !== key));
     this.#show();
   }
 
@@ -81,9 +82,9 @@ export class ActQueue extends EventTarget {
     return `${this.#stored}-refused`;
   }
 
-  #keepRefused(refused) {
-    this.#refused = refused;
-    writeStored(this.#refusedName, refused);
+  #changeRefused(change) {
+    this.#refused = change(this.#refused);
+    changeStored(this.#refusedName, change);
   }
 
   async #send() {
@@ -108,11 +109,13 @@ export class ActQueue extends EventTarget {
 
   #settle(act, answer, refusal) {
     this.#attempt = 0;
+    const { key } = act.body;
     this.#waiting.shift();
-    const waiting = this.#resolvers.get(act.body.key);
-    if (refusal && !waiting) this.#keepRefused([...this.#refused, { key: act.body.key, message: refusal.message }]);
+    changeStored(this.#stored, (list) => list.filter((one) => one.body.key !== key));
+    const waiting = this.#resolvers.get(key);
+    if (refusal && !waiting) this.#changeRefused((list) => [...list, { key, message: refusal.message }]);
     this.#show();
-    this.#resolvers.delete(act.body.key);
+    this.#resolvers.delete(key);
     if (refusal) waiting?.reject(refusal);
     else waiting?.resolve(answer);
     this.#send();
@@ -126,7 +129,6 @@ export class ActQueue extends EventTarget {
 
   #show(error = null) {
     const count = this.#waiting.length;
-    writeStored(this.#stored, this.#waiting);
     const name = error ? "failed" : count ? "saving" : "saved";
     this.status = { name, count, message: error?.message ?? "", code: error?.code ?? "" };
     this.dispatchEvent(new Event("status"));
@@ -135,7 +137,9 @@ export class ActQueue extends EventTarget {
 
 const readStored = (name) => JSON.parse(localStorage.getItem(name) ?? "[]");
 
-function writeStored(name, list) {
+/** Change the list `name` as it is now: other tabs of this browser keep theirs in it, too. */
+function changeStored(name, change) {
+  const list = change(readStored(name));
   try {
     if (list.length) localStorage.setItem(name, JSON.stringify(list));
     else localStorage.removeItem(name);

@@ -26,7 +26,7 @@ from lince.training.detection.samples import DetectionSamples, repeat_rare_class
 from lince.training.loop import TrainingSetup
 from lince.training.plan import TrainingPlan
 from lince.training.plan_runner import HardwareChoice
-from lince.training.pretrained import load_pretrained
+from lince.training.pretrained_weights import load_pretrained
 from lince.training.recipe import RecipeContext
 from lince.training.time_budget import ClosingTimes
 

@@ -23,7 +23,7 @@ from lince.training.feature_maps import FeatureMapLoader, cache_feature_maps
 from lince.training.loop import LAST_CHECKPOINT, TrainingSetup
 from lince.training.plan import TrainingPlan
 from lince.training.plan_runner import HardwareChoice
-from lince.training.pretrained import load_pretrained
+from lince.training.pretrained_weights import load_pretrained
 from lince.training.recipe import RecipeContext
 from lince.training.run_folder import TrainingRun
 from lince.training.segmentation import defaults

@@ -16,18 +16,23 @@ if TYPE_CHECKING:
 
 def summarise_result(report: DetectionReport) -> str:
     """Return the sentence with the numbers of detected objects and of wrong boxes, at the thresholds of the model."""
+    return _(
+        "It detects {right} of {support} objects in {images} test images, and {wrong} of its {shown} boxes are wrong."
+    ).format(**count_hits(report))
+
+
+def count_hits(report: DetectionReport) -> dict[str, str]:
+    """Return the numbers of ``summarise_result`` by the names of their places, as text."""
     scores = report.metrics.scores
     support, correct = sum(score.support for score in scores), sum(score.correct for score in scores)
     predicted = sum(score.predicted for score in scores)
-    return _(
-        "It detects {right} of {support} objects in {images} test images, and {wrong} of its {shown} boxes are wrong."
-    ).format(
-        right=format_count(correct),
-        support=format_count(support),
-        images=format_count(report.metrics.count),
-        wrong=format_count(predicted - correct),
-        shown=format_count(predicted),
-    )
+    return {
+        "right": format_count(correct),
+        "support": format_count(support),
+        "images": format_count(report.metrics.count),
+        "wrong": format_count(predicted - correct),
+        "shown": format_count(predicted),
+    }
 
 
 def describe_expected_range(report: DetectionReport) -> str:
