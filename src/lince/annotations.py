@@ -93,9 +93,17 @@ class StringColumn:
             for start, end in zip(self.starts[chunk].tolist(), self.ends[chunk].tolist(), strict=True):
                 yield self.blob[start:end].decode("utf-8")
 
+    @property
+    def is_filled(self) -> NDArray[np.bool_]:
+        """Which strings are not empty, bool (N,)."""
+        return np.asarray(self.ends > self.starts)
+
     def take(self, indices: NDArray[Any] | slice) -> StringColumn:
         """Return the strings at ``indices`` (integers, a mask or a slice); the bytes are shared, not copied."""
         return StringColumn(self.blob, self.starts[indices], self.ends[indices])
+
+
+NO_STRINGS = StringColumn.from_strings(())  # in place of a column that is not given
 
 
 def get_class_colour(class_id: int) -> Colour:
@@ -224,8 +232,9 @@ class ObjectTable:
         class_ids: NDArray[np.int32],
         boxes: NDArray[np.float64],
         flags: NDArray[np.uint8] | None = None,
+        masks: StringColumn | None = None,
     ) -> ObjectTable:
-        """Return a table of objects that have neither polygon nor mask; ``flags`` are 0 by default."""
+        """Return a table of objects without polygons; by default ``flags`` are 0, and there are no ``masks`` either."""
         count = len(class_ids)
         return cls(
             starts,
@@ -235,16 +244,17 @@ class ObjectTable:
             ring_starts=np.zeros(count + 1, np.int64),
             point_starts=np.zeros(1, np.int64),
             points=np.empty((0, 2)),
-            masks=StringColumn.from_strings([""] * count),
+            masks=StringColumn.from_strings([""] * count) if masks is None else masks,
         )
 
     @classmethod
     def from_detections(cls, detections: Sequence[Detections]) -> ObjectTable:
-        """Return the detections on N images as their objects, without the scores."""
+        """Return the detections on N images as their objects, with their masks, without the scores."""
         return cls.from_boxes(
             np.cumsum([0, *map(len, detections)]).astype(np.int64),
             np.concatenate([np.empty(0, np.int32), *(item.class_ids for item in detections)]),
             np.concatenate([np.empty((0, 4)), *(item.boxes for item in detections)]),
+            masks=StringColumn.from_strings(text for item in detections for text in item.masks),
         )
 
     @property
@@ -260,7 +270,7 @@ class ObjectTable:
     @property
     def has_mask(self) -> NDArray[np.bool_]:
         """Which objects have a mask, bool (M,)."""
-        return np.asarray(self.masks.ends > self.masks.starts)
+        return self.masks.is_filled
 
     def slice_of_image(self, image: int) -> slice:
         """Return the slice of the rows that belong to ``image``."""
@@ -335,20 +345,35 @@ class Detections:
     """The detections of one image, in descending order of score.
 
     ``boxes`` float64 (K, 4) are left, top, right, bottom in pixels of the upright image (see ``geometry``);
-    ``class_ids`` are int32 (K,); ``scores`` are float32 (K,), the confidence in 0..1. Raises ``ValueError`` when the
-    columns differ in length or the scores increase.
+    ``class_ids`` are int32 (K,); ``scores`` are float32 (K,), the confidence in 0..1; ``masks`` are the pixels of each
+    object as compressed RLE (see ``rle``), empty strings where the model gives none, which is the default. Raises
+    ``ValueError`` when the columns differ in length or the scores increase.
     """
 
     boxes: NDArray[np.float64]
     class_ids: NDArray[np.int32]
     scores: NDArray[np.float32]
+    masks: StringColumn = NO_STRINGS
 
     def __post_init__(self) -> None:
         count = len(self.scores)
         if self.boxes.shape != (count, 4) or self.class_ids.shape != (count,) or self.scores.shape != (count,):
             raise ValueError(f"{count} detections have boxes {self.boxes.shape}, classes {self.class_ids.shape}")
+        if self.masks is NO_STRINGS:
+            object.__setattr__(self, "masks", StringColumn.from_strings([""] * count))
+        if len(self.masks) != count:
+            raise ValueError(f"{count} detections have {len(self.masks)} masks")
         if (np.diff(self.scores) > 0).any():
             raise ValueError("detections must be in descending order of score")
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    @property
+    def has_mask(self) -> NDArray[np.bool_]:
+        """Which detections have a mask, bool (K,)."""
+        return self.masks.is_filled
+
+    def select(self, rows: NDArray[Any] | slice) -> Detections:
+        """Return the detections at ``rows`` (integers, a mask or a slice), which keep the order of the scores."""
+        return Detections(self.boxes[rows], self.class_ids[rows], self.scores[rows], self.masks.take(rows))

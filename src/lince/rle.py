@@ -121,7 +121,7 @@ def compute_bounding_box(counts: Counts, height: int) -> Box:
 
     ``height`` is that of the image in pixels. All zeros when there is no foreground.
     """
-    starts, ends = _foreground_runs(counts)
+    starts, ends = find_foreground_runs(counts)
     if not len(starts):
         return 0.0, 0.0, 0.0, 0.0
     first, last = starts // height, (ends - 1) // height
@@ -134,7 +134,7 @@ def compute_bounding_box(counts: Counts, height: int) -> Box:
 def merge_counts(masks: Sequence[Counts]) -> Counts:
     """Return the union of ``masks``, at least one, all of the same image size."""
     pixels = int(masks[0].sum())
-    runs = [_foreground_runs(counts) for counts in masks]
+    runs = [find_foreground_runs(counts) for counts in masks]
     positions = np.concatenate([bounds for run in runs for bounds in run])
     steps = np.concatenate(
         [np.full(len(bounds), step) for run in runs for step, bounds in zip((1, -1), run, strict=True)]
@@ -142,7 +142,7 @@ def merge_counts(masks: Sequence[Counts]) -> Counts:
     order = np.lexsort((-steps, positions))
     depth = np.cumsum(steps[order])
     changes = (depth > 0) != (np.concatenate([[0], depth[:-1]]) > 0)
-    return _changes_to_counts(positions[order][changes], pixels)
+    return changes_to_counts(positions[order][changes], pixels)
 
 
 def polygons_to_counts(rings: Sequence[NDArray[Any]], height: int, width: int) -> Counts:
@@ -188,7 +188,7 @@ def _polygon_to_counts(ring: NDArray[np.float64], height: int, width: int) -> Co
         [np.empty(0, np.int64), *(_column_crossings(batch, height, width) for batch in _batch_sides(sides, width))]
     )
     changes, multiplicity = np.unique(positions, return_counts=True)
-    return _changes_to_counts(changes[multiplicity % 2 == 1], height * width)
+    return changes_to_counts(changes[multiplicity % 2 == 1], height * width)
 
 
 def _runs_backwards(sides: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -346,7 +346,7 @@ def _contour_points(points: list[list[float]], next_corner: list[int], start: in
     return np.array([points[corner] for corner in _contour_corners(next_corner, start)])
 
 
-def _foreground_runs(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def find_foreground_runs(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the first pixel of each foreground run and the one after its last, in column order.
 
     Empty runs are left out.
@@ -357,7 +357,7 @@ def _foreground_runs(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int6
     return starts[is_nonempty], stops[is_nonempty]
 
 
-def _changes_to_counts(changes: NDArray[np.int64], pixels: int) -> Counts:
+def changes_to_counts(changes: NDArray[np.int64], pixels: int) -> Counts:
     """Return the counts of a mask of ``pixels`` pixels whose value changes at the ascending positions ``changes``."""
     inner = changes[changes < pixels]
     return np.diff(np.concatenate([[0], inner, [pixels]])).astype(np.int64)

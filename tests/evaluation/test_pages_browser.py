@@ -14,7 +14,7 @@ from lince.i18n import use_language
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 OPEN = "[...document.querySelectorAll(':popover-open')].map(e => e.id)"
-KINDS = ("classification", "detection", "comparison", "check", "many classes")
+KINDS = ("classification", "detection", "segmentation", "comparison", "check", "many classes")
 
 
 def render(kind: str, folder: Path) -> str:
@@ -40,7 +40,7 @@ def opened(page: Page, folder: Path, kind: str, language: str = "en") -> None:
     page.open(path.as_uri())
 
 
-@pytest.mark.parametrize("kind", ["classification", "detection", "check"])
+@pytest.mark.parametrize("kind", ["classification", "detection", "segmentation", "check"])
 def test_pictures_enlarge_by_mouse_and_keyboard_and_close_with_escape(shown, awkward, kind):
     shown.window(1000, 800)
     opened(shown, awkward, kind)

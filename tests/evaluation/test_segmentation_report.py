@@ -71,18 +71,22 @@ def make_report(metrics: SegmentationMetrics | None = None, **fields: Any) -> Se
     return SegmentationReport(**{**values, **fields})
 
 
+def make_history() -> tuple[dict[str, float], ...]:
+    """Return four epochs of training."""
+    return tuple(
+        {"epoch": i, "train_loss": 1 / i, "val_loss": 1.2 / i, "val_miou": 1 - 0.5 / i, "rate": 0.1, "seconds": 2.0}
+        for i in range(1, 5)
+    )
+
+
 def list_codes(report: SegmentationReport) -> list[str]:
     return [finding.code for finding in report.findings]
 
 
 @pytest.mark.parametrize("language", ["en", "es", "pt"])
 def test_the_report_has_three_forms_in_three_languages(language: str) -> None:
-    history = tuple(
-        {"epoch": i, "train_loss": 1 / i, "val_loss": 1.2 / i, "val_miou": 1 - 0.5 / i, "rate": 0.1, "seconds": 2.0}
-        for i in range(1, 5)
-    )
     with use_language(language):
-        report = make_report(history=history, timings={"total": 12.0})
+        report = make_report(history=make_history(), timings={"total": 12.0})
         page, text, record = render_html(report), render_markdown(report), report_to_dict(report)
     assert "<b>cat" not in page
     assert "&lt;b&gt;cat" in page

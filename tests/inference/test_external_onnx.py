@@ -111,7 +111,8 @@ def test_predict_prints_the_licence_and_writes_what_was_found(
 
 
 BROKEN: dict[str, tuple[dict[str, str], str]] = {
-    "another task": ({**SAID, "task": "segment"}, "'segment'"),
+    "another task": ({**SAID, "task": "pose"}, "'pose'"),
+    "masks without prototypes": ({**SAID, "task": "segment"}, "output0 1x6x84"),
     "no words": ({}, "no model card"),
     "names that are code": ({**SAID, "names": "__import__('os').getcwd()"}, "no metadata"),
     "names with a gap": ({**SAID, "names": "{0: 'a', 2: 'b'}"}, "no metadata"),

@@ -17,7 +17,7 @@ from lince.inference.backends.onnxruntime import OnnxRuntimeBackend  # noqa: E40
 from lince.models import torch_file, weights  # noqa: E402
 from lince.models.classification.efficientnet_names import map_timm_names  # noqa: E402
 from lince.models.layer_summary import summarise_network  # noqa: E402
-from lince.models.segmentation.loss import compute_pixel_losses  # noqa: E402
+from lince.models.segmentation.loss import compute_pixel_losses, measure_shares  # noqa: E402
 from lince.models.segmentation.registry import get_segmenter_entry, list_segmenters  # noqa: E402
 from lince.models.segmentation.segmenter import build_segmenter  # noqa: E402
 from lince.models.weights_source import make_preprocess_spec, resolve_weights  # noqa: E402
@@ -94,12 +94,18 @@ def test_void_pixels_are_neither_learned_nor_counted() -> None:
     torch.testing.assert_close(losses["dice"].detach(), 1 - torch.stack(dice).mean())
 
 
+def test_a_cell_has_the_shares_of_its_pixels() -> None:
+    targets = torch.tensor([[[0, 1, 2, 2], [1, 1, VOID, VOID]]], dtype=torch.uint8)
+    shares = measure_shares(targets, 3, (1, 2))
+    torch.testing.assert_close(shares[0, :, 0], torch.tensor([[0.25, 0.0], [0.75, 0.0], [0.0, 0.5]]))
+
+
 def test_a_batch_without_known_pixels_has_no_loss() -> None:
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
     losses = compute_pixel_losses(logits, torch.full((1, 8, 8), VOID, dtype=torch.uint8))
     total = losses["pixels"] + losses["dice"]
     total.backward()
-    assert float(total) == 0
+    assert float(total.detach()) == 0
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
 

@@ -31,8 +31,20 @@ def draw(rng: np.random.Generator, side: int = 96, most: int = 3) -> tuple[np.nd
     return picture, things
 
 
-def yolo(root: Path, counts: dict[str, int], side: int = 96, seed: int = 0) -> Path:
-    """Write so many images of each split below ``root`` with labels and ``data.yaml``; return ``root``."""
+def outline(kind: int, box: np.ndarray) -> np.ndarray:
+    """Return the outline (K, 2) of a thing: the corners of a rectangle, or 32 points of a disc."""
+    if kind == 0:
+        return box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
+    angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    centre, radii = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+    return centre + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def yolo(root: Path, counts: dict[str, int], side: int = 96, seed: int = 0, outlined: bool = False) -> Path:
+    """Write so many images of each split below ``root`` with labels and ``data.yaml``; return ``root``.
+
+    ``outlined`` writes outlines in place of boxes, but for the first thing of every fifth image.
+    """
     rng = np.random.default_rng(seed)
     for split, count in counts.items():
         for kind in ("images", "labels"):
@@ -46,6 +58,12 @@ def yolo(root: Path, counts: dict[str, int], side: int = 96, seed: int = 0) -> P
                 f"{(b[3] - b[1]) / side}"
                 for kind, b in things
             ]
+            if outlined:
+                shapes = [" ".join(map(str, (outline(kind, b) / side).ravel().tolist())) for kind, b in things]
+                rows = [
+                    row if number % 5 == 4 and i == 0 else f"{kind} {shape}"
+                    for i, ((kind, _b), shape, row) in enumerate(zip(things, shapes, rows, strict=True))
+                ]
             (root / "labels" / split / f"{name}.txt").write_text("\n".join(rows))
     splits = "".join(f"{split}: images/{split}\n" for split in counts)
     (root / "data.yaml").write_text(f"path: .\n{splits}names: [{', '.join(NAMES)}]\n")

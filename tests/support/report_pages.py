@@ -8,16 +8,25 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tests.evaluation import test_detection_report, test_report
+from tests.evaluation import test_detection_report, test_report, test_segmentation_report
 from tests.support import box_photos
 
 import lince
+from lince.annotations import Classes
 from lince.checks import run_checks
 from lince.checks.check_page import render_html as render_check
 from lince.evaluation.classification.comparison import compare_classifiers
-from lince.evaluation.report import MatrixCell, MatrixPhoto, render_comparison_html, render_html
+from lince.evaluation.report import (
+    MatrixCell,
+    MatrixPhoto,
+    SegmentationReportImage,
+    SegmentationReportImages,
+    render_comparison_html,
+    render_html,
+)
 from lince.evaluation.report.classification.head_charts import HeadCurves, HeadSizePoint
 from lince.evaluation.report.facts import RunDetails
+from lince.evaluation.segmentation.metrics import compute_segmentation_metrics
 
 LONG = "a class whose name has eighty characters, which no column of a table was made for"[:80]
 NAMES = ("niño", "כלב", LONG)
@@ -68,6 +77,17 @@ def detection(names: tuple[str, ...] = NAMES) -> str:
         for epoch in report.history
     )
     return render_html(dataclasses.replace(report, images=images, history=history))
+
+
+def segmentation(names: tuple[str, ...] = NAMES[:2]) -> str:
+    """Return the report page of a segmentation model, with photos of the worst and the best."""
+    metrics = compute_segmentation_metrics(test_segmentation_report.make_counts(), Classes(names))
+    picture = SegmentationReportImage(photo(90), photo(120), photo(150), "test/niño 1.jpg", 0.4, 0.3)
+    best = dataclasses.replace(picture, caption="test/2.jpg", miou=1.0, wrong_share=0.0)
+    legend = tuple(zip(names, ("#e69f00", "#0072b2"), strict=True))
+    images = SegmentationReportImages((picture,) * 3, (best,), legend, photo(), "flip\ncolour")
+    history = test_segmentation_report.make_history()
+    return render_html(test_segmentation_report.make_report(metrics, images=images, history=history))
 
 
 def comparison() -> str:

@@ -30,6 +30,10 @@ def _write_boxes(root: Path) -> Path:
     return box_photos.yolo(root, {"train": 12, "val": 4, "test": 6})
 
 
+def _write_outlines(root: Path) -> Path:
+    return box_photos.yolo(root, {"train": 12, "val": 4, "test": 6}, outlined=True)
+
+
 SAMPLES = {
     "classify": TaskSample(
         class_photos.folders,
@@ -67,5 +71,21 @@ SAMPLES = {
         ("top", 2),
         ("threshold", 0.5),
         lambda record: {"class_map": record["class_map"]},
+    ),
+    "instances": TaskSample(
+        _write_outlines,
+        {
+            "recipe": "scratch",
+            "model": "yolox-nano",
+            "weights": "none",
+            "size": 64,
+            "epochs": 3,
+            "batch": 4,
+            "mosaic": 0.5,
+            "seed": 1,
+        },
+        ("threshold", 0.4),
+        ("top", 2),
+        lambda _record: {"objects": '[{"class": "bola", "box": [1, 2, 30, 40]}]'},
     ),
 }

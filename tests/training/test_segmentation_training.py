@@ -168,9 +168,11 @@ def test_without_torch_a_linear_head_is_fitted(masks: Path, tmp_path: Path, monk
     config = CONFIG.with_changes(epochs=None, batch=None)
     run = lince.train(masks, config, out=tmp_path / "run")
     assert run.report["test"]["miou"]["value"] > 0.6
-    assert run.report["model"]["trainable"] == 3 * (24 + 40 + 112 + 320 + 1)
+    head = 3 * (24 + 40 + 112 + 3 * 320 + 1)
+    assert run.report["model"]["trainable"] == head
+    assert run.report["model"]["params"] - head == 2_958_848  # the network as timm counts it, up to its last stage
     assert json.loads((run.model_folder / "card.json").read_text())["parity"]["probabilities"] < 1e-4
-    with pytest.raises(UsageError, match="--epochs"):
+    with pytest.raises(UsageError, match="epochs, batch"):
         lince.train(masks, CONFIG, out=tmp_path / "other")
 
 
@@ -179,15 +181,16 @@ def test_sampled_features_are_those_that_the_attached_head_reads(tmp_path: Path,
     source = resolve_weights(get_segmenter_entry("lite"))
     spec = make_preprocess_spec(source, 64)
     context = RecipeContext.create(dataset, CONFIG, source.entry, spec, SILENT)
-    body = prepare_pyramid_body(context, source)
+    body = prepare_pyramid_body(context, source).path
     rng = np.random.default_rng(0)
     head = PixelHead(
         tuple(rng.normal(size=(3, count)).astype(np.float32) for count in (24, 40, 112, 320)),
+        rng.normal(size=(3, 640)).astype(np.float32),
         rng.normal(size=3).astype(np.float32),
         1e-3,
         1,
     )
-    attach_pixel_head(body, head.weights, head.bias, tmp_path / "model.onnx")
+    attach_pixel_head(body, head.weights, head.scene, head.bias, tmp_path / "model.onnx")
     inputs = rng.normal(size=(2, *spec.shape)).astype(np.float32)
     logits = OnnxRuntimeBackend(tmp_path / "model.onnx").run(inputs)[0]
     backend = OnnxRuntimeBackend(body)
@@ -197,7 +200,9 @@ def test_sampled_features_are_those_that_the_attached_head_reads(tmp_path: Path,
     features, values = sample_pixels(tuple(level[0] for level in maps), target, 16 * 16, rng)
     assert len(values) == 16 * 16
     expected = logits[0].reshape(3, -1).T
-    np.testing.assert_allclose(features @ np.concatenate(head.weights, axis=1).T + head.bias, expected, atol=1e-3)
+    np.testing.assert_allclose(
+        features @ np.concatenate([*head.weights, head.scene], axis=1).T + head.bias, expected, atol=1e-3
+    )
 
 
 def test_void_cells_are_not_sampled() -> None:
@@ -205,7 +210,7 @@ def test_void_cells_are_not_sampled() -> None:
     target = np.full((32, 32), VOID, np.uint8)
     target[:16] = 1
     features, values = sample_pixels(maps, target, 1000, np.random.default_rng(0))
-    assert features.shape == (32, 5)
+    assert features.shape == (32, 2 + 3 + 2 * 3)
     assert (values == 1).all()
 
 
@@ -214,7 +219,7 @@ def test_what_cannot_be_trained_is_refused(masks: Path, tmp_path: Path) -> None:
         lince.train(masks, CONFIG.with_changes(resize="crop"), out=tmp_path / "a")
     with pytest.raises(UsageError, match="multiples of 32"):
         lince.train(masks, CONFIG.with_changes(size=100), out=tmp_path / "b")
-    with pytest.raises(UsageError, match="does not use --mix"):
+    with pytest.raises(UsageError, match="does not use mix"):
         lince.train(masks, CONFIG.with_changes(mix="mixup"), out=tmp_path / "c")
 
 

@@ -71,12 +71,13 @@ def augment(
 
 def augment_boxes(
     size: tuple[int, int], policy: Policy, rng: np.random.Generator, spec: PreprocessSpec, boxes: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the ``boxes`` and ``kept`` of ``augment`` for an image of ``size`` (height, width), without the image.
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Return ``boxes``, ``kept`` and ``matrix`` of ``augment`` for an image of ``size`` (height, width), without it.
 
     ``rng`` must be in the same state as for ``augment``.
     """
-    return _transform_boxes(boxes, _sample_matrix(size, policy, rng, spec), spec)
+    matrix = _sample_matrix(size, policy, rng, spec)
+    return *_transform_boxes(boxes, matrix, spec), matrix
 
 
 def augment_class_map(class_map: ClassMap, policy: Policy, rng: np.random.Generator, spec: PreprocessSpec) -> ClassMap:

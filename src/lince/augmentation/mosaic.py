@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lince import geometry, preprocess
 from lince.augmentation.apply import MIN_BOX_SIDE, MIN_VISIBILITY
+from lince.augmentation.object_masks import Masks, move_masks
 from lince.augmentation.warp import warp_class_map, warp_image
 from lince.class_maps import VOID, ClassMap
 from lince.preprocess import LETTERBOX_GREY, PreprocessSpec
@@ -28,18 +29,20 @@ class LabelledImage:
     """An image with its objects.
 
     ``image`` is uint8 RGB (H, W, 3); ``boxes`` float64 (K, 4) are left, top, right, bottom in its pixels; ``class_ids``
-    int32 (K,). ``class_map``, where the image has one, is uint8 (H, W). Raises ``ValueError`` when the lengths or sizes
-    differ.
+    int32 (K,). ``class_map``, where the image has one, is uint8 (H, W). ``masks`` (K) are those of the objects,
+    ``None`` for one that has no outline; empty where nothing asks for masks. Raises ``ValueError`` when the lengths or
+    sizes differ.
     """
 
     image: Image
     boxes: NDArray[np.float64]
     class_ids: NDArray[np.int32]
     class_map: ClassMap | None = None
+    masks: Masks = ()
 
     def __post_init__(self) -> None:
         count = len(self.class_ids)
-        if self.boxes.shape != (count, 4) or self.class_ids.shape != (count,):
+        if self.boxes.shape != (count, 4) or self.class_ids.shape != (count,) or len(self.masks) not in {0, count}:
             raise ValueError(f"{self.boxes.shape} boxes have the classes {self.class_ids.shape}")
         if self.class_map is not None and self.class_map.shape != self.image.shape[:2]:
             raise ValueError(f"an image of {self.image.shape} has a class map of {self.class_map.shape}")
@@ -66,6 +69,7 @@ def mosaic(
     has_maps = any(image.class_map is not None for image in images)
     class_map = np.full((spec.height, spec.width), VOID, np.uint8) if has_maps else None
     boxes, class_ids = [], []
+    masks: Masks = ()
     for index, (image, numbers) in enumerate(zip(images, rng.random((MOSAIC_IMAGES, 4)), strict=True)):
         tile = _MosaicTile.from_index(index, x, y, spec)
         matrix = _placement_matrix(image.image, _Placement.from_random(numbers, mirror), tile, spec)
@@ -75,7 +79,8 @@ def mosaic(
         visible, kept = _transform_boxes(image.boxes, matrix, tile)
         boxes.append(visible + [tile.left, tile.top] * 2)
         class_ids.append(image.class_ids[kept])
-    return LabelledImage(canvas, np.concatenate(boxes), np.concatenate(class_ids), class_map)
+        masks += move_masks(image.masks, kept, tile.place(matrix), tile.frame)
+    return LabelledImage(canvas, np.concatenate(boxes), np.concatenate(class_ids), class_map, masks)
 
 
 def mixup_images(
@@ -108,6 +113,7 @@ def mixup_images(
         np.concatenate([image.boxes, visible]),
         np.concatenate([image.class_ids, other_image.class_ids[kept]]),
         class_map,
+        image.masks + move_masks(other_image.masks, kept, matrix),
     )
 
 
@@ -131,6 +137,15 @@ class _MosaicTile:
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         return self.bottom - self.top, self.right - self.left
+
+    @property
+    def frame(self) -> NDArray[np.float64]:
+        """The tile as a box (4,) in pixels of the mosaic."""
+        return np.array([self.left, self.top, self.right, self.bottom], np.float64)
+
+    def place(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``matrix`` (3, 3) to pixels of this tile as one to pixels of the mosaic."""
+        return np.array([[1.0, 0.0, self.left], [0.0, 1.0, self.top], [0.0, 0.0, 1.0]]) @ matrix
 
     def draw_image(self, image: Image, matrix: NDArray[np.float64], canvas: Image) -> None:
         """Warp ``image`` by ``matrix`` into this tile of ``canvas``; nothing is drawn in an empty tile."""

@@ -52,10 +52,10 @@ def compose_warp_matrix(sampled: SampledOperations, height: int, width: int) -> 
 def warp_image(
     image: NDArray[np.uint8], matrix: Matrix, size: tuple[int, int], fill: str, value: int = 0
 ) -> NDArray[np.uint8]:
-    """Return ``image``, uint8 (H, W, 3), warped by ``matrix`` into a frame of ``size`` (height, width), bilinear.
+    """Return ``image``, uint8 (H, W, 3) or (H, W), warped by ``matrix`` into a frame of ``size``, bilinear.
 
-    ``matrix`` (3, 3) maps pixel-edge coordinates of the image to those of the frame. ``fill`` is a key of
-    ``BORDER_MODES`` and ``value`` the level for ``constant``.
+    ``matrix`` (3, 3) maps pixel-edge coordinates of the image to those of the frame of ``size`` (height, width).
+    ``fill`` is a key of ``BORDER_MODES`` and ``value`` the level for ``constant``.
 
     An image that shrinks to about half or less is first averaged over blocks of 2 x 2 pixels, as often as needed, to
     avoid aliasing.

@@ -150,7 +150,12 @@ def _validation_lines(report: ValidationReport) -> list[str]:
 
 def _difference_name(name: str) -> str:
     """Return the translated name of a difference of ``OutputAgreement``."""
-    return {"probability": _("of a probability"), "score": _("of a score"), "box": _("of a side, in pixels")}[name]
+    return {
+        "probability": _("of a probability"),
+        "score": _("of a score"),
+        "box": _("of a side, in pixels"),
+        "mask": _("of a mask, as a part of its pixels"),
+    }[name]
 
 
 def _comparison_table(report: ValidationReport) -> list[str]:
@@ -159,7 +164,7 @@ def _comparison_table(report: ValidationReport) -> list[str]:
     The quality is the headline metric, a dash where the images are not labelled. Latency is in milliseconds for one
     image, throughput in images per second in batches of eight.
     """
-    names = {"map": "mAP", "map50": "mAP50", "miou": "mIoU"}
+    names = {"map": "mAP", "map50": "mAP50", "segm_map50": _("mask mAP50"), "miou": "mIoU"}
     metric = {"accuracy": _("accuracy"), **names}[report.metric_name]
     rows = [
         (metric, *(map(format_percent, report.quality) if report.quality else (MISSING_VALUE, MISSING_VALUE))),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import geometry
+from lince import geometry, mask_operations, rle
 from lince.annotations import Classes, Detections, ObjectTable
 from lince.evaluation.detection.metrics import compute_mean_ap
 from lince.preprocess import PreprocessSpec, compute_input_matrix
@@ -28,12 +28,14 @@ class OutputTolerance:
         box: largest difference of a side of a box, in pixels of the network's input.
         max_unmatched: fraction of images, of detections, or of places of a map, that may differ by more, because ties
             are decided by rounding.
+        mask: largest fraction of the pixels of two masks together that are in one of them alone.
     """
 
     probability: float
     score: float
     box: float
     max_unmatched: float
+    mask: float = 0.02
 
 
 # Also for ``parity``, there with boxes in pixels of the image. float32 kernels of two libraries differ by about 1e-5.
@@ -41,7 +43,7 @@ FP32_TOLERANCE = OutputTolerance(1e-3, 1e-3, 0.5, 0.01)
 # By precision. int8 changes outputs on purpose; such networks are only tested for the loss of quality.
 TOLERANCES: dict[str, OutputTolerance | None] = {
     "fp32": FP32_TOLERANCE,
-    "fp16": OutputTolerance(2e-2, 2e-2, 2.0, 0.02),
+    "fp16": OutputTolerance(2e-2, 2e-2, 2.0, 0.02, 0.1),
     "int8": None,
 }
 
@@ -120,20 +122,24 @@ def compare_detections(
     Every detection from ``MIN_SCORE`` on is compared with the nearest one of its class in the other list, in both
     directions. One without such a partner is beyond the tolerance, and does not count for the largest differences.
     """
-    scores, sides, beyond_count, count = [0.0], [0.0], 0, 0
+    scores, sides, masks, beyond_count, count = [0.0], [0.0], [0.0], 0, 0
     for our_detections, their_detections, image_scale in zip(ours, theirs, image_scales, strict=True):
         for candidates, reference in ((our_detections, their_detections), (their_detections, our_detections)):
             for row in np.flatnonzero(reference.scores >= MIN_SCORE).tolist():
                 target = (reference.boxes[row], int(reference.class_ids[row]), float(reference.scores[row]))
                 score, side = match_nearest_box(candidates, *target, _MIN_IOU)
                 side *= image_scale.scale
+                mask = measure_mask_difference(candidates, reference, row) if np.isfinite(side) else 0.0
                 count += 1
-                beyond_count += int(not (score <= tolerance.score and side <= tolerance.box))
+                is_within = score <= tolerance.score and side <= tolerance.box and mask <= tolerance.mask
+                beyond_count += int(not is_within)
                 if np.isfinite(side):
                     scores.append(score)
                     sides.append(side)
+                    masks.append(mask)
+    has_masks = any(item.has_mask.any() for item in theirs)
     return OutputAgreement(
-        {"score": max(scores), "box": max(sides)},
+        {"score": max(scores), "box": max(sides), **({"mask": max(masks)} if has_masks else {})},
         _compute_map50_agreement(ours, theirs, classes),
         beyond_count / max(count, 1),
     )
@@ -156,6 +162,23 @@ def match_nearest_box(
     return abs(float(candidates.scores[rows[nearest]]) - score), float(distances[nearest])
 
 
+def measure_mask_difference(candidates: Detections, reference: Detections, row: int) -> float:
+    """Return one minus the IoU of the mask ``row`` of ``reference`` and that of the nearest box of its class.
+
+    ``candidates`` have one of this class. 0 where the reference has no mask, and for two masks without pixels.
+    """
+    if not reference.masks[row]:
+        return 0.0
+    rows = np.flatnonzero(candidates.class_ids == reference.class_ids[row])
+    nearest = int(rows[np.abs(candidates.boxes[rows] - reference.boxes[row]).max(axis=1).argmin()])
+    if not candidates.masks[nearest]:
+        return 1.0
+    masks = [rle.string_to_counts(text) for text in (candidates.masks[nearest], reference.masks[row])]
+    if not any(rle.compute_area(counts) for counts in masks):
+        return 0.0
+    return 1.0 - float(mask_operations.compute_mask_ious(masks[:1], masks[1:])[0, 0])
+
+
 def _compute_map50_agreement(ours: Sequence[Detections], theirs: Sequence[Detections], classes: Classes) -> float:
     """Return the mAP50 of ``ours`` with the confident detections of ``theirs`` as ground truth.
 
@@ -170,4 +193,4 @@ def _compute_map50_agreement(ours: Sequence[Detections], theirs: Sequence[Detect
 def _select_confident(detections: Detections) -> Detections:
     """Return the detections from ``MIN_SCORE`` on."""
     keep = detections.scores >= MIN_SCORE
-    return Detections(detections.boxes[keep], detections.class_ids[keep], detections.scores[keep])
+    return detections.select(keep)

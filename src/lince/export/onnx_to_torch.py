@@ -23,6 +23,8 @@ from lince.i18n import _
 Attributes = dict[str, Any]
 Operation = Callable[..., Any]
 _MAX_SHORT_LENGTH = 4
+_RESIZE_MODES = {b"nearest": "nearest", b"linear": "bilinear"}
+_CENTRED_COORDINATES = (b"half_pixel", b"pytorch_half_pixel")
 
 
 class OnnxModule(nn.Module):
@@ -204,11 +206,20 @@ def _reshape(attributes: Attributes, values: Tensor, sides: list[int]) -> Tensor
 
 
 def _resize(attributes: Attributes, images: Tensor, _roi: Any, scales: Sequence[float]) -> Tensor:
-    """Enlarge by whole factors with nearest neighbour; raise ``ModelError`` for any other resize."""
-    factors = list(scales[2:])
-    if attributes.get("mode") != b"nearest" or any(scale != int(scale) for scale in factors):
+    """Enlarge by whole factors, with nearest neighbour or linear between the centres of pixels.
+
+    Raises ``ModelError`` for any other resize.
+    """
+    factors, mode = list(scales[2:]), attributes.get("mode")
+    is_centred = attributes.get("coordinate_transformation_mode", b"half_pixel") in _CENTRED_COORDINATES
+    if (
+        mode not in _RESIZE_MODES
+        or (mode == b"linear" and not is_centred)
+        or any(item != int(item) for item in factors)
+    ):
         raise ModelError(_("Resizing by {scales} cannot be converted to torch.").format(scales=factors))
-    return functional.interpolate(images, scale_factor=factors, mode="nearest")
+    align_corners = False if mode == b"linear" else None
+    return functional.interpolate(images, scale_factor=factors, mode=_RESIZE_MODES[mode], align_corners=align_corners)
 
 
 def _flatten(attributes: Attributes, values: Tensor) -> Tensor:

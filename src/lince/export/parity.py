@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lince.annotations import Detections
 from lince.errors import ModelError
-from lince.export.agreement import FP32_TOLERANCE, match_nearest_box
+from lince.export.agreement import FP32_TOLERANCE, match_nearest_box, measure_mask_difference
 from lince.i18n import _
 from lince.postprocess.softmax import softmax_in_float64
 
@@ -83,17 +83,19 @@ class DetectionParityReport:
     """How far the detections of an exported detector are from those of the trained network.
 
     ``score`` and ``box`` (pixels of the image) are the largest differences among partners over ``count`` images;
-    ``agreement`` is the fraction of detections that have a partner of the same class within the tolerances.
+    ``agreement`` is the fraction of detections that have a partner of the same class within the tolerances. ``mask`` is
+    the largest part of two masks that is in one of them alone; ``None`` where there are no masks.
     """
 
     count: int
     score: float
     box: float
     agreement: float
+    mask: float | None = None
 
     def to_dict(self) -> dict[str, float]:
         """Return the report as a JSON object, for the model card."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def require_detection_parity(
@@ -134,19 +136,23 @@ def _compare_detections(
     exported: Sequence[Detections], trained: Sequence[Detections], min_score: float
 ) -> tuple[DetectionParityReport, int, int]:
     """Return the report, how many detections of ``trained`` have no partner in ``exported``, and how many there are."""
-    scores, boxes, lone_count = [0.0], [0.0], 0
+    scores, boxes, masks, lone_count = [0.0], [0.0], [0.0], 0
     for ours, theirs in zip(exported, trained, strict=True):
         for row in np.flatnonzero(theirs.scores >= min_score).tolist():
             score, box = match_nearest_box(
                 ours, theirs.boxes[row], int(theirs.class_ids[row]), float(theirs.scores[row])
             )
-            lone_count += int(score > FP32_TOLERANCE.score or box > FP32_TOLERANCE.box)
-            if score <= FP32_TOLERANCE.score and box <= FP32_TOLERANCE.box:
+            mask = measure_mask_difference(ours, theirs, row) if np.isfinite(box) else 0.0
+            is_partner = score <= FP32_TOLERANCE.score and box <= FP32_TOLERANCE.box and mask <= FP32_TOLERANCE.mask
+            lone_count += int(not is_partner)
+            if is_partner:
                 scores.append(score)
                 boxes.append(box)
+                masks.append(mask)
     total = len(scores) - 1 + lone_count
+    worst_mask = max(masks) if any(item.has_mask.any() for item in trained) else None
     return (
-        DetectionParityReport(len(trained), max(scores), max(boxes), 1.0 - lone_count / max(total, 1)),
+        DetectionParityReport(len(trained), max(scores), max(boxes), 1.0 - lone_count / max(total, 1), worst_mask),
         lone_count,
         total,
     )

@@ -19,13 +19,15 @@ from lince.errors import DataError, ModelError, UsageError
 from lince.i18n import _
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
 from lince.inference.detection.predictor import DetectionPredictor
+from lince.inference.instances.predictor import InstancesPredictor
 from lince.model_card import CARD_FILE, ModelCard, translate_licence
 from lince.postprocess import DEFAULT_FILTER, DetectionFilter
 from lince.postprocess.yolox import STRIDES
 from lince.preprocess import PreprocessSpec
 
 SUFFIX = ".onnx"
-_DETECT_TASK = "detect"  # the value of ``task`` in the metadata of an Ultralytics detector
+# The value of ``task`` in the metadata of an Ultralytics file, and the predictor of such files.
+_PREDICTORS: dict[str, type[DetectionPredictor]] = {"detect": DetectionPredictor, "segment": InstancesPredictor}
 _MAX_INPUT_SIDE = 8192  # pixels; a larger one in the metadata is taken for damage
 # Ultralytics' own score and IoU thresholds, so that an image gives the same boxes as there.
 _NMS_FILTER, _END_TO_END_FILTER = DetectionFilter(0.25, 0.7), DetectionFilter(0.25, 1.0)
@@ -72,6 +74,12 @@ def infer_model_card(backend: OnnxRuntimeBackend, class_names: Sequence[str] | N
     return _infer_ultralytics_card(backend, class_names)
 
 
+def open_predictor(card: ModelCard, backend: OnnxRuntimeBackend, allow_urls: bool) -> DetectionPredictor:
+    """Return the predictor of a file whose ``card`` is that of ``infer_model_card``."""
+    predictor = next(cls for cls in _PREDICTORS.values() if cls.task == card.task)
+    return predictor(card, backend, allow_urls)
+
+
 def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Return the class names in a UTF-8 text file, one per line, without blank lines.
 
@@ -97,25 +105,27 @@ def describe_card(model: ModelCard) -> str:
 def _infer_ultralytics_card(backend: OnnxRuntimeBackend, class_names: Sequence[str] | None) -> ModelCard:
     """Return the card of an Ultralytics detector: letterbox input, scores already decoded."""
     metadata = _parse_metadata(backend.path, backend.metadata)
-    if metadata.task != _DETECT_TASK:
+    if metadata.task not in _PREDICTORS:
         raise ModelError(
             _("{path} is an Ultralytics model for the task '{task}'.").format(path=backend.path, task=metadata.task),
-            _("Expected a detection model (the task 'detect'): lince runs no other models from other tools."),
+            _("Expected a model that detects objects, or objects with masks (the tasks 'detect' and 'segment')."),
         )
+    predictor = _PREDICTORS[metadata.task]
     height, width = metadata.size
     names = metadata.names
     if class_names:
         names = tuple(_require_name_count(class_names, len(metadata.names), backend.path))
-    decoder = _infer_decoding(backend, len(names))
+    gives_masks = predictor.result_class.gives_masks
+    decoder = _infer_mask_decoding(backend, len(names)) if gives_masks else _infer_decoding(backend, len(names))
     return ModelCard(
-        DetectionPredictor.task,
+        predictor.task,
         Classes(names),
         PreprocessSpec(height, width, "letterbox"),
         backend.path.name,
         metadata.licence,
         metadata.source,
         decoder=decoder,
-        detection_filter=_NMS_FILTER if decoder == "ultralytics" else _END_TO_END_FILTER,
+        detection_filter=_END_TO_END_FILTER if decoder == "ultralytics-end2end" else _NMS_FILTER,
     )
 
 
@@ -131,6 +141,19 @@ def _infer_decoding(backend: OnnxRuntimeBackend, class_count: int) -> str:
             return "ultralytics-end2end"
         if shape[1] == 4 + class_count or not isinstance(shape[1], int):
             return "ultralytics"
+    raise _unknown_detector_error(backend, _("its outputs are {found}").format(found=_format_outputs(backend)))
+
+
+def _infer_mask_decoding(backend: OnnxRuntimeBackend, class_count: int) -> str:
+    """Return the decoder for an Ultralytics file with masks, by the shapes of its outputs.
+
+    They are (N, 4 + classes + D, K) and (N, D, h, w), where D is the number of prototypes.
+    """
+    rows, prototypes = backend.outputs.get("output0", ()), backend.outputs.get("output1", ())
+    if len(rows) == 3 and len(prototypes) == 4:
+        count, maps = rows[1], prototypes[1]
+        if not (isinstance(count, int) and isinstance(maps, int)) or count == 4 + class_count + maps:
+            return "ultralytics-prototypes"
     raise _unknown_detector_error(backend, _("its outputs are {found}").format(found=_format_outputs(backend)))
 
 

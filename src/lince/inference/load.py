@@ -11,7 +11,6 @@ from lince.i18n import _
 from lince.inference import external_onnx, model_folder, packed_model
 from lince.inference.backends.backend import Backend, open_backend
 from lince.inference.backends.onnxruntime import OnnxRuntimeBackend
-from lince.inference.detection.predictor import DetectionPredictor
 from lince.inference.predictor import Predictor
 from lince.model_card import ModelCard
 from lince.tasks import get_task
@@ -34,7 +33,8 @@ def load(
     """
     if external_onnx.is_external_model(path):
         onnx_backend = OnnxRuntimeBackend(path, threads)
-        return DetectionPredictor(external_onnx.infer_model_card(onnx_backend, names), onnx_backend, allow_urls)
+        foreign = external_onnx.infer_model_card(onnx_backend, names)
+        return external_onnx.open_predictor(foreign, onnx_backend, allow_urls)
     if names is not None:
         raise UsageError(_("{path} already contains its class names; others cannot be given.").format(path=path))
     card, backend = _open_model(Path(path), threads)

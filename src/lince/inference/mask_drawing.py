@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lince.annotations import get_class_colour
+from lince import mask_operations, rle
+from lince.annotations import Colour, Detections, get_class_colour
 from lince.inference import drawing
 
 Image = NDArray[np.uint8]
@@ -94,3 +95,66 @@ def trim_transparent(cutout: Image) -> Image:
     if not len(rows):
         return cutout[:1, :1]
     return cutout[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def draw_object_masks(image: Image, detections: Detections, size: tuple[int, int], opacity: float = OPACITY) -> Image:
+    """Return ``image``, uint8 RGB (H, W, 3), with the masks of ``detections`` in the colours of the classes.
+
+    ``size`` is the (height, width) of the photo that the masks are of, of which ``image`` may be a smaller copy. Each
+    mask is decoded by itself, and the ones of higher score are drawn on top. ``image`` is not changed; it is returned
+    itself where there are no masks.
+    """
+    if not detections.has_mask.any():
+        return image
+    canvas = image.copy()
+    width = measure_line_width(canvas)
+    for row in reversed(range(len(detections))):
+        if detections.masks[row]:
+            counts = rle.string_to_counts(detections.masks[row])
+            _blend_mask(canvas, counts, size, get_class_colour(int(detections.class_ids[row])), opacity, width)
+    return canvas
+
+
+def cut_out_object(image: Image, counts: rle.Counts) -> Image:
+    """Return the pixels of ``image``, uint8 RGB (H, W, 3), in the mask ``counts``, uint8 RGBA around what shows.
+
+    The edge is soft over ``FEATHER`` pixels; one transparent pixel where the mask is empty.
+    """
+    margin = int(np.ceil(FEATHER)) + 1
+    left, top, right, bottom = find_window(counts, image.shape[:2], margin)
+    crop = mask_operations.decode_crop(counts, image.shape[0], (left, top, right, bottom))
+    if not crop.any():
+        return np.zeros((1, 1, 4), np.uint8)
+    return trim_transparent(cut_out(image[top:bottom, left:right], make_alpha(crop)))
+
+
+def find_window(counts: rle.Counts, size: tuple[int, int], margin: int = 0) -> mask_operations.Window:
+    """Return left, top, right, bottom around the mask on an image of ``size``, and ``margin`` pixels more."""
+    box = rle.compute_bounding_box(counts, size[0])
+    left, top, right, bottom = (int(side) for side in box)
+    return max(0, left - margin), max(0, top - margin), min(size[1], right + margin), min(size[0], bottom + margin)
+
+
+def _blend_mask(
+    canvas: Image,
+    counts: rle.Counts,
+    size: tuple[int, int],
+    colour: Colour,
+    opacity: float,
+    line_width: int,
+) -> None:
+    """Blend ``colour`` into the pixels of the mask, and draw its edge, in place."""
+    left, top, right, bottom = find_window(counts, size)
+    mask = mask_operations.decode_crop(counts, size[0], (left, top, right, bottom)).astype(np.uint8)
+    scale = np.array(canvas.shape[1::-1]) / np.array(size[::-1])
+    start = np.floor(np.array([left, top]) * scale).astype(int)
+    end = np.maximum(np.ceil(np.array([right, bottom]) * scale).astype(int), start + 1)
+    part = canvas[start[1] : end[1], start[0] : end[0]]
+    if not mask.any() or not part.size:
+        return
+    if part.shape[:2] != mask.shape:
+        mask = np.asarray(cv2.resize(mask, part.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    blended = cv2.addWeighted(part, 1 - opacity, np.full_like(part, colour), opacity, 0)
+    np.copyto(part, np.asarray(blended, np.uint8), where=(mask > 0)[:, :, None])
+    edges = find_edges(np.pad(mask, line_width), line_width)[line_width:-line_width, line_width:-line_width]
+    part[edges] = colour

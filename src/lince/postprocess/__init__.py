@@ -70,12 +70,24 @@ DECODERS = {
     decoder.name: decoder
     for decoder in (
         OutputDecoder("yolox", ("raw",), yolox.decode, yolox.encode),
+        OutputDecoder(
+            "yolox-prototypes",
+            ("raw", "coefficients", "prototypes"),
+            yolox.decode_with_masks,
+            yolox.encode_with_masks,
+        ),
         OutputDecoder("boxes", ("boxes", "scores"), per_class_boxes.decode, per_class_boxes.encode),
         # Annotated boxes of one class (2,664, of hard hats and raccoons) have an IoU of 0.50 at most: 0.8 keeps all.
         OutputDecoder("queries", ("logits", "boxes"), detr.decode, detr.encode, iou_threshold=0.8),
         # Files exported by other programs, with their output names.
         OutputDecoder("yolox-published", ("output",), yolox.decode, yolox.encode),
         OutputDecoder("ultralytics", ("output0",), ultralytics.decode, ultralytics.encode),
+        OutputDecoder(
+            "ultralytics-prototypes",
+            ("output0", "output1"),
+            ultralytics.decode_with_masks,
+            ultralytics.encode_with_masks,
+        ),
         OutputDecoder("ultralytics-end2end", ("output0",), ultralytics.decode_end2end, ultralytics.encode_end2end),
     )
 }

@@ -65,14 +65,26 @@ def filter_and_rescale(
     non-maximum suppression removes. The boxes are transformed to the image and clipped to it; those outside are
     dropped.
     """
+    kept, visible = keep_candidates(boxes, class_ids, scores, size, spec, detection_filter)
+    return Detections(visible, class_ids[kept], scores[kept])
+
+
+def keep_candidates(
+    boxes: NDArray[np.float64],
+    class_ids: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    size: tuple[int, int],
+    spec: PreprocessSpec,
+    detection_filter: DetectionFilter = DEFAULT_FILTER,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the rows of the candidates that ``filter_and_rescale`` keeps, best first, and their boxes in the image."""
     rows = np.flatnonzero((scores >= detection_filter.get_thresholds(class_ids)) & np.isfinite(boxes).all(axis=1))
     order = rows[np.argsort(-scores[rows], kind="stable")]
-    boxes, class_ids, scores = boxes_to_image(boxes[order], size, spec), class_ids[order], scores[order]
-    kept = nms(boxes, class_ids, detection_filter.iou_threshold, detection_filter.max_detections)
+    boxes = boxes_to_image(boxes[order], size, spec)
+    kept = nms(boxes, class_ids[order], detection_filter.iou_threshold, detection_filter.max_detections)
     boxes = geometry.clip_boxes(boxes[kept], *size)
     visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    kept = kept[visible]
-    return Detections(boxes[visible], class_ids[kept], scores[kept])
+    return order[kept[visible]], boxes[visible]
 
 
 def nms(

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import Detections
-from lince.postprocess.nms import DEFAULT_FILTER, DetectionFilter, boxes_to_input, filter_and_rescale
+from lince.postprocess import prototypes
+from lince.postprocess.nms import (
+    DEFAULT_FILTER,
+    DetectionFilter,
+    boxes_to_input,
+    filter_and_rescale,
+    keep_candidates,
+)
 from lince.preprocess import PreprocessSpec
 
 STRIDES = (8, 16, 32)  # pixels between the cells of the three feature maps
@@ -32,6 +39,34 @@ def decode(
     for an output of another shape.
     """
     (raw,) = outputs
+    boxes, class_ids, scores, _columns = _find_candidates(raw, detection_filter)
+    return filter_and_rescale(boxes, class_ids, scores, size, spec, detection_filter)
+
+
+def decode_with_masks(
+    outputs: Sequence[NDArray[Any]],
+    size: tuple[int, int],
+    spec: PreprocessSpec,
+    detection_filter: DetectionFilter = DEFAULT_FILTER,
+) -> Detections:
+    """Return the detections of one image with their masks, from the outputs of a network for instance segmentation.
+
+    ``outputs`` are (4 + C + D, A), as for ``decode`` and then D coefficients of each cell, and prototypes (D, h, w).
+    """
+    raw, maps = outputs
+    if maps.ndim != 3:
+        raise ValueError(f"the prototypes must be (D, h, w), not {maps.shape}")
+    end = len(raw) - len(maps)
+    boxes, class_ids, scores, columns = _find_candidates(raw[:end], detection_filter)
+    kept, visible = keep_candidates(boxes, class_ids, scores, size, spec, detection_filter)
+    masks = prototypes.draw_masks(maps, raw[end:, columns[kept]].T, visible, size, spec)
+    return Detections(visible, class_ids[kept], scores[kept], masks)
+
+
+def _find_candidates(
+    raw: NDArray[Any], detection_filter: DetectionFilter
+) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
+    """Return boxes (K, 4) in input pixels, class ids, scores and cells, (K,) each, of the output ``raw``."""
     if raw.ndim != 2 or len(raw) < 5:
         raise ValueError(f"the output must be (4 + C, A), not {raw.shape}")
     # The classes of a cell are far apart in memory: find the best score in one pass, its class only for candidates.
@@ -41,9 +76,7 @@ def decode(
     halves = candidates[2:4] / 2
     boxes = np.concatenate([candidates[:2] - halves, candidates[:2] + halves]).T
     class_ids = raw[4:, columns].argmax(axis=0).astype(np.int32)
-    return filter_and_rescale(
-        boxes, class_ids, np.asarray(best_scores[columns], np.float32), size, spec, detection_filter
-    )
+    return boxes, class_ids, np.asarray(best_scores[columns], np.float32), columns
 
 
 def encode(
@@ -66,6 +99,20 @@ def encode(
     raw[2:4, columns] = (scaled[:, 2:] - scaled[:, :2]).T
     raw[4 + class_ids, columns] = 1.0
     return (raw,)
+
+
+def encode_with_masks(
+    boxes: NDArray[np.float64],
+    class_ids: NDArray[np.int32],
+    size: tuple[int, int],
+    spec: PreprocessSpec,
+    num_classes: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the outputs from which ``decode_with_masks`` finds ``boxes`` (K, 4) again, with masks that fill them."""
+    (raw,) = encode(boxes, class_ids, size, spec, num_classes)
+    cells = (spec.height // prototypes.STRIDE, spec.width // prototypes.STRIDE)
+    coefficients, maps = prototypes.encode_full_masks(raw.shape[1], cells)
+    return np.concatenate([raw, coefficients.T]), maps
 
 
 def decode_end2end(

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lince.annotations import Detections
-from lince.postprocess.nms import DEFAULT_FILTER, DetectionFilter, boxes_to_input, filter_and_rescale
+from lince.postprocess import prototypes
+from lince.postprocess.nms import (
+    DEFAULT_FILTER,
+    DetectionFilter,
+    boxes_to_input,
+    filter_and_rescale,
+    keep_candidates,
+)
 from lince.preprocess import PreprocessSpec
 
 STRIDES = (8, 16, 32)  # pixels between the cells of the three feature maps
@@ -60,6 +67,31 @@ def decode(
     probabilities. Raises ``ValueError`` for an output of another shape.
     """
     (raw,) = outputs
+    boxes, class_ids, scores, _rows = _find_candidates(raw, spec, detection_filter)
+    return filter_and_rescale(boxes, class_ids, scores, size, spec, detection_filter)
+
+
+def decode_with_masks(
+    outputs: Sequence[NDArray[Any]],
+    size: tuple[int, int],
+    spec: PreprocessSpec,
+    detection_filter: DetectionFilter = DEFAULT_FILTER,
+) -> Detections:
+    """Return the detections of ``decode`` with their masks.
+
+    ``outputs`` are ``raw`` as there, ``coefficients`` (A, D) of each cell, and ``prototypes`` (D, h, w).
+    """
+    raw, coefficients, maps = outputs
+    boxes, class_ids, scores, rows = _find_candidates(raw, spec, detection_filter)
+    kept, visible = keep_candidates(boxes, class_ids, scores, size, spec, detection_filter)
+    masks = prototypes.draw_masks(maps, coefficients[rows[kept]], visible, size, spec)
+    return Detections(visible, class_ids[kept], scores[kept], masks)
+
+
+def _find_candidates(
+    raw: NDArray[Any], spec: PreprocessSpec, detection_filter: DetectionFilter
+) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
+    """Return boxes (K, 4) in input pixels, class ids, scores and cells, (K,) each, of the output ``raw``."""
     grid = make_grid(spec.height, spec.width)
     if raw.ndim != 2 or len(raw) != len(grid) or raw.shape[1] < 6:
         raise ValueError(f"the output for {spec.height} x {spec.width} must be ({len(grid)}, 5 + C), not {raw.shape}")
@@ -69,7 +101,7 @@ def decode(
     scores = np.asarray(raw[rows, 4] * raw[rows, 5 + class_ids], np.float32)
     valid = np.isfinite(raw[rows, :4]).all(axis=1) & (scores >= detection_filter.min_score_threshold)
     rows, class_ids, scores = rows[valid], class_ids[valid], scores[valid]
-    return filter_and_rescale(_decode_boxes(raw[rows, :4], grid, rows), class_ids, scores, size, spec, detection_filter)
+    return _decode_boxes(raw[rows, :4], grid, rows), class_ids, scores, rows
 
 
 def encode(
@@ -100,6 +132,19 @@ def encode(
         raw[cell, 2:4] = np.log(sides / grid.strides[cell])
         raw[cell, [4, 5 + class_id]] = 1.0
     return (raw,)
+
+
+def encode_with_masks(
+    boxes: NDArray[np.float64],
+    class_ids: NDArray[np.int32],
+    size: tuple[int, int],
+    spec: PreprocessSpec,
+    num_classes: int,
+) -> tuple[NDArray[np.float32], ...]:
+    """Return the outputs from which ``decode_with_masks`` finds ``boxes`` (K, 4) again, with masks that fill them."""
+    (raw,) = encode(boxes, class_ids, size, spec, num_classes)
+    cells = (spec.height // prototypes.STRIDE, spec.width // prototypes.STRIDE)
+    return raw, *prototypes.encode_full_masks(len(raw), cells)
 
 
 def _decode_boxes(raw: NDArray[Any], grid: YoloxGrid, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from lince.errors import AmbiguousError, DataError
 from lince.i18n import _
 from lince.tasks.classification import ClassificationTask
 from lince.tasks.detection import DetectionTask
+from lince.tasks.instances import InstancesTask
 from lince.tasks.multilabel import MultilabelTask
 from lince.tasks.segmentation import SegmentationTask
 from lince.tasks.task import Task, require_fit
@@ -41,6 +42,7 @@ _TASKS: dict[str, Task] = {
         DetectionTask(),
         MultilabelTask(),
         SegmentationTask(),
+        InstancesTask(),
     )
 }
 

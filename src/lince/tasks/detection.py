@@ -24,7 +24,7 @@ class DetectionTask(Task):
     name = "detect"
     headline = "map50_95"
     annotation = "objects"
-    monitors = ("val_map50", "val_map50_95")
+    monitors: ClassVar[tuple[str, ...]] = ("val_map50", "val_map50_95")
     options_by_recipe: ClassVar[Mapping[str, frozenset[str]]] = {
         "scratch": COMMON_OPTIONS | LOOP_OPTIONS | {"from_layer", "mix", "mosaic", "scales"},
         "transfer": COMMON_OPTIONS | LOOP_OPTIONS | {"weights"},

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lince.augmentation import Policy, augment
 from lince.augmentation.mosaic import MOSAIC_IMAGES, LabelledImage, mixup_images, mosaic
+from lince.augmentation.object_masks import move_masks
 from lince.augmentation.operations import GEOMETRY
 from lince.augmentation.warp import warp_class_map
 from lince.i18n import _
@@ -193,7 +194,8 @@ def _augment_labelled(
     class_map = image.class_map
     if class_map is not None:
         class_map = warp_class_map(class_map, augmented.matrix, (spec.height, spec.width))
-    return LabelledImage(augmented.image, augmented.boxes, image.class_ids[augmented.kept], class_map)
+    masks = move_masks(image.masks, augmented.kept, augmented.matrix)
+    return LabelledImage(augmented.image, augmented.boxes, image.class_ids[augmented.kept], class_map, masks)
 
 
 def _make_blank_image() -> LabelledImage:

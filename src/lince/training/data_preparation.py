@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lince.datasets import Dataset, compute_content_keys, require_usable_dataset, verify_images
@@ -20,10 +20,12 @@ def prepare_context(
     source: WeightsSource,
     spec: PreprocessSpec,
     require_labels: Callable[[Dataset], None],
+    describe_labels: Callable[[Dataset], Sequence[str]] = lambda _dataset: (),
 ) -> RecipeContext:
     """Return the context of a recipe: readable images, each in a split.
 
-    ``require_labels`` raises ``DataError`` where the labels of a divided dataset do not suffice. Warns of what the
+    ``require_labels`` raises ``DataError`` where the labels of a divided dataset do not suffice; ``describe_labels``
+    returns lines on them. Warns of what the
     split or the boxes make impossible.
     """
     progress = request.progress
@@ -32,6 +34,8 @@ def prepare_context(
     keys = compute_content_keys(dataset, progress)
     division = assign_splits(request, run, dataset, keys)
     require_labels(division.dataset)
+    for line in describe_labels(division.dataset):
+        progress.show_message(line)
     for warning in (*list_split_warnings(division.dataset), *list_box_warnings(division.dataset, progress)):
         progress.show_message(warning)
     return replace(

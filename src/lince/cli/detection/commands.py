@@ -99,24 +99,28 @@ class DetectionCommands(TaskCommands):
         )
 
     def list_model_lines(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
-        """Return the table of the detectors, followed by the presets and what else can be chosen.
-
-        The columns are the input size, parameters, multiply-accumulates per image, published COCO AP and the licence of
-        the weights; with ``latencies``, milliseconds per image. A dash stands for an unknown value.
-        """
+        """Return the table of the detectors, followed by the presets and what else can be chosen."""
         return [
-            *format_model_table(
-                entries,
-                latencies,
-                ([_("pixels")], lambda entry: [str(entry.size)]),
-                ([_("COCO AP")], lambda entry: [_format_ap(getattr(entry, "ap", None))]),
-            ),
+            *self.build_model_table(entries, latencies),
             "",
             _("Presets: {names}.").format(
                 names=", ".join(f"{name} ({entry.name})" for name, entry in list_presets().items())
             ),
             _("Also accepted: 'fasterrcnn: BACKBONE' with any timm backbone."),
         ]
+
+    def build_model_table(self, entries: Mapping[str, ModelEntry], latencies: Mapping[str, float]) -> list[str]:
+        """Return the table of ``entries``.
+
+        The columns are the input size, parameters, multiply-accumulates per image, published COCO AP and the licence of
+        the weights; with ``latencies``, milliseconds per image. A dash stands for an unknown value.
+        """
+        return format_model_table(
+            entries,
+            latencies,
+            ([_("pixels")], lambda entry: [str(entry.size)]),
+            ([_("COCO AP")], lambda entry: [_format_ap(getattr(entry, "ap", None))]),
+        )
 
 
 def _format_ap(ap: float | None) -> str:

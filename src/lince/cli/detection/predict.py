@@ -59,7 +59,7 @@ def predict_photos(
     ``predict_images`` is ``TaskCommands.predict_images``. Output folders are checked before the work starts.
     """
     model = apply_model_options(model, arguments)
-    folder = _requested_folder(arguments)
+    folder = _requested_folder(arguments, model)
     results = predict_images(model.predict_many, arguments, console)
     written, losses = _save_results(results, folder, arguments.to, console) if folder else ([], [])
     if arguments.csv:
@@ -81,10 +81,11 @@ def _save_results(
     return list(map(str, saved.paths)), list(saved.losses)
 
 
-def _requested_folder(arguments: argparse.Namespace) -> Path | None:
+def _requested_folder(arguments: argparse.Namespace, model: DetectionPredictor) -> Path | None:
     """Return the new folder to write to; ``None`` when nothing is to be written."""
     if arguments.to:
-        require_choice("--to", arguments.to, FORMATS.list_writable(boxes_only=True))
+        boxes_only = not model.result_class.gives_masks
+        require_choice("--to", arguments.to, FORMATS.list_writable(boxes_only=boxes_only))
     save = DEFAULT_FOLDER if arguments.to and arguments.save is None else arguments.save
     return resolve_output_folder(save, arguments.source)
 

@@ -18,7 +18,7 @@ from lince.evaluation.average_precision import (
 )
 from lince.evaluation.comparison_checks import align_runs, find_shared_groups, index_images
 from lince.evaluation.confidence import ConfidenceInterval
-from lince.evaluation.detection.matcher import MatchInput, MatchResult, build_match_input, match_detections
+from lince.evaluation.detection.matcher import MatchInput, MatchResult, match_detections
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_bias_corrected_interval
 from lince.evaluation.detection.predictions import DetectionPredictions
 from lince.evaluation.report.comparison_view import ComparisonView
@@ -33,13 +33,15 @@ class DetectorDifference:
     """How a detector differs from the first one, on the same ``count`` images.
 
     ``map50`` and ``map50_95`` are differences with their paired bootstrap intervals: both detectors are evaluated on
-    the same resampled test sets, so images that are easy or hard for both do not widen the interval.
+    the same resampled test sets, so images that are easy or hard for both do not widen the interval. ``prefix`` stands
+    before their keys in JSON.
     """
 
     count: int
     map50: ConfidenceInterval
     map50_95: ConfidenceInterval
     classes: tuple[ClassFigure, ...]
+    prefix: str = ""
 
     @property
     def outcome(self) -> str:
@@ -49,8 +51,8 @@ class DetectorDifference:
     def to_dict(self) -> dict[str, Any]:
         """Return the difference as a JSON object."""
         return {
-            "map50": self.map50.to_dict(),
-            "map50_95": self.map50_95.to_dict(),
+            f"{self.prefix}map50": self.map50.to_dict(),
+            f"{self.prefix}map50_95": self.map50_95.to_dict(),
             "verdict": self.outcome,
             "classes": [item.to_dict() for item in self.classes],
         }
@@ -62,7 +64,7 @@ class DetectorComparison(RunComparison[DetectionMetrics, DetectorDifference]):
 
     def summarise_metrics(self, metrics: DetectionMetrics) -> dict[str, Any]:
         """Return the figures of a run as a JSON object."""
-        return {"map50": metrics.map50.to_dict(), "map50_95": metrics.map50_95.to_dict()}
+        return {key: interval.to_dict() for key, interval in metrics.list_means().items()}
 
     def build_view(self) -> ComparisonView:
         """Return the comparison as sentences and tables in the current language."""
@@ -111,7 +113,7 @@ def _compute_differences(
 ) -> list[DetectorDifference | None]:
     """Return how each of ``items`` differs from the first; ``None`` for the first itself."""
     classes = len(items[0].classes)
-    inputs = [build_match_input(item.truth, item.detections) for item in items]
+    inputs = [item.build_match_input() for item in items]
     pairs = [(match_input, match_detections(match_input)) for match_input in inputs]
     resample_count = min(choose_resample_count(*pair) for pair in pairs)
     groups = find_shared_groups(items)
@@ -122,7 +124,8 @@ def _compute_differences(
             _compute_paired_interval(before, after) for before, after in zip(values[0], run_values, strict=True)
         )
         class_differences = _compute_class_differences(metrics[0], run_metrics)
-        differences.append(DetectorDifference(len(items[0]), map50, map50_95, class_differences))
+        difference = DetectorDifference(len(items[0]), map50, map50_95, class_differences, run_metrics.prefix)
+        differences.append(difference)
     return differences
 
 

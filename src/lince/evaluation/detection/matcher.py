@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import geometry
-from lince.annotations import CROWD, DIFFICULT, Detections, ObjectTable
+from lince import geometry, mask_operations, rle
+from lince.annotations import CROWD, DIFFICULT, Detections, ObjectTable, StringColumn
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 MAX_DETECTIONS = 100  # per class and image, as in COCO
@@ -37,6 +37,8 @@ class MatchInput:
     - Pairs (P,) of a detection and an object on the same image with an IoU of at least ``BACKGROUND_IOU``:
       ``pair_detections`` and ``pair_truths`` are rows of the arrays above, ``pair_ious`` their IoU. For an ignored
       object the intersection is divided by the detection's area instead of the union.
+
+    Areas and IoUs are those of the boxes, or of the masks.
     """
 
     image_count: int
@@ -77,11 +79,12 @@ class MatchResult:
     positives: BoolArray
 
 
-def build_match_input(truth: ObjectTable, detections: Sequence[Detections]) -> MatchInput:
+def build_match_input(truth: ObjectTable, detections: Sequence[Detections], by_mask: bool = False) -> MatchInput:
     """Return the labelled objects ``truth`` and the ``detections``, one item per image, as arrays with their pairs.
 
     Detections are sorted by class, then by score; among equal scores the earlier image comes first, then the order
-    within the image, as in COCO's reference implementation.
+    within the image, as in COCO's reference implementation. ``by_mask`` compares masks in place of boxes; an object
+    without one overlaps with nothing.
     """
     boxes, image_ids, class_ids, scores = _concatenate_detections(detections)
     # np.lexsort is stable: among equal scores the order of images and detections is kept.
@@ -89,17 +92,23 @@ def build_match_input(truth: ObjectTable, detections: Sequence[Detections]) -> M
     order = order[_rank_within_image_class(image_ids[order], class_ids[order]) < MAX_DETECTIONS]
     boxes, image_ids = boxes[order], image_ids[order]
     ignored = get_ignore_mask(truth)
-    pairs = _find_overlapping_pairs(truth, boxes, image_ids, ignored)
+    truth_areas, areas = geometry.compute_box_areas(truth.boxes), geometry.compute_box_areas(boxes)
+    if by_mask:
+        masks = StringColumn.from_strings(text for item in detections for text in item.masks).take(order)
+        truth_areas, areas = _compute_mask_areas(truth.masks), _compute_mask_areas(masks)
+        pairs = _find_overlapping_masks(truth, masks, image_ids, ignored)
+    else:
+        pairs = _find_overlapping_pairs(truth, boxes, image_ids, ignored)
     return MatchInput(
         len(detections),
         truth.image_ids,
         truth.class_ids.astype(np.int64),
-        geometry.compute_box_areas(truth.boxes),
+        truth_areas,
         ignored,
         image_ids,
         class_ids[order],
         scores[order],
-        geometry.compute_box_areas(boxes),
+        areas,
         *pairs,
         boxes,
     )
@@ -227,3 +236,35 @@ def _find_overlapping_pairs(
         parts.append((detection_rows[close], truth_rows[close], ious[close]))
     detection_rows, truth_rows, ious = (np.concatenate(column) for column in zip(*parts, strict=True))
     return detection_rows, truth_rows, ious
+
+
+def _find_overlapping_masks(
+    truth: ObjectTable, masks: StringColumn, image_ids: IntArray, ignored: BoolArray
+) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
+    """Return what ``_find_overlapping_pairs`` does, by the ``masks`` (K,) of the detections and those of ``truth``."""
+    order = np.argsort(image_ids, kind="stable")
+    bounds = np.flatnonzero(np.diff(image_ids[order], prepend=-1, append=-1)) if len(order) else np.zeros(1, np.int64)
+    parts: list[tuple[Any, ...]] = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    for start, end in pairwise(bounds.tolist()):
+        rows = np.sort(order[start:end])
+        span = truth.slice_of_image(int(image_ids[rows[0]]))
+        ious = mask_operations.compute_mask_ious(
+            [_parse_mask(masks[row]) for row in rows.tolist()],
+            [_parse_mask(truth.masks[row]) for row in range(span.start, span.stop)],
+            ignored[span],
+        )
+        detections, objects = np.nonzero(ious >= BACKGROUND_IOU)
+        parts.append((rows[detections], objects + span.start, ious[detections, objects]))
+    detection_rows, truth_rows, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    by_detection = np.lexsort((truth_rows, detection_rows))
+    return detection_rows[by_detection], truth_rows[by_detection], values[by_detection]
+
+
+def _compute_mask_areas(masks: StringColumn) -> NDArray[np.float64]:
+    """Return the number of pixels of each mask, float64 (K,)."""
+    return np.array([rle.compute_area(_parse_mask(text)) for text in masks], np.float64)
+
+
+def _parse_mask(text: str) -> rle.Counts:
+    """Return the counts of a mask; one of no pixels for an empty text."""
+    return rle.string_to_counts(text) if text else np.zeros(1, np.int64)

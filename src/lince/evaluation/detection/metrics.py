@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,19 +29,16 @@ from lince.evaluation.detection.matcher import (
     MatchInput,
     MatchResult,
     build_match_input,
-    get_ignore_mask,
     match_detections,
 )
 from lince.evaluation.detection.thresholds import find_best_f1_threshold
 from lince.evaluation.detection.tide import (
     ERROR_KINDS,
-    MISSED,
-    DetectionErrors,
     ErrorStats,
     compute_ap_gains,
     find_errors,
-    format_error_count,
 )
+from lince.evaluation.detection.worst_images import WorstImage, find_worst_images
 from lince.evaluation.threshold_curve import THRESHOLDS, ThresholdCurve, add_threshold_curves, compute_threshold_curve
 from lince.i18n import _
 
@@ -50,7 +47,6 @@ AREA_RANGES = {
     "medium": (32.0**2, 96.0**2),
     "large": (96.0**2, 1e10),
 }  # in square pixels, as in COCO
-MAX_WORST_IMAGES = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,27 +128,6 @@ class SizeScore:
         return {"size": self.size, "support": self.support, "map50": self.map50, "map50_95": self.map50_95}
 
 
-@dataclass(frozen=True)
-class WorstImage:
-    """A test image with errors at the chosen thresholds: its index, the number of each error kind, and a summary.
-
-    ``counts`` has only the kinds of ``ERROR_KINDS`` that occur; ``description`` is translated text.
-    """
-
-    image: int
-    counts: dict[str, int]
-    description: str
-
-    @property
-    def error_count(self) -> int:
-        """The number of errors on the image."""
-        return sum(self.counts.values())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the image as JSON."""
-        return {"image": self.image, "counts": self.counts, "why": self.description}
-
-
 @dataclass(frozen=True, eq=False)
 class DetectionMetrics:
     """Metrics of a detector on ``count`` images; means are over the classes that have test objects.
@@ -172,11 +147,20 @@ class DetectionMetrics:
     error_stats: tuple[ErrorStats, ...]
     worst_images: tuple[WorstImage, ...]
     confusion_pairs: ConfusionPairs
+    prefix: ClassVar[str] = ""  # of the keys of the means in JSON
 
     @property
     def thresholds(self) -> tuple[float, ...]:
         """The score threshold of each class, as ``DetectionFilter`` takes them."""
         return tuple(score.threshold for score in self.scores)
+
+    def name_map(self, levels: str) -> str:
+        """Return the name of the mean average precision at the IoU ``levels``, such as "50-95"."""
+        return f"mAP{levels}"
+
+    def list_means(self) -> dict[str, ConfidenceInterval]:
+        """Return the means over the classes by their keys in the report."""
+        return {f"{self.prefix}map50": self.map50, f"{self.prefix}map50_95": self.map50_95}
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON, without NaN."""
@@ -219,7 +203,26 @@ def compute_detection_metrics(
     on these images. Raises ``DataError`` when there is no object to detect, ``ValueError`` for inconsistent arguments.
     """
     _validate_inputs(truth, detections, classes)
-    match_input = build_match_input(truth, detections)
+    return compute_matched_metrics(build_match_input(truth, detections), classes, seed, thresholds, groups)
+
+
+def compute_matched_metrics(
+    match_input: MatchInput,
+    classes: Classes,
+    seed: int = 0,
+    thresholds: Sequence[float] | None = None,
+    groups: NDArray[np.int64] | None = None,
+) -> DetectionMetrics:
+    """Return the metrics of objects and detections whose overlaps are known, as ``compute_detection_metrics`` does.
+
+    Raises ``DataError`` when there is no object to detect.
+    """
+    if match_input.truth_ignored.all():
+        raise DataError(
+            _("There is no object to evaluate."),
+            _("Expected a test set with at least one box that is not marked as crowd or difficult."),
+            _("Use a larger test fraction (--test), or give a labelled test set."),
+        )
     matching = match_detections(match_input)
     average_precisions = compute_average_precisions(match_input, matching, len(classes))
     resampled = bootstrap_average_precisions(match_input, matching, len(classes), seed, groups=groups)
@@ -238,7 +241,7 @@ def compute_detection_metrics(
     )
     return DetectionMetrics(
         classes,
-        len(detections),
+        match_input.image_count,
         map50=compute_bias_corrected_interval(
             float(average_over_classes(average_precisions[0])), average_over_classes(resampled[:, 0])
         ),
@@ -249,27 +252,34 @@ def compute_detection_metrics(
         size_scores=tuple(_compute_size_score(match_input, name, len(classes)) for name in AREA_RANGES),
         confusion=pairs.count(len(classes)),
         error_stats=tuple(ErrorStats(kind, errors.count_kind(kind), ap_gains[kind]) for kind in ERROR_KINDS),
-        worst_images=_find_worst_images(match_input, errors),
+        worst_images=find_worst_images(match_input, errors),
         confusion_pairs=pairs,
     )
 
 
-def compute_mean_ap(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> tuple[float, float]:
-    """Return (mAP at an IoU threshold of 0.5, mAP over 0.5 to 0.95), in [0, 1]; NaN when there are no objects."""
-    match_input = build_match_input(truth, detections)
+def compute_mean_ap(
+    truth: ObjectTable, detections: Sequence[Detections], classes: Classes, by_mask: bool = False
+) -> tuple[float, float]:
+    """Return (mAP at an IoU threshold of 0.5, mAP over 0.5 to 0.95), in [0, 1]; NaN when there are no objects.
+
+    The IoU is that of boxes, or with ``by_mask`` of masks.
+    """
+    match_input = build_match_input(truth, detections, by_mask)
     mean_precisions = average_over_classes(
         compute_average_precisions(match_input, match_detections(match_input), len(classes))
     )
     return float(mean_precisions[0]), float(mean_precisions.mean())
 
 
-def compute_summary(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> dict[str, float]:
+def compute_summary(
+    truth: ObjectTable, detections: Sequence[Detections], classes: Classes, by_mask: bool = False
+) -> dict[str, float]:
     """Return ``precision``, ``recall``, ``map50`` and ``map50_95``, in [0, 1], for the log of a training.
 
-    Precision and recall are at an IoU of 0.5, of all classes together at the score of highest F1; precision is NaN
-    where nothing reaches it, and all are NaN when there are no objects.
+    They are of boxes, or with ``by_mask`` of masks. Precision and recall are at an IoU of 0.5, of all classes together
+    at the score of highest F1; precision is NaN where nothing reaches it, and all are NaN when there are no objects.
     """
-    match_input = build_match_input(truth, detections)
+    match_input = build_match_input(truth, detections, by_mask)
     matching = match_detections(match_input)
     mean_precisions = average_over_classes(compute_average_precisions(match_input, matching, len(classes)))
     order = np.argsort(-match_input.scores, kind="stable")
@@ -287,7 +297,7 @@ def compute_summary(truth: ObjectTable, detections: Sequence[Detections], classe
 
 
 def _validate_inputs(truth: ObjectTable, detections: Sequence[Detections], classes: Classes) -> None:
-    """Raise ``ValueError`` for arguments that do not fit together, ``DataError`` when there is no object to detect."""
+    """Raise ``ValueError`` for arguments that do not fit together."""
     if len(detections) != len(truth.starts) - 1:
         raise ValueError(f"{len(detections)} images with findings do not fit {len(truth.starts) - 1} images")
     for ids in (truth.class_ids, *(item.class_ids for item in detections)):
@@ -295,12 +305,6 @@ def _validate_inputs(truth: ObjectTable, detections: Sequence[Detections], class
             raise ValueError(f"class ids must be from 0 to {len(classes) - 1}")
     if not all(np.isfinite(boxes).all() for boxes in (truth.boxes, *(item.boxes for item in detections))):
         raise ValueError("boxes must be finite")
-    if not (~get_ignore_mask(truth)).any():
-        raise DataError(
-            _("There is no object to evaluate."),
-            _("Expected a test set with at least one box that is not marked as crowd or difficult."),
-            _("Use a larger test fraction (--test), or give a labelled test set."),
-        )
 
 
 def _compute_class_score(
@@ -365,24 +369,3 @@ def _compute_size_score(match_input: MatchInput, name: str, classes: int) -> Siz
         return SizeScore(name, 0, None, None)
     mean_precisions = average_over_classes(compute_average_precisions(match_input, matching, classes))
     return SizeScore(name, int(matching.positives.sum()), float(mean_precisions[0]), float(mean_precisions.mean()))
-
-
-def _find_worst_images(match_input: MatchInput, errors: DetectionErrors) -> tuple[WorstImage, ...]:
-    """Return at most ``MAX_WORST_IMAGES`` images with errors, those with most errors first."""
-    is_error = errors.kind_ids >= 0
-    counts = np.zeros((match_input.image_count, len(ERROR_KINDS)), np.int64)
-    np.add.at(counts, (match_input.image_ids[is_error], errors.kind_ids[is_error]), 1)
-    counts[:, ERROR_KINDS.index(MISSED)] = np.bincount(
-        match_input.truth_image_ids[errors.missed], minlength=match_input.image_count
-    )
-    total = counts.sum(axis=1)
-    order = np.argsort(-total, kind="stable")[:MAX_WORST_IMAGES]
-    return tuple(_make_worst_image(int(image), counts[image].tolist()) for image in order if total[image])
-
-
-def _make_worst_image(image: int, counts: list[int]) -> WorstImage:
-    """Return the record of an image; ``counts`` are its numbers of errors in the order of ``ERROR_KINDS``."""
-    counts_by_kind = {kind: number for kind, number in zip(ERROR_KINDS, counts, strict=True) if number}
-    return WorstImage(
-        image, counts_by_kind, ", ".join(format_error_count(kind, number) for kind, number in counts_by_kind.items())
-    )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lince import fileio
 from lince.annotations import Classes, Detections, ObjectTable
+from lince.evaluation.detection.matcher import MatchInput, build_match_input
 from lince.evaluation.detection.metrics import DetectionMetrics, compute_detection_metrics
+from lince.evaluation.detection.thresholds import choose_matched_thresholds
 from lince.evaluation.predictions_file import PredictionsReader, keep_shared_groups, select_rows, write_rows
 from lince.i18n import _
 
@@ -36,6 +38,7 @@ class DetectionPredictions:
             stands for itself.
     """
 
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
     keys: tuple[str, ...]
     names: tuple[str, ...]
     truth: ObjectTable
@@ -52,12 +55,20 @@ class DetectionPredictions:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def compute_metrics(self, seed: int = 0) -> DetectionMetrics:
+    def compute_metrics(self, seed: int = 0, thresholds: Sequence[float] | None = None) -> DetectionMetrics:
         """Return the metrics; ``seed`` is for the bootstrap, which draws groups of images together.
 
-        Raises ``DataError`` when there is no true object.
+        ``thresholds`` (C,) are as for ``compute_detection_metrics``. Raises ``DataError`` when there is no true object.
         """
-        return compute_detection_metrics(self.truth, self.detections, self.classes, seed, groups=self.groups)
+        return compute_detection_metrics(self.truth, self.detections, self.classes, seed, thresholds, self.groups)
+
+    def build_match_input(self) -> MatchInput:
+        """Return objects and detections with their pairs, by the overlap of boxes."""
+        return build_match_input(self.truth, self.detections)
+
+    def choose_thresholds(self) -> tuple[float, ...]:
+        """Return the score threshold of each class at which F1 is highest on these images."""
+        return choose_matched_thresholds(self.build_match_input(), len(self.classes))
 
     def select(self, images: Sequence[int] | NDArray[Any]) -> DetectionPredictions:
         """Return the predictions of ``images``, in that order."""
@@ -83,12 +94,12 @@ class DetectionPredictions:
     @classmethod
     def load(cls, path: Path) -> DetectionPredictions:
         """Return the predictions in ``path``; raise ``DataError`` with the line when it is not such a file."""
-        return _Reader(Path(path)).read()
+        return DetectionReader(Path(path)).read()
 
-    @staticmethod
-    def is_own_file(path: Path) -> bool:
-        """Return whether ``path`` has the header of a detector's predictions; ``False`` where it cannot be read."""
-        return fileio.read_first_line(path) == ",".join(COLUMNS)
+    @classmethod
+    def is_own_file(cls, path: Path) -> bool:
+        """Return whether ``path`` has the header of such predictions; ``False`` where it cannot be read."""
+        return fileio.read_first_line(path) == ",".join(cls.columns)
 
     def _iter_rows(self) -> Iterator[_Cells]:
         """Yield the rows of the CSV file, the header first; float64 boxes and float32 scores are written exactly."""
@@ -107,8 +118,10 @@ class DetectionPredictions:
                 yield ["", "", DETECTION_ROW, names[class_id], f"{score:.9g}", *map(repr, box.tolist()), ""]
 
 
-class _Reader(PredictionsReader):
+class DetectionReader(PredictionsReader):
     """Reads the predictions of a detector: class rows, then image rows, each followed by its objects."""
+
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -122,10 +135,10 @@ class _Reader(PredictionsReader):
         """Return the predictions of the file."""
         rows = self.iter_rows()
         try:
-            if tuple(next(rows, ())) != COLUMNS:
+            if tuple(next(rows, ())) != self.columns:
                 raise self.make_error(_("the header is not that of a predictions file"))
             for row in rows:
-                self._parse_row(row)
+                self.parse_row(row)
             detections = tuple(_make_detections(items) for items in self._detections)
         except (ValueError, IndexError) as error:
             raise self.make_error(str(error)) from error
@@ -136,14 +149,11 @@ class _Reader(PredictionsReader):
 
     def describe_expected(self) -> str:
         """Return the sentence that names the columns."""
-        return _("Expected the predictions that a run wrote: {columns}.").format(columns=", ".join(COLUMNS))
+        return _("Expected the predictions that a run wrote: {columns}.").format(columns=", ".join(self.columns))
 
-    def _parse_row(self, row: _Cells) -> None:
+    def parse_row(self, row: _Cells) -> None:
         """Add what ``row`` holds to the columns; raise ``DataError`` or ``ValueError`` for an invalid row."""
-        if len(row) != len(COLUMNS):
-            raise self.make_error(
-                _("{found} columns instead of {expected}").format(found=len(row), expected=len(COLUMNS))
-            )
+        self.check_width(row, len(COLUMNS))
         key, name, kind, class_name, score, *rest = row
         if kind in (TRUTH_ROW, DETECTION_ROW) and not self._images:
             raise self.make_error(_("there is an object before the first image"))

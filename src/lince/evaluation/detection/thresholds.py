@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lince.annotations import Detections, ObjectTable
 from lince.evaluation.average_precision import count_positives
-from lince.evaluation.detection.matcher import build_match_input, match_detections
+from lince.evaluation.detection.matcher import MatchInput, build_match_input, match_detections
 from lince.postprocess import DEFAULT_FILTER
 
 POOLED_BOXES = 40  # boxes; measured on hard hats, see NOTES.md
@@ -19,6 +19,11 @@ FloatArray = NDArray[np.float64]
 
 
 def choose_thresholds(truth: ObjectTable, detections: Sequence[Detections], classes: int) -> tuple[float, ...]:
+    """Return the thresholds of ``choose_matched_thresholds`` by the overlap of boxes."""
+    return choose_matched_thresholds(build_match_input(truth, detections), classes)
+
+
+def choose_matched_thresholds(match_input: MatchInput, classes: int) -> tuple[float, ...]:
     """Return for each of ``classes`` classes the score threshold at which F1 at an IoU of 0.5 is highest.
 
     With few boxes of a class, its F1 alone would choose almost at random: one box found with a score of 1 % would admit
@@ -26,7 +31,6 @@ def choose_thresholds(truth: ObjectTable, detections: Sequence[Detections], clas
     if they were ``POOLED_BOXES`` boxes, or as many as they are when they are fewer. They decide for a class with few
     boxes and hardly matter for one with hundreds.
     """
-    match_input = build_match_input(truth, detections)
     matching = match_detections(match_input)
     class_counts = count_positives(match_input, matching, classes)
     order = np.argsort(-match_input.scores, kind="stable")

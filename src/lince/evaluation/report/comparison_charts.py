@@ -28,6 +28,7 @@ def draw_run_curves(details: Mapping[str, RunDetails]) -> list[Markup]:
         (("train_loss", "val_loss"), _("Loss"), False),
         (("train_accuracy", "val_accuracy"), _("Accuracy"), True),
         (("", "val_map"), _("Validation mean average precision"), True),
+        (("", "val_segm_map50_95"), _("Validation mask mAP50-95"), True),
         (("", "val_map50_95"), _("Validation mAP50-95"), True),
         (("", "val_miou"), _("Validation mIoU"), True),
     ):

@@ -202,6 +202,7 @@ def _column_titles() -> dict[str, str]:
         "train_box": _("box loss"),
         "train_objectness": _("objectness loss"),
         "train_classes": _("class loss"),
+        "train_masks": _("mask loss"),
         "train_l1": _("L1 loss"),
         "train_accuracy": _("training accuracy"),
         "val_loss": _("validation loss"),
@@ -212,6 +213,8 @@ def _column_titles() -> dict[str, str]:
         "val_miou": _("validation mIoU"),
         "val_map50": _("validation mAP50"),
         "val_map50_95": _("validation mAP50-95"),
+        "val_segm_map50": _("validation mask mAP50"),
+        "val_segm_map50_95": _("validation mask mAP50-95"),
         "rate": _("learning rate"),
         "seconds": _("time"),
     }

@@ -52,8 +52,8 @@ class DetectionOutputs:
         if recorded.classes != self.classes:
             return None
         scales = tuple(self.image_scales[row] for row in rows)
-        ours = DetectionOutputs(self.classes, tuple(self.detections[row] for row in rows), scales)
-        theirs = DetectionOutputs(self.classes, tuple(recorded.detections[row] for row in recorded_rows), scales)
+        ours = replace(self, detections=tuple(self.detections[row] for row in rows), image_scales=scales)
+        theirs = replace(self, image_scales=scales, detections=tuple(recorded.detections[row] for row in recorded_rows))
         return ours.compare_with(theirs, tolerance)
 
 
@@ -64,7 +64,14 @@ def collect_outputs(
 
     The filter is that of evaluation, with a low score threshold, instead of that of the model card.
     """
+    return DetectionOutputs(model.classes, *collect_detections(model, images, with_strips, progress))
+
+
+def collect_detections(
+    model: DetectionPredictor, images: EvaluationImages, with_strips: bool, progress: Progress
+) -> tuple[tuple[Detections, ...], tuple[ImageScale, ...]]:
+    """Return the detections of ``collect_outputs``, and the scale of each image."""
     card = replace(model.card, detection_filter=make_evaluation_filter(model.card.decoder))
-    prepared, results = predict_images(DetectionPredictor(card, model.backend), images, with_strips, progress)
+    prepared, results = predict_images(type(model)(card, model.backend), images, with_strips, progress)
     scales = tuple(ImageScale(image.size, model.card.preprocess) for image in prepared)
-    return DetectionOutputs(model.classes, tuple(result.detections for result in results), scales)
+    return tuple(result.detections for result in results), scales

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class DetectionPredictor(Predictor):
 
     task = "detect"
     batch_size = BATCH_SIZE
+    result_class: ClassVar[type[DetectionResult]] = DetectionResult
 
     def __init__(self, card: ModelCard, backend: Backend, allow_urls: bool = False) -> None:
         super().__init__(card, backend, allow_urls)
@@ -43,13 +44,13 @@ class DetectionPredictor(Predictor):
         declared = {name: backend.outputs.get(name, ())[1:] for name in self._decoder.outputs}
         _require_matching_card(card, backend, {_INPUT_NAME: backend.input_shape[1:], **declared}, self._expected_shapes)
 
-    def with_threshold(self, threshold: float | Mapping[str, float]) -> DetectionPredictor:
+    def with_threshold(self, threshold: float | Mapping[str, float]) -> Self:
         """Return the same model with another score threshold in 0..1: one for all classes, or by class name.
 
         Classes that are not named keep theirs. Raises ``UsageError`` for an unknown class or a value outside 0..1.
         """
         detection_filter = replace(self.card.detection_filter, score_threshold=_resolve_threshold(threshold, self.card))
-        return DetectionPredictor(replace(self.card, detection_filter=detection_filter), self.backend, self.allow_urls)
+        return type(self)(replace(self.card, detection_filter=detection_filter), self.backend, self.allow_urls)
 
     def with_iou(self, iou: float) -> Self:
         """Return the same model that keeps boxes of one class with an intersection over union up to ``iou``, in 0..1.
@@ -73,7 +74,7 @@ class DetectionPredictor(Predictor):
         """
         result_names = names or [""] * len(prepared)
         return [
-            DetectionResult(name, detections, self.classes, item.size)
+            self.result_class(name, detections, self.classes, item.size)
             for name, detections, item in zip(result_names, self._detect_prepared(prepared), prepared, strict=True)
         ]
 

@@ -6,14 +6,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from lince import rle
 from lince.annotations import Classes, Detections
 from lince.i18n import _
-from lince.inference import drawing
+from lince.inference import drawing, mask_drawing
 from lince.inference.image_loading import Image
 from lince.inference.result import PredictionResult, require_same_size
 from lince.number_format import format_count
 
 _BOX_COLUMNS = ("left", "top", "right", "bottom")
+MASK_COLUMNS = ("area", "share")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,6 +32,7 @@ class DetectionResult(PredictionResult):
     """
 
     task: ClassVar[str] = "detect"
+    gives_masks: ClassVar[bool] = False  # whether each detection has a mask
     name: str
     detections: Detections
     classes: Classes
@@ -47,11 +50,18 @@ class DetectionResult(PredictionResult):
     def to_dict(self, top: int | None = None) -> dict[str, Any]:
         """Return the result as a JSON object; ``top`` has no effect.
 
-        A box is left, top, right, bottom in pixels of the upright image, rounded to 0.001.
+        A box is left, top, right, bottom in pixels of the upright image, rounded to 0.001. Where the model gives masks,
+        an object has its ``area`` in pixels, its ``share`` of the image, and its ``mask`` as COCO's compressed RLE.
         """
         del top  # every object is in the record
         detections = self.detections
-        rows = zip(detections.class_ids.tolist(), detections.scores.tolist(), detections.boxes.tolist(), strict=True)
+        rows = zip(
+            detections.class_ids.tolist(),
+            detections.scores.tolist(),
+            detections.boxes.tolist(),
+            detections.masks,
+            strict=True,
+        )
         height, width = self.size
         return {
             "file": self.name,
@@ -63,15 +73,23 @@ class DetectionResult(PredictionResult):
                     "class": self.classes.names[class_id],
                     "score": round(score, 6),
                     "box": [round(side, 3) for side in box],
+                    **(self._describe_mask(mask) if self.gives_masks else {}),
                 }
-                for class_id, score, box in rows
+                for class_id, score, box, mask in rows
             ],
         }
+
+    def _describe_mask(self, text: str) -> dict[str, Any]:
+        """Return what the record of an object has of its mask."""
+        height, width = self.size
+        area = rle.compute_area(rle.string_to_counts(text)) if text else 0
+        mask = {"size": [height, width], "counts": text}
+        return {"area": area, "share": round(area / max(1, height * width), 6), "mask": mask if text else None}
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of ``to_rows``."""
-        return "file", "class", "score", *_BOX_COLUMNS
+        return "file", "class", "score", *_BOX_COLUMNS, *(MASK_COLUMNS if self.gives_masks else ())
 
     def to_rows(self) -> list[dict[str, Any]]:
         """Return one row per detection, the highest score first; boxes in pixels of the upright image."""
@@ -81,6 +99,7 @@ class DetectionResult(PredictionResult):
                 "class": record["class"],
                 "score": record["score"],
                 **dict(zip(_BOX_COLUMNS, record["box"], strict=True)),
+                **{name: record[name] for name in MASK_COLUMNS if self.gives_masks},
             }
             for record in self.to_dict()["objects"]
         ]
@@ -95,7 +114,9 @@ class DetectionResult(PredictionResult):
         Raises ``DataError`` when its size is not that of the image of the prediction.
         """
         self.require_same_size(image)
-        return drawing.draw_shapes(image, drawing.make_detection_shapes(self.detections, self.classes), self.size, side)
+        small = drawing.resize_to_side(image, side, enlarge=True)
+        small = mask_drawing.draw_object_masks(small, self.detections, self.size)
+        return drawing.draw_shapes(small, drawing.make_detection_shapes(self.detections, self.classes), self.size, side)
 
     def list_scores(self, most: int) -> list[tuple[str, float]]:
         """Return the objects with the highest scores, by class name."""
@@ -108,7 +129,8 @@ class DetectionResult(PredictionResult):
         Raises ``DataError`` when its size is not that of the image of the prediction.
         """
         self.require_same_size(image)
-        return drawing.draw_detections(image, self.detections, self.classes)
+        with_masks = mask_drawing.draw_object_masks(image, self.detections, self.size)
+        return drawing.draw_detections(with_masks, self.detections, self.classes)
 
     def require_same_size(self, image: Image) -> None:
         """Raise ``DataError`` when ``image`` (H, W, 3) is not of the size of the predicted image."""

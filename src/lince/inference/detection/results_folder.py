@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lince import fileio, images
+from lince import fileio, images, rle
 from lince.i18n import _
-from lince.inference import drawing
+from lince.inference import drawing, mask_drawing
 from lince.inference.detection import pseudo_labels, tables
 from lince.inference.detection.result import DetectionResult
 from lince.inference.detection.tables import DetectionOutcome
@@ -29,6 +29,7 @@ from lince.inference.result_files import (
 from lince.progress import SILENT, Progress
 
 CSV_NAME, JSON_NAME, IMAGES_FOLDER, CROPS_FOLDER = "detections.csv", "detections.json", "pictures", "crops"
+CUTOUTS_FOLDER = "cutouts"
 
 Image = NDArray[np.uint8]
 
@@ -42,7 +43,8 @@ def save_detections(
     """Write the results of a detector into the new ``folder``, whole or not at all, and return what was written.
 
     - ``pictures/``: every image with its boxes drawn.
-    - ``crops/CLASS/IMAGE_NUMBER.jpg``: every detected object.
+    - ``crops/CLASS/IMAGE_NUMBER.jpg``: every detected object; with masks ``cutouts/CLASS/IMAGE_NUMBER.png``, its pixels
+      alone.
     - ``detections.csv``: one row per detection; ``detections.json``: all images.
     - ``sheet.jpg``: a contact sheet of up to 24 images.
     - a labelled dataset in the format ``label_format``, where it is given.
@@ -93,7 +95,8 @@ def crop_image(image: Image, box: Sequence[float]) -> Image:
 def _make_crop_paths(result: DetectionResult, name: str, folders: Sequence[str]) -> list[str]:
     """Return the path of the crop of each detection, relative to the folder; ``folders`` are those of the classes."""
     ids = result.detections.class_ids.tolist()
-    return [f"{CROPS_FOLDER}/{folders[class_id]}/{name}_{number}.jpg" for number, class_id in enumerate(ids, 1)]
+    parent, suffix = (CUTOUTS_FOLDER, ".png") if result.gives_masks else (CROPS_FOLDER, ".jpg")
+    return [f"{parent}/{folders[class_id]}/{name}_{number}{suffix}" for number, class_id in enumerate(ids, 1)]
 
 
 def _write_images(
@@ -112,10 +115,18 @@ def _write_images(
         result = results[row]
         image = images.read_image(Path(result.path or ""))
         (folder / IMAGES_FOLDER / f"{names[row]}.jpg").write_bytes(images.encode_jpeg(result.draw(image)))
-        for box, path in zip(result.detections.boxes.tolist(), crop_paths[id(result)], strict=True):
-            (folder / path).write_bytes(images.encode_jpeg(crop_image(image, box), 95))
+        for number, path in enumerate(crop_paths[id(result)]):
+            (folder / path).write_bytes(_encode_crop(result, image, number))
 
     write_each(len(results), write_one, progress)
+
+
+def _encode_crop(result: DetectionResult, image: Image, number: int) -> bytes:
+    """Return a file with the object ``number``: cut out as PNG where the model gives masks, else its box as JPEG."""
+    if result.gives_masks:
+        counts = rle.string_to_counts(result.detections.masks[number])
+        return images.encode_png(mask_drawing.cut_out_object(image, counts))
+    return images.encode_jpeg(crop_image(image, result.detections.boxes[number].tolist()), 95)
 
 
 def _build_cell(result: DetectionResult) -> drawing.SheetCell:
@@ -123,6 +134,7 @@ def _build_cell(result: DetectionResult) -> drawing.SheetCell:
     thumbnail = read_sheet_image(result.path, result.size)
     scale = np.array(thumbnail.shape[1::-1]) / result.size[::-1]
     scaled = replace(result.detections, boxes=result.detections.boxes * np.tile(scale, 2))
-    drawn = drawing.draw_detections(thumbnail, scaled, result.classes)
+    with_masks = mask_drawing.draw_object_masks(thumbnail, result.detections, result.size)
+    drawn = drawing.draw_detections(with_masks, scaled, result.classes)
     counts = ", ".join(f"{count} {name}" for name, count in result.counts().items()) or _("no objects")
     return drawing.SheetCell(drawn, (posixpath.basename(result.name), counts))

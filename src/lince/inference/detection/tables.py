@@ -11,7 +11,7 @@ from typing import Any
 
 from lince import fileio, outputs
 from lince.annotations import RejectedItem
-from lince.inference.detection.result import DetectionResult
+from lince.inference.detection.result import MASK_COLUMNS, DetectionResult
 from lince.inference.result import require_results
 
 _CSV_HEADER = ("file", "number", "class", "score", "left", "top", "right", "bottom")
@@ -62,10 +62,13 @@ def format_csv(results: Sequence[DetectionResult], crop_paths: Mapping[int, Sequ
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_CSV_HEADER if crop_paths is None else (*_CSV_HEADER, "crop"))
+    extra = MASK_COLUMNS if any(result.gives_masks for result in results[:1]) else ()
+    header = (*_CSV_HEADER, *extra)
+    writer.writerow(header if crop_paths is None else (*header, "crop"))
     for result in results:
         paths = (crop_paths or {}).get(id(result), [""] * len(result.detections))
         for number, (record, path) in enumerate(zip(result.to_dict()["objects"], paths, strict=True), 1):
-            row = (result.name, number, record["class"], record["score"], *record["box"])
+            masked = [record[name] for name in extra]
+            row = (result.name, number, record["class"], record["score"], *record["box"], *masked)
             writer.writerow(row if crop_paths is None else (*row, path))
     return text.getvalue()

@@ -78,9 +78,7 @@ class ByteTracker:
         self._remove_lost_tracks(unconfirmed)
         self._start_tracks(detections, high)
         keep = is_high | (track_rows >= 0)
-        return TrackedDetections(
-            Detections(detections.boxes[keep], detections.class_ids[keep], detections.scores[keep]), ids[keep]
-        )
+        return TrackedDetections(detections.select(keep), ids[keep])
 
     def _match_detections(
         self, detections: Detections, track_rows: IndexArray, rows: IndexArray, tracks: IndexArray, min_iou: float

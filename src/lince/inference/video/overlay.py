@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lince.annotations import Classes
 from lince.i18n import localise_number
-from lince.inference import drawing
+from lince.inference import drawing, mask_drawing
 from lince.inference.video.byte_track import NO_TRACK, TrackedDetections
 from lince.inference.video.frames import Image
 
@@ -31,8 +31,9 @@ class FrameOverlay:
     zones: tuple[tuple[Array, str], ...] = ()
 
     def draw(self, image: Image, tracked: TrackedDetections) -> Image:
-        """Return a copy of ``image`` (H, W, 3) with the boxes of ``tracked``, the zones and, on top, the lines."""
-        canvas = drawing.draw_detections(image, tracked.detections, self.classes, self._format_labels(tracked))
+        """Return a copy of ``image`` (H, W, 3) with what ``tracked`` has, the zones and, on top, the lines."""
+        with_masks = mask_drawing.draw_object_masks(image, tracked.detections, image.shape[:2])
+        canvas = drawing.draw_detections(with_masks, tracked.detections, self.classes, self._format_labels(tracked))
         for is_closed, regions in ((True, self.zones), (False, self.lines)):
             for points, text in regions:
                 _draw_region(canvas, points, is_closed)

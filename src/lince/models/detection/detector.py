@@ -10,7 +10,7 @@ from lince.models.pretrained_network import FeatureMaps, PretrainedNetwork
 
 __all__ = ["DetectionTarget", "Detector", "FeatureMaps"]
 
-DetectionTarget = tuple[Tensor, Tensor]
+DetectionTarget = tuple[Tensor, ...]
 
 
 class Detector(PretrainedNetwork):
@@ -22,6 +22,7 @@ class Detector(PretrainedNetwork):
 
     decoder_name: str
     num_classes: int
+    learns_masks: bool = False  # whether the targets must have masks
 
     def compute_head_losses(
         self, maps: FeatureMaps, size: tuple[int, int], targets: Sequence[DetectionTarget], is_last_phase: bool
@@ -29,8 +30,9 @@ class Detector(PretrainedNetwork):
         """Return the losses by name, scalars whose sum is minimised.
 
         ``targets`` has for each image its boxes float32 (K, 4), left, top, right, bottom in pixels of the input of
-        ``size`` (height, width), and their class ids int64 (K,). ``is_last_phase`` is true in the last epochs, in which
-        images are not mixed any more.
+        ``size`` (height, width), and their class ids int64 (K,); where it learns masks, also what each object covers of
+        the cells of the prototypes, uint8 (K, h, w) in 0..255, and which objects have a mask, bool (K,).
+        ``is_last_phase`` is true in the last epochs, in which images are not mixed any more.
         """
         raise NotImplementedError
 

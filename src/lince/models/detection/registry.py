@@ -20,7 +20,8 @@ class DetectorEntry(ModelEntry):
     ``family`` is a key of ``builders.DETECTOR_MODULES``. ``depth`` and ``width`` multiply layers and channels;
     ``separable`` uses depthwise separable convolutions. ``ap`` is the published average precision of the weights on
     COCO val2017 (IoU 0.50 to 0.95, in percent) at ``size``. ``params`` and ``macs`` are of the whole network with 80
-    classes. ``rate`` multiplies a recipe's default learning rate.
+    classes. ``rate`` multiplies a recipe's default learning rate. ``prototypes`` is the number of maps of which masks
+    are made, 0 for boxes alone.
     """
 
     family: str = "yolox"
@@ -29,6 +30,7 @@ class DetectorEntry(ModelEntry):
     separable: bool = False
     ap: float | None = None
     rate: float = 1.0
+    prototypes: int = 0
 
     @property
     def copyleft_notice(self) -> str:

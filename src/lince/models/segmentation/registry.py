@@ -13,7 +13,13 @@ from lince.preprocess import PreprocessSpec
 DEFAULT_MODEL = "lite"
 SIDE_STEP = 32  # pixels; the maps of a side that is no multiple of it do not fit onto each other
 # Parameters and multiply-accumulates of the whole network at the size of its weights, for ten classes.
-_COSTS: dict[str, tuple[int, int]] = {}
+_COSTS = {
+    "nano": (1_442_294, 219_094_528),
+    "small": (3_151_558, 247_069_568),
+    "lite": (3_039_894, 394_763_680),
+    "medium": (15_106_182, 2_496_715_584),
+    "large": (49_634_934, 8_740_803_648),
+}
 
 
 def list_segmenters() -> dict[str, ModelEntry]:

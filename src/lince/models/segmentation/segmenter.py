@@ -19,6 +19,29 @@ from lince.models.segmentation.registry import require_input_sides
 from lince.preprocess import PreprocessSpec
 
 HEAD_WIDTH = 64  # channels of every map of the pyramid
+_MEMORY = 50  # batches
+_FINE_LEVELS = 2  # maps of which no channel is dropped
+_MAP_DROPOUT, _SCENE_DROPOUT = 0.3, 0.5  # shares of the channels that are dropped at random in training
+
+
+class SteadyNorm(nn.BatchNorm2d):
+    """A batch norm whose running statistics are the mean over all batches at first, and then over some ``_MEMORY``.
+
+    Those of a usual one, over about ten batches, follow the photos that came last: with a few hundred of them, what
+    whole photos are taken for then changes from epoch to epoch. In training a batch of one image is normalised by them,
+    since it has no deviation of its own.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return ``values`` (N, C, h, w) normalised for each channel."""
+        if self.training and values.numel() > values.shape[1]:
+            self.momentum = max(1 / _MEMORY, 1 / (1 + int(self.num_batches_tracked or 0)))
+            return super().forward(values)
+        if self.running_mean is None or self.running_var is None:
+            raise ValueError("a norm needs its statistics")
+        return functional.batch_norm(
+            values, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+        )
 
 
 class SeparableConv(nn.Sequential):
@@ -28,35 +51,68 @@ class SeparableConv(nn.Sequential):
         super().__init__(
             nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
             nn.Conv2d(channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
+            SteadyNorm(channels),
             nn.ReLU(),
         )
+
+
+class SceneLogits(nn.Module):
+    """What the whole image says of the classes: logits of the mean and the maximum of its coarsest map.
+
+    Added to those of all pixels, they decide between classes that look alike in parts, such as breeds. ``channels`` are
+    those of the map; there are ``outputs`` logits.
+    """
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.norm = SteadyNorm(2 * channels)
+        self.dropout = nn.Dropout(_SCENE_DROPOUT)
+        self.linear = nn.Conv2d(2 * channels, outputs, 1)
+
+    def forward(self, coarsest: Tensor) -> Tensor:
+        """Return the logits (N, outputs, 1, 1) for the map ``coarsest`` (N, channels, h, w)."""
+        pooled = torch.cat([coarsest.mean((2, 3), keepdim=True), coarsest.amax((2, 3), keepdim=True)], 1)
+        normalised = self.norm(pooled) if self.training else self._normalise(pooled)
+        logits: Tensor = self.linear(self.dropout(normalised))
+        return logits
+
+    def _normalise(self, pooled: Tensor) -> Tensor:
+        """Return ``pooled`` (N, C, 1, 1) normalised by plain operators: here no convolution takes the norm in."""
+        norm: Any = self.norm
+        scale: Tensor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        shift: Tensor = norm.bias - norm.running_mean * scale
+        return pooled * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
 
 
 class PyramidHead(nn.Module):
     """A feature pyramid (Lin et al. 2017) of ``width`` channels with separable convolutions, down to stride 4.
 
     ``channels`` are those of the maps at strides 4, 8, 16 and 32. The mean of the coarsest map is added to it, so that
-    each pixel knows what the whole image shows (Liu et al. 2015, ParseNet). ``outputs`` logits leave it at stride 4.
+    each pixel knows what the whole image shows (Liu et al. 2015, ParseNet). ``outputs`` logits leave it at stride 4. In
+    training, whole channels of the coarse maps are dropped at random: what they say of a few hundred images is soon
+    learned by heart. The fine ones, which have the edges, stay whole.
     """
 
     def __init__(self, channels: Sequence[int], outputs: int, width: int = HEAD_WIDTH) -> None:
         super().__init__()
         self.laterals = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(count, width, 1, bias=False), nn.BatchNorm2d(width)) for count in channels
+            nn.Sequential(nn.Conv2d(count, width, 1, bias=False), SteadyNorm(width)) for count in channels
         )
         self.context = nn.Sequential(nn.Conv2d(channels[-1], width, 1), nn.ReLU())
         self.smoothing = nn.ModuleList(SeparableConv(width) for _count in channels)
         self.classifier = nn.Conv2d(width, outputs, 1)
+        self.scene = SceneLogits(channels[-1], outputs)
+        self.dropout = nn.Dropout2d(_MAP_DROPOUT)
 
     def forward(self, maps: FeatureMaps) -> Tensor:
         """Return the logits (N, outputs, H / 4, W / 4) for ``maps`` at strides 4, 8, 16 and 32."""
+        maps = (*maps[:_FINE_LEVELS], *(self.dropout(level) for level in maps[_FINE_LEVELS:]))
         merged = self.laterals[-1](maps[-1]) + self.context(maps[-1].mean((2, 3), keepdim=True))
         merged = self.smoothing[-1](merged)
         for level in range(len(maps) - 2, -1, -1):
             larger = functional.interpolate(merged, scale_factor=2.0, mode="bilinear", align_corners=False)
             merged = self.smoothing[level](larger + self.laterals[level](maps[level]))
-        logits: Tensor = self.classifier(merged)
+        logits: Tensor = self.classifier(merged) + self.scene(maps[-1])
         return logits
 
 
@@ -100,8 +156,8 @@ class Segmenter(PretrainedNetwork):
         return self.body
 
     def is_class_layer(self, name: str) -> bool:
-        """Return whether ``name`` belongs to the layer that gives the classes."""
-        return name.startswith("head.classifier.")
+        """Return whether ``name`` belongs to the layers that give the classes."""
+        return name.startswith(("head.classifier.", "head.scene.linear."))
 
 
 def build_segmenter(entry: ModelEntry, num_classes: int, spec: PreprocessSpec, seed: int = 0) -> Segmenter:

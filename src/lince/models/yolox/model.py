@@ -18,7 +18,7 @@ from lince.models.blocks import Block
 from lince.models.detection.detector import DetectionTarget, Detector, FeatureMaps
 from lince.models.detection.registry import DetectorEntry
 from lince.models.yolox.csp_darknet import ConvBnSilu, CspDarknet, CspLayer, make_conv3x3
-from lince.models.yolox.loss import compute_yolox_loss
+from lince.models.yolox.loss import MaskOutputs, compute_yolox_loss
 from lince.postprocess.yolox import STRIDES, make_grid
 
 _PRIOR_LOGIT = -math.log(99.0)  # the logit of 1 %, initial score of every cell (Lin et al. 2017, focal loss)
@@ -58,10 +58,28 @@ def _upsample(x: Tensor) -> Tensor:
     return interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-class YoloxHead(nn.Module):
-    """The decoupled head: box, objectness and classes of every cell of every feature map."""
+class PrototypeNet(nn.Module):
+    """``count`` maps at stride 4 of which the masks are made, from the feature map at stride 8."""
 
-    def __init__(self, base: int, num_classes: int, separable: bool) -> None:
+    def __init__(self, channels: int, count: int, separable: bool) -> None:
+        super().__init__()
+        self.conv1 = make_conv3x3(channels, channels, 1, separable)
+        self.conv2 = make_conv3x3(channels, channels, 1, separable)
+        self.pred = nn.Conv2d(channels, count, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, count, 2 H, 2 W) for ``x`` (N, channels, H, W)."""
+        prototypes: Tensor = self.pred(self.conv2(_upsample(self.conv1(x))))
+        return prototypes
+
+
+class YoloxHead(nn.Module):
+    """The decoupled head: box, objectness and classes of every cell of every feature map.
+
+    With ``prototypes`` above 0, also as many coefficients of each cell, and the maps of ``PrototypeNet``.
+    """
+
+    def __init__(self, base: int, num_classes: int, separable: bool, prototypes: int = 0) -> None:
         super().__init__()
         width = 4 * base
         self.cls_convs = nn.ModuleList(_make_branch(width, separable) for _level in _LEVEL_RANGE)
@@ -72,13 +90,20 @@ class YoloxHead(nn.Module):
         self.stems = nn.ModuleList(ConvBnSilu(in_channels, width, 1) for in_channels in (4 * base, 8 * base, 16 * base))
         for layer in (*self.cls_preds, *self.obj_preds):
             nn.init.constant_(layer.bias, _PRIOR_LOGIT)
+        if prototypes:
+            self.coef_preds = nn.ModuleList(nn.Conv2d(width, prototypes, 1) for _level in _LEVEL_RANGE)
+            self.prototypes = PrototypeNet(4 * base, prototypes, separable)
+        self.prototype_count = prototypes
 
     def forward(self, maps: FeatureMaps) -> Tensor:
-        """Return (N, A, 5 + C) for the feature maps at strides 8, 16, 32: box, objectness logit, class logits."""
+        """Return (N, A, 5 + C) for the feature maps at strides 8, 16, 32: box, objectness logit, class logits.
+
+        With prototypes they are followed by the D coefficients, (N, A, 5 + C + D).
+        """
         return torch.cat([self._run_level(level, x).flatten(2) for level, x in enumerate(maps)], 2).transpose(1, 2)
 
     def _run_level(self, level: int, x: Tensor) -> Tensor:
-        """Return the outputs (N, 5 + C, h, w) for the feature map ``x`` of one level."""
+        """Return the outputs (N, 5 + C, h, w), and coefficients, for the feature map ``x`` of one level."""
         x = self.stems[level](x)
         class_features, box_features = self.cls_convs[level](x), self.reg_convs[level](x)
         outputs = (
@@ -86,7 +111,8 @@ class YoloxHead(nn.Module):
             self.obj_preds[level](box_features),
             self.cls_preds[level](class_features),
         )
-        return torch.cat(outputs, 1)
+        coefficients = (self.coef_preds[level](box_features),) if self.prototype_count else ()
+        return torch.cat((*outputs, *coefficients), 1)
 
 
 def _make_branch(width: int, separable: bool) -> nn.Sequential:
@@ -98,17 +124,20 @@ class Yolox(Detector):
     """YOLOX for ``num_classes`` classes; ``depth`` and ``width`` are the multipliers of the published sizes.
 
     Inputs are (N, 3, H, W) with H and W multiples of 32. Output rows are the A = H W (1/64 + 1/256 + 1/1024) cells of
-    the feature maps at strides 8, 16 and 32, in the order of ``postprocess.yolox.make_grid``.
+    the feature maps at strides 8, 16 and 32, in the order of ``postprocess.yolox.make_grid``. ``prototypes`` above 0
+    gives each object a mask of as many prototypes (Bolya et al. 2019).
     """
 
-    decoder_name = "yolox"
-
-    def __init__(self, num_classes: int, depth: float, width: float, separable: bool = False) -> None:
+    def __init__(
+        self, num_classes: int, depth: float, width: float, separable: bool = False, prototypes: int = 0
+    ) -> None:
         super().__init__()
         base, layers = int(64 * width), max(1, round(3 * depth))
         self.backbone = YoloxPafpn(base, layers, separable)
-        self.head = YoloxHead(base, num_classes, separable)
+        self.head = YoloxHead(base, num_classes, separable, prototypes)
         self.num_classes = num_classes
+        self.decoder_name = "yolox-prototypes" if prototypes else "yolox"
+        self.learns_masks = prototypes > 0
 
     def extract_features(self, images: Tensor) -> FeatureMaps:
         """Return the feature maps at strides 8, 16 and 32 of ``images`` (N, 3, H, W)."""
@@ -116,19 +145,33 @@ class Yolox(Detector):
         return maps
 
     def run_head(self, maps: FeatureMaps, size: tuple[int, int]) -> tuple[Tensor, ...]:
-        """Return ``raw`` (N, A, 5 + C), with sigmoid on all but the boxes, for feature maps of inputs of ``size``."""
-        logits = self.head(maps)
-        return (torch.cat((logits[..., :4], logits[..., 4:].sigmoid()), -1),)
+        """Return ``raw`` (N, A, 5 + C), with sigmoid on all but the boxes, for feature maps of inputs of ``size``.
+
+        With prototypes, ``coefficients`` (N, A, D) and ``prototypes`` (N, D, H / 4, W / 4) follow.
+        """
+        logits, mask_outputs = self._split_outputs(maps)
+        raw = torch.cat((logits[..., :4], logits[..., 4:].sigmoid()), -1)
+        return (raw,) if mask_outputs is None else (raw, mask_outputs.coefficients, mask_outputs.prototypes)
+
+    def _split_outputs(self, maps: FeatureMaps) -> tuple[Tensor, MaskOutputs | None]:
+        """Return the outputs (N, A, 5 + C) of the head, and those of masks where it has them."""
+        outputs = self.head(maps)
+        if not self.head.prototype_count:
+            return outputs, None
+        end = 5 + self.num_classes
+        return outputs[..., :end], MaskOutputs(outputs[..., end:], self.head.prototypes(maps[0]))
 
     def compute_head_losses(
         self, maps: FeatureMaps, size: tuple[int, int], targets: Sequence[DetectionTarget], is_last_phase: bool
     ) -> dict[str, Tensor]:
-        """Return the losses ``box``, ``objectness`` and ``classes``, and ``l1`` in the last phase."""
-        logits = self.head(maps)
+        """Return the losses ``box``, ``objectness`` and ``classes``, ``masks`` if any, and ``l1`` in the last phase."""
+        logits, mask_outputs = self._split_outputs(maps)
         grid = make_grid(*size)
         cells, strides = (torch.from_numpy(column.copy()).to(logits.device) for column in (grid.cells, grid.strides))
-        losses = compute_yolox_loss(logits, cells, strides, targets, use_l1=is_last_phase)
+        losses = compute_yolox_loss(logits, cells, strides, targets, is_last_phase, mask_outputs)
         parts = {"box": losses.box, "objectness": losses.objectness, "classes": losses.classes}
+        if mask_outputs is not None:
+            parts["masks"] = losses.masks
         return {**parts, "l1": losses.l1} if is_last_phase else parts
 
     def list_blocks(self) -> list[Block]:
@@ -153,4 +196,4 @@ def create_detector(entry: DetectorEntry, num_classes: int, height: int, width: 
             _("{model} cannot read images of {h} x {w} pixels.").format(model=entry.name, h=height, w=width),
             _("Expected sides that are multiples of {step}, such as {size}.").format(step=coarsest, size=entry.size),
         )
-    return Yolox(num_classes, entry.depth, entry.width, entry.separable)
+    return Yolox(num_classes, entry.depth, entry.width, entry.separable, entry.prototypes)

@@ -56,10 +56,16 @@ class AnchorGrid:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The objects of one image: ``boxes`` (K, 4) float in input pixels, and ``class_ids`` int64 (K,)."""
+    """The objects of one image: ``boxes`` (K, 4) float in input pixels, and ``class_ids`` int64 (K,).
+
+    Where masks are learnt, ``masks`` uint8 (K, h, w) is how much of each cell an object covers, and ``has_mask`` bool
+    (K,) which objects have a mask at all.
+    """
 
     boxes: Tensor
     class_ids: Tensor
+    masks: Tensor | None = None
+    has_mask: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.class_ids)
@@ -69,7 +75,9 @@ class GroundTruth:
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
         # A comparison with NaN is false; infinite coordinates need a check of their own.
         kept = (sides >= MIN_SIDE).all(1) & self.boxes.isfinite().all(1)
-        return GroundTruth(self.boxes[kept].float(), self.class_ids[kept].long())
+        masks = None if self.masks is None else self.masks[kept]
+        has_mask = None if self.has_mask is None else self.has_mask[kept]
+        return GroundTruth(self.boxes[kept].float(), self.class_ids[kept].long(), masks, has_mask)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lince.annotations import Detections
 from lince.datasets import Dataset
 from lince.evaluation.detection.predictions import DetectionPredictions
 from lince.evaluation.report.texts import TextTable
 from lince.i18n import _
-from lince.inference import drawing
+from lince.inference import drawing, mask_drawing
 from lince.inference.drawing import ShapeAnnotation
 from lince.notebook.picture import PICTURE_SIDE, Picture, make_picture
 from lince.number_format import format_count, format_percent
@@ -68,7 +67,7 @@ def _draw_example(
     """Return the image with its detections, and its labelled boxes as thin lines."""
     found = predictions.detections[index]
     keep = found.scores >= thresholds[found.class_ids]
-    kept = Detections(found.boxes[keep], found.class_ids[keep], found.scores[keep])
+    kept = found.select(keep)
     span = predictions.truth.slice_of_image(index)
     labels = [
         ShapeAnnotation((box[0], box[1], box[2], box[3]), "", int(class_id), is_faint=True)
@@ -77,6 +76,7 @@ def _draw_example(
         )
     ]
     image = dataset.images.read_image(row, (_SIDE, _SIDE))
+    image = mask_drawing.draw_object_masks(image, kept, dataset.images.read_size(row))
     shapes = [*labels, *drawing.make_detection_shapes(kept, predictions.classes)]
     shown = drawing.draw_shapes(image, shapes, dataset.images.read_size(row), _SIDE)
     mark = "wrong" if index in reasons else "right"

@@ -6,7 +6,7 @@ import { byId, createElement } from "./dom.js";
 import { formatNumber, formatPercent, text } from "./texts.js";
 
 export const name = "detection";
-export const metricNames = ["map50", "map50_95"];
+export const metricNames = ["segm_map50", "segm_map50_95", "map50", "map50_95"];
 export const canCorrect = true;
 
 const LOW_SCORE = 0.05; // detections below this are noise for most models
@@ -53,6 +53,7 @@ export function shapes(record, model, view) {
     box: object.box,
     colour: getClassColour(object.class, model),
     text: describeObject(object),
+    rings: object.outline ?? [],
   }));
 }
 

@@ -4,6 +4,7 @@ const FONT_SIZE = 13; // CSS pixels
 const TAG_HEIGHT = FONT_SIZE + 8;
 const LARGEST_HEIGHT = 0.72; // of the window's height
 const LARGEST_BITMAP = 2000; // pixels of a side that are kept in memory; no screen shows more
+const FILL_OPACITY = 0.45; // of the area of an object
 const PIXEL_ART = 64; // pixels of a side; up to this an image is enlarged without smoothing
 
 /** Return the bitmap of an image file, turned as its EXIF orientation says; null where the browser cannot read it. */
@@ -23,8 +24,9 @@ export async function decodeImage(blob) {
 }
 
 /**
- * Draw `bitmap` as large as `canvas` has room, and `shapes` [{box, colour, text}] over it. The boxes
- * [left, top, right, bottom] are in pixels of an image of `size`, {width, height}. The picture of `overlay`, {picture,
+ * Draw `bitmap` as large as `canvas` has room, and `shapes` [{box, colour, text, rings}] over it. The boxes
+ * [left, top, right, bottom] and the points [x, y] of the rings, outlines that are filled where there are any, are in
+ * pixels of an image of `size`, {width, height}. The picture of `overlay`, {picture,
  * opacity}, if there is one, is drawn between the two.
  */
 export function drawImage(canvas, bitmap, shapes, size, overlay = null) {
@@ -41,6 +43,7 @@ export function drawImage(canvas, bitmap, shapes, size, overlay = null) {
   context.drawImage(bitmap, 0, 0, width, height);
   if (overlay) drawOverlay(context, overlay, width, height);
   const [across, down] = [width / size.width, height / size.height];
+  for (const { rings = [], colour } of shapes.toReversed()) fillRings(context, rings, colour, across, down);
   const boxes = shapes.map(({ box: [left, top, right, bottom], colour, text }) => ({
     colour,
     text,
@@ -90,6 +93,20 @@ function drawOverlay(context, { picture, opacity }, width, height) {
   context.globalAlpha = opacity;
   context.imageSmoothingEnabled = picture.width > width; // enlarged, its pixels stay what they are
   context.drawImage(picture, 0, 0, width, height);
+  context.restore();
+}
+
+function fillRings(context, rings, colour, across, down) {
+  if (!rings.length) return;
+  context.beginPath();
+  for (const ring of rings) {
+    for (const [x, y] of ring) context.lineTo(x * across, y * down);
+    context.closePath();
+  }
+  context.save();
+  context.fillStyle = colour;
+  context.globalAlpha = FILL_OPACITY;
+  context.fill("evenodd");
   context.restore();
 }
 

@@ -3,6 +3,7 @@
 import * as classification from "./classification.js";
 import * as detection from "./detection.js";
 import * as generic from "./generic.js";
+import * as instances from "./instances.js";
 import * as multilabel from "./multilabel.js";
 import * as segmentation from "./segmentation.js";
 
@@ -21,7 +22,7 @@ import * as segmentation from "./segmentation.js";
  * summarise(record, model, view)     the prediction in one sentence
  * briefly(record, model)             the prediction in a few words, for a thumbnail
  * show(record, model, view)          fill its elements below the sentence
- * shapes(record, model, view)        what is drawn over the image: [{box, colour, text}], boxes in its pixels
+ * shapes(record, model, view)        what is drawn over the image: [{box, colour, text, rings}], boxes in its pixels
  * overlay(record, model, view)       {picture, opacity}: a canvas that is drawn over the whole image, below the shapes;
  *                                    null for none
  * imageSize(record)                  {width, height} of the image to which those pixels refer; null: no matter
@@ -32,7 +33,9 @@ import * as segmentation from "./segmentation.js";
  */
 
 /** The renderer of each task, by the name of the task. */
-export const renderers = { classify: classification, detect: detection, multilabel, segment: segmentation };
+export const renderers = {
+  classify: classification, detect: detection, instances, multilabel, segment: segmentation,
+};
 
 /** The renderer of every other task: it shows records as JSON. */
 export const genericRenderer = generic;

@@ -145,6 +145,8 @@ def _fact_texts() -> dict[str, str]:
         "fact-map": _("test mAP"),
         "fact-map50": _("test mAP50"),
         "fact-map50_95": _("test mAP50-95"),
+        "fact-segm_map50": _("test mask mAP50"),
+        "fact-segm_map50_95": _("test mask mAP50-95"),
         "fact-miou": _("test mean IoU"),
         "fact-name": _("name"),
         "fact-network": _("network"),

@@ -15,7 +15,7 @@ from lince.training.recipe import RecipeContext
 DetectionPlanFactory = Callable[[RecipeContext, int, float | None], TrainingPlan]
 DEFAULT_POLICY = "flip_x 0.5, zoom 0.2, shift_x 0.1, shift_y 0.1, brightness 0.2, contrast 0.2, saturation 0.2"
 MIXUP_PROBABILITY = 0.3
-DEFAULT_MONITOR = "val_map50_95"
+DEFAULT_MONITOR, MASK_MONITOR = "val_map50_95", "val_segm_map50_95"
 DEFAULT_BATCH_SIZE = 8
 SCRATCH_RATE, TRANSFER_RATE, FINETUNE_RATE = 2e-3, 2e-3, 1e-3
 SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 12_000, 330, 600  # training steps with a batch size of 8
@@ -75,7 +75,7 @@ def _make_plan(context: RecipeContext, base: tuple[int, float, float], epoch_sec
         decay=0.05,
         ema=0.998,
         clip=10.0,
-        monitor=config.monitor or DEFAULT_MONITOR,
+        monitor=config.monitor or _choose_monitor(context),
         patience=config.patience or epochs,
         plain=max(1, round(0.4 * epochs)) if mosaic else epochs,
         mosaic=mosaic,
@@ -86,6 +86,12 @@ def _make_plan(context: RecipeContext, base: tuple[int, float, float], epoch_sec
             _("as requested") if config.rate else _("default of the recipe"),
         ),
     )
+
+
+def _choose_monitor(context: RecipeContext) -> str:
+    """Return the figure by which the best epoch is chosen: of the masks where the network learns any."""
+    learns_masks = isinstance(context.entry, DetectorEntry) and context.entry.prototypes
+    return MASK_MONITOR if learns_masks else DEFAULT_MONITOR
 
 
 def choose_epochs_and_side(epochs: float, max_epochs: int, sides: list[int]) -> tuple[int, int]:

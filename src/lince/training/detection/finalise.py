@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lince.annotations import Detections
-from lince.evaluation.detection.metrics import compute_detection_metrics
 from lince.evaluation.detection.predictions import DetectionPredictions
-from lince.evaluation.detection.thresholds import choose_thresholds
 from lince.evaluation.report import DetectionReport
 from lince.export.parity import DetectionParityReport, require_detection_parity
 from lince.export.torch_to_onnx import export_detector
@@ -28,6 +26,7 @@ from lince.sampling import sample_evenly
 from lince.splits import TRAIN
 from lince.tasks import get_task
 from lince.training import run_folder
+from lince.training.detection.kind import DetectorKind
 from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.network_outputs import predict_with_backend, select_ground_truth
 from lince.training.detection.network_recipe import TrainedDetector
@@ -43,7 +42,11 @@ BATCH_SIZE = 8  # images per call of the network
 
 
 def finalise_run(
-    run: TrainingRun, context: RecipeContext, trained: TrainedDetector, stage_seconds: Mapping[str, float]
+    run: TrainingRun,
+    context: RecipeContext,
+    trained: TrainedDetector,
+    stage_seconds: Mapping[str, float],
+    kind: DetectorKind,
 ) -> DetectionReport:
     """Write network, predictions, metrics, model card and report of ``trained`` into ``run``, and return the report.
 
@@ -61,27 +64,24 @@ def finalise_run(
     )
     parity_report = _check_parity(backend, trained, context.test_rows)
     exported_at = time.perf_counter()
-    classes = context.dataset.classes
-    thresholds = choose_thresholds(
-        select_ground_truth(val_loader), predict_with_backend(backend, decoder, val_loader), len(classes)
+    val_predictions, predictions = (
+        _make_predictions(context, loader, predict_with_backend(backend, decoder, loader), kind)
+        for loader in (val_loader, test_loader)
     )
-    predictions = _make_test_predictions(context, test_loader, predict_with_backend(backend, decoder, test_loader))
-    metrics = compute_detection_metrics(
-        predictions.truth, predictions.detections, classes, context.config.seed, thresholds, context.test_groups
-    )
+    metrics = predictions.compute_metrics(context.config.seed, val_predictions.choose_thresholds())
     leak = measure_leak(
         context,
-        _("Test mAP50-95"),
+        _("Test {metric}").format(metric=metrics.name_map("50-95")),
         metrics.map50_95,
         lambda rows: predictions.select(rows).compute_metrics(context.config.seed).map50_95,
     )
     predictions.save(run.folder / run_folder.PREDICTIONS_FILE)
     run_folder.write_metrics(run, trained.state.history)
     data = collect_data_facts(context.dataset, context.keys)
-    settings = collect_settings(run, get_task("detect"), context.config, str(trained.augmentation.policy))
-    facts = RunFacts("detect", context.dataset, context.config, trained.spec, trained.facts, data, settings)
+    settings = collect_settings(run, get_task(kind.task), context.config, str(trained.augmentation.policy))
+    facts = RunFacts(kind.task, context.dataset, context.config, trained.spec, trained.facts, data, settings)
     facts.build_card(
-        {"map50": metrics.map50, "map50_95": metrics.map50_95},
+        metrics.list_means(),
         parity_report.to_dict(),
         decoder=decoder,
         detection_filter=make_detection_filter(decoder, metrics.thresholds),
@@ -92,7 +92,7 @@ def finalise_run(
         "evaluate": time.perf_counter() - exported_at,
     }
     timings["total"] = sum(timings.values())
-    report = DetectionReport(
+    report = kind.report(
         **facts.build_report_fields(),
         recipe=trained.recipe,
         metrics=metrics,
@@ -101,7 +101,7 @@ def finalise_run(
         timings=timings,
         images=select_report_images(trained, test_loader, predictions.detections, metrics),
         leak=leak,
-        notes=(*describe_division(context), *trained.notes),
+        notes=(*describe_division(context), *kind.describe_data(context.dataset), *trained.notes),
         run=str(run.folder),
     )
     write_report_files(run, report)
@@ -158,11 +158,14 @@ class Float64Detector(Detector):
         return self.network.run_head(maps, size)
 
 
-def _make_test_predictions(
-    context: RecipeContext, test_loader: DetectionLoader, detections: Sequence[Detections]
+def _make_predictions(
+    context: RecipeContext, loader: DetectionLoader, detections: Sequence[Detections], kind: DetectorKind
 ) -> DetectionPredictions:
-    """Return the detections on the test images with their names, content digests and true objects."""
-    names = tuple(context.dataset.images.get_name(int(row)) for row in test_loader.rows)
-    keys = tuple(context.keys[row] for row in test_loader.rows.tolist())
-    truth = select_ground_truth(test_loader)
-    return DetectionPredictions(keys, names, truth, tuple(detections), context.dataset.classes, context.test_groups)
+    """Return the detections on the images of ``loader`` with their names, content digests and true objects."""
+    names = tuple(context.dataset.images.get_name(int(row)) for row in loader.rows)
+    keys = tuple(context.keys[row] for row in loader.rows.tolist())
+    truth, classes = select_ground_truth(loader), context.dataset.classes
+    is_test = np.array_equal(loader.rows, context.test_rows)
+    groups = context.test_groups if is_test else None
+    fields = kind.collect_fields(loader.samples, loader.rows)
+    return kind.predictions(keys, names, truth, tuple(detections), classes, groups, **fields)

@@ -39,5 +39,4 @@ def predict_with_backend(
 
 def select_ground_truth(loader: DetectionLoader) -> ObjectTable:
     """Return the labelled objects of the images of ``loader``, in its order, including crowds and difficult ones."""
-    objects = loader.samples.dataset.objects
-    return ObjectTable.empty(len(loader.rows)) if objects is None else objects.select_images(loader.rows)
+    return loader.samples.select_truth(loader.rows)

@@ -68,7 +68,7 @@ def train_all_layers(
     network, facts = build_with_weights(context, source)
     if context.config.from_layer is not None:
         network.freeze_before(context.config.from_layer)
-    samples = DetectionSamples.from_dataset(context.dataset)
+    samples = DetectionSamples.from_dataset(context.dataset, network.learns_masks)
     rows = repeat_rare_classes(samples, context.train_rows, context.config.seed)
     if len(rows) > len(context.train_rows):
         context.progress.show_message(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lince.annotations import Detections
 from lince.evaluation.detection.metrics import compute_summary
+from lince.evaluation.instances.metrics import ignore_boxes_without_mask
 from lince.i18n import _
 from lince.models.detection.detector import Detector
 from lince.postprocess import get_decoder, make_evaluation_filter
@@ -48,28 +49,46 @@ class DetectionObjective:
         return describe_epoch(entry)
 
 
-def move_targets(targets: Sequence[DetectionTarget], device: torch.device) -> list[tuple[Tensor, Tensor]]:
-    """Return ``targets`` as tensors on ``device``: boxes float32 (K, 4) and class ids int64 (K,) of each image."""
-    return [(torch.from_numpy(boxes).to(device), torch.from_numpy(ids).to(device)) for boxes, ids in targets]
+def move_targets(targets: Sequence[DetectionTarget], device: torch.device) -> list[tuple[Tensor, ...]]:
+    """Return ``targets``, one of an image, as tensors on ``device``: what a target of ``DetectionBatch`` has."""
+    return [tuple(torch.from_numpy(part).to(device) for part in target) for target in targets]
 
 
 def compute_validation_metrics(val_loader: DetectionLoader, detections: Sequence[Detections]) -> dict[str, float]:
     """Return figures in [0, 1] of ``detections`` on the images of ``val_loader``.
 
     They are ``val_precision`` and ``val_recall`` at an IoU of 0.5, of all classes together at the score of highest F1,
-    ``val_map50`` (IoU threshold 0.5) and ``val_map50_95`` (mean over 0.5 to 0.95). NaN where there are no images or no
-    objects.
+    ``val_map50`` (IoU threshold 0.5) and ``val_map50_95`` (mean over 0.5 to 0.95); where masks are learnt, also
+    ``val_segm_map50`` and ``val_segm_map50_95``, and precision and recall are those of masks. NaN where there are no
+    images or no objects.
     """
     if not len(val_loader.rows):
-        return dict.fromkeys(("val_precision", "val_recall", "val_map50", "val_map50_95"), math.nan)
-    figures = compute_summary(select_ground_truth(val_loader), detections, val_loader.samples.classes)
+        return dict.fromkeys(_list_figures(val_loader), math.nan)
+    truth, classes = select_ground_truth(val_loader), val_loader.samples.classes
+    figures = compute_summary(truth, detections, classes)
+    if val_loader.samples.with_masks:
+        outlined = ignore_boxes_without_mask(truth, val_loader.samples.image_sizes[val_loader.rows])
+        masks = compute_summary(outlined, detections, classes, by_mask=True)
+        figures |= {key: masks[key] for key in ("precision", "recall")}
+        figures |= {f"segm_{key}": masks[key] for key in ("map50", "map50_95")}
     return {f"val_{name}": value for name, value in figures.items()}
+
+
+def _list_figures(val_loader: DetectionLoader) -> tuple[str, ...]:
+    """Return the keys of ``compute_validation_metrics``."""
+    keys = ("val_precision", "val_recall", "val_map50", "val_map50_95")
+    return (*keys, "val_segm_map50", "val_segm_map50_95") if val_loader.samples.with_masks else keys
 
 
 def describe_epoch(entry: dict[str, Any]) -> str:
     """Return the log line for one record of the history: the training loss, and the validation mAP where measured."""
     if math.isnan(entry["val_map50_95"]):
         return _("loss {train_loss:.3f}; no mAP without validation boxes").format(**entry)
+    if "val_segm_map50" in entry:
+        return _(
+            "loss {train_loss:.3f}; validation mask mAP50 {val_segm_map50:.1%}, mask mAP50-95 {val_segm_map50_95:.1%}, "
+            "box mAP50-95 {val_map50_95:.1%}"
+        ).format(**entry)
     return _("loss {train_loss:.3f}; validation mAP50 {val_map50:.1%}, mAP50-95 {val_map50_95:.1%}").format(**entry)
 
 

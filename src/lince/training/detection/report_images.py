@@ -14,7 +14,7 @@ from lince.annotations import Classes, Detections
 from lince.augmentation.mosaic import LabelledImage
 from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.evaluation.report import DetectionReportImage, DetectionReportImages
-from lince.inference import drawing
+from lince.inference import drawing, mask_drawing
 from lince.inference.drawing import ShapeAnnotation
 from lince.training.detection.loader import DetectionLoader
 from lince.training.detection.matrix_photos import select_matrix_cells
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lince.training.detection.network_recipe import TrainedDetector
 
 IMAGES_PER_GROUP, IMAGE_SIDE = 12, 600  # images of a group, and their longer side in pixels
+_HALF_COVERED = 127  # of a pixel by an object, from 0 to 255
 
 
 def select_report_images(
@@ -66,7 +67,7 @@ def select_example_images(
 def _filter_by_threshold(detections: Detections, thresholds: NDArray[np.float32]) -> Detections:
     """Return the detections that reach the threshold of their class; ``thresholds`` is float32 (C,)."""
     keep = detections.scores >= thresholds[detections.class_ids]
-    return Detections(detections.boxes[keep], detections.class_ids[keep], detections.scores[keep])
+    return detections.select(keep)
 
 
 def _make_report_image(
@@ -77,10 +78,11 @@ def _make_report_image(
     sample = samples.read(row, (IMAGE_SIDE, IMAGE_SIDE))
     size = (sample.image.shape[0], sample.image.shape[1])
     scale = np.tile(np.array(size[::-1]) / np.maximum(samples.image_sizes[row][::-1], 1), 2)
-    scaled_detections = Detections(detections.boxes * scale, detections.class_ids, detections.scores)
+    scaled_detections = replace(detections, boxes=detections.boxes * scale)
+    with_masks = mask_drawing.draw_object_masks(sample.image, detections, tuple(samples.image_sizes[row].tolist()))
     truth_image = drawing.draw_shapes(sample.image, _make_truth_shapes(sample, samples.classes), size, IMAGE_SIDE)
     detection_image = drawing.draw_shapes(
-        sample.image, _make_detection_shapes(scaled_detections, samples.classes), size, IMAGE_SIDE
+        with_masks, _make_detection_shapes(scaled_detections, samples.classes), size, IMAGE_SIDE
     )
     name = samples.dataset.images.get_name(row)
     return DetectionReportImage(
@@ -89,10 +91,11 @@ def _make_report_image(
 
 
 def _make_truth_shapes(image: LabelledImage, classes: Classes) -> list[ShapeAnnotation]:
-    """Return the labelled boxes of ``image``, with class names, for drawing."""
+    """Return the labelled boxes of ``image``, with class names and the masks that were read, for drawing."""
+    masks = [None if mask is None else mask.draw(image.image.shape[:2]) > _HALF_COVERED for mask in image.masks]
     return [
-        ShapeAnnotation(_box_tuple(box), classes.names[class_id], int(class_id))
-        for box, class_id in zip(image.boxes, image.class_ids, strict=True)
+        ShapeAnnotation(_box_tuple(box), classes.names[class_id], int(class_id), mask=mask)
+        for box, class_id, mask in zip(image.boxes, image.class_ids, masks or [None] * len(image.boxes), strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ DEFAULT_POLICY = "flip_x 0.5, zoom 0.2, shift_x 0.1, shift_y 0.1, brightness 0.2
 DEFAULT_MONITOR = "val_miou"
 DEFAULT_BATCH_SIZE = 8
 SCRATCH_RATE, TRANSFER_RATE, FINETUNE_RATE = 2e-3, 3e-3, 1e-4
-SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 8_000, 1_000, 400  # training steps with a batch size of 8
+SCRATCH_STEPS, TRANSFER_STEPS, FINETUNE_STEPS = 8_000, 1_000, 200  # training steps with a batch size of 8
 
 
 def plan_from_scratch(context: RecipeContext, epoch_seconds: float | None = None) -> TrainingPlan:

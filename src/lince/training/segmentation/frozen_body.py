@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
+from lince import fileio
 from lince.export import efficientnet_lite
 from lince.models import torch_file
 from lince.models.classification.efficientnet_names import map_timm_names
@@ -12,11 +15,20 @@ from lince.training.feature_maps import prepare_frozen_body
 from lince.training.recipe import RecipeContext
 
 
-def prepare_pyramid_body(context: RecipeContext, source: WeightsSource) -> Path:
-    """Return the ONNX file of the network of ``source`` with the outputs ``map0`` to ``map3`` at strides 4 to 32.
+@dataclass(frozen=True)
+class FrozenBody:
+    """The ONNX file ``path`` of a frozen body, its parameters, and its multiply-accumulates for one image."""
 
-    From the cache, or written now. Raises ``UsageError`` for a network without such maps, and ``WeightsError`` when the
-    weights do not fit it.
+    path: Path
+    params: int
+    macs: int
+
+
+def prepare_pyramid_body(context: RecipeContext, source: WeightsSource) -> FrozenBody:
+    """Return the network of ``source`` with the outputs ``map0`` to ``map3`` at strides 4 to 32.
+
+    Its file is from the cache, or written now. Raises ``UsageError`` for a network without such maps, and
+    ``WeightsError`` when the weights do not fit it.
     """
 
     def write(path: Path) -> None:
@@ -24,20 +36,33 @@ def prepare_pyramid_body(context: RecipeContext, source: WeightsSource) -> Path:
             tensors = torch_file.read_tensors(source.path)
             names = map_timm_names(tensors)
             renamed = {names[name]: tensor for name, tensor in tensors.items()}
-            efficientnet_lite.write_pyramid(renamed, context.spec, path)
+            cost = efficientnet_lite.write_pyramid(renamed, context.spec, path)
+            figures = {"params": cost.params, "macs": cost.macs}
         else:
-            _export_with_torch(context, source, path)
+            figures = _export_with_torch(context, source, path)
+        fileio.write_json(_locate_cost(path), figures)
 
-    return prepare_frozen_body(context, source, write)
+    path = prepare_frozen_body(context, source, write)
+    if not _locate_cost(path).is_file():  # the file is older than what is told of it, or was written by another task
+        write(path)
+    return FrozenBody(path, **json.loads(_locate_cost(path).read_text("utf-8")))
 
 
-def _export_with_torch(context: RecipeContext, source: WeightsSource, path: Path) -> None:
-    """Build the network of ``source`` with torch, and write it without its head to ``path``."""
+def _locate_cost(path: Path) -> Path:
+    """Return the JSON file with the cost of the body at ``path``."""
+    return path.with_suffix(".json")
+
+
+def _export_with_torch(context: RecipeContext, source: WeightsSource, path: Path) -> dict[str, int]:
+    """Build the network of ``source`` with torch, write it without its head to ``path``, and return its cost."""
     # Only a network whose weights are not lince's own needs torch for this.
     from lince.export.torch_to_onnx import export_feature_maps  # noqa: PLC0415
     from lince.models import weights  # noqa: PLC0415
+    from lince.models.layer_summary import summarise_network  # noqa: PLC0415
     from lince.models.segmentation.segmenter import build_segmenter  # noqa: PLC0415
 
     network = build_segmenter(source.entry, len(context.dataset.classes), context.spec, context.config.seed)
     weights.load_network_weights(network, source)
     export_feature_maps(network, context.spec, path)
+    *body, _head = summarise_network(network, context.spec).rows
+    return {"params": sum(row.params for row in body), "macs": sum(row.macs for row in body)}

@@ -67,7 +67,7 @@ def train_head(context: RecipeContext, source: WeightsSource, training: NetworkI
     """Train the head of the network on cached maps of its frozen body; all that is below stays as it was loaded."""
     network, samples, policy = training.network, training.samples, choose_policy(context)
     network.freeze_before("head")
-    feature_maps, view_count = cache_feature_maps(context, prepare_pyramid_body(context, source), policy)
+    feature_maps, view_count = cache_feature_maps(context, prepare_pyramid_body(context, source).path, policy)
     views = SegmentationViews(samples, feature_maps)
 
     def make_setup(plan: TrainingPlan, hardware: HardwareChoice) -> TrainingSetup:

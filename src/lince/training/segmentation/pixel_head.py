@@ -27,10 +27,12 @@ Floats = NDArray[np.float32]
 class PixelHead:
     """A linear head: a matrix (K, channels) for each feature map, the finest first, and the ``bias`` (K,).
 
+    ``scene`` (K, 2 * channels) is for the mean and the maximum of the coarsest map, which all pixels of an image share.
     ``l2_penalty`` is the penalty chosen by cross-validation over images, ``pixel_count`` how many it was fitted on.
     """
 
     weights: tuple[Floats, ...]
+    scene: Floats
     bias: Floats
     l2_penalty: float
     pixel_count: int
@@ -38,11 +40,12 @@ class PixelHead:
     @property
     def param_count(self) -> int:
         """The number of its parameters."""
-        return sum(weight.size for weight in self.weights) + self.bias.size
+        return sum(weight.size for weight in self.weights) + self.scene.size + self.bias.size
 
     def count_macs(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """Return the multiply-accumulates for an image whose maps have ``shapes`` (C, H, W)."""
-        return sum(weight.size * shape[1] * shape[2] for weight, shape in zip(self.weights, shapes, strict=True))
+        pixels = sum(weight.size * shape[1] * shape[2] for weight, shape in zip(self.weights, shapes, strict=True))
+        return pixels + self.scene.size
 
     def compute_logits(self, maps: Sequence[NDArray[np.float32]]) -> Floats:
         """Return the logits float32 (N, K, h, w) at the finest of ``maps``, each (N, C, H, W)."""
@@ -56,7 +59,8 @@ class PixelHead:
                 for plane in image
             ]
             total += np.stack(enlarged).reshape(total.shape)
-        return total + self.bias[:, None, None]
+        pooled = np.concatenate([maps[-1].mean((2, 3)), maps[-1].max((2, 3))], axis=1)
+        return np.asarray(total + (pooled @ self.scene.T + self.bias)[:, :, None, None], np.float32)
 
 
 def fit_pixel_head(
@@ -69,7 +73,8 @@ def fit_pixel_head(
     together. Raises ``DataError`` when all pixels are void.
     """
     channels = [shape[0] for shape in views.feature_maps.shapes]
-    limit = min(MAX_PIXELS, MAX_VALUES // sum(channels), MAX_VALUES // (_PROBLEMS * (class_count + 1)))
+    widths = [*channels, 2 * channels[-1]]
+    limit = min(MAX_PIXELS, MAX_VALUES // sum(widths), MAX_VALUES // (_PROBLEMS * (class_count + 1)))
     per_view = max(1, limit // max(1, len(items)))
     features, labels, groups = [], [], []
     with progress.open_stage(_("Sampling pixels"), len(items)) as stage:
@@ -92,17 +97,17 @@ def fit_pixel_head(
         )
     progress.show_message(_("Fitting the head on {count:,} pixels").format(count=len(y)))
     head = logistic.fit(x, y, class_count + 1, seed, np.concatenate(groups))
-    weights = np.split(head.weight, np.cumsum(channels)[:-1], axis=1)
-    return PixelHead(tuple(weights), head.bias, head.l2_penalty, len(y))
+    *weights, scene = np.split(head.weight, np.cumsum(widths)[:-1], axis=1)
+    return PixelHead(tuple(weights), scene, head.bias, head.l2_penalty, len(y))
 
 
 def sample_pixels(
     maps: FeatureMaps, target: NDArray[np.uint8], count: int, rng: np.random.Generator
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Return the features float32 (M, sum of channels) and values int64 (M,) of up to ``count`` cells, at random.
+    """Return the features float32 (M, D) and the values int64 (M,) of up to ``count`` cells, at random.
 
     ``maps`` are (C, H, W), the finest first, ``target`` is the class map at the input's size. Features of coarser maps
-    are interpolated linearly between the centres of their cells.
+    are interpolated linearly between the centres of their cells; mean and maximum of the coarsest map come last.
     """
     height, width = maps[0].shape[1:]
     rows, columns = (
@@ -112,7 +117,10 @@ def sample_pixels(
     known = np.flatnonzero(values != VOID)
     chosen = np.sort(rng.choice(known, min(count, len(known)), replace=False))
     y, x = (chosen // width + 0.5) / height, (chosen % width + 0.5) / width
-    features = np.concatenate([_interpolate(level, y, x) for level in maps], axis=1)
+    coarsest = maps[-1].astype(np.float32)
+    pooled = np.concatenate([coarsest.mean((1, 2)), coarsest.max((1, 2))])
+    pixels = [_interpolate(level, y, x) for level in maps]
+    features = np.concatenate([*pixels, np.tile(pooled, (len(chosen), 1))], axis=1)
     return features, values[chosen].astype(np.int64)
 
 

@@ -62,8 +62,8 @@ def draw_labels(photo: Image, class_map: Image) -> Image:
     """Return ``photo`` (H, W, 3) with the classes of ``class_map`` (H, W) over it, and stripes over void pixels."""
     is_void = class_map == VOID
     canvas = mask_drawing.draw_class_map(photo, np.where(is_void, 0, class_map).astype(np.uint8))
-    rows, columns = np.indices(class_map.shape, sparse=True)
-    canvas[is_void & ((rows + columns) % _STRIPE < _STRIPE // 2)] = _VOID_COLOUR
+    diagonals = np.arange(class_map.shape[0])[:, None] + np.arange(class_map.shape[1])
+    canvas[is_void & (diagonals % _STRIPE < _STRIPE // 2)] = _VOID_COLOUR
     return canvas
 
 

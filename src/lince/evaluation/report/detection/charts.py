@@ -81,11 +81,17 @@ def draw_loss_parts(history: Sequence[HistoryRow]) -> Markup | None:
 def draw_map_curves(history: Sequence[HistoryRow], best_epoch: float | None = None) -> Markup | None:
     """Return the average precision on the validation images by epoch, as SVG; ``None`` for fewer than two epochs.
 
-    mAP50 and mAP50-95 are curves of their own; epochs without a value are skipped, ``best_epoch`` is marked.
+    mAP50 and mAP50-95 are curves of their own, and so are those of masks where there are any; epochs without a value
+    are skipped, ``best_epoch`` is marked.
     """
     series = [
         ChartSeries(name, style, points)
-        for key, name, style in (("val_map50", "mAP50", "val"), ("val_map50_95", "mAP50-95", "val second"))
+        for key, name, style in (
+            ("val_segm_map50", _("mask mAP50"), "train"),
+            ("val_segm_map50_95", _("mask mAP50-95"), "train second"),
+            ("val_map50", "mAP50", "val"),
+            ("val_map50_95", "mAP50-95", "val second"),
+        )
         if len(points := list_history_points(history, key)) > 1
     ]
     return draw_curves(series, _("Validation mAP"), best_epoch, relative=True)

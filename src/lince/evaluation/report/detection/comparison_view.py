@@ -29,7 +29,7 @@ def build_comparison_view(comparison: DetectorComparison) -> ComparisonView:
         build_detector_class_table(comparison),
         _("AP50 per class"),
         (*describe_seen_images(comparison), *describe_detector_outcomes(comparison)),
-        "mAP50-95",
+        comparison.runs[0].metrics.name_map("50-95"),
         tuple(run.metrics.map50_95 for run in comparison.runs),
     )
 
@@ -40,7 +40,8 @@ def build_detector_table(comparison: DetectorComparison) -> TextTable:
     Each is followed by its difference from the first run, in percentage points with its interval.
     """
     interval, difference = _("95% interval"), _("difference")
-    header = (_("run"), "mAP50", interval, difference, interval, "mAP50-95", interval, difference, interval)
+    names = [comparison.runs[0].metrics.name_map(levels) for levels in ("50", "50-95")]
+    header = (_("run"), *(cell for name in names for cell in (name, interval, difference, interval)))
     return TextTable(header, tuple(_detector_row(run) for run in comparison.runs))
 
 
@@ -65,13 +66,15 @@ def describe_detector_outcomes(comparison: DetectorComparison) -> list[str]:
     The difference is that of mAP50-95, in percentage points with its interval.
     """
     sentences = {
-        "better": _("{other} is better than {first}: {points} points of mAP50-95 (from {low} to {high})."),
-        "worse": _("{other} is worse than {first}: {points} points of mAP50-95 (from {low} to {high})."),
+        "better": _("{other} is better than {first}: {points} points of {metric} (from {low} to {high})."),
+        "worse": _("{other} is worse than {first}: {points} points of {metric} (from {low} to {high})."),
         "unclear": _(
-            "No significant difference between {other} and {first}: {points} points of mAP50-95 (from {low} to {high})."
+            "No significant difference between {other} and {first}: {points} points of {metric} (from {low} to {high})."
         ),
     }
-    return describe_interval_outcomes(comparison, sentences, lambda difference: difference.map50_95)
+    metric = comparison.runs[0].metrics.name_map("50-95")
+    named = {outcome: sentence.replace("{metric}", metric) for outcome, sentence in sentences.items()}
+    return describe_interval_outcomes(comparison, named, lambda difference: difference.map50_95)
 
 
 def _detector_row(run: ComparedRun[DetectionMetrics, DetectorDifference]) -> tuple[str, ...]:

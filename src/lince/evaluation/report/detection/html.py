@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from lince.evaluation.report import charts, texts
 from lince.evaluation.report.confusion_matrix import MatrixView, build_matrix_view
 from lince.evaluation.report.detection import charts as detection_charts
-from lince.evaluation.report.detection import texts as detection_texts
 from lince.evaluation.report.threshold_charts import choose_drawn_classes
 from lince.i18n import _
 
@@ -20,7 +19,7 @@ _MAX_COUNTED_CLASSES = 24  # classes in the bar chart of boxes
 def build_context(report: DetectionReport) -> dict[str, Any]:
     """Return the variables of ``detection.html.j2``, besides ``report`` and ``metrics``."""
     metrics = report.metrics
-    best_epoch = charts.find_best_epoch(report.history, str(report.config.get("monitor", "val_map50_95")))
+    best_epoch = charts.find_best_epoch(report.history, str(report.config.get("monitor", report.monitor)))
     curves = (
         charts.draw_loss_curves(report.history, best_epoch),
         detection_charts.draw_map_curves(report.history, best_epoch),
@@ -33,7 +32,7 @@ def build_context(report: DetectionReport) -> dict[str, Any]:
     with_objects = sum(score.support > 0 for score in metrics.scores)
     names = metrics.classes.names[:_MAX_COUNTED_CLASSES]
     return {
-        "task_texts": detection_texts,
+        "task_texts": report.texts,
         "recipes": texts.build_recipe_table(report.recipes),
         "curves": [chart for chart in curves if chart],
         "epochs": texts.build_epoch_table(report.history),

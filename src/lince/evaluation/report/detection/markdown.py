@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lince.evaluation.report import markdown
-from lince.evaluation.report.detection import texts
 from lince.evaluation.report.markdown import render_table
 from lince.i18n import _
 from lince.number_format import format_percent
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
 
 def list_sections(report: DetectionReport) -> list[str]:
     """Return the sections in their order; an empty text is a section that is left out."""
-    headline = f"mAP50 {format_percent(report.metrics.map50.value)}"
+    texts = report.texts
+    headline = f"{report.metrics.name_map('50')} {format_percent(report.metrics.map50.value)}"
     sentences = f"{texts.summarise_result(report)} {texts.describe_expected_range(report)}"
     return [
         markdown.render_header(report, headline, sentences, texts.list_key_figures(report)),
@@ -33,7 +33,7 @@ def list_sections(report: DetectionReport) -> list[str]:
 
 def _detection_tables(report: DetectionReport) -> str:
     """Return the sections of the tables: classes, object sizes, kinds of error, confusion matrix."""
-    sections = []
+    sections, texts = [], report.texts
     for title, table in (
         (_("Metrics per class"), texts.build_class_table(report)),
         (_("By size"), texts.build_size_table(report)),
@@ -46,7 +46,7 @@ def _detection_tables(report: DetectionReport) -> str:
 
 def _worst_image_section(report: DetectionReport) -> str:
     """Return the section of the images with most errors; empty where there are none."""
-    table = texts.build_worst_image_table(report)
+    table = report.texts.build_worst_image_table(report)
     return (
         "## " + _("Images with most errors") + "\n\n" + render_table(table.header, table.rows, 2) if table.rows else ""
     )

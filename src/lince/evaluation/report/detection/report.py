@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isnan
+from types import ModuleType
 from typing import Any, ClassVar
 
 from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.detection.metrics import DetectionMetrics
 from lince.evaluation.diagnosis.detection.diagnosis import diagnose_detection
 from lince.evaluation.diagnosis.detection.diagnosis_input import DetectionDiagnosisInput
-from lince.evaluation.report.detection import html, markdown
+from lince.evaluation.report.detection import html, markdown, texts
 from lince.evaluation.report.facts import MatrixCell
 from lince.evaluation.report.report import Report
 from lince.findings import Finding
@@ -55,6 +56,8 @@ class DetectionReport(Report):
     """
 
     html_template: ClassVar[str] = "detection.html.j2"
+    monitor: ClassVar[str] = "val_map50_95"
+    texts: ClassVar[ModuleType] = texts
 
     metrics: DetectionMetrics
     train_boxes: Mapping[str, int]
@@ -63,7 +66,7 @@ class DetectionReport(Report):
     @property
     def val_primary_metric(self) -> float | None:
         """The best mAP50-95 on the validation images over all epochs; ``None`` where it was not measured."""
-        values = [float(value) for epoch in self.history if (value := epoch.get("val_map50_95")) is not None]
+        values = [float(value) for epoch in self.history if (value := epoch.get(self.monitor)) is not None]
         return max((value for value in values if not isnan(value)), default=None)
 
     @property

@@ -16,25 +16,32 @@ if TYPE_CHECKING:
 
 def summarise_result(report: DetectionReport) -> str:
     """Return the sentence with the numbers of detected objects and of wrong boxes, at the thresholds of the model."""
+    return _(
+        "It detects {right} of {support} objects in {images} test images, and {wrong} of its {shown} boxes are wrong."
+    ).format(**count_hits(report))
+
+
+def count_hits(report: DetectionReport) -> dict[str, str]:
+    """Return the numbers of ``summarise_result`` by the names of their places, as text."""
     scores = report.metrics.scores
     support, correct = sum(score.support for score in scores), sum(score.correct for score in scores)
     predicted = sum(score.predicted for score in scores)
-    return _(
-        "It detects {right} of {support} objects in {images} test images, and {wrong} of its {shown} boxes are wrong."
-    ).format(
-        right=format_count(correct),
-        support=format_count(support),
-        images=format_count(report.metrics.count),
-        wrong=format_count(predicted - correct),
-        shown=format_count(predicted),
-    )
+    return {
+        "right": format_count(correct),
+        "support": format_count(support),
+        "images": format_count(report.metrics.count),
+        "wrong": format_count(predicted - correct),
+        "shown": format_count(predicted),
+    }
 
 
 def describe_expected_range(report: DetectionReport) -> str:
     """Return the sentence that explains the 95 % confidence intervals of mAP50 and mAP50-95."""
     return _(
-        "On other images of the same kind, expect a mAP50 {range} and a mAP50-95 {strict} (95% intervals)."
+        "On other images of the same kind, expect a {metric} {range} and a {strict_metric} {strict} (95% intervals)."
     ).format(
+        metric=report.metrics.name_map("50"),
+        strict_metric=report.metrics.name_map("50-95"),
         range=format_percent_range(report.metrics.map50.low, report.metrics.map50.high),
         strict=format_percent_range(report.metrics.map50_95.low, report.metrics.map50_95.high),
     )
@@ -46,7 +53,7 @@ def list_key_figures(report: DetectionReport) -> NamedTexts:
     Recall and precision are over all classes, at the thresholds of the model; each is left out where it is not defined.
     """
     metrics = report.metrics
-    rows = [("mAP50-95", format_percent(metrics.map50_95.value))]
+    rows = [(metrics.name_map("50-95"), format_percent(metrics.map50_95.value))]
     support = sum(score.support for score in metrics.scores)
     predicted = sum(score.predicted for score in metrics.scores)
     correct = sum(score.correct for score in metrics.scores)
@@ -55,7 +62,12 @@ def list_key_figures(report: DetectionReport) -> NamedTexts:
     if predicted:
         rows.append((_("precision (correct boxes)"), format_percent(correct / predicted)))
     if report.val_primary_metric is not None:
-        rows.append((_("validation mAP50-95"), format_percent(report.val_primary_metric)))
+        rows.append(
+            (
+                _("validation {metric}").format(metric=metrics.name_map("50-95")),
+                format_percent(report.val_primary_metric),
+            )
+        )
     if report.timings:
         rows.append((_("total time"), format_duration(compute_total_seconds(report.timings))))
     return rows
@@ -139,6 +151,14 @@ def build_confusion_table(report: DetectionReport) -> TextTable:
     names = [*report.metrics.classes.names, _("nothing")]
     rows = [(name, *map(format_count, row)) for name, row in zip(names, report.metrics.confusion.tolist(), strict=True)]
     return TextTable((_("label"), *names), tuple(rows))
+
+
+def explain_map() -> str:
+    """Return what the figures are means of."""
+    return _(
+        "mAP50 is the mean over the classes of the average precision, where a box is correct if its IoU with the true "
+        "box is at least 0.5; mAP50-95 averages over IoU thresholds from 0.5 to 0.95."
+    )
 
 
 def describe_prediction() -> str:

@@ -12,13 +12,14 @@ from torch import Tensor
 from lince.annotations import Detections
 from lince.augmentation import Policy
 from lince.augmentation.apply import augment_boxes
+from lince.augmentation.object_masks import move_masks
 from lince.export.torch_to_onnx import export_feature_maps
 from lince.models.detection.detector import Detector
 from lince.models.weights_source import WeightsSource
 from lince.training import plan_runner
 from lince.training.augmented_loader import TrainingAugmentation
 from lince.training.detection import defaults
-from lince.training.detection.loader import DetectionLoader, DetectionTarget
+from lince.training.detection.loader import DetectionLoader, DetectionTarget, make_target
 from lince.training.detection.network_recipe import (
     VAL_BATCH_SIZE,
     TrainedDetector,
@@ -54,17 +55,22 @@ class DetectionViews:
     feature_maps: CachedFeatureMaps
 
     def make_target(self, row: int, view: int) -> DetectionTarget:
-        """Return boxes float32 (K, 4) in input pixels and class ids int64 (K,) of ``view`` of the image of ``row``.
+        """Return the target of ``view`` of the image of ``row``, as in ``DetectionBatch``.
 
         The boxes undergo the same random geometry as the view; those that leave the image are dropped.
         """
         samples, store, object_rows = self.samples, self.feature_maps.store, self.samples.objects.slice_of_image(row)
         image_size = (int(samples.image_sizes[row][0]), int(samples.image_sizes[row][1]))
         rng = store.make_rng(self.feature_maps.keys[row], view)
-        boxes, kept_rows = augment_boxes(
+        boxes, kept, matrix = augment_boxes(
             image_size, store.get_view_policy(view), rng, store.spec, samples.objects.boxes[object_rows]
         )
-        return boxes.astype(np.float32), samples.objects.class_ids[object_rows][kept_rows].astype(np.int64)
+        masks = None
+        if samples.with_masks:
+            scale = min(1.0, 2 * max(store.spec.height / image_size[0], store.spec.width / image_size[1]))
+            enlarged = np.diag([1 / scale, 1 / scale, 1.0])
+            masks = move_masks(samples.read_masks(row, np.full(2, scale)), kept, matrix @ enlarged)
+        return make_target(boxes, samples.objects.class_ids[object_rows][kept], masks, store.spec)
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ def train_transfer_head(context: RecipeContext, source: WeightsSource) -> Traine
     network, facts = build_with_weights(context, source)
     network.freeze_before(str(len(network.list_blocks())))
     facts["trainable"] = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-    samples = DetectionSamples.from_dataset(context.dataset)
+    samples = DetectionSamples.from_dataset(context.dataset, network.learns_masks)
     rows = repeat_rare_classes(samples, context.train_rows, context.config.seed)
     policy = Policy.parse(context.config.augment or defaults.DEFAULT_POLICY)
     path = prepare_frozen_body(context, source, lambda path: export_feature_maps(network, context.spec, path))

@@ -39,7 +39,7 @@ def fit_linear_head(context: RecipeContext, source: WeightsSource) -> TrainedSeg
     samples = SegmentationSamples.from_dataset(context.dataset)
     policy = Policy.parse(context.config.augment or DEFAULT_POLICY)
     body = prepare_pyramid_body(context, source)
-    feature_maps, view_count = cache_feature_maps(context, body, policy)
+    feature_maps, view_count = cache_feature_maps(context, body.path, policy)
     items = [(int(row), view) for row in context.train_rows for view in range(view_count)]
     head = fit_pixel_head(
         SegmentationViews(samples, feature_maps),
@@ -48,15 +48,17 @@ def fit_linear_head(context: RecipeContext, source: WeightsSource) -> TrainedSeg
         context.config.seed,
         context.progress,
     )
-    attach_pixel_head(body, head.weights, head.bias, TrainingRun(context.folder).model_folder / NETWORK_FILE)
-    backend = OnnxRuntimeBackend(body)
+    attach_pixel_head(
+        body.path, head.weights, head.scene, head.bias, TrainingRun(context.folder).model_folder / NETWORK_FILE
+    )
+    backend = OnnxRuntimeBackend(body.path)
 
     def predict(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         maps: Sequence[NDArray[np.float32]] = backend.run(inputs, list(backend.outputs))
         return head.compute_logits(maps)
 
-    macs = (source.entry.macs or 0) + head.count_macs(feature_maps.shapes)
-    params = (source.entry.params or 0) + head.param_count
+    macs = body.macs + head.count_macs(feature_maps.shapes)
+    params = body.params + head.param_count
     return TrainedSegmenter(
         recipe="transfer",
         facts=collect_network_facts(source, params, head.param_count, macs),

@@ -1,0 +1,1 @@
+"""Metrics, predictions and comparison of models that give each object a mask."""

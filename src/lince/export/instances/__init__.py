@@ -1,0 +1,1 @@
+"""The parts of an export that are specific to models with masks."""

@@ -1,0 +1,1 @@
+"""Predictions of models that give each object a mask."""
