@@ -28,9 +28,9 @@ def save_answers(
 
     ``answers`` are what ``predict_many`` yielded. A classifier writes ``predictions.csv``, ``predictions.json`` and
     ``sheet.jpg``, a contact sheet of up to 48 images. So does a multilabel model, and labels in the format ``to`` where
-    that is given. A detector and a segmentation model write what their ``results_folder`` says, into a new folder, and a
-    labelled dataset in the format ``to`` where that is given. The folder is new or empty, or holds the files of a classifier
-    that an earlier call wrote; where they were changed since, ``overwrite`` replaces them.
+    that is given. A detector and a segmentation model write what their ``results_folder`` says, into a new folder, and
+    a labelled dataset in the format ``to`` where that is given. The folder is new or empty, or holds the files of a
+    classifier that an earlier call wrote; where they were changed since, ``overwrite`` replaces them.
 
     Raises ``DataError`` when no image was predicted, and ``UsageError`` for results of several tasks, for a format
     where the task has no boxes, and for a folder with anything else in it.
