@@ -21,6 +21,7 @@ from lince.models.segmentation.loss import compute_pixel_losses, measure_shares 
 from lince.models.segmentation.registry import get_segmenter_entry, list_segmenters  # noqa: E402
 from lince.models.segmentation.segmenter import build_segmenter  # noqa: E402
 from lince.models.weights_source import make_preprocess_spec, resolve_weights  # noqa: E402
+from lince.training.segmentation.pixel_head import PixelHead  # noqa: E402
 
 
 def test_the_default_network_has_its_published_weights_and_answers_alike_in_onnx(tmp_path: Path) -> None:
@@ -65,6 +66,21 @@ def test_networks_without_such_maps_and_odd_sides_are_refused() -> None:
     entry = get_segmenter_entry("lite")
     with pytest.raises(UsageError, match="multiples of 32"):
         build_segmenter(entry, 2, make_preprocess_spec(resolve_weights(entry, "none"), 100))
+
+
+def test_the_pyramid_adds_nothing_to_the_linear_head_at_first() -> None:
+    entry = get_segmenter_entry("lite")
+    spec = make_preprocess_spec(resolve_weights(entry, "none"), 64)
+    network = build_segmenter(entry, 2, spec)
+    rng = np.random.default_rng(0)
+    matrices = [rng.normal(size=(3, count)).astype(np.float32) for count in (24, 40, 112, 320)]
+    scene, bias = rng.normal(size=(3, 640)).astype(np.float32), rng.normal(size=3).astype(np.float32)
+    network.head.linear.adopt(matrices, scene, bias)
+    head = PixelHead(tuple(matrices), scene, bias, 1e-3, 1)
+    with torch.no_grad():
+        maps = network.eval().extract_features(torch.from_numpy(rng.normal(size=(2, *spec.shape)).astype(np.float32)))
+        logits = network.head(maps).numpy()
+    np.testing.assert_allclose(logits, head.compute_logits([level.numpy() for level in maps]), atol=1e-3)
 
 
 def test_the_costs_in_the_list_are_those_of_the_networks() -> None:

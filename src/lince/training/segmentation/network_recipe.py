@@ -86,12 +86,14 @@ def train_head(context: RecipeContext, source: WeightsSource, training: NetworkI
         objective = FeatureMapObjective(views, context.val_rows)
         return plan_runner.make_training_setup(context, network, loader, objective, plan, hardware)
 
-    return plan_runner.plan_and_train(
+    state = plan_runner.plan_and_train(
         context,
         make_setup,
         lambda epoch_seconds: defaults.plan_transfer(context, epoch_seconds),
         lambda: rehearse_closing(context, network, samples),
     )
+    network.head.linear.requires_grad_(True)  # it was learned, too
+    return state
 
 
 def train_all_layers(context: RecipeContext, training: NetworkInTraining, make_plan: PlanFactory) -> TrainingState:
