@@ -430,6 +430,13 @@ def test_the_best_epoch_is_the_one_whose_weights_were_kept() -> None:
     assert losses[1] != losses[2]
 
 
+def test_with_a_tolerance_the_last_of_those_that_are_nearly_best_was_kept() -> None:
+    history = [{"epoch": i, "val_miou": value} for i, value in enumerate((0.5, 0.82, 0.7, 0.815, 0.80), 1)]
+    assert charts.find_best_epoch(history, "val_miou") == 2
+    assert charts.find_best_epoch(history, "val_miou", 0.01) == 4
+    assert charts.find_best_epoch(history, "val_miou", 0.5) == 5
+
+
 def test_every_dot_has_a_colour_in_both_schemes() -> None:
     style = (Path(charts.__file__).parent / "templates" / "style.css").read_text("utf-8")
     assert all(f"svg .point.{name}" in style for name in ("train", "val", "test", "rate", "precision", "recall"))

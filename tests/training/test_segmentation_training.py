@@ -28,6 +28,7 @@ from lince.models.weights_source import make_preprocess_spec, resolve_weights  #
 from lince.preprocess import PreprocessSpec  # noqa: E402
 from lince.progress import SILENT  # noqa: E402
 from lince.tasks import get_task  # noqa: E402
+from lince.training.loop import find_best_epoch  # noqa: E402
 from lince.training.recipe import RecipeContext  # noqa: E402
 from lince.training.segmentation.frozen_body import prepare_pyramid_body  # noqa: E402
 from lince.training.segmentation.pixel_head import PixelHead, sample_pixels  # noqa: E402
@@ -161,6 +162,15 @@ def torch_state(path: Path) -> dict[str, Any]:
     from lince.training.checkpoint import read_tensor_file
 
     return read_tensor_file(path)[0]
+
+
+def test_a_later_epoch_is_kept_where_it_is_not_clearly_worse() -> None:
+    history = [{"val_miou": value, "val_loss": -value} for value in (0.5, 0.82, 0.7, 0.815, 0.80, float("nan"))]
+    assert find_best_epoch(history, "val_miou") == find_best_epoch(history, "val_loss") == 2
+    assert find_best_epoch(history, "val_miou", 0.01) == find_best_epoch(history, "val_loss", 0.01) == 4
+    kept = [find_best_epoch(history[: i + 1], "val_miou", 0.01) == i + 1 for i in range(len(history))]
+    assert kept == [True, True, False, True, False, False]
+    assert find_best_epoch(history[-1:], "val_miou", 0.01) == 1
 
 
 def test_without_torch_a_linear_head_is_fitted(masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

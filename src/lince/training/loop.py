@@ -265,7 +265,7 @@ class _TrainingLoop:
                 seconds=seconds,
             )
         )
-        if find_best_epoch(state.history, plan.monitor) == state.epoch:
+        if find_best_epoch(state.history, plan.monitor, plan.tolerance) == state.epoch:
             state.best = state.epoch
             weights = dict(self.ema.network.state_dict())
             checkpoint.write_tensor_file(
@@ -333,13 +333,18 @@ def measure_step_seconds(setup: TrainingSetup, steps: int, max_seconds: float = 
     return float(np.median(times[1:] or times))
 
 
-def find_best_epoch(history: list[dict[str, Any]], monitor: str) -> int:
+def find_best_epoch(history: list[dict[str, Any]], monitor: str, tolerance: float = 0.0) -> int:
     """Return the number (from 1) of the best epoch by ``monitor``; the last epoch when it was never measured.
 
-    The lowest value is best for names that end in ``loss``, the highest for all others; NaN is ignored.
+    The lowest value is best for names that end in ``loss``, the highest for all others; NaN is ignored. With a
+    ``tolerance`` it is the last epoch that is worse than the best by at most that.
     """
-    values = [entry[monitor] if monitor.endswith("loss") else -entry[monitor] for entry in history]
-    return 1 + int(np.nanargmin(values)) if not np.isnan(values).all() else len(history)
+    values = np.array([entry[monitor] if monitor.endswith("loss") else -entry[monitor] for entry in history])
+    if np.isnan(values).all():
+        return len(history)
+    if not tolerance:
+        return 1 + int(np.nanargmin(values))
+    return 1 + int(np.flatnonzero(values <= np.nanmin(values) + tolerance)[-1])
 
 
 def _step_seed(seed: int, step: int) -> int:

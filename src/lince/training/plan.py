@@ -21,6 +21,8 @@ class TrainingPlan:
     - ``ema``: the decay of the averaged weights (0: no average); ``clip``: the largest norm of the gradients.
     - ``monitor``: the validation metric that decides which epoch is best; ``patience``: the number of epochs without a
       better one after which training stops.
+    - ``tolerance``: by how much a later epoch may be worse than the best one and still be kept in its place, where the
+      figure is that noisy and the averaged weights get better to the end.
     - ``checkpoint_seconds``: the seconds between checkpoints within an epoch.
     - ``reasons``: why these ``epochs``, this ``batch`` size and this ``rate``, as translated phrases.
 
@@ -43,6 +45,7 @@ class TrainingPlan:
     clip: float = 1.0
     monitor: str = "val_loss"
     patience: int = 5
+    tolerance: float = 0.0
     checkpoint_seconds: float = 120.0
     plain: int = 0
     mosaic: float = 0.0

@@ -34,17 +34,21 @@ class ChartSeries:
     points: tuple[tuple[float, float], ...]
 
 
-def find_best_epoch(history: Sequence[HistoryRow], monitor: str) -> float | None:
+def find_best_epoch(history: Sequence[HistoryRow], monitor: str, tolerance: float = 0.0) -> float | None:
     """Return the epoch whose weights were kept: the best by ``monitor``, which is lowest for losses, else highest.
 
-    The first among equals; ``None`` where the figure was never measured, as without validation images.
+    The first among equals, or with a ``tolerance`` the last that is worse by at most that; ``None`` where the figure
+    was never measured, as without validation images.
     """
     measured = [
         (value if monitor.endswith("loss") else -value, float(epoch.get("epoch") or i + 1))
         for i, epoch in enumerate(history)
         if (value := epoch.get(monitor)) is not None and isfinite(value)
     ]
-    return min(measured)[1] if measured else None
+    if not measured or not tolerance:
+        return min(measured)[1] if measured else None
+    limit = min(measured)[0] + tolerance
+    return max(epoch for value, epoch in measured if value <= limit)
 
 
 def draw_loss_curves(history: Sequence[HistoryRow], best_epoch: float | None = None) -> Markup | None:

@@ -20,6 +20,7 @@ from lince.evaluation.confidence import ConfidenceInterval
 from lince.evaluation.segmentation.pixel_counts import PixelCounts
 from lince.i18n import _
 
+MIOU_TOLERANCE = 0.01  # a smaller difference of the mean IoU of a few dozen validation images says nothing
 BACKGROUND_NAME = "background"  # in JSON and in files; pages translate it
 Counts = NDArray[np.int64]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lince.evaluation.segmentation.metrics import MIOU_TOLERANCE
 from lince.i18n import _
 from lince.training.plan import TrainingPlan
 from lince.training.recipe import RecipeContext
@@ -56,6 +57,7 @@ def _make_plan(
         affordable = int(context.estimate_training_seconds() / epoch_seconds)
         epochs = max(1, min(config.epochs or steps[2], affordable))
         reason = _("{seconds:.0f} s each, within the time budget").format(seconds=epoch_seconds)
+    monitor = config.monitor or DEFAULT_MONITOR
     return TrainingPlan(
         epochs=epochs,
         batch=config.batch or DEFAULT_BATCH_SIZE,
@@ -64,7 +66,8 @@ def _make_plan(
         decay=0.02,
         ema=0.99,
         clip=5.0,
-        monitor=config.monitor or DEFAULT_MONITOR,
+        monitor=monitor,
+        tolerance=MIOU_TOLERANCE if monitor == DEFAULT_MONITOR else 0.0,
         patience=config.patience or epochs,
         plain=max(1, round(0.3 * epochs)) if mosaic else epochs,
         mosaic=mosaic,

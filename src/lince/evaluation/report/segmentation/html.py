@@ -9,6 +9,7 @@ from lince.evaluation.report.charts import round_track_start
 from lince.evaluation.report.classification import head_charts
 from lince.evaluation.report.confusion_matrix import build_matrix_view
 from lince.evaluation.report.segmentation import texts as segmentation_texts
+from lince.evaluation.segmentation.metrics import MIOU_TOLERANCE
 from lince.i18n import _
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ _MAX_COUNTED_CLASSES = 24  # classes in the bar chart of images
 def build_context(report: SegmentationReport) -> dict[str, Any]:
     """Return the variables of ``segmentation.html.j2``, besides ``report`` and ``metrics``."""
     metrics = report.metrics
-    best_epoch = charts.find_best_epoch(report.history, str(report.config.get("monitor", "val_miou")))
+    monitor = str(report.config.get("monitor", "val_miou"))
+    tolerance = MIOU_TOLERANCE if monitor == "val_miou" else 0.0
+    best_epoch = charts.find_best_epoch(report.history, monitor, tolerance)
     curves = (
         charts.draw_loss_curves(report.history, best_epoch),
         charts.draw_validation_curve(report.history, "val_miou", _("Mean IoU")),
