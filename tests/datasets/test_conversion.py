@@ -97,7 +97,7 @@ def test_a_format_that_holds_everything_loses_nothing(photos: FileImages) -> Non
     assert lost == ()
     sample_datasets.require_same(fitted, dataset)
     assert find_required_features(dataset) == ALL & ~(
-        Capability.LABELS | Capability.LABEL_SETS | Capability.EXTERNAL_PATHS
+        Capability.LABELS | Capability.LABEL_SETS | Capability.EXTERNAL_PATHS | Capability.VOID
     )
 
 

@@ -112,7 +112,8 @@ def train(  # noqa: PLR0913
         workers: data-loading threads, 0 to 1024; default: one per core, 8 at most.
         precision: of the computation: ``auto`` (the default), ``fp32`` or ``bf16``.
         monitor: metric that chooses the best epoch: ``val_loss`` (the default of classifiers), ``val_accuracy``,
-            ``val_map`` (of several classes a photo), ``val_map50_95`` (the default of detectors) or ``val_map50``.
+            ``val_map`` (of several classes a photo), ``val_map50_95`` (the default of detectors), ``val_map50``,
+            ``val_miou`` (of segmentation), ``val_segm_map50_95`` or ``val_segm_map50`` (of masks of objects).
         head: classifier that ``transfer`` trains: ``linear`` (the default) or ``mlp``.
         from_layer: first layer that ``finetune`` trains, by number or name; default: chosen.
         label_smoothing: of classifiers, 0 to 0.9; default: chosen.
@@ -121,7 +122,7 @@ def train(  # noqa: PLR0913
         scales: of detectors: relative range of multi-scale training, 0 to 0.5; default: chosen.
         resize: ``squash``, ``crop``, ``letterbox`` or ``corner``; default: that of the network.
         standardise: ``none`` (the default), ``samplewise`` (per image) or ``featurewise`` (per dataset).
-        task: ``classify``, ``detect``, ``multilabel`` or ``segment``; default: what the labels say.
+        task: ``classify``, ``detect``, ``multilabel``, ``segment`` or ``instances``; default: what the labels say.
         imgsz: another name of ``size``.
         batch_size: another name of ``batch``.
         lr: another name of ``rate``.

@@ -63,7 +63,8 @@ function readPreview({ format, withPhotos, language, unsaved, setPreview }) {
     (answer) => !isOld && setPreview({ ...answer, choice }),
     (error) => {
       if (!(error instanceof RequestError)) throw error;
-      if (!isOld) setPreview((shown) => shown ?? { problem: error.message || say("error.unreachable"), isUnread: true });
+      const isUnread = error.status === 0;
+      if (!isOld) setPreview((shown) => shown ?? { problem: error.message || say("error.unreachable"), isUnread });
     },
   );
   return () => {
