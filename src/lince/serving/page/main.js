@@ -177,8 +177,9 @@ byId("token-form").addEventListener("submit", (event) => {
   byId("token").value = "";
   byId("retry").click();
 });
-for (const renderer of [...Object.values(renderers), genericRenderer]) {
-  renderer.connect({ getView: () => getCurrent().view, render, redrawPicture: drawPicture });
+// Two tasks may share a renderer's elements: each is connected once.
+for (const connect of new Set([...Object.values(renderers), genericRenderer].map((renderer) => renderer.connect))) {
+  connect({ getView: () => getCurrent().view, render, redrawPicture: drawPicture });
 }
 connectCorrection(getCurrent, drawPicture);
 connectCamera((photo) => addPhotos([photo]), (message) => showError(new RequestError(message)));
