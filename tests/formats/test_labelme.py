@@ -187,6 +187,14 @@ def test_photos_are_found_by_mention_by_name_or_within(awkward: Path) -> None:
     }
 
 
+def test_a_photo_of_another_split_with_the_number_of_the_file_is_another_photo(awkward: Path) -> None:
+    put(awkward, "cut photos train/2.png", "cut photos test/1.png", "test/3.png")
+    save(awkward, content(drawn(), imagePath="test\\2.png", imageData=base64.b64encode(PHOTO).decode()), "2.json")
+    save(awkward, content(drawn(), imagePath="train\\3.png"), "test/3.json")  # moved together with its photo
+    data = open_dataset(awkward, format="labelme")
+    assert [data.images.get_name(row) for row in range(len(data))] == ["2.png", "test/3.png"]
+
+
 def test_a_file_named_itself(awkward: Path) -> None:
     put(awkward, "images/a.png", "images/b.png")
     path = save(awkward, content(drawn(), imagePath="..\\images\\a.png"), "json/a.json")

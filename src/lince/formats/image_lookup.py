@@ -23,7 +23,7 @@ from lince.formats.image_guesses import ImageGuesses, compare_names, fold_name, 
 from lince.i18n import _
 from lince.parsing.json_reader import is_encodable_text
 from lince.progress import SILENT, Progress
-from lince.splits import UNASSIGNED, infer_split_from_folders
+from lince.splits import UNASSIGNED, find_split_words, infer_split_from_folders
 from lince.storage import scan
 from lince.storage.tree import DataLocation, FileTree, LocalFolder
 
@@ -89,6 +89,12 @@ class ImageLookup:
             return name
         whole = path if scan.looks_like_image(path) else f"{path}.jpg"
         return self.find_by_stem(posixpath.join(label_folder, whole)) or self._find_upload(path, label_folder)
+
+    def is_of_other_split(self, image_reference: str, name: str | None) -> bool:
+        """Return whether the folders of ``image_reference`` say another split than those of the image ``name``."""
+        path = self._relative_to_root(normalise_path(image_reference))
+        expected_split = infer_split_from_folders(path) if path and "\0" not in path else UNASSIGNED
+        return name is not None and UNASSIGNED != expected_split != _infer_image_split(name) != UNASSIGNED
 
     def note_guess(self, image_reference: str, name: str, label_file: str = "", *, sidecar: bool = False) -> None:
         """Remember the image ``name`` for ``pop_guesses`` where it is called otherwise than ``image_reference``.
@@ -175,7 +181,7 @@ class ImageLookup:
         """Return whether ``match``, found by its file name alone, is in another place than the image that is meant."""
         image_folder = posixpath.dirname(match)
         expected_split = infer_split_from_folders(posixpath.join(label_folder, reference_folder, ""))
-        if UNASSIGNED != expected_split != infer_split_from_folders(match) != UNASSIGNED:
+        if UNASSIGNED != expected_split != _infer_image_split(match) != UNASSIGNED:
             return True
         min_count = self._count_by_folder[image_folder] * _MIN_SHARE
         mirrored_folder = _mirrored_folder(image_folder, label_folder) if sidecar else None
@@ -318,6 +324,12 @@ def _join_by_fold(names_by_text: dict[str, list[str]]) -> dict[str, list[str]]:
     for text, names in names_by_text.items():
         names_by_fold.setdefault(fold_name(text), []).extend(names)
     return names_by_fold
+
+
+def _infer_image_split(name: str) -> int:
+    """Return the split of an image by its folders, also where a word of its own folder says it: ``cut photos train``."""
+    split, words = infer_split_from_folders(name), set(find_split_words(posixpath.basename(posixpath.dirname(name))))
+    return words.pop() if split == UNASSIGNED and len(words) == 1 else split
 
 
 def _closest_match(path: str, candidates: Sequence[str]) -> str | None:

@@ -285,7 +285,11 @@ def _find_image(image_lookup: ImageLookup, reference: object, label_file: str) -
     """Return the image that ``reference`` names, else the one named as ``label_file``, else one named almost so."""
     path = reference if isinstance(reference, str) and is_encodable_text(reference) else ""
     folder = posixpath.dirname(label_file)
-    image_name = image_lookup.find(path, folder, sidecar=True) or image_lookup.find_by_stem(label_file)
+    image_name = image_lookup.find(path, folder, sidecar=True)
+    if image_name is None:
+        same_stem = image_lookup.find_by_stem(label_file)
+        is_beside = same_stem is not None and posixpath.dirname(same_stem) == folder
+        image_name = same_stem if is_beside or not image_lookup.is_of_other_split(path, same_stem) else None
     image_name = image_name or image_lookup.find_by_name_or_stem(path, folder, sidecar=True)
     return image_name if image_name is not None and is_encodable_text(image_name) else None
 
