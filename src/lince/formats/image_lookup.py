@@ -327,7 +327,7 @@ def _join_by_fold(names_by_text: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def _infer_image_split(name: str) -> int:
-    """Return the split of an image by its folders, also where a word of its own folder says it: ``cut photos train``."""
+    """Return the split of an image by its folders, or by a word of its own folder alone: ``cut photos train``."""
     split, words = infer_split_from_folders(name), set(find_split_words(posixpath.basename(posixpath.dirname(name))))
     return words.pop() if split == UNASSIGNED and len(words) == 1 else split
 
